@@ -1,0 +1,58 @@
+"""Source-measure unit: one channel."""
+
+from abc import abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from drivers.roles.resource import Resource
+from drivers.roles.uninterrupted import uninterrupted
+
+OFF_BOUND_S = 2.0
+
+
+class Smu(Resource):
+    """Forces a voltage or a current and measures the other.
+
+    A model implements the primitives, each one hop. The blocks are the same for all, so that no model can
+    leave its output on, and sites that share a channel take turns.
+    """
+
+    @asynccontextmanager
+    async def forcing_voltage(self, volts: float, *, limit_a: float) -> AsyncGenerator[None, None]:
+        """Output on inside the block, off at its end, however it ends."""
+        async with self.turn.taken():
+            try:
+                await self.force_voltage(volts, limit_a=limit_a)
+                yield
+            finally:
+                await uninterrupted(self.switch_off(), bound_s=OFF_BOUND_S)
+
+    @asynccontextmanager
+    async def forcing_current(self, amps: float, *, limit_v: float) -> AsyncGenerator[None, None]:
+        """Output on inside the block, off at its end, however it ends."""
+        async with self.turn.taken():
+            try:
+                await self.force_current(amps, limit_v=limit_v)
+                yield
+            finally:
+                await uninterrupted(self.switch_off(), bound_s=OFF_BOUND_S)
+
+    @abstractmethod
+    async def force_voltage(self, volts: float, *, limit_a: float) -> None:
+        """Force `volts` with current limited to `limit_a`, measuring current; the output is on afterwards."""
+
+    @abstractmethod
+    async def force_current(self, amps: float, *, limit_v: float) -> None:
+        """Force `amps` with voltage limited to `limit_v`, measuring voltage; the output is on afterwards."""
+
+    @abstractmethod
+    async def switch_off(self) -> None:
+        """Disconnect the output and read back that it is off."""
+
+    @abstractmethod
+    async def measure(self) -> float:
+        """Return volts when forcing current, amps when forcing voltage; over range is ±inf."""
+
+    @abstractmethod
+    def in_compliance(self) -> bool:
+        """Tell whether the last reading was taken at the limit."""

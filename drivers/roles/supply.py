@@ -1,0 +1,44 @@
+"""Power supply: one channel."""
+
+from abc import abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from drivers.roles.resource import Resource
+from drivers.roles.uninterrupted import uninterrupted
+
+OFF_BOUND_S = 2.0
+
+
+class Supply(Resource):
+    """Feeds one supply pin of a device."""
+
+    @asynccontextmanager
+    async def powering(self, volts: float, *, limit_a: float, ovp_v: float) -> AsyncGenerator[None, None]:
+        """Output on inside the block, off at its end, however it ends; trips off above `limit_a` or `ovp_v`."""
+        async with self.turn.taken():
+            try:
+                await self.switch_on(volts, limit_a=limit_a, ovp_v=ovp_v)
+                yield
+            finally:
+                await uninterrupted(self.switch_off(), bound_s=OFF_BOUND_S)
+
+    @abstractmethod
+    async def switch_on(self, volts: float, *, limit_a: float, ovp_v: float) -> None:
+        """Set level, current limit and both protections, then switch on."""
+
+    @abstractmethod
+    async def switch_off(self) -> None:
+        """Switch off and read back that it is off."""
+
+    @abstractmethod
+    async def measure_current(self) -> float:
+        """Return amps delivered."""
+
+    @abstractmethod
+    async def measure_voltage(self) -> float:
+        """Return volts at the output."""
+
+    @abstractmethod
+    async def tripped(self) -> str | None:
+        """Return which protection has switched the output off, None if none has."""

@@ -1,0 +1,30 @@
+"""Work that must come to its end though its task is cancelled."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T], *, bound_s: float | None = None) -> T:
+    """Await `work` to its end even if cancelled meanwhile, then be cancelled; TimeoutError past `bound_s`.
+
+    A failure of the work outweighs the cancellation: it is raised, so that nobody misses it.
+    """
+    task = asyncio.get_running_loop().create_task(_bounded(work, bound_s))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    result = task.result()
+    if cancelled is not None:
+        raise cancelled
+    return result
+
+
+async def _bounded(work: Coroutine[Any, Any, T], bound_s: float | None) -> T:
+    async with asyncio.timeout(bound_s):
+        return await work

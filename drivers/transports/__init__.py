@@ -1,0 +1,139 @@
+"""Bytes to and from one piece of equipment, and nothing else.
+
+A verb of a driver is one *conversation*: a generator that yields steps and is sent their replies. It holds no
+I/O, so the same generator runs on a port's thread in one hop, and against a dialogue file in a test.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Send one message or one bulk transfer; reply None."""
+
+    data: bytes
+    endpoint: int = 0
+    """USB endpoint address; 0 where a port has only one way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Receive one message (to END or the termination) or one bulk transfer; reply bytes."""
+
+    timeout_s: float = 2.0
+    endpoint: int = 0
+    size: int = 65536
+    """The most that one transfer may bring; a longer message of a bus is read on to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStatus:
+    """Serial poll; reply the status byte as int."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Group execute trigger; reply None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Device clear (bus), clear halt (USB); reply None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """USB control transfer; reply bytes."""
+
+    request_type: int
+    request: int
+    value: int = 0
+    index: int = 0
+    data: bytes = b""
+    length: int = 0
+    """How many bytes to ask for when the direction bit says IN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait on the port's own clock before the next step: pacing that a machine asks for; reply None."""
+
+    seconds: float
+
+
+Step: TypeAlias = Write | Read | ReadStatus | Trigger | Clear | Control | Pause
+Reply: TypeAlias = bytes | int | None
+Conversation: TypeAlias = Generator[Step, Reply, T]
+
+
+class Port(ABC):
+    """A port that is asked (VISA session, USB device): one owner, conversations in order, one hop each.
+
+    A step that fails raises the mapped TransportError or ProtocolError *inside* the conversation, which may
+    handle it (a repeat, a resynchronisation) or let it go to the caller.
+    """
+
+    name: str
+    """How people and messages call this port, for example `visa:GPIB0::7::INSTR`."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Open the port and learn what it can do."""
+
+    @abstractmethod
+    async def run(self, conversation: Conversation[T]) -> T:
+        """Hold the conversation on the port and return its result; cancelling aborts the transfer first."""
+
+    @abstractmethod
+    async def service_request(self) -> int:
+        """Wait for the equipment to ask for attention; return its status byte, each one once, in order."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """End what runs and close, within 2 s whatever the far end does."""
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Stream(ABC):
+    """A line whose other end may speak first (serial, TCP): driven by its file descriptor on the loop."""
+
+    name: str
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Open the line."""
+
+    @abstractmethod
+    async def write(self, data: bytes) -> None:
+        """Send all of `data`."""
+
+    @abstractmethod
+    async def receive(self) -> bytes:
+        """Return the next bytes that arrive, at least one; DeviceLost when the line is gone."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the line."""
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

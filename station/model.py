@@ -1,0 +1,203 @@
+"""What is measured, judged and told. Values only: no I/O, no clock, no task."""
+
+from collections.abc import Mapping
+from enum import Enum
+from math import isfinite
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Unit: TypeAlias = Literal["", "V", "A", "Ohm", "W", "s", "Hz", "degC", "bit", "%"]
+
+
+class Verdict(Enum):
+    """How a device or one of its tests fared."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_JUDGED = "not judged"
+    """The station could not tell; the device may be tested again."""
+
+
+class Ending(Enum):
+    """How the execution of a row ended; decides the flags of its datalog record."""
+
+    VALUE = "value"
+    OVER_RANGE = "over range"
+    """±inf, or beyond float32: executed and failed, no value."""
+    DUT_ERROR = "device error"
+    DUT_SILENT = "device silent"
+    NO_VALUE = "no value"
+    """NaN, None, not all keys, or custody refused: executed, not judged."""
+    EQUIPMENT = "equipment"
+    TIMEOUT = "timeout"
+    ABORTED = "aborted"
+
+
+class Limit(Struct, frozen=True):
+    """A closed interval with its unit; None leaves a side open."""
+
+    low: float | None
+    high: float | None
+    unit: Unit
+
+    def holds(self, value: float) -> bool:
+        """Tell whether `value` is inside. NaN never is."""
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and value == value
+        )
+
+
+class BinKind(Enum):
+    """What a bin says of the devices in it."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    FAIL = "fail"
+    OTHER = "other"
+    """Not judged, or not tested."""
+
+
+class Bin(Struct, frozen=True):
+    """A soft bin, and the hard bin in which its devices physically end."""
+
+    number: int
+    name: str
+    hard: int
+    kind: BinKind = BinKind.FAIL
+
+    @property
+    def good(self) -> bool:
+        """Whether its devices passed."""
+        return self.kind is BinKind.PASS
+
+
+RecordKind: TypeAlias = Literal["P", "M", "F"]
+"""PTR, MPR or FTR."""
+
+Reading: TypeAlias = float | bool | Mapping[str, float] | None
+"""What a row's function returns."""
+
+
+class Measurement(Struct, frozen=True):
+    """One judged execution of a row: becomes one PTR, MPR or FTR."""
+
+    test: int
+    name: str
+    kind: RecordKind
+    verdict: Verdict
+    ending: Ending = Ending.VALUE
+    value: float | None = None
+    """The reading of a PTR; None where there is none. ±inf keeps the sign of an over-range."""
+    values: tuple[float, ...] = ()
+    """The readings of an MPR, in the order of the row's pins."""
+    text: str = ""
+    """What a person should read beside a failure, never a secret."""
+
+
+class Disposition(Enum):
+    """The vault's verdict on one die."""
+
+    SEALED = "sealed"
+    UNTOUCHED = "untouched"
+    RETRY = "retry"
+    REJECT_HELD = "reject held"
+    QUARANTINE = "quarantine"
+
+
+class Personalisation(Struct, frozen=True):
+    """What became of a device at its Personalise row. Nothing in it is secret."""
+
+    disposition: Disposition
+    error: int = 0
+    detail: str = ""
+    uid: bytes = b""
+    serial: str = ""
+    record: bytes = b""
+    """SHA-384 of the vault's device record."""
+    certificates: tuple[bytes, ...] = ()
+    """SHA-256 of each certificate that was written, DER."""
+
+
+class DeviceResult(Struct, frozen=True):
+    """All that is known of one device after one contact."""
+
+    site: int
+    part: int
+    """Running number of the device in the lot, from 1; kept over its contacts. PART_ID in the datalog."""
+    contact: int
+    """1 at the first contact of the device, 2 when it was touched again, and so on."""
+    bin: Bin
+    verdict: Verdict
+    measurements: tuple[Measurement, ...]
+    started: float
+    """Seconds since 1970."""
+    test_s: float
+    cut_short: bool = False
+    """An abort ended it early; its failing bin stands if a row had failed before."""
+    personalisation: Personalisation | None = None
+    reason: str = ""
+    """Why it could not be judged."""
+
+
+class TouchdownResult(Struct, frozen=True):
+    """One contact of up to 64 devices: what journal, store and datalog record as one."""
+
+    seq: int
+    started: float
+    ended: float
+    devices: tuple[DeviceResult, ...]
+    """By site, ascending."""
+
+
+class TestDefinition(Struct, frozen=True):
+    """What is fixed of one row: what stands once in the datalog for all its results."""
+
+    __test__ = False  # not a test class of pytest's
+
+    number: int
+    name: str
+    kind: RecordKind
+    limit: Limit | None
+    pins: tuple[str, ...] = ()
+    """The keys of an MPR, in datalog order."""
+
+
+class LotInfo(Struct, frozen=True):
+    """What is known of a lot and its set-up before the first touchdown: the header of every record."""
+
+    lot: str
+    product: str
+    sequence: str
+    sequence_version: str
+    fingerprint: str
+    """SHA-256 of the sequence, hex."""
+    station: str
+    sites: tuple[int, ...]
+    quantity: int
+    """Devices received."""
+    tests: tuple[TestDefinition, ...]
+    bins: tuple[Bin, ...]
+    """Every soft bin that a device of this lot can get."""
+    pins: tuple[str, ...]
+    """Channel names, the same at every site."""
+    set_up: float
+    """Seconds since 1970."""
+    sublot: str = ""
+    flow: str = "FT1"
+    mode: str = "P"
+    operator: str = ""
+    temperature: str = "25"
+    station_number: int = 1
+    plant: str = ""
+    floor: str = ""
+    version: str = ""
+    handler: str = ""
+    handler_id: str = ""
+    limit_set: str = ""
+
+
+def usable(value: float) -> bool:
+    """Tell whether a reading is a number that a datalog can hold: finite as float32."""
+    return isfinite(value) and abs(value) <= 3.4028234663852886e38
