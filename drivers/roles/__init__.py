@@ -2,7 +2,7 @@
 
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, Reset, ScriptReply, Stopped
 from drivers.roles.handler import Handler, Touchdown
-from drivers.roles.resource import Identity, Resource
+from drivers.roles.resource import Identity, Machine, Resource
 from drivers.roles.smu import Smu
 from drivers.roles.supply import Supply
 
@@ -13,6 +13,7 @@ __all__ = [
     "CardStep",
     "Handler",
     "Identity",
+    "Machine",
     "Reset",
     "Resource",
     "ScriptReply",

@@ -1,0 +1,66 @@
+"""Where simulated machines meet simulated devices: what a handler, an SMU, a supply and a reader see of them."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Load(Protocol):
+    """What hangs on one output of an instrument: a pin of whatever device is in contact, or nothing."""
+
+    def current(self, volts: float) -> float:
+        """Amps that flow into the load at a voltage."""
+
+    def driven(self, volts: float | None) -> None:
+        """The output has come to `volts`, or is disconnected (None)."""
+
+
+class Slot(Protocol):
+    """The card interface of whatever device is in contact."""
+
+    def present(self) -> bool:
+        """Whether a device makes contact."""
+
+    def activate(self) -> bytes | None:
+        """Reset the chip and return its ATR, None if it is mute."""
+
+    def deactivate(self) -> None:
+        """Take clock and reset away."""
+
+    def apdu(self, command: bytes) -> tuple[bytes | None, float]:
+        """Give the chip a command; return its reply (None: mute) and the seconds that it takes."""
+
+
+class Sockets(Protocol):
+    """All sockets of the cell, as a handler fills and empties them."""
+
+    def load(self) -> frozenset[int]:
+        """Put the next devices into the sockets; return the sites that got one, none when the input is empty."""
+
+    def land(self) -> None:
+        """Close the contacts."""
+
+    def lift(self) -> None:
+        """Open the contacts; the devices stay."""
+
+    def sort(self, bins: Mapping[int, int]) -> None:
+        """Move the device of each site into its hard bin."""
+
+
+class OpenCircuit:
+    """Nothing is connected."""
+
+    def current(self, volts: float) -> float:
+        del volts
+        return 0.0
+
+    def driven(self, volts: float | None) -> None:
+        pass
+
+
+def voltage_at(load: Load, amps: float, limit_v: float) -> float:
+    """Return the voltage within ±`limit_v` at which `load` takes `amps`, or the limit; by bisection."""
+    low, high = -limit_v, limit_v
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if load.current(middle) < amps else (low, middle)
+    return (low + high) / 2
