@@ -1,0 +1,195 @@
+"""A dialogue in the place of a port: the driver must say every line of it, and nothing else."""
+
+import asyncio
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from drivers.errors import DeviceLost, Silent
+from drivers.transports import (
+    Clear,
+    Control,
+    Conversation,
+    Pause,
+    Port,
+    Read,
+    ReadStatus,
+    Reply,
+    Step,
+    Stream,
+    T,
+    Trigger,
+    Write,
+)
+from tests.dialogue import Dialogue, Kind, Turn, find
+
+IN = 0x80
+
+
+class _Script:
+    """The turns that are left, and who waits for the next."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self.dialogue = dialogue
+        self.left = deque(dialogue.turns)
+        self.moved = asyncio.Event()
+        self.half = b""
+
+    def __str__(self) -> str:
+        return f"{self.dialogue}, {self.left[0] if self.left else 'end'}"
+
+    def next_is(self, *kinds: Kind) -> bool:
+        return bool(self.left) and self.left[0].kind in kinds
+
+    def pop(self, kind: Kind, what: object) -> Turn:
+        assert self.next_is(kind), f"{self}: the driver did {what}"
+        turn = self.left.popleft()
+        self.moved.set()
+        return turn
+
+    def said(self, data: bytes, *, whole: bool) -> None:
+        data = self.half + data
+        self.half = b""
+        while data:
+            assert self.next_is("say"), f"{self}: the driver said {data!r}"
+            expected = self.left[0].data
+            if not whole and len(data) < len(expected) and expected.startswith(data):
+                self.half = data
+                return
+            assert data.startswith(expected), f"{self}: the driver said {data!r}"
+            self.pop("say", data)
+            data = data[len(expected) :]
+
+    def assert_finished(self) -> None:
+        while self.next_is("silence"):
+            self.left.popleft()
+        assert not self.left, f"{self}: the driver stopped here"
+        assert not self.half, f"{self}: the driver stopped in the middle of {self.half!r}"
+
+
+class ReplayPort(Port):
+    """Runs conversations against a dialogue; service requests come where it has `!`."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self.name = f"replay:{dialogue}"
+        self.script = _Script(dialogue)
+        self.opened = 0
+        self.closed = 0
+        self.hops = 0
+        self.paused_s = 0.0
+
+    async def open(self) -> None:
+        self.opened += 1
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+    async def run(self, conversation: Conversation[T]) -> T:
+        self.hops += 1
+        reply: Reply = None
+        failure: Silent | None = None
+        while True:
+            try:
+                step = conversation.throw(failure) if failure else conversation.send(reply)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            reply, failure = None, None
+            try:
+                reply = self._do(step)
+            except Silent as silence:
+                failure = silence
+
+    async def service_request(self) -> int:
+        while not self.script.next_is("request"):
+            self.script.moved.clear()
+            await self.script.moved.wait()
+        return self.script.pop("request", "wait for a service request").number
+
+    def _do(self, step: Step) -> Reply:
+        match step:
+            case Write(data):
+                self.script.said(data, whole=True)
+            case Read():
+                return self._heard(step)
+            case ReadStatus():
+                kind: Kind = "request" if self.script.next_is("request") else "status"
+                return self.script.pop(kind, step).number
+            case Clear():
+                self.script.pop("clear", step)
+            case Trigger():
+                self.script.pop("trigger", step)
+            case Pause(seconds):
+                self.paused_s += seconds
+            case Control():
+                return self._controlled(step)
+        return None
+
+    def _heard(self, step: Read) -> bytes:
+        if self.script.next_is("silence"):
+            self.script.pop("silence", step)
+            raise Silent(f"{self.name}: no answer in {step.timeout_s:g} s")
+        turn = self.script.pop("hear", step)
+        assert turn.number in (0, step.endpoint), f"{self.script}: read at endpoint {step.endpoint:#x}"
+        return turn.data
+
+    def _controlled(self, step: Control) -> Reply:
+        said = bytes((step.request_type, step.request)) + step.value.to_bytes(2, "big")
+        said += step.index.to_bytes(2, "big") + step.data
+        turn = self.script.pop("control", step)
+        assert turn.data == said, f"{turn}: the driver asked {said.hex(' ')}"
+        return self.script.pop("hear", step).data if step.request_type & IN else None
+
+
+class ReplayStream(Stream):
+    """Gives the bytes of a dialogue, at most `chunk` at a time, and takes what the driver says."""
+
+    def __init__(self, dialogue: Dialogue, *, chunk: int = 4096) -> None:
+        self.name = f"replay:{dialogue}"
+        self.script = _Script(dialogue)
+        self.opened = 0
+        self.closed = 0
+        self._chunk = chunk
+        self._rest = b""
+
+    async def open(self) -> None:
+        self.opened += 1
+
+    async def write(self, data: bytes) -> None:
+        while self.script.next_is("silence"):
+            self.script.pop("silence", data)
+        self.script.said(data, whole=False)
+
+    async def receive(self) -> bytes:
+        if not self._rest:
+            await self._answer_or_end()
+            self._rest = self.script.pop("hear", "receive").data
+        now, self._rest = self._rest[: self._chunk], self._rest[self._chunk :]
+        return now
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        self.script.moved.set()
+
+    async def _answer_or_end(self) -> None:
+        while not self.script.next_is("hear"):
+            if self.closed:
+                raise DeviceLost(f"{self.name} is closed")
+            self.script.moved.clear()
+            await self.script.moved.wait()
+
+
+@contextmanager
+def replayed(name: str) -> Generator[ReplayPort, None, None]:
+    """`<model>/<what_happens>` as a port; at the end of the block the driver must have come to its end."""
+    port = ReplayPort(find(name))
+    yield port
+    port.script.assert_finished()
+
+
+@contextmanager
+def replayed_stream(name: str, *, chunk: int = 4096) -> Generator[ReplayStream, None, None]:
+    """`<model>/<what_happens>` as a line; at the end of the block the driver must have come to its end."""
+    stream = ReplayStream(find(name), chunk=chunk)
+    yield stream
+    stream.script.assert_finished()
