@@ -1,0 +1,191 @@
+"""The station's side of the vault: all that the engine may import of it. It relays bytes and sees no key."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from drivers.roles.card import Card
+from drivers.roles.uninterrupted import uninterrupted
+from station.clock import Clock
+from station.errors import CustodyError
+from station.io_thread import IoThread
+from station.model import Disposition, Personalisation
+from station.sequence import Die
+from station.vault.process import VaultProcess
+from station.vault.relay import Relay, RelayError, result_of, steps_of
+from station.vault.wire import floor_pb2 as wire
+
+__all__ = ["LATENCY_S", "Purpose", "Unit", "VaultClient", "VaultProcess", "VaultRefusedError"]
+
+T = TypeVar("T")
+
+LATENCY_S = 0.015
+"""What one exchange with the vault takes under virtual time."""
+
+PROTOCOL = 1
+
+DISPOSITIONS = {
+    wire.SEALED: Disposition.SEALED,
+    wire.UNTOUCHED: Disposition.UNTOUCHED,
+    wire.RETRY: Disposition.RETRY,
+    wire.REJECT_HELD: Disposition.REJECT_HELD,
+    wire.QUARANTINE: Disposition.QUARANTINE,
+}
+
+
+class Purpose(Enum):
+    """Why a die is brought to the vault."""
+
+    PERSONALISE = wire.PERSONALISE
+    RESUME = wire.RESUME
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What the vault knows of one unit; an empty standing is one that it has never seen."""
+
+    standing: str
+    intent: str
+    account: str
+    sealed: bool
+    uid: bytes = b""
+    serial: str = ""
+
+
+class VaultRefusedError(CustodyError):
+    """The vault refused (code 1xx) or failed itself (5xx): hold the lot. It keeps what became of the die."""
+
+    def __init__(self, personalisation: Personalisation) -> None:
+        super().__init__(f"vault error {personalisation.error}: {personalisation.detail}")
+        self.personalisation = personalisation
+
+
+class VaultClient:
+    """One connection to a vault, for all sites of a cell."""
+
+    def __init__(
+        self, socket: Path, *, clock: Clock, io: IoThread, station: str, latency_s: float = LATENCY_S
+    ) -> None:
+        self._clock, self._io, self._latency_s = clock, io, latency_s
+        self._relay = Relay(socket, station)
+
+    async def connect(self) -> str:
+        """Open the connection and return the vault's mode, `development` or `production`."""
+        hello = await self._answer(self._relay.hello(self._clock.unix()))
+        if hello.protocol != PROTOCOL:
+            raise CustodyError(f"the vault speaks protocol {hello.protocol}, this station {PROTOCOL}")
+        return hello.mode
+
+    async def open_lot(self, lot: str, *, product: str, quantity: int, order: str = "") -> None:
+        """Tell the vault of a lot of `quantity` devices; opening the same one again does nothing."""
+        request = wire.OpenLotRequest(lot=lot, order=order, product=product, count=quantity)
+        _settled(await self._answer(self._relay.open_lot(request, self._clock.unix())))
+
+    async def close_lot(self, lot: str) -> Mapping[str, int]:
+        """Close a lot and return the vault's accounts; CustodyError while a unit of it is still in work."""
+        request = wire.CloseLotRequest(lot=lot)
+        return _settled(await self._answer(self._relay.close_lot(request, self._clock.unix())))
+
+    async def ask_unit(self, unit: str) -> Unit:
+        """Ask what the vault knows of a unit."""
+        reply = await self._answer(self._relay.ask_unit(wire.UnitRequest(unit=unit), self._clock.unix()))
+        sealed = reply.HasField("sealed")
+        return Unit(
+            reply.standing, reply.intent, reply.account, sealed, reply.sealed.uid, reply.sealed.serial
+        )
+
+    async def personalise(
+        self, die: Die, card: Card, *, purpose: Purpose = Purpose.PERSONALISE
+    ) -> Personalisation:
+        """Relay between the vault and the die in `card` until the verdict.
+
+        VaultRefusedError for codes 1xx and 5xx, CustodyError if the vault is gone or talks nonsense,
+        EquipmentError if the reader fails. Cancelled, it finishes the script under way, says Gone and ends.
+        """
+        stream = self._relay.stream(self._clock.unix())
+        try:
+            said = await self._answer(stream.exchange(_admission(die, purpose)))
+            while said.HasField("script"):
+                result = await _run(said.script, card)
+                said = await self._answer(stream.exchange(wire.FromStation(result=result)))
+        except (asyncio.CancelledError, Exception) as error:
+            await uninterrupted(self._leave(stream.leave(_reason(error))))
+            raise
+        return _judged(said.verdict)
+
+    async def aclose(self) -> None:
+        """Close the connection; never raises."""
+        await self._leave(self._relay.aclose())
+
+    async def _answer(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await self._clock.answered(self._submitted(work), latency_s=self._latency_s)
+        except RelayError as fault:
+            raise CustodyError(str(fault)) from fault
+
+    async def _leave(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await self._clock.answered(self._submitted(work), latency_s=self._latency_s)
+        except (RelayError, CustodyError):
+            return
+
+    def _submitted(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        try:
+            return self._io.submit(work)
+        except RuntimeError as error:
+            raise CustodyError("the vault cannot be reached: the io thread has stopped") from error
+
+
+async def _run(script: wire.Script, card: Card) -> wire.ScriptResult:
+    """Do the steps in order, in one call; a cancellation waits for the end of the script."""
+    try:
+        steps = steps_of(script)
+    except RelayError as fault:
+        raise CustodyError(str(fault)) from fault
+    return result_of(script, await uninterrupted(card.run(steps)))
+
+
+def _admission(die: Die, purpose: Purpose) -> wire.FromStation:
+    admit = wire.Admit(
+        session=die.session,
+        unit=die.unit,
+        lot=die.lot,
+        purpose=purpose.value,
+        fingerprint=die.fingerprint,
+        site=str(die.site),
+        contact=die.contact,
+    )
+    return wire.FromStation(admit=admit)
+
+
+def _judged(verdict: wire.Verdict) -> Personalisation:
+    disposition = DISPOSITIONS.get(verdict.disposition)
+    if disposition is None:
+        raise CustodyError(f"the vault's verdict {verdict.disposition} is not one of its contract")
+    sealed = verdict.sealed
+    outcome = Personalisation(
+        disposition,
+        verdict.error,
+        verdict.detail,
+        sealed.uid,
+        sealed.serial,
+        sealed.record_sha384,
+        tuple(sealed.certificate_sha256),
+    )
+    if verdict.error // 100 in (1, 5):
+        raise VaultRefusedError(outcome)
+    return outcome
+
+
+def _settled(reply: wire.LotReply) -> Mapping[str, int]:
+    if not reply.done:
+        raise CustodyError(f"vault error {reply.error}: {reply.detail}")
+    return dict(reply.accounts)
+
+
+def _reason(error: BaseException) -> str:
+    return "cancelled" if isinstance(error, asyncio.CancelledError) else type(error).__name__

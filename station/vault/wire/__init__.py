@@ -1,0 +1,1 @@
+"""Generated from `station/vault/floor.proto`; a test fails when they differ."""
