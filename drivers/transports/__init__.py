@@ -67,8 +67,13 @@ class Pause:
     seconds: float
 
 
-Step: TypeAlias = Write | Read | ReadStatus | Trigger | Clear | Control | Pause
-Reply: TypeAlias = bytes | int | None
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """Ask the port's own clock, which is the loop's; reply seconds as float."""
+
+
+Step: TypeAlias = Write | Read | ReadStatus | Trigger | Clear | Control | Pause | Timestamp
+Reply: TypeAlias = bytes | int | float | None
 Conversation: TypeAlias = Generator[Step, Reply, T]
 
 
