@@ -1,0 +1,1 @@
+"""Simulated serial lines: `hardbin://<end>` below pySerial."""
