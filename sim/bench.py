@@ -1,0 +1,221 @@
+"""The load board: wires the pins of whatever device is in contact to instruments, reader and handler."""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sim.clock import Clock
+from sim.dut.device import CARD_PINS, Contact, Device
+from sim.dut.electrical import SupplyPin
+from sim.dut.lot import Lot
+from sim.dut.population import INPUTS
+from sim.sockets import OpenCircuit
+
+OPEN = OpenCircuit()
+
+
+class Circuit(Protocol):
+    """What a pin shows at this landing."""
+
+    def current(self, volts: float) -> float:
+        """Amps that flow into the pin."""
+
+
+class InputLoad:
+    """An input pin of a site, as the SMU at it sees it."""
+
+    def __init__(self) -> None:
+        self.circuit: Circuit = OPEN
+        self.volts: float | None = None
+
+    def current(self, volts: float) -> float:
+        return self.circuit.current(volts)
+
+    def driven(self, volts: float | None) -> None:
+        self.volts = volts
+
+
+class SupplyLoad:
+    """VDD of a site, as the supply at it sees it."""
+
+    def __init__(self, socket: "Socket") -> None:
+        self._socket = socket
+        self.circuit: SupplyPin | None = None
+        self.volts: float | None = None
+
+    def current(self, volts: float) -> float:
+        return 0.0 if self.circuit is None else self.circuit.current(volts, self._socket.busy_a())
+
+    def driven(self, volts: float | None) -> None:
+        self.volts = volts
+        self._socket.power()
+
+
+@dataclass(frozen=True, slots=True)
+class TiedToSupply:
+    """An input that is shorted to VDD."""
+
+    vdd: SupplyLoad
+    ohm: float
+
+    def current(self, volts: float) -> float:
+        """Into the supply if that is on; else into the die, whose VDD the pin then feeds."""
+        if self.vdd.volts is not None:
+            return (volts - self.vdd.volts) / self.ohm
+        return self.vdd.circuit.current(volts) if self.vdd.circuit is not None else 0.0
+
+
+class CardSlot:
+    """The card interface of a site, as a reader sees it."""
+
+    def __init__(self, socket: "Socket") -> None:
+        self._socket = socket
+
+    def present(self) -> bool:
+        return self._socket.landed is not None
+
+    def activate(self) -> bytes | None:
+        device = self._socket.landed
+        return None if device is None else device.activate()
+
+    def deactivate(self) -> None:
+        if (device := self._socket.landed) is not None:
+            device.deactivate()
+
+    def apdu(self, command: bytes) -> tuple[bytes | None, float]:
+        device = self._socket.landed
+        reply, seconds = (None, 0.0) if device is None else device.apdu(command)
+        self._socket.busy_until = self._socket.clock.time() + seconds
+        return reply, seconds
+
+
+class Socket:
+    """One site: a place for a device, and contacts that close on it."""
+
+    def __init__(self, number: int, clock: Clock) -> None:
+        self.number = number
+        self.clock = clock
+        self.device: Device | None = None
+        self.landed: Device | None = None
+        self.busy_until = 0.0
+        self.vdd = SupplyLoad(self)
+        self.inputs = {pin: InputLoad() for pin in INPUTS}
+        self.slot = CardSlot(self)
+
+    def land(self, contact: Contact) -> None:
+        """Close the contacts on the device."""
+        if (device := self.device) is None:
+            return
+        self.landed, device.contact = device, contact
+        self.vdd.circuit = device.supply_pin() if device.holds("VDD") else None
+        for pin, load in self.inputs.items():
+            load.circuit = self._circuit(device, pin)
+        self.power()
+
+    def _circuit(self, device: Device, pin: str) -> Circuit:
+        if not device.holds(pin):
+            return OPEN
+        if (ohm := device.short_to_vdd_ohm) is not None and device.die.pin == pin:
+            return TiedToSupply(self.vdd, ohm)
+        return device.input_pin(pin)
+
+    def lift(self) -> None:
+        """Open the contacts; whoever still had power has lost it."""
+        if (device := self.landed) is None:
+            return
+        self.landed = None
+        self.vdd.circuit = None
+        for load in self.inputs.values():
+            load.circuit = OPEN
+        device.supplied(None)
+        device.contact = None
+
+    def power(self) -> None:
+        """Pass what is at VDD on to the device in contact."""
+        if self.landed is not None:
+            self.landed.supplied(self.vdd.volts)
+
+    def busy_a(self) -> float:
+        """Amps on top of the idle current, while a command is being worked on."""
+        if self.landed is None or self.clock.time() >= self.busy_until:
+            return 0.0
+        return self.landed.die.busy_a
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """One device meeting the contacts of one site."""
+
+    plunge: int
+    """From 1; all sites of a plunge close at once."""
+    site: int
+    index: int
+    contact: int
+    open_pin: str
+    hot: bool
+    """VDD was on when the contacts closed."""
+
+
+class Bench:
+    """All sockets of the cell, as the handler fills and empties them (`Sockets`), and what happened there."""
+
+    def __init__(self, sites: tuple[int, ...], lot: Lot, clock: Clock) -> None:
+        self.lot = lot
+        self.sockets = {site: Socket(site, clock) for site in sorted(sites)}
+        self.plunges = 0
+        self.hot_lifts = 0
+        self._next = 1
+        self._landings = array("L")
+
+    # -- the handler's side
+    def load(self) -> frozenset[int]:
+        """Fill empty sockets in site order; a device that was left in its socket stays, and is not told."""
+        filled = set[int]()
+        for site, socket in self.sockets.items():
+            if socket.device is None and self._next <= self.lot.size:
+                socket.device = self.lot.device(self._next)
+                self._next += 1
+                filled.add(site)
+        return frozenset(filled)
+
+    def land(self) -> None:
+        self.lift()
+        self.plunges += 1
+        for site, socket in self.sockets.items():
+            if (device := socket.device) is not None:
+                self._land(site, socket, device)
+
+    def _land(self, site: int, socket: Socket, device: Device) -> None:
+        contact = self.lot.contact(device, site)
+        device.contacts = self.lot.fates.landed(device.index, contact.open_pin)
+        hot = socket.vdd.volts is not None and socket.vdd.volts > 0.0
+        pin = CARD_PINS.index(contact.open_pin) + 1 if contact.open_pin else 0
+        self._landings.extend((self.plunges, site, device.index, device.contacts, pin, hot))
+        socket.land(contact)
+
+    def lift(self) -> None:
+        for socket in self.sockets.values():
+            powered = socket.vdd.volts is not None and socket.vdd.volts > 0.0
+            self.hot_lifts += powered and socket.landed is not None
+            socket.lift()
+
+    def sort(self, bins: Mapping[int, int]) -> None:
+        self.lift()
+        for site in sorted(bins):
+            socket = self.sockets[site]
+            if (device := socket.device) is not None:
+                self._mark(device)
+                self.lot.fates.sorted(device.index, bins[site])
+                socket.device = None
+
+    def _mark(self, device: Device) -> None:
+        pass
+
+    # -- what is known afterwards
+    def landings(self) -> Iterator[Landing]:
+        """Yield every landing in order."""
+        log = self._landings
+        for at in range(0, len(log), 6):
+            plunge, site, index, contact, pin, hot = log[at : at + 6]
+            yield Landing(plunge, site, index, contact, CARD_PINS[pin - 1] if pin else "", bool(hot))

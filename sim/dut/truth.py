@@ -1,0 +1,78 @@
+"""What is true of each device, and what became of it: the station cannot reach this."""
+
+from array import array
+from dataclasses import dataclass
+
+NOT_SORTED = -1
+
+SEALED = 1
+PERSONALISED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """One device of the lot, by its running number (from 1)."""
+
+    index: int
+    uid: bytes
+    good: bool
+    """No defect, and all true parameters inside the product's true specification."""
+    defect: str
+    """What is wrong with it; empty when it is good."""
+    reasons: tuple[str, ...]
+    """Why a station may reject it: its defect, an open contact at the last landing, a value near a limit."""
+    contacts: int
+    hard_bin: int | None
+    """Where it ended; None when it was not sorted."""
+    sealed: bool
+    """Its life cycle is SECURED or beyond."""
+    personalised: bool
+    """Its identity is committed, sealed or not."""
+
+
+class Fates:
+    """What became of the devices of a lot, in a few bytes each."""
+
+    def __init__(self, devices: int) -> None:
+        self._contacts = array("H", bytes(2 * devices))
+        self._bins = array("h", [NOT_SORTED]) * devices
+        self._marks = array("B", bytes(devices))
+        self._open_pins = dict[int, str]()
+
+    def landed(self, index: int, open_pin: str) -> int:
+        """Count a landing, remember the pin that stayed open; return the number of the contact, from 1."""
+        self._contacts[index - 1] += 1
+        if open_pin:
+            self._open_pins[index] = open_pin
+        else:
+            self._open_pins.pop(index, None)
+        return self._contacts[index - 1]
+
+    def marked(self, index: int, *, sealed: bool, personalised: bool) -> None:
+        """Remember how far the chip got."""
+        self._marks[index - 1] = SEALED * sealed | PERSONALISED * personalised
+
+    def sorted(self, index: int, hard_bin: int) -> None:
+        """Remember the bin in which the device lies."""
+        self._bins[index - 1] = hard_bin
+
+    def contacts(self, index: int) -> int:
+        """Return how often the device was landed."""
+        return self._contacts[index - 1]
+
+    def hard_bin(self, index: int) -> int | None:
+        """Return the bin of the device, None when it was not sorted."""
+        found = self._bins[index - 1]
+        return None if found == NOT_SORTED else found
+
+    def open_pin(self, index: int) -> str:
+        """Return the pin that was open at the last landing; empty when all held."""
+        return self._open_pins.get(index, "")
+
+    def sealed(self, index: int) -> bool:
+        """Whether the life cycle was SECURED or beyond when the device was last seen."""
+        return bool(self._marks[index - 1] & SEALED)
+
+    def personalised(self, index: int) -> bool:
+        """Whether the identity was committed when the device was last seen."""
+        return bool(self._marks[index - 1] & PERSONALISED)
