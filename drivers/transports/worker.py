@@ -1,0 +1,338 @@
+"""One thread per port: jobs run in order; a cancelled job is aborted and cleaned up before it is reported."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from types import TracebackType
+from typing import Generic, Self, TypeVar, TypeVarTuple, Unpack, cast
+from weakref import WeakKeyDictionary
+
+from drivers.errors import DeviceLost, DutError, InstrumentError
+from drivers.transports.runner import runner_of_port
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+@dataclass
+class Load:
+    """What a port's jobs have cost so far, in seconds of the loop's clock."""
+
+    jobs: int = 0
+    queued_s: float = 0.0
+    worst_queued_s: float = 0.0
+    running_s: float = 0.0
+    worst_running_s: float = 0.0
+    worst_delivery_s: float = 0.0
+    """From the end of a job on its thread to its report on the loop: how late a busy loop is."""
+
+    def began(self, queued_s: float) -> None:
+        """A job has left the queue."""
+        self.jobs += 1
+        self.queued_s += queued_s
+        self.worst_queued_s = max(self.worst_queued_s, queued_s)
+
+    def ran(self, running_s: float) -> None:
+        """A job has left the port."""
+        self.running_s += running_s
+        self.worst_running_s = max(self.worst_running_s, running_s)
+
+    def delivered(self, delivery_s: float) -> None:
+        """The loop knows of its end."""
+        self.worst_delivery_s = max(self.worst_delivery_s, delivery_s)
+
+
+class _State(Enum):
+    QUEUED = auto()
+    RUNNING = auto()
+    RAN = auto()  # off the port, though the loop may not know yet
+    DROPPED = auto()
+
+
+class _Caught:
+    """As a context, keeps whatever error leaves the block: it belongs to somebody on another thread."""
+
+    error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.error = error
+        return True
+
+
+class _Job(_Caught):
+    """One call, from its queue to its report; what it returns is the business of the subclass."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, grace_s: float, abortable: bool) -> None:
+        self.grace_s = grace_s
+        self.abortable = abortable
+        self.state = _State.QUEUED
+        self.quiet: asyncio.Future[None] | None = None
+        self.reported = False
+        self.submitted = loop.time()
+        self.ended = 0.0
+
+    def run(self) -> None:
+        """Do it, on the port's thread."""
+
+    def report(self) -> None:
+        """Hand the outcome to the caller, on the loop's thread; one who was cancelled wants it no more."""
+
+    def refuse(self, error: DeviceLost) -> None:
+        """Fail before it ran, on the loop's thread."""
+        self.error = error
+        self.report()
+
+
+class _Call(_Job, Generic[T]):
+    def __init__(
+        self,
+        body: Callable[[], T],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        grace_s: float = 0.0,
+        abortable: bool = False,
+    ) -> None:
+        super().__init__(loop, grace_s=grace_s, abortable=abortable)
+        self.future: asyncio.Future[T] = loop.create_future()
+        self._body = body
+        self._result: T | None = None
+
+    def run(self) -> None:
+        with self:
+            self._result = self._body()
+
+    def report(self) -> None:
+        self.reported = True
+        if self.quiet is not None and not self.quiet.done():
+            self.quiet.set_result(None)
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(cast("T", self._result))
+        else:
+            self.future.set_exception(self.error)
+
+
+class _Completions:
+    """Finished jobs on their way to one loop: many finish, one wake-up. All workers of a loop share it."""
+
+    _of_loop: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Completions]" = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._finished: deque[Callable[[], None]] = deque()
+        self._woken = False
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "_Completions":
+        """Return the one of this loop."""
+        if (completions := cls._of_loop.get(loop)) is None:
+            completions = cls._of_loop[loop] = cls()
+        return completions
+
+    def post(self, report: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+        """Take what a port's thread has finished; a loop that is closed has nobody left to tell."""
+        self._finished.append(report)
+        if not self._woken:
+            self._woken = True
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        self._woken = False  # before the deque is read, else a report could be left behind
+        while self._finished:
+            self._finished.popleft()()
+
+
+class Worker:
+    """The owner of one port. It is made and awaited on the loop's thread; jobs run on the port's thread."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        abort: Callable[[], None] | None = None,
+        recover: Callable[[], None] | None = None,
+        grace_s: float = 0.1,
+    ) -> None:
+        """Take `abort`, which ends the transfer under way: thread-safe, never blocking.
+
+        `recover` makes the port clean again, on its thread, after a failure or an abort; from a cancel until
+        it has ended at most `grace_s` may pass, else the port is lost.
+        """
+        self.name = name
+        self.load = Load()
+        self._abort = abort
+        self._recover = recover
+        self._grace_s = grace_s
+        self._loop = asyncio.get_running_loop()
+        self._completions = _Completions.of(self._loop)
+        self._runner = runner_of_port(f"port {name}")
+        self._lock = threading.Lock()  # states of jobs, and `abort`; never held during a transfer
+        self._queued: deque[_Job] = deque()
+        self._running: _Job | None = None
+        self._interrupted = False
+        self._soiled = False
+        self._closing = False
+        self._lost: str | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the port may not be used again, but by a new worker after it was reopened."""
+        return self._lost is not None
+
+    # -- on the loop's thread
+    async def call(self, fn: Callable[[Unpack[Ts]], T], /, *args: *Ts) -> T:
+        """Run fn(*args) on the port's thread, after the calls before it.
+
+        A cancelled call is dropped if it is still queued, else aborted and cleaned up; CancelledError comes
+        when the port is quiet again, or after the grace, when it is lost. DeviceLost once it is lost.
+        """
+        return await self._ended(_Call(partial(fn, *args), self._loop, grace_s=self._grace_s, abortable=True))
+
+    async def settle(self, fn: Callable[[Unpack[Ts]], T], /, *args: *Ts, bound_s: float = 2.0) -> T:
+        """As `call`, for something short: a cancel aborts nothing and waits for the end, up to `bound_s`."""
+        return await self._ended(_Call(partial(fn, *args), self._loop, grace_s=bound_s))
+
+    async def aclose(self, close: Callable[[], object] | None = None, *, timeout_s: float = 2.0) -> bool:
+        """Drop what is queued, abort what runs, run `close` on the port's thread; tell if that ended in time.
+
+        `close` still runs when a thread that was lost comes back later.
+        """
+        if self._closing:
+            return False
+        last = _Call[object](close or _nothing, self._loop)
+        with self._lock:
+            self._closing = True
+            self._drop_queued("closed")
+            self._queued.append(last)
+            away = self.lost and self._running is not None
+            if self._running is not None:
+                self._interrupt()
+        self._runner.submit(partial(self._run, last))
+        self._runner.close()
+        if not away:
+            await asyncio.wait([last.future], timeout=timeout_s)
+        if not last.future.done():
+            last.future.cancel()
+            return False
+        last.future.exception()  # looked at, so that asyncio does not complain
+        return True
+
+    async def _ended(self, job: _Call[T]) -> T:
+        if self._lost is not None or self._closing:
+            raise DeviceLost(f"{self.name}: {self._lost or 'closed'}")
+        self._queued.append(job)
+        self._runner.submit(partial(self._run, job))
+        try:
+            return await job.future
+        except asyncio.CancelledError:
+            await self._withdraw(job)
+            raise
+
+    async def _withdraw(self, job: _Job) -> None:
+        with self._lock:  # the thread cannot start the next job meanwhile, so `abort` hits no other
+            if job.state is _State.QUEUED:
+                job.state = _State.DROPPED
+                return
+            if job.state is _State.RUNNING and job.abortable:
+                self._interrupt()
+        if not job.reported:
+            job.quiet = self._loop.create_future()
+            await self._outlast(job.quiet, job.grace_s)
+            if not job.quiet.done():
+                self._lose(f"its thread did not come back within {job.grace_s:g} s")
+
+    async def _outlast(self, quiet: "asyncio.Future[None]", grace_s: float) -> None:
+        deadline = self._loop.time() + grace_s
+        while not quiet.done() and (left := deadline - self._loop.time()) > 0:
+            with suppress(asyncio.CancelledError):  # a second cancel does not shorten the grace
+                await asyncio.wait([quiet], timeout=left)
+
+    def _interrupt(self) -> None:
+        self._interrupted = True
+        if self._abort is not None:
+            self._abort()
+        self._runner.wake()
+
+    def _lose(self, reason: str) -> None:
+        with self._lock:
+            if self._lost is None:
+                self._lost = reason
+            self._drop_queued(self._lost)
+
+    def _drop_queued(self, reason: str) -> None:
+        for job in self._queued:
+            if job.state is _State.QUEUED:
+                job.state = _State.DROPPED
+                job.refuse(DeviceLost(f"{self.name}: {reason}"))
+
+    # -- on the port's thread
+    @property
+    def interrupted(self) -> bool:
+        """Whether the job that runs was cancelled: it should start nothing more. For the job to ask."""
+        return self._interrupted
+
+    def soil(self) -> None:
+        """The job that runs leaves the port unclean though it does not fail: recover after it."""
+        self._soiled = True
+
+    def pause(self, seconds: float) -> None:
+        """Block the job that runs, on the port's own clock; a cancel ends it early."""
+        if not self._interrupted and seconds > 0:
+            self._runner.pause(seconds)
+
+    def _run(self, job: _Job) -> None:
+        with self._lock:
+            self._queued.popleft()
+            if job.state is _State.DROPPED:
+                return
+            job.state = _State.RUNNING
+            self._running, self._interrupted, self._soiled = job, False, False
+        if self._lost is not None and not self._closing:
+            job.error = DeviceLost(f"{self.name}: {self._lost}")
+        else:
+            self._work(job)
+        job.ended = self._loop.time()
+        self._completions.post(partial(self._report, job), self._loop)
+
+    def _work(self, job: _Job) -> None:
+        began = self._loop.time()
+        self.load.began(began - job.submitted)
+        job.run()
+        with self._lock:
+            job.state, self._running = _State.RAN, None
+            dirty = self._interrupted or self._soiled or _leaves_dirt(job.error)
+        self.load.ran(self._loop.time() - began)
+        if isinstance(job.error, DeviceLost):
+            self._lost = self._lost or str(job.error)
+        elif dirty and self._recover is not None and not self.lost:
+            self._clean(self._recover)
+
+    def _clean(self, recover: Callable[[], None]) -> None:
+        with _Caught() as failure:
+            recover()
+        if failure.error is not None:
+            self._lost = f"it could not be made clean again: {failure.error}"
+
+    def _report(self, job: _Job) -> None:
+        self.load.delivered(self._loop.time() - job.ended)
+        job.report()
+
+
+def _leaves_dirt(error: BaseException | None) -> bool:
+    """Whether an answer may still be on its way: not so when the instrument or the device has spoken."""
+    return error is not None and not isinstance(error, InstrumentError | DutError)
+
+
+def _nothing() -> None:
+    pass
