@@ -1,0 +1,245 @@
+"""SCP03 (GlobalPlatform Card Specification, Amendment D), host side, without I/O.
+
+Dies get AES-256, challenges, cryptograms and MACs of 16 bytes (S16), and security level 33; S8 and AES-128
+exist for tests. A card that offers anything else is refused, never adapted to.
+"""
+
+from dataclasses import dataclass, field
+from hmac import compare_digest
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.cmac import CMAC
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
+
+from station.vault.secret import Secret
+
+LEVEL = 0x33
+SCP = 0x03
+SECURE = 0x04
+"""The bit of the class byte that marks a protected command."""
+BLOCK = 16
+SHORT_DATA = 255
+SHORT_REPLY = 256
+PROTECTED = (0x62, 0x63)
+"""High bytes of warnings, whose replies carry a MAC as those of 9000 do."""
+
+CARD_CRYPTOGRAM, HOST_CRYPTOGRAM, S_ENC, S_MAC, S_RMAC = 0x00, 0x01, 0x04, 0x06, 0x07
+
+SESSION_KEK = b"PQP1-SESSKEK"
+
+
+class ChannelError(Exception):
+    """The secure channel is not, or no longer, one."""
+
+
+class OfferError(ChannelError):
+    """The card offers another protocol, key set or key size than the one demanded."""
+
+
+class CryptogramError(ChannelError):
+    """The card does not know the keys it should have; no authentication attempt was spent."""
+
+
+class ReplyMacError(ChannelError):
+    """A reply's MAC is wrong or missing: somebody changed it, or the link did."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Key size and size of challenges, cryptograms and MACs, in bytes, and the card's `i` parameter."""
+
+    key: int = 32
+    mac: int = 16
+    i: int = 0x61
+
+
+PQP = Suite()
+
+
+@dataclass(frozen=True)
+class KeySet:
+    """The static keys of one key version."""
+
+    kvn: int
+    enc: Secret
+    mac: Secret
+    dek: Secret
+
+    def wipe(self) -> None:
+        """Overwrite the keys."""
+        for key in (self.enc, self.mac, self.dek):
+            key.wipe()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command before it is wrapped."""
+
+    ins: int
+    p1: int = 0
+    p2: int = 0
+    data: bytes = b""
+    reply: int = 223
+    """The most plain bytes that the reply may have; decides the form of Le."""
+    cla: int = 0x80
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Chaining value and counter of one command: what its reply is checked with."""
+
+    chain: bytes
+    counter: int
+
+
+def cmac(key: Secret, *parts: bytes) -> bytes:
+    """AES-CMAC over the joined parts."""
+    context = CMAC(algorithms.AES(key.reveal()))
+    for part in parts:
+        context.update(part)
+    return context.finalize()
+
+
+def kdf(key: Secret, label: bytes, context: bytes, bits: int) -> Secret:
+    """SP 800-108 counter mode in SCP03's order: label (12 bytes), 00, L, i, context."""
+    head = label + b"\0" + bits.to_bytes(2)
+    blocks = -(-bits // 128)
+    joined = b"".join(cmac(key, head, bytes([i]), context) for i in range(1, blocks + 1))
+    return Secret(joined[: bits // 8])
+
+
+def check_value(key: Secret) -> bytes:
+    """The first 3 bytes of AES-ECB over sixteen 01."""
+    return _block(key, b"\x01" * BLOCK)[:3]
+
+
+def initialize_update(kvn: int, host_challenge: bytes) -> bytes:
+    """The command that asks the card for its challenge and cryptogram."""
+    return bytes([0x80, 0x50, kvn, 0, len(host_challenge)]) + host_challenge + b"\0"
+
+
+def open_session(keys: KeySet, host_challenge: bytes, reply: bytes, suite: Suite = PQP) -> "Session":
+    """Check the card's offer and its cryptogram before anything is sent that costs an attempt."""
+    if len(reply) != 13 + 2 * suite.mac or reply[10:13] != bytes([keys.kvn, SCP, suite.i]):
+        raise OfferError(
+            f"the card offers {reply[10:13].hex()} in {len(reply)} bytes, not key set {keys.kvn:02x}"
+        )
+    if len(keys.enc) != suite.key:
+        raise OfferError(f"keys of {len(keys.enc)} bytes, the suite has {suite.key}")
+    card_challenge, cryptogram = reply[13 : 13 + suite.mac], reply[13 + suite.mac :]
+    session = Session(keys, host_challenge + card_challenge, suite)
+    if not compare_digest(session.cryptogram(CARD_CRYPTOGRAM), cryptogram):
+        session.close()
+        raise CryptogramError(f"wrong card cryptogram under key set {keys.kvn:02x}")
+    return session
+
+
+@dataclass
+class Session:
+    """An open channel at level 33. After an error it is closed and nothing of it is used again."""
+
+    keys: KeySet = field(repr=False)
+    context: bytes
+    """Host challenge and card challenge."""
+    suite: Suite = PQP
+
+    def __post_init__(self) -> None:
+        bits = self.suite.key * 8
+        self._enc = self._derived(self.keys.enc, S_ENC, bits)
+        self._mac = self._derived(self.keys.mac, S_MAC, bits)
+        self._rmac = self._derived(self.keys.mac, S_RMAC, bits)
+        self._chain = bytes(BLOCK)
+        self._counter = 0
+        self._open = True
+
+    @property
+    def kvn(self) -> int:
+        """The key version that opened it."""
+        return self.keys.kvn
+
+    def cryptogram(self, constant: int) -> bytes:
+        """The card's or the host's cryptogram."""
+        return bytes(self._derived(self._mac, constant, self.suite.mac * 8).reveal())
+
+    def authenticate(self) -> bytes:
+        """EXTERNAL AUTHENTICATE: it has a C-MAC but is not encrypted, and its reply has no MAC."""
+        self._check_open()
+        return self._maced(bytes([0x84, 0x82, LEVEL, 0]), self.cryptogram(HOST_CRYPTOGRAM))
+
+    def wrap(self, command: Command) -> tuple[bytes, Ticket]:
+        """Encrypt and MAC a command; the ticket checks its reply, however many commands follow meanwhile."""
+        self._check_open()
+        self._counter += 1
+        data = self._cbc(_padded(command.data), self._counter, reply=False) if command.data else b""
+        header = bytes([command.cla | SECURE, command.ins, command.p1, command.p2])
+        extended = len(data) + self.suite.mac > SHORT_DATA or self._protected(command.reply) > SHORT_REPLY
+        apdu = self._maced(header, data, extended=extended)
+        return apdu + bytes(1 + extended), Ticket(self._chain, self._counter)
+
+    def unwrap(self, ticket: Ticket, data: bytes, status: int) -> bytes:
+        """Check and decrypt a reply; an error word comes without data and MAC, and so proves nothing."""
+        self._check_open()
+        if status != 0x9000 and status >> 8 not in PROTECTED:
+            return b""
+        body, mac = data[: -self.suite.mac], data[-self.suite.mac :]
+        expected = cmac(self._rmac, ticket.chain, body, status.to_bytes(2))[: self.suite.mac]
+        if len(body) % BLOCK or not compare_digest(expected, mac):
+            self.close()
+            raise ReplyMacError(f"wrong MAC in the reply to command {ticket.counter}")
+        return self._opened(body, ticket) if body else b""
+
+    def wrapped_keys(self, keys: KeySet) -> bytes:
+        """The data of PUT KEY: each key as AES-KWP (RFC 5649) under the session's KEK, and its check value."""
+        with kdf(self.keys.dek, SESSION_KEK, self.context, 256) as kek:
+            parts = [self._wrapped(kek, key) for key in (keys.enc, keys.mac, keys.dek)]
+        return bytes([keys.kvn]) + b"".join(parts)
+
+    def close(self) -> None:
+        """Wipe the session's keys."""
+        self._open = False
+        for key in (self._enc, self._mac, self._rmac):
+            key.wipe()
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise ChannelError("the session is closed")
+
+    def _derived(self, key: Secret, constant: int, bits: int) -> Secret:
+        return kdf(key, bytes(11) + bytes([constant]), self.context, bits)
+
+    def _maced(self, header: bytes, data: bytes, *, extended: bool = False) -> bytes:
+        length = len(data) + self.suite.mac
+        lc = b"\0" + length.to_bytes(2) if extended else bytes([length])
+        self._chain = cmac(self._mac, self._chain, header, lc, data)
+        return header + lc + data + self._chain[: self.suite.mac]
+
+    def _cbc(self, data: bytes, counter: int, *, reply: bool) -> bytes:
+        mark = b"\x80" if reply else b"\0"
+        icv = _block(self._enc, mark + counter.to_bytes(BLOCK - 1))
+        cipher = Cipher(algorithms.AES(self._enc.reveal()), modes.CBC(icv))
+        context = cipher.decryptor() if reply else cipher.encryptor()
+        return context.update(data) + context.finalize()
+
+    def _opened(self, body: bytes, ticket: Ticket) -> bytes:
+        plain = self._cbc(body, ticket.counter, reply=True).rstrip(b"\0")
+        if plain[-1:] != b"\x80":
+            self.close()
+            raise ReplyMacError(f"wrong padding in the reply to command {ticket.counter}")
+        return plain[:-1]
+
+    def _protected(self, size: int) -> int:
+        return (size // BLOCK + 1) * BLOCK + self.suite.mac
+
+    @staticmethod
+    def _wrapped(kek: Secret, key: Secret) -> bytes:
+        wrapped = aes_key_wrap_with_padding(bytes(kek.reveal()), bytes(key.reveal()))
+        return bytes([0x88, len(wrapped) + 1, len(key)]) + wrapped + b"\x03" + check_value(key)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK)
+
+
+def _block(key: Secret, block: bytes) -> bytes:
+    context = Cipher(algorithms.AES(key.reveal()), modes.CBC(bytes(BLOCK))).encryptor()  # one block: as ECB
+    return context.update(block) + context.finalize()
