@@ -83,6 +83,13 @@ class Command:
     """The most plain bytes that the reply may have; decides the form of Le."""
     cla: int = 0x80
 
+    @classmethod
+    def of(cls, apdu: bytes, reply: int = 223) -> "Command":
+        """Take a plain command apart: header, data in short or extended form, and Le, which every one has."""
+        extended = apdu[4] == 0 and len(apdu) > 5
+        data = apdu[7:-2] if extended else apdu[5:-1]
+        return cls(apdu[1], apdu[2], apdu[3], data, reply, apdu[0])
+
 
 @dataclass(frozen=True)
 class Ticket:
@@ -189,7 +196,7 @@ class Session:
         return self._opened(body, ticket) if body else b""
 
     def wrapped_keys(self, keys: KeySet) -> bytes:
-        """The data of PUT KEY: each key as AES-KWP (RFC 5649) under the session's KEK, and its check value."""
+        """The data of PUT KEY: each key in AES-KWP (RFC 5649) under the session's KEK, and check values."""
         with kdf(self.keys.dek, SESSION_KEK, self.context, 256) as kek:
             parts = [self._wrapped(kek, key) for key in (keys.enc, keys.mac, keys.dek)]
         return bytes([keys.kvn]) + b"".join(parts)

@@ -32,9 +32,20 @@ def opened(reply: bytes | None = None) -> scp03.Session:
 
 
 def plain(apdu: str) -> scp03.Command:
-    raw = bytes.fromhex(apdu)
-    data = raw[5:-1] if len(raw) > 5 else b""
-    return scp03.Command(raw[1], raw[2], raw[3], data)
+    return scp03.Command.of(bytes.fromhex(apdu))
+
+
+@pytest.mark.parametrize(
+    ("apdu", "data"),
+    [
+        ("80ca004500", ""),
+        ("80ca0045000000", ""),
+        ("80e2000001aa00", "aa"),
+        ("80e20000000002aabb0000", "aabb"),
+    ],
+)
+def test_commands_are_taken_apart_in_short_and_extended_form(apdu: str, data: str) -> None:
+    assert plain(apdu).data.hex() == data
 
 
 @pytest.mark.parametrize(
