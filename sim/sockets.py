@@ -1,4 +1,4 @@
-"""Where simulated machines meet simulated devices: what a handler, an SMU, a supply and a reader see of them."""
+"""Where simulated machines meet simulated devices: what handler, SMU, supply and reader see of them."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -34,7 +34,7 @@ class Sockets(Protocol):
     """All sockets of the cell, as a handler fills and empties them."""
 
     def load(self) -> frozenset[int]:
-        """Put the next devices into the sockets; return the sites that got one, none when the input is empty."""
+        """Put the next devices into the sockets; return the sites that got one, none when the input is out."""
 
     def land(self) -> None:
         """Close the contacts."""
@@ -58,9 +58,11 @@ class OpenCircuit:
 
 
 def voltage_at(load: Load, amps: float, limit_v: float) -> float:
-    """Return the voltage within ±`limit_v` at which `load` takes `amps`, or the limit; by bisection."""
+    """Return the voltage within ±`limit_v` at which `load` takes `amps`, or the limit; to 0.1 nV."""
     low, high = -limit_v, limit_v
     for _ in range(60):
+        if high - low < 1e-10:
+            break
         middle = (low + high) / 2
         low, high = (middle, high) if load.current(middle) < amps else (low, middle)
     return (low + high) / 2

@@ -33,7 +33,8 @@ def omega(y: float) -> float:
 
     Newton's steps on a concave function: from the second on they come from below, so x stays positive.
     """
-    x = y - log(y) if y > 1.0 else exp(max(y, -300.0))
+    y = max(y, -300.0)
+    x = y - log(y) if y > 1.0 else exp(y)
     for _ in range(3 if y < -6.0 or y > 4.0 else 6):
         x *= (1.0 + y - log(x)) / (1.0 + x)
     return x
