@@ -34,7 +34,7 @@ class Sockets(Protocol):
     """All sockets of the cell, as a handler fills and empties them."""
 
     def load(self) -> frozenset[int]:
-        """Put the next devices into the sockets; return the sites that got one, none when the input is out."""
+        """Fill the sockets with the next devices; return the sites that got one, none when there are no more."""
 
     def land(self) -> None:
         """Close the contacts."""
