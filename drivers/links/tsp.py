@@ -1,0 +1,56 @@
+"""TSP over a port: every exchange is one chunk that ends by printing the length of the error queue.
+
+Ref: Series 2600B Reference Manual 2600BS-901-01, sections 7 and 9 (errorqueue).
+"""
+
+from dataclasses import dataclass
+
+from drivers.errors import ProtocolError, Silent
+from drivers.links.messages import hear, say
+from drivers.links.scpi import QUEUE_LENGTH, SETTING_TIMEOUT_S, parsed, raise_first
+from drivers.protocols import tsp
+from drivers.protocols.scpi import ErrorEntry
+from drivers.transports import Clear, Conversation
+
+NEXT_ERROR = "print(errorqueue.next())"
+
+
+@dataclass(frozen=True, slots=True)
+class TspLink:
+    """How to hold conversations with one TSP machine, which needs `min_gap_s` before each message."""
+
+    min_gap_s: float = 0.0
+
+    def exchange(
+        self, *statements: str, values: tuple[str, ...] = (), timeout_s: float = SETTING_TIMEOUT_S
+    ) -> Conversation[list[str]]:
+        """Run the statements as one chunk, then print `values`; return these as they were printed.
+
+        InstrumentError if the machine has queued an error, also if that made it fall silent.
+        """
+        printed = f"print({','.join((*values, 'errorqueue.count'))})"
+        chunk = " ".join((*statements, printed))
+        yield from say(chunk, gap_s=self.min_gap_s)
+        try:
+            answer = yield from hear(timeout_s=timeout_s)
+        except Silent:
+            yield Clear()
+            yield from self._raise_queued()
+            raise
+        *answers, count = tsp.fields(answer)
+        if parsed(tsp.read_whole, printed, count):
+            yield from self._raise_queued()
+        if len(answers) != len(values):
+            raise ProtocolError(f"{printed} answered {answer!r}")
+        return answers
+
+    def _raise_queued(self) -> Conversation[None]:
+        found: tuple[ErrorEntry, ...] = ()
+        for _ in range(QUEUE_LENGTH):
+            yield from say(NEXT_ERROR, gap_s=self.min_gap_s)
+            answer = yield from hear(timeout_s=SETTING_TIMEOUT_S)
+            entry = parsed(tsp.read_error, NEXT_ERROR, answer)
+            if not entry.code:
+                break
+            found = (*found, entry)
+        raise_first(found)

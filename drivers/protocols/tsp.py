@@ -1,0 +1,44 @@
+"""TSP texts: values as `print` writes them, separated by tabs, and entries of the error queue.
+
+Ref: Series 2600B Reference Manual 2600BS-901-01, sections 7 and 9 (errorqueue, print).
+"""
+
+from drivers.protocols.scpi import ErrorEntry, read_number
+
+EMPTY = ErrorEntry(0, "Queue Is Empty")
+
+
+def fields(answer: str) -> list[str]:
+    """Cut what one `print` wrote into its values."""
+    return [part.strip() for part in answer.split("\t")]
+
+
+def read_boolean(text: str) -> bool:
+    """Read `true` or `false`; ValueError for all else."""
+    match text.strip():
+        case "true":
+            return True
+        case "false":
+            return False
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def read_whole(text: str) -> int:
+    """Read a whole number, which TSP writes as `1.00000e+00`; ValueError for all else."""
+    value = read_number(text)
+    if not value.is_integer():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(value)
+
+
+def read_error(answer: str) -> ErrorEntry:
+    """Read what `print(errorqueue.next())` wrote: code, text, severity, node; ValueError for all else."""
+    parts = fields(answer)
+    if len(parts) < 2:
+        raise ValueError(f"{answer!r} is not an entry of an error queue")
+    return ErrorEntry(read_whole(parts[0]), parts[1].strip('"'))
+
+
+def write_error(entry: ErrorEntry, *, severity: int, node: int) -> str:
+    """Write an entry as `print(errorqueue.next())` does."""
+    return f"{entry.code:.5e}\t{entry.text}\t{severity:.5e}\t{node:.5e}"

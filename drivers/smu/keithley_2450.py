@@ -1,0 +1,142 @@
+"""Keithley 2450, 2460 and 2470 in their SCPI command set.
+
+Ref: Model 2450 Reference Manual 2450-901-01, section 6; the 2460 and 2470 manuals have the same commands.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+from drivers.errors import EquipmentError
+from drivers.links.identity import checked
+from drivers.links.messages import hear, say
+from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
+from drivers.protocols.scpi import read_boolean, read_number, write_number
+from drivers.roles import Identity, Machine, Smu
+from drivers.transports import Conversation, Port
+
+Function = Literal["VOLT", "CURR"]
+
+LIMITS: dict[Function, str] = {"VOLT": ":SOUR:VOLT:ILIM", "CURR": ":SOUR:CURR:VLIM"}
+MEASURED: dict[Function, Function] = {"VOLT": "CURR", "CURR": "VOLT"}
+
+
+class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a station file may say of a 2450."""
+
+    nplc: Annotated[float, Meta(ge=0.01, le=10)] = 1.0
+    """Integration time in power-line cycles."""
+    four_wire: bool = False
+    terminals: Literal["front", "rear"] = "front"
+    min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
+
+
+class Keithley2450Channel(Smu):
+    """The one output."""
+
+    def __init__(self, name: str, port: Port, link: ScpiLink) -> None:
+        super().__init__(name)
+        self._port = port
+        self._link = link
+        self._function: Function | None = None
+        self._at_limit = False
+
+    async def force_voltage(self, volts: float, *, limit_a: float) -> None:
+        await self._force("VOLT", volts, limit_a)
+
+    async def force_current(self, amps: float, *, limit_v: float) -> None:
+        await self._force("CURR", amps, limit_v)
+
+    async def switch_off(self) -> None:
+        self._function = None
+        await self._port.run(self._switching_off())
+
+    async def measure(self) -> float:
+        if self._function is None:
+            raise EquipmentError(f"{self.name} forces nothing: there is nothing to measure")
+        return await self._port.run(self._measuring(self._function))
+
+    def in_compliance(self) -> bool:
+        return self._at_limit
+
+    async def make_safe(self) -> None:
+        self._function = None
+        await self._port.run(self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0"))
+
+    async def _force(self, function: Function, level: float, limit: float) -> None:
+        changed = self._function not in (None, function)
+        self._function = None
+        await self._port.run(self._forcing(function, level, limit, off_first=changed))
+        self._function = function
+
+    def _forcing(
+        self, function: Function, level: float, limit: float, *, off_first: bool
+    ) -> Conversation[None]:
+        """Two messages, so that a refused setting leaves the output as it is."""
+        off = (":OUTP OFF",) if off_first else ()
+        yield from self._link.exchange(
+            *off,
+            f":SOUR:FUNC {function}",
+            f"{LIMITS[function]} {write_number(limit)}",
+            f':SENS:FUNC "{MEASURED[function]}"',
+            f":SOUR:{function} {write_number(level)}",
+        )
+        yield from self._link.exchange(":OUTP ON")
+
+    def _measuring(self, function: Function) -> Conversation[float]:
+        tripped = f"{LIMITS[function]}:TRIP?"
+        value, at_limit = yield from self._link.exchange(":READ?", tripped, timeout_s=TIMEOUT_S)
+        self._at_limit = parsed(read_boolean, tripped, at_limit)
+        return parsed(read_number, ":READ?", value)
+
+    def _switching_off(self, *zero: str) -> Conversation[None]:
+        (still_on,) = yield from self._link.exchange(":OUTP OFF", *zero, ":OUTP?")
+        if parsed(read_boolean, ":OUTP?", still_on):
+            raise EquipmentError(f"{self.name}: the output was switched off and is still on")
+
+
+class Keithley2450(Machine):
+    """A 2450, 2460 or 2470; autorange, one channel."""
+
+    Options: ClassVar[type[Keithley2450Options]] = Keithley2450Options
+    port: ClassVar[type] = Port
+
+    def __init__(self, name: str, port: Port, options: Keithley2450Options) -> None:
+        self.name = name
+        self._port = port
+        self._options = options
+        self._link = ScpiLink(options.min_gap_s)
+        self._output = Keithley2450Channel(name, port, self._link)
+        self.channels = {"": self._output}
+
+    async def connect(self) -> None:
+        await self._port.open()
+        await self.identify()
+        await self._port.run(self._setting_up())
+        await self._output.make_safe()
+
+    async def identify(self) -> Identity:
+        found = await self._port.run(self._link.identify())
+        return checked(found, models="24[567]0", name=self.name, port=self._port.name)
+
+    async def aclose(self) -> None:
+        await self._port.aclose()
+
+    def _setting_up(self) -> Conversation[None]:
+        yield from say("*LANG?", gap_s=self._options.min_gap_s)
+        language = yield from hear(timeout_s=TIMEOUT_S)
+        if language.strip() != "SCPI":
+            raise EquipmentError(
+                f"{self.name} speaks {language}: set its command set to SCPI and power-cycle it"
+            )
+        nplc = write_number(self._options.nplc)
+        wires = "ON" if self._options.four_wire else "OFF"
+        yield from self._link.exchange(
+            "*RST",
+            ":STAT:PRES",
+            "*CLS",
+            f":ROUT:TERM {'FRON' if self._options.terminals == 'front' else 'REAR'}",
+            *(f":SENS:{function}:NPLC {nplc}" for function in MEASURED),
+            *(f":SENS:{function}:RSEN {wires}" for function in MEASURED),
+            timeout_s=TIMEOUT_S,
+        )

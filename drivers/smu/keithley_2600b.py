@@ -1,0 +1,144 @@
+"""Keithley 2600B series in TSP: one or two channels at one port.
+
+Ref: Series 2600B Reference Manual 2600BS-901-01, sections 2, 7 and 9.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+from drivers.errors import EquipmentError
+from drivers.links.identity import checked
+from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
+from drivers.links.tsp import TspLink
+from drivers.protocols.scpi import read_number, write_number
+from drivers.protocols.tsp import read_boolean, read_whole
+from drivers.roles import Identity, Machine, Smu
+from drivers.transports import Conversation, Port
+
+Function = Literal["v", "i"]
+
+CODES: dict[Function, int] = {"i": 0, "v": 1}
+OTHER: dict[Function, Function] = {"v": "i", "i": "v"}
+MODELS = {"a": "26(01|11|35)B", "ab": "26(02|04|12|14|34|36)B"}
+
+
+class Keithley2600BOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a station file may say of a 2600B."""
+
+    channels: Literal["a", "ab"] = "ab"
+    """`a` for a 2601B, 2611B or 2635B, which have one channel."""
+    nplc: Annotated[float, Meta(ge=0.001, le=25)] = 1.0
+    """Integration time in power-line cycles."""
+    four_wire: bool = False
+    min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
+
+
+class Keithley2600BChannel(Smu):
+    """One of the two outputs."""
+
+    def __init__(self, name: str, port: Port, link: TspLink, smu: str) -> None:
+        super().__init__(name)
+        self._port = port
+        self._link = link
+        self._smu = smu
+        self._function: Function | None = None
+        self._at_limit = False
+
+    async def force_voltage(self, volts: float, *, limit_a: float) -> None:
+        await self._force("v", volts, limit_a)
+
+    async def force_current(self, amps: float, *, limit_v: float) -> None:
+        await self._force("i", amps, limit_v)
+
+    async def switch_off(self) -> None:
+        self._function = None
+        await self._port.run(self._switching_off())
+
+    async def measure(self) -> float:
+        if self._function is None:
+            raise EquipmentError(f"{self.name} forces nothing: there is nothing to measure")
+        return await self._port.run(self._measuring(self._function))
+
+    def in_compliance(self) -> bool:
+        return self._at_limit
+
+    async def make_safe(self) -> None:
+        self._function = None
+        source = f"{self._smu}.source"
+        await self._port.run(self._switching_off(f"{source}.levelv=0", f"{source}.leveli=0"))
+
+    async def _force(self, function: Function, level: float, limit: float) -> None:
+        changed = self._function not in (None, function)
+        self._function = None
+        await self._port.run(self._forcing(function, level, limit, off_first=changed))
+        self._function = function
+
+    def _forcing(
+        self, function: Function, level: float, limit: float, *, off_first: bool
+    ) -> Conversation[None]:
+        """One chunk, which switches on only if no setting was refused."""
+        source = f"{self._smu}.source"
+        off = (f"{source}.output=0",) if off_first else ()
+        yield from self._link.exchange(
+            *off,
+            f"{source}.func={CODES[function]}",
+            f"{source}.limit{OTHER[function]}={write_number(limit)}",
+            f"{source}.level{function}={write_number(level)}",
+            f"if errorqueue.count==0 then {source}.output=1 end",
+        )
+
+    def _measuring(self, function: Function) -> Conversation[float]:
+        reading = f"{self._smu}.measure.{OTHER[function]}()"
+        limited = f"{self._smu}.source.compliance"
+        value, at_limit = yield from self._link.exchange(values=(reading, limited), timeout_s=TIMEOUT_S)
+        self._at_limit = parsed(read_boolean, limited, at_limit)
+        return parsed(read_number, reading, value)
+
+    def _switching_off(self, *zero: str) -> Conversation[None]:
+        output = f"{self._smu}.source.output"
+        (still_on,) = yield from self._link.exchange(f"{output}=0", *zero, values=(output,))
+        if parsed(read_whole, output, still_on):
+            raise EquipmentError(f"{self.name}: the output was switched off and is still on")
+
+
+class Keithley2600B(Machine):
+    """A 2600B with its channels `a` and `b`; autorange."""
+
+    Options: ClassVar[type[Keithley2600BOptions]] = Keithley2600BOptions
+    port: ClassVar[type] = Port
+
+    def __init__(self, name: str, port: Port, options: Keithley2600BOptions) -> None:
+        self.name = name
+        self._port = port
+        self._options = options
+        self._link = TspLink(options.min_gap_s)
+        self.channels = {
+            letter: Keithley2600BChannel(f"{name}.{letter}", port, self._link, f"smu{letter}")
+            for letter in options.channels
+        }
+
+    async def connect(self) -> None:
+        await self._port.open()
+        await self.identify()
+        await self._port.run(self._setting_up())
+        for channel in self.channels.values():
+            await channel.make_safe()
+
+    async def identify(self) -> Identity:
+        found = await self._port.run(ScpiLink(self._options.min_gap_s).identify())
+        return checked(found, models=MODELS[self._options.channels], name=self.name, port=self._port.name)
+
+    async def aclose(self) -> None:
+        await self._port.aclose()
+
+    def _setting_up(self) -> Conversation[None]:
+        settings = [
+            statement
+            for letter in self._options.channels
+            for statement in (
+                f"smu{letter}.sense={int(self._options.four_wire)}",
+                f"smu{letter}.measure.nplc={write_number(self._options.nplc)}",
+            )
+        ]
+        yield from self._link.exchange("reset()", "errorqueue.clear()", *settings, timeout_s=TIMEOUT_S)
