@@ -1,0 +1,1 @@
+"""STDF V4: the datalog that every customer reads."""

@@ -1,0 +1,201 @@
+"""Test records as the engine makes them: what is fixed of a test is encoded once, results in one step."""
+
+import struct
+from typing import Literal, Protocol, TypeAlias
+
+from station.datalog.stdf import flags
+from station.datalog.stdf.fields import Value, pack
+from station.datalog.stdf.records import MAX_CONTENT, encode, whole
+from station.datalog.stdf.summary import Statistics
+from station.errors import StorageError
+from station.model import Ending, Limit, Measurement, TestDefinition, Verdict, usable
+
+Profile: TypeAlias = Literal["compact", "compat"]
+FORMAT = "%9.3f"
+HEAD = 1
+LARGEST = 3.4028234663852886e38
+PTR_HEAD = struct.Struct("<HBBIBBBBf").pack
+MPR_HEAD = struct.Struct("<HBBIBBBBHH").pack
+UNDETERMINED = 4
+_PLAIN = str.maketrans({"\u00b5": "u", "\u03bc": "u", "\u03a9": "Ohm", "\u2126": "Ohm", "\u00b0": "deg"})
+
+
+def plain(text: str) -> str:
+    """Return what a character field may hold: printable ASCII, at most 255 characters."""
+    kept = (c for c in text.translate(_PLAIN) if not (c < " " or "\x7f" <= c <= "\x9f"))
+    return "".join([c if c <= "~" else "?" for c in kept])[:255]
+
+
+class RowRecords(Protocol):
+    """Makes the records of one test."""
+
+    statistics: dict[int, Statistics]
+    """By site."""
+
+    def record(self, measurement: Measurement, site: int) -> bytes:
+        """Encode one execution and count it."""
+
+
+def _characters(*texts: str) -> bytes:
+    return b"".join([pack("Cn", plain(text)) for text in texts])
+
+
+def _limits(limit: Limit | None) -> tuple[int, int, int, int, float, float]:
+    """OPT_FLAG, the three scales, and both limits as they go into a record."""
+    low, high = flags.sides(limit)
+    power = flags.scale(limit)
+    return flags.limit_flags(limit), power, power, power, low or 0.0, high or 0.0
+
+
+class ParametricRecords:
+    """PTRs of one test. In the compact profile all but the first of a site end after TEST_TXT."""
+
+    def __init__(self, test: TestDefinition, sites: tuple[int, ...], profile: Profile) -> None:
+        self._number, self._limit = test.number, test.limit
+        self.statistics = {site: Statistics() for site in sites}
+        unit = test.limit.unit if test.limit else ""
+        name = _characters(test.name)
+        full = name + b"\0" + struct.pack("<Bbbbff", *_limits(test.limit)) + _characters(unit, *[FORMAT] * 3)
+        if profile == "compat":
+            full = name = full + struct.pack("<ff", 0.0, 0.0)
+        self._rest = (12 + len(name), name)
+        self._tails = dict.fromkeys(sites, (12 + len(full), full))
+
+    def record(self, measurement: Measurement, site: int) -> bytes:
+        """Encode one execution and count it; ±inf and NaN are never written."""
+        length, tail = self._tails[site]
+        if tail is not self._rest[1]:
+            self._tails[site] = self._rest
+        value, statistics = measurement.value, self.statistics[site]
+        statistics.executed += 1
+        if (
+            measurement.verdict is Verdict.PASSED
+            and measurement.ending is Ending.VALUE
+            and value is not None
+            and -LARGEST <= value <= LARGEST
+        ):
+            statistics.add(value)
+            return PTR_HEAD(length, 15, 10, self._number, HEAD, site, 0, 0xC0, value) + tail
+        return self._unusual(measurement, site, length) + tail
+
+    def _unusual(self, measurement: Measurement, site: int, length: int) -> bytes:
+        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, self._limit)
+        result, statistics = 0.0, self.statistics[site]
+        statistics.failed += _failed(test)
+        if not test & flags.UNUSABLE_TEST and measurement.value is not None:
+            statistics.add(measurement.value)
+            result = flags.recorded(measurement.value, self._limit, failed=_failed(test))
+        return PTR_HEAD(length, 15, 10, self._number, HEAD, site, test, parm, result)
+
+
+def _failed(test_flags: int) -> bool:
+    return bool(test_flags & flags.FAILED) and not test_flags & flags.NOT_JUDGED
+
+
+class MultipleRecords:
+    """MPRs of one test: one result a pin, every field in every record."""
+
+    def __init__(self, test: TestDefinition, pins: dict[int, tuple[int, ...]]) -> None:
+        self._test, self._pins = test, pins
+        self.statistics = {site: Statistics() for site in pins}
+        self._tails = dict[tuple[int, int], bytes]()
+        longest = len(self._head(0, 0, 0, len(test.pins), b"")) + len(
+            self._tail(next(iter(pins)), len(test.pins))
+        )
+        if longest + (len(test.pins) + 1) // 2 + 4 * len(test.pins) > MAX_CONTENT:
+            raise StorageError(
+                f"test {test.number} {test.name}: {len(test.pins)} pins do not fit into one record"
+            )
+
+    def record(self, measurement: Measurement, site: int) -> bytes:
+        """Encode one execution and count it."""
+        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, self._test.limit)
+        values = measurement.values[: len(self._test.pins)]
+        statistics = self.statistics[site]
+        statistics.executed += 1
+        statistics.failed += _failed(test)
+        body = (
+            self._states(values) + self._results(values, failed=_failed(test)) + self._tail(site, len(values))
+        )
+        return self._head(site, test, parm, len(values), body) + body
+
+    def _head(self, site: int, test: int, parm: int, count: int, body: bytes) -> bytes:
+        return MPR_HEAD(12 + len(body), 15, 15, self._test.number, HEAD, site, test, parm, count, count)
+
+    @staticmethod
+    def _states(values: tuple[float, ...]) -> bytes:
+        states = [UNDETERMINED if value != value else 0 for value in values] + [0]
+        return bytes([states[i] | states[i + 1] << 4 for i in range(0, len(values), 2)])
+
+    def _results(self, values: tuple[float, ...], *, failed: bool) -> bytes:
+        limit = self._test.limit
+        kept = [0.0 if value != value else max(-LARGEST, min(LARGEST, value)) for value in values]
+        if failed:
+            kept = [flags.recorded(value, limit, failed=True) for value in kept]
+        return struct.pack(f"<{len(kept)}f", *kept)
+
+    def _tail(self, site: int, count: int) -> bytes:
+        if (site, count) not in self._tails:
+            self._tails[site, count] = self._made_tail(self._pins[site][:count])
+        return self._tails[site, count]
+
+    def _made_tail(self, indexes: tuple[int, ...]) -> bytes:
+        unit = self._test.limit.unit if self._test.limit else ""
+        fixed = struct.pack("<Bbbbffff", *_limits(self._test.limit), 0.0, 0.0)
+        texts = _characters(unit, "", *[FORMAT] * 3) + struct.pack("<ff", 0.0, 0.0)
+        return _characters(self._test.name, "") + fixed + struct.pack(f"<{len(indexes)}H", *indexes) + texts
+
+
+class FunctionalRecords:
+    """FTRs of one test, without vectors. In the compact profile a later pass ends after TEST_TXT."""
+
+    def __init__(self, test: TestDefinition, sites: tuple[int, ...], profile: Profile) -> None:
+        self._test, self._compact = test, profile == "compact"
+        self.statistics = {site: Statistics() for site in sites}
+        self._first = set(sites)
+        self._short = encode("FTR", self._values(0, 0))[4 + 7 :]
+
+    def record(self, measurement: Measurement, site: int) -> bytes:
+        """Encode one execution and count it; the text of a failure goes to RSLT_TXT."""
+        test, statistics = flags.test_flags(measurement), self.statistics[site]
+        statistics.executed += 1
+        statistics.failed += _failed(test)
+        if self._compact and test == 0 and site not in self._first:
+            return self._prefix(len(self._short) + 7, site) + self._short
+        self._first.discard(site)
+        return whole("FTR", RSLT_TXT=plain(measurement.text), **self._values(site, test))
+
+    def _values(self, site: int, test: int) -> dict[str, Value]:
+        fixed: dict[str, Value] = {"TEST_NUM": self._test.number, "HEAD_NUM": HEAD, "SITE_NUM": site}
+        return fixed | {"TEST_FLG": test, "OPT_FLAG": 0xFF, "TEST_TXT": plain(self._test.name)}
+
+    def _prefix(self, length: int, site: int) -> bytes:
+        return struct.pack("<HBBIBBB", length, 15, 20, self._test.number, HEAD, site, 0)
+
+
+def summary_record(
+    test: TestDefinition, statistics: Statistics, *, head: int, site: int, sequence: str
+) -> bytes:
+    """Encode one TSR; what could not be measured is flagged, not zero."""
+    numbers = {
+        "TEST_MIN": (0x01, statistics.low),
+        "TEST_MAX": (0x02, statistics.high),
+        "TST_SUMS": (0x10, statistics.total),
+        "TST_SQRS": (0x20, statistics.squares),
+    }
+    held = {name: value for name, (_, value) in numbers.items() if statistics.count and usable(value)}
+    invalid = sum(bit for name, (bit, _) in numbers.items() if name not in held)
+    return whole(
+        "TSR",
+        HEAD_NUM=head,
+        SITE_NUM=site,
+        TEST_TYP=test.kind,
+        TEST_NUM=test.number,
+        EXEC_CNT=statistics.executed,
+        FAIL_CNT=statistics.failed,
+        ALRM_CNT=0,
+        TEST_NAM=plain(test.name),
+        SEQ_NAME=plain(sequence),
+        OPT_FLAG=0xCC | invalid,
+        **held,
+    )
