@@ -34,7 +34,7 @@ class Sockets(Protocol):
     """All sockets of the cell, as a handler fills and empties them."""
 
     def load(self) -> frozenset[int]:
-        """Fill the sockets with the next devices; return the sites that got one, none when there are no more."""
+        """Fill the sockets with the next devices; return the sites that got one, none when none are left."""
 
     def land(self) -> None:
         """Close the contacts."""
