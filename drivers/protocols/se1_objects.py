@@ -254,5 +254,6 @@ def decode_attestation(data: bytes) -> tuple[Attestation, bytes, bytes]:
     end = ATTESTATION.size + count * SLOT_ENTRY
     if len(data) < end:
         raise DutError(f"attestation of {len(data)} bytes ends inside its {count} slots")
-    slots = slot_info(data[ATTESTATION.size : end])
-    return Attestation(*values, slots=slots), data[:end], data[end:]
+    values.append(slot_info(data[ATTESTATION.size : end]))
+    told = msgspec.convert(dict(zip(Attestation.__struct_fields__, values, strict=True)), Attestation)
+    return told, data[:end], data[end:]
