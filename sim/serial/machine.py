@@ -69,7 +69,7 @@ class SerialMachine(ABC):
 
 
 class Line:
-    """The wire between pySerial and a machine: what has arrived, and an eventfd that is readable meanwhile."""
+    """The wire between pySerial and a machine: what has arrived, and an eventfd readable meanwhile."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
