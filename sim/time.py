@@ -1,0 +1,233 @@
+"""Virtual time: an event loop, and driver threads, whose clock jumps to the next thing that is planned.
+
+At any instant either the loop runs or exactly one driver thread does, the one that holds the baton. Time
+moves only when neither has anything to do. So a run is the same every time, whatever the machine does.
+"""
+
+import asyncio
+import itertools
+import math
+import selectors
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, suppress
+from contextvars import Context
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, TypeVarTuple, Unpack
+
+from sim.baton import BatonThread, Ended
+from sim.clock import is_simulated
+from sim.timeserver import Ready, TimeServer
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+
+T = TypeVar("T")
+V = TypeVar("V")
+Ts = TypeVarTuple("Ts")
+
+
+class _Selector(selectors.DefaultSelector):
+    """Where the loop waits: here the threads get their turns, and the clock moves."""
+
+    def __init__(self, server: TimeServer) -> None:
+        super().__init__()
+        self._server = server
+        self.guarded = False
+
+    def register(
+        self, fileobj: "FileDescriptorLike", events: int, data: object = None
+    ) -> selectors.SelectorKey:
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        if self.guarded and not is_simulated(fd) and not self._server.held:
+            raise RuntimeError(
+                f"descriptor {fd} leads outside, where no virtual time passes: "
+                "use it on the io thread, or inside hold()"
+            )
+        return super().register(fileobj, events, data)
+
+    def select(self, timeout: float | None = None) -> Ready:
+        ready = self.poll(0)
+        return ready if ready or timeout == 0 else self._server.idle(self.poll)
+
+    def poll(self, timeout_s: float | None) -> Ready:
+        """Wait in real time for descriptors; those that are ready, by number."""
+        return sorted(super().select(timeout_s), key=lambda event: event[0].fd)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop on a TimeServer; its executors, also the default one, are driver threads."""
+
+    _ready: deque[asyncio.Handle]  # asyncio's own, as are the next and `_clock_resolution`, `_check_thread`
+    _scheduled: list[asyncio.TimerHandle]
+
+    def __init__(self, server: TimeServer) -> None:
+        self.clock = server
+        """The clock for simulated ports and machine models."""
+        self._idle_runners: list[BatonThread] = []
+        self._names = itertools.count(1)
+        self._virtual_selector = _Selector(server)
+        server.serve(self)
+        super().__init__(self._virtual_selector)
+        self._virtual_selector.guarded = True
+        self._clock_resolution = 1e-9
+
+    def time(self) -> float:
+        return self.clock.time()
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Around awaits on real I/O: inside, time passes one to one, and the outside may come in."""
+        return self.clock.hold()
+
+    def new_runner(self, name: str) -> BatonThread:
+        """Make the thread of one port."""
+        return self.clock.new_runner(name)
+
+    def run_forever(self) -> None:
+        self.clock.serve(self)
+        super().run_forever()
+
+    def close(self) -> None:
+        if not self.is_closed() and not self.is_running():
+            self.clock.end()
+        super().close()
+
+    # -- what the time server asks
+    def has_ready(self) -> bool:
+        """Whether callbacks wait to be run."""
+        return bool(self._ready)
+
+    def next_timer(self) -> float:
+        """When the next timer is due; infinity when there is none."""
+        return self._scheduled[0].when() if self._scheduled else math.inf
+
+    def plan(self, when: float, function: Callable[..., None], *args: object) -> None:
+        """Plan a timer."""
+        self.call_at(when, function, *args)
+
+    def poll(self, timeout_s: float | None) -> Ready:
+        """Wait in real time for descriptors."""
+        return self._virtual_selector.poll(timeout_s)
+
+    # -- what driver threads and libraries call
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        if self.clock.is_holder(threading.get_ident()):  # the loop waits for us anyway: no wake-up needed
+            return self.call_soon(callback, *args, context=context)
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+    def _check_thread(self) -> None:  # asyncio asks it in debug mode, for call_soon and timers
+        if self.is_running() and not self.clock.is_inside(threading.get_ident()):
+            raise RuntimeError("only the loop's thread, or the driver thread that runs now, may call this")
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        del executor
+        runner = self._idle_runners.pop() if self._idle_runners else self._new_executor()
+        work = _Work(self, lambda: func(*args))
+
+        def body() -> None:
+            work.run()
+            self._idle_runners.append(runner)
+
+        runner.submit(body)
+        return work.future
+
+    def _new_executor(self) -> BatonThread:
+        return self.new_runner(f"executor {next(self._names)}")
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        pass
+
+
+class _Work(Generic[T]):
+    """A function on its way through a driver thread, at no virtual time; as a context it takes its error."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> None:
+        self.future: asyncio.Future[T] = loop.create_future()
+        self._loop = loop
+        self._function = function
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is not None and not isinstance(error, Ended):
+            self._loop.call_soon(self._finish, self.future.set_exception, error)
+        return not isinstance(error, Ended)
+
+    def run(self) -> None:
+        """Call it, on the driver thread."""
+        with self:
+            result = self._function()
+            self._loop.call_soon(self._finish, self.future.set_result, result)
+
+    def _finish(self, settle: Callable[[V], None], outcome: V) -> None:
+        if not self.future.done():
+            settle(outcome)
+
+
+class VirtualClock:
+    """The station's clock in a simulated cell: its epoch plus virtual time."""
+
+    def __init__(self, loop: VirtualLoop, *, epoch: float) -> None:
+        """Let virtual time 0 of `loop` be `epoch`, in seconds since 1970, UTC."""
+        self._loop = loop
+        self._epoch = epoch
+
+    def unix(self) -> float:
+        """Seconds since 1970, UTC."""
+        return self._epoch + self._loop.time()
+
+    async def answered(self, future: Future[T], *, latency_s: float) -> T:
+        """Return the answer `latency_s` of virtual time from now; there the clock stands until it is real.
+
+        Answers that are due at one instant come in the order in which they became due, when nothing else
+        is left to do at that instant. Cancelling this cancels the future.
+        """
+        told = self._loop.create_future()
+        try:
+            await asyncio.sleep(latency_s)
+            self._expect(future, told)
+            await told
+        except asyncio.CancelledError:
+            future.cancel()
+            told.cancel()
+            raise
+        if future.cancelled():
+            raise asyncio.CancelledError
+        return future.result()
+
+    def _expect(self, future: Future[T], told: asyncio.Future[None]) -> None:
+        def ready() -> bool:
+            return told.done() or future.done()
+
+        def tell() -> None:
+            if not told.done():
+                told.set_result(None)
+
+        self._loop.clock.stand_still(ready, tell)
+        future.add_done_callback(self._prod)
+
+    def _prod(self, future: Future[T]) -> None:
+        del future
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(_nothing)
+
+
+def new_loop(speed: float | None, *, start: float = 0.0) -> VirtualLoop:
+    """Make a virtual loop: `speed` None jumps, 1 runs in real time, n that many times as fast.
+
+    Its `clock` is what simulated ports and machine models are given.
+    """
+    return VirtualLoop(TimeServer(start, speed))
+
+
+def _nothing() -> None:
+    pass
