@@ -8,7 +8,7 @@ from enum import IntEnum
 MAX_INF = 254
 DEFAULT_IFS = 32
 RETRIES = 3
-"""Attempts at one block after the first, and resynchronisations of one exchange; then the card is given up."""
+"""Attempts at one block after the first, and resynchronisations of one exchange; then it is given up."""
 
 _MORE = 0x20
 _N_S = 0x40
