@@ -103,7 +103,7 @@ class Lot:
     def truth(self, index: int) -> Truth:
         """Join what the device is with what became of it."""
         die, fates = self.die(index), self.fates
-        defect = "" if die.good else die.outside() or die.defect.value
+        defect = self._wrong(index, die)
         open_pin = fates.open_pin(index)
         reasons = [defect] if defect else [*die.near(NEAR)]
         if open_pin:
@@ -111,7 +111,7 @@ class Lot:
         return Truth(
             index=index,
             uid=self.uid(index),
-            good=die.good,
+            good=not defect,
             defect=defect,
             reasons=tuple(reasons),
             contacts=fates.contacts(index),
@@ -119,6 +119,11 @@ class Lot:
             sealed=fates.sealed(index),
             personalised=fates.personalised(index),
         )
+
+    def _wrong(self, index: int, die: Die) -> str:
+        if not die.good:
+            return die.outside() if die.defect is Defect.MARGINAL else die.defect.value
+        return "twin_uid" if self.wishes.twin(self.seed, index) else ""
 
 
 def uid(lot: str, index: int) -> bytes:

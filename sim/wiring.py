@@ -1,0 +1,93 @@
+"""What a station file says of a simulated cell, checked: its machines, and what hangs on each channel."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+CARD = "chip"
+SUPPLY = "vdd"
+INPUT_ROLES = {"io.IO": "IO", "io.CLK": "CLK", "io.RST": "RST"}
+ROLES = (*INPUT_ROLES, SUPPLY, CARD)
+
+RESERVED = ("dut", "socket", "chip")
+"""Machines of the simulator itself, in the names of faults."""
+
+
+class WorldError(ValueError):
+    """A cell that cannot be simulated as it is written: what, where, what is allowed."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One machine of the station file."""
+
+    name: str
+    driver: str
+    """The driver's name in the registry, which also chooses the simulator's model."""
+    port: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of one machine; the channel is empty where a machine has but one."""
+
+    machine: str
+    channel: str
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What one channel is soldered to."""
+
+    site: int
+    role: str
+
+
+def channel(text: str) -> Channel:
+    """Read `smu-1.a`, or `fine-1` of a machine with one channel."""
+    machine, _, name = text.partition(".")
+    return Channel(machine, name)
+
+
+def wires(equipment: Sequence[Placed], sites: Mapping[int, Mapping[str, str]]) -> Mapping[Channel, Wire]:
+    """Return what hangs on each channel; WorldError names the first thing that cannot be."""
+    machines = {placed.name for placed in equipment}
+    _names(equipment)
+    found = dict[Channel, Wire]()
+    for wire, text in _bindings(sites):
+        end = channel(text)
+        if end.machine not in machines:
+            raise WorldError(
+                f"site {wire.site}, {wire.role} = {text!r}: no machine {end.machine!r} in [[equipment]]"
+            )
+        if end in found:
+            other = found[end]
+            raise WorldError(
+                f"site {wire.site}, {wire.role} = {text!r}: that channel is wired to {other.role} of site "
+                f"{other.site}, and the simulated load board has no multiplexer"
+            )
+        found[end] = wire
+    return found
+
+
+def _names(equipment: Sequence[Placed]) -> None:
+    seen, ports = set[str](), dict[str, str]()
+    for placed in equipment:
+        if placed.name in seen or placed.name in RESERVED:
+            why = "is taken" if placed.name in seen else "belongs to the simulator"
+            raise WorldError(f"equipment {placed.name!r}: the name {why}")
+        if (other := ports.setdefault(placed.port, placed.name)) != placed.name:
+            raise WorldError(f"equipment {placed.name!r}: port {placed.port!r} is taken by {other!r}")
+        seen.add(placed.name)
+
+
+def _bindings(sites: Mapping[int, Mapping[str, str]]) -> Iterator[tuple[Wire, str]]:
+    for site in sorted(sites):
+        if site < 1:
+            raise WorldError(f"site {site}: sites count from 1")
+        for role, text in sites[site].items():
+            if role not in ROLES:
+                raise WorldError(
+                    f"site {site}: no pin of se1 is called {role!r}; there are {', '.join(ROLES)}"
+                )
+            yield Wire(site, role), text
