@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from math import isfinite
+from math import isfinite, isnan
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -43,11 +43,9 @@ class Limit(Struct, frozen=True):
 
     def holds(self, value: float) -> bool:
         """Tell whether `value` is inside. NaN never is."""
-        return (
-            (self.low is None or value >= self.low)
-            and (self.high is None or value <= self.high)
-            and value == value
-        )
+        above = self.low is None or value >= self.low
+        below = self.high is None or value <= self.high
+        return above and below and not isnan(value)
 
 
 class BinKind(Enum):

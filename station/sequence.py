@@ -305,7 +305,8 @@ def _row_bins(sequence: "Sequence[S]") -> Iterator[str]:
         if row.bin is None:
             yield f"row {name} has no bin"
         elif row.bin.kind is not BinKind.FAIL:
-            yield f"row {name}: its bin {row.bin.name!r} is of kind {row.bin.kind.value}, a failing row needs fail"
+            kind = row.bin.kind.value
+            yield f"row {name}: its bin {row.bin.name!r} is of kind {kind}, a failing row needs fail"
         if isinstance(row, While) and not row.rows:
             yield f"condition {name} has no rows"
 

@@ -1,7 +1,7 @@
 """Whatever brings packaged devices to the sites and sorts them: a device handler."""
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from drivers.roles.resource import Resource
@@ -25,6 +25,8 @@ class Handler(Resource):
     """Whether the machine can lift and land the same devices again on command."""
     hard_bins: frozenset[int]
     """The hard bins that the machine can sort to."""
+    sockets_empty: Callable[[], Awaitable[bool]] | None = None
+    """Set by whoever can measure that every socket is electrically empty; some machines ask for that."""
 
     @abstractmethod
     async def start_lot(self, lot: str) -> None:
@@ -40,7 +42,7 @@ class Handler(Resource):
 
     @abstractmethod
     async def sort(self, bins: Mapping[int, int]) -> None:
-        """Order the hard bin of every device in contact, {site: hard bin}; return when the machine has taken it.
+        """Order the hard bin of every device in contact, {site: hard bin}; return when the machine took it.
 
         Sent at most once per contact: when it is unknown what the machine took, raises EquipmentError.
         """

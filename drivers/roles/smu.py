@@ -5,9 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from drivers.roles.resource import Resource
-from drivers.roles.uninterrupted import uninterrupted
-
-OFF_BOUND_S = 2.0
+from drivers.roles.uninterrupted import undone
 
 
 class Smu(Resource):
@@ -25,7 +23,7 @@ class Smu(Resource):
                 await self.force_voltage(volts, limit_a=limit_a)
                 yield
             finally:
-                await uninterrupted(self.switch_off(), bound_s=OFF_BOUND_S)
+                await undone(self.switch_off(), what=f"{self.name}: switching off")
 
     @asynccontextmanager
     async def forcing_current(self, amps: float, *, limit_v: float) -> AsyncGenerator[None, None]:
@@ -35,7 +33,7 @@ class Smu(Resource):
                 await self.force_current(amps, limit_v=limit_v)
                 yield
             finally:
-                await uninterrupted(self.switch_off(), bound_s=OFF_BOUND_S)
+                await undone(self.switch_off(), what=f"{self.name}: switching off")
 
     @abstractmethod
     async def force_voltage(self, volts: float, *, limit_a: float) -> None:

@@ -5,9 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from drivers.roles.resource import Resource
-from drivers.roles.uninterrupted import uninterrupted
-
-OFF_BOUND_S = 2.0
+from drivers.roles.uninterrupted import undone
 
 
 class Supply(Resource):
@@ -21,7 +19,7 @@ class Supply(Resource):
                 await self.switch_on(volts, limit_a=limit_a, ovp_v=ovp_v)
                 yield
             finally:
-                await uninterrupted(self.switch_off(), bound_s=OFF_BOUND_S)
+                await undone(self.switch_off(), what=f"{self.name}: switching off")
 
     @abstractmethod
     async def switch_on(self, volts: float, *, limit_a: float, ovp_v: float) -> None:

@@ -21,6 +21,9 @@ class Waiting(Protocol):
     def resume(self) -> None:
         """The wait is over."""
 
+    def expired(self) -> bool:
+        """Tell whether the row has run past its time."""
+
 
 waiting: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
 """Set by the engine in the task of a site."""

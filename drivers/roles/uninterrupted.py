@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from drivers.errors import EquipmentError
+
 T = TypeVar("T")
 
 
@@ -23,6 +25,14 @@ async def uninterrupted(work: Coroutine[Any, Any, T], *, bound_s: float | None =
     if cancelled is not None:
         raise cancelled
     return result
+
+
+async def undone(work: Coroutine[Any, Any, None], *, what: str, bound_s: float = 2.0) -> None:
+    """Undo what a block did, whatever happens meanwhile; EquipmentError if it is not done within the bound."""
+    try:
+        await uninterrupted(work, bound_s=bound_s)
+    except TimeoutError:
+        raise EquipmentError(f"{what} not done within {bound_s:g} s") from None
 
 
 async def _bounded(work: Coroutine[Any, Any, T], bound_s: float | None) -> T:

@@ -1,0 +1,53 @@
+"""What a sequence for `se1` finds at a site, and how it talks to the chip."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from drivers.errors import DutError
+from drivers.protocols import se1
+from drivers.protocols.se1_table import StatusWord
+from drivers.roles import Card, Smu, Supply
+from station.sequence import Site
+from station.units import V, mA
+from station.vault.client import VaultClient
+
+INPUTS = ("IO", "CLK", "RST")
+PAYLOAD = 1024
+"""Bytes of data that every `se1` takes in one command."""
+
+
+@dataclass(frozen=True)
+class Se1Site(Site):
+    """A source-measure channel at each input, a supply, the card interface, and the way to the vault."""
+
+    io: Mapping[str, Smu]
+    vdd: Supply
+    chip: Card
+    vault: VaultClient
+
+
+@asynccontextmanager
+async def powered(site: Se1Site) -> AsyncGenerator[None, None]:
+    """VDD at 3.3 V."""
+    async with site.vdd.powering(3.3 * V, limit_a=80 * mA, ovp_v=3.8 * V):
+        yield
+
+
+@asynccontextmanager
+async def activated(site: Se1Site) -> AsyncGenerator[None, None]:
+    """The chip is out of reset and its application selected."""
+    await site.chip.power_on()
+    try:
+        await ask(site, se1.select())
+        yield
+    finally:
+        await site.chip.power_off()
+
+
+async def ask(site: Se1Site, command: bytes, *, budget_s: float = 5.0) -> bytes:
+    """Send a command and return its data; DutError unless the chip answers 9000."""
+    reply = await site.chip.transmit(command, budget_s=budget_s)
+    if reply.status != StatusWord.OK:
+        raise DutError(f"{command[:4].hex(' ')}: {se1.status_name(reply.status)}")
+    return reply.data

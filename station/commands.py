@@ -1,0 +1,58 @@
+"""What people and machines may ask of a cell. Every command enters by `Cell.request`, whoever sends it."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+
+class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
+    """Who asks, from where; the same `id` twice has one effect."""
+
+    id: str
+    actor: str
+    source: str = "local"
+    reason: str = ""
+
+
+class Load(Command, frozen=True, kw_only=True, tag="lot.load"):
+    """Bring a lot's data together."""
+
+    lot: str
+    quantity: int
+    sublot: str = ""
+
+
+class Start(Command, frozen=True, kw_only=True, tag="lot.start"):
+    """Test it."""
+
+
+class Pause(Command, frozen=True, kw_only=True, tag="lot.pause"):
+    """No new touchdown; the one in contact finishes and is sorted."""
+
+
+class Resume(Command, frozen=True, kw_only=True, tag="lot.resume"):
+    """Go on after a pause."""
+
+
+class End(Command, frozen=True, kw_only=True, tag="lot.end"):
+    """Finish the touchdown, sort it, write the summaries."""
+
+
+class Abort(Command, frozen=True, kw_only=True, tag="lot.abort"):
+    """Safe state; no bin is sent, the lot stays open."""
+
+
+class Release(Command, frozen=True, kw_only=True, tag="hold.release"):
+    """Say that the cause of a hold is gone; `reason` is mandatory. The lot is then paused."""
+
+
+Any: TypeAlias = Load | Start | Pause | Resume | End | Abort | Release
+"""Every command."""
+
+
+class Receipt(Struct, frozen=True):
+    """What became of a command."""
+
+    ok: bool
+    code: str
+    reason: str = ""

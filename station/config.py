@@ -1,0 +1,182 @@
+"""station.toml: what the cell consists of. Read into frozen structs; a mistake is one clear message."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from station.errors import ConfigError
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.{}-]{0,62}$")]
+SITE = "{site}"
+
+
+class StationTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who this station is."""
+
+    name: Name
+    plant: str = ""
+    floor: str = ""
+    number: Annotated[int, Meta(ge=0, le=255)] = 1
+
+
+class CellTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """What it tests, with how many sites."""
+
+    product: Name
+    sequence: str
+    handler: Name
+    sites: Annotated[int, Meta(ge=1, le=64)]
+
+
+class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """One machine; `{site}` in its name makes one for each site."""
+
+    name: Name
+    driver: str
+    port: str
+    options: dict[str, Any] = {}
+
+
+class VaultTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """The vault that personalises; a development vault is started and stopped with the run."""
+
+    mode: Annotated[str, Meta(pattern="^(development|none)$")] = "development"
+
+
+class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    station: StationTable
+    cell: CellTable
+    equipment: list[EquipmentTable]
+    site: dict[str, str]
+    vault: VaultTable = VaultTable()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One machine after `{site}` was filled in."""
+
+    name: str
+    driver: str
+    port: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StationConfig:
+    """The station as it is to be built."""
+
+    source: Path
+    station: StationTable
+    cell: CellTable
+    vault: VaultTable
+    equipment: tuple[Placed, ...]
+    sites: Mapping[int, Mapping[str, str]]
+    """By site and role, the name of a machine or `machine.channel`."""
+
+
+def load(path: Path, *, sites: int | None = None) -> StationConfig:
+    """Read a station file; `sites` overrides `cell.sites`. ConfigError says what, where and what is allowed."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    if sites is not None and isinstance(table.get("cell"), dict):
+        table["cell"]["sites"] = sites
+    try:
+        file = msgspec.convert(table, StationFile)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {explained(error, StationFile, table)}") from error
+    config = StationConfig(
+        source=path,
+        station=file.station,
+        cell=file.cell,
+        vault=file.vault,
+        equipment=tuple(_placed(file)),
+        sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},
+    )
+    if wrong := list(_wrong(config)):
+        raise ConfigError(f"{path}: " + "; ".join(wrong))
+    return config
+
+
+def _placed(file: StationFile) -> Iterator[Placed]:
+    for table in file.equipment:
+        numbers = range(1, file.cell.sites + 1) if SITE in table.name else (0,)
+        for number in numbers:
+            name, port = (text.replace(SITE, str(number)) for text in (table.name, table.port))
+            yield Placed(name, table.driver, port, table.options)
+
+
+def _filled(bindings: Mapping[str, str], site: int) -> dict[str, str]:
+    return {role: name.replace(SITE, str(site)) for role, name in bindings.items()}
+
+
+def _wrong(config: StationConfig) -> Iterator[str]:
+    names = [placed.name for placed in config.equipment]
+    yield from (
+        f"equipment {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})
+    )
+    ports = [placed.port for placed in config.equipment]
+    yield from (f"port {port!r} is used twice" for port in sorted({p for p in ports if ports.count(p) > 1}))
+    if config.cell.handler not in names:
+        yield f"cell.handler: no equipment is called {config.cell.handler!r}; there are: {', '.join(names[:8])}"
+    for role, name in config.sites[1].items():
+        if machine_of(name)[0] not in names:
+            yield f"site.{role}: no equipment is called {machine_of(name)[0]!r}"
+
+
+def machine_of(binding: str) -> tuple[str, str]:
+    """Split `machine.channel`; a machine with one role has the empty channel."""
+    machine, _, channel = binding.partition(".")
+    return machine, channel
+
+
+_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+
+
+def explained(error: msgspec.ValidationError, kind: type[Struct], table: object) -> str:
+    """Turn a validation error into key, fault and what is allowed."""
+    text = str(error)
+    found = _PLACE.search(text)
+    path = found["path"] if found else ""
+    fault = _PLACE.sub("", text)
+    allowed = _allowed(kind, path) if "unknown field" in fault or "missing required" in fault else ""
+    value = _value(table, path)
+    shown = f" (it is {value!r})" if value is not None and not isinstance(value, dict | list) else ""
+    return f"{path or 'top level'}: {fault}{shown}{allowed}"
+
+
+def _allowed(kind: type[Struct], path: str) -> str:
+    for part in [p for p in re.split(r"\.|\[\d*\.*\]", path) if p]:
+        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        inner = _struct_in(fields.get(part))
+        if inner is None:
+            return ""
+        kind = inner
+    return "; allowed here: " + ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+
+
+def _struct_in(kind: object) -> type[Struct] | None:
+    candidates = [kind, *getattr(kind, "__args__", ())]
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, Struct)), None)
+
+
+def _value(table: object, path: str) -> object:
+    for part in [p for p in re.split(r"[.\[\]]", path) if p]:
+        if isinstance(table, dict) and part in table:
+            table = table[part]
+        elif isinstance(table, list) and part.isdigit() and int(part) < len(table):
+            table = table[int(part)]
+        else:
+            return None
+    return table

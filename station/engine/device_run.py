@@ -1,0 +1,328 @@
+"""One device, one contact: rows top to bottom, conditions undone, faults kept at this site."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Protocol
+
+from drivers.errors import DutError, EquipmentError
+from drivers.roles.turn import waiting
+from station.clock import Clock
+from station.engine.barrier import SiteBarrier
+from station.engine.disposition import Standing
+from station.engine.judge import judged, misbehaved, unjudged
+from station.engine.timer import RowTimer
+from station.errors import CustodyError
+from station.model import DeviceResult, Disposition, Ending, Measurement, Personalisation, Verdict
+from station.sequence import (
+    CONTINUE,
+    Barrier,
+    Die,
+    Functional,
+    Parametric,
+    Personalise,
+    Row,
+    S,
+    Sequence,
+    Test,
+    While,
+)
+from station.vault.client import VaultRefusedError
+
+ENTER_BOUND_S = 10.0
+LEAVE_BOUND_S = 5.0
+ABORT_BOUND_S = 30.0
+"""How long an abort waits for a personalisation under way."""
+
+
+class Custody(Protocol):
+    """The journal as a device run sees it; each call returns when the record is on disk."""
+
+    async def intend(self, die: Die, part: int) -> None:
+        """From here on the device is spoiled."""
+
+    async def ended(self, die: Die, part: int, outcome: Personalisation | None, reason: str) -> None:
+        """The vault's verdict, or that there is none and why."""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Which device this is, and which of its contacts."""
+
+    seq: int
+    part: int
+    number: int
+    unit: str
+    lot: str
+    session: bytes
+
+
+@dataclass(frozen=True)
+class Surroundings(Generic[S]):
+    """What all device runs of a touchdown share."""
+
+    sequence: Sequence[S]
+    fingerprint: bytes
+    custody: Custody
+    clock: Clock
+    barrier: SiteBarrier
+    measured: Callable[[int, int, Measurement], None] | None
+    """Called with seq, site and each measurement while somebody watches; None when nobody does."""
+
+
+class DeviceRun(Generic[S]):
+    """Runs the sequence on one device and gives it a result, whatever happens."""
+
+    def __init__(self, site: S, contact: Contact, around: Surroundings[S]) -> None:
+        self._site = site
+        self._contact = contact
+        self._around = around
+        self._timer = RowTimer()
+        self._measurements: list[Measurement] = []
+        self.standing = Standing(around.sequence)
+
+    async def run(self) -> DeviceResult:
+        """Run rows until one stops the device, all are done, or the lot is aborted."""
+        waiting.set(self._timer)
+        started, began = self._around.clock.unix(), asyncio.get_running_loop().time()
+        try:
+            self.standing.complete = await self._rows(self._around.sequence.rows)
+        except asyncio.CancelledError:
+            self.standing.cut_short = True
+            _forgive()
+        finally:
+            self._around.barrier.leave()
+        bin_, verdict = self.standing.decide()
+        return DeviceResult(
+            site=self._site.number,
+            part=self._contact.part,
+            contact=self._contact.number,
+            bin=bin_,
+            verdict=verdict,
+            measurements=tuple(self._measurements),
+            started=started,
+            test_s=asyncio.get_running_loop().time() - began,
+            cut_short=self.standing.cut_short,
+            personalisation=self.standing.personalisation,
+            reason=self.standing.unjudged,
+        )
+
+    async def _rows(self, rows: tuple[Row[S], ...]) -> bool:
+        """Run rows until one stops the device; tell whether none did."""
+        for row in rows:
+            if not await self._row(row):
+                return False
+        return True
+
+    async def _row(self, row: Row[S]) -> bool:
+        match row:
+            case Parametric() | Functional():
+                return await self._test(row)
+            case While():
+                return await self._while(row)
+            case Barrier():
+                await self._around.barrier.wait()
+                return True
+            case Personalise():
+                return await self._personalise(row)
+
+    # -- tests
+    async def _test(self, test: Parametric[S] | Functional[S]) -> bool:
+        measurement = await self._executed(test)
+        self._record(measurement)
+        match measurement.verdict:
+            case Verdict.PASSED:
+                return True
+            case Verdict.NOT_JUDGED:
+                self._cannot_tell(f"{test.name}: {measurement.text or measurement.ending.value}")
+                return False
+            case Verdict.FAILED:
+                self.standing.failed = self.standing.failed or test.bin
+                return test.on_fail is CONTINUE
+
+    async def _executed(self, test: Parametric[S] | Functional[S]) -> Measurement:
+        try:
+            async with self._timer.limited(test.timeout_s):
+                reading = await test.run(self._site)
+        except DutError as error:
+            return misbehaved(test, error)
+        except asyncio.CancelledError:
+            self._record(unjudged(test, Ending.ABORTED, "aborted"))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a row raises is this site's fault alone
+            return self._faulted(test, error)
+        return judged(test, reading)
+
+    def _faulted(self, test: Test[S], error: Exception) -> Measurement:
+        match error:
+            case EquipmentError():
+                return unjudged(test, Ending.EQUIPMENT, str(error))
+            case CustodyError():
+                self.standing.custody_fault = str(error)
+                return unjudged(test, Ending.NO_VALUE, str(error))
+            case TimeoutError() if self._timer.expired():
+                return unjudged(test, Ending.TIMEOUT, f"not done within {test.timeout_s:g} s")
+            case _:
+                self.standing.program_fault = f"{test.name}: {type(error).__name__}: {error}"
+                return unjudged(test, Ending.ABORTED, f"{type(error).__name__}: {error}")
+
+    def _record(self, measurement: Measurement) -> None:
+        self._measurements.append(measurement)
+        if self._around.measured is not None:
+            self._around.measured(self._contact.seq, self._site.number, measurement)
+
+    def _cannot_tell(self, reason: str) -> None:
+        self.standing.unjudged = self.standing.unjudged or reason
+
+    # -- conditions
+    async def _while(self, row: While[S]) -> bool:
+        condition = row.condition(self._site)
+        if not await self._entered(row, condition):
+            return False
+        try:
+            go_on = await self._rows(row.rows)
+        except asyncio.CancelledError as error:
+            await self._left(condition, type(error), error, error.__traceback__)
+            raise
+        return await self._left(condition) and go_on
+
+    async def _entered(self, row: While[S], condition: AbstractAsyncContextManager[None]) -> bool:
+        try:
+            async with self._timer.limited(ENTER_BOUND_S):
+                await condition.__aenter__()
+        except DutError:
+            self.standing.failed = self.standing.failed or row.bin
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a condition raises is this site's fault alone
+            self._condition_faulted(error)
+        else:
+            return True
+        return False
+
+    def _condition_faulted(self, error: Exception) -> None:
+        self._cannot_tell(str(error) or type(error).__name__)
+        match error:
+            case EquipmentError():
+                pass
+            case TimeoutError() if self._timer.expired():
+                self._cannot_tell(f"condition not reached within {ENTER_BOUND_S:g} s")
+            case CustodyError():
+                self.standing.custody_fault = str(error)
+            case _:
+                self.standing.program_fault = f"{type(error).__name__}: {error}"
+
+    async def _left(
+        self,
+        condition: AbstractAsyncContextManager[None],
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> bool:
+        """Undo the condition; failing to is a fault of the cell, never a pass."""
+        try:
+            async with asyncio.timeout(LEAVE_BOUND_S):
+                await condition.__aexit__(kind, error, trace)
+        except Exception as fault:  # noqa: BLE001 - an output that may still be on outweighs its cause
+            self.standing.unsafe = str(fault) or type(fault).__name__
+            self._cannot_tell(f"a condition could not be undone: {self.standing.unsafe}")
+            return False
+        return True
+
+    # -- personalisation
+    async def _personalise(self, row: Personalise[S]) -> bool:
+        if self.standing.failed is not None:
+            return False
+        contact = self._contact
+        die = Die(
+            unit=contact.unit,
+            lot=contact.lot,
+            contact=contact.number,
+            site=self._site.number,
+            fingerprint=self._around.fingerprint,
+            session=contact.session,
+        )
+        try:
+            await self._around.custody.intend(die, contact.part)
+        except CustodyError as error:
+            self._record(self._faulted(row, error))
+            self._cannot_tell(str(error))
+            return False
+        self.standing.intent_open = True
+        await _seen_through(self._personalised(row, die))
+        return self.standing.personalisation is not None and (
+            self.standing.personalisation.disposition is Disposition.SEALED
+        )
+
+    async def _personalised(self, row: Personalise[S], die: Die) -> None:
+        try:
+            async with self._timer.limited(row.timeout_s):
+                outcome = await row.run(self._site, die)
+        except VaultRefusedError as refusal:
+            self.standing.custody_fault = str(refusal)
+            await self._verdict(row, die, refusal.personalisation)
+        except DutError as error:
+            self._record(misbehaved(row, error))
+            await self._no_verdict(row, die, str(error))
+        except asyncio.CancelledError:
+            self._record(unjudged(row, Ending.ABORTED, "aborted"))
+            await self._no_verdict(row, die, "aborted")
+        except Exception as error:  # noqa: BLE001 - the intent stays open whatever happened
+            self._record(self._faulted(row, error))
+            await self._no_verdict(row, die, str(error) or type(error).__name__)
+        else:
+            await self._verdict(row, die, outcome)
+
+    async def _no_verdict(self, row: Personalise[S], die: Die, reason: str) -> None:
+        try:
+            await self._around.custody.ended(die, self._contact.part, None, reason)
+        except CustodyError as error:
+            self.standing.custody_fault = f"{row.name}: {error}"
+
+    async def _verdict(self, row: Personalise[S], die: Die, outcome: Personalisation) -> None:
+        try:
+            await self._around.custody.ended(die, self._contact.part, outcome, outcome.detail)
+        except CustodyError as error:
+            self.standing.custody_fault = f"{row.name}: {error}"
+            self._record(unjudged(row, Ending.NO_VALUE, str(error)))
+            return
+        self.standing.personalisation = outcome
+        self.standing.intent_open = False
+        text = "" if outcome.disposition is Disposition.SEALED else f"{outcome.error} {outcome.detail}"
+        match outcome.disposition:
+            case Disposition.SEALED:
+                self._record(Measurement(row.number, row.name, "F", Verdict.PASSED))
+            case Disposition.UNTOUCHED | Disposition.RETRY:
+                self._record(unjudged(row, Ending.NO_VALUE, text))
+                self._cannot_tell(f"{row.name}: {outcome.disposition.value}: {text}")
+            case Disposition.REJECT_HELD | Disposition.QUARANTINE:
+                self._record(Measurement(row.number, row.name, "F", Verdict.FAILED, text=text))
+
+
+def _forgive() -> None:
+    """Take the cancellation as said: the device ends here, its task goes on to give it a result."""
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
+
+
+async def _seen_through(work: Coroutine[object, object, None]) -> None:
+    """Await a personalisation to its end; an abort waits for it up to the bound, then cuts it short."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    deadline: float | None = None
+    while not task.done():
+        left = None if deadline is None else deadline - loop.time()
+        if left is not None and left <= 0:
+            task.cancel()
+            deadline, left = None, None
+        try:
+            await asyncio.wait([task], timeout=left)
+        except asyncio.CancelledError as error:
+            if cancelled is None:
+                cancelled, deadline = error, loop.time() + ABORT_BOUND_S
+    task.result()
+    if cancelled is not None:
+        raise cancelled

@@ -1,0 +1,76 @@
+"""From what a row's function returned to a verdict. Pure."""
+
+from collections.abc import Mapping
+from math import isnan
+
+from drivers.errors import DutError
+from station.model import Ending, Limit, Measurement, RecordKind, Verdict, usable
+from station.sequence import Functional, Parametric, S, Test
+
+
+def judged(test: Parametric[S] | Functional[S], reading: object) -> Measurement:
+    """Compare what the function returned with the row's limit; a missing value is never a pass."""
+    match test:
+        case Functional():
+            return _functional(test, reading)
+        case Parametric(pins=()):
+            return _parametric(test, reading)
+        case Parametric():
+            return _pins(test, reading)
+
+
+def _functional(test: Functional[S], reading: object) -> Measurement:
+    if not isinstance(reading, bool):
+        return unjudged(test, Ending.NO_VALUE, f"returned {type(reading).__name__}, not a bool")
+    return Measurement(test.number, test.name, "F", Verdict.PASSED if reading else Verdict.FAILED)
+
+
+def _parametric(test: Parametric[S], reading: object) -> Measurement:
+    if type(reading) is not float:
+        if isinstance(reading, bool) or not isinstance(reading, int | float):
+            return unjudged(test, Ending.NO_VALUE, f"returned {type(reading).__name__}, not a float")
+        reading = float(reading)
+    if isnan(reading):
+        return unjudged(test, Ending.NO_VALUE, "returned NaN")
+    if not usable(reading):
+        return Measurement(test.number, test.name, "P", Verdict.FAILED, Ending.OVER_RANGE, reading)
+    verdict = Verdict.PASSED if test.limit.holds(reading) else Verdict.FAILED
+    return Measurement(test.number, test.name, "P", verdict, Ending.VALUE, reading)
+
+
+def _pins(test: Parametric[S], reading: object) -> Measurement:
+    if not isinstance(reading, Mapping) or set(reading) != set(test.pins):
+        return unjudged(test, Ending.NO_VALUE, f"did not return exactly the pins {', '.join(test.pins)}")
+    values = tuple(float(reading[pin]) for pin in test.pins)
+    if any(isnan(value) for value in values):
+        return unjudged(test, Ending.NO_VALUE, "a pin is NaN")
+    failing = first_failing(test.limit, test.pins, values)
+    ending = Ending.VALUE if all(usable(value) for value in values) else Ending.OVER_RANGE
+    verdict = Verdict.FAILED if failing else Verdict.PASSED
+    return Measurement(test.number, test.name, "M", verdict, ending, values=values, text=failing)
+
+
+def first_failing(limit: Limit, pins: tuple[str, ...], values: tuple[float, ...]) -> str:
+    """Name the first pin outside the limit; empty when all hold."""
+    for pin, value in zip(pins, values, strict=True):
+        if not usable(value) or not limit.holds(value):
+            return pin
+    return ""
+
+
+def misbehaved(test: Test[S], error: DutError) -> Measurement:
+    """The device did not do what it should: its test has failed, without a value."""
+    ending = Ending.DUT_SILENT if error.silent else Ending.DUT_ERROR
+    return Measurement(test.number, test.name, kind_of(test), Verdict.FAILED, ending, text=str(error))
+
+
+def unjudged(test: Test[S], ending: Ending, reason: str) -> Measurement:
+    """The station could not tell."""
+    return Measurement(test.number, test.name, kind_of(test), Verdict.NOT_JUDGED, ending, text=reason)
+
+
+def kind_of(test: Test[S]) -> RecordKind:
+    """Return the record that a row becomes."""
+    if isinstance(test, Parametric):
+        return "M" if test.pins else "P"
+    return "F"

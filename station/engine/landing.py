@@ -1,0 +1,71 @@
+"""One landing: every site that is tested has a task of its own, and none can hurt another."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+from station.engine.barrier import SiteBarrier
+from station.engine.device_run import Contact, Custody, DeviceRun, Surroundings
+from station.engine.disposition import Standing
+from station.clock import Clock
+from station.engine.bus import Bus
+from station.events import Measured
+from station.model import DeviceResult, Measurement, TouchdownResult
+from station.sequence import S, Sequence
+
+
+@dataclass(frozen=True)
+class Tested(Generic[S]):
+    """What a landing came to."""
+
+    result: TouchdownResult
+    standings: Mapping[int, Standing[S]]
+
+
+class Landing(Generic[S]):
+    """Tests the devices in contact."""
+
+    def __init__(
+        self, sites: Mapping[int, S], sequence: Sequence[S], custody: Custody, clock: Clock, bus: Bus
+    ) -> None:
+        self._sites = sites
+        self._sequence = sequence
+        self._fingerprint = sequence.fingerprint()
+        self._custody = custody
+        self._clock = clock
+        self._bus = bus
+        self._tasks: list[asyncio.Task[DeviceResult]] = []
+        self._cut = False
+
+    async def test(self, seq: int, contacts: Mapping[int, Contact]) -> Tested[S]:
+        """Run the sequence at each site of `contacts`; all end before this returns."""
+        started = self._clock.unix()
+        around = Surroundings(
+            sequence=self._sequence,
+            fingerprint=self._fingerprint,
+            custody=self._custody,
+            clock=self._clock,
+            barrier=SiteBarrier(len(contacts)),
+            measured=self._measured if self._bus.watched_live else None,
+        )
+        runs = {site: DeviceRun(self._sites[site], contacts[site], around) for site in sorted(contacts)}
+        async with asyncio.TaskGroup() as group:
+            tasks = {site: group.create_task(run.run()) for site, run in runs.items()}
+            await asyncio.sleep(0)  # each has begun, so that an abort finds it able to give a result
+            self._tasks = list(tasks.values())
+            if self._cut:
+                self.cut_short()
+        self._tasks = []
+        devices = tuple(task.result() for task in tasks.values())
+        result = TouchdownResult(seq=seq, started=started, ended=self._clock.unix(), devices=devices)
+        return Tested(result, {site: run.standing for site, run in runs.items()})
+
+    def cut_short(self) -> None:
+        """Abort: every device run ends at its next await, and still has a result."""
+        self._cut = True
+        for task in self._tasks:
+            task.cancel()
+
+    def _measured(self, seq: int, site: int, measurement: Measurement) -> None:
+        self._bus.publish(Measured(at=self._clock.unix(), seq=seq, site=site, measurement=measurement))

@@ -1,0 +1,352 @@
+"""A lot from the first start of test to the last device sorted: the touchdown cycle."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import sha256
+from typing import Generic
+
+import msgspec
+
+from drivers.errors import EquipmentError
+from drivers.roles import Handler, Resource, Touchdown
+from station import events
+from station.engine.device_run import Contact
+from station.engine.disposition import Standing
+from station.engine.landing import Landing, Tested
+from station.engine.lot_journal import LotJournal
+from station.engine.records import Records
+from station.engine.states import State
+from station.errors import StorageError
+from station.model import DeviceResult, LotInfo, TouchdownResult, Verdict
+from station.sequence import S, Sequence
+
+NOT_JUDGED_LIMIT = 3
+NOT_JUDGED_WINDOW = 100
+"""So many contacts that the station could not judge, among the last so many, hold the lot."""
+
+
+class Wish(Enum):
+    """What is asked of the lot; taken up at the touchdown boundary, an abort at once."""
+
+    GO_ON = "go on"
+    PAUSE = "pause"
+    END = "end"
+    ABORT = "abort"
+
+
+class Hold(Exception):  # noqa: N818 - a hold is what it is called
+    """The lot must not go on by itself; `unsafe` when an output may still be on."""
+
+    def __init__(self, reason: str, *, unsafe: bool = False) -> None:
+        super().__init__(reason)
+        self.unsafe = unsafe
+
+
+class Ended(Exception):  # noqa: N818 - an end is what it is called
+    """The lot was asked to end, at a boundary."""
+
+
+class Aborted(Exception):  # noqa: N818 - an abort is what it is called
+    """The lot was asked to stop at once; no bin was sent for what is in contact."""
+
+
+@dataclass(frozen=True)
+class Bound(Generic[S]):
+    """The equipment of a lot: the handler, the sites, and which resources each site needs."""
+
+    handler: Handler
+    sites: Mapping[int, S]
+    resources: Mapping[int, tuple[Resource, ...]]
+
+    def out_of_use(self, site: int) -> str | None:
+        """Return why a site cannot test, None if it can."""
+        return next((r.turn.poisoned for r in self.resources[site] if r.turn.poisoned), None)
+
+
+class LotRun(Generic[S]):
+    """Arm, wait, open, test, commit, decide, sort, close; over and over."""
+
+    def __init__(
+        self,
+        info: LotInfo,
+        bound: Bound[S],
+        sequence: Sequence[S],
+        landing: Landing[S],
+        records: Records,
+        journal: LotJournal,
+        shift: Callable[[State, str], Awaitable[None]],
+    ) -> None:
+        self._info = info
+        self._bound = bound
+        self._sequence = sequence
+        self._landing = landing
+        self._records = records
+        self._journal = journal
+        self._shift = shift
+        self._begun = False
+        self._wish = Wish.GO_ON
+        self._asked = asyncio.Event()
+        self._arrivals: AsyncGenerator[Touchdown, None] | None = None
+        self._waiting: asyncio.Task[Touchdown | None] | None = None
+        self._seq = 0
+        self._parts = 0
+        self._unprojected: list[TouchdownResult] = []
+        self._hold = ""
+        self._lost: set[int] = set()
+        self._not_judged: deque[bool] = deque(maxlen=NOT_JUDGED_WINDOW)
+        self.retested = 0
+
+    def ask(self, wish: Wish) -> None:
+        """Say what is wanted; only an abort is not taken back by what is asked later."""
+        if self._wish is not Wish.ABORT:
+            self._wish = wish
+        self._asked.set()
+        if wish is Wish.ABORT:
+            self._landing.cut_short()
+
+    async def run(self) -> None:
+        """Return when all devices of the lot are sorted or an end was asked; Hold or Aborted otherwise."""
+        self._hold = ""
+        if not self._begun:
+            await self._bound.handler.start_lot(self._info.lot)
+            self._begun = True
+        self._arrivals = self._bound.handler.touchdowns()
+        try:
+            while self._parts < self._info.quantity:
+                await self._boundary()
+                arrival = await self._arrival()
+                if arrival is None:
+                    return
+                if isinstance(arrival, Touchdown):
+                    await self._touchdown(arrival)
+        except Ended:
+            return
+        except EquipmentError as error:
+            raise Hold(str(error)) from error
+        finally:
+            await self._disarm()
+
+    # -- waiting
+    async def _boundary(self) -> None:
+        if self._hold:
+            raise Hold(self._hold)
+        if self._wish is Wish.PAUSE:
+            await self._shift(State.PAUSED, "")
+            while self._wish is Wish.PAUSE:
+                self._asked.clear()
+                await self._asked.wait()
+            if self._wish is Wish.GO_ON:
+                await self._shift(State.RUNNING, "")
+        self._asked.clear()
+        if self._wish is Wish.END:
+            raise Ended
+        if self._wish is Wish.ABORT:
+            raise Aborted
+
+    async def _arrival(self) -> "Touchdown | Wish | None":
+        """Wait for the machine or a person: the next contact, the wish that came first, None at the end."""
+        assert self._arrivals is not None  # noqa: S101 - set by run, before anything waits
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().create_task(_next(self._arrivals))
+        asked = asyncio.get_running_loop().create_task(self._asked.wait())
+        try:
+            await asyncio.wait([self._waiting, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+        if not self._waiting.done():
+            return self._wish
+        arrived, self._waiting = self._waiting, None
+        return arrived.result()
+
+    async def _disarm(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.wait([self._waiting])
+            if not self._waiting.cancelled():
+                self._waiting.exception()
+        if self._arrivals is not None:
+            await self._arrivals.aclose()
+
+    # -- one set of devices, as often as it is landed
+    async def _touchdown(self, arrived: Touchdown) -> None:
+        if unknown := arrived.sites - self._bound.sites.keys():
+            raise Hold(f"the handler names sites that are not configured: {sorted(unknown)}")
+        parts = {site: self._parts + n for n, site in enumerate(sorted(arrived.sites), start=1)}
+        self._parts += len(parts)
+        results = await self._land(parts, dict.fromkeys(parts, 1))
+        for _ in range(self._sequence.retest.times):
+            again = {site for site, result in results.items() if result.bin in self._sequence.retest.bins}
+            if not again or self._hold or not self._bound.handler.can_replunge:
+                break
+            await self._replunge(arrived)
+            self.retested += len(again)
+            numbers = {site: results[site].contact + 1 for site in sorted(again)}
+            results |= await self._land({site: parts[site] for site in sorted(again)}, numbers)
+        await self._sort({site: result.bin.hard for site, result in sorted(results.items())})
+
+    async def _replunge(self, arrived: Touchdown) -> None:
+        await self._bound.handler.replunge()
+        while not isinstance(again := await self._arrival(), Touchdown):
+            if again is None or self._wish is Wish.ABORT:
+                raise Aborted if again is not None else Hold("the handler ended the lot in a retest")
+            self._asked.clear()
+        if again.sites != arrived.sites:
+            before, after = sorted(arrived.sites), sorted(again.sites)
+            raise Hold(f"sites {before} were occupied before the retest, {after} after it")
+
+    async def _land(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
+        """Test the devices of these sites in one landing and make the results durable."""
+        self._seq += 1
+        out = {site: reason for site in parts if (reason := self._bound.out_of_use(site))}
+        await self._journal.commit(
+            events.TouchdownOpened(
+                at=self._journal.now,
+                seq=self._seq,
+                parts=dict(parts),
+                contacts=dict(numbers),
+                untested=tuple(sorted(out)),
+            )
+        )
+        contacts = {
+            site: self._contact(site, part, numbers[site]) for site, part in parts.items() if site not in out
+        }
+        tested = await self._landing.test(self._seq, contacts)
+        untested = [self._untested(site, parts[site], numbers[site], why) for site, why in out.items()]
+        devices = sorted([*tested.result.devices, *untested], key=lambda device: device.site)
+        result = msgspec.structs.replace(tested.result, devices=tuple(devices))
+        result = await self._commit(result)
+        await self._consider(tested)
+        if self._wish is Wish.ABORT:
+            await self._project()
+            raise Aborted
+        return {device.site: device for device in result.devices}
+
+    def _contact(self, site: int, part: int, number: int) -> Contact:
+        session = sha256(f"{self._info.lot}:{self._seq}:{site}".encode()).digest()[:16]
+        lot = self._info.lot
+        return Contact(self._seq, part, number, unit=f"{lot}/{part}", lot=lot, session=session)
+
+    def _untested(self, site: int, part: int, number: int, reason: str) -> DeviceResult:
+        return DeviceResult(
+            site=site,
+            part=part,
+            contact=number,
+            bin=self._sequence.bins.untested,
+            verdict=Verdict.NOT_JUDGED,
+            measurements=(),
+            started=self._journal.now,
+            test_s=0.0,
+            reason=reason,
+        )
+
+    # -- durable before visible
+    async def _commit(self, result: TouchdownResult) -> TouchdownResult:
+        outcomes = tuple(_outcome(device) for device in result.devices)
+        try:
+            await self._journal.commit(
+                events.ContactsClosed(at=self._journal.now, seq=self._seq, outcomes=outcomes)
+            )
+        except StorageError as error:
+            raise Hold(f"{error}; no bin was sent, the devices are in the sockets") from error
+        try:
+            await self._records.commit(result)
+        except StorageError as error:
+            return await self._correct(result, str(error))
+        self._unprojected.append(result)
+        if self._journal.failed:
+            return await self._correct(result, self._journal.failed)
+        return result
+
+    async def _correct(self, result: TouchdownResult, reason: str) -> TouchdownResult:
+        """The results could not be kept: the devices go to the error bin, and the lot is held."""
+        self._hold = self._hold or reason
+        error = self._sequence.bins.error
+        devices = tuple(
+            msgspec.structs.replace(device, bin=error, verdict=Verdict.NOT_JUDGED, reason=reason)
+            for device in result.devices
+        )
+        sites = tuple(device.site for device in devices)
+        await self._journal.commit(
+            events.ContactsCorrected(at=self._journal.now, seq=self._seq, sites=sites, reason=reason),
+            events.ContactsClosed(
+                at=self._journal.now, seq=self._seq, outcomes=tuple(_outcome(device) for device in devices)
+            ),
+        )
+        return msgspec.structs.replace(result, devices=devices)
+
+    async def _consider(self, tested: Tested[S]) -> None:
+        """Look at what went wrong at single sites: what concerns the lot holds it after this touchdown."""
+        for site, standing in tested.standings.items():
+            for reason in (standing.unjudged, standing.custody_fault):
+                if reason:
+                    await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=reason))
+                    break
+            self._hold = self._hold or _holding(site, standing)
+            self._not_judged.append(bool(standing.unjudged))
+        if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
+            await self._project()
+            raise Hold(unsafe[0], unsafe=True)
+        if sum(self._not_judged) >= NOT_JUDGED_LIMIT:
+            self._hold = self._hold or f"{sum(self._not_judged)} contacts could not be judged"
+        await self._look_for_quarantine()
+
+    async def _look_for_quarantine(self) -> None:
+        for site in self._bound.sites:
+            reason = self._bound.out_of_use(site)
+            if reason is None or site in self._lost:
+                continue
+            self._lost.add(site)
+            await self._journal.commit(
+                events.Quarantined(at=self._journal.now, resource=f"site {site}", reason=reason)
+            )
+        usable = len(self._bound.sites) - len(self._lost)
+        if usable < (len(self._bound.sites) + 1) // 2:
+            self._hold = self._hold or f"only {usable} of {len(self._bound.sites)} sites are usable"
+
+    async def _sort(self, bins: Mapping[int, int]) -> None:
+        await self._journal.commit(events.BinsSent(at=self._journal.now, seq=self._seq, bins=dict(bins)))
+        try:
+            await self._bound.handler.sort(bins)
+        except EquipmentError as error:
+            raise Hold(f"what the handler took is unknown: {error}") from error
+        await self._journal.commit(events.Sorted(at=self._journal.now, seq=self._seq, bins=dict(bins)))
+        await self._project()
+
+    async def _project(self) -> None:
+        landings, self._unprojected = self._unprojected, []
+        try:
+            for result in landings:
+                await self._records.project(result)
+        except StorageError as error:
+            self._hold = self._hold or str(error)
+
+
+async def _next(arrivals: AsyncGenerator[Touchdown, None]) -> Touchdown | None:
+    return await anext(arrivals, None)
+
+
+def _outcome(device: DeviceResult) -> events.Outcome:
+    return events.Outcome(
+        site=device.site,
+        part=device.part,
+        contact=device.contact,
+        soft=device.bin.number,
+        hard=device.bin.hard,
+        kind=device.bin.kind,
+        verdict=device.verdict,
+        test_s=device.test_s,
+        cut_short=device.cut_short,
+        reason=device.reason,
+    )
+
+
+def _holding(site: int, standing: Standing[S]) -> str:
+    """Return why a site's trouble holds the lot; empty if it does not."""
+    if standing.program_fault:
+        return f"site {site}: program fault in {standing.program_fault}"
+    if standing.custody_fault:
+        return f"site {site}: custody: {standing.custody_fault}"
+    return ""

@@ -1,0 +1,77 @@
+"""Where results are kept: the store is the truth of the measurements, the STDF file a projection of it."""
+
+from pathlib import Path
+from typing import Protocol
+
+from station.model import LotInfo, TouchdownResult
+from station.writer import Writer
+
+
+class ResultStore(Protocol):
+    """What the engine needs of the store; every call blocks."""
+
+    def open(self) -> None:
+        """Open or create it."""
+
+    def begin(self, info: LotInfo) -> int:
+        """Begin a run and return its id."""
+
+    def commit(self, result: TouchdownResult) -> None:
+        """Make one landing durable; StorageError if it cannot be."""
+
+    def finish(self, ended: float) -> None:
+        """Close the run."""
+
+    def close(self) -> None:
+        """Close the database."""
+
+
+class ResultFile(Protocol):
+    """What the engine needs of the STDF file; every call blocks."""
+
+    def open(self) -> None:
+        """Begin the file."""
+
+    def touchdown(self, result: TouchdownResult) -> None:
+        """Append one landing as a whole."""
+
+    def close(self, finished: float) -> Path:
+        """Write the summaries, verify, and give the file its name."""
+
+    def abandon(self) -> None:
+        """Close the file as it is: the lot stays open."""
+
+
+class Records:
+    """Store and STDF behind one writer thread."""
+
+    def __init__(self, store: ResultStore, file: ResultFile) -> None:
+        self._store = store
+        self._file = file
+        self._writer = Writer("records")
+
+    async def open(self, info: LotInfo) -> None:
+        """Begin the run in both."""
+        await self._writer.run(self._store.open)
+        await self._writer.run(self._store.begin, info)
+        await self._writer.run(self._file.open)
+
+    async def commit(self, result: TouchdownResult) -> None:
+        """Return when the landing is durable in the store; StorageError otherwise."""
+        await self._writer.run(self._store.commit, result)
+
+    async def project(self, result: TouchdownResult) -> None:
+        """Append the landing to the STDF file; StorageError does not change a verdict, it holds the lot."""
+        await self._writer.run(self._file.touchdown, result)
+
+    async def finish(self, ended: float) -> Path:
+        """Close both; return the verified STDF file."""
+        path = await self._writer.run(self._file.close, ended)
+        await self._writer.run(self._store.finish, ended)
+        return path
+
+    async def close(self) -> None:
+        """Close what is open; the lot may go on later."""
+        await self._writer.run(self._file.abandon)
+        await self._writer.run(self._store.close)
+        self._writer.close()

@@ -1,0 +1,63 @@
+"""The life cycle of a lot as tables: what each state means, what leads where, what may be asked when."""
+
+from enum import Enum
+
+
+class State(Enum):
+    """Where the lot is; one cell runs one lot at a time."""
+
+    EMPTY = "EMPTY"
+    LOADING = "LOADING"
+    LOADED = "LOADED"
+    CHECKING = "CHECKING"
+    READY = "READY"
+    RUNNING = "RUNNING"
+    PAUSING = "PAUSING"
+    PAUSED = "PAUSED"
+    HELD = "HELD"
+    ENDING = "ENDING"
+    CLOSING = "CLOSING"
+    CLOSED = "CLOSED"
+    ABORTING = "ABORTING"
+    ABORTED = "ABORTED"
+
+
+S = State
+WITH_LOT = frozenset(State) - {S.EMPTY, S.CLOSED}
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    S.EMPTY: frozenset({S.LOADING}),
+    S.LOADING: frozenset({S.LOADED, S.EMPTY}),
+    S.LOADED: frozenset({S.CHECKING, S.EMPTY}),
+    S.CHECKING: frozenset({S.READY, S.RUNNING, S.HELD}),
+    S.READY: frozenset({S.CHECKING, S.RUNNING}),
+    S.RUNNING: frozenset({S.PAUSING, S.HELD, S.ENDING}),
+    S.PAUSING: frozenset({S.PAUSED, S.HELD}),
+    S.PAUSED: frozenset({S.RUNNING, S.CHECKING, S.ENDING, S.HELD}),
+    S.HELD: frozenset({S.PAUSED, S.LOADED, S.CLOSING, S.ENDING}),
+    S.ENDING: frozenset({S.CLOSING, S.HELD}),
+    S.CLOSING: frozenset({S.CLOSED, S.HELD}),
+    S.CLOSED: frozenset({S.EMPTY, S.LOADING}),
+    S.ABORTING: frozenset({S.ABORTED}),
+    S.ABORTED: frozenset({S.PAUSED}),
+}
+"""What may follow what, besides ABORTING, which may follow every state with a lot."""
+
+LEGAL: dict[str, frozenset[State]] = {
+    "lot.load": frozenset({S.EMPTY, S.CLOSED}),
+    "lot.unload": frozenset({S.LOADED, S.CLOSED}),
+    "lot.start": frozenset({S.LOADED, S.READY}),
+    "lot.pause": frozenset({S.RUNNING}),
+    "lot.resume": frozenset({S.PAUSED}),
+    "lot.end": frozenset({S.RUNNING, S.PAUSED, S.HELD}),
+    "lot.abort": WITH_LOT,
+    "hold.release": frozenset({S.HELD}),
+}
+"""In which states a command has an effect; elsewhere it is refused with `wrong_state`."""
+
+
+def may_follow(old: State, new: State) -> bool:
+    """Tell whether the cell may go from one state to the other."""
+    if new is S.ABORTING:
+        return old in WITH_LOT and old is not S.ABORTED
+    return new in TRANSITIONS[old]

@@ -1,0 +1,184 @@
+"""All that leaves the engine: one closed union. Journal, console, MQTT and displays read nothing else."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from station.model import BinKind, Disposition, LotInfo, Measurement, Verdict
+
+
+class Event(Struct, frozen=True, tag_field="event", kw_only=True):
+    """What happened, and when (seconds since 1970)."""
+
+    at: float
+
+
+class LotLoaded(Event, frozen=True, tag="lot.loaded", kw_only=True):
+    """A lot's data, recipe and quantity are agreed."""
+
+    info: LotInfo
+
+
+class CommandAccepted(Event, frozen=True, tag="command.accepted", kw_only=True):
+    """A command has come in by the one door and takes effect; the durable receipt of its id."""
+
+    id: str
+    command: str
+    actor: str
+    source: str
+    reason: str = ""
+
+
+class CommandRefused(Event, frozen=True, tag="command.refused", kw_only=True):
+    """A command had no effect, and why."""
+
+    id: str
+    command: str
+    actor: str
+    code: str
+    reason: str
+
+
+class StateChanged(Event, frozen=True, tag="state.changed", kw_only=True):
+    """The cell is in another state of the lot's life cycle."""
+
+    old: str
+    new: str
+    reason: str = ""
+
+
+class TouchdownOpened(Event, frozen=True, tag="touchdown.opened", kw_only=True):
+    """Devices are in contact and will be powered: `parts` maps site to running number."""
+
+    seq: int
+    parts: dict[int, int]
+    contacts: dict[int, int]
+    untested: tuple[int, ...] = ()
+    """Sites whose device is present and will not be powered."""
+
+
+class Measured(Event, frozen=True, tag="measured", kw_only=True):
+    """One row was judged; live only, never journalled."""
+
+    seq: int
+    site: int
+    measurement: Measurement
+
+
+class Intended(Event, frozen=True, tag="personalisation.intended", kw_only=True):
+    """From here on the device is spoiled, unless the vault says otherwise."""
+
+    unit: str
+    part: int
+    site: int
+    session: str
+
+
+class PersonalisationEnded(Event, frozen=True, tag="personalisation.ended", kw_only=True):
+    """The vault's verdict on one device, or that there is none."""
+
+    unit: str
+    part: int
+    disposition: Disposition | None
+    error: int = 0
+    detail: str = ""
+    uid: str = ""
+    serial: str = ""
+    record: str = ""
+
+
+class Outcome(Struct, frozen=True):
+    """What a contact came to, without its measurements."""
+
+    site: int
+    part: int
+    contact: int
+    soft: int
+    hard: int
+    kind: BinKind
+    verdict: Verdict
+    test_s: float
+    cut_short: bool = False
+    reason: str = ""
+
+
+class ContactsClosed(Event, frozen=True, tag="contacts.closed", kw_only=True):
+    """The results of one landing, durable before any bin is sent."""
+
+    seq: int
+    outcomes: tuple[Outcome, ...]
+
+
+class ContactsCorrected(Event, frozen=True, tag="contacts.corrected", kw_only=True):
+    """The store did not take the results of this landing: its devices go to the error bin."""
+
+    seq: int
+    sites: tuple[int, ...]
+    reason: str
+
+
+class BinsSent(Event, frozen=True, tag="bins.sent", kw_only=True):
+    """The order that is about to go to the machine: site to hard bin. Never sent twice blindly."""
+
+    seq: int
+    bins: dict[int, int]
+
+
+class Sorted(Event, frozen=True, tag="sorted", kw_only=True):
+    """The machine has taken the bins of this contact."""
+
+    seq: int
+    bins: dict[int, int]
+
+
+class Faulted(Event, frozen=True, tag="faulted", kw_only=True):
+    """Equipment or program misbehaved; `site` is 0 when it concerns the whole cell."""
+
+    site: int
+    reason: str
+
+
+class Quarantined(Event, frozen=True, tag="resource.quarantined", kw_only=True):
+    """A resource is out of use until a named person clears it."""
+
+    resource: str
+    reason: str
+
+
+class MadeSafe(Event, frozen=True, tag="safe", kw_only=True):
+    """The safe state was run: how long it took, and what could not be verified."""
+
+    time_to_safe_s: float
+    unverified: tuple[str, ...]
+
+
+class LotClosed(Event, frozen=True, tag="lot.closed", kw_only=True):
+    """The outcome is fixed; nothing of the lot can change."""
+
+    lot: str
+    outcome: str
+    tested: int
+    good: int
+    accounts: dict[str, int]
+    stdf_sha256: str = ""
+
+
+Any: TypeAlias = (
+    LotLoaded
+    | CommandAccepted
+    | CommandRefused
+    | StateChanged
+    | TouchdownOpened
+    | Measured
+    | Intended
+    | PersonalisationEnded
+    | ContactsClosed
+    | ContactsCorrected
+    | BinsSent
+    | Sorted
+    | Faulted
+    | Quarantined
+    | MadeSafe
+    | LotClosed
+)
+"""Every event."""
