@@ -210,9 +210,15 @@ class Bench:
                 socket.device = None
 
     def _mark(self, device: Device) -> None:
-        pass
+        self.lot.fates.marked(device.index, sealed=device.sealed, personalised=device.personalised)
 
     # -- what is known afterwards
+    def mark_all(self) -> None:
+        """Write down how far the devices are that are still in their sockets."""
+        for socket in self.sockets.values():
+            if socket.device is not None:
+                self._mark(socket.device)
+
     def landings(self) -> Iterator[Landing]:
         """Yield every landing in order."""
         log = self._landings

@@ -7,12 +7,17 @@ from typing import Protocol, TypeAlias
 from sim.dut.electrical import BOOT_V, LEAKAGE_V, Diode, InputPin, SupplyPin, diode
 from sim.dut.population import INPUTS, Defect, Die
 
+INITIALIZED, SECURED, CARD_LOCKED = 0x07, 0x0F, 0x7F
 CARD_PINS = ("VDD", "GND", "IO", "CLK", "RST")
 SUPPLY_LEAKAGE_A = 50e-9
 
 
 class Silicon(Protocol):
     """What `sim.dut.chip` offers: the chip behind its card interface."""
+
+    @property
+    def life_cycle(self) -> int:
+        """The state's byte, as the chip's own memory has it."""
 
     def power(self, volts: float | None) -> None:
         """VDD comes up, changes or goes away (None)."""
@@ -115,6 +120,16 @@ class Device:
     def _line_sound(self) -> bool:
         shorted = self.die.defect in (Defect.SHORT_TO_GROUND, Defect.SHORT_TO_VDD)
         return all(self.holds(pin) for pin in CARD_PINS) and not shorted
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the chip's life cycle is SECURED or beyond."""
+        return self.chip is not None and self.chip.life_cycle in (SECURED, CARD_LOCKED)
+
+    @property
+    def personalised(self) -> bool:
+        """Whether the chip has committed its identity."""
+        return self.chip is not None and self.chip.life_cycle in (INITIALIZED, SECURED, CARD_LOCKED)
 
     def deactivate(self) -> None:
         """Clock and reset have gone; the supply stays as it is."""

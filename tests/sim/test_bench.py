@@ -23,6 +23,7 @@ class Silicon:
     def __init__(self, device: Device) -> None:
         self.uid = device.uid
         self.supply = list[float | None]()
+        self.life_cycle = 0x01
 
     def power(self, volts: float | None) -> None:
         self.supply.append(volts)
