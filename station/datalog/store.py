@@ -1,0 +1,351 @@
+"""The truth of the measurements: one SQLite database a station, one transaction a touchdown."""
+
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, Table, create_engine, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from station.datalog import schema
+from station.datalog.rows import NAN, DeviceRow, DeviceRows, sparse_flags
+from station.datalog.stdf import flags
+from station.datalog.stdf.summary import Statistics
+from station.errors import StorageError
+from station.model import LotInfo, TestDefinition, TouchdownResult
+
+HEAD = 1
+RUNNING, FINISHED = "running", "finished"
+DEVICE_COLUMNS = ", ".join(DeviceRow._fields)
+INSERT_TOUCHDOWN = "INSERT INTO touchdown (run_id, seq, t0, t1) VALUES (?, ?, ?, ?)"
+INSERT_DEVICE = (
+    f"INSERT INTO device (run_id, td_id, head, supersedes, {DEVICE_COLUMNS}) "  # noqa: S608 - our own names
+    f"VALUES (?, ?, ?, ?, {', '.join('?' * len(DeviceRow._fields))})"
+)
+INSERT_OUTBOX = "INSERT INTO outbox (kind, ref, tries) VALUES (?, ?, 0)"
+DEVICES_OF = f"SELECT {DEVICE_COLUMNS} FROM device WHERE td_id = ? ORDER BY id"  # noqa: S608 - our own names
+EARLIER = "SELECT id FROM device WHERE run_id = ? AND part_id = ? ORDER BY exec_no DESC LIMIT 1"
+
+
+class Event(Struct, frozen=True):
+    """What happened behind touchdown `after` (0 = before the first one); `at` is unix time."""
+
+    after: int
+    at: float
+    kind: str
+    text: str
+
+
+class RunState(Struct, frozen=True):
+    """How a run ended, if it did: `finished` is unix time."""
+
+    run: int
+    lot: str
+    finished: float | None
+    disposition: str
+
+
+class Store:
+    """The database of a station: one writer at a time, from any thread; readers have their own connections.
+
+    `begin`, then `commit` for each touchdown, then `finish`. What cannot be made durable is a `StorageError`,
+    and nothing of it is in the database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
+        self._checker = create_engine(
+            "sqlite://", creator=self._connect_reader, poolclass=StaticPool, isolation_level="AUTOCOMMIT"
+        )
+        self._readers = create_engine("sqlite://", creator=self._connect_reader, poolclass=NullPool)
+        self._run, self._seq = 0, 0
+        self._rows: DeviceRows | None = None
+
+    def open(self) -> None:
+        """Open the database, making it where there is none; one of another version is refused."""
+        with self._guarded("open"), self._writer.begin() as connection:
+            found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if found not in {0, schema.VERSION}:
+                raise StorageError(
+                    f"{self.path}: schema version {found}, this station reads {schema.VERSION}"
+                )
+            schema.METADATA.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+
+    def close(self) -> None:
+        """Close every connection; what was committed stays."""
+        for engine in (self._checker, self._readers, self._writer):
+            engine.dispose()
+
+    def begin(self, info: LotInfo) -> int:
+        """Enter a lot and return the number of its run; the same lot cannot begin twice."""
+        rows = DeviceRows(info)
+        with self._writing(f"lot {info.lot}") as connection:
+            run = self._insert_run(connection, info)
+            self._insert_bins(connection, run, info)
+            connection.exec_driver_sql(INSERT_OUTBOX, ("run", f"{run}"))
+        self._run, self._seq, self._rows = run, 0, rows
+        return run
+
+    def resume(self, run: int) -> int:
+        """Go on with a run that was interrupted; return its last touchdown's number."""
+        self._rows = DeviceRows(self.info(run))
+        last = select(func.max(schema.TOUCHDOWN.c.seq)).where(schema.TOUCHDOWN.c.run_id == run)
+        with self._reading() as connection:
+            self._run, self._seq = run, connection.execute(last).scalar() or 0
+        return self._seq
+
+    def commit(self, result: TouchdownResult) -> None:
+        """Make one touchdown durable: one transaction, then read back and compared."""
+        if self._rows is None:
+            raise StorageError(f"{self.path}: no lot has begun")
+        packed = [self._rows.pack(device) for device in result.devices]
+        with self._writing(f"touchdown {result.seq}") as connection:
+            place = (self._run, result.seq, result.started, result.ended)
+            touchdown = connection.exec_driver_sql(INSERT_TOUCHDOWN, place).lastrowid
+            rows = [(self._run, touchdown, HEAD, self._earlier(connection, row), *row) for row in packed]
+            if rows:
+                connection.exec_driver_sql(INSERT_DEVICE, rows)
+            connection.exec_driver_sql(INSERT_OUTBOX, ("touchdown", f"{self._run}/{result.seq}"))
+        self._read_back(touchdown, result.seq, packed)
+        self._seq = result.seq
+
+    def event(self, kind: str, text: str, at: float) -> None:
+        """Record what stands in the datalog behind the last touchdown; `at` is unix time."""
+        values = {"run_id": self._run, "td_seq": self._seq, "t": at, "kind": kind, "body": {"text": text}}
+        with self._writing(f"event {kind}") as connection:
+            connection.execute(insert(schema.EVENT).values(values))
+
+    def finish(self, finished: float, disposition: str = " ") -> None:
+        """End the run, with the statistics of its tests; `finished` is unix time."""
+        rows = list(self._summary(self._run))
+        ended = {"t1": finished, "state": FINISHED, "disposition": disposition}
+        with self._writing(f"end of run {self._run}") as connection:
+            if rows:
+                connection.execute(insert(schema.SUMMARY), rows)
+            connection.execute(update(schema.RUN).where(schema.RUN.c.id == self._run).values(ended))
+            connection.exec_driver_sql(INSERT_OUTBOX, ("end", f"{self._run}"))
+        self._rows = None
+
+    def runs(self) -> tuple[RunState, ...]:
+        """Return every run, oldest first."""
+        columns = schema.RUN.c
+        query = select(columns.id, columns.lot, columns.t1, columns.disposition).order_by(columns.id)
+        with self._reading() as connection:
+            return tuple(RunState(*row) for row in connection.execute(query))
+
+    def state(self, run: int) -> RunState:
+        """Return how a run ended, if it did."""
+        found = next((state for state in self.runs() if state.run == run), None)
+        if found is None:
+            raise StorageError(f"{self.path}: there is no run {run}")
+        return found
+
+    def info(self, run: int) -> LotInfo:
+        """Return what was known of a lot when it began."""
+        with self._reading() as connection:
+            found = connection.execute(select(schema.RUN.c.mir).where(schema.RUN.c.id == run)).scalar()
+        if found is None:
+            raise StorageError(f"{self.path}: there is no run {run}")
+        return msgspec.convert(found, LotInfo)
+
+    def touchdowns(self, run: int) -> Iterator[TouchdownResult]:
+        """Yield the touchdowns of a run as they were committed; test times rounded to 1 ms."""
+        rows, columns = DeviceRows(self.info(run)), schema.TOUCHDOWN.c
+        query = select(columns.id, columns.seq, columns.t0, columns.t1).where(columns.run_id == run)
+        with self._reading() as connection:
+            for touchdown, seq, started, ended in connection.execute(query.order_by(columns.id)).fetchall():
+                devices = _devices(connection, touchdown)
+                yield TouchdownResult(seq, started, ended, tuple(map(rows.unpack, devices)))
+
+    def devices(self, run: int) -> Iterator[DeviceRow]:
+        """Yield the rows of a run's contacts, in order."""
+        query = f"SELECT {DEVICE_COLUMNS} FROM device WHERE run_id = ? ORDER BY id"  # noqa: S608 - our own names
+        with self._reading() as connection:
+            for row in connection.exec_driver_sql(query, (run,)):
+                yield DeviceRow(*row)
+
+    def events(self, run: int) -> tuple[Event, ...]:
+        """Return what happened between the touchdowns, in order."""
+        columns = schema.EVENT.c
+        query = select(columns.td_seq, columns.t, columns.kind, columns.body).where(columns.run_id == run)
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(columns.id)).fetchall()
+        return tuple(Event(after, at, kind, body["text"]) for after, at, kind, body in rows)
+
+    def pending(self) -> tuple[tuple[int, str, str], ...]:
+        """Return what was not told yet, oldest first: number, kind, reference."""
+        columns = schema.OUTBOX.c
+        query = select(columns.seq, columns.kind, columns.ref).where(columns.sent_at.is_(None))
+        with self._reading() as connection:
+            return tuple(
+                (seq, kind, ref) for seq, kind, ref in connection.execute(query.order_by(columns.seq))
+            )
+
+    def sent(self, number: int, at: float) -> None:
+        """Note that everything up to an outbox number was told; `at` is unix time."""
+        columns = schema.OUTBOX.c
+        told = (
+            update(schema.OUTBOX).where(columns.seq <= number, columns.sent_at.is_(None)).values(sent_at=at)
+        )
+        with self._writing(f"outbox up to {number}") as connection:
+            connection.execute(told)
+
+    def _summary(self, run: int) -> Iterator[dict[str, object]]:
+        info = self.info(run)
+        for (site, test), found in statistics(self.devices(run), info).items():
+            valid = found.count > 0
+            yield {
+                "run_id": run,
+                "site": site,
+                "test": test,
+                "n": found.count,
+                "mean": found.mean,
+                "m2": found.m2,
+                "min": found.low if valid else None,
+                "max": found.high if valid else None,
+                "fail": found.failed,
+            }
+
+    def _insert_run(self, connection: Connection, info: LotInfo) -> int:
+        test_set = _kept(connection, schema.TEST_SET, _test_set(info.tests))
+        limit_set = _kept(connection, schema.LIMIT_SET, _limit_set(info) | {"test_set_id": test_set})
+        identity = f"hardbin:{info.station}/{info.lot}/{info.sublot}/{info.flow}/{info.set_up!r}"
+        values = {
+            "uuid": str(uuid5(NAMESPACE_URL, identity)),
+            "station": info.station,
+            "lot": info.lot,
+            "sublot": info.sublot,
+            "part_typ": info.product,
+            "test_cod": info.flow,
+            "pass_no": 1,
+            "sequence": info.sequence,
+            "seq_rev": info.sequence_version,
+            "fingerprint": info.fingerprint,
+            "test_set_id": test_set,
+            "limit_set_id": limit_set,
+            "t0": info.set_up,
+            "state": RUNNING,
+            "disposition": " ",
+            "mir": msgspec.to_builtins(info),
+        }
+        return int(connection.execute(insert(schema.RUN).values(values)).lastrowid)
+
+    @staticmethod
+    def _insert_bins(connection: Connection, run: int, info: LotInfo) -> None:
+        hard = {bin_.hard: bin_ for bin_ in reversed(info.bins)}
+        for kind, bins in (("hard", hard), ("soft", {bin_.number: bin_ for bin_ in info.bins})):
+            for number, bin_ in bins.items():
+                fixed = {"run_id": run, "kind": kind, "num": number}
+                named = {"name": bin_.name, "pf": flags.PASS_FAIL[bin_.kind]}
+                connection.execute(insert(schema.BIN_DEF).values(fixed | named))
+
+    def _earlier(self, connection: Connection, row: DeviceRow) -> int | None:
+        """Return the contact that this one supersedes."""
+        if row.exec_no == 1:
+            return None
+        found = connection.exec_driver_sql(EARLIER, (self._run, row.part_id)).scalar()
+        return None if found is None else int(found)
+
+    def _read_back(self, touchdown: int, seq: int, written: list[DeviceRow]) -> None:
+        """Read what was committed through another connection; it must be what was meant."""
+        with self._guarded(f"touchdown {seq}"), self._checker.connect() as connection:
+            found = _devices(connection, touchdown)
+        if len(found) != len(written) or _digest(found) != _digest(written):
+            raise StorageError(f"{self.path}: touchdown {seq} does not read back as it was written")
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[Connection]:
+        """One transaction: all of it or nothing."""
+        with self._guarded(what), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._guarded("read"), self._readers.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            known = "UNIQUE constraint failed" in str(error.orig)
+            reason = "it is stored already" if known else str(error.orig)
+            raise StorageError(f"{self.path}: {what}: {reason}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, check_same_thread=False)
+        for pragma in schema.PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        address = f"file:{quote(str(self.path.absolute()))}?mode=ro"
+        return sqlite3.connect(address, uri=True, check_same_thread=False)
+
+
+def statistics(rows: Iterator[DeviceRow], info: LotInfo) -> dict[tuple[int, int], Statistics]:
+    """Count the valid results of each test at each site: (site, test number) to statistics."""
+    found = {(site, test.number): Statistics() for site in info.sites for test in info.tests}
+    packer = DeviceRows(info)
+    for row in rows:
+        sparse = sparse_flags(row)
+        for place, (test, value) in enumerate(zip(info.tests, packer.values(row), strict=True)):
+            flag = sparse.get(place, 0)
+            of_test = found[row.site, test.number]
+            of_test.failed += flag & (flags.FAILED | flags.NOT_JUDGED) == flags.FAILED
+            if test.kind == "P" and value == value and not flag & flags.UNUSABLE_TEST:
+                of_test.add(value)
+    return found
+
+
+def _devices(connection: Connection, touchdown: int) -> list[DeviceRow]:
+    return [DeviceRow(*row) for row in connection.exec_driver_sql(DEVICES_OF, (touchdown,))]
+
+
+def _digest(rows: list[DeviceRow]) -> bytes:
+    return sha256(msgspec.msgpack.encode(rows)).digest()
+
+
+def _kept(connection: Connection, table: Table, values: dict[str, object]) -> int:
+    """Return the number of a set that may be known already."""
+    query = select(table.c.id).where(table.c.sha256 == values["sha256"])
+    known = connection.execute(query).scalar()
+    return int(connection.execute(insert(table).values(values)).lastrowid if known is None else known)
+
+
+def _test_set(tests: tuple[TestDefinition, ...]) -> dict[str, object]:
+    defs = [
+        {
+            "number": test.number,
+            "name": test.name,
+            "kind": test.kind,
+            "unit": test.limit.unit if test.limit else "",
+            "scal": flags.scale(test.limit),
+            "pins": list(test.pins),
+        }
+        for test in tests
+    ]
+    return {"sha256": sha256(msgspec.json.encode(defs)).hexdigest(), "n": len(tests), "defs": defs}
+
+
+def _limit_set(info: LotInfo) -> dict[str, object]:
+    limits = [test.limit for test in info.tests]
+    low = [NAN if limit is None or limit.low is None else limit.low for limit in limits]
+    high = [NAN if limit is None or limit.high is None else limit.high for limit in limits]
+    lows, highs = struct.pack(f"<{len(low)}d", *low), struct.pack(f"<{len(high)}d", *high)
+    source = info.limit_set or "sequence"
+    digest = sha256(str(_test_set(info.tests)["sha256"]).encode() + lows + highs + source.encode())
+    inclusive = b"\x03" * len(limits)
+    return {"lo": lows, "hi": highs, "incl": inclusive, "source": source, "sha256": digest.hexdigest()}
