@@ -305,4 +305,4 @@ class ClassDescriptor:
         if len(raw) != _CLASS_DESCRIPTOR.size:
             raise ProtocolError(f"CCID class descriptor of {len(raw)} bytes; it has {_CLASS_DESCRIPTOR.size}")
         f = _CLASS_DESCRIPTOR.unpack(raw)
-        return cls(*f[3:13], f[15], f[16], f[21], f[2])
+        return cls(*(*f[3:13], *f[15:17], f[21], f[2]))
