@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sim.dut.device import Device, MakeChip, Silicon
 from sim.faults import Fault
 from sim.plant import Plant, Unplug
-from sim.wiring import Placed, WorldError
+from sim.wiring import Placement, WorldError
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Model:
 
     scheme: str
     """Where its port must be: visa, usb or serial."""
-    plug: Callable[[Placed, Plant], Unplug]
+    plug: Callable[[Placement, Plant], Unplug]
 
-    def check(self, placed: Placed) -> None:
+    def check(self, placed: Placement) -> None:
         """Refuse a port at which this machine cannot be."""
         if placed.port.partition(":")[0] != self.scheme:
             raise WorldError(

@@ -7,7 +7,7 @@ from sim.bench import OPEN, Bench
 from sim.clock import Clock
 from sim.faults import Fault, Faults
 from sim.sockets import Load, Slot
-from sim.wiring import CARD, INPUT_ROLES, SUPPLY, Channel, Placed, Wire, WorldError
+from sim.wiring import CARD, INPUT_ROLES, SUPPLY, Channel, Placement, Wire, WorldError
 
 Unplug = Callable[[], None]
 """Takes a machine off its bus again."""
@@ -26,11 +26,11 @@ class Plant:
     wires: Mapping[Channel, Wire]
     asked: tuple[Fault, ...]
 
-    def faults(self, placed: Placed, knobs: frozenset[str]) -> Faults:
+    def faults(self, placed: Placement, knobs: frozenset[str]) -> Faults:
         """Return the faults of one machine; FaultError for a knob that it does not have."""
         return Faults(placed.name, knobs, self.asked, str(self.seed))
 
-    def load(self, placed: Placed, channel: str) -> Load:
+    def load(self, placed: Placement, channel: str) -> Load:
         """Return what hangs on an output; nothing where the station file names nothing."""
         wire = self.wires.get(Channel(placed.name, channel))
         if wire is None:
@@ -44,7 +44,7 @@ class Plant:
             )
         return socket.inputs[INPUT_ROLES[wire.role]]
 
-    def slot(self, placed: Placed, channel: str) -> Slot | None:
+    def slot(self, placed: Placement, channel: str) -> Slot | None:
         """Return the device that a slot of a reader reaches, None where none is wired."""
         wire = self.wires.get(Channel(placed.name, channel))
         if wire is None:

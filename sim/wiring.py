@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 CARD = "chip"
 SUPPLY = "vdd"
@@ -16,13 +17,32 @@ class WorldError(ValueError):
     """A cell that cannot be simulated as it is written: what, where, what is allowed."""
 
 
+class Placement(Protocol):
+    """One machine of the station file, as whoever reads that file calls it."""
+
+    @property
+    def name(self) -> str:
+        """How site and messages call it."""
+
+    @property
+    def driver(self) -> str:
+        """The driver's name in the registry, which also chooses the simulator's model."""
+
+    @property
+    def port(self) -> str:
+        """Where it is, as in `visa:GPIB0::7::INSTR`."""
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """What the file says of it besides."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """One machine of the station file."""
 
     name: str
     driver: str
-    """The driver's name in the registry, which also chooses the simulator's model."""
     port: str
     options: Mapping[str, object] = field(default_factory=dict)
 
@@ -49,7 +69,7 @@ def channel(text: str) -> Channel:
     return Channel(machine, name)
 
 
-def wires(equipment: Sequence[Placed], sites: Mapping[int, Mapping[str, str]]) -> Mapping[Channel, Wire]:
+def wires(equipment: Sequence[Placement], sites: Mapping[int, Mapping[str, str]]) -> Mapping[Channel, Wire]:
     """Return what hangs on each channel; WorldError names the first thing that cannot be."""
     machines = {placed.name for placed in equipment}
     _names(equipment)
@@ -70,7 +90,7 @@ def wires(equipment: Sequence[Placed], sites: Mapping[int, Mapping[str, str]]) -
     return found
 
 
-def _names(equipment: Sequence[Placed]) -> None:
+def _names(equipment: Sequence[Placement]) -> None:
     seen, ports = set[str](), dict[str, str]()
     for placed in equipment:
         if placed.name in seen or placed.name in RESERVED:

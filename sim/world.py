@@ -16,9 +16,9 @@ from sim.faults import FaultError, parse
 from sim.machines import MODELS, silicon
 from sim.plant import Plant
 from sim.time import VirtualClock, VirtualLoop, new_loop
-from sim.wiring import RESERVED, Placed, WorldError, wires
+from sim.wiring import RESERVED, Placed, Placement, WorldError, wires
 
-__all__ = ["Placed", "World", "WorldError"]
+__all__ = ["Placed", "Placement", "World", "WorldError"]
 
 _numbers = count(1)
 
@@ -28,7 +28,7 @@ class World:
 
     def __init__(  # noqa: PLR0913 - a world is told all that a run may choose
         self,
-        equipment: Sequence[Placed],
+        equipment: Sequence[Placement],
         sites: Mapping[int, Mapping[str, str]],
         *,
         lot: str,
