@@ -150,10 +150,17 @@ def crc8(data: bytes) -> int:
     """CRC-8, polynomial 07, start 00."""
     crc = 0
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x07) & 0xFF if crc & 0x80 else crc << 1
+        crc = _CRC8[crc ^ byte]
     return crc
+
+
+def _crc8_of(byte: int) -> int:
+    for _ in range(8):
+        byte = byte << 1 ^ (0x107 if byte & 0x80 else 0)
+    return byte
+
+
+_CRC8 = bytes(_crc8_of(byte) for byte in range(256))
 
 
 def wishes(faults: tuple[Fault, ...]) -> Wishes:

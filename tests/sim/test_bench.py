@@ -9,7 +9,7 @@ import pytest
 
 from sim.bench import Bench, Landing, Socket
 from sim.dut.device import Device
-from sim.dut.lot import Lot, Wishes, wishes
+from sim.dut.lot import Lot, Wishes, crc8, wishes
 from sim.dut.population import IDEAL, TYPICAL, Defect
 from sim.faults import FaultError, parse
 from sim.sockets import voltage_at
@@ -331,6 +331,11 @@ def test_uids_are_those_of_wafer_sort() -> None:
     uids = [lot.uid(index) for index in range(1, 5001)]
     assert len(set(uids)) == 5000 and {len(uid) for uid in uids} == {16}
     assert uids[0][:10] == bytes.fromhex("0a010001 0007 000003f9".replace(" ", ""))
+
+
+def test_crc_of_the_uid() -> None:
+    assert crc8(b"123456789") == 0xF4
+    assert crc8(bytes.fromhex("0a0100010007000003f907ffff00f6")) == 0x59
 
 
 def test_twins_share_a_uid() -> None:
