@@ -1,0 +1,53 @@
+"""What PyVISA and the libraries below it raise, in the words of this house."""
+
+from typing import TypeAlias
+
+import pyvisa
+from pyvisa.constants import StatusCode
+
+from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent, TransportError
+
+FOREIGN = (pyvisa.Error, OSError, NotImplementedError)
+"""What a call into PyVISA may raise when nothing is wrong with the caller."""
+
+_Kind: TypeAlias = type[EquipmentError]
+
+_KINDS: dict[StatusCode, _Kind] = {
+    StatusCode.error_timeout: Silent,
+    StatusCode.error_connection_lost: DeviceLost,
+    StatusCode.error_resource_not_found: DeviceLost,
+    StatusCode.error_invalid_object: DeviceLost,
+    StatusCode.error_machine_not_available: DeviceLost,
+    StatusCode.error_input_protocol_violation: ProtocolError,
+    StatusCode.error_output_protocol_violation: ProtocolError,
+    StatusCode.error_raw_read_protocol_violation: ProtocolError,
+    StatusCode.error_raw_write_protocol_violation: ProtocolError,
+    StatusCode.error_serial_framing: ProtocolError,
+    StatusCode.error_serial_overrun: ProtocolError,
+    StatusCode.error_serial_parity: ProtocolError,
+}
+
+
+def mapped(error: Exception, context: str) -> EquipmentError:
+    """Return the error to raise instead of `error`; `context` says which port, and what was tried."""
+    return _kind(error)(f"{context}: {_words(error)}")
+
+
+def _kind(error: Exception) -> _Kind:
+    match error:
+        case EquipmentError():
+            return type(error)
+        case pyvisa.VisaIOError():
+            return _KINDS.get(StatusCode(error.error_code), TransportError)
+        case pyvisa.errors.InvalidSession() | ConnectionError():
+            return DeviceLost
+        case TimeoutError():
+            return Silent
+        case _:
+            return TransportError
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, pyvisa.VisaIOError):
+        return f"{error.abbreviation}, {error.description}"
+    return str(error) or type(error).__name__
