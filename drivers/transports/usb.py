@@ -39,7 +39,7 @@ GRACE_S = 2 * SLICE_S
 WRITE_S = 2.0
 CONTROL_S = 1.0
 BUFFER = 65536
-"""The most that one transfer brings; a device ends its transfers itself, so `Read.size` means nothing here."""
+"""The most that one transfer brings; devices end their transfers themselves: `Read.size` means nothing."""
 _MILLI = 1000
 
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from random import Random
 from threading import Condition, Lock
 
-from sim.clock import Clock
+from sim.clock import Clock, mark_simulated, unmark_simulated
 from sim.faults import NO_FAULTS, Faults
 
 LINE_KNOBS = frozenset({"noise", "chunk", "drop_tx"})
@@ -92,6 +92,7 @@ class Line:
     def open(self) -> int:
         """Begin to listen; return the file descriptor that is readable while bytes wait."""
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        mark_simulated(self._event)
         self.received.clear()
         return self._event
 
@@ -100,6 +101,7 @@ class Line:
         with self.condition:
             event, self._event = self._event, -1
             self.clock.notify(self.condition)
+        unmark_simulated(event)
         os.close(event)
 
     def deliver(self, data: bytes) -> None:

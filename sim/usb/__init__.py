@@ -1,0 +1,1 @@
+"""Simulated USB devices below PyUSB."""
