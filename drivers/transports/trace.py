@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 Mark: TypeAlias = Literal[">", "<", "<-", "!", "<stb", ">clear", ">trigger", ">control"]
-"""Said, heard, nothing heard, service request, status byte, clear, trigger, control: as dialogues write them."""
+"""Said, heard, nothing heard, service request, status byte, clear, trigger, control, as in a dialogue."""
 
 KEPT_BYTES = 4096
 _muted: ContextVar[bool] = ContextVar("muted", default=False)
