@@ -261,18 +261,19 @@ class BinonHandler(Instrument):
         again = {site for site, code in codes.items() if code == self.profile.retest_code}
         bins = {site: self._numbers.get(code, NOBODY) for site, code in codes.items() if site not in again}
         bins = {site: number for site, number in bins.items() if site in self.in_contact}
-        self.clock.call_later(self._about(self.timing.plunge_s), self._let_go, bins, bool(again))
+        after = self._plunge_again if again else self._index
+        self.clock.call_later(self._about(self.timing.plunge_s), self._let_go, bins, after)
 
     # -- what moves; planned by the clock, so on the loop's thread
-    def _let_go(self, bins: Mapping[int, int], again: bool) -> None:  # noqa: FBT001 - planned by position
+    def _let_go(self, bins: Mapping[int, int], then: Callable[[], None]) -> None:
         self.sockets.lift()
         if bins:
             self.sockets.sort(bins)
             self.in_contact -= bins.keys()
-        if again:
-            self.clock.call_later(self._about(self.timing.plunge_s), self._plunge)
-        else:
-            self._index()
+        then()
+
+    def _plunge_again(self) -> None:
+        self.clock.call_later(self._about(self.timing.plunge_s), self._plunge)
 
     def _index(self) -> None:
         if self._paused:
@@ -305,7 +306,7 @@ class BinonHandler(Instrument):
         """Take the parts out by hand and go on with the next, if they are still the same."""
         if self.state is State.ASKED and self.in_contact == sites:
             self.state = State.IDLE
-            self._let_go(dict.fromkeys(sites, NOBODY), False)  # noqa: FBT003 - planned by position
+            self._let_go(dict.fromkeys(sites, NOBODY), self._index)
 
     # -- answers of any state
     def _tell_ids(self) -> None:

@@ -130,7 +130,7 @@ class ExatronHandler(SerialMachine):
         self._again = False
         self._digit = 0
         self._command: bytearray | None = None
-        self._memory = {address: 0x01 for address in range(0x90, 0x100)}
+        self._memory = dict.fromkeys(range(0x90, 0x100), 0x01)
         self._started = False
         self._asked = 0
         self._epoch = 0
