@@ -48,7 +48,7 @@ LIMIT_SET = Table(
     Column("incl", LargeBinary, nullable=False),
     Column("source", Text, nullable=False),
 )
-"""`lo`, `hi`: little-endian float64 by test, NaN = open. `incl`: one byte a test, 3 = both sides inclusive."""
+"""`lo`, `hi`: little-endian float64 by test, NaN = open. `incl`: one byte a test, 3 = both inclusive."""
 
 RUN = Table(
     "run",

@@ -7,6 +7,7 @@ from pathlib import Path
 from re import sub
 
 from station.datalog.stdf import flags
+from station.datalog.stdf.lint import lint
 from station.datalog.stdf.records import encode, whole
 from station.datalog.stdf.summary import PartCounts, Parts, merged
 from station.datalog.stdf.writer import (
@@ -157,6 +158,7 @@ class StdfFile:
         try:
             os.fsync(self._fd)
             self._release()
+            self._verify()
             self.part.replace(self.path)
             _sync_folder(self.path.parent)
         except OSError as error:
@@ -166,6 +168,13 @@ class StdfFile:
     def abandon(self) -> None:
         """Let go of the file as it is: what was written stays, under its `.part` name."""
         self._release()
+
+    def _verify(self) -> None:
+        """Read the file back; with an error in it, it keeps its `.part` name."""
+        errors = [str(finding) for finding in lint(self.part) if finding.error]
+        if errors:
+            more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+            raise StorageError(f"{self.part}: not a sound file: {errors[0]}{more}")
 
     def _device(self, device: DeviceResult, group: list[bytes]) -> None:
         site, latest = device.site, {measured.test: measured for measured in device.measurements}

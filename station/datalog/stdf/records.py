@@ -102,7 +102,8 @@ class Record(Struct, frozen=True):
     def _value(self, name: str) -> Value | None:
         if name in self.values:
             return self.values[name]
-        return _by_name(self.name)[name].missing
+        field = _by_name(self.name).get(name)
+        return field.missing if field else None
 
 
 def _field(text: str) -> Field:

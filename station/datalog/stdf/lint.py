@@ -1,0 +1,58 @@
+"""`hardbin stdf validate`: whether a file is what the standard and its readers expect."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+
+from station.datalog.stdf.reader import Reader
+from station.datalog.stdf.records import Record
+from station.datalog.stdf.rules import AT_END, BY_RECORD, file_name
+from station.datalog.stdf.seen import Seen
+
+
+class Finding(Struct, frozen=True):
+    """What a rule has against a record, or against the whole file (`record` is empty)."""
+
+    rule: str
+    offset: int
+    record: str
+    text: str
+
+    @property
+    def error(self) -> bool:
+        """Whether the file must not be used; a warning otherwise."""
+        return self.rule.startswith("E")
+
+    def __str__(self) -> str:
+        where = f"{self.record} at {self.offset}" if self.record else "file"
+        return f"{self.rule} {where}: {self.text}"
+
+
+def lint(path: Path) -> Iterator[Finding]:
+    """Yield what is wrong with a file, in the order of its records."""
+    yield from (Finding("W04", 0, "", text) for text in file_name(path.name))
+    with path.open("rb") as file:
+        yield from lint_file(file)
+
+
+def lint_file(file: BinaryIO) -> Iterator[Finding]:
+    """Yield what is wrong with the content of a file."""
+    reader, seen = Reader(file), Seen()
+    for record in reader:
+        yield from _check(record, seen)
+        seen.note(record)
+    if reader.fault:
+        yield Finding("E02", reader.end, "", reader.fault)
+    for name, rule in AT_END:
+        yield from (Finding(name, reader.end, "", text) for text in rule(seen))
+
+
+def _check(record: Record, seen: Seen) -> Iterator[Finding]:
+    if record.name not in BY_RECORD:
+        yield Finding("E02", record.offset, record.name, record.fault)
+        return
+    for name, rule in BY_RECORD[record.name]:
+        for text in rule(record, seen):
+            yield Finding(name, record.offset, record.name, text)
