@@ -17,6 +17,7 @@ LARGEST = 3.4028234663852886e38
 PTR_HEAD = struct.Struct("<HBBIBBBBf").pack
 MPR_HEAD = struct.Struct("<HBBIBBBBHH").pack
 UNDETERMINED = 4
+PASSED, VALUE = Verdict.PASSED, Ending.VALUE  # looked up once: the hot path asks for them at every result
 _PLAIN = str.maketrans({"\u00b5": "u", "\u03bc": "u", "\u03a9": "Ohm", "\u2126": "Ohm", "\u00b0": "deg"})
 
 
@@ -69,8 +70,8 @@ class ParametricRecords:
         value, statistics = measurement.value, self.statistics[site]
         statistics.executed += 1
         if (
-            measurement.verdict is Verdict.PASSED
-            and measurement.ending is Ending.VALUE
+            measurement.verdict is PASSED
+            and measurement.ending is VALUE
             and value is not None
             and -LARGEST <= value <= LARGEST
         ):
