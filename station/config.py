@@ -83,7 +83,7 @@ class StationConfig:
 
 
 def load(path: Path, *, sites: int | None = None) -> StationConfig:
-    """Read a station file; `sites` overrides `cell.sites`. ConfigError says what, where and what is allowed."""
+    """Read a station file; `sites` overrides `cell.sites`. ConfigError: what, where, what is allowed."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -129,10 +129,14 @@ def _wrong(config: StationConfig) -> Iterator[str]:
     ports = [placed.port for placed in config.equipment]
     yield from (f"port {port!r} is used twice" for port in sorted({p for p in ports if ports.count(p) > 1}))
     if config.cell.handler not in names:
-        yield f"cell.handler: no equipment is called {config.cell.handler!r}; there are: {', '.join(names[:8])}"
+        yield f"cell.handler: no equipment is called {config.cell.handler!r}; there are: {_few(names)}"
     for role, name in config.sites[1].items():
         if machine_of(name)[0] not in names:
             yield f"site.{role}: no equipment is called {machine_of(name)[0]!r}"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 def machine_of(binding: str) -> tuple[str, str]:

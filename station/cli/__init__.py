@@ -1,0 +1,54 @@
+"""The `hardbin` command: noun-verb, `--json` for programs, one message and a stable exit code on failure."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from drivers.errors import EquipmentError, TransportError
+from station.cli.bench import bench
+from station.cli.codes import Exit
+from station.cli.run import run
+from station.cli.stdf import stdf
+from station.errors import ConfigError, CustodyError, SequenceError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hardbin")
+def hardbin() -> None:
+    """Control a semiconductor test cell: test, personalise, bin and account for every device."""
+
+
+hardbin.add_command(run)
+hardbin.add_command(stdf)
+hardbin.add_command(bench)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with a code of `station.cli.codes`."""
+    sys.exit(code_of(arguments))
+
+
+def code_of(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code, having said what is wrong in one message."""
+    try:
+        result: object = hardbin.main(arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return _said("interrupted", Exit.INTERRUPTED)
+    except (ConfigError, SequenceError) as error:
+        return _said(str(error), Exit.CONFIG)
+    except TransportError as error:
+        return _said(str(error), Exit.LINK)
+    except EquipmentError as error:
+        return _said(str(error), Exit.EQUIPMENT)
+    except CustodyError as error:
+        return _said(str(error), Exit.INTEGRITY)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _said(message: str, code: Exit) -> Exit:
+    click.echo(f"hardbin: {message}", err=True)
+    return code

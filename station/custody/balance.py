@@ -57,9 +57,18 @@ class Balance:
         """Return where a device physically ended, None while it is not sorted."""
         return self._hard.get(part)
 
-    def outcome(self, part: int) -> events.Outcome | None:
-        """Return what a device's last contact came to."""
-        return self._outcomes.get(part)
+    def outcomes(self) -> Iterable[events.Outcome]:
+        """Return what the last contact of each device came to."""
+        return self._outcomes.values()
+
+    def parts(self) -> frozenset[int]:
+        """Return the running numbers of all devices that were in contact."""
+        return frozenset(self._touched)
+
+    def kind(self, part: int) -> BinKind | None:
+        """Return what kind of bin a device's last contact gave it."""
+        outcome = self._outcomes.get(part)
+        return None if outcome is None else outcome.kind
 
     def accounts(self) -> dict[str, int]:
         """Count the devices of each account; their sum is the number received."""

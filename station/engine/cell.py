@@ -67,7 +67,7 @@ class Cell(Generic[S]):
 
     def __init__(self, plan: Plan[S]) -> None:
         self._plan = plan
-        self._info: LotInfo | None = None
+        self.info: LotInfo | None = None
         self._folder: Folder | None = None
         self._run: LotRun[S] | None = None
         self._receipts: dict[str, commands.Receipt] = {}
@@ -80,6 +80,10 @@ class Cell(Generic[S]):
         self.safe = True
         """False while an output may be on and nobody can tell."""
         self.stdf: Path | None = None
+        self.time_to_safe_s = 0.0
+        """How long the last safe state took, read-back included."""
+        self.paused = asyncio.Event()
+        """Set while the lot is paused at a touchdown boundary."""
 
     # -- the one door
     async def request(self, command: commands.Any) -> commands.Receipt:
@@ -148,13 +152,13 @@ class Cell(Generic[S]):
     async def _load(self, command: commands.Load) -> None:
         info = self._plan.describe(command)
         self._folder = self._plan.open_folder(info)
-        self._info = info
+        self.info = info
         self.state = State.LOADING
         await self._commit(events.LotLoaded(at=self._now, info=info))
 
     # -- the life of a lot
     async def run_lot(self, *, unattended: bool) -> State:
-        """Run the lot from its start until it is closed, aborted or, if `unattended`, held; return the state."""
+        """Run the lot until it is closed, aborted or, if `unattended`, held; return the state."""
         await self._started.wait()
         try:
             await self._lot(unattended=unattended)
@@ -173,12 +177,12 @@ class Cell(Generic[S]):
         return self.state
 
     async def _lot(self, *, unattended: bool) -> None:
-        if self._info is None or self._folder is None or self._aborted:
+        if self.info is None or self._folder is None or self._aborted:
             raise Aborted
         await self.shift(State.CHECKING)
-        await self._check(self._info)
-        await self._folder.records.open(self._info)
-        self._run = self._make_run(self._info, self._folder)
+        await self._check(self.info)
+        await self._folder.records.open(self.info)
+        self._run = self._make_run(self.info, self._folder)
         await self.shift(State.RUNNING)
         while True:
             try:
@@ -190,7 +194,7 @@ class Cell(Generic[S]):
                 await self._wait_for_release(hold)
                 if self._ended:
                     break
-        await self._close(self._info, self._folder)
+        await self._close(self.info, self._folder)
 
     def _make_run(self, info: LotInfo, folder: Folder) -> LotRun[S]:
         plan = self._plan
@@ -251,7 +255,7 @@ class Cell(Generic[S]):
 
     async def _make_safe(self) -> None:
         took, failed = await make_safe(self._plan.resources)
-        self.safe = not failed
+        self.safe, self.time_to_safe_s = not failed, took
         if failed:
             self.reason = "; ".join(f"{name}: {why}" for name, why in sorted(failed.items()))
         await self._commit(
@@ -259,6 +263,11 @@ class Cell(Generic[S]):
         )
 
     # -- telling
+    @property
+    def retested(self) -> int:
+        """How many contacts were second or later ones."""
+        return 0 if self._run is None else self._run.retested
+
     @property
     def _now(self) -> float:
         return self._plan.clock.unix()
@@ -271,6 +280,10 @@ class Cell(Generic[S]):
         if not may_follow(old, new):
             raise AssertionError(f"{old.value} -> {new.value} is not a transition of the table")
         self.state, self.reason = new, reason or self.reason
+        if new is State.PAUSED:
+            self.paused.set()
+        else:
+            self.paused.clear()
         await self._commit(events.StateChanged(at=self._now, old=old.value, new=new.value, reason=reason))
 
     async def _commit(self, *happened: events.Any) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic
 
+from station.clock import Clock
 from station.engine.barrier import SiteBarrier
+from station.engine.bus import Bus
 from station.engine.device_run import Contact, Custody, DeviceRun, Surroundings
 from station.engine.disposition import Standing
-from station.clock import Clock
-from station.engine.bus import Bus
 from station.events import Measured
 from station.model import DeviceResult, Measurement, TouchdownResult
 from station.sequence import S, Sequence

@@ -1,0 +1,274 @@
+"""The composition root: from a station file to a cell. The only place that names drivers, by entry point."""
+
+import asyncio
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Any, Protocol, cast
+
+import msgspec
+from drivers.transports.fair_selector import FairSelector
+
+from drivers.errors import EquipmentError, TransportError
+from drivers.roles import Handler, Machine, Resource
+from drivers.transports import Port, Stream
+from drivers.transports.quarantine import GuardedPort
+from drivers.transports.serial import SerialSettings, SerialStream
+from drivers.transports.tcp import TcpStream
+from drivers.transports.usb import UsbPort
+from drivers.transports.visa import VisaLibrary, VisaPort
+from station.clock import Clock, RealClock
+from station.config import Placed, StationConfig, explained, machine_of
+from station.engine.lot_run import Bound
+from station.errors import ConfigError
+from station.sequence import Sequence as TestSequence
+from station.sequence import Site
+from station.surroundings import Surroundings, Truth
+
+CONNECT_BOUND_S = 30.0
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep the interpreter while a port's thread waits for it."""
+
+
+class Hardware:
+    """Real machines, real time."""
+
+    usb_backend = None
+    simulated_s = 0.0
+
+    def __init__(self, visa_library: str = "@py") -> None:
+        self.visa_library = visa_library
+        self.clock: Clock = RealClock()
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        return asyncio.SelectorEventLoop(FairSelector())
+
+    def port(self, port: str) -> str:
+        return port
+
+    def start(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def truth(self) -> Sequence[Truth]:
+        return ()
+
+
+class PortError(ValueError):
+    """A port that cannot be meant, or is not of the driver's kind."""
+
+
+class Driver(Protocol):
+    """The class of a machine, as an entry point names it."""
+
+    Options: type[msgspec.Struct]
+    port: type
+    """`Port` or `Stream`: what it speaks over."""
+    line: SerialSettings
+    """How its serial line is set; only of drivers over a Stream."""
+
+    def __call__(self, name: str, port: Port | Stream, options: msgspec.Struct) -> Machine:
+        """Make the machine, without I/O."""
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """Every machine of the cell, and how to let go of all of them."""
+
+    machines: Mapping[str, Machine]
+    library: VisaLibrary
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """Every role that any machine plays, in the order of the station file."""
+        return tuple(role for machine in self.machines.values() for role in machine.channels.values())
+
+    async def connect(self) -> None:
+        """Open all machines at once; EquipmentError names every one that did not answer."""
+        failed: dict[str, EquipmentError] = {}
+        async with asyncio.TaskGroup() as group:
+            for name, machine in self.machines.items():
+                group.create_task(_connected(name, machine, failed))
+        if failed:
+            lost = all(isinstance(error, TransportError) for error in failed.values())
+            kind = TransportError if lost else EquipmentError
+            raise kind("; ".join(f"{name}: {failed[name]}" for name in sorted(failed)))
+
+    async def aclose(self) -> None:
+        """Close every machine, then the VISA library; bounded, and never raises."""
+        async with asyncio.TaskGroup() as group:
+            for machine in self.machines.values():
+                group.create_task(machine.aclose())
+        self.library.close()
+
+
+async def _connected(name: str, machine: Machine, failed: dict[str, EquipmentError]) -> None:
+    try:
+        async with asyncio.timeout(CONNECT_BOUND_S):
+            await machine.connect()
+    except EquipmentError as error:
+        failed[name] = error
+    except TimeoutError:
+        failed[name] = TransportError(f"no connection within {CONNECT_BOUND_S:g} s")
+
+
+def sequence_named(name: str) -> TestSequence[Any]:
+    """Load a sequence by its entry point; ConfigError lists what there is."""
+    found = {entry.name: entry for entry in entry_points(group="hardbin.sequences")}
+    if name not in found:
+        raise ConfigError(
+            f"cell.sequence: there is no sequence {name!r}; there are: {', '.join(sorted(found))}"
+        )
+    return cast("TestSequence[Any]", found[name].load())
+
+
+def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
+    """Make every machine, opening nothing; ConfigError says which entry of the station file is wrong."""
+    drivers = {entry.name: entry for entry in entry_points(group="hardbin.drivers")}
+    library = VisaLibrary(surroundings.visa_library)
+    machines: dict[str, Machine] = {}
+    for placed in config.equipment:
+        if placed.driver not in drivers:
+            known = ", ".join(sorted(drivers))
+            raise ConfigError(
+                f"{config.source}: {placed.name}: no driver {placed.driver!r}; there are: {known}"
+            )
+        try:
+            driver = cast("Driver", drivers[placed.driver].load())
+            machines[placed.name] = _machine(placed, driver, config, library, surroundings)
+        except ImportError as error:
+            raise ConfigError(f"driver {placed.driver!r} cannot be loaded: {error}") from error
+        except ValueError as error:
+            raise ConfigError(f"{config.source}: {placed.name}: {error}") from error
+    return Equipment(machines, library)
+
+
+def _machine(
+    placed: Placed, driver: Driver, config: StationConfig, library: VisaLibrary, surroundings: Surroundings
+) -> Machine:
+    table = dict(placed.options)
+    names = {field.encode_name for field in msgspec.structs.fields(driver.Options)}
+    if "sites" in names:
+        table.setdefault("sites", sorted(config.sites))
+    try:
+        options = msgspec.convert(table, driver.Options)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"options: {explained(error, driver.Options, table)}") from error
+    port = _port(placed.name, surroundings.port(placed.port), driver, library, surroundings)
+    if not isinstance(port, driver.port):
+        wanted = "serial or tcp" if driver.port is Stream else "visa or usb"
+        raise PortError(f"port {placed.port!r}: the driver {placed.driver} needs {wanted}")
+    if isinstance(port, Stream):
+        return driver(placed.name, port, options)
+    guarded = GuardedPort(port)
+    machine = driver(placed.name, guarded, options)
+    guarded.quarantine = partial(_quarantined, machine)
+    return machine
+
+
+def _quarantined(machine: Machine, reason: str) -> None:
+    for resource in machine.channels.values():
+        if resource.turn.poisoned is None:
+            resource.turn.poison(reason)
+
+
+def _port(
+    name: str, text: str, driver: Driver, library: VisaLibrary, surroundings: Surroundings
+) -> Port | Stream:
+    kind, _, rest = text.partition(":")
+    match kind:
+        case "visa":
+            return VisaPort(name, rest, library)
+        case "serial":
+            return SerialStream(name, rest, driver.line)
+        case "tcp" if rest.rpartition(":")[2].isdigit():
+            host, _, number = rest.rpartition(":")
+            return TcpStream(name, host, int(number))
+        case "usb" if len(parts := rest.split(":")) == 3:
+            vendor, product, serial = parts
+            backend = cast("Any", surroundings.usb_backend)
+            return UsbPort(name, int(vendor, 16), int(product, 16), serial, backend=backend)
+        case _:
+            raise PortError(
+                f"port {text!r}: write visa:<resource>, serial:<device>, "
+                "usb:<vid>:<pid>:<serial> or tcp:<host>:<port>"
+            )
+
+
+def bound(
+    config: StationConfig, made: Equipment, sequence: TestSequence[Any], vault: object | None
+) -> Bound[Any]:
+    """Bind every role of every site; ConfigError lists what is missing or of the wrong kind."""
+    handler = made.machines[config.cell.handler]
+    if not isinstance(handler, Handler):
+        raise ConfigError(f"{config.source}: cell.handler: {config.cell.handler!r} is not a handler")
+    sites, resources = {}, {}
+    for number, bindings in config.sites.items():
+        roles = {role: _resource(config, made, role, name) for role, name in bindings.items()}
+        sites[number] = _site(config, sequence, number, roles, vault)
+        resources[number] = tuple(roles.values())
+    _share(resources)
+    return Bound(handler=handler, sites=sites, resources=resources)
+
+
+def _resource(config: StationConfig, made: Equipment, role: str, name: str) -> Resource:
+    machine, channel = machine_of(name)
+    channels = made.machines[machine].channels
+    if channel not in channels:
+        known = ", ".join(f"{machine}.{c}" if c else machine for c in channels)
+        raise ConfigError(f"{config.source}: site.{role}: {name!r} is no channel; there are: {known}")
+    return channels[channel]
+
+
+def _share(resources: Mapping[int, Sequence[Resource]]) -> None:
+    """A resource that serves several sites makes them take turns."""
+    users: dict[int, int] = {}
+    for roles in resources.values():
+        for resource in dict.fromkeys(roles):
+            users[id(resource)] = users.get(id(resource), 0) + 1
+            resource.turn.shared = users[id(resource)] > 1
+
+
+def _site(
+    config: StationConfig,
+    sequence: TestSequence[Any],
+    number: int,
+    roles: Mapping[str, Resource],
+    vault: object | None,
+) -> Site:
+    hints = typing.get_type_hints(sequence.site)
+    values: dict[str, object] = {"number": number}
+    for field in dataclasses.fields(sequence.site):
+        if field.name == "number":
+            continue
+        found = _value(field.name, hints[field.name], roles, vault)
+        if found is None:
+            raise ConfigError(f"{config.source}: [site]: the sequence {sequence.name} needs {field.name!r}")
+        _check_kind(config, field.name, hints[field.name], found)
+        values[field.name] = found
+    return cast("Site", sequence.site(**values))
+
+
+def _value(name: str, hint: object, roles: Mapping[str, Resource], vault: object | None) -> object | None:
+    if name in roles:
+        return roles[name]
+    if members := {role.partition(".")[2]: r for role, r in roles.items() if role.startswith(f"{name}.")}:
+        return types.MappingProxyType(members)
+    if vault is not None and isinstance(hint, type) and isinstance(vault, hint):
+        return vault
+    return None
+
+
+def _check_kind(config: StationConfig, name: str, hint: object, found: object) -> None:
+    wanted = next((a for a in typing.get_args(hint)[::-1] if isinstance(a, type)), hint)
+    members = found.values() if isinstance(found, Mapping) else (found,)
+    if isinstance(wanted, type) and any(not isinstance(member, wanted) for member in members):
+        raise ConfigError(f"{config.source}: site.{name}: a {wanted.__name__} is needed there")

@@ -1,0 +1,184 @@
+"""What a person sees of a lot while it runs: a live display on a terminal, plain lines elsewhere."""
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from station import events
+from station.engine.bus import Subscription
+from station.model import Bin, BinKind, LotInfo
+
+PLAIN_STEPS = 10
+REFRESH_PER_S = 8
+STYLES = {BinKind.PASS: "bold green", BinKind.FAIL: "red", BinKind.OTHER: "yellow"}
+
+
+class Progress:
+    """Counts; shows nothing."""
+
+    def __init__(self, devices: int) -> None:
+        self.devices = devices
+        self.info: LotInfo | None = None
+        self.state = ""
+        self.reason = ""
+        self.sorted = 0
+        self.good = 0
+        self.retested = 0
+        self.sealed = 0
+        self.began = 0.0
+        self.now = 0.0
+        self.by_bin = Counter[int]()
+        self.by_site = dict[int, Counter[BinKind]]()
+        self._contact: dict[int, events.Outcome] = {}
+
+    async def follow(self, happened: Subscription) -> None:
+        """Take every event in, until there are no more."""
+        async for event in happened:
+            self.take(event)
+
+    def take(self, event: events.Any) -> None:
+        """Take one event in."""
+        self.now = event.at
+        match event:
+            case events.LotLoaded():
+                self.info = event.info
+                self.by_site = {site: Counter() for site in event.info.sites}
+            case events.StateChanged():
+                self.state, self.reason = event.new, event.reason
+                self.began = self.began or (event.at if event.new == "RUNNING" else 0.0)
+            case events.ContactsClosed():
+                self._contact |= {outcome.site: outcome for outcome in event.outcomes}
+                self.retested += sum(outcome.contact > 1 for outcome in event.outcomes)
+            case events.PersonalisationEnded():
+                self.sealed += bool(event.uid)
+            case events.Sorted():
+                self._sort()
+            case _:
+                pass
+
+    def _sort(self) -> None:
+        for site, outcome in self._contact.items():
+            self.sorted += 1
+            self.good += outcome.kind is BinKind.PASS
+            self.by_bin[outcome.soft] += 1
+            self.by_site[site][outcome.kind] += 1
+        self._contact = {}
+
+    @property
+    def units_per_hour(self) -> float:
+        """Devices sorted per hour of the lot's own time."""
+        passed = self.now - self.began
+        return self.sorted * 3600 / passed if self.began and passed > 0 else 0.0
+
+    @property
+    def yield_percent(self) -> float:
+        """Good devices of those sorted."""
+        return 100 * self.good / self.sorted if self.sorted else 0.0
+
+
+class PlainProgress(Progress):
+    """A line at every tenth of the lot and at everything that a person must know."""
+
+    def __init__(self, devices: int) -> None:
+        super().__init__(devices)
+        self._told = 0
+
+    def take(self, event: events.Any) -> None:
+        super().take(event)
+        match event:
+            case events.StateChanged(new=new, reason=reason) if new in {
+                "RUNNING",
+                "HELD",
+                "ABORTED",
+                "CLOSED",
+            }:
+                self._say(f"{new.lower()}{': ' if reason else ''}{reason}")
+            case events.Faulted(site=site, reason=reason):
+                self._say(f"site {site}: {reason}" if site else reason)
+            case events.Quarantined(resource=resource, reason=reason):
+                self._say(f"{resource} is out of use: {reason}")
+            case events.Sorted():
+                self._step()
+            case _:
+                pass
+
+    def _step(self) -> None:
+        step = self.sorted * PLAIN_STEPS // max(1, self.devices)
+        if step > self._told:
+            self._told = step
+            self._say(
+                f"{self.sorted} of {self.devices} devices, yield {self.yield_percent:.1f} %, "
+                f"secured {self.sealed}, retested {self.retested}, {self.units_per_hour:.0f} units/h"
+            )
+
+    def _say(self, text: str) -> None:
+        moment = datetime.fromtimestamp(self.now, UTC).strftime("%H:%M:%S")
+        click.echo(f"{moment} {text}")
+
+
+class LiveProgress(Progress):
+    """Devices, yield, UPH and the bins of every site, redrawn in place."""
+
+    def __init__(self, devices: int) -> None:
+        super().__init__(devices)
+        self._console = Console(file=sys.stdout)
+        self._notes: list[str] = []
+
+    async def follow(self, happened: Subscription) -> None:
+        with Live(self, console=self._console, refresh_per_second=REFRESH_PER_S, transient=True):
+            await super().follow(happened)
+
+    def take(self, event: events.Any) -> None:
+        super().take(event)
+        match event:
+            case events.Faulted(site=site, reason=reason):
+                self._notes = [*self._notes[-2:], f"site {site}: {reason}"]
+            case events.Quarantined(resource=resource, reason=reason):
+                self._notes = [*self._notes[-2:], f"{resource} is out of use: {reason}"]
+            case _:
+                pass
+
+    def __rich__(self) -> Group:
+        notes = [Text(note, style="yellow", overflow="ellipsis", no_wrap=True) for note in self._notes]
+        return Group(
+            self._head(), ProgressBar(self.devices, self.sorted), self._sites(), self._bins(), *notes
+        )
+
+    def _head(self) -> Text:
+        lot = self.info.lot if self.info else ""
+        return Text.assemble(
+            (f"{lot} ", "bold"),
+            (f"{self.state} ", "cyan"),
+            f" {self.sorted}/{self.devices} devices ",
+            (f" yield {self.yield_percent:.1f} % ", "bold green"),
+            f" {self.units_per_hour:,.0f} units/h  secured {self.sealed}  retested {self.retested}",
+        )
+
+    def _sites(self) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
+        table.add_column("site", justify="right", style="dim")
+        for site in self.by_site:
+            table.add_column(str(site), justify="right", min_width=3)
+        for kind, label in ((BinKind.PASS, "good"), (BinKind.FAIL, "fail"), (BinKind.OTHER, "other")):
+            counts = [str(counter[kind] or "·") for counter in self.by_site.values()]
+            table.add_row(label, *counts, style=STYLES[kind])
+        return table
+
+    def _bins(self) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        bins = sorted(self.info.bins, key=lambda b: -self.by_bin[b.number]) if self.info else []
+        for bin_ in [b for b in bins if self.by_bin[b.number]]:
+            table.add_row(*self._bin(bin_))
+        return table
+
+    def _bin(self, bin_: Bin) -> tuple[Text, str, str]:
+        count = self.by_bin[bin_.number]
+        share = 100 * count / self.sorted
+        return Text(f"{bin_.number:3} {bin_.name}", style=STYLES[bin_.kind]), f"{count:6}", f"{share:5.1f} %"

@@ -1,0 +1,147 @@
+"""`hardbin run`: one lot, from the first device to the report."""
+
+import asyncio
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+from msgspec import json
+
+from station import config as station_config
+from station.assemble import Hardware
+from station.cli.codes import Exit
+from station.cli.progress import LiveProgress, PlainProgress, Progress
+from station.cli.summary import shown
+from station.config import StationConfig
+from station.engine.states import State
+from station.report import LotReport
+from station.run import LotOrder, LotSession, StopRequest, make_folder
+from station.surroundings import Surroundings, simulated, simulated_station_file
+
+EPOCH = 1_800_000_000.0
+"""When simulated lots begin: 2027-01-15 08:00 UTC. A seed gives the same bytes on every day."""
+LOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
+
+
+class Speed(click.ParamType[float | None]):
+    """`jump`, or how many times faster than real time."""
+
+    name = "jump|FACTOR"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | None:
+        if value in (None, "jump"):
+            return None
+        try:
+            factor = float(str(value))
+        except ValueError:
+            factor = 0.0
+        if factor <= 0:
+            self.fail(f"{value!r}: write jump, or a factor above 0 (1 is real time)", param, ctx)
+        return factor
+
+
+@click.command()
+@click.option("--lot", help="Name of the lot; by default the next free SIM-nnnn.")
+@click.option("--devices", type=click.IntRange(1, 10_000_000), default=256, show_default=True)
+@click.option("--sites", type=click.IntRange(1, 64), help="By default as in the station file.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the simulated world.")
+@click.option("--speed", type=Speed(), default="jump", show_default=True, help="How simulated time passes.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("lots"), show_default=True
+)
+@click.option(
+    "--fault", "faults", multiple=True, help="machine.knob[=value][@once|@every=N|@p=P], repeatable."
+)
+@click.option("--station", type=click.Path(dir_okay=False, path_type=Path), help="Station file.")
+@click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
+@click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
+def run(
+    lot: str | None,
+    devices: int,
+    sites: int | None,
+    seed: int,
+    speed: float | None,
+    out: Path,
+    faults: tuple[str, ...],
+    station: Path | None,
+    hardware: bool,
+    as_json: bool,
+) -> int:
+    """Test, personalise, bin and log one lot; simulated unless --hardware is given."""
+    if hardware and station is None:
+        raise click.UsageError("--hardware needs --station FILE")
+    if hardware and faults:
+        raise click.UsageError("--fault is for simulated machines")
+    config = station_config.load(station or simulated_station_file(), sites=sites)
+    name = lot or _free_name(out)
+    if not LOT_NAME.fullmatch(name):
+        raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
+    surroundings = Hardware() if hardware else _world(config, name, devices, seed, faults, speed)
+    order = LotOrder(name, devices, out / name, seed)
+    make_folder(order.folder)
+    report = _ran(config, order, surroundings, quiet=as_json)
+    if as_json:
+        click.echo(json.encode(report))
+    else:
+        shown(report)
+    return _code(report)
+
+
+def _world(
+    config: StationConfig, lot: str, devices: int, seed: int, faults: tuple[str, ...], speed: float | None
+) -> Surroundings:
+    return simulated(
+        config,
+        lot=lot,
+        devices=devices,
+        seed=seed,
+        faults=faults,
+        speed=speed,
+        epoch=EPOCH,
+    )
+
+
+def _ran(config: StationConfig, order: LotOrder, surroundings: Surroundings, *, quiet: bool) -> LotReport:
+    with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
+        return runner.run(_run(config, order, surroundings, _progress(order, quiet=quiet)))
+
+
+def _progress(order: LotOrder, *, quiet: bool) -> Progress:
+    if quiet:
+        return Progress(order.devices)
+    return LiveProgress(order.devices) if sys.stdout.isatty() else PlainProgress(order.devices)
+
+
+async def _run(
+    config: StationConfig, order: LotOrder, surroundings: Surroundings, progress: Progress
+) -> LotReport:
+    session = LotSession(config, order, surroundings, time.perf_counter)
+    stop = StopRequest()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.ask)
+    try:
+        return await session.run(progress.follow, stop)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _free_name(out: Path) -> str:
+    taken = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    return next(name for n in range(1, 100_000) if (name := f"SIM-{n:04}") not in taken)
+
+
+def _code(report: LotReport) -> int:
+    match report.state:
+        case State.CLOSED.value:
+            return Exit.OK if report.truth is None or report.truth.agrees else Exit.INTEGRITY
+        case State.ABORTED.value:
+            return Exit.INTERRUPTED
+        case _:
+            return Exit.HELD

@@ -1,0 +1,111 @@
+"""What a lot came to, for people and programs, and its comparison with a simulated world's truth."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct, json
+
+from station.custody.balance import Balance
+from station.model import BinKind, LotInfo
+from station.surroundings import Truth
+
+
+class BinCount(Struct, frozen=True):
+    """How many devices ended in one soft bin, by their last contact."""
+
+    number: int
+    name: str
+    hard: int
+    kind: str
+    count: int
+
+
+class TruthReport(Struct, frozen=True):
+    """The station's verdicts beside what was true of the devices."""
+
+    good: int
+    """Devices with nothing wrong."""
+    escapes: tuple[int, ...]
+    """Running numbers of bad devices in a passing bin."""
+    overkill: tuple[int, ...]
+    """Running numbers of good devices elsewhere."""
+    unexplained: tuple[int, ...]
+    """Those of `overkill` that the model gives no reason to reject."""
+    misplaced: tuple[int, ...]
+    """Devices that physically lie in another hard bin than the station says."""
+    custody: tuple[int, ...]
+    """Devices of which the journal and the chip disagree whether they are sealed, or who they are."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing is there that may not be."""
+        return not (self.escapes or self.unexplained or self.misplaced or self.custody)
+
+
+class LotReport(Struct, frozen=True):
+    """The result of a run."""
+
+    lot: str
+    state: str
+    reason: str
+    tested: int
+    good: int
+    secured: int
+    bins: tuple[BinCount, ...]
+    retested: int
+    accounts: dict[str, int]
+    units_per_hour: float
+    wall_s: float
+    simulated_s: float
+    time_to_safe_s: float
+    stdf: str
+    store: str
+    journal: str
+    truth: TruthReport | None = None
+
+    @property
+    def yield_fraction(self) -> float:
+        """Good devices of those tested."""
+        return self.good / self.tested if self.tested else 0.0
+
+
+def bin_counts(info: LotInfo, balance: Balance) -> tuple[BinCount, ...]:
+    """Count the devices by soft bin; bins without a device are there with 0."""
+    counts = Counter(outcome.soft for outcome in balance.outcomes())
+    return tuple(
+        BinCount(bin_.number, bin_.name, bin_.hard, bin_.kind.value, counts[bin_.number])
+        for bin_ in info.bins
+    )
+
+
+def compared(balance: Balance, truth: Sequence[Truth]) -> TruthReport | None:
+    """Join the journal with the hidden truth by running number; None where there is no such truth."""
+    if not truth:
+        return None
+    parts = balance.parts()
+    passed = {part for part in parts if balance.kind(part) is BinKind.PASS}
+    known = [device for device in truth if device.index in parts]
+    overkill = [device for device in known if device.good and device.index not in passed]
+    return TruthReport(
+        good=sum(device.good for device in known),
+        escapes=tuple(device.index for device in known if not device.good and device.index in passed),
+        overkill=tuple(device.index for device in overkill),
+        unexplained=tuple(device.index for device in overkill if not device.reasons),
+        misplaced=tuple(d.index for d in truth if d.hard_bin != balance.hard_bin(d.index)),
+        custody=tuple(device.index for device in truth if not _custody_agrees(balance, device)),
+    )
+
+
+def _custody_agrees(balance: Balance, device: Truth) -> bool:
+    """A chip that is sealed is so in the journal, by its own UID, or is known as spoiled; and the reverse."""
+    uid = balance.sealed.get(device.index)
+    if uid is not None:
+        return device.sealed and uid == device.uid.hex()
+    return not device.sealed or device.index in balance.spoiled
+
+
+def written(report: LotReport, folder: Path) -> None:
+    """Keep the report beside the results it speaks of."""
+    text = json.format(json.encode(report), indent=2)
+    (folder / "report.json").write_bytes(text + b"\n")

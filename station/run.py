@@ -1,0 +1,237 @@
+"""One lot on one cell, from its folder to its report: what `hardbin run` does."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from station import assemble, commands
+from station.config import StationConfig
+from station.custody.journal import Journal
+from station.datalog.stdf.file import StdfFile
+from station.datalog.store import Store
+from station.engine.bus import Bus, Subscription
+from station.engine.cell import Cell, Folder, Plan
+from station.engine.lot_journal import LotJournal
+from station.engine.lot_run import Bound
+from station.engine.records import Records
+from station.engine.states import State
+from station.errors import ConfigError, StorageError
+from station.io_thread import IoThread
+from station.model import LotInfo
+from station.report import LotReport, bin_counts, compared, written
+from station.sequence import Sequence
+from station.surroundings import Surroundings
+from station.vault.client import VaultClient, VaultProcess
+
+STOP_GRACE_S = 10.0
+"""How long a touchdown under way may take to end after the first request to stop."""
+ACTOR = "operator"
+
+Watch: TypeAlias = Callable[[Subscription], Awaitable[None]]
+"""Follows the events of the lot until there are no more."""
+
+
+@dataclass(frozen=True)
+class LotOrder:
+    """What is asked for; the folder is the lot's own and must not exist."""
+
+    lot: str
+    devices: int
+    folder: Path
+    seed: int
+
+
+class StopRequest:
+    """Somebody wants the run to stop: once at the next touchdown boundary, twice at once."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.changed = asyncio.Event()
+
+    def ask(self) -> None:
+        """Called by a signal handler on the loop."""
+        self.times += 1
+        self.changed.set()
+
+
+def make_folder(folder: Path) -> None:
+    """Make the lot's folder; ConfigError if there is one: a lot is never overwritten."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        reason = "a lot is never overwritten, choose another --lot or --out"
+        raise ConfigError(f"{folder} exists: {reason}") from None
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}") from error
+
+
+class LotSession:
+    """Everything that lives for one lot: vault, machines, cell and files."""
+
+    def __init__(
+        self, config: StationConfig, order: LotOrder, surroundings: Surroundings, real_s: Callable[[], float]
+    ) -> None:
+        self._config = config
+        self._order = order
+        self._surroundings = surroundings
+        self._real_s = real_s
+        self._sequence = assemble.sequence_named(config.cell.sequence)
+        self._bus = Bus()
+        self._folder: Folder | None = None
+
+    async def run(self, watch: Watch, stop: StopRequest) -> LotReport:
+        """Run the lot; whatever happens, the outputs are off and the files closed when this returns."""
+        began = self._real_s()
+        self._surroundings.start()
+        async with AsyncExitStack() as stack:
+            stack.callback(self._surroundings.close)
+            vault = await stack.enter_async_context(self._vault())
+            made = assemble.equipment(self._config, self._surroundings)
+            bound = assemble.bound(self._config, made, self._sequence, vault)
+            stack.push_async_callback(made.aclose)
+            await made.connect()
+            cell: Cell[Any] = Cell(self._plan(made, bound, vault))
+            watching = asyncio.get_running_loop().create_task(_watched(watch, self._bus.subscribe()))
+            stack.push_async_callback(asyncio.wait, [watching])
+            stack.push_async_callback(cell.aclose)
+            loop_began = asyncio.get_running_loop().time()
+            state = await self._through(cell, stop)
+            took = asyncio.get_running_loop().time() - loop_began
+        report = self._report(cell, state, took, self._real_s() - began)
+        written(report, self._order.folder)
+        return report
+
+    @asynccontextmanager
+    async def _vault(self) -> AsyncGenerator[VaultClient | None, None]:
+        """A development vault of this lot's own, started and stopped with it."""
+        if self._config.vault.mode == "none" or not self._sequence.personalises:
+            yield None
+            return
+        clock = self._surroundings.clock
+        process = VaultProcess.start(self._order.folder / "vault", epoch=clock.unix(), seed=self._order.seed)
+        io = IoThread()
+        io.start()
+        client = VaultClient(process.socket, clock=clock, io=io, station=self._config.station.name)
+        try:
+            await client.connect()
+            yield client
+        finally:
+            await client.aclose()
+            io.stop()
+            process.stop()
+
+    def _plan(self, made: assemble.Equipment, bound: Bound[Any], vault: VaultClient | None) -> Plan[Any]:
+        return Plan(
+            bound=bound,
+            resources=made.resources,
+            sequence=self._sequence,
+            describe=self._describe,
+            open_folder=self._open_folder,
+            vault=vault,
+            clock=self._surroundings.clock,
+            bus=self._bus,
+        )
+
+    def _describe(self, command: commands.Load) -> LotInfo:
+        config, sequence = self._config, self._sequence
+        handler = next(placed for placed in config.equipment if placed.name == config.cell.handler)
+        return LotInfo(
+            lot=command.lot,
+            sublot=command.sublot,
+            product=config.cell.product,
+            sequence=sequence.name,
+            sequence_version=sequence.version,
+            fingerprint=sequence.fingerprint().hex(),
+            station=config.station.name,
+            station_number=config.station.number,
+            plant=config.station.plant,
+            floor=config.station.floor,
+            sites=tuple(config.sites),
+            quantity=command.quantity,
+            tests=sequence.definitions(),
+            bins=sequence.all_bins(),
+            pins=_pins(sequence),
+            set_up=self._surroundings.clock.unix(),
+            version=version("hardbin"),
+            handler=handler.driver,
+            handler_id=handler.name,
+        )
+
+    def _open_folder(self, info: LotInfo) -> Folder:
+        folder = self._order.folder
+        journal = Journal(folder / "journal")
+        journal.open()
+        records = Records(Store(folder / "results.db"), StdfFile(folder, info))
+        self._folder = Folder(folder, LotJournal(journal, self._bus, self._surroundings.clock), records)
+        return self._folder
+
+    # -- the run of the lot
+    async def _through(self, cell: Cell[Any], stop: StopRequest) -> State:
+        load = commands.Load(id="load", actor=ACTOR, lot=self._order.lot, quantity=self._order.devices)
+        for command in (load, commands.Start(id="start", actor=ACTOR)):
+            receipt = await cell.request(command)
+            if not receipt.ok:
+                raise ConfigError(receipt.reason)
+        async with asyncio.TaskGroup() as group:
+            stopping = group.create_task(_stopped(cell, stop))
+            state = await cell.run_lot(unattended=True)
+            stopping.cancel()
+        return state
+
+    def _report(self, cell: Cell[Any], state: State, took_s: float, wall_s: float) -> LotReport:
+        if self._folder is None or cell.info is None:
+            raise StorageError("the lot was never loaded")
+        balance = self._folder.journal.balance
+        folder = self._order.folder
+        return LotReport(
+            lot=self._order.lot,
+            state=state.value,
+            reason="" if state is State.CLOSED else cell.reason,
+            tested=balance.tested(),
+            good=balance.accounts().get("good", 0),
+            secured=len(balance.sealed),
+            bins=bin_counts(cell.info, balance),
+            retested=cell.retested,
+            accounts=balance.accounts(),
+            units_per_hour=round(balance.tested() * 3600 / took_s, 1) if took_s > 0 else 0.0,
+            wall_s=round(wall_s, 3),
+            simulated_s=round(self._surroundings.simulated_s, 6),
+            time_to_safe_s=round(cell.time_to_safe_s, 6),
+            stdf="" if cell.stdf is None else str(cell.stdf),
+            store=str(folder / "results.db"),
+            journal=str(folder / "journal"),
+            truth=compared(balance, self._surroundings.truth()),
+        )
+
+
+def _pins(sequence: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(pin for definition in sequence.definitions() for pin in definition.pins))
+
+
+async def _watched(watch: Watch, subscription: Subscription) -> None:
+    await watch(subscription)
+
+
+async def _stopped(cell: Cell[Any], stop: StopRequest) -> None:
+    """First request: pause, and abort when that is reached or the grace is over; second: abort at once."""
+    await stop.changed.wait()
+    stop.changed.clear()
+    receipt = await cell.request(commands.Pause(id="stop-pause", actor=ACTOR, reason="stop requested"))
+    if receipt.ok:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_GRACE_S):
+                await _first(cell.paused.wait(), stop.changed.wait())
+    await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.get_running_loop().create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

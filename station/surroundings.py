@@ -1,0 +1,122 @@
+"""Where a cell runs: what a run needs of the world, real or simulated, and how to get a simulated one."""
+
+import asyncio
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol, cast
+
+from station.clock import Clock
+from station.config import StationConfig
+from station.errors import ConfigError
+
+
+class Truth(Protocol):
+    """What a simulated world knows of one device, and the station must not."""
+
+    @property
+    def index(self) -> int:
+        """Running number in the lot, from 1."""
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong with it."""
+
+    @property
+    def defect(self) -> str:
+        """What is wrong with it."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why a station may reject it."""
+
+    @property
+    def hard_bin(self) -> int | None:
+        """Where it physically ended."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether its life cycle says so."""
+
+    @property
+    def uid(self) -> bytes:
+        """Who it is."""
+
+
+class Surroundings(Protocol):
+    """What a run needs of the world outside."""
+
+    @property
+    def clock(self) -> Clock:
+        """The station's clock."""
+
+    @property
+    def visa_library(self) -> str:
+        """What PyVISA's resource manager is given."""
+
+    @property
+    def usb_backend(self) -> object | None:
+        """PyUSB's backend; None for the system's."""
+
+    @property
+    def simulated_s(self) -> float:
+        """Virtual seconds that have passed; 0 on hardware."""
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        """Make the loop of the run."""
+
+    def port(self, port: str) -> str:
+        """Return a port of the station file as it must be opened here."""
+
+    def start(self) -> None:
+        """Begin, on the loop, before the first port is opened."""
+
+    def close(self) -> None:
+        """End."""
+
+    def truth(self) -> Sequence[Truth]:
+        """What is true of every device; empty on hardware."""
+
+
+def simulated(
+    config: StationConfig,
+    *,
+    lot: str,
+    devices: int,
+    seed: int,
+    faults: Sequence[str],
+    speed: float | None,
+    epoch: float,
+) -> Surroundings:
+    """Make the simulated world; ConfigError where the configuration or a fault cannot be meant."""
+    world = _world()
+    try:
+        made = world(
+            config.equipment,
+            config.sites,
+            lot=lot,
+            devices=devices,
+            seed=seed,
+            faults=faults,
+            speed=speed,
+            epoch=epoch,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return cast("Surroundings", made)
+
+
+def simulated_station_file() -> Path:
+    """Return the station file of the simulated cell."""
+    return Path(str(files(_world().__module__.partition(".")[0]) / "station.toml"))
+
+
+def _world() -> type:
+    found = entry_points(group="hardbin.simulation", name="default")
+    for entry in found:
+        try:
+            return cast("type", entry.load())
+        except ImportError as error:
+            raise ConfigError(f"the simulator {entry.value} is not installed: {error}") from error
+    raise ConfigError("no simulator is installed: this is a production installation, run with --hardware")
