@@ -1,0 +1,132 @@
+"""A simulated Keithley 2450 in its SCPI command set.
+
+Ref: Model 2450 Reference Manual 2450-901-01, section 6. After *RST: voltage forced, current measured, limits
+1.05e-4 A and 0.21 V, output off, front terminals.
+"""
+
+from collections.abc import Mapping
+
+from drivers.protocols.scpi import ErrorEntry
+from sim.clock import Clock
+from sim.faults import NO_FAULTS, Faults
+from sim.messages import MESSAGE_KNOBS, CommandError
+from sim.scpi import Action, ScpiInstrument, boolean, choice, number
+from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
+from sim.sockets import Load
+
+MAX_V = 210.0
+MAX_A = 1.05
+RESET_LIMIT_A = 1.05e-4
+RESET_LIMIT_V = 0.21
+MAX: dict[Quantity, float] = {"v": MAX_V, "i": MAX_A}
+LONG: dict[Quantity, str] = {"v": "VOLTage", "i": "CURRent"}
+LIMIT: dict[Quantity, str] = {"v": "ILIMit", "i": "VLIMit"}
+OTHER: dict[Quantity, Quantity] = {"v": "i", "i": "v"}
+
+
+def quantity(argument: str) -> Quantity:
+    """Read the name of a function; CommandError for all but voltage and current."""
+    return "v" if choice(argument, VOLTage="v", CURRent="i") == "v" else "i"
+
+
+class Keithley2450(ScpiInstrument):
+    """The box and its one output, which hangs on `loads[""]`."""
+
+    knobs = MESSAGE_KNOBS | SMU_KNOBS
+
+    def __init__(
+        self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None
+    ) -> None:
+        self.output: Output = outputs(loads, ("",), seed, limit_v=RESET_LIMIT_V, limit_a=RESET_LIMIT_A)[""]
+        self.language = "SCPI"
+        self.idn = "KEITHLEY INSTRUMENTS,MODEL 2450,04461802,1.7.12b"
+        self._senses: Quantity = "i"
+        self._rear = False
+        super().__init__(clock, faults)
+
+    def table(self) -> Mapping[str, Action]:
+        return {
+            "*IDN?": lambda _: self.idn,
+            "*LANG?": lambda _: self.language,
+            "*RST": self._reset,
+            "*CLS": lambda _: self.errors.clear(),
+            "*OPC?": lambda _: "1",
+            ":STATus:PRESet": lambda _: None,
+            ":SYSTem:ERRor[:NEXT]?": self.read_error,
+            ":OUTPut[1][:STATe]": self._switch,
+            ":OUTPut[1][:STATe]?": lambda _: str(int(self.output.on)),
+            ":ROUTe:TERMinals": self._route,
+            ":ROUTe:TERMinals?": lambda _: "REAR" if self._rear else "FRON",
+            ":SOURce[1]:FUNCtion[:MODE]": self._set_function,
+            ":SOURce[1]:FUNCtion[:MODE]?": lambda _: LONG[self.output.forces][:4].upper(),
+            ":SENSe[1]:FUNCtion[:ON]": self._sense,
+            ":READ?": lambda _: self._measure(self._senses),
+            **self._table_of("v"),
+            **self._table_of("i"),
+        }
+
+    def _table_of(self, quantity: Quantity) -> Mapping[str, Action]:
+        source, sense = f":SOURce[1]:{LONG[quantity]}", f":SENSe[1]:{LONG[quantity]}"
+        limit, limited = f"{source}:{LIMIT[quantity]}[:LEVel]", OTHER[quantity]
+        level = f"{source}[:LEVel][:IMMediate][:AMPLitude]"
+        return {
+            level: lambda text: self._set_level(quantity, text),
+            f"{level}?": lambda _: f"{self.output.level[quantity]:.6E}",
+            limit: lambda text: self._set_limit(limited, text),
+            f"{limit}?": lambda _: f"{self.output.limit[limited]:.6E}",
+            f"{limit}:TRIPped?": lambda _: str(int(self.output.forces == quantity and self.output.at_limit)),
+            f"{source}:RANGe:AUTO": self._autorange,
+            f"{sense}:RANGe:AUTO": self._autorange,
+            f"{sense}:NPLCycles": self._set_nplc,
+            f"{sense}:RSENse": self._set_sense,
+            f":MEASure:{LONG[quantity]}?": lambda _: self._measure(quantity),
+        }
+
+    def write_error(self, entry: ErrorEntry | None) -> str:
+        if entry is None:
+            return ErrorEntry(0, "No error;0;0 0").encode()
+        return ErrorEntry(entry.code, f"{entry.text};1;0 0").encode()
+
+    # -- what commands do
+    def _reset(self, _: str) -> None:
+        self._senses, self._rear = "i", False
+        self.output.reset()
+
+    def _switch(self, argument: str) -> None:
+        self.output.switch(self.faults, on=boolean(argument))
+        self._spend_settling()
+
+    def _set_function(self, argument: str) -> None:
+        self.output.set_function(quantity(argument))
+
+    def _set_level(self, quantity: Quantity, argument: str) -> None:
+        self.output.set_level(quantity, number(argument, low=-MAX[quantity], high=MAX[quantity]))
+        self._spend_settling()
+
+    def _set_limit(self, limited: Quantity, argument: str) -> None:
+        self.output.set_limit(limited, number(argument, low=1e-9, high=MAX[limited]))
+        self._spend_settling()
+
+    def _spend_settling(self) -> None:
+        if self.output.on:
+            self.spend(SETTLING_S)
+
+    def _sense(self, argument: str) -> None:
+        self._senses = quantity(argument)
+
+    def _set_nplc(self, argument: str) -> None:
+        self.output.set_nplc(number(argument, low=0.01, high=10.0))
+
+    def _set_sense(self, argument: str) -> None:
+        self.output.set_four_wire(boolean(argument))
+
+    def _autorange(self, argument: str) -> None:
+        if not boolean(argument):
+            raise CommandError(-224)
+
+    def _route(self, argument: str) -> None:
+        self._rear = choice(argument, FRONt="", REAR="r") == "r"
+
+    def _measure(self, quantity: Quantity) -> str:
+        self.spend(self.output.reading_s())
+        return f"{self.output.reading(quantity, self.faults):+.6E}"
