@@ -1,0 +1,55 @@
+# make run   one simulated lot, from the first device to the report (ARGS="--devices 1000 --seed 7")
+# make test  lint, types, layers and all tests; what `.ci/run` calls
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+ARGS ?=
+
+.PHONY: run test lint pytest setup lock clean
+
+run: $(VENV)/.ready
+	$(BIN)/hardbin run $(ARGS)
+
+test: lint pytest
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+pytest: $(VENV)/.test-ready
+	$(BIN)/python -m pytest $(ARGS)
+
+setup: $(VENV)/.ready
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "hardbin needs Python 3.11 or newer; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Without a C compiler the one of the ziglang package builds the simulated chip's firmware.
+$(VENV)/.ready: $(VENV)/.python requirements.lock requirements-zig.lock pyproject.toml
+	$(PIP) --require-hashes -r requirements.lock
+	@command -v cc gcc clang >/dev/null || $(PIP) --require-hashes -r requirements-zig.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m sim.dut.library
+	@touch $@
+
+$(VENV)/.test-ready: $(VENV)/.ready requirements-test.lock
+	$(PIP) --require-hashes -r requirements-test.lock
+	sh .ci/system
+	@touch $@
+
+# The locks are made by uv: pinned by hash, for every platform, without the address of a registry.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
+lock:
+	printf 'hatchling\neditables\n' | $(LOCK) pyproject.toml - -o requirements.lock
+	printf 'ziglang\n' | $(LOCK) - -o requirements-zig.lock
+	$(LOCK) -c requirements.lock --group test -o requirements-test.lock
+
+clean:
+	rm -rf $(VENV) firmware-stubs/.build
