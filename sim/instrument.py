@@ -43,9 +43,11 @@ class Instrument(ABC):
 
     def cleared(self) -> None:
         """Device clear: forget what is half done."""
+        return
 
     def triggered(self) -> None:
         """Group execute trigger."""
+        return
 
     def status(self) -> int:
         """Return the condition bits of the status byte but RQS and MAV."""
@@ -126,13 +128,21 @@ class Instrument(ABC):
         return bool(self._statuses)
 
     def bus_clear(self) -> None:
-        """Device clear: nothing that was said before is answered afterwards, and no abort hits the next read."""
+        """Device clear: nothing said before is answered afterwards, and no abort hits the next read."""
         with self.condition:
             self._answers.clear()
             self._partial.clear()
             self._abort = False
             self.clock.notify(self.condition)
         self.cleared()
+
+    def bus_disconnect(self) -> None:
+        """A stream was closed: what was on its way in either direction is lost, the machine goes on."""
+        with self.condition:
+            self._answers.clear()
+            self._partial.clear()
+            self._abort = False
+            self.clock.notify(self.condition)
 
     def bus_abort(self) -> None:
         """End the transfer under way (viTerminate)."""

@@ -34,6 +34,10 @@ class GuardedPort(Port):
                 self.quarantine(f"{self.name}: a row ran past its time in the middle of a call")
             raise
 
+    def __getattr__(self, name: str) -> object:
+        """What only one kind of port has, such as the interrupt pipe of a USB device, is that port's own."""
+        return getattr(self._port, name)
+
     async def service_request(self) -> int:
         return await self._port.service_request()
 

@@ -1,7 +1,7 @@
 """A VISA session as its port's thread uses it: one step of a conversation at a time."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +72,7 @@ class VisaSession:
         self._opener = opener
         self._now = now
         self._stopping = stopping
+        self._quiet = ExitStack()
         self._open_timeout_s = open_timeout_s
         self._timeout_ms = 0
         self._on_request: Callable[[], None] | None = None
@@ -90,6 +91,9 @@ class VisaSession:
     def _set_up(self) -> None:
         self.owes = False
         self._timeout_ms = 0
+        self._quiet.enter_context(  # to PyVISA a message of several chunks deserves a warning
+            self._library.ignore_warning(self._session, StatusCode.success_max_count_read)
+        )
         if self._where.stream:
             self._set(ResourceAttribute.termchar, ord("\n"))
             self._set(ResourceAttribute.termchar_enabled, 1)
@@ -102,7 +106,7 @@ class VisaSession:
 
     def close(self) -> None:
         """Close it, whatever state it is in."""
-        with suppress(*FOREIGN):
+        with suppress(*FOREIGN), self._quiet:
             self._resource.close()
 
     def recover(self) -> None:
