@@ -1,0 +1,169 @@
+"""The chip's end of its contacts: ATR, PPS and T=1 of ISO/IEC 7816-3, around a chip that knows only APDUs."""
+
+from dataclasses import dataclass
+
+from drivers.protocols.atr import Atr, block_waiting_s, etu_s, parse
+from drivers.protocols.t1 import (
+    DEFAULT_IFS,
+    MAX_INF,
+    RESPONSE,
+    BadBlockError,
+    Block,
+    Supervision,
+    decode,
+    i_block,
+    r_block,
+)
+from sim.sockets import Slot
+
+WTX = 2
+"""How many block waiting times the chip asks for when it takes long."""
+WTX_AFTER = 0.8
+"""At which part of the waiting time that it has it asks for more."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the chip answers; `raw` None when it stays mute."""
+
+    raw: bytes | None
+    after_s: float = 0.0
+
+
+MUTE = Said(None)
+
+
+class Contacts:
+    """A chip from its activation to the next one: takes what the reader sends, byte for byte."""
+
+    def __init__(self, slot: Slot, atr: bytes, clock_hz: float) -> None:
+        self.atr: Atr = parse(atr)
+        self.protocol = self.atr.protocol
+        self.fi_di = self.atr.rate
+        self._slot = slot
+        self._clock_hz = clock_hz
+        self._settled = self.atr.specific is not None
+        self._t1 = ChipT1(slot, self.atr, self._waiting_s())
+
+    def received(self, raw: bytes) -> Said:
+        """Take a PPS or a block."""
+        if raw[:1] == b"\xff" and not self._settled:
+            return self._agreed(raw)
+        self._settled = True
+        return self._t1.received(raw) if self.protocol == 1 else MUTE
+
+    def _waiting_s(self) -> float:
+        return block_waiting_s(self.atr.bwi, self.fi_di, self._clock_hz)
+
+    def _agreed(self, request: bytes) -> Said:
+        self._settled = True
+        protocol = request[1] & 0x0F
+        wanted = request[2] if request[1] & 0x10 else 0x11
+        if protocol not in self.atr.protocols or wanted not in (0x11, self.atr.fi_di):
+            return MUTE
+        self.protocol, self.fi_di = protocol, wanted
+        self._t1 = ChipT1(self._slot, self.atr, self._waiting_s())
+        return Said(request)
+
+    def seconds(self, raw: bytes, fi_di: int) -> float:
+        """Return how long bytes take at a rate: 12 etu each, 11 where the chip asks for no guard time."""
+        return len(raw) * (11 if self.atr.guard == 255 else 12) * etu_s(fi_di, self._clock_hz)
+
+
+class ChipT1:
+    """T=1 as a chip speaks it: acknowledges, chains, asks for more time, says how long its blocks may be."""
+
+    def __init__(self, slot: Slot, atr: Atr, waiting_s: float) -> None:
+        self._slot = slot
+        self._crc = atr.crc
+        self._waiting_s = waiting_s
+        self._must_announce = atr.ifsc < MAX_INF
+        self._ifsd = DEFAULT_IFS
+        self._last = r_block(0)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._sends = self._wants = 0
+        self._command = bytearray()
+        self._answer = b""
+        self._at = 0
+        self._busy_s = 0.0
+        self._held: Block | None = None
+
+    def received(self, raw: bytes) -> Said:
+        """Take one block from the reader."""
+        try:
+            block = decode(raw, crc=self._crc)
+            if block.is_i:
+                return self._after_i(block)
+            return self._after_r(block) if block.is_r else self._after_s(block)
+        except BadBlockError as bad:
+            if self._last.pcb in tuple(Supervision):
+                return self._said(self._last)
+            return self._complained(1 if bad.garbled else 2)
+
+    def _after_i(self, block: Block) -> Said:
+        if block.sequence != self._wants:
+            raise BadBlockError("I-block out of turn", garbled=False)
+        self._wants ^= 1
+        self._command += block.inf
+        self._held = block
+        if self._must_announce:
+            self._must_announce = False
+            return self._said(Block(Supervision.IFS, bytes((MAX_INF,))))
+        return self._go_on()
+
+    def _go_on(self) -> Said:
+        held, self._held = self._held, None
+        if held is None:
+            raise BadBlockError("nothing waits for this", garbled=False)
+        if held.more:
+            return self._said(r_block(self._wants))
+        answer, self._busy_s = self._slot.apdu(bytes(self._command))
+        self._command.clear()
+        if answer is None:
+            return MUTE
+        self._answer, self._at = answer, 0
+        return self._when_done(self._waiting_s)
+
+    def _when_done(self, allowed_s: float) -> Said:
+        if self._busy_s <= allowed_s * WTX_AFTER:
+            return self._said(self._piece(), self._busy_s)
+        self._busy_s -= allowed_s * WTX_AFTER
+        return self._said(Block(Supervision.WTX, bytes((WTX,))), allowed_s * WTX_AFTER)
+
+    def _piece(self) -> Block:
+        inf = self._answer[self._at : self._at + self._ifsd]
+        block = i_block(self._sends, inf, more=self._at + len(inf) < len(self._answer))
+        self._sends ^= 1
+        self._at += len(inf)
+        return block
+
+    def _after_r(self, block: Block) -> Said:
+        if not self._last.is_i or block.sequence == self._last.sequence:
+            return self._said(self._last)
+        return self._said(self._piece()) if self._last.more else self._complained(0)
+
+    def _after_s(self, block: Block) -> Said:
+        match block.pcb:
+            case Supervision.RESYNCH:
+                self._clear()
+            case Supervision.IFS if len(block.inf) == 1 and 1 <= block.inf[0] <= MAX_INF:
+                self._ifsd = block.inf[0]
+            case Supervision.ABORT:
+                self._answer, self._at = b"", 0
+            case pcb if pcb == Supervision.WTX | RESPONSE and self._last.pcb == Supervision.WTX:
+                return self._when_done(self._waiting_s * WTX)
+            case pcb if pcb == Supervision.IFS | RESPONSE and self._last.pcb == Supervision.IFS:
+                return self._go_on()
+            case _:
+                raise BadBlockError(f"S-block {block.pcb:02X} out of turn", garbled=False)
+        return self._said(Block(block.pcb | RESPONSE, block.inf))
+
+    def _complained(self, error: int) -> Said:
+        """Ask for the block that is wanted; the last one stays what it was, it may be asked for again."""
+        return Said(r_block(self._wants, error).encode(crc=self._crc))
+
+    def _said(self, block: Block, after_s: float = 0.0) -> Said:
+        self._last = block
+        return Said(block.encode(crc=self._crc), after_s)
