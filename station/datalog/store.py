@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
@@ -51,6 +52,17 @@ class RunState(Struct, frozen=True):
     lot: str
     finished: float | None
     disposition: str
+
+
+class Contact(NamedTuple):
+    """One contact of one part, without its measurements."""
+
+    site: int
+    part: int
+    contact: int
+    flags: int
+    """PART_FLG."""
+    soft_bin: int
 
 
 class Store:
@@ -125,14 +137,14 @@ class Store:
         with self._writing(f"event {kind}") as connection:
             connection.execute(insert(schema.EVENT).values(values))
 
-    def finish(self, finished: float, disposition: str = " ") -> None:
-        """End the run, with the statistics of its tests; `finished` is unix time."""
+    def finish(self, ended: float, disposition: str = " ") -> None:
+        """End the run, with the statistics of its tests; `ended` is unix time."""
         rows = list(self._summary(self._run))
-        ended = {"t1": finished, "state": FINISHED, "disposition": disposition}
+        values = {"t1": ended, "state": FINISHED, "disposition": disposition}
         with self._writing(f"end of run {self._run}") as connection:
             if rows:
                 connection.execute(insert(schema.SUMMARY), rows)
-            connection.execute(update(schema.RUN).where(schema.RUN.c.id == self._run).values(ended))
+            connection.execute(update(schema.RUN).where(schema.RUN.c.id == self._run).values(values))
             connection.exec_driver_sql(INSERT_OUTBOX, ("end", f"{self._run}"))
         self._rows = None
 
@@ -173,6 +185,14 @@ class Store:
         with self._reading() as connection:
             for row in connection.exec_driver_sql(query, (run,)):
                 yield DeviceRow(*row)
+
+    def contacts(self, run: int) -> Iterator[Contact]:
+        """Yield the contacts of a run in order, without what was measured."""
+        columns = schema.DEVICE.c
+        query = select(columns.site, columns.part_id, columns.exec_no, columns.part_flg, columns.sbin)
+        with self._reading() as connection:
+            for row in connection.execute(query.where(columns.run_id == run).order_by(columns.id)):
+                yield Contact(*row)
 
     def events(self, run: int) -> tuple[Event, ...]:
         """Return what happened between the touchdowns, in order."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from re import sub
 
 from station.datalog.stdf import flags
-from station.datalog.stdf.lint import lint
+from station.datalog.stdf.lint import check
 from station.datalog.stdf.records import encode, whole
 from station.datalog.stdf.summary import PartCounts, Parts, merged
 from station.datalog.stdf.writer import (
@@ -171,7 +171,7 @@ class StdfFile:
 
     def _verify(self) -> None:
         """Read the file back; with an error in it, it keeps its `.part` name."""
-        errors = [str(finding) for finding in lint(self.part) if finding.error]
+        errors = [str(finding) for finding in check(self.part).findings if finding.error]
         if errors:
             more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
             raise StorageError(f"{self.part}: not a sound file: {errors[0]}{more}")

@@ -30,26 +30,37 @@ class Finding(Struct, frozen=True):
         return f"{self.rule} {where}: {self.text}"
 
 
-def lint(path: Path) -> Iterator[Finding]:
-    """Yield what is wrong with a file, in the order of its records."""
-    yield from (Finding("W04", 0, "", text) for text in file_name(path.name))
+class Report(Struct, frozen=True):
+    """What a check found, in the order of the records."""
+
+    records: int
+    findings: tuple[Finding, ...]
+
+
+def check(path: Path) -> Report:
+    """Read a file to its end and tell what is wrong with it."""
+    seen = Seen()
+    findings = [Finding("W04", 0, "", text) for text in file_name(path.name)]
     with path.open("rb") as file:
-        yield from lint_file(file)
+        findings += lint(file, seen)
+    return Report(seen.records, tuple(findings))
 
 
-def lint_file(file: BinaryIO) -> Iterator[Finding]:
-    """Yield what is wrong with the content of a file."""
-    reader, seen = Reader(file), Seen()
+def lint(file: BinaryIO, seen: Seen | None = None) -> Iterator[Finding]:
+    """Yield what is wrong with the content of a file; `seen` takes in what it holds."""
+    reader, seen = Reader(file), seen or Seen()
     for record in reader:
-        yield from _check(record, seen)
+        yield from _broken(record, seen)
         seen.note(record)
     if reader.fault:
         yield Finding("E02", reader.end, "", reader.fault)
+    if seen.records == 0:
+        return
     for name, rule in AT_END:
         yield from (Finding(name, reader.end, "", text) for text in rule(seen))
 
 
-def _check(record: Record, seen: Seen) -> Iterator[Finding]:
+def _broken(record: Record, seen: Seen) -> Iterator[Finding]:
     if record.name not in BY_RECORD:
         yield Finding("E02", record.offset, record.name, record.fault)
         return

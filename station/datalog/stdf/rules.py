@@ -44,7 +44,7 @@ def closing(name: str) -> Callable[[EndRule], EndRule]:
 @rule("E01")
 def frame_of_file(record: Record, seen: Seen) -> Iterator[str]:
     """FAR first, one MIR, nothing behind the MRR."""
-    if seen.latest is not None and seen.latest.name == "MRR":
+    if seen.ended:
         yield "it stands behind the MRR, which must be the last record"
     if record.name in {"MIR", "FAR"} and seen.counts[record.name]:
         yield f"there is one {record.name} already"
@@ -57,7 +57,7 @@ def ends_of_file(seen: Seen) -> Iterator[str]:
     """One MIR, MRR last."""
     if not seen.counts["MIR"]:
         yield "there is no MIR"
-    if seen.latest is None or seen.latest.name != "MRR":
+    if not seen.ended:
         yield "the last record is no MRR: the lot was not ended"
 
 
@@ -225,7 +225,9 @@ def states_and_bits(record: Record, seen: Seen) -> Iterator[str]:
 
 @closing("E11")
 def bin_counts(seen: Seen) -> Iterator[str]:
-    """Bin counts are those of the parts by last result, at each site and in total."""
+    """Bin counts are those of the parts by last result, at each site and in total; not where the end is cut."""
+    if not seen.ended:
+        return
     for name in ("HBR", "SBR"):
         counted: dict[Place, Counter[int]] = {where: Counter() for where in [*seen.sites, (TOTAL, 0)]}
         for part in seen.parts.values():
@@ -246,7 +248,9 @@ def different_bins(name: str, where: Place, counted: Counter[int], said: dict[in
 
 @closing("E11")
 def part_counts(seen: Seen) -> Iterator[str]:
-    """PCR counts are those of the parts by last result."""
+    """PCR counts are those of the parts by last result; not where the end is cut."""
+    if not seen.ended:
+        return
     parts, good = Counter[Place](), Counter[Place]()
     for part in seen.parts.values():
         for where in (part.place, (TOTAL, 0)):

@@ -81,6 +81,11 @@ class Seen:
     start: int = 0
     _totals: dict[int, Executions] = field(default_factory=dict)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the latest record is the MRR."""
+        return self.latest is not None and self.latest.name == "MRR"
+
     def note(self, record: Record) -> None:
         """Take in a record that was checked."""
         self.records += 1
