@@ -112,7 +112,7 @@ def boolean(argument: str) -> bool:
 
 
 def choice(argument: str, **words: str) -> str:
-    """Return the value whose word is meant (`VOLTage="v"` takes VOLT and VOLTAGE); CommandError if none is."""
+    """Return the value whose word is meant: `VOLTage="v"` takes VOLT and VOLTAGE; CommandError if none."""
     for word, value in words.items():
         short = "".join(letter for letter in word if not letter.islower())
         if argument.strip("\"'").upper() in (short, word.upper()):

@@ -107,7 +107,7 @@ class Keithley2450(Machine):
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
         self._output = Keithley2450Channel(name, port, self._link)
-        self.channels = {"": self._output}
+        self.channels: dict[str, Keithley2450Channel] = {"": self._output}
 
     async def connect(self) -> None:
         await self._port.open()

@@ -113,7 +113,7 @@ class Keithley2600B(Machine):
         self._port = port
         self._options = options
         self._link = TspLink(options.min_gap_s)
-        self.channels = {
+        self.channels: dict[str, Keithley2600BChannel] = {
             letter: Keithley2600BChannel(f"{name}.{letter}", port, self._link, f"smu{letter}")
             for letter in options.channels
         }

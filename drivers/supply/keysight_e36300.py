@@ -143,7 +143,7 @@ class KeysightE36300(Machine):
         self._port = port
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
-        self.channels = {
+        self.channels: dict[str, KeysightE36300Channel] = {
             str(number): KeysightE36300Channel(f"{name}.{number}", port, options, number)
             for number in (1, 2, 3)
         }

@@ -152,7 +152,7 @@ class KeysightE36300(ScpiInstrument):
         return ask
 
     def _at(self, argument: str) -> tuple[str, list[Output]]:
-        """Cut `3.3,(@1,2)` or `(@1:3)` into the parameter and the outputs; CommandError if there is no list."""
+        """Cut `3.3,(@1,2)` or `(@1:3)` into parameter and outputs; CommandError if there is no list."""
         if (found := _AT.fullmatch(argument)) is None:
             raise CommandError(-109)
         numbers = list[int]()

@@ -1,0 +1,129 @@
+import math
+
+import pytest
+
+from drivers.errors import EquipmentError, InstrumentError, Silent
+from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Channel, Keithley2450Options
+from tests.replay import ReplayPort, replayed
+
+
+def made(port: ReplayPort, options: Keithley2450Options | None = None) -> Keithley2450:
+    return Keithley2450("smu-1", port, options or Keithley2450Options())
+
+
+def output(port: ReplayPort) -> Keithley2450Channel:
+    return made(port).channels[""]
+
+
+async def test_connect_leaves_it_known_and_safe() -> None:
+    with replayed("keithley_2450/connects") as port:
+        machine = made(port)
+        await machine.connect()
+        await machine.aclose()
+    assert (port.opened, port.closed) == (1, 1)
+
+
+async def test_options_are_set_at_connect() -> None:
+    options = Keithley2450Options(nplc=0.1, four_wire=True, terminals="rear", min_gap_s=0.01)
+    with replayed("keithley_2450/connects_rear_four_wire") as port:
+        await made(port, options).connect()
+    assert port.paused_s == pytest.approx(0.04)
+
+
+async def test_identity_is_read() -> None:
+    with (
+        replayed("keithley_2450/another_machine") as port,
+        pytest.raises(EquipmentError, match="smu-1 at replay:.*answers as .* MODEL 2400,"),
+    ):
+        await made(port).connect()
+
+
+async def test_other_command_set_is_refused() -> None:
+    with (
+        replayed("keithley_2450/another_language") as port,
+        pytest.raises(EquipmentError, match="speaks TSP"),
+    ):
+        await made(port).connect()
+
+
+async def test_forcing_voltage_takes_one_hop_a_verb() -> None:
+    with replayed("keithley_2450/leakage") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(3.6, limit_a=1e-5):
+            assert await smu.measure() == 123.4e-9
+            assert not smu.in_compliance()
+    assert port.hops == 3
+
+
+async def test_limit_shows_in_the_same_hop() -> None:
+    with replayed("keithley_2450/at_the_limit") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(3.6, limit_a=1e-3):
+            assert await smu.measure() == 1e-3
+            assert smu.in_compliance()
+
+
+async def test_forcing_current_measures_volts() -> None:
+    with replayed("keithley_2450/forces_current") as port:
+        smu = output(port)
+        async with smu.forcing_current(-100e-6, limit_v=1.0):
+            assert await smu.measure() == -0.6
+
+
+async def test_output_is_off_while_the_function_changes() -> None:
+    with replayed("keithley_2450/changes_function") as port:
+        smu = output(port)
+        await smu.force_voltage(1.0, limit_a=10e-3)
+        await smu.force_current(2e-3, limit_v=5.0)
+        assert await smu.measure() == 2.0
+        await smu.switch_off()
+
+
+async def test_refused_setting_never_reaches_the_output() -> None:
+    with replayed("keithley_2450/refuses_a_level") as port:
+        smu = output(port)
+        with pytest.raises(InstrumentError, match="error -222: Data out of range") as refused:
+            async with smu.forcing_voltage(500.0, limit_a=1e-3):
+                pytest.fail("a refused level was forced")
+    assert refused.value.code == -222
+
+
+async def test_error_queue_is_read_to_its_end() -> None:
+    with (
+        replayed("keithley_2450/two_errors_queued") as port,
+        pytest.raises(InstrumentError, match="Settings conflict.*; Data out of range") as refused,
+    ):
+        await output(port).force_voltage(500.0, limit_a=1e-3)
+    assert refused.value.code == -221
+
+
+async def test_over_range_is_infinite_and_no_reading_is_nan() -> None:
+    for dialogue, check in (("over_range", math.isinf), ("no_reading", math.isnan)):
+        with replayed(f"keithley_2450/{dialogue}") as port:
+            smu = output(port)
+            await smu.force_voltage(3.6, limit_a=1e-3)
+            assert check(await smu.measure())
+
+
+async def test_output_that_stays_on_is_told() -> None:
+    with (
+        replayed("keithley_2450/stays_on") as port,
+        pytest.raises(EquipmentError, match="smu-1: .* still on"),
+    ):
+        async with output(port).forcing_voltage(3.6, limit_a=1e-3):
+            pass
+
+
+async def test_silence_stays_silence_when_no_error_explains_it() -> None:
+    with replayed("keithley_2450/answer_lost") as port, pytest.raises(Silent):
+        await output(port).switch_off()
+
+
+async def test_nothing_to_measure_before_something_is_forced() -> None:
+    with pytest.raises(EquipmentError, match="forces nothing"), replayed("keithley_2450/leakage") as port:
+        await output(port).measure()
+
+
+async def test_setting_must_be_finite() -> None:
+    with pytest.raises(ValueError, match="finite"), replayed("keithley_2450/leakage") as port:
+        await output(port).force_voltage(math.nan, limit_a=1e-3)

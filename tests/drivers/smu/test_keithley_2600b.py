@@ -1,0 +1,111 @@
+import math
+
+import pytest
+
+from drivers.errors import EquipmentError, InstrumentError, Silent
+from drivers.smu.keithley_2600b import Keithley2600B, Keithley2600BChannel, Keithley2600BOptions
+from tests.replay import ReplayPort, replayed
+
+
+def made(port: ReplayPort, options: Keithley2600BOptions | None = None) -> Keithley2600B:
+    return Keithley2600B("smu-1", port, options or Keithley2600BOptions())
+
+
+def channel(port: ReplayPort, letter: str = "a") -> Keithley2600BChannel:
+    return made(port).channels[letter]
+
+
+async def test_connect_leaves_both_channels_safe() -> None:
+    with replayed("keithley_2600b/connects") as port:
+        machine = made(port)
+        await machine.connect()
+        await machine.aclose()
+    assert sorted(machine.channels) == ["a", "b"]
+    assert (port.opened, port.closed) == (1, 1)
+
+
+async def test_one_channel_with_options() -> None:
+    options = Keithley2600BOptions(channels="a", nplc=0.1, four_wire=True, min_gap_s=0.01)
+    with replayed("keithley_2600b/connects_one_channel") as port:
+        machine = made(port, options)
+        await machine.connect()
+    assert list(machine.channels) == ["a"]
+    assert port.paused_s == pytest.approx(0.03)
+
+
+async def test_machine_with_another_number_of_channels_is_refused() -> None:
+    with (
+        replayed("keithley_2600b/another_machine") as port,
+        pytest.raises(EquipmentError, match="smu-1 at replay:.*answers as .* Model 2635B,"),
+    ):
+        await made(port).connect()
+
+
+async def test_forcing_voltage_takes_one_message_a_verb() -> None:
+    with replayed("keithley_2600b/leakage") as port:
+        smu = channel(port, "b")
+        async with smu.forcing_voltage(3.6, limit_a=1e-5):
+            assert await smu.measure() == 123.4e-9
+            assert not smu.in_compliance()
+    assert smu.name == "smu-1.b"
+    assert port.hops == 3
+
+
+async def test_limit_shows_in_the_same_message() -> None:
+    with replayed("keithley_2600b/at_the_limit") as port:
+        smu = channel(port)
+        async with smu.forcing_voltage(3.6, limit_a=1e-3):
+            assert await smu.measure() == 1e-3
+            assert smu.in_compliance()
+
+
+async def test_forcing_current_measures_volts() -> None:
+    with replayed("keithley_2600b/forces_current") as port:
+        smu = channel(port)
+        async with smu.forcing_current(-100e-6, limit_v=1.0):
+            assert await smu.measure() == -0.6
+
+
+async def test_output_is_off_while_the_function_changes() -> None:
+    with replayed("keithley_2600b/changes_function") as port:
+        smu = channel(port)
+        await smu.force_voltage(1.0, limit_a=10e-3)
+        await smu.force_current(2e-3, limit_v=5.0)
+        assert await smu.measure() == 2.0
+        await smu.switch_off()
+
+
+async def test_refused_setting_never_reaches_the_output() -> None:
+    with (
+        replayed("keithley_2600b/refuses_a_level") as port,
+        pytest.raises(InstrumentError, match="Parameter too big") as refused,
+    ):
+        async with channel(port).forcing_voltage(500.0, limit_a=1e-3):
+            pytest.fail("a refused level was forced")
+    assert refused.value.code == 1102
+
+
+async def test_over_range_is_infinite() -> None:
+    with replayed("keithley_2600b/over_range") as port:
+        smu = channel(port)
+        await smu.force_voltage(3.6, limit_a=1e-3)
+        assert math.isinf(await smu.measure())
+
+
+async def test_output_that_stays_on_is_told() -> None:
+    with (
+        replayed("keithley_2600b/stays_on") as port,
+        pytest.raises(EquipmentError, match=r"smu-1\.a: .* still on"),
+    ):
+        async with channel(port).forcing_voltage(3.6, limit_a=1e-3):
+            pass
+
+
+async def test_silence_stays_silence_when_no_error_explains_it() -> None:
+    with replayed("keithley_2600b/answer_lost") as port, pytest.raises(Silent):
+        await channel(port).switch_off()
+
+
+async def test_nothing_to_measure_before_something_is_forced() -> None:
+    with pytest.raises(EquipmentError, match="forces nothing"), replayed("keithley_2600b/leakage") as port:
+        await channel(port).measure()
