@@ -9,9 +9,11 @@ from drivers.errors import ProtocolError
 
 DEVICE = 1
 CONFIGURATION = 2
+STRING = 3
 INTERFACE = 4
 ENDPOINT = 5
 GET_DESCRIPTOR = 6
+ENGLISH = 0x0409
 IN = 0x80
 BULK = 2
 INTERRUPT = 3
@@ -59,6 +61,11 @@ def interfaces(configuration: bytes) -> tuple[Interface, ...]:
             case kind, [*_, last] if kind not in (DEVICE, CONFIGURATION):
                 found[-1] = _with(last, (), (piece,))
     return tuple(found)
+
+
+def text(string: bytes) -> str:
+    """Read a string descriptor."""
+    return string[2:].decode("utf-16-le", "replace")
 
 
 def _with(interface: Interface, pipes: tuple[Endpoint, ...], extra: tuple[bytes, ...]) -> Interface:

@@ -1,0 +1,162 @@
+"""Commands to a CCID reader: numbering, matching of answers, time extensions, abort.
+
+USB device class CCID, revision 1.1; abort by chapter 5.3.1.
+"""
+
+from contextlib import suppress
+
+from drivers.errors import InstrumentError, ProtocolError, Silent
+from drivers.protocols.ccid import (
+    ABORT_REQUEST_TYPE,
+    CARD_ERRORS,
+    GARBLED,
+    MUTE,
+    Answer,
+    Ask,
+    ClassDescriptor,
+    Command,
+    Icc,
+    Outcome,
+    Request,
+    Tell,
+    error_text,
+)
+from drivers.protocols.usb import BULK, IN, Interface
+from drivers.transports import Control, Conversation, Read, Timestamp, Write
+
+COMMAND_S = 5.0
+STRAYS = 32
+"""How many messages to other commands may come before the right one."""
+
+_ANSWERS = {
+    Ask.POWER_ON: Tell.DATA,
+    Ask.TRANSFER: Tell.DATA,
+    Ask.SECURE: Tell.DATA,
+    Ask.GET_PARAMETERS: Tell.PARAMETERS,
+    Ask.RESET_PARAMETERS: Tell.PARAMETERS,
+    Ask.SET_PARAMETERS: Tell.PARAMETERS,
+    Ask.ESCAPE: Tell.ESCAPE,
+    Ask.SET_RATE: Tell.RATE,
+}
+
+
+class ChipError(Exception):
+    """The chip, or the contact to it, failed; the reader is well."""
+
+    def __init__(self, reason: str, *, silent: bool = False, garbled: bool = False) -> None:
+        super().__init__(reason)
+        self.silent = silent
+        """The chip did not answer, though it is there."""
+        self.garbled = garbled
+        """It answered, and the reader could not read it."""
+
+
+class OutOfTimeError(Exception):
+    """The budget is used up; what was under way is aborted."""
+
+
+def clock() -> Conversation[float]:
+    """Ask the port's clock."""
+    now = yield Timestamp()
+    if not isinstance(now, int | float):
+        raise TypeError(f"a port answered {now!r} to Timestamp")
+    return now
+
+
+class ReaderLink:
+    """The command pipe of one reader. A command that was left in the middle is aborted before the next."""
+
+    def __init__(self, interface: Interface, capabilities: ClassDescriptor) -> None:
+        out, back = interface.pipe(BULK, 0), interface.pipe(BULK, IN)
+        if out is None or back is None:
+            raise ProtocolError("the CCID interface has no pair of bulk pipes")
+        self.capabilities = capabilities
+        self._interface = interface.number
+        self._out = out
+        self._in = back
+        self._seq = 0
+        self._open: Command | None = None
+
+    def command(  # noqa: PLR0913 - the fields of a message, and two limits
+        self,
+        ask: Ask,
+        slot: int,
+        specific: bytes = b"\0\0\0",
+        data: bytes = b"",
+        *,
+        wait_s: float = COMMAND_S,
+        deadline: float | None = None,
+    ) -> Conversation[Answer]:
+        """Send a command and return the answer to it.
+
+        InstrumentError and ChipError say that it failed, by whose fault; OutOfTimeError that the port's clock
+        has passed `deadline`. Silent and ProtocolError are the reader's own.
+        """
+        if self._open is not None:
+            yield from self._abort(self._open)
+        left_s = wait_s if deadline is None else deadline - (yield from clock())
+        if left_s <= 0:
+            raise OutOfTimeError
+        command = self._open = Command(ask, slot, self._seq, specific, data)
+        self._seq = self._seq + 1 & 0xFF
+        try:
+            yield Write(command.encode(), self._out)
+            answer = yield from self._answer(command, min(wait_s, left_s), deadline)
+        except (Silent, ProtocolError) as error:
+            yield from self._abort(command)
+            if isinstance(error, Silent) and deadline is not None and (yield from clock()) >= deadline:
+                raise OutOfTimeError from error
+            raise
+        self._open = None
+        return _checked(answer)
+
+    def _answer(self, command: Command, wait_s: float, deadline: float | None) -> Conversation[Answer]:
+        expected = _ANSWERS.get(command.ask, Tell.SLOT_STATUS)
+        left_s = wait_s
+        for _ in range(STRAYS):
+            answer = Answer.decode((yield from self._read(left_s)))
+            if (answer.slot, answer.seq) != (command.slot, command.seq):
+                continue
+            if answer.tell is not expected:
+                raise ProtocolError(f"CCID {command.ask.name} answered by {answer.tell.name}")
+            if answer.outcome is not Outcome.EXTENSION:
+                return answer
+            left_s = wait_s * max(1, answer.error)
+            if deadline is not None:
+                left_s = max(1e-3, min(left_s, deadline - (yield from clock())))
+        raise ProtocolError(f"CCID {command.ask.name}: {STRAYS} messages, and no answer among them")
+
+    def _read(self, wait_s: float) -> Conversation[bytes]:
+        raw = yield Read(wait_s, self._in)
+        if not isinstance(raw, bytes):
+            raise TypeError(f"a port answered {raw!r} to Read")
+        return raw
+
+    def _abort(self, command: Command) -> Conversation[None]:
+        """Abort by both pipes and read up to the answer; Silent when the reader does not even do that."""
+        self._open = command
+        value = command.seq << 8 | command.slot
+        with suppress(ProtocolError):  # a reader may refuse it where the other half is enough
+            yield Control(ABORT_REQUEST_TYPE, Request.ABORT, value, self._interface)
+        abort = Command(Ask.ABORT, command.slot, command.seq)
+        yield Write(abort.encode(), self._out)
+        for _ in range(STRAYS):
+            try:
+                answer = Answer.decode((yield from self._read(COMMAND_S)))
+            except ProtocolError:
+                continue  # what is left of the answer that was aborted
+            if answer.tell is Tell.SLOT_STATUS and (answer.slot, answer.seq) == (command.slot, command.seq):
+                self._open = None
+                return
+        raise ProtocolError(f"CCID abort: {STRAYS} messages, and no answer among them")
+
+
+def _checked(answer: Answer) -> Answer:
+    if answer.outcome is Outcome.OK:
+        return answer
+    text = error_text(answer.error)
+    if answer.icc is Icc.ABSENT:
+        raise ChipError("no card makes contact")
+    if answer.error in CARD_ERRORS:
+        raise ChipError(text, silent=answer.error == MUTE, garbled=answer.error in GARBLED)
+    raise InstrumentError(answer.error, text)
