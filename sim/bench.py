@@ -66,6 +66,26 @@ class TiedToSupply:
         return self.vdd.circuit.current(volts) if self.vdd.circuit is not None else 0.0
 
 
+class EmptySlot:
+    """A slot of a reader that leads nowhere."""
+
+    def present(self) -> bool:
+        return False
+
+    def activate(self) -> bytes | None:
+        return None
+
+    def deactivate(self) -> None:
+        pass
+
+    def apdu(self, command: bytes) -> tuple[bytes | None, float]:
+        del command
+        return None, 0.0
+
+
+EMPTY = EmptySlot()
+
+
 class CardSlot:
     """The card interface of a site, as a reader sees it."""
 

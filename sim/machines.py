@@ -2,11 +2,34 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
-from sim.dut.device import Device, MakeChip, Silicon
-from sim.faults import Fault
-from sim.plant import Plant, Unplug
+import msgspec
+from msgspec import Struct
+from pyvisa.rname import InvalidResourceName
+
+from drivers.protocols.binon import Profile, profile_of
+from drivers.protocols.exatron import Mode
+from sim.card.ccid import CcidReader
+from sim.clock import Clock
+from sim.faults import Faults
+from sim.handler.binon import BinonHandler
+from sim.handler.exatron import ExatronHandler
+from sim.instrument import Instrument
+from sim.plant import Plant
+from sim.serial import machine as serial
+from sim.smu.keithley_2450 import Keithley2450
+from sim.smu.keithley_2600b import Keithley2600B
+from sim.sockets import Load
+from sim.supply.keysight_e36300 import KeysightE36300
+from sim.visa.registry import canonical
 from sim.wiring import Placement, WorldError
+
+START_S = 3.0
+"""When the operator presses the handler's start key."""
+SERIAL = "hardbin://"
+SLOTS = frozenset("0123456789")
 
 
 @dataclass(frozen=True)
@@ -15,23 +38,162 @@ class Model:
 
     scheme: str
     """Where its port must be: visa, usb or serial."""
-    plug: Callable[[Placement, Plant], Unplug]
+    knobs: frozenset[str]
+    plug: Callable[[Placement, Plant], None]
+    channels: frozenset[str] = frozenset()
+    """What a site may be wired to; none of a handler."""
+    reads_chips: bool = False
+
+    @property
+    def handles(self) -> bool:
+        """Whether it fills and empties the sockets."""
+        return not self.channels
 
     def check(self, placed: Placement) -> None:
-        """Refuse a port at which this machine cannot be."""
-        if placed.port.partition(":")[0] != self.scheme:
+        """Refuse a port or options with which this machine cannot be made."""
+        scheme, _, _ = placed.port.partition(":")
+        if scheme != self.scheme:
             raise WorldError(
-                f"{placed.name}: {placed.driver} sits at a {self.scheme}: port, not at {placed.port!r}"
+                f"equipment {placed.name!r}: {placed.driver} is at {self.scheme}:..., not at {placed.port!r}"
             )
+        ADDRESSES[scheme](placed)
+        if self.handles:
+            dialect(placed)
 
 
-MODELS: Mapping[str, Model] = {}
+# -- addresses
+def visa_resource(placed: Placement) -> str:
+    """Return the VISA resource name of a port; WorldError if it is none."""
+    _, _, resource = placed.port.partition(":")
+    try:
+        canonical(resource)
+    except InvalidResourceName:
+        raise WorldError(f"equipment {placed.name!r}: {resource!r} is no VISA resource name") from None
+    return resource
 
 
-def silicon(latency: str, faults: tuple[Fault, ...]) -> MakeChip:
-    """Return what makes the chip of a device."""
+def serial_end(placed: Placement) -> str:
+    """Return the simulated end of a serial port; WorldError if the port is a real one."""
+    _, _, url = placed.port.partition(":")
+    end = url.removeprefix(SERIAL)
+    if not url.startswith(SERIAL) or not end:
+        raise WorldError(
+            f"equipment {placed.name!r}: a simulated serial port is serial:{SERIAL}<end>, not {placed.port!r}"
+        )
+    return end
 
-    def make(device: Device) -> Silicon:
-        raise WorldError(f"device {device.index}: no chip model")
 
-    return make
+def usb_identity(placed: Placement) -> tuple[int, int, str]:
+    """Return vendor, product and serial number of a port; WorldError if they are not there."""
+    try:
+        _, vendor, product, number = placed.port.split(":")
+        if not number:
+            raise ValueError(number)
+        return int(vendor, 16), int(product, 16), number
+    except ValueError:
+        raise WorldError(
+            f"equipment {placed.name!r}: a USB port is usb:<vendor>:<product>:<serial>, not {placed.port!r}"
+        ) from None
+
+
+ADDRESSES: Mapping[str, Callable[[Placement], object]] = {
+    "visa": visa_resource,
+    "serial": serial_end,
+    "usb": usb_identity,
+}
+
+
+# -- handlers' dialects: of the driver's options, those that the machine shares
+class Dialect(Struct, frozen=True):
+    """What the options of a handler say of the machine itself."""
+
+    profile: str = ""
+    fields: dict[str, Any] = {}
+    mode: Mode = "exatron"
+    retest_sort: int | None = None
+
+    @property
+    def binon(self) -> Profile:
+        """The BINON dialect."""
+        return profile_of(self.profile, self.fields)
+
+
+def dialect(placed: Placement) -> Dialect:
+    """Read the options of a handler; WorldError if they cannot be meant."""
+    try:
+        found = msgspec.convert(dict(placed.options), Dialect)
+        found.binon  # noqa: B018 - it is made, or refused, here
+    except ValueError as error:
+        raise WorldError(f"equipment {placed.name!r}: {error}") from None
+    return found
+
+
+# -- models onto their buses
+class Source(Protocol):
+    """How SMUs and supplies are made."""
+
+    def __call__(
+        self, clock: Clock, loads: Mapping[str, Load], faults: Faults, *, seed: str | None
+    ) -> Instrument:
+        """Make it, its outputs at `loads`."""
+
+
+def _source(make: Source, knobs: frozenset[str], placed: Placement, plant: Plant) -> None:
+    faults, seed = plant.faults(placed, knobs), plant.seed_of(placed)
+    plant.visa[visa_resource(placed)] = make(plant.clock, plant.loads(placed), faults, seed=seed)
+
+
+def _binon(placed: Placement, plant: Plant) -> None:
+    handler = BinonHandler(
+        plant.clock,
+        plant.bench,
+        dialect(placed).binon,
+        sites=max(plant.bench.sockets),
+        seed=plant.seed_of(placed),
+        faults=plant.faults(placed, BinonHandler.knobs),
+    )
+    plant.clock.call_later(START_S, handler.start)
+    plant.visa[visa_resource(placed)] = handler
+
+
+def _exatron(placed: Placement, plant: Plant) -> None:
+    told = dialect(placed)
+    handler = ExatronHandler(
+        plant.clock,
+        plant.bench,
+        mode=told.mode,
+        retest_sort=told.retest_sort,
+        seed=plant.seed_of(placed),
+        faults=plant.faults(placed, ExatronHandler.knobs),
+    )
+    end = f"{plant.world}.{serial_end(placed)}"
+    serial.plug(end, handler)
+    plant.unplugging.callback(serial.unplug, end)
+    plant.clock.call_later(START_S, handler.start)
+
+
+def _ccid(placed: Placement, plant: Plant) -> None:
+    vendor, product, number = usb_identity(placed)
+    reader = CcidReader(
+        plant.usb,
+        plant.slots(placed),
+        faults=plant.faults(placed, CcidReader.knobs),
+        vid=vendor,
+        pid=product,
+        serial=number,
+    )
+    plant.usb.attach(reader)
+
+
+def _measuring(make: Source, knobs: frozenset[str], *channels: str) -> Model:
+    return Model("visa", knobs, partial(_source, make, knobs), frozenset(channels))
+
+
+MODELS: Mapping[str, Model] = {
+    "binon": Model("visa", BinonHandler.knobs, _binon),
+    "exatron": Model("serial", ExatronHandler.knobs, _exatron),
+    "keithley_2600b": _measuring(Keithley2600B, Keithley2600B.knobs, "a", "b"),
+    "keithley_2450": _measuring(Keithley2450, Keithley2450.knobs, ""),
+    "keysight_e36300": _measuring(KeysightE36300, KeysightE36300.knobs, "1", "2", "3"),
+    "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
+}

@@ -1,16 +1,16 @@
-"""What the machine models of a cell are given: clock, faults, and what hangs on their channels."""
+"""What the machine models of a cell are given: clock, faults, buses, and what hangs on their channels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from sim.bench import OPEN, Bench
+from sim.bench import EMPTY, Bench
 from sim.clock import Clock
 from sim.faults import Fault, Faults
+from sim.instrument import Instrument
 from sim.sockets import Load, Slot
-from sim.wiring import CARD, INPUT_ROLES, SUPPLY, Channel, Placement, Wire, WorldError
-
-Unplug = Callable[[], None]
-"""Takes a machine off its bus again."""
+from sim.usb.backend import UsbBus
+from sim.wiring import INPUT_ROLES, SUPPLY, Channel, Placement, Wire
 
 
 @dataclass(frozen=True)
@@ -22,35 +22,34 @@ class Plant:
     bench: Bench
     clock: Clock
     seed: int
-    lot: str
     wires: Mapping[Channel, Wire]
     asked: tuple[Fault, ...]
+    visa: dict[str, Instrument]
+    """What stands behind VISA resource names."""
+    usb: UsbBus
+    unplugging: ExitStack
+    """What takes the machines off their buses again."""
 
     def faults(self, placed: Placement, knobs: frozenset[str]) -> Faults:
-        """Return the faults of one machine; FaultError for a knob that it does not have."""
+        """Return the faults of one machine."""
         return Faults(placed.name, knobs, self.asked, str(self.seed))
 
-    def load(self, placed: Placement, channel: str) -> Load:
-        """Return what hangs on an output; nothing where the station file names nothing."""
-        wire = self.wires.get(Channel(placed.name, channel))
-        if wire is None:
-            return OPEN
-        socket = self.bench.sockets[wire.site]
-        if wire.role == SUPPLY:
-            return socket.vdd
-        if wire.role not in INPUT_ROLES:
-            raise WorldError(
-                f"{placed.name}.{channel} forces voltages, it cannot be {wire.role} of site {wire.site}"
-            )
-        return socket.inputs[INPUT_ROLES[wire.role]]
+    def seed_of(self, placed: Placement) -> str:
+        """Return what a machine draws its noise and its timing from."""
+        return f"{self.seed}:{placed.name}"
 
-    def slot(self, placed: Placement, channel: str) -> Slot | None:
-        """Return the device that a slot of a reader reaches, None where none is wired."""
-        wire = self.wires.get(Channel(placed.name, channel))
-        if wire is None:
-            return None
-        if wire.role != CARD:
-            raise WorldError(
-                f"{placed.name}.{channel} reads chips, it cannot be {wire.role} of site {wire.site}"
-            )
-        return self.bench.sockets[wire.site].slot
+    def loads(self, placed: Placement) -> dict[str, Load]:
+        """Return what hangs on the outputs of a machine, by channel; the others are open."""
+        return {end.channel: self._load(wire) for end, wire in self._wires_of(placed)}
+
+    def slots(self, placed: Placement) -> list[Slot]:
+        """Return the slots of a reader, up to the last that is wired; at least one."""
+        wired = {int(end.channel): self.bench.sockets[wire.site].slot for end, wire in self._wires_of(placed)}
+        return [wired.get(number, EMPTY) for number in range(max(wired, default=0) + 1)]
+
+    def _wires_of(self, placed: Placement) -> list[tuple[Channel, Wire]]:
+        return [(end, wire) for end, wire in self.wires.items() if end.machine == placed.name]
+
+    def _load(self, wire: Wire) -> Load:
+        socket = self.bench.sockets[wire.site]
+        return socket.vdd if wire.role == SUPPLY else socket.inputs[INPUT_ROLES[wire.role]]

@@ -54,6 +54,9 @@ class Channel:
     machine: str
     channel: str
 
+    def __str__(self) -> str:
+        return f"{self.machine}.{self.channel}" if self.channel else self.machine
+
 
 @dataclass(frozen=True)
 class Wire:

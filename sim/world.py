@@ -10,13 +10,16 @@ from contextlib import ExitStack
 from itertools import count
 
 from sim.bench import Bench
+from sim.dut.device import Device, MakeChip, Silicon
 from sim.dut.lot import Lot, wishes
 from sim.dut.truth import Truth
 from sim.faults import FaultError, parse
-from sim.machines import MODELS, silicon
+from sim.machines import MODELS
 from sim.plant import Plant
 from sim.time import VirtualClock, VirtualLoop, new_loop
-from sim.wiring import RESERVED, Placed, Placement, WorldError, wires
+from sim.usb.backend import SimUsbBackend, UsbBus
+from sim.visa import worlds
+from sim.wiring import CARD, RESERVED, Placed, Placement, WorldError, wires
 
 __all__ = ["Placed", "Placement", "World", "WorldError"]
 
@@ -53,10 +56,11 @@ class World:
         self._wires = wires(self.equipment, sites)
         self._sites = tuple(sites)
         self._check()
-        self.lot = Lot(lot, devices, seed, silicon(latency, self.faults), wishes(self.faults))
+        self.lot = Lot(lot, devices, seed, silicon(latency), wishes(self.faults))
         self._loop: VirtualLoop | None = None
         self._clock: VirtualClock | None = None
         self._bench: Bench | None = None
+        self._usb: SimUsbBackend | None = None
         self._plugged = ExitStack()
 
     # -- time
@@ -84,15 +88,22 @@ class World:
         """What pyvisa's ResourceManager is given to find this world's instruments."""
         return f"{self.name}@hardbin"
 
+    @property
+    def usb_backend(self) -> SimUsbBackend:
+        """What `usb.core.find` is given to find this world's devices; known when it was started."""
+        if self._usb is None:
+            raise RuntimeError("the world has a USB bus as soon as it was started")
+        return self._usb
+
     def port(self, port: str) -> str:
         """Return a port of the station file as it must be opened to land in this world."""
         prefix = "serial:hardbin://"
-        return f"{prefix}{self.name}.{port[len(prefix) :]}" if port.startswith(prefix) else port
+        return f"{prefix}{self.name}.{port.removeprefix(prefix)}" if port.startswith(prefix) else port
 
     # -- machines
     @property
     def bench(self) -> Bench:
-        """The load board, between `start` and `close` and after it."""
+        """The load board, and what happened on it; known when the world was started."""
         if self._bench is None:
             raise RuntimeError("the world has a bench as soon as it was started")
         return self._bench
@@ -103,18 +114,23 @@ class World:
             raise RuntimeError("make the loop by loop_factory before start")
         if self._bench is not None:
             raise RuntimeError("a world is started once")
-        self._bench = Bench(self._sites, self.lot, self._loop.clock)
+        clock = self._loop.clock
+        self._bench = Bench(self._sites, self.lot, clock)
+        self._usb = SimUsbBackend(UsbBus(clock))
+        self._plugged.callback(worlds.unregister, self.name)
         plant = Plant(
             world=self.name,
             bench=self._bench,
-            clock=self._loop.clock,
+            clock=clock,
             seed=self.seed,
-            lot=self.lot.name,
             wires=self._wires,
             asked=self.faults,
+            visa=worlds.register(self.name),
+            usb=self._usb.bus,
+            unplugging=self._plugged,
         )
         for placed in self.equipment:
-            self._plugged.callback(MODELS[placed.driver].plug(placed, plant))
+            MODELS[placed.driver].plug(placed, plant)
 
     def close(self) -> None:
         """Take the machines off their buses; the truth stays."""
@@ -126,16 +142,56 @@ class World:
             self._bench.mark_all()
         return tuple(self.lot.truth(index) for index in range(1, self.lot.size + 1))
 
+    # -- what cannot be
     def _check(self) -> None:
+        self._check_machines()
+        self._check_wires()
+        self._check_faults()
+
+    def _check_machines(self) -> None:
+        handlers = list[str]()
         for placed in self.equipment:
             if (model := MODELS.get(placed.driver)) is None:
                 known = ", ".join(sorted(MODELS))
                 raise WorldError(
-                    f"{placed.name}: no simulator for driver {placed.driver!r}; there are {known}"
+                    f"equipment {placed.name!r}: {placed.driver!r} has no simulator; these have: {known}"
                 )
             model.check(placed)
-        machines = {placed.name for placed in self.equipment} | set(RESERVED)
+            handlers += [placed.name] if model.handles else []
+        if len(handlers) > 1:
+            raise WorldError(f"{' and '.join(handlers)} would feed the same sockets: one handler is allowed")
+
+    def _check_wires(self) -> None:
+        models = {placed.name: MODELS[placed.driver] for placed in self.equipment}
+        for end, wire in self._wires.items():
+            model, text = models[end.machine], f"site {wire.site}, {wire.role} = {end}"
+            if end.channel not in model.channels:
+                known = ", ".join(repr(name) for name in sorted(model.channels)) or "none"
+                raise WorldError(
+                    f"{text}: channel {end.channel!r} is not one of its channels; they are: {known}"
+                )
+            if model.reads_chips is not (wire.role == CARD):
+                does = "reads chips" if model.reads_chips else "forces voltages"
+                raise WorldError(f"{text}: that channel {does}, it cannot serve this role")
+
+    def _check_faults(self) -> None:
+        models = {placed.name: MODELS[placed.driver] for placed in self.equipment}
         for fault in self.faults:
-            if fault.machine not in machines:
-                known = ", ".join(sorted(machines))
-                raise FaultError(f"fault {fault.machine}.{fault.knob}: no such machine; there are {known}")
+            if fault.machine in RESERVED:
+                continue
+            if fault.machine not in models:
+                known = ", ".join(sorted({*models, *RESERVED}))
+                raise FaultError(f"fault {fault.machine}.{fault.knob}: no such machine; there are: {known}")
+            knobs = models[fault.machine].knobs
+            if fault.knob not in knobs:
+                known = ", ".join(sorted(knobs)) or "none"
+                raise FaultError(f"{fault.machine} has no fault {fault.knob!r}; it has: {known}")
+
+
+def silicon(latency: str) -> MakeChip:
+    """Return what makes the chip of a device."""
+
+    def make(device: Device) -> Silicon:
+        raise WorldError(f"device {device.index}: no chip with latency {latency!r}")
+
+    return make
