@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, cast
 import pyvisa
 from pyvisa.resources import Resource
 
-from drivers.errors import EquipmentError, TransportError
+from drivers.errors import DeviceLost, EquipmentError, TransportError
 from drivers.transports import Conversation, Pause, Port, Reply, Step
 from drivers.transports.trace import Recorder, Trace
 from drivers.transports.visa_session import VisaSession, address
@@ -76,7 +76,7 @@ class _Owner:
         self.now = loop.time
         self.trace = Trace(loop.time)
         self.session = session(self)
-        self.worker = Worker(name, abort=self.session.abort, recover=self.session.recover, grace_s=grace_s)
+        self.worker = Worker(name, abort=self.session.abort, recover=self.recover, grace_s=grace_s)
         self.strategy: Strategy = "none"
         self.pulled = asyncio.Event()
         self._loop = loop
@@ -94,9 +94,16 @@ class _Owner:
         handled = self.session.announce_requests(self._pull)
         try:
             self.poll()  # a request may wait since before anybody listened
-        except EquipmentError:
+        except DeviceLost:
+            raise
+        except EquipmentError:  # no status byte, so no service requests
             return
         self.strategy = "srq_handler" if handled else "stb_poll"
+
+    def recover(self) -> None:
+        """Make sure that no late answer is taken for the next one."""
+        self.trace.keep(">clear", b"", 0)
+        self.session.recover()
 
     def hold(self, conversation: Conversation[T], recorder: Recorder) -> T:
         """Hold a conversation; a failing step raises inside it, a cancel closes it."""

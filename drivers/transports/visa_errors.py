@@ -1,5 +1,7 @@
 """What PyVISA and the libraries below it raise, in the words of this house."""
 
+import errno
+from types import TracebackType
 from typing import TypeAlias
 
 import pyvisa
@@ -27,6 +29,30 @@ _KINDS: dict[StatusCode, _Kind] = {
     StatusCode.error_serial_parity: ProtocolError,
 }
 
+_KINDS_BY_ERRNO: dict[int | None, _Kind] = {  # what libusb and the tty raise through PyVISA-py
+    errno.ETIMEDOUT: Silent,
+    errno.ENODEV: DeviceLost,
+    errno.EIO: DeviceLost,
+    errno.EPIPE: ProtocolError,
+    errno.EOVERFLOW: ProtocolError,
+}
+
+
+class Opening:
+    """A block in which a session is opened: there PyVISA-py may raise anything, a bare `Exception` too."""
+
+    def __init__(self, context: str) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            raise mapped(error, self._context) from error
+
 
 def mapped(error: Exception, context: str) -> EquipmentError:
     """Return the error to raise instead of `error`; `context` says which port, and what was tried."""
@@ -41,6 +67,8 @@ def _kind(error: Exception) -> _Kind:
             return _KINDS.get(StatusCode(error.error_code), TransportError)
         case pyvisa.errors.InvalidSession() | ConnectionError():
             return DeviceLost
+        case OSError() if error.errno in _KINDS_BY_ERRNO:
+            return _KINDS_BY_ERRNO[error.errno]
         case TimeoutError():
             return Silent
         case _:

@@ -14,9 +14,10 @@ from pyvisa.typing import VISAEventContext, VISAJobID, VISASession
 from drivers.errors import TransportError
 from drivers.transports import Clear, Read, ReadStatus, Reply, Step, Trigger, Write
 from drivers.transports.trace import Recorder
-from drivers.transports.visa_errors import FOREIGN, mapped
+from drivers.transports.visa_errors import FOREIGN, Opening, mapped
 
 SLICE_S = 0.05
+LONGEST_WRITE_MS = 2000
 _ANY_JOB = VISAJobID(0)
 
 
@@ -73,6 +74,7 @@ class VisaSession:
         self._now = now
         self._stopping = stopping
         self._quiet = ExitStack()
+        self._resource: Resource | None = None
         self._open_timeout_s = open_timeout_s
         self._timeout_ms = 0
         self._on_request: Callable[[], None] | None = None
@@ -80,13 +82,12 @@ class VisaSession:
     # -- open, close, make clean
     def open(self) -> None:
         """Open it; DeviceLost if there is nothing at this address."""
-        try:
-            self._resource = self._opener.session(self._where.resource, open_timeout_s=self._open_timeout_s)
-            self._library = self._resource.visalib
-            self._session: VISASession = self._resource.session
+        with Opening(f"{self._name}: cannot be opened"):
+            resource = self._opener.session(self._where.resource, open_timeout_s=self._open_timeout_s)
+            self._resource = resource
+            self._library = resource.visalib
+            self._session: VISASession = resource.session
             self._set_up()
-        except FOREIGN as error:
-            raise mapped(error, f"{self._name}: cannot be opened") from error
 
     def _set_up(self) -> None:
         self.owes = False
@@ -107,7 +108,8 @@ class VisaSession:
     def close(self) -> None:
         """Close it, whatever state it is in."""
         with suppress(*FOREIGN), self._quiet:
-            self._resource.close()
+            if self._resource is not None:
+                self._resource.close()
 
     def recover(self) -> None:
         """Make sure that no answer to anything said before is read later."""
@@ -171,8 +173,8 @@ class VisaSession:
     def write(self, data: bytes, recorder: Recorder) -> None:
         """Send one message."""
         recorder.note(">", data)
-        if not self._timeout_ms:
-            self._allow(2.0)
+        if not 0 < self._timeout_ms <= LONGEST_WRITE_MS:
+            self._allow(LONGEST_WRITE_MS / 1000)
         try:
             sent, _ = self._library.write(self._session, data)
         except FOREIGN as error:

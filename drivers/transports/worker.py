@@ -120,7 +120,7 @@ class _Call(_Job, Generic[T]):
         if self.error is None:
             self.future.set_result(cast("T", self._result))
         else:
-            self.future.set_exception(self.error)
+            self.future.set_exception(_raisable(self.error))
 
 
 class _Completions:
@@ -297,8 +297,10 @@ class Worker:
             if job.state is _State.DROPPED:
                 return
             job.state = _State.RUNNING
-            self._running, self._interrupted, self._soiled = job, False, False
-        if self._lost is not None and not self._closing:
+            refused = self._lost is not None and not self._closing
+            self._running = None if refused else job
+            self._interrupted = self._soiled = False
+        if refused:
             job.error = DeviceLost(f"{self.name}: {self._lost}")
         else:
             self._work(job)
@@ -332,6 +334,14 @@ class Worker:
 def _leaves_dirt(error: BaseException | None) -> bool:
     """Whether an answer may still be on its way: not so when the instrument or the device has spoken."""
     return error is not None and not isinstance(error, InstrumentError | DutError)
+
+
+def _raisable(error: BaseException) -> BaseException:
+    if not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError("a job raised StopIteration, which a future cannot carry")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _nothing() -> None:
