@@ -19,6 +19,7 @@ from sim.handler.exatron import ExatronHandler
 from sim.instrument import Instrument
 from sim.plant import Plant
 from sim.serial import machine as serial
+from sim.serial import protocol_hardbin
 from sim.smu.keithley_2450 import Keithley2450
 from sim.smu.keithley_2600b import Keithley2600B
 from sim.sockets import Load
@@ -167,6 +168,7 @@ def _exatron(placed: Placement, plant: Plant) -> None:
         faults=plant.faults(placed, ExatronHandler.knobs),
     )
     end = f"{plant.world}.{serial_end(placed)}"
+    protocol_hardbin.known_to_pyserial()
     serial.plug(end, handler)
     plant.unplugging.callback(serial.unplug, end)
     plant.clock.call_later(START_S, handler.start)
