@@ -1,6 +1,5 @@
 """What a lot came to, for people and programs, and its comparison with a simulated world's truth."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,7 +71,7 @@ class LotReport(Struct, frozen=True):
 
 def bin_counts(info: LotInfo, balance: Balance) -> tuple[BinCount, ...]:
     """Count the devices by soft bin; bins without a device are there with 0."""
-    counts = Counter(outcome.soft for outcome in balance.outcomes())
+    counts = balance.by_soft_bin()
     return tuple(
         BinCount(bin_.number, bin_.name, bin_.hard, bin_.kind.value, counts[bin_.number])
         for bin_ in info.bins
@@ -80,10 +79,10 @@ def bin_counts(info: LotInfo, balance: Balance) -> tuple[BinCount, ...]:
 
 
 def compared(balance: Balance, truth: Sequence[Truth]) -> TruthReport | None:
-    """Join the journal with the hidden truth by running number; None where there is no such truth."""
+    """Join a balance that has identities with the hidden truth; None where there is no such truth."""
     if not truth:
         return None
-    parts = balance.parts()
+    parts = frozenset(balance.parts())
     passed = {part for part in parts if balance.kind(part) is BinKind.PASS}
     known = [device for device in truth if device.index in parts]
     overkill = [device for device in known if device.good and device.index not in passed]
@@ -99,10 +98,10 @@ def compared(balance: Balance, truth: Sequence[Truth]) -> TruthReport | None:
 
 def _custody_agrees(balance: Balance, device: Truth) -> bool:
     """A chip that is sealed is so in the journal, by its own UID, or is known as spoiled; and the reverse."""
-    uid = balance.sealed.get(device.index)
-    if uid is not None:
-        return device.sealed and uid == device.uid.hex()
-    return not device.sealed or device.index in balance.spoiled
+    if balance.sealed(device.index):
+        identities = balance.uids or {}
+        return device.sealed and identities.get(device.index) == device.uid.hex()
+    return not device.sealed or balance.spoiled(device.index)
 
 
 def written(report: LotReport, folder: Path) -> None:

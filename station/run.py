@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 from station import assemble, commands
 from station.config import StationConfig
-from station.custody.journal import Journal
+from station.custody.balance import Balance, balance_of
+from station.custody.journal import Journal, read
 from station.datalog.stdf.file import StdfFile
 from station.datalog.store import Store
 from station.engine.bus import Bus, Subscription
@@ -182,6 +183,10 @@ class LotSession:
             stopping.cancel()
         return state
 
+    def _from_journal(self) -> Balance:
+        """The balance once more, from the disk: what is compared is what was written."""
+        return balance_of(read(self._order.folder / "journal"), identities=True)
+
     def _report(self, cell: Cell[Any], state: State, took_s: float, wall_s: float) -> LotReport:
         if self._folder is None or cell.info is None:
             raise StorageError("the lot was never loaded")
@@ -193,7 +198,7 @@ class LotSession:
             reason="" if state is State.CLOSED else cell.reason,
             tested=balance.tested(),
             good=balance.accounts().get("good", 0),
-            secured=len(balance.sealed),
+            secured=balance.secured(),
             bins=bin_counts(cell.info, balance),
             retested=cell.retested,
             accounts=balance.accounts(),
@@ -204,7 +209,7 @@ class LotSession:
             stdf="" if cell.stdf is None else str(cell.stdf),
             store=str(folder / "results.db"),
             journal=str(folder / "journal"),
-            truth=compared(balance, self._surroundings.truth()),
+            truth=compared(self._from_journal(), self._surroundings.truth()),
         )
 
 

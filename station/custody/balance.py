@@ -1,40 +1,45 @@
-"""Where every device of a lot is: recomputed from the journal, so that anybody can check it."""
+"""Where every device of a lot is: recomputed from the journal, so that anybody can check it.
 
+A device costs a few bytes here, whatever happened to it: lots have many.
+"""
+
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 
 from station import events
 from station.model import BinKind, Disposition
 
+NONE = -1
+TOUCHED, SPOILED, SEALED = 1, 2, 4
+
 
 class Balance:
     """Reads the events of a lot in order and keeps each device in exactly one account."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, identities: bool = False) -> None:
+        """`identities`: keep the UID of every sealed device too, for a comparison."""
         self.received = 0
-        self._outcomes: dict[int, events.Outcome] = {}
+        self.uids: dict[int, str] | None = {} if identities else None
+        self._marks = bytearray()
+        self._soft = array("h")
+        self._hard = array("h")
         self._in_contact: dict[int, int] = {}
-        self._hard: dict[int, int] = {}
-        self._touched: set[int] = set()
-        self._kinds: dict[int, BinKind] = {}
-        self.sealed: dict[int, str] = {}
-        """UID by running number of every device that the vault has sealed."""
-        self.spoiled: set[int] = set()
-        """Devices whose personalisation began and was not sealed."""
+        self._kind_of_soft: dict[int, BinKind] = {}
+        self._kind_of_hard: dict[int, BinKind] = {}
 
     def add(self, event: events.Any) -> None:
         """Take one event into account."""
         match event:
             case events.LotLoaded():
-                self.received = event.info.quantity
-                self._kinds = {bin_.hard: bin_.kind for bin_ in event.info.bins}
+                self._begin(event)
             case events.TouchdownOpened():
-                self._in_contact |= event.parts
-                self._touched.update(event.parts.values())
+                self._open(event.parts)
             case events.ContactsClosed():
-                self._outcomes |= {outcome.part: outcome for outcome in event.outcomes}
+                for outcome in event.outcomes:
+                    self._soft[outcome.part] = outcome.soft
             case events.Intended():
-                self.spoiled.add(event.part)
+                self._marks[event.part] |= SPOILED
             case events.PersonalisationEnded():
                 self._verdict(event)
             case events.Sorted():
@@ -43,46 +48,85 @@ class Balance:
             case _:
                 pass
 
+    def _begin(self, loaded: events.LotLoaded) -> None:
+        self.received = loaded.info.quantity
+        self._kind_of_soft = {bin_.number: bin_.kind for bin_ in loaded.info.bins}
+        self._kind_of_hard = {bin_.hard: bin_.kind for bin_ in loaded.info.bins}
+
+    def _open(self, parts: dict[int, int]) -> None:
+        self._in_contact |= parts
+        missing = max(parts.values(), default=0) + 1 - len(self._marks)
+        if missing > 0:
+            self._marks.extend(bytes(missing))
+            self._soft.extend([NONE] * missing)
+            self._hard.extend([NONE] * missing)
+        for part in parts.values():
+            self._marks[part] |= TOUCHED
+
     def _verdict(self, event: events.PersonalisationEnded) -> None:
         match event.disposition:
             case Disposition.SEALED:
-                self.spoiled.discard(event.part)
-                self.sealed[event.part] = event.uid
+                self._marks[event.part] = self._marks[event.part] & ~SPOILED | SEALED
+                if self.uids is not None:
+                    self.uids[event.part] = event.uid
             case Disposition.UNTOUCHED | Disposition.RETRY:
-                self.spoiled.discard(event.part)
+                self._marks[event.part] &= ~SPOILED
             case Disposition.REJECT_HELD | Disposition.QUARANTINE | None:
                 pass
 
+    # -- one device
     def hard_bin(self, part: int) -> int | None:
         """Return where a device physically ended, None while it is not sorted."""
-        return self._hard.get(part)
-
-    def outcomes(self) -> Iterable[events.Outcome]:
-        """Return what the last contact of each device came to."""
-        return self._outcomes.values()
-
-    def parts(self) -> frozenset[int]:
-        """Return the running numbers of all devices that were in contact."""
-        return frozenset(self._touched)
+        found = self._hard[part] if 0 <= part < len(self._hard) else NONE
+        return None if found == NONE else found
 
     def kind(self, part: int) -> BinKind | None:
         """Return what kind of bin a device's last contact gave it."""
-        outcome = self._outcomes.get(part)
-        return None if outcome is None else outcome.kind
+        return self._kind_of_soft.get(self._soft[part])
+
+    def sealed(self, part: int) -> bool:
+        """Whether the vault has sealed it."""
+        return self._marked(part, SEALED)
+
+    def spoiled(self, part: int) -> bool:
+        """Whether its personalisation began and was not sealed."""
+        return self._marked(part, SPOILED)
+
+    def _marked(self, part: int, mark: int) -> bool:
+        return 0 <= part < len(self._marks) and bool(self._marks[part] & mark)
+
+    # -- the lot
+    def parts(self) -> Iterable[int]:
+        """Yield the running numbers of all devices that were in contact."""
+        return (part for part, marks in enumerate(self._marks) if marks & TOUCHED)
+
+    def tested(self) -> int:
+        """How many devices were in contact."""
+        return sum(1 for _ in self.parts())
+
+    def secured(self) -> int:
+        """How many devices the vault has sealed."""
+        return sum(1 for marks in self._marks if marks & SEALED)
+
+    def by_soft_bin(self) -> Counter[int]:
+        """Count the devices by the soft bin of their last contact."""
+        return Counter(soft for soft in self._soft if soft != NONE)
 
     def accounts(self) -> dict[str, int]:
         """Count the devices of each account; their sum is the number received."""
         accounts = Counter[str]()
-        for part, hard in self._hard.items():
-            accounts[self._account(part, hard)] += 1
-        accounts["in contact"] = len(self._touched - self._hard.keys())
-        accounts["waiting"] = self.received - len(self._touched)
+        for part in self.parts():
+            accounts[self._account(part)] += 1
+        accounts["waiting"] = self.received - accounts.total()
         return {name: number for name, number in sorted(accounts.items()) if number}
 
-    def _account(self, part: int, hard: int) -> str:
-        if part in self.spoiled:
+    def _account(self, part: int) -> str:
+        hard = self.hard_bin(part)
+        if hard is None:
+            return "in contact"
+        if self.spoiled(part):
             return "spoiled"
-        match self._kinds.get(hard, BinKind.OTHER):
+        match self._kind_of_hard.get(hard, BinKind.OTHER):
             case BinKind.PASS:
                 return "good"
             case BinKind.FAIL:
@@ -90,18 +134,10 @@ class Balance:
             case BinKind.OTHER:
                 return f"not judged in bin {hard}"
 
-    def tested(self) -> int:
-        """How many devices were in contact."""
-        return len(self._touched)
 
-    def difference(self) -> int:
-        """How many devices are not in a final place; a lot closes at zero."""
-        return self.received - len(self._hard)
-
-
-def balance_of(history: Iterable[events.Any]) -> Balance:
+def balance_of(history: Iterable[events.Any], *, identities: bool = False) -> Balance:
     """Compute the balance of a lot from its journal."""
-    balance = Balance()
+    balance = Balance(identities=identities)
     for event in history:
         balance.add(event)
     return balance

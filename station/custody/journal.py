@@ -18,7 +18,7 @@ from station.writer import Writer
 
 RESERVE_BYTES = 16 * 1024 * 1024
 CHAIN_HEX = 32
-_ENCODER = msgspec.json.Encoder(order="deterministic")
+_ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[events.Any] = msgspec.json.Decoder(events.Any)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -115,19 +116,23 @@ class LotRun(Generic[S]):
             self._begun = True
         self._arrivals = self._bound.handler.touchdowns()
         try:
-            while self._parts < self._info.quantity:
-                await self._boundary()
-                arrival = await self._arrival()
-                if arrival is None:
-                    return
-                if isinstance(arrival, Touchdown):
-                    await self._touchdown(arrival)
-        except Ended:
-            return
+            with suppress(Ended):
+                await self._touchdowns()
         except EquipmentError as error:
             raise Hold(str(error)) from error
         finally:
             await self._disarm()
+        if self._hold:
+            raise Hold(self._hold)
+
+    async def _touchdowns(self) -> None:
+        while self._parts < self._info.quantity:
+            await self._boundary()
+            arrival = await self._arrival()
+            if arrival is None:
+                return
+            if isinstance(arrival, Touchdown):
+                await self._touchdown(arrival)
 
     # -- waiting
     async def _boundary(self) -> None:

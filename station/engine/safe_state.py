@@ -6,8 +6,14 @@ from collections.abc import Mapping, Sequence
 from drivers.errors import EquipmentError
 from drivers.roles import Card, Handler, Resource, Smu, Supply
 
-LEVELS: tuple[tuple[type[Resource], float], ...] = ((Card, 0.1), (Smu, 0.3), (Supply, 0.4), (Handler, 1.0))
-"""Role and bound in seconds; chip links and sources first, what moves last."""
+BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
+    (Card, 1, 0.1),
+    (Smu, 1, 0.3),
+    (Supply, 2, 0.4),
+    (Handler, 3, 1.0),
+    (Resource, 1, 1.0),
+)
+"""Role, level and bound in seconds: chip links and sources first, then supplies, what moves last."""
 
 
 async def make_safe(resources: Sequence[Resource]) -> tuple[float, Mapping[str, str]]:
@@ -15,16 +21,17 @@ async def make_safe(resources: Sequence[Resource]) -> tuple[float, Mapping[str, 
     loop = asyncio.get_running_loop()
     began = loop.time()
     failed: dict[str, str] = {}
-    for level in ((Card, Smu), (Supply,), (Handler,)):
-        members = [resource for resource in resources if isinstance(resource, level)]
+    for level in sorted({level for _, level, _ in BOUNDS_S}):
         async with asyncio.TaskGroup() as group:
-            for resource in members:
-                group.create_task(_one(resource, _bound_s(resource), failed))
+            for resource in resources:
+                of, bound_s = _place(resource)
+                if of == level:
+                    group.create_task(_one(resource, bound_s, failed))
     return loop.time() - began, failed
 
 
-def _bound_s(resource: Resource) -> float:
-    return next(bound for role, bound in LEVELS if isinstance(resource, role))
+def _place(resource: Resource) -> tuple[int, float]:
+    return next((level, bound) for role, level, bound in BOUNDS_S if isinstance(resource, role))
 
 
 async def _one(resource: Resource, bound_s: float, failed: dict[str, str]) -> None:
