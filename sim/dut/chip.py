@@ -1,0 +1,251 @@
+"""One die `se1`: the firmware stub decides; memory, noise, mathematics, time and power are here."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+from typing import Literal, Self
+
+from drivers.protocols import se1
+from drivers.protocols.se1_table import ATR, Algorithm, LifeCycle, Slot, SlotState
+from sim.dut import crypto, transport
+from sim.dut.firmware import CUT, LENGTHS, OK, Firmware
+from sim.dut.latency import Latency, Profile
+from sim.dut.memory import Memory, PowerCut
+
+MINIMUM_VOLTS = 1.62
+NOMINAL_VOLTS = 3.3
+PAYLOAD_BIT = 40
+PAYLOADS = (223, 1024, 4096)
+SLOT_ALGORITHMS = {
+    Slot.ID_EC: Algorithm.P384,
+    Slot.ID_PQ: Algorithm.MLDSA65,
+    Slot.ID_KEM: Algorithm.MLKEM768,
+}
+DIE_STATUS = bytes.fromhex("80cadf00")
+
+
+@dataclass(frozen=True, slots=True)
+class ChipFaults:
+    """What is wrong with a die from now on; the default is nothing."""
+
+    mute: bool = False
+    """Never answers to reset."""
+    mute_after: int | None = None
+    """Answers this many commands after each reset, then no more."""
+    trng: Literal["sound", "stuck", "biased"] = "sound"
+    bias: float = 0.75
+    """Probability of a one if the source is biased."""
+    broken: Literal["nothing", "aes", "mldsa"] = "nothing"
+    """AES with one bit wrong; ML-DSA that accepts every signature."""
+    pairwise: bool = False
+    """Key pairs whose signatures do not verify."""
+    life_cycle: int | None = None
+    """What DIE STATUS says in the clear, whatever the truth is."""
+
+
+SOUND = ChipFaults()
+
+
+class Chip:
+    """A die with its memory. Costs a few kilobytes; the firmware's context exists only under power and clock."""
+
+    def __init__(
+        self,
+        index: int,
+        *,
+        seed: str = "",
+        latency: Profile = "qvault",
+        payload: int = 1024,
+        faults: ChipFaults = SOUND,
+    ) -> None:
+        self.index = index
+        self.faults = faults
+        self._seed = f"{seed}:{index}"
+        self.memory = Memory(self._generator("memory"))
+        self._latency = Latency(latency, self._generator("latency"))
+        self._firmware: Firmware | None = None
+        self._powered = False
+        self._answered = 0
+        self.made: dict[int, bytes] = {}
+        """The last public key made, by algorithm."""
+        code = PAYLOADS.index(payload)
+        self.memory.bits |= {PAYLOAD_BIT + n for n in (0, 1) if code >> n & 1}
+
+    @classmethod
+    def from_sort(
+        cls,
+        index: int,
+        *,
+        seed: str = "",
+        uid: bytes | None = None,
+        latency: Profile = "qvault",
+        payload: int = 1024,
+        faults: ChipFaults = SOUND,
+        state: LifeCycle = LifeCycle.TEST_UNLOCKED,
+    ) -> Self:
+        """A die as it comes to final test: PQP-0 done with development keys, then brought to `state`.
+
+        `state` is RAW, TEST_LOCKED, TEST_UNLOCKED or OP_READY. The faults show only afterwards.
+        """
+        chip = cls(index, seed=seed, payload=payload, latency=latency)
+        chip.power(NOMINAL_VOLTS)
+        chip.atr()
+        place = transport.development_uid(index) if uid is None else uid
+        if state is not LifeCycle.RAW:
+            transport.load(chip._answer, place, payload=payload)
+        if state in (LifeCycle.TEST_UNLOCKED, LifeCycle.OP_READY):
+            transport.reopen(chip._answer, place)
+        if state is LifeCycle.OP_READY:
+            chip._answer(se1.command("SET STATUS", life_cycle=state))
+        chip.power(None)
+        chip.faults = faults
+        return chip
+
+    def _answer(self, command: bytes) -> bytes:
+        return self.apdu(command)[0] or b""
+
+    def life_cycle(self) -> LifeCycle:
+        """The truth, as a fresh boot finds it; for tests."""
+        return self._truth().life_cycle
+
+    def public_keys(self) -> dict[Slot, bytes]:
+        """The public keys of the slots that are VALID; for tests."""
+        states = zip(SLOT_ALGORITHMS.items(), self._truth().slots, strict=True)
+        return {slot: self.made[kind] for (slot, kind), state in states if state is SlotState.VALID}
+
+    def _truth(self) -> se1.DieStatus:
+        """DIE STATUS of a copy, so that asking changes nothing."""
+        twin = Chip(self.index)
+        twin.memory.pages = dict(self.memory.pages)
+        twin.memory.bits, twin.memory.weak = set(self.memory.bits), set(self.memory.weak)
+        twin.power(NOMINAL_VOLTS)
+        twin.atr()
+        return se1.die_status(se1.split(twin._answer(se1.command("DIE STATUS"))).data)
+
+    def power(self, volts: float | None) -> None:
+        """The supply has come to `volts`, or is gone (None); below 1.62 V the chip forgets what it held in RAM."""
+        self._powered = volts is not None and volts >= MINIMUM_VOLTS
+        if not self._powered:
+            self.deactivate()
+
+    def deactivate(self) -> None:
+        """Clock and reset are taken away."""
+        self._firmware = None
+
+    def atr(self) -> bytes | None:
+        """Reset; the answer to it, None without power or from a mute chip."""
+        if not self._powered or self.faults.mute:
+            return None
+        self.memory.lost = False
+        self._answered = 0
+        self._firmware = Firmware(_Hal(self))
+        self._latency.take()
+        return None if self.memory.lost else ATR
+
+    def apdu(self, command: bytes) -> tuple[bytes | None, float]:
+        """Give the chip a command; its reply (None: mute) and the seconds that it takes."""
+        limit = self.faults.mute_after
+        if self._firmware is None or (limit is not None and self._answered >= limit):
+            return None, 0.0
+        self._answered += 1
+        reply = self._firmware.apdu(command)
+        return self._disguised(command, reply), self._latency.take()
+
+    def cut(self, cut: PowerCut | None) -> None:
+        """Plan a power cut at a write; after it struck the chip is mute until the next reset."""
+        self.memory.arm(cut)
+
+    def _disguised(self, command: bytes, reply: bytes | None) -> bytes | None:
+        lie = self.faults.life_cycle
+        if lie is None or reply is None or command[:4] != DIE_STATUS or len(reply) < 4:
+            return reply
+        return reply[:1] + bytes((lie,)) + reply[2:]
+
+    def _generator(self, name: str) -> Random:
+        return Random(f"{self._seed}:{name}")
+
+    @cached_property
+    def noise(self) -> Random:
+        """The noise source."""
+        return self._generator("noise")
+
+    @cached_property
+    def drbg(self) -> Random:
+        """What conditioned random bytes come from."""
+        return self._generator("drbg")
+
+    @cached_property
+    def key_seeds(self) -> Random:
+        """What fresh keys come from."""
+        return self._generator("keys")
+
+
+class _Hal:
+    """The firmware's peripherals."""
+
+    def __init__(self, chip: Chip) -> None:
+        self._chip = chip
+        self._memory = chip.memory
+        self._time = chip._latency
+
+    def nvm_read(self, page: int) -> bytes:
+        return self._memory.read(page)
+
+    def nvm_write(self, page: int, data: bytes) -> int:
+        self._time.page()
+        return OK if self._memory.write(page, data) else CUT
+
+    def otp_read(self, bit: int) -> int:
+        return self._memory.read_bit(bit)
+
+    def otp_set(self, bit: int) -> int:
+        return OK if self._memory.set_bit(bit) else CUT
+
+    def random(self, n: int, *, raw: bool) -> bytes:
+        self._time.symmetric("random", n)
+        if not raw:
+            return self._chip.drbg.randbytes(n)
+        match self._chip.faults.trng:
+            case "stuck":
+                return bytes(n)
+            case "biased":
+                return _biased(self._chip.noise, n, self._chip.faults.bias)
+        return self._chip.noise.randbytes(n)
+
+    def aes(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
+        self._time.symmetric("aes", len(data))
+        result = crypto.aes(op, key, iv, data)
+        return result[:-1] + bytes((result[-1] ^ 1,)) if self._chip.faults.broken == "aes" else result
+
+    def digest(self, key: bytes | None, data: bytes) -> bytes:
+        self._time.symmetric("digest", len(data))
+        return crypto.digest(key, data)
+
+    def keypair(self, algorithm: int, seed: bytes | None) -> tuple[bytes, bytes]:
+        self._time.asymmetric("keypair", algorithm, fresh=seed is None)
+        size = LENGTHS[algorithm][0]
+        private, public = crypto.keypair(algorithm, seed or self._chip.key_seeds.randbytes(size))
+        self._chip.made[algorithm] = public
+        return private, public
+
+    def sign(self, algorithm: int, private: bytes, label: bytes, message: bytes) -> bytes:
+        self._time.asymmetric("sign", algorithm)
+        spoilt = b"!" if self._chip.faults.pairwise else b""
+        return crypto.sign(algorithm, private, label, message + spoilt)
+
+    def verify(self, algorithm: int, public: bytes, message: bytes, signature: bytes) -> bool:
+        self._time.asymmetric("verify", algorithm)
+        return self._chip.faults.broken == "mldsa" or crypto.verify(algorithm, public, message, signature)
+
+    def encaps(self, public: bytes) -> tuple[bytes, bytes]:
+        self._time.asymmetric("encaps", Algorithm.MLKEM768)
+        return crypto.encaps(public)
+
+    def decaps(self, private: bytes, ciphertext: bytes) -> bytes:
+        self._time.asymmetric("decaps", Algorithm.MLKEM768)
+        return crypto.decaps(private, ciphertext)
+
+
+def _biased(noise: Random, n: int, ones: float) -> bytes:
+    bits = "".join("1" if noise.random() < ones else "0" for _ in range(8 * n))
+    return int(bits, 2).to_bytes(n, "big") if n else b""

@@ -1,0 +1,81 @@
+"""What a chip keeps without power: NVM pages and OTP bits, and what a power cut does to a write."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+PAGE = 64
+BLANK = b"\xff" * PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class PowerCut:
+    """The power goes at the `at`-th write (from 1) after this was armed: before, in the middle of, or after it."""
+
+    at: int
+    kind: Literal["before", "torn", "after"]
+
+
+class Memory:
+    """Sparse: a die that was never written costs two empty collections."""
+
+    def __init__(self, random: Random) -> None:
+        self.pages: dict[int, bytes] = {}
+        self.bits: set[int] = set()
+        self.weak: set[int] = set()
+        """Bits that a cut left half programmed: they read at random."""
+        self.writes = 0
+        """How many writes there were, OTP included."""
+        self.lost = False
+        """The power went in a write; nothing works until it comes back."""
+        self._random = random
+        self._cut: PowerCut | None = None
+        self._counted_from = 0
+
+    def arm(self, cut: PowerCut | None) -> None:
+        """Plan a power cut, or none; it strikes once."""
+        self._cut, self._counted_from = cut, self.writes
+
+    def read(self, page: int) -> bytes:
+        """One page; never written ones are blank."""
+        return self.pages.get(page, BLANK)
+
+    def write(self, page: int, data: bytes) -> bool:
+        """Write one page; False if the power went."""
+        kind = self._strikes()
+        if kind in (None, "after"):
+            self.pages[page] = data
+        elif kind == "torn":
+            self.pages[page] = self._torn(self.read(page), data)
+        return not self.lost
+
+    def read_bit(self, bit: int) -> bool:
+        """One OTP bit."""
+        return self._random.random() < 0.5 if bit in self.weak else bit in self.bits
+
+    def set_bit(self, bit: int) -> bool:
+        """Program one OTP bit; False if the power went. Programming a sound bit again is no write."""
+        if bit in self.bits and not self.lost:
+            return True
+        kind = self._strikes()
+        if kind in (None, "after"):
+            self.bits.add(bit)
+            self.weak.discard(bit)
+        elif kind == "torn":
+            self.weak.add(bit)
+        return not self.lost
+
+    def _strikes(self) -> str | None:
+        """What happens to this write; None: nothing."""
+        if self.lost:
+            return "before"
+        self.writes += 1
+        if self._cut is None or self.writes - self._counted_from < self._cut.at:
+            return None
+        kind, self._cut, self.lost = self._cut.kind, None, True
+        return kind
+
+    def _torn(self, old: bytes, new: bytes) -> bytes:
+        at = self._random.randrange(1, PAGE)
+        rest = self._random.choice((old[at:], self._random.randbytes(PAGE - at), BLANK[at:]))
+        return self._random.choice((new[:at] + rest, new[:at] + rest, BLANK))
