@@ -18,6 +18,7 @@ from drivers.transports import (
     Step,
     Stream,
     T,
+    Timestamp,
     Trigger,
     Write,
 )
@@ -123,6 +124,8 @@ class ReplayPort(Port):
                 self.paused_s += seconds
             case Control():
                 return self._controlled(step)
+            case Timestamp():
+                return self.paused_s
         return None
 
     def _heard(self, step: Read) -> bytes:

@@ -33,9 +33,10 @@ from drivers.transports import (
 )
 from drivers.transports.worker import Worker
 
-SLICE_S = 0.25
+SLICE_S = 0.5
 """How long a transfer waits before it looks whether it is still wanted."""
 GRACE_S = 2 * SLICE_S
+LISTEN_S = 0.25
 WRITE_S = 2.0
 CONTROL_S = 1.0
 BUFFER = 65536
@@ -225,9 +226,9 @@ class _Pipes:
         raise TransportError(f"{self.name}: USB has no {type(step).__name__}")
 
     def listen(self) -> bytes | None:
-        """Wait one slice for an interrupt transfer."""
+        """Wait a quarter of a second for an interrupt transfer."""
         endpoint = self.interface.pipe(INTERRUPT, IN) or 0
-        return self._slice(endpoint, self._heard, SLICE_S)
+        return self._slice(endpoint, self._heard, LISTEN_S)
 
     def release(self) -> None:
         """Close the device."""

@@ -80,6 +80,7 @@ class ChipT1:
         self._must_announce = atr.ifsc < MAX_INF
         self._ifsd = DEFAULT_IFS
         self._last = r_block(0)
+        self._mute = False
         self._clear()
 
     def _clear(self) -> None:
@@ -92,6 +93,8 @@ class ChipT1:
 
     def received(self, raw: bytes) -> Said:
         """Take one block from the reader."""
+        if self._mute:
+            return MUTE
         try:
             block = decode(raw, crc=self._crc)
             if block.is_i:
@@ -122,6 +125,7 @@ class ChipT1:
         answer, self._busy_s = self._slot.apdu(bytes(self._command))
         self._command.clear()
         if answer is None:
+            self._mute = True
             return MUTE
         self._answer, self._at = answer, 0
         return self._when_done(self._waiting_s)
@@ -140,9 +144,11 @@ class ChipT1:
         return block
 
     def _after_r(self, block: Block) -> Said:
-        if not self._last.is_i or block.sequence == self._last.sequence:
-            return self._said(self._last)
-        return self._said(self._piece()) if self._last.more else self._complained(0)
+        last = self._last
+        if last.is_i and last.more and block.sequence != last.sequence:
+            return self._said(self._piece())
+        done = block.sequence != last.sequence if last.is_i else last.pcb & RESPONSE and not last.is_r
+        return self._complained(0) if done else self._said(last)
 
     def _after_s(self, block: Block) -> Said:
         match block.pcb:

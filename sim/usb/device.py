@@ -74,7 +74,9 @@ class UsbDevice(ABC):
 
     def pipe(self, endpoint: int) -> Pipe:
         """Return a pipe by its address."""
-        return self.pipes.setdefault(endpoint, Pipe())
+        if (pipe := self.pipes.get(endpoint)) is None:
+            pipe = self.pipes[endpoint] = Pipe()
+        return pipe
 
     # -- the bus's side
     def out(self, endpoint: int, data: bytes) -> None:

@@ -1,0 +1,92 @@
+"""The card reader's driver against the dialogues of `ccid`, without a port."""
+
+import pytest
+
+from drivers.card.ccid import CcidOptions, CcidReader
+from drivers.errors import EquipmentError, Silent
+from drivers.links.card import SlotLink
+from drivers.links.ccid import ChipError, ReaderLink
+from drivers.protocols.ccid import INTERFACE_CLASS, ClassDescriptor, Features, SlotChange
+from drivers.protocols.usb import BULK, Endpoint, Interface
+from drivers.roles import Apdu, Stopped
+from tests.dialogue import find
+from tests.replay import replayed
+
+SELECT = Apdu(bytes.fromhex("00A4040000"))
+
+
+def slot(features: int = Features.TPDU | Features.AUTO_VOLTAGE) -> SlotLink:
+    pipes = (Endpoint(0x01, BULK, 64), Endpoint(0x82, BULK, 64))
+    interface = Interface(0, 0, INTERFACE_CLASS, 0, pipes, ())
+    return SlotLink(0, ReaderLink(interface, ClassDescriptor(features=features)))
+
+
+async def test_power_on_exchange_with_waiting_time_extension_and_power_off() -> None:
+    link = slot()
+    with replayed("ccid/exchange_with_wtx") as port:
+        assert (await port.run(link.power_on()))[-1] == 0x98
+        result = await port.run(link.script((SELECT,)))
+        assert [reply.status for reply in result.replies] == [0x9000]
+        assert result.stopped is Stopped.END
+        await port.run(link.power_off())
+
+
+async def test_no_chip_in_the_slot() -> None:
+    with replayed("ccid/card_absent") as port:
+        with pytest.raises(ChipError, match="no card") as failed:
+            await port.run(slot().power_on())
+        assert not failed.value.silent
+
+
+async def test_chip_that_gives_no_atr_is_silent() -> None:
+    with replayed("ccid/chip_gives_no_atr") as port:
+        with pytest.raises(ChipError) as failed:
+            await port.run(slot().power_on())
+        assert failed.value.silent
+
+
+@pytest.mark.parametrize("what", ["time_extension", "pps_to_faster_rate"])
+async def test_activation(what: str) -> None:
+    with replayed(f"ccid/{what}") as port:
+        await port.run(slot().power_on())
+
+
+@pytest.mark.parametrize("what", ["bad_block_is_asked_again", "pps_to_t1"])
+async def test_exchange(what: str) -> None:
+    link = slot()
+    with replayed(f"ccid/{what}") as port:
+        await port.run(link.power_on())
+        assert (await port.run(link.script((SELECT,)))).stopped is Stopped.END
+
+
+async def test_mute_chip_ends_the_script_and_is_not_spoken_to_again() -> None:
+    link = slot()
+    with replayed("ccid/mute_chip") as port:
+        await port.run(link.power_on())
+        for _ in range(2):
+            result = await port.run(link.script((SELECT,)))
+            assert (result.replies, result.stopped) == ((), Stopped.LINK)
+
+
+async def test_silent_reader_is_aborted_and_blamed() -> None:
+    with replayed("ccid/silent_reader_is_aborted") as port, pytest.raises(Silent):
+        await port.run(slot().power_on())
+
+
+async def test_connect_reads_descriptors_and_takes_the_power() -> None:
+    with replayed("ccid/connect") as port:
+        reader = CcidReader("reader", port, CcidOptions())
+        await reader.connect()
+        assert list(reader.channels) == ["0"]
+
+
+async def test_connect_refuses_more_slots_than_the_reader_has() -> None:
+    with replayed("ccid/connect") as port:
+        with pytest.raises(EquipmentError, match="slots = 2, but the reader has 1"):
+            await CcidReader("reader", port, CcidOptions(slots=2)).connect()
+        port.script.left.clear()
+
+
+def test_slot_change_of_a_card_that_came() -> None:
+    (turn,) = find("ccid/card_inserted").turns
+    assert SlotChange.decode(turn.data, 1) == SlotChange(((True, True),))
