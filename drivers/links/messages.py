@@ -1,7 +1,9 @@
 """Text messages over a port: one line out, one line back."""
 
-from drivers.errors import ProtocolError
-from drivers.transports import Conversation, Pause, Read, Write
+from collections.abc import Callable
+
+from drivers.errors import InstrumentError, ProtocolError, Silent, TransportError
+from drivers.transports import Clear, Conversation, Pause, Read, T, Write
 
 
 def say(text: str, *, gap_s: float = 0.0) -> Conversation[None]:
@@ -17,3 +19,19 @@ def hear(*, timeout_s: float) -> Conversation[str]:
     if not isinstance(reply, bytes) or not reply.isascii():
         raise ProtocolError(f"answered {reply!r}, which is not a line of ASCII")
     return reply.decode("ascii").rstrip("\r\n")
+
+
+def clear_after(silence: Silent) -> Conversation[None]:
+    """Device clear, so that a late answer is not taken for the next; `silence` where a port has none."""
+    try:
+        yield Clear()
+    except TransportError:
+        raise silence from None
+
+
+def insisting(attempt: Callable[[], Conversation[T]]) -> Conversation[T]:
+    """Hold a conversation, and once more if it ends in silence or a queued error."""
+    try:
+        return (yield from attempt())
+    except (Silent, InstrumentError):
+        return (yield from attempt())

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from drivers.errors import InstrumentError, ProtocolError, Silent
-from drivers.links.messages import hear, say
+from drivers.links.messages import clear_after, hear, say
 from drivers.protocols import scpi
-from drivers.transports import Clear, Conversation
+from drivers.transports import Conversation
 
 V = TypeVar("V")
 
 ERROR_QUERY = ":SYST:ERR?"
 TIMEOUT_S = 2.0
 SETTING_TIMEOUT_S = 0.5
+OFF_TIMEOUT_S = 0.3
 QUEUE_LENGTH = 64
 
 
@@ -35,14 +36,14 @@ class ScpiLink:
         yield from say(message, gap_s=self.min_gap_s)
         try:
             answer = yield from hear(timeout_s=timeout_s)
-        except Silent:
-            yield Clear()
-            yield from self._raise_queued(())
+        except Silent as silence:
+            yield from clear_after(silence)
+            yield from self._raise_queued((), timeout_s)
             raise
         *answers, last = scpi.units(answer)
         error = parsed(scpi.read_error, ERROR_QUERY, last)
         if error.code:
-            yield from self._raise_queued((error,))
+            yield from self._raise_queued((error,), timeout_s)
         if len(answers) != sum(map(scpi.is_query, units)):
             raise ProtocolError(f"{message} answered {answer!r}")
         return answers
@@ -53,10 +54,10 @@ class ScpiLink:
         answer = yield from hear(timeout_s=TIMEOUT_S)
         return parsed(scpi.identity, "*IDN?", answer)
 
-    def _raise_queued(self, found: tuple[scpi.ErrorEntry, ...]) -> Conversation[None]:
+    def _raise_queued(self, found: tuple[scpi.ErrorEntry, ...], timeout_s: float) -> Conversation[None]:
         for _ in range(QUEUE_LENGTH):
             yield from say(ERROR_QUERY, gap_s=self.min_gap_s)
-            answer = yield from hear(timeout_s=SETTING_TIMEOUT_S)
+            answer = yield from hear(timeout_s=timeout_s)
             entry = parsed(scpi.read_error, ERROR_QUERY, answer)
             if not entry.code:
                 break

@@ -6,11 +6,11 @@ Ref: Series 2600B Reference Manual 2600BS-901-01, sections 7 and 9 (errorqueue).
 from dataclasses import dataclass
 
 from drivers.errors import ProtocolError, Silent
-from drivers.links.messages import hear, say
+from drivers.links.messages import clear_after, hear, say
 from drivers.links.scpi import QUEUE_LENGTH, SETTING_TIMEOUT_S, parsed, raise_first
 from drivers.protocols import tsp
 from drivers.protocols.scpi import ErrorEntry
-from drivers.transports import Clear, Conversation
+from drivers.transports import Conversation
 
 NEXT_ERROR = "print(errorqueue.next())"
 
@@ -33,22 +33,22 @@ class TspLink:
         yield from say(chunk, gap_s=self.min_gap_s)
         try:
             answer = yield from hear(timeout_s=timeout_s)
-        except Silent:
-            yield Clear()
-            yield from self._raise_queued()
+        except Silent as silence:
+            yield from clear_after(silence)
+            yield from self._raise_queued(timeout_s)
             raise
         *answers, count = tsp.fields(answer)
         if parsed(tsp.read_whole, printed, count):
-            yield from self._raise_queued()
+            yield from self._raise_queued(timeout_s)
         if len(answers) != len(values):
             raise ProtocolError(f"{printed} answered {answer!r}")
         return answers
 
-    def _raise_queued(self) -> Conversation[None]:
+    def _raise_queued(self, timeout_s: float) -> Conversation[None]:
         found: tuple[ErrorEntry, ...] = ()
         for _ in range(QUEUE_LENGTH):
             yield from say(NEXT_ERROR, gap_s=self.min_gap_s)
-            answer = yield from hear(timeout_s=SETTING_TIMEOUT_S)
+            answer = yield from hear(timeout_s=timeout_s)
             entry = parsed(tsp.read_error, NEXT_ERROR, answer)
             if not entry.code:
                 break

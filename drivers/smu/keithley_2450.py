@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError
 from drivers.links.identity import checked
-from drivers.links.messages import hear, say
-from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
+from drivers.links.messages import hear, insisting, say
+from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.protocols.scpi import read_boolean, read_number, write_number
 from drivers.roles import Identity, Machine, Smu
 from drivers.transports import Conversation, Port
@@ -61,7 +61,7 @@ class Keithley2450Channel(Smu):
 
     async def make_safe(self) -> None:
         self._function = None
-        await self._port.run(self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0"))
+        await self._port.run(insisting(lambda: self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0")))
 
     async def _force(self, function: Function, level: float, limit: float) -> None:
         changed = self._function not in (None, function)
@@ -90,7 +90,7 @@ class Keithley2450Channel(Smu):
         return parsed(read_number, ":READ?", value)
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
-        (still_on,) = yield from self._link.exchange(":OUTP OFF", *zero, ":OUTP?")
+        (still_on,) = yield from self._link.exchange(":OUTP OFF", *zero, ":OUTP?", timeout_s=OFF_TIMEOUT_S)
         if parsed(read_boolean, ":OUTP?", still_on):
             raise EquipmentError(f"{self.name}: the output was switched off and is still on")
 

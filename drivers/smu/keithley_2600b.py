@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError
 from drivers.links.identity import checked
-from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
+from drivers.links.messages import insisting
+from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.links.tsp import TspLink
 from drivers.protocols.scpi import read_number, write_number
 from drivers.protocols.tsp import read_boolean, read_whole
@@ -66,7 +67,8 @@ class Keithley2600BChannel(Smu):
     async def make_safe(self) -> None:
         self._function = None
         source = f"{self._smu}.source"
-        await self._port.run(self._switching_off(f"{source}.levelv=0", f"{source}.leveli=0"))
+        zero = (f"{source}.levelv=0", f"{source}.leveli=0")
+        await self._port.run(insisting(lambda: self._switching_off(*zero)))
 
     async def _force(self, function: Function, level: float, limit: float) -> None:
         changed = self._function not in (None, function)
@@ -97,7 +99,9 @@ class Keithley2600BChannel(Smu):
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
         output = f"{self._smu}.source.output"
-        (still_on,) = yield from self._link.exchange(f"{output}=0", *zero, values=(output,))
+        (still_on,) = yield from self._link.exchange(
+            f"{output}=0", *zero, values=(output,), timeout_s=OFF_TIMEOUT_S
+        )
         if parsed(read_whole, output, still_on):
             raise EquipmentError(f"{self.name}: the output was switched off and is still on")
 

@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError
 from drivers.links.identity import checked
-from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
+from drivers.links.messages import insisting
+from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.protocols.scpi import read_boolean, read_number, write_number
 from drivers.roles import Identity, Machine, Supply
 from drivers.transports import Conversation, Pause, Port
@@ -62,7 +63,7 @@ class KeysightE36300Channel(Supply):
         await self._port.run(self._clearing())
 
     async def make_safe(self) -> None:
-        await self._port.run(self._making_safe())
+        await self._port.run(insisting(self._making_safe))
 
     def _switching_on(self, volts: float, limit_a: float, ovp_v: float) -> Conversation[None]:
         """Two messages, so that a refused setting leaves the output as it is.
@@ -99,8 +100,8 @@ class KeysightE36300Channel(Supply):
     def _polls(self) -> range:
         return range(max(1, round(self._options.rise_s / POLL_S)))
 
-    def _measuring(self, query: str) -> Conversation[float]:
-        (value,) = yield from self._link.exchange(query, timeout_s=TIMEOUT_S)
+    def _measuring(self, query: str, *, timeout_s: float = TIMEOUT_S) -> Conversation[float]:
+        (value,) = yield from self._link.exchange(query, timeout_s=timeout_s)
         return parsed(read_number, query, value)
 
     def _asking_for_trip(self) -> Conversation[str | None]:
@@ -118,14 +119,14 @@ class KeysightE36300Channel(Supply):
     def _switching_off(self) -> Conversation[None]:
         self._on = False
         query = f":OUTP? {self._at}"
-        (still_on,) = yield from self._link.exchange(f":OUTP OFF,{self._at}", query)
+        (still_on,) = yield from self._link.exchange(f":OUTP OFF,{self._at}", query, timeout_s=OFF_TIMEOUT_S)
         if parsed(read_boolean, query, still_on):
             raise EquipmentError(f"{self.name}: the output was switched off and is still on")
 
     def _making_safe(self) -> Conversation[None]:
         yield from self._switching_off()
         for _ in self._polls():
-            voltage = yield from self._measuring(f":MEAS:VOLT? {self._at}")
+            voltage = yield from self._measuring(f":MEAS:VOLT? {self._at}", timeout_s=OFF_TIMEOUT_S)
             if abs(voltage) < SAFE_V:
                 return
             yield Pause(POLL_S)
