@@ -47,19 +47,19 @@ class Relay:
     async def hello(self, now: float) -> wire.HelloReply:
         """Say who we are."""
         request = wire.HelloRequest(station=self._station, version="0", protocol=1)
-        return await _reply(self._stub().Hello(request, timeout=CALL_S, metadata=_time(now)))
+        return await _reply(self._stub().Hello(request, timeout=CALL_S, metadata=self._told(now)))
 
     async def open_lot(self, request: wire.OpenLotRequest, now: float) -> wire.LotReply:
         """Announce a lot."""
-        return await _reply(self._stub().OpenLot(request, timeout=CALL_S, metadata=_time(now)))
+        return await _reply(self._stub().OpenLot(request, timeout=CALL_S, metadata=self._told(now)))
 
     async def close_lot(self, request: wire.CloseLotRequest, now: float) -> wire.LotReply:
         """Ask for the end of a lot."""
-        return await _reply(self._stub().CloseLot(request, timeout=CALL_S, metadata=_time(now)))
+        return await _reply(self._stub().CloseLot(request, timeout=CALL_S, metadata=self._told(now)))
 
     async def ask_unit(self, request: wire.UnitRequest, now: float) -> wire.UnitReply:
         """Ask for the standing of a unit."""
-        return await _reply(self._stub().AskUnit(request, timeout=CALL_S, metadata=_time(now)))
+        return await _reply(self._stub().AskUnit(request, timeout=CALL_S, metadata=self._told(now)))
 
     def stream(self, now: float) -> "DieStream":
         """Prepare the stream of one die."""
@@ -73,9 +73,13 @@ class Relay:
 
     def serve(self, now: float) -> "grpc.aio.StreamStreamCall[wire.FromStation, wire.FromVault]":
         """Begin the call that serves exactly one die."""
-        return self._stub().Serve(None, timeout=STREAM_S, metadata=_time(now))
+        return self._stub().Serve(None, timeout=STREAM_S, metadata=self._told(now))
 
-    def _stub(self) -> wire_grpc.FloorAsyncStub:
+    def _told(self, now: float) -> tuple[tuple[str, str], ...]:
+        """Who we are, and our time, which a vault in development mode takes for its own."""
+        return (("hardbin-station", self._station), ("hardbin-time", repr(now)))
+
+    def _stub(self) -> "wire_grpc.FloorAsyncStub":
         if self._channel is None:
             self._channel = grpc.aio.insecure_channel(self._target, options=CHANNEL)
         return wire_grpc.FloorStub(self._channel)
@@ -165,11 +169,6 @@ def _step(step: wire.Step) -> CardStep:
             return Apdu(step.apdu, tuple(step.expect) or (OK,), budget_s)
         case _:
             raise RelayError("a step of the vault is neither reset nor command")
-
-
-def _time(now: float) -> tuple[tuple[str, str], ...]:
-    """The station's time, which a vault in development mode takes for its own."""
-    return (("hardbin-time", repr(now)),)
 
 
 async def _reply(call: Awaitable[T]) -> T:

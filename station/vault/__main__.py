@@ -1,0 +1,121 @@
+"""`hardbin-vault`: the trusted zone as a process of its own, on a Unix socket."""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import resource
+import signal
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from station.errors import ConfigError
+from station.vault.issuer import Issuer
+from station.vault.job import Means
+from station.vault.journal import Journal, JournalError
+from station.vault.keystore import KeyStore
+from station.vault.process import READY
+from station.vault.profiles import SE1
+from station.vault.registry import Registry
+from station.vault.server import Workers, serving
+from station.vault.service import Floor
+from station.vault.times import Times
+
+STOP_S = 1.0
+STDIN = 0
+REFUSED = 2
+"""Exit status when the vault cannot start; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM, or until the pipe at standard input closes; return the exit status."""
+    options = _parser().parse_args(arguments)
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _log_to_stderr()
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(options.folder):
+            options.socket.unlink(missing_ok=True)
+            asyncio.run(_serve(options.folder, options.socket, options.epoch, options.seed))
+    except (ConfigError, JournalError, OSError) as error:
+        sys.stderr.write(f"hardbin-vault: {error}\n")
+        return REFUSED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hardbin-vault", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where keys, certificates and journal lie")
+    parser.add_argument("--socket", type=Path, required=True, help="the Unix socket to serve on")
+    parser.add_argument("--epoch", type=float, help="unix time of a simulated lot, until a station tells one")
+    parser.add_argument("--seed", type=int, help="make the development keys repeatable")
+    return parser
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Two vaults on one journal would both believe in their own truth."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(f"{folder}: another vault runs on this folder") from error
+        yield
+
+
+async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | None) -> None:
+    stop = _stop_event()
+    store = KeyStore.open(folder, seed)
+    issuer = Issuer.open(folder, store)
+    journal = Journal(folder / "vault.sqlite")
+    try:
+        await journal.open()
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto") as pool:
+            means = Means(store, issuer, Registry(journal), SE1, Workers(pool))
+            server = serving(Floor(means, Times(development=True, epoch=epoch)), socket)
+            await server.start()
+            sys.stdout.write(f"{READY.decode()}{socket}\n")
+            sys.stdout.flush()
+            await stop.wait()
+            await server.stop(STOP_S)
+    finally:
+        journal.close()
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT, and when the one who started us, at the other end of the pipe, is gone."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if stat.S_ISFIFO(os.fstat(STDIN).st_mode):
+        loop.add_reader(STDIN, _watch, stop, loop)
+    return stop
+
+
+def _watch(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    if not os.read(STDIN, 64):
+        loop.remove_reader(STDIN)
+        stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What a personalisation is given: the job, the way to the die, and the vault's means."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
+
+from drivers.protocols.se1_table import SlotState
+from station.vault import scp03
+from station.vault.issuer import Issuer
+from station.vault.keystore import KeyStore
+from station.vault.profiles import Profile
+from station.vault.recovery import Reading
+from station.vault.registry import Registry
+from station.vault.script import Script
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One die on one contact, as the station asks for it."""
+
+    unit: str
+    lot: str
+    order: str
+    session: bytes
+    fingerprint: bytes
+    site: str
+    station: str
+    now: float
+    """Unix seconds."""
+    payload_max: int = 0
+    """The most that the station's link carries per command; 0: as much as the die says."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What the station may know of a sealed device."""
+
+    uid: bytes
+    serial: str
+    record: bytes
+    certificates: tuple[bytes, ...]
+
+
+class Link(Protocol):
+    """The way to the die."""
+
+    async def run(self, script: Script) -> dict[str, bytes]:
+        """Have a script relayed and return what came back, checked; DoubtError, GoneError."""
+
+
+class Work(Protocol):
+    """Where computing that would hold the loop up is done."""
+
+    async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the function's result."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the vault has to do its work with."""
+
+    store: KeyStore
+    issuer: Issuer
+    registry: Registry
+    profile: Profile
+    work: Work
+
+
+@dataclass
+class Die:
+    """What is known of the die in this session."""
+
+    uid: bytes
+    payload: int
+    reading: Reading
+    slots: tuple[SlotState, ...]
+    session: scp03.Session

@@ -1,0 +1,164 @@
+"""The vault's one file: SQLite, one writing thread, many changes a commit, durable before anyone goes on."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+GROUP = 64
+"""Changes that share one commit, at most."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS lot(
+  lot TEXT PRIMARY KEY, product TEXT NOT NULL, order_id TEXT NOT NULL, quantity INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK(state IN ('open', 'closed')), opened REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS unit(
+  unit TEXT PRIMARY KEY, lot TEXT NOT NULL REFERENCES lot, place TEXT NOT NULL, uid BLOB UNIQUE,
+  standing TEXT NOT NULL, intent TEXT NOT NULL, account TEXT NOT NULL, contacts INTEGER NOT NULL,
+  sessions INTEGER NOT NULL, updated REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS step(
+  seq INTEGER PRIMARY KEY, unit TEXT NOT NULL REFERENCES unit, name TEXT NOT NULL,
+  phase TEXT NOT NULL CHECK(phase IN ('intent', 'done', 'failed')), session BLOB NOT NULL, t REAL NOT NULL,
+  detail TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS identity(unit TEXT PRIMARY KEY REFERENCES unit, object BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS public_key(
+  spki_hash BLOB PRIMARY KEY, unit TEXT NOT NULL REFERENCES unit, slot INTEGER NOT NULL,
+  algorithm INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS cert(
+  issuer BLOB NOT NULL, serial BLOB NOT NULL, unit TEXT NOT NULL REFERENCES unit, slot INTEGER NOT NULL,
+  spki_hash BLOB NOT NULL, not_before INTEGER NOT NULL, der BLOB, der_hash BLOB UNIQUE, state TEXT NOT NULL,
+  PRIMARY KEY(issuer, serial), UNIQUE(unit, slot, spki_hash)) STRICT;
+CREATE TABLE IF NOT EXISTS record(
+  unit TEXT PRIMARY KEY REFERENCES unit, serial TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
+  hash BLOB NOT NULL UNIQUE, jws BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS rma(
+  unit TEXT PRIMARY KEY REFERENCES unit, box BLOB NOT NULL, token_hash BLOB NOT NULL) STRICT;
+"""
+
+
+class JournalError(Exception):
+    """Nothing can be made durable any more: the vault stops admitting and gives no verdict."""
+
+
+class Change(Generic[T]):
+    """One change and whoever waits for it."""
+
+    def __init__(self, act: Callable[[sqlite3.Connection], T]) -> None:
+        self._act = act
+        self._result: list[T] = []
+        self.future: Future[T] = Future()
+
+    def attempt(self, db: sqlite3.Connection) -> None:
+        """Make the change alone; if it fails, only its own waiter learns of it."""
+        db.execute("SAVEPOINT change")
+        try:
+            self._result = [self._act(db)]
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            db.execute("ROLLBACK TO change")
+            self.future.set_exception(error)
+        db.execute("RELEASE change")
+
+    def settle(self, error: Exception | None) -> None:
+        """Tell the waiter, after the commit."""
+        if self.future.done():
+            return
+        if error is not None:
+            self.future.set_exception(JournalError(f"the journal cannot be written: {error}"))
+        else:
+            self.future.set_result(self._result[0])
+
+
+class Journal:
+    """State, uniqueness and counters of a step are one transaction, so they cannot disagree."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._queue: SimpleQueue[Change[object] | None] = SimpleQueue()
+        self._thread = Thread(target=self._write, name="journal", daemon=True)
+        self.commits = 0
+
+    async def open(self) -> None:
+        """Create or open the file; JournalError if that cannot be."""
+        self._thread.start()
+        try:
+            await self.commit(lambda db: db.execute("SELECT count(*) FROM unit").fetchone())
+        except sqlite3.Error as error:
+            raise JournalError(f"{self._path}: {error}") from error
+
+    async def commit(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        """Make a change and return its result when it is on disk; what it raises is raised here."""
+        change = Change(act)
+        self._queue.put(change)  # type: ignore[arg-type]
+        return await asyncio.shield(asyncio.wrap_future(change.future))
+
+    def close(self) -> None:
+        """Write what is waiting and close the file."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def _write(self) -> None:
+        try:
+            db = self._opened()
+        except sqlite3.Error as error:
+            self._refuse(error)
+            return
+        group, more = self._group()
+        while group or more:
+            self._transact(db, group)
+            if not more:
+                break
+            group, more = self._group()
+        db.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA foreign_keys=ON")
+        db.executescript(SCHEMA)
+        return db
+
+    def _group(self) -> "tuple[list[Change[object]], bool]":
+        """Wait for one change and take what has come meanwhile; False as second when it is to end."""
+        group: list[Change[object]] = []
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            if len(group) == GROUP:
+                return group, True
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return group, True
+        return group, False
+
+    def _transact(self, db: sqlite3.Connection, group: "list[Change[object]]") -> None:
+        failure: sqlite3.Error | None = None
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            for change in group:
+                change.attempt(db)
+            db.execute("COMMIT")
+            self.commits += 1
+        except sqlite3.Error as error:
+            failure = error
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        for change in group:
+            change.settle(failure)
+
+    def _refuse(self, error: sqlite3.Error) -> None:
+        group, more = self._group()
+        while group or more:
+            for change in group:
+                change.settle(error)
+            if not more:
+                return
+            group, more = self._group()

@@ -1,0 +1,167 @@
+"""How a session begins: read the die in the clear (S0), open the channel, read it again through it (S1)."""
+
+from drivers.errors import DutError
+from drivers.protocols import se1, se1_objects
+from drivers.protocols.se1_table import StatusWord
+from station.vault import scp03
+from station.vault.faults import Code, DoubtError, Fate, FaultError
+from station.vault.job import Die, Job, Link, Means
+from station.vault.recovery import ISSUER, End, Go, Intent, Phase, Reading, recover
+from station.vault.registry import Unit
+from station.vault.script import Script
+
+ALARM_RNG = 0x0004
+IDENTITY_COMMITTED = 0x01
+ENDS = {
+    End.NOT_ITS_TURN: (Code.LIFE_CYCLE, Fate.UNTOUCHED, "it is still in sort or test"),
+    End.KEY_SETS: (Code.KEY_SETS, Fate.REJECT_HELD, "it has other key sets than it should"),
+    End.TERMINATED: (Code.LIFE_CYCLE, Fate.REJECT_HELD, "it is terminated"),
+    End.FOREIGN: (Code.LIFE_CYCLE, Fate.QUARANTINE, "somebody else personalised or locked it"),
+}
+"""What each end means for the die."""
+
+
+class Opening:
+    """One attempt to open one die."""
+
+    def __init__(self, job: Job, link: Link, means: Means, unit: Unit) -> None:
+        self._job, self._link, self._means, self._unit = job, link, means, unit
+
+    async def open(self) -> tuple[Die, Go]:
+        """Return the die with its channel, and where to go on; FaultError, DoubtError."""
+        try:
+            return await self._open()
+        except DutError as error:
+            raise DoubtError(Code.LINK, str(error)) from error
+
+    async def _open(self) -> tuple[Die, Go]:
+        host_challenge = self._means.store.random(16)
+        guess = self._guess()
+        seen = await self._link.run(self._clear(guess.kvn, host_challenge))
+        go = self._action(_reading(seen))
+        uid = self._uid(seen["GET UID"])
+        offer = seen["INITIALIZE UPDATE"]
+        if go.kvn != guess.kvn:
+            offer = await self._ask_again(go.kvn, host_challenge)
+        try:
+            session = self._session(uid, go.kvn, host_challenge, offer)
+        except scp03.CryptogramError as error:
+            go, session = await self._instead(go, uid, error)
+        die = Die(uid, self._payload(seen["SELECT"]), _reading(seen), _status(seen).slots, session)
+        return (die, go) if go.phase.value >= Phase.LOCK.value else await self._screened(die, go)
+
+    def _guess(self) -> Go:
+        """Which keys a die should have by the journal alone, to save a round trip."""
+        late = self._unit.intent in (Intent.ROTATE, Intent.LOCK)
+        return Go(Phase.LOCK, ISSUER) if late else Go(Phase.SCREEN)
+
+    def _clear(self, kvn: int, host_challenge: bytes) -> Script:
+        script = Script("S0 open", may_park=True, factor=self._means.profile.budget_factor)
+        busy = (StatusWord.OK, StatusWord.CONDITIONS, StatusWord.NOT_FOUND)
+        script.reset()
+        script.plain("SELECT", se1.select(), *busy, StatusWord.LOCKED_WARNING)
+        script.plain("GET CPLC", se1.command("GET CPLC"), *busy)
+        script.plain("GET UID", se1.command("GET UID"), *busy)
+        script.plain("GET KEY INFO", se1.command("GET KEY INFO"), *busy)
+        script.plain("DIE STATUS", se1.command("DIE STATUS"))
+        script.plain("INITIALIZE UPDATE", scp03.initialize_update(kvn, host_challenge), *busy)
+        return script
+
+    async def _ask_again(self, kvn: int, host_challenge: bytes) -> bytes:
+        script = Script("S0 other keys", factor=self._means.profile.budget_factor)
+        script.plain("INITIALIZE UPDATE", scp03.initialize_update(kvn, host_challenge))
+        return (await self._link.run(script))["INITIALIZE UPDATE"]
+
+    async def _instead(self, go: Go, uid: bytes, error: scp03.CryptogramError) -> tuple[Go, scp03.Session]:
+        """The die does not know the new keys: go back to the old ones if there is a way, else give it up."""
+        if go.instead is None:
+            raise FaultError(Code.CARD_CRYPTOGRAM, str(error)) from error
+        host_challenge = self._means.store.random(16)
+        offer = await self._ask_again(go.instead.kvn, host_challenge)
+        try:
+            return go.instead, self._session(uid, go.instead.kvn, host_challenge, offer)
+        except scp03.CryptogramError as second:
+            raise FaultError(Code.CARD_CRYPTOGRAM, str(second)) from second
+
+    def _session(self, uid: bytes, kvn: int, host_challenge: bytes, offer: bytes) -> scp03.Session:
+        if not offer:
+            raise DoubtError(Code.STATUS_WORD, f"the die refuses to open under key set {kvn:02x}")
+        keys = self._means.store.die_keys(uid, kvn)
+        try:
+            session = scp03.open_session(keys, host_challenge, offer)
+        except scp03.OfferError as error:
+            keys.wipe()
+            raise FaultError(Code.KEY_SETS, str(error)) from error
+        if offer[:10] != uid[6:16]:
+            session.close()
+            raise FaultError(Code.UID_MISMATCH, "the channel belongs to another UID than the die told")
+        return session
+
+    async def _screened(self, die: Die, go: Go) -> tuple[Die, Go]:
+        """S1: authenticate, and read life cycle, key sets and self-tests where nobody can change them."""
+        script = Script("S1 screen", die.session, factor=self._means.profile.budget_factor)
+        script.authenticate()
+        for command in ("DIE STATUS", "GET KEY INFO", "SELF TEST", "TRNG HEALTH"):
+            script.secure(command, se1.command(command))
+        seen = await self._link.run(script)
+        proven = self._action(_reading(seen))
+        if proven.kvn != go.kvn and proven.instead != go:
+            raise FaultError(Code.KEY_SETS, "the die told other key sets in the clear than in the channel")
+        self._check_health(seen)
+        die.reading, die.slots = _reading(seen), _status(seen).slots
+        return die, (go if proven.instead == go else proven)
+
+    def _check_health(self, seen: dict[str, bytes]) -> None:
+        status, test, trng = (
+            _status(seen),
+            se1.self_test(seen["SELF TEST"]),
+            se1.trng_health(seen["TRNG HEALTH"]),
+        )
+        if status.alarms & ~ALARM_RNG or test.failed:
+            raise FaultError(Code.SELF_TEST, f"failed {test.failed:#06x}, alarms {status.alarms:#06x}")
+        wanted = self._means.profile.trng
+        sound = status.alarms == 0 and trng.state == se1.HEALTH[0]
+        cutoffs = (trng.rct_cutoff, trng.apt_cutoff, trng.apt_window) == (
+            wanted.rct,
+            wanted.apt,
+            wanted.window,
+        )
+        if not sound or not cutoffs or trng.rct_longest >= wanted.rct or trng.apt_worst >= wanted.apt:
+            counts = f"RCT {trng.rct_longest}/{trng.rct_cutoff}, APT {trng.apt_worst}/{trng.apt_cutoff}"
+            raise FaultError(Code.TRNG_HEALTH, f"{trng.state}, {counts}")
+
+    def _action(self, reading: Reading) -> Go:
+        action = recover(self._unit.standing, self._unit.intent, reading)
+        if isinstance(action, End):
+            raise _ended(action, reading)
+        return action
+
+    def _uid(self, reply: bytes) -> bytes:
+        uid = se1.uid_of(reply)
+        product = se1_objects.decode_uid(uid).product
+        if product != self._means.profile.number:
+            raise FaultError(Code.PROFILE_MISMATCH, f"a die of product {product:#06x}")
+        if self._unit.uid not in (b"", uid):
+            raise FaultError(Code.UID_MISMATCH, "the unit had another UID on an earlier contact")
+        return uid
+
+    def _payload(self, reply: bytes) -> int:
+        limits = (se1.payload_size(reply), self._means.profile.payload_max, self._job.payload_max or 0xFFFF)
+        return min(limits)
+
+
+def _status(seen: dict[str, bytes]) -> se1.DieStatus:
+    return se1.die_status(seen["DIE STATUS"])
+
+
+def _reading(seen: dict[str, bytes]) -> Reading:
+    status = _status(seen)
+    info = seen["GET KEY INFO"]
+    key_sets = frozenset(se1.key_sets(info)) if info else frozenset[int]()
+    return Reading(status.life_cycle, key_sets, bool(status.containers & IDENTITY_COMMITTED))
+
+
+def _ended(end: End, reading: Reading) -> FaultError:
+    code, fate, why = ENDS[end]
+    sets = " ".join(f"{kvn:02x}" for kvn in sorted(reading.key_sets)) or "none"
+    return FaultError(code, f"{why}: {reading.life_cycle.name}, key sets {sets}", fate)

@@ -1,0 +1,346 @@
+"""PQP-1: how a good die gets keys, an identity and its lock, message by message. Its only I/O is `link.run`.
+
+Forward only: what outlives power on the die is announced in the journal before, and told done after.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from drivers.errors import DutError
+from drivers.protocols import se1, se1_objects
+from drivers.protocols.se1_table import (
+    COMMANDS,
+    KeySet,
+    LifeCycle,
+    ObjectType,
+    SlotState,
+    StatusWord,
+    Token,
+)
+from station.vault import record, scp03
+from station.vault.contents import Contents, identity_container
+from station.vault.faults import Code, DoubtError, Fate, FaultError
+from station.vault.job import Die, Job, Link, Means, Sealed
+from station.vault.opening import Opening
+from station.vault.recovery import Go, Intent, Phase, Standing
+from station.vault.registry import Certificate, PublicKey, Screened, Step, Unit
+from station.vault.script import Script
+
+SESSIONS = 3
+"""How often one contact may begin anew."""
+
+IDENTITY_SIZE = 203
+PROOF, ATTEST = 0, 1
+SLOTS = 3
+ATTESTATION_SIZE = se1_objects.ATTESTATION.size + SLOTS * se1.SLOT_ENTRY
+NONCE = 32
+
+
+async def personalise(job: Job, link: Link, means: Means) -> Sealed:
+    """Bring the die to its end, in up to three sessions; FaultError tells what else became of it."""
+    for _ in range(SESSIONS):
+        try:
+            return await _session(job, link, means)
+        except DoubtError as doubt:
+            last = doubt
+        except scp03.ChannelError as error:
+            last = DoubtError(Code.R_MAC, str(error))
+    raise await _worn_out(job, means, last)
+
+
+async def _session(job: Job, link: Link, means: Means) -> Sealed:
+    unit = await means.registry.unit(job.unit)
+    if unit is None:
+        raise FaultError(Code.INTERNAL, f"unit {job.unit} was not admitted")
+    die, go = await Opening(job, link, means, unit).open()
+    contact = Contact(job, link, means, unit, die)
+    try:
+        return await contact.run(go)
+    except DutError as error:
+        raise DoubtError(Code.LINK, str(error)) from error
+    finally:
+        contact.die.session.close()
+
+
+async def _worn_out(job: Job, means: Means, last: DoubtError) -> FaultError:
+    """The end of a die that would not answer: untouched as long as nothing was announced."""
+    unit = await means.registry.unit(job.unit)
+    if unit is None or unit.intent is Intent.NONE:
+        return FaultError(last.code, last.detail, Fate.RETRY)
+    late = unit.standing.value >= Standing.ISSUED.value
+    return FaultError(last.code, last.detail, Fate.QUARANTINE if late else Fate.REJECT_HELD)
+
+
+class Contact:
+    """One open session with a die, phase by phase."""
+
+    def __init__(self, job: Job, link: Link, means: Means, unit: Unit, die: Die) -> None:
+        self._job, self._link, self._means, self._unit = job, link, means, unit
+        self.die = die
+        self._registry, self._kinds = means.registry, means.profile.kinds()
+        self._contents = Contents(job, means)
+        self._keys: dict[int, bytes] = {}
+        self._spkis: dict[int, bytes] = {}
+
+    async def run(self, go: Go) -> Sealed:
+        """Do the phase to go on from and every later one."""
+        if go.phase in (Phase.PROVE, Phase.WRITE):
+            await self._read_keys_again(go.phase)
+        if go.phase is Phase.LOCK and self._unit.intent is Intent.ROTATE:
+            await self._registry.forward(self._step(Standing.KEYS_ROTATED, Intent.LOCK))
+        phases = (
+            (Phase.SCREEN, self._screen),
+            (Phase.KEYS, self._make_keys),
+            (Phase.PROVE, self._prove),
+            (Phase.WRITE, self._write),
+            (Phase.ROTATE, self._rotate),
+            (Phase.LOCK, self._lock),
+            (Phase.LOCK_PROOF, self._prove_lock),
+        )
+        for phase, act in phases:
+            if phase.value >= go.phase.value:
+                await act()
+        return await self._register()
+
+    async def _screen(self) -> None:
+        """The die is sound and ours: bind its UID, and bear what it will be given."""
+        token_hash, box = await self._means.work(self._means.store.rma_token, self.die.uid)
+        identity = self._contents.identity(self.die.uid, token_hash)
+        born = Screened(self.die.uid, identity, token_hash, box)
+        await self._registry.screened(self._step(Standing.SCREENED, Intent.KEYS), born)
+
+    async def _make_keys(self) -> None:
+        """S2: write the identity, have the missing keys generated, read all of it back, claim the keys."""
+        identity = await self._registry.identity_of(self._job.unit)
+        script = self._script("S2 keys")
+        if self.die.reading.life_cycle is LifeCycle.OP_READY:
+            self._store(script, identity_container(identity))
+        script.read("identity", ObjectType.IDENTITY, 0, IDENTITY_SIZE, self.die.payload)
+        for slot, kind in self._kinds.items():
+            if self.die.slots[slot - 1] is not SlotState.VALID:
+                fields = {"slot": slot, "algorithm": kind.algorithm, "attributes": kind.attributes}
+                apdu = se1.command("GENERATE KEY PAIR", **fields)
+                script.secure("GENERATE KEY PAIR", apdu, name=f"new key {slot}")
+        self._read_keys(script)
+        seen = await self._run(script)
+        if seen["identity"] != identity:
+            raise FaultError(Code.STORE_HASH, "the identity reads back otherwise than it was written")
+        for slot, kind in self._kinds.items():
+            new = seen.get(f"new key {slot}")
+            if new is not None and se1.new_key(new) != se1.NewKey(SlotState.VALID, kind.size):
+                raise FaultError(Code.KEY_FORMAT, f"slot {slot}: no valid key of {kind.size} bytes")
+        self._take_keys(seen)
+        await self._registry.keys_ready(self._step(Standing.KEYS_READY, Intent.KEYS), self._public_keys())
+
+    async def _read_keys_again(self, phase: Phase) -> None:
+        """After a doubt: the keys must still be the ones the registry has, from intent `issue` on."""
+        script = self._script("S2 keys again")
+        self._read_keys(script)
+        self._take_keys(await self._run(script))
+        keys = self._public_keys()
+        if {key.spki_hash for key in keys} == await self._registry.keys_of(self._job.unit):
+            return
+        if phase is not Phase.PROVE:
+            raise FaultError(Code.KEY_FORMAT, "the die has other keys than were certified")
+        await self._registry.keys_ready(self._step(Standing.KEYS_READY, Intent.KEYS), keys)
+
+    async def _prove(self) -> None:
+        """S3: each key signs a message over a fresh nonce; the vault builds that message itself."""
+        nonce = self._means.store.random(NONCE)
+        script = self._script("S3 prove")
+        for slot, kind in self._kinds.items():
+            self._sign(script, PROOF, slot, nonce, se1_objects.SIGNATURE_SIZES[kind.algorithm])
+        seen = await self._run(script)
+        message = self._proof_message(nonce)
+        proofs = {"nonce": nonce.hex()}
+        for slot in self._kinds:
+            signature = seen[f"signature {slot}"]
+            if not await self._holds(slot, signature, message, se1_objects.PROOF_LABEL):
+                raise FaultError(Code.PROOF_SIGNATURE, f"the key in slot {slot} does not prove itself")
+            proofs[f"pop_{slot}_sha384"] = se1_objects.sha384(signature).hex()
+        reserved = [self._contents.reserved(key, self._spkis[key.slot]) for key in self._public_keys()]
+        await self._registry.proven(self._step(Standing.POP_OK, Intent.ISSUE, proofs), reserved)
+
+    async def _write(self) -> None:
+        """Issue; S4: write the certificates, and have the die attest all that it holds."""
+        certificates = await self._issued()
+        nonce = self._means.store.random(NONCE)
+        slot = self._means.profile.attesting
+        kind = self._kinds[slot]
+        size = ATTESTATION_SIZE + se1_objects.SIGNATURE_SIZES[kind.algorithm]
+        script = self._script("S4 write")
+        self._store(script, self._contents.credentials(certificates))
+        script.secure("STORE HASH", se1.command("STORE HASH"))
+        self._sign(script, ATTEST, slot, nonce, size)
+        seen = await self._run(script)
+        store_hash = await self._contents.store_hash()
+        if seen["STORE HASH"] != store_hash:
+            raise FaultError(Code.STORE_HASH, "the die holds other containers than were written")
+        said, message, signature = se1_objects.decode_attestation(seen[f"signature {slot}"])
+        if not await self._holds(slot, signature, message, se1_objects.ATTESTATION_LABEL):
+            raise FaultError(Code.ATTESTATION, "the attestation's signature is wrong")
+        self._check_attestation(said, nonce, store_hash)
+        proofs = {
+            "attestation_sha384": se1_objects.sha384(message + signature).hex(),
+            "store_sha384": store_hash.hex(),
+            "firmware": f"{said.firmware_version:08x}",
+            "rom": f"{said.rom_version:08x}",
+            "code_hash": said.rom_hash.hex(),
+        }
+        await self._registry.forward(self._step(Standing.ATTESTED, Intent.ROTATE, proofs))
+
+    async def _rotate(self) -> None:
+        """S5: the issuer's keys go in under the session key, and are proven before the old ones go."""
+        keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
+        host_challenge = self._means.store.random(16)
+        script = self._script("S5 rotate")
+        if KeySet.ISSUER in self.die.reading.key_sets:
+            script.secure("DELETE KEY", se1.delete_key(KeySet.ISSUER))
+        script.secure("PUT KEY", _put_key(self.die.session.wrapped_keys(keys)))
+        script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
+        seen = await self._run(script)
+        values = b"".join(scp03.check_value(key) for key in (keys.enc, keys.mac, keys.dek))
+        if seen["PUT KEY"] != bytes([KeySet.ISSUER]) + values:
+            raise FaultError(Code.ROTATION, "the check values of the new keys are wrong")
+        self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.ROTATION)
+        await self._registry.forward(self._step(Standing.KEYS_ROTATED, Intent.LOCK))
+
+    async def _lock(self) -> None:
+        """S6: the transport keys go, the die becomes SECURED; then a new session under the new keys."""
+        host_challenge = self._means.store.random(16)
+        script = self._script("S6 lock")
+        script.authenticate()
+        if KeySet.TRANSPORT in self.die.reading.key_sets:
+            script.secure("DELETE KEY", se1.delete_key(KeySet.TRANSPORT))
+        script.secure("SET STATUS", se1.command("SET STATUS", life_cycle=LifeCycle.SECURED))
+        script.reset()
+        script.plain("SELECT", se1.select())
+        script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
+        seen = await self._run(script)
+        keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
+        self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
+        await self._registry.forward(self._step(Standing.SECURED, Intent.LOCK))
+
+    async def _prove_lock(self) -> None:
+        """S7: the lock is proven by replies that carry a MAC; the refusals beside them test the chip."""
+        script = self._script("S7 proof of lock")
+        script.authenticate()
+        for command in ("GET KEY INFO", "DIE STATUS", "STORE HASH"):
+            script.secure(command, se1.command(command))
+        for slot, kind in self._kinds.items():
+            fields = {"slot": slot, "algorithm": kind.algorithm, "attributes": kind.attributes}
+            script.secure(
+                "GENERATE KEY PAIR", se1.command("GENERATE KEY PAIR", **fields), StatusWord.CONDITIONS
+            )
+        script.reset()
+        challenge = self._means.store.random(16)
+        old = scp03.initialize_update(KeySet.TRANSPORT, challenge)
+        script.plain("INITIALIZE UPDATE", old, StatusWord.NOT_FOUND)
+        script.plain("VERIFY TOKEN", _verify_token(Token.TEST, bytes(32)), StatusWord.CONDITIONS)
+        seen = await self._run(script)
+        status = se1.die_status(seen["DIE STATUS"])
+        if se1.key_sets(seen["GET KEY INFO"]) != (KeySet.ISSUER,):
+            raise FaultError(Code.LOCK_PROOF, "the transport keys are still there")
+        if status.life_cycle is not LifeCycle.SECURED or status.alarms:
+            raise FaultError(Code.LOCK_PROOF, f"{status.life_cycle.name}, alarms {status.alarms:#06x}")
+        if seen["STORE HASH"] != await self._contents.store_hash():
+            raise FaultError(Code.LOCK_PROOF, "the containers changed after they were attested")
+
+    async def _register(self) -> Sealed:
+        """Sign the record and keep it: the device is sealed."""
+        certificates = await self._contents.certificates()
+        proofs = await self._registry.proofs_of(self._job.unit)
+        identity = se1_objects.decode_identity(await self._registry.identity_of(self._job.unit))
+        facts = record.Facts(self.die.uid, identity.serial, certificates, proofs)
+        means = self._means
+        signed = await means.work(record.compose, self._job, facts, means.profile, means.store)
+        await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)
+        hashes = tuple(sha256(cert.der).digest() for cert in certificates)
+        return Sealed(self.die.uid, identity.serial, signed.hash, hashes)
+
+    async def _issued(self) -> list[Certificate]:
+        """The unit's certificates: those that exist as they are, the reserved ones signed now."""
+        places = await self._contents.certificates()
+        signed = await self._contents.sign(self.die.uid, places, self._spkis, self._kinds)
+        hashed = [(cert, sha256(cert.der).digest()) for cert in signed]
+        await self._registry.issued(self._step(Standing.ISSUED, Intent.WRITE), hashed)
+        return signed
+
+    def _step(self, standing: Standing, intent: Intent, proofs: Mapping[str, str] | None = None) -> Step:
+        return Step(self._job.unit, self._job.session, self._job.now, standing, intent, proofs)
+
+    def _script(self, label: str) -> Script:
+        return Script(label, self.die.session, factor=self._means.profile.budget_factor)
+
+    async def _run(self, script: Script) -> dict[str, bytes]:
+        return await self._link.run(script)
+
+    def _store(self, script: Script, container: bytes) -> None:
+        for apdu in se1.store_data(container, self.die.payload):
+            script.secure("STORE DATA", apdu)
+
+    def _sign(self, script: Script, kind: int, slot: int, nonce: bytes, size: int) -> None:
+        """Have a slot sign, and read the result of `size` bytes."""
+        script.secure(
+            "INTERNAL AUTHENTICATE", se1.command("INTERNAL AUTHENTICATE", kind=kind, slot=slot, nonce=nonce)
+        )
+        script.read(f"signature {slot}", ObjectType.RESULT, 0, size, self.die.payload)
+
+    def _read_keys(self, script: Script) -> None:
+        for slot, kind in self._kinds.items():
+            script.read(f"key {slot}", ObjectType.PUBLIC_KEY, slot, kind.size, self.die.payload)
+
+    def _take_keys(self, seen: Mapping[str, bytes]) -> None:
+        for slot, kind in self._kinds.items():
+            try:
+                self._spkis[slot] = kind.spki(seen[f"key {slot}"])
+            except ValueError as error:
+                raise FaultError(Code.KEY_FORMAT, f"slot {slot}: {error}") from error
+            self._keys[slot] = seen[f"key {slot}"]
+
+    def _public_keys(self) -> list[PublicKey]:
+        return [
+            PublicKey(slot, kind.algorithm, sha256(self._spkis[slot]).digest())
+            for slot, kind in self._kinds.items()
+        ]
+
+    def _proof_message(self, nonce: bytes) -> bytes:
+        keys = [(slot, kind.algorithm, self._keys[slot]) for slot, kind in self._kinds.items()]
+        hashed = se1_objects.keys_hash(keys)
+        return se1_objects.Proof(self.die.uid, nonce, hashed, self._job.fingerprint).message()
+
+    async def _holds(self, slot: int, signature: bytes, message: bytes, label: bytes) -> bool:
+        kind = self._kinds[slot]
+        return await self._means.work(kind.verify, self._keys[slot], signature, message, label)
+
+    def _check_attestation(self, said: se1_objects.Attestation, nonce: bytes, store_hash: bytes) -> None:
+        """The die must say of itself exactly what the vault knows of it."""
+        slots = {entry.slot: entry for entry in said.slots if entry.state is not SlotState.EMPTY}
+        wanted = {
+            slot: se1.SlotInfo(
+                slot, kind.algorithm, SlotState.VALID, kind.attributes, se1_objects.sha384(self._keys[slot])
+            )
+            for slot, kind in self._kinds.items()
+        }
+        found = (said.uid, said.nonce, said.life_cycle, said.store_hash, said.key_set, said.alarms, slots)
+        right = (self.die.uid, nonce, LifeCycle.INITIALIZED, store_hash, self.die.session.kvn, 0, wanted)
+        if found != right:
+            raise FaultError(Code.ATTESTATION, "the die attests something else than the vault knows of it")
+
+    def _reopen(self, keys: scp03.KeySet, host_challenge: bytes, offer: bytes, code: Code) -> None:
+        """Go on in a new session, not yet authenticated."""
+        self.die.session.close()
+        try:
+            self.die.session = scp03.open_session(keys, host_challenge, offer)
+        except scp03.ChannelError as error:
+            raise FaultError(code, str(error)) from error
+
+
+def _put_key(data: bytes) -> bytes:
+    enc, mac, dek = data[1:48], data[48:95], data[95:142]
+    return se1.command("PUT KEY", kvn=data[0], enc=enc, mac=mac, dek=dek)
+
+
+def _verify_token(kind: Token, token: bytes) -> bytes:
+    row = COMMANDS["VERIFY TOKEN"]
+    return se1.apdu(bytes((row.cla, row.ins, 0, kind)), token)

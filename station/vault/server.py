@@ -1,0 +1,54 @@
+"""The floor service on a Unix socket: methods by name, limits, and workers for what computes."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import grpc
+
+from station.vault.service import Floor
+from station.vault.wire import floor_pb2 as wire
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SERVICE = "hardbin.vault.v1.Floor"
+MESSAGE_MAX = 1 << 20
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_MAX),
+    ("grpc.max_send_message_length", MESSAGE_MAX),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+
+class Workers:
+    """Computing beside the loop: signing and verifying release the GIL."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+
+    async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the function's result."""
+        job = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+
+
+def serving(floor: Floor, socket: Path) -> grpc.aio.Server:
+    """A server for the socket, not yet started."""
+    unary, stream = grpc.unary_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
+    handlers = {
+        "Hello": unary(floor.hello, wire.HelloRequest.FromString, wire.HelloReply.SerializeToString),
+        "OpenLot": unary(floor.open_lot, wire.OpenLotRequest.FromString, wire.LotReply.SerializeToString),
+        "CloseLot": unary(floor.close_lot, wire.CloseLotRequest.FromString, wire.LotReply.SerializeToString),
+        "AskUnit": unary(floor.ask_unit, wire.UnitRequest.FromString, wire.UnitReply.SerializeToString),
+        "Record": unary(floor.not_yet, wire.RecordRequest.FromString, wire.RecordReply.SerializeToString),
+        "Watch": unary(floor.not_yet, wire.WatchRequest.FromString, wire.Notice.SerializeToString),
+        "Serve": stream(floor.serve, wire.FromStation.FromString, wire.FromVault.SerializeToString),
+    }
+    server = grpc.aio.server(options=OPTIONS)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    server.add_insecure_port(f"unix:{socket.absolute()}")
+    return server

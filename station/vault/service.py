@@ -1,0 +1,232 @@
+"""The floor service: what stations may ask. One stream serves exactly one die."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import NoReturn
+
+import grpc
+import structlog
+
+from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
+from station.vault.job import Job, Means, Sealed
+from station.vault.journal import JournalError
+from station.vault.pqp import personalise
+from station.vault.profiles import PRODUCTS
+from station.vault.recovery import Intent
+from station.vault.registry import Admission, Step, Unit
+from station.vault.stream import Context, StreamLink, nonsense
+from station.vault.times import Times
+from station.vault.wire import floor_pb2 as wire
+
+log = structlog.get_logger()
+
+PROTOCOL = 1
+SESSIONS_MAX = 256
+STREAM_S = 300.0
+SESSION_SIZE, FINGERPRINT_SIZE = 16, 32
+CRYPTOGRAMS_IN_A_ROW = 2
+
+
+class Floor:
+    """The vault as stations see it."""
+
+    def __init__(self, means: Means, times: Times, name: str = "vault-1") -> None:
+        self._means, self._times, self._name = means, times, name
+        self._stops: dict[Code, str] = {}
+        self._in_work: dict[str, str] = {}
+        """Lot by unit."""
+        self._places = asyncio.Semaphore(SESSIONS_MAX)
+        self._wrong_cryptograms = 0
+
+    async def hello(self, request: wire.HelloRequest, context: Context) -> wire.HelloReply:
+        """Say who we are and whether anything stops the line."""
+        del context
+        log.info("hello", station=request.station)
+        profiles = b"".join(profile.hash() for profile in PRODUCTS.values())
+        return wire.HelloReply(
+            vault=self._name,
+            protocol=PROTOCOL,
+            mode=self._means.store.mode,
+            stops=list(self._stops.values()),
+            config_hash=sha256(self._means.store.mode.encode() + profiles).digest(),
+        )
+
+    async def open_lot(self, request: wire.OpenLotRequest, context: Context) -> wire.LotReply:
+        """Open a lot of a known product."""
+        try:
+            now = self._times.now(context.invocation_metadata())
+            if request.product not in PRODUCTS:
+                known = ", ".join(PRODUCTS)
+                raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
+            if not request.lot or request.count < 1:
+                raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")
+            await self._means.registry.open_lot(
+                request.lot, request.product, request.order, request.count, now
+            )
+        except FaultError as fault:
+            return wire.LotReply(error=fault.code, detail=fault.detail)
+        return wire.LotReply(done=True)
+
+    async def close_lot(self, request: wire.CloseLotRequest, context: Context) -> wire.LotReply:
+        """Close a lot that has no unit in work; the accounts tell where its units ended."""
+        del context
+        try:
+            if request.lot in self._in_work.values():
+                raise FaultError(Code.LOT_CLOSED, f"lot {request.lot} has a die in contact")
+            accounts = await self._means.registry.close_lot(request.lot)
+        except FaultError as fault:
+            return wire.LotReply(error=fault.code, detail=fault.detail)
+        return wire.LotReply(done=True, accounts=accounts)
+
+    async def ask_unit(self, request: wire.UnitRequest, context: Context) -> wire.UnitReply:
+        """Tell what is known of a unit; nothing, if it was never admitted."""
+        del context
+        unit = await self._means.registry.unit(request.unit)
+        if unit is None:
+            return wire.UnitReply()
+        reply = wire.UnitReply(standing=unit.standing.name, intent=unit.intent.value, account=unit.account)
+        record = await self._means.registry.record_of(request.unit)
+        if record is not None:
+            hashes = [sha256(c.der).digest() for c in await self._means.registry.certificates(request.unit)]
+            reply.sealed.CopyFrom(_sealed(Sealed(unit.uid, record.serial, record.hash, tuple(hashes))))
+        return reply
+
+    async def not_yet(self, request: object, context: Context) -> NoReturn:
+        """Refuse what this version does not do."""
+        del request
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this vault keeps no ledger yet: Record and Watch")
+
+    async def serve(self, requests: object, context: Context) -> None:
+        """Serve one die: admission, scripts, verdict."""
+        del requests
+        admit = await _admission(context)
+        try:
+            now = self._times.now(context.invocation_metadata())
+        except FaultError as fault:
+            await context.write(wire.FromVault(verdict=_verdict_of(fault)))
+            return
+        async with self._places:
+            try:
+                async with asyncio.timeout(STREAM_S):
+                    verdict = await self._verdict(admit, context, now)
+            except TimeoutError:
+                log.warning("stream too long", unit=admit.unit)
+                return
+            except JournalError as error:
+                self._stops[Code.JOURNAL] = STOPPING[Code.JOURNAL]
+                log.error("journal", error=str(error))
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the journal cannot be written")
+        if verdict is not None:
+            await context.write(wire.FromVault(verdict=verdict))
+
+    async def _verdict(self, admit: wire.Admit, context: Context, now: float) -> wire.Verdict | None:
+        """Bring one die to its end; None if the station left."""
+        try:
+            sealed = await self._personalised(admit, context, now)
+        except FaultError as fault:
+            return await self._judged(admit, fault, now)
+        except GoneError as gone:
+            await self._note(admit, FaultError(Code.RELAY_GONE, str(gone), Fate.RETRY), now)
+            log.warning("station left", unit=admit.unit, reason=str(gone))
+            return None
+        except JournalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of our own must stop the line, not pass as a die's
+            log.exception("internal", unit=admit.unit)
+            own = FaultError(Code.INTERNAL, type(error).__name__, await self._fate(admit.unit))
+            return await self._judged(admit, own, now)
+        self._wrong_cryptograms = 0
+        log.info("sealed", unit=admit.unit, serial=sealed.serial)
+        return wire.Verdict(disposition=wire.SEALED, sealed=_sealed(sealed))
+
+    async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed:
+        if self._stops:
+            raise FaultError(Code.LINE_STOPPED, "; ".join(self._stops.values()))
+        with self._working(admit):
+            product, order = await self._means.registry.order_of(admit.lot)
+            ask = Admission(admit.unit, admit.lot, admit.purpose == wire.RESUME, admit.session, now)
+            await self._means.registry.admit(ask)
+            job = Job(
+                unit=admit.unit,
+                lot=admit.lot,
+                order=order,
+                session=admit.session,
+                fingerprint=admit.fingerprint,
+                site=admit.site,
+                station=_station(context),
+                now=now,
+                payload_max=admit.payload_max,
+            )
+            link = StreamLink(context)
+            return await personalise(job, link, replace(self._means, profile=PRODUCTS[product]))
+
+    @contextmanager
+    def _working(self, admit: wire.Admit) -> Iterator[None]:
+        if admit.unit in self._in_work:
+            raise FaultError(Code.UNIT_SPOILED, f"unit {admit.unit} is in work on another stream")
+        self._in_work[admit.unit] = admit.lot
+        try:
+            yield
+        finally:
+            del self._in_work[admit.unit]
+
+    async def _judged(self, admit: wire.Admit, fault: FaultError, now: float) -> wire.Verdict:
+        if fault.code in STOPPING:
+            self._stops[fault.code] = STOPPING[fault.code]
+        if fault.code is Code.CARD_CRYPTOGRAM:
+            self._wrong_cryptograms += 1
+            if self._wrong_cryptograms >= CRYPTOGRAMS_IN_A_ROW:
+                self._stops[fault.code] = "two dies in a row do not know the transport keys"
+        await self._note(admit, fault, now)
+        log.warning(
+            "not sealed", unit=admit.unit, code=fault.code.name, fate=fault.fate.name, why=fault.detail
+        )
+        return _verdict_of(fault)
+
+    async def _note(self, admit: wire.Admit, fault: FaultError, now: float) -> None:
+        """Journal a failure of a unit that is known; a refused admission changes nothing of the unit."""
+        unit = await self._means.registry.unit(admit.unit)
+        if unit is not None and fault.code // 100 != 1:
+            step = Step(admit.unit, admit.session, now, unit.standing, unit.intent)
+            await self._means.registry.failed(step, fault.code, fault.fate)
+
+    async def _fate(self, unit: str) -> Fate:
+        known: Unit | None = await self._means.registry.unit(unit)
+        return Fate.RETRY if known is None or known.intent is Intent.NONE else Fate.QUARANTINE
+
+
+async def _admission(context: Context) -> wire.Admit:
+    said = await context.read()
+    if not isinstance(said, wire.FromStation) or not said.HasField("admit"):
+        await nonsense(context, "a stream begins with Admit")
+    admit = said.admit
+    if len(admit.session) != SESSION_SIZE or len(admit.fingerprint) != FINGERPRINT_SIZE or not admit.unit:
+        await nonsense(context, "Admit needs a unit, a session of 16 bytes and a fingerprint of 32")
+    if admit.purpose not in (wire.PERSONALISE, wire.RESUME):
+        name = wire.Purpose.Name(admit.purpose)
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this vault does not serve purpose {name} yet")
+    return admit
+
+
+def _station(context: Context) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == "hardbin-station" and isinstance(value, str):
+            return value
+    return ""
+
+
+def _sealed(sealed: Sealed) -> wire.Sealed:
+    return wire.Sealed(
+        uid=sealed.uid,
+        serial=sealed.serial,
+        record_sha384=sealed.record,
+        certificate_sha256=list(sealed.certificates),
+    )
+
+
+def _verdict_of(fault: FaultError) -> wire.Verdict:
+    disposition = wire.Disposition.ValueType(fault.fate.value)
+    return wire.Verdict(disposition=disposition, error=fault.code, detail=fault.detail)

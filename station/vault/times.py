@@ -1,0 +1,35 @@
+"""The vault's time: the machine's clock, or in development the time that the station tells."""
+
+from collections.abc import Iterable
+
+from station.clock import RealClock
+from station.vault.faults import Code, FaultError
+from station.vault.issuer import AUTHORITIES_FROM
+
+TIME_KEY = "hardbin-time"
+
+
+class Times:
+    """Where times come from. `epoch` is the time of a simulated vault until a station tells one."""
+
+    def __init__(self, *, development: bool, epoch: float | None = None) -> None:
+        self._development, self._epoch, self._clock = development, epoch, RealClock()
+
+    def now(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> float:
+        """Unix seconds for a call; FaultError if they lie before the vault's own certificates."""
+        now = self._told(metadata or ()) if self._development else None
+        if now is None:
+            now = self._clock.unix() if self._epoch is None else self._epoch
+        if not AUTHORITIES_FROM.timestamp() <= now < 1e11:
+            raise FaultError(Code.CLOCK_UNSAFE, f"{now:.0f} is no time to issue certificates at")
+        return now
+
+    @staticmethod
+    def _told(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
+        for key, value in metadata:
+            if key == TIME_KEY:
+                try:
+                    return float(value)
+                except ValueError as error:
+                    raise FaultError(Code.CLOCK_UNSAFE, "the station tells no time") from error
+        return None
