@@ -1,4 +1,4 @@
-"""A cell small enough to see every step: a scripted handler, sites whose rows are plain functions, no files."""
+"""A cell small enough to see every step: a scripted handler, rows that are plain functions, no files."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
@@ -169,7 +169,9 @@ class Bench:
     """A cell of these doubles, and what became of a lot in it."""
 
     def __init__(self, folder: Path, plan: Sequence[BenchSite], touchdowns: list[frozenset[int]]) -> None:
-        self.sites = {n: BenchSite(number=n, box=Box(f"box-{n}")) for n in sorted(frozenset().union(*touchdowns))}
+        self.sites = {
+            n: BenchSite(number=n, box=Box(f"box-{n}")) for n in sorted(frozenset().union(*touchdowns))
+        }
         self.handler = ScriptedHandler(touchdowns)
         self.store, self.file, self.bus = MemoryStore(), MemoryFile(), Bus()
         self.journal = Journal(folder / "journal", reserve_bytes=0)
@@ -222,7 +224,9 @@ class Bench:
         await self.cell.request(commands.Load(id="1", actor="t", lot="L", quantity=self.quantity))
         await self.cell.request(commands.Start(id="2", actor="t"))
 
-    async def run(self, meanwhile: Coroutine[Any, Any, None] | None = None, *, unattended: bool = True) -> str:
+    async def run(
+        self, meanwhile: Coroutine[Any, Any, None] | None = None, *, unattended: bool = True
+    ) -> str:
         """Run the lot to its end, `meanwhile` beside it; return the state."""
         watched = self.bus.subscribe()
         await self.start()

@@ -168,7 +168,9 @@ async def test_a_handler_that_does_not_confirm_holds_and_nothing_is_sent_again(t
     bench.handler.sort_fails = "echo wrong three times"
     assert await bench.run() == "HELD"
     assert bench.handler.sorted == []
-    assert [type(e).__name__ for e in bench.history if isinstance(e, events.BinsSent | events.Sorted)] == ["BinsSent"]
+    assert [type(e).__name__ for e in bench.history if isinstance(e, events.BinsSent | events.Sorted)] == [
+        "BinsSent"
+    ]
 
 
 # -- conditions
