@@ -21,7 +21,7 @@ from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.typing import VISAEventContext, VISAHandler, VISAJobID, VISARMSession, VISASession
 from pyvisa.util import LibraryPath
 
-from sim.visa.registry import instruments
+from sim.visa import registry
 from sim.visa.session import Contexts, Event, Session, Value
 
 
@@ -45,7 +45,7 @@ class HardbinVisaLibrary(VisaLibraryBase):
         return manager, self.handle_return_value(manager, StatusCode.success)
 
     def list_resources(self, session: VISARMSession, query: str = "?*::INSTR") -> tuple[str, ...]:
-        return rname.filter(list(instruments(str(self.library_path))), query)
+        return rname.filter(registry.names(str(self.library_path)), query)
 
     def open(
         self,
@@ -59,12 +59,12 @@ class HardbinVisaLibrary(VisaLibraryBase):
             parsed = rname.parse_resource_name(resource_name)
         except rname.InvalidResourceName:
             raise errors.VisaIOError(StatusCode.error_invalid_resource_name) from None
-        name = str(parsed).upper()
-        instrument = instruments(str(self.library_path)).get(name)
-        if instrument is None or instrument.gone:
+        found = registry.find(str(self.library_path), resource_name)
+        if found is None or found[1].gone:
             raise errors.VisaIOError(StatusCode.error_resource_not_found)
         if access_mode is not AccessModes.no_lock:
             raise errors.VisaIOError(StatusCode.error_invalid_access_mode)
+        name, instrument = found
         opened = Session(name, parsed, instrument, self._contexts).number
         return opened, self.handle_return_value(opened, StatusCode.success)
 

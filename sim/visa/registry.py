@@ -8,11 +8,16 @@ worlds: dict[str, dict[str, Instrument]] = {}
 """World to VISA resource name to instrument."""
 
 
-def instruments(world: str) -> dict[str, Instrument]:
-    """Return the instruments of a world by canonical resource name; empty if there is no such world."""
-    return {canonical(name): instrument for name, instrument in worlds.get(world, {}).items()}
+def names(world: str) -> list[str]:
+    """Return the full resource names of a world; none if there is no such world."""
+    return [str(parse_resource_name(name)) for name in worlds.get(world, {})]
 
 
-def canonical(resource: str) -> str:
-    """Return the full resource name; InvalidResourceName if it is none."""
-    return str(parse_resource_name(resource)).upper()
+def find(world: str, resource: str) -> tuple[str, Instrument] | None:
+    """Return the full resource name and the instrument; case does not matter, nor do parts left out."""
+    wanted = str(parse_resource_name(resource)).upper()
+    for name, instrument in worlds.get(world, {}).items():
+        full = str(parse_resource_name(name))
+        if full.upper() == wanted:
+            return full, instrument
+    return None
