@@ -34,6 +34,7 @@ from drivers.protocols.usb import (
 )
 from drivers.roles import Card, CardStep, Identity, Machine, ScriptReply
 from drivers.transports import Control, Conversation, Port
+from drivers.transports.trace import muted
 
 MAX_SLOTS = 16
 LAST_S = 1.0
@@ -77,8 +78,9 @@ class CcidSlot(Card):
         await self._port.run(_off(self._linked()))
 
     async def run(self, script: Sequence[CardStep]) -> ScriptReply:
-        """Do the steps in order in one hop on the port's thread."""
-        return await self._port.run(self._linked().script(tuple(script)))
+        """Do the steps in order in one hop on the port's thread; none of their bytes enter the trace."""
+        with muted():
+            return await self._port.run(self._linked().script(tuple(script)))
 
     async def make_safe(self) -> None:
         """Power off, and read back that the chip is without power."""

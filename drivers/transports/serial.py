@@ -10,6 +10,7 @@ import serial
 
 from drivers.errors import DeviceLost, TransportError
 from drivers.transports import Stream
+from drivers.transports.trace import Trace
 
 CHUNK = 4096
 
@@ -39,6 +40,14 @@ class SerialStream(Stream):
         self._lost: str | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._turn = asyncio.Lock()
+        self._trace: Trace | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """What crossed the line lately, since it was opened last."""
+        if self._trace is None:
+            raise TransportError(f"{self.name} was never open")
+        return self._trace
 
     async def open(self) -> None:
         """Open the line with its settings; what arrived before is not of this conversation and is dropped."""
@@ -51,7 +60,9 @@ class SerialStream(Stream):
         self._received.clear()
         self._lost = None
         self._line, self._fd = line, line.fileno()
-        asyncio.get_running_loop().add_reader(self._fd, self._take)
+        loop = asyncio.get_running_loop()
+        self._trace = Trace(loop.time)
+        loop.add_reader(self._fd, self._take)
 
     def _opened(self) -> serial.SerialBase:
         line = serial.serial_for_url(
@@ -73,6 +84,7 @@ class SerialStream(Stream):
     async def write(self, data: bytes) -> None:
         """Hand all of `data` to the line, one writer at a time; it may still be on its way on return."""
         async with self._turn:
+            self.trace.recorder().note(">", data)
             while data:
                 line = self._working()
                 if not _writable(self._fd):
@@ -119,6 +131,7 @@ class SerialStream(Stream):
             return
         self._received += data
         if data:
+            self.trace.keep("<", data, 0)
             self._wake()
 
     def _working(self) -> serial.SerialBase:

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from drivers.errors import DeviceLost, Silent, TransportError
 from drivers.transports import Stream
+from drivers.transports.trace import Trace
 
 CHUNK = 65536
 CONNECT_S = 5.0
@@ -25,6 +26,14 @@ class TcpStream(Stream):
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._turn = asyncio.Lock()
+        self._trace: Trace | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """What crossed the connection lately, since it was opened last."""
+        if self._trace is None:
+            raise TransportError(f"{self.name} was never open")
+        return self._trace
 
     async def open(self) -> None:
         """Connect within 5 s: Silent if nobody answers, TransportError if the peer refuses."""
@@ -39,12 +48,14 @@ class TcpStream(Stream):
         except OSError as error:
             raise TransportError(f"{self.name}: cannot connect to {where}: {error}") from error
         _tune(self._writer.get_extra_info("socket"))
+        self._trace = Trace(asyncio.get_running_loop().time)
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`; DeviceLost if the peer is gone or takes nothing for 10 s."""
         async with self._turn:
             if self._writer is None:
                 raise TransportError(f"{self.name} is not open")
+            self.trace.recorder().note(">", data)
             try:
                 self._writer.write(data)
                 async with asyncio.timeout(WRITE_S):
@@ -64,6 +75,7 @@ class TcpStream(Stream):
             raise DeviceLost(f"{self.name}: the connection broke: {error}") from error
         if not data:
             raise DeviceLost(f"{self.name}: the peer closed the connection")
+        self.trace.keep("<", data, 0)
         return data
 
     async def aclose(self) -> None:

@@ -1,0 +1,216 @@
+"""One USB device through PyUSB, as its port's threads use it: found, claimed, one transfer at a time."""
+
+import errno
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import NoReturn, Protocol, TypeVar
+
+import usb.core
+import usb.util
+
+from drivers.errors import DeviceLost, ProtocolError, Silent, TransportError
+from drivers.protocols.usb import BULK, CONFIGURATION, GET_DESCRIPTOR, IN, INTERRUPT, Interface, interfaces
+from drivers.transports import Clear, Control, Read, Reply, Step, Timestamp, Write
+from drivers.transports.trace import Recorder
+
+T = TypeVar("T")
+
+SLICE_S = 0.5
+"""How long a transfer waits before it looks whether it is still wanted."""
+LISTEN_S = 0.25
+WRITE_S = 2.0
+CONTROL_S = 1.0
+BUFFER = 65536
+"""The most that one transfer brings; devices end their transfers themselves: `Read.size` means nothing."""
+
+
+class Backend(Protocol):
+    """A PyUSB backend (`usb.backend.IBackend`); nothing is asked of it here, it is handed to PyUSB."""
+
+    def enumerate_devices(self) -> object:
+        """Find all devices."""
+
+
+class Device(Protocol):
+    """What is used of `usb.core.Device`."""
+
+    def write(self, endpoint: int, data: bytes, timeout: int) -> int:
+        """Send one transfer."""
+
+    def read(self, endpoint: int, size_or_buffer: "array[int]", timeout: int) -> int:
+        """Receive one transfer."""
+
+    def ctrl_transfer(
+        self, request_type: int, request: int, value: int, index: int, data: bytes | int, timeout: int
+    ) -> "array[int] | int":
+        """Make a control transfer."""
+
+    def clear_halt(self, endpoint: int) -> None:
+        """End the stall of a pipe."""
+
+    def get_active_configuration(self) -> object:
+        """Return the configuration in use; USBError if none is."""
+
+    def set_configuration(self) -> None:
+        """Choose the first configuration."""
+
+    def is_kernel_driver_active(self, interface: int) -> bool:
+        """Tell whether a driver of the system has the interface."""
+
+    def detach_kernel_driver(self, interface: int) -> None:
+        """Take the interface from it."""
+
+
+class UsbDevice:
+    """A device that is open. Each method blocks, for finite times, and raises mapped errors."""
+
+    def __init__(self, name: str, device: Device, wanted: int | None) -> None:
+        """Take the device over; `wanted` is the interface, by default the first with two bulk pipes."""
+        self._name = name
+        self._device = device
+        self._buffer = array("B", bytes(BUFFER))
+        self._heard = array("B", bytes(64))
+        try:
+            self.configuration = self._configuration()
+            self.interface = self._chosen(wanted)
+            _take_over(device, self.interface.number)
+            usb.util.claim_interface(device, self.interface.number)
+        except OSError as error:
+            self.close()
+            raise _mapped(name, "opening", error) from error
+
+    def do(
+        self, step: Step, recorder: Recorder, now: Callable[[], float], stopping: Callable[[], bool]
+    ) -> Reply:
+        """Do one step; `stopping` tells whether the transfer is still wanted."""
+        match step:
+            case Write(data, endpoint):
+                recorder.note(">", data)
+                self._tried(endpoint, partial(self._device.write, endpoint, data, round(WRITE_S * 1000)))
+                return None
+            case Read(timeout_s, endpoint):
+                return self._read(endpoint, timeout_s, recorder, stopping)
+            case Control():
+                return self._control(step, recorder)
+            case Clear():
+                recorder.note(">clear")
+                for pipe in self.interface.endpoints:
+                    self._tried(0, partial(self._device.clear_halt, pipe.address))
+                return None
+            case Timestamp():
+                return now()
+        raise TransportError(f"{self._name}: USB has no {type(step).__name__}")
+
+    @property
+    def listens_at(self) -> int | None:
+        """The interrupt pipe's address, if there is one."""
+        return self.interface.pipe(INTERRUPT, IN)
+
+    def listen(self, endpoint: int) -> bytes | None:
+        """Wait a quarter of a second for an interrupt transfer."""
+        return self._slice(endpoint, self._heard, LISTEN_S)
+
+    def close(self) -> None:
+        """Give the device back."""
+        usb.util.dispose_resources(self._device)
+
+    def _read(
+        self, endpoint: int, timeout_s: float, recorder: Recorder, stopping: Callable[[], bool]
+    ) -> bytes:
+        left_s = timeout_s
+        while left_s > 0 and not stopping():
+            data = self._slice(endpoint, self._buffer, min(left_s, SLICE_S))
+            if data is not None:
+                recorder.note("<", data)
+                return data
+            left_s -= SLICE_S
+        told = recorder.tail()
+        recorder.note("<-")
+        raise Silent(f"{self._name}: nothing from pipe {endpoint:02x} within {timeout_s:g} s, after {told}")
+
+    def _slice(self, endpoint: int, buffer: "array[int]", timeout_s: float) -> bytes | None:
+        try:
+            count = self._device.read(endpoint, buffer, max(1, round(timeout_s * 1000)))
+        except OSError as error:
+            if isinstance(error, usb.core.USBTimeoutError):
+                return None
+            self._failed(endpoint, error)
+        return buffer[:count].tobytes()
+
+    def _control(self, step: Control, recorder: Recorder) -> bytes:
+        head = bytes((step.request_type, step.request))
+        head += step.value.to_bytes(2, "big") + step.index.to_bytes(2, "big")
+        recorder.note(">control", head + step.data)
+        data: bytes | int = step.length if step.request_type & IN else step.data
+        fields = step.request_type, step.request, step.value, step.index, data
+        answer = self._tried(0, partial(self._device.ctrl_transfer, *fields, round(CONTROL_S * 1000)))
+        if isinstance(answer, int):
+            return b""
+        recorder.note("<", answer.tobytes())
+        return answer.tobytes()
+
+    def _tried(self, endpoint: int, transfer: Callable[[], T]) -> T:
+        try:
+            return transfer()
+        except OSError as error:
+            self._failed(endpoint, error)
+
+    def _failed(self, endpoint: int, error: OSError) -> NoReturn:
+        """A pipe that stalled is cleared at once, so that the next transfer may go through."""
+        if error.errno == errno.EPIPE and endpoint:
+            self._tried(0, partial(self._device.clear_halt, endpoint))
+        raise _mapped(self._name, f"pipe {endpoint:02x}", error) from error
+
+    def _chosen(self, wanted: int | None) -> Interface:
+        for interface in interfaces(self.configuration):
+            both = interface.pipe(BULK, 0) is not None and interface.pipe(BULK, IN) is not None
+            if interface.number == wanted or (wanted is None and both):
+                return interface
+        what = "with two bulk pipes" if wanted is None else str(wanted)
+        raise ProtocolError(f"{self._name}: the device has no interface {what}")
+
+    def _configuration(self) -> bytes:
+        head = self._descriptor(9)
+        return self._descriptor(int.from_bytes(head[2:4], "little"))
+
+    def _descriptor(self, length: int) -> bytes:
+        timeout_ms = round(CONTROL_S * 1000)
+        raw = self._device.ctrl_transfer(IN, GET_DESCRIPTOR, CONFIGURATION << 8, 0, length, timeout_ms)
+        return b"" if isinstance(raw, int) else raw.tobytes()
+
+
+def find(
+    name: str, vid: int, pid: int, serial: str | None, backend: Backend | None, wanted: int | None
+) -> UsbDevice:
+    """Look for the device and open it; TransportError if it is not there."""
+    known_by = {} if serial is None else {"serial_number": serial}
+    try:
+        device: Device | None = usb.core.find(backend=backend, idVendor=vid, idProduct=pid, **known_by)
+    except (OSError, ValueError) as error:  # ValueError: no libusb, or strings that may not be read
+        raise TransportError(f"{name}: cannot search for the device: {error}") from error
+    if device is None:
+        raise TransportError(f"{name}: no USB device {vid:04x}:{pid:04x} with serial number {serial!r}")
+    return UsbDevice(name, device, wanted)
+
+
+def _take_over(device: Device, interface: int) -> None:
+    with suppress(NotImplementedError):  # a system without drivers of its own
+        if device.is_kernel_driver_active(interface):
+            device.detach_kernel_driver(interface)
+    try:
+        device.get_active_configuration()
+    except OSError:
+        device.set_configuration()
+
+
+def _mapped(name: str, what: str, error: OSError) -> TransportError | ProtocolError:
+    match error.errno:
+        case errno.ENODEV | errno.ESHUTDOWN | errno.ENXIO:
+            return DeviceLost(f"{name}: the device is gone ({what}): {error}")
+        case errno.EPIPE | errno.EOVERFLOW:
+            return ProtocolError(f"{name}: {what}: {error}")
+        case errno.ETIMEDOUT:
+            return Silent(f"{name}: {what}: {error}")
+    return TransportError(f"{name}: {what}: {error}")
