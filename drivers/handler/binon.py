@@ -17,7 +17,6 @@ from drivers.errors import EquipmentError, InstrumentError, ProtocolError
 from drivers.links.binon import (
     LotEnded,
     asked_ids,
-    cleared,
     exchanged,
     heard_exactly,
     named,
@@ -32,6 +31,9 @@ from drivers.protocols.binon import RQS, BinLine, Profile, StartupStep, check_si
 from drivers.roles.handler import Handler, Touchdown
 from drivers.roles.resource import Identity, Machine
 from drivers.transports import Port
+
+DRAIN_S = 0.005
+"""Time for the port to fetch a service request that is pulled already."""
 
 log = logging.getLogger(__name__)
 
@@ -93,17 +95,16 @@ class BinonHandler(Machine, Handler):
     async def connect(self) -> None:
         profile = self._profile
         await self._port.open()
-        if profile.clear_at_connect:
-            await self._port.run(cleared())
         plain: list[StartupStep] = []
+        clear = profile.clear_at_connect
         for step in profile.startup:
             plain.append(step)
             if step.stb is not None:
-                await self._port.run(exchanged(profile, plain))
+                await self._port.run(exchanged(profile, plain, clear=clear))
                 await self._asked_for_empty_sockets(step.stb)
                 await self._answer_empty_check(step.read, step.answer, at_start=True)
-                plain = []
-        await self._port.run(exchanged(profile, plain))
+                plain, clear = [], False
+        await self._port.run(exchanged(profile, plain, clear=clear))
         if profile.run_query is not None:
             answer = await self._port.run(told_and_heard(profile, profile.answer(profile.run_query)))
             log.info("%s: %s answered %r", self.name, profile.run_query, answer)
@@ -193,7 +194,7 @@ class BinonHandler(Machine, Handler):
     async def _drained(self) -> int:
         """Drop the starts of test that came during the test; an alarm among them stops the order."""
         stale = 0
-        while (status := await self._request(within_s=0.0)) is not None:
+        while (status := await self._request(within_s=DRAIN_S)) is not None:
             if status in self._profile.ready_stb:
                 stale += 1
             elif status & RQS:

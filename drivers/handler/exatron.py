@@ -1,8 +1,8 @@
 """Exatron 3000B and 5000 handlers on a serial line: one site, eight sorts.
 
-Follows the Exatron 3000B User's Manual, ch. 3, in its three modes. The handler speaks first and has no queries
-but in Super mode, so what it does not say is not known: a sort is never repeated unless the handler says that
-it did not understand it.
+Follows the Exatron 3000B User's Manual, ch. 3, in its three modes. The handler speaks first and answers no
+queries but in Super mode, so what it does not say is not known: a sort is never repeated unless the handler
+says that it did not understand it.
 """
 
 import asyncio

@@ -52,19 +52,16 @@ def heard_exactly(profile: Profile, expected: str) -> Conversation[None]:
         raise ProtocolError(f"the handler said {reply!r}, expected was {expected!r}")
 
 
-def cleared() -> Conversation[None]:
-    """Clear the device."""
-    yield Clear()
-
-
 def polled() -> Conversation[int]:
     """Return the status byte."""
     status = yield ReadStatus()
     return status if isinstance(status, int) else 0
 
 
-def exchanged(profile: Profile, steps: Sequence[StartupStep]) -> Conversation[None]:
-    """Hold the exchanges of a dialect's beginning."""
+def exchanged(profile: Profile, steps: Sequence[StartupStep], *, clear: bool) -> Conversation[None]:
+    """Clear the device if wanted, then hold the exchanges of a dialect's beginning."""
+    if clear:
+        yield Clear()
     for step in steps:
         yield from told(profile, profile.line(step.send))
         if step.expect:
@@ -102,7 +99,9 @@ def _described(
     if not sites:
         return None
     if strange := sites - configured:
-        raise EquipmentError(f"the handler names {named(strange)}, configured are {named(configured)}")
+        raise EquipmentError(
+            f"the handler names parts at {named(strange)}, configured are {named(configured)}: no test"
+        )
     ids: Mapping[int, str] = {}
     if profile.ids_query is not None:
         ids = yield from asked_ids(profile)

@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 
 from drivers.errors import ProtocolError
-from drivers.protocols.binon import RQS, BinLine, IdsReply, Profile, SitesReply, StartupStep
+from drivers.protocols.binon import BinLine, IdsReply, Profile, SitesReply, StartupStep
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.instrument import Instrument
@@ -96,6 +96,7 @@ class BinonHandler(Instrument):
             "dup_srq",
             "late_srq",
             "truncate",
+            "empty_check",
             "empty_reply",
             "corrupt_echo",
             "extra_site",
@@ -130,7 +131,9 @@ class BinonHandler(Instrument):
         """By an alarm that only an operator ends."""
         self._started = False
         self._paused = False
-        self._waits_paused = False
+        self._unchecked = any(step.stb is not None for step in profile.startup)
+        self._check_answer: str | None = None
+        self._held_up = False
         self._order = BinLine({})
         self._numbers = {code: number for number, code in profile.codes.items()}
         self._ids: dict[int, str] = {}
@@ -157,7 +160,9 @@ class BinonHandler(Instrument):
     # -- what the station says
     def handle(self, message: bytes) -> None:
         text = message.decode("ascii", "backslashreplace").strip()
-        if text in self._texts:
+        if text and text == self._check_answer:
+            self._checked()
+        elif text in self._texts:
             self._texts[text]()
         elif text == self.profile.sites_query:
             self._do(Word.SITES)
@@ -167,6 +172,11 @@ class BinonHandler(Instrument):
             self._do(Word.BAD)
         elif text.startswith(self.profile.bin_prefix):
             self._take_bins(text)
+
+    def bus_status(self) -> int:
+        """Serial poll: a service request has its byte and no more, for these machines have no conditions."""
+        with self.condition:
+            return self._statuses.popleft() if self._statuses else 0
 
     def cleared(self) -> None:
         """Device clear: an echo that was not confirmed is forgotten."""
@@ -206,11 +216,27 @@ class BinonHandler(Instrument):
         if step.expect:
             self._reply(self.profile.line(step.expect))
         if step.stb is not None:
-            self.clock.call_later(self._between(self.timing.request_s), self._ask_empty_check, step)
+            self._ask_empty_check(step.stb, step.read, step.answer)
 
-    def _ask_empty_check(self, step: StartupStep) -> None:
-        self.respond(self.profile.line(step.read))
-        self.request_service(step.stb or RQS)
+    def _ask_empty_check(self, stb: int, text: str, answer: str) -> None:
+        """Have the station say that all sockets are empty, and move nothing until then."""
+        self._unchecked = True
+        self._check_answer = answer
+        self.clock.call_later(self._between(self.timing.request_s), self._ask, stb, text)
+
+    def _ask(self, stb: int, text: str) -> None:
+        self.respond(self.profile.line(text))
+        self.request_service(stb)
+
+    def _checked(self) -> None:
+        self._check_answer = None
+        self._unchecked = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._held_up and not self._paused and not self._unchecked:
+            self._held_up = False
+            self._index()
 
     # -- what it does by the table
     def _tell_sites(self) -> None:
@@ -276,8 +302,11 @@ class BinonHandler(Instrument):
         self.clock.call_later(self._about(self.timing.plunge_s), self._plunge)
 
     def _index(self) -> None:
-        if self._paused:
-            self._waits_paused = True
+        stb = self.profile.empty_check_stb
+        if stb is not None and not self._unchecked and self._strikes("empty_check"):
+            self._ask_empty_check(stb, self.profile.empty_check_text, self.profile.empty_check_answer)
+        if self._paused or self._unchecked:
+            self._held_up = True
             return
         seconds = self._about(self.timing.first_index_s + self.timing.site_s * (self.sites - 1))
         if (code := self.faults.strikes("jam")) is not None:
@@ -321,9 +350,7 @@ class BinonHandler(Instrument):
 
     def _resume(self) -> None:
         self._paused = False
-        if self._waits_paused:
-            self._waits_paused = False
-            self._index()
+        self._go_on()
 
     # -- chance
     def _reply(self, message: bytes) -> None:

@@ -1,0 +1,282 @@
+"""The driver against the dialogues of the manual, and against what a line does to them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from drivers.errors import EquipmentError, ProtocolError
+from drivers.handler.exatron import ExatronHandler, ExatronOptions
+from drivers.roles import Touchdown
+from drivers.transports import Stream
+from tests.replay import replayed_stream
+
+ONE = Touchdown(frozenset({1}))
+
+
+class Script(Stream):
+    """A line on which the handler says what it is told to, and the station's bytes are kept."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.name = "script"
+        self.said = b""
+        self._pieces = list(pieces)
+
+    async def open(self) -> None:
+        pass
+
+    async def write(self, data: bytes) -> None:
+        self.said += data
+
+    async def receive(self) -> bytes:
+        if not self._pieces:
+            await asyncio.Event().wait()
+        return self._pieces.pop(0)
+
+    def say(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def made(port: Stream, **options: Any) -> ExatronHandler:
+    return ExatronHandler("handler", port, ExatronOptions(**options))
+
+
+@asynccontextmanager
+async def listening(handler: ExatronHandler) -> AsyncGenerator[AsyncGenerator[Touchdown, None], None]:
+    await handler.connect()
+    async with aclosing(handler.touchdowns()) as touchdowns:
+        yield touchdowns
+    await handler.aclose()
+
+
+@pytest.mark.parametrize("chunk", [1, 4096])
+async def test_replunge_then_sort(chunk: int) -> None:
+    with replayed_stream("exatron/replunge_then_sort", chunk=chunk) as line:
+        handler = made(line)
+        async with listening(handler) as touchdowns:
+            assert await anext(touchdowns) == ONE
+            await handler.replunge()
+            assert await anext(touchdowns) == ONE
+            await handler.sort({1: 2})
+    assert (line.opened, line.closed) == (1, 1)
+
+
+async def test_super_mode_retests_when_asked() -> None:
+    with replayed_stream("exatron/super_retest") as line:
+        handler = made(line, mode="super", retest_sort=1)
+        assert handler.hard_bins == {2, 3, 4, 5, 6, 7, 8}
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await handler.replunge()
+            await anext(touchdowns)
+            await handler.sort({1: 1})
+
+
+async def test_a_retest_that_nobody_asked_for_is_an_alarm() -> None:
+    with replayed_stream("exatron/super_other_start") as line:
+        handler = made(line, mode="super")
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await handler.sort({1: 1})
+            with pytest.raises(EquipmentError, match="said Word.RETEST, expected was Word.TEST"):
+                await anext(touchdowns)
+
+
+async def test_the_home_bin() -> None:
+    with replayed_stream("exatron/abort_to_the_home_bin") as line:
+        handler = made(line)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await handler.abort()
+            with pytest.raises(EquipmentError, match="nothing was sent"):
+                await handler.sort({1: 1})
+
+
+async def test_information_needs_no_answer() -> None:
+    with replayed_stream("exatron/hp_information") as line:
+        handler = made(line, mode="hp", empty_ends_lot=True)
+        async with listening(handler) as touchdowns:
+            await handler.start_lot("L1")
+            sorts = iter((3, 1))
+            async for touchdown in touchdowns:
+                assert touchdown == ONE
+                await handler.sort({1: next(sorts)})
+
+
+async def test_a_dropped_part_is_not_sorted() -> None:
+    with replayed_stream("exatron/hp_part_dropped") as line:
+        handler = made(line, mode="hp")
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match=r"alarm DROPPED: PART DROPPED \?"):
+                await handler.sort({1: 1})
+            with pytest.raises(EquipmentError, match="nothing was sent"):
+                await handler.sort({1: 1})
+
+
+async def test_a_jam_is_an_alarm() -> None:
+    with replayed_stream("exatron/hp_jam") as line:
+        async with listening(made(line, mode="hp")) as touchdowns:
+            with pytest.raises(EquipmentError, match="alarm ERROR: JAM 7"):
+                await anext(touchdowns)
+
+
+async def test_the_handler_may_ask_again() -> None:
+    line = Script(b"H\r", b"H\r", b"S\r")
+    async with listening(made(line)) as touchdowns:
+        assert await anext(touchdowns) == ONE
+    assert line.said == b"RR"
+
+
+async def test_contacts_that_do_not_close() -> None:
+    with replayed_stream("exatron/contacts_do_not_close") as line:
+        async with listening(made(line, close_s=0.01)) as touchdowns:
+            with pytest.raises(EquipmentError, match="contacts not closed within 0.01 s"):
+                await anext(touchdowns)
+
+
+async def test_a_new_part_during_the_test_stops_the_sort() -> None:
+    line = Script(b"H\r", b"S\r")
+    handler = made(line)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        line.say(b"H\r")
+        with pytest.raises(EquipmentError, match="said 'H' during the test: no bin was sent"):
+            await handler.sort({1: 1})
+        assert line.said == b"R"
+    line.say(b"S\r")
+    async with listening(handler) as touchdowns:  # and it is the next one when the lot goes on
+        assert await anext(touchdowns) == ONE
+
+
+async def test_a_start_that_nobody_asked_for_is_an_alarm() -> None:
+    async with listening(made(Script(b"S\r"))) as touchdowns:
+        with pytest.raises(EquipmentError, match="nobody asked for"):
+            await anext(touchdowns)
+
+
+async def test_silence_may_be_bounded() -> None:
+    async with listening(made(Script(), quiet_s=0.01)) as touchdowns:
+        with pytest.raises(EquipmentError, match=r"silent for 0.01 s; is the input empty, or a sort lost\?"):
+            await anext(touchdowns)
+
+
+async def test_three_unreadable_lines_are_too_many() -> None:
+    line = Script(b"\xc8\r", b"TEST\r", b"H\r", b"S\r", b"x\r", b"y\rz\r")
+    handler = made(line)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        with pytest.raises(ProtocolError, match="3 unreadable lines in a row, the last b'z'"):
+            await handler.sort({1: 1})
+    assert line.said == b"R"
+
+
+async def test_a_sort_that_was_not_understood_is_sent_once_more() -> None:
+    line = Script(b"MARK\rTEST\r", b"END TEST\r", b"ERROR\r", b"TEST\r")
+    handler = made(line, mode="super", confirm_s=0.01)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        await handler.sort({1: 7})
+        assert line.said == b"77"
+        assert await anext(touchdowns) == ONE, "what came meanwhile is not lost"
+
+
+async def test_a_sort_that_is_never_understood_leaves_the_bin_unknown() -> None:
+    line = Script(b"TEST\rEND TEST\r", b"ERROR\r", b"ERROR\r")
+    handler = made(line, mode="super", confirm_s=0.01)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        with pytest.raises(EquipmentError, match="twice: the bin is unknown"):
+            await handler.sort({1: 7})
+        assert line.said == b"77"
+
+
+@pytest.mark.parametrize("meanwhile", [b"", b"RETEST\r"])
+async def test_no_sort_before_it_is_asked_for(meanwhile: bytes) -> None:
+    line = Script(b"TEST\r", *([meanwhile] if meanwhile else []))
+    handler = made(line, mode="super", sort_request_s=0.01)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        with pytest.raises(EquipmentError, match="not Word.END_TEST: no bin was sent"):
+            await handler.sort({1: 7})
+    assert line.said == b""
+
+
+async def test_a_laser_is_not_waited_for() -> None:
+    async with listening(made(Script(b"END LASER\r"), mode="super")) as touchdowns:
+        with pytest.raises(EquipmentError, match="laser"):
+            await anext(touchdowns)
+
+
+async def test_engineers_commands() -> None:
+    with replayed_stream("exatron/super_read_memory") as line:
+        handler = made(line, mode="super")
+        assert await handler.raw("A90") == "90 ROM 01 RAM 01"
+        assert (await handler.identify()).maker == "Exatron"
+        await handler.make_safe()
+
+
+async def test_engineers_commands_without_answer() -> None:
+    line = Script(b"+")
+    assert await made(line, mode="super", confirm_s=0.01).raw("G") == ""
+    assert line.said == b"+G\r"
+
+
+async def test_what_comes_instead_of_an_answer_is_kept() -> None:
+    line = Script(b"+", b"TEST\r")
+    handler = made(line, mode="super")
+    assert await handler.raw("G") == ""
+    async with listening(handler) as touchdowns:
+        assert await anext(touchdowns) == ONE
+
+
+async def test_engineers_commands_need_the_attention_of_the_handler() -> None:
+    with pytest.raises(ProtocolError, match=r"answered None to '\+'"):
+        await made(Script(), mode="super", close_s=0.01).raw("G")
+
+
+@pytest.mark.parametrize("verb", ["raw", "replunge", "abort"])
+async def test_verbs_that_a_mode_does_not_know(verb: str) -> None:
+    line = Script(b"TEST\r" if verb != "raw" else b"H\rS\r")
+    handler = made(line, mode="exatron" if verb == "raw" else "super")
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        with pytest.raises(EquipmentError, match="Super mode"):
+            await (handler.raw("A90") if verb == "raw" else getattr(handler, verb)())
+    assert line.said == (b"R" if verb == "raw" else b"")
+
+
+@pytest.mark.parametrize(
+    ("bins", "says"),
+    [({}, r"bins for sites \[\], not 1"), ({1: 1, 2: 1}, r"sites \[1, 2\]"), ({1: 9}, "no hard bin 9")],
+)
+async def test_bins_that_cannot_be_right_are_not_sent(bins: dict[int, int], says: str) -> None:
+    line = Script(b"H\r", b"S\r")
+    handler = made(line)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        with pytest.raises(EquipmentError, match=says):
+            await handler.sort(bins)
+        with pytest.raises(EquipmentError, match="neither sorted nor plunged again"):
+            await anext(touchdowns)
+    assert line.said == b"R"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"retest_sort": 1}, "retest_sort 1: 1 to 8 are allowed, in Super mode only"),
+        ({"retest_sort": 9, "mode": "super"}, "retest_sort 9"),
+        ({"empty_ends_lot": True}, "only the HP mode"),
+        ({"close_s": 0.0}, "close_s 0: more than 0"),
+        ({"quiet_s": -1.0}, "quiet_s -1: 0 .for ever. or more"),
+    ],
+)
+def test_options_that_cannot_be_meant(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ExatronOptions(**options)

@@ -1,0 +1,49 @@
+"""`given mode`, `retest_sort`, `enter_s`, `parts` (see `tests.trays`), `faults` (blank between them)."""
+
+from typing import get_args
+from weakref import finalize
+
+from drivers.protocols.exatron import Mode
+from sim.faults import Faults, parse
+from sim.handler.exatron import ExatronHandler, Timing
+from tests.dialogue import Dialogue
+from tests.player import ANSWER_WITHIN_S, Player
+from tests.stepclock import StepClock
+from tests.trays import given
+
+
+class LinePlayer(Player):
+    """The station's end of the machine's serial line."""
+
+    def __init__(self, machine: ExatronHandler, clock: StepClock) -> None:
+        self._machine = machine
+        self._clock = clock
+        machine.line.open()
+        finalize(self, machine.line.close)
+
+    def say(self, data: bytes) -> None:
+        self._machine.take(data)
+
+    def hear(self, size: int, endpoint: int) -> bytes:
+        del endpoint
+        line = self._machine.line
+        self._clock.run_until(lambda: len(line.received) >= size, within_s=ANSWER_WITHIN_S)
+        return line.taken(size)
+
+
+def simulator(dialogue: Dialogue) -> LinePlayer:
+    clock = StepClock()
+    modes: dict[str, Mode] = {mode: mode for mode in get_args(Mode)}
+    wanted = tuple(parse(f"handler.{text}") for text in dialogue.given.get("faults", "").split())
+    retest_sort = dialogue.given.get("retest_sort")
+    handler = ExatronHandler(
+        clock,
+        given(dialogue),
+        mode=modes[dialogue.given.get("mode", "exatron")],
+        retest_sort=int(retest_sort) if retest_sort else None,
+        faults=Faults("handler", ExatronHandler.knobs, wanted, "dialogue"),
+        timing=Timing(enter_s=dialogue.number("enter_s", 60.0)),
+    )
+    player = LinePlayer(handler, clock)
+    handler.start()
+    return player
