@@ -47,7 +47,7 @@ SOUND = ChipFaults()
 
 
 class Chip:
-    """A die with its memory. Costs a few kilobytes; the firmware's context exists only under power and clock."""
+    """A die with its memory, a few kilobytes; the firmware's context exists only under power and clock."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Chip:
         self.faults = faults
         self._seed = f"{seed}:{index}"
         self.memory = Memory(self._generator("memory"))
-        self._latency = Latency(latency, self._generator("latency"))
+        self.latency = Latency(latency, self._generator("latency"))
         self._firmware: Firmware | None = None
         self._powered = False
         self._answered = 0
@@ -104,6 +104,7 @@ class Chip:
     def _answer(self, command: bytes) -> bytes:
         return self.apdu(command)[0] or b""
 
+    @property
     def life_cycle(self) -> LifeCycle:
         """The truth, as a fresh boot finds it; for tests."""
         return self._truth().life_cycle
@@ -123,7 +124,7 @@ class Chip:
         return se1.die_status(se1.split(twin._answer(se1.command("DIE STATUS"))).data)
 
     def power(self, volts: float | None) -> None:
-        """The supply has come to `volts`, or is gone (None); below 1.62 V the chip forgets what it held in RAM."""
+        """The supply has come to `volts`, or is gone (None); below 1.62 V the chip loses its RAM."""
         self._powered = volts is not None and volts >= MINIMUM_VOLTS
         if not self._powered:
             self.deactivate()
@@ -139,7 +140,7 @@ class Chip:
         self.memory.lost = False
         self._answered = 0
         self._firmware = Firmware(_Hal(self))
-        self._latency.take()
+        self.latency.take()
         return None if self.memory.lost else ATR
 
     def apdu(self, command: bytes) -> tuple[bytes | None, float]:
@@ -149,7 +150,7 @@ class Chip:
             return None, 0.0
         self._answered += 1
         reply = self._firmware.apdu(command)
-        return self._disguised(command, reply), self._latency.take()
+        return self._disguised(command, reply), self.latency.take()
 
     def cut(self, cut: PowerCut | None) -> None:
         """Plan a power cut at a write; after it struck the chip is mute until the next reset."""
@@ -186,7 +187,8 @@ class _Hal:
     def __init__(self, chip: Chip) -> None:
         self._chip = chip
         self._memory = chip.memory
-        self._time = chip._latency
+        self._time = chip.latency
+        self._aes = crypto.Aes()
 
     def nvm_read(self, page: int) -> bytes:
         return self._memory.read(page)
@@ -214,7 +216,7 @@ class _Hal:
 
     def aes(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
         self._time.symmetric("aes", len(data))
-        result = crypto.aes(op, key, iv, data)
+        result = self._aes.run(op, key, iv, data)
         return result[:-1] + bytes((result[-1] ^ 1,)) if self._chip.faults.broken == "aes" else result
 
     def digest(self, key: bytes | None, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The mathematics of a chip, done by `cryptography`; private keys of post-quantum algorithms are their seeds."""
+"""The mathematics of a chip, by `cryptography`; the private key of a post-quantum algorithm is its seed."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem, utils
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -15,25 +15,38 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from drivers.protocols.se1_table import Algorithm
 
-ECB_ENCRYPT, ECB_DECRYPT, CBC_ENCRYPT, CBC_DECRYPT, CMAC_TAG = range(5)
 P384_ORDER = int(
     "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16
 )
 HALF = 48
 
 
-def aes(op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
-    """AES-256: ECB and CBC both ways without padding, or CMAC."""
-    match op:
-        case 0 | 1:
-            cipher = Cipher(AES(key), ECB())
-        case 2 | 3:
-            cipher = Cipher(AES(key), CBC(iv))
-        case _:
-            mac = CMAC(AES(key))
-            mac.update(data)
-            return mac.finalize()
-    return (cipher.decryptor() if op & 1 else cipher.encryptor()).update(data)
+class Aes:
+    """AES-256 of one chip; keeps the last key schedule, since unwrapping keys asks for many single blocks."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, bytes] | None = None
+        self._context: CipherContext | None = None
+
+    def run(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
+        """ECB and CBC both ways without padding, or CMAC."""
+        match op:
+            case 0 | 1:
+                return self._blocks(op, key).update(data)
+            case 2:
+                return Cipher(AES(key), CBC(iv)).encryptor().update(data)
+            case 3:
+                return Cipher(AES(key), CBC(iv)).decryptor().update(data)
+        mac = CMAC(AES(key))
+        mac.update(data)
+        return mac.finalize()
+
+    def _blocks(self, op: int, key: bytes) -> CipherContext:
+        if self._context is None or self._last != (op, key):
+            cipher = Cipher(AES(key), ECB())  # noqa: S305 -- the block cipher itself
+            self._context = cipher.decryptor() if op else cipher.encryptor()
+            self._last = (op, key)
+        return self._context
 
 
 def digest(key: bytes | None, data: bytes) -> bytes:
@@ -71,7 +84,7 @@ def keypair(algorithm: int, seed: bytes) -> tuple[bytes, bytes]:
 
 
 def sign(algorithm: int, private: bytes, label: bytes, message: bytes) -> bytes:
-    """Sign; ML-DSA hedged and with `label` as context string, ECDSA as r and s over SHA-384 of the message."""
+    """Sign: ML-DSA hedged, with `label` as context string; ECDSA as r and s over SHA-384 of the message."""
     if algorithm == Algorithm.MLDSA65:
         return _mldsa_key(private).sign(message, label)
     r, s = utils.decode_dss_signature(_ec_key(private).sign(message, ec.ECDSA(SHA384())))

@@ -1,16 +1,15 @@
-"""The firmware stub behind a Python face: one shared library, one set of callbacks, one context per powered chip."""
+"""The firmware stub behind a Python face: one library, one set of callbacks, one context per powered chip."""
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias, cast
 
 import cffi
 
 from sim.dut.library import build
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 OK, FAIL, CUT = 0, 1, 2
 REPLY_SIZE = 8192
@@ -99,7 +98,7 @@ def _peripherals(ctx: Pointer) -> Peripherals:
     return found
 
 
-def _keep(_kind: type[BaseException], error: BaseException, _trace: "TracebackType") -> None:
+def _keep(_kind: Exception, error: BaseException, _trace: object) -> None:
     _raised.error = error
 
 
@@ -174,7 +173,7 @@ def _decaps(ctx: Pointer, private: Pointer, ciphertext: Pointer, secret: Pointer
     return OK
 
 
-CALLBACKS = {
+CALLBACKS: dict[str, Callable[..., int]] = {
     "nvm_read": _nvm_read,
     "nvm_write": _nvm_write,
     "otp_read": _otp_read,
@@ -190,49 +189,74 @@ CALLBACKS = {
 }
 
 
+class Stub(Protocol):
+    """The functions of the library."""
+
+    def se1_size(self) -> int:
+        """Bytes of a context."""
+
+    def se1_power_on(self, chip: Pointer, hal: Pointer, ctx: Pointer) -> None:
+        """Boot."""
+
+    def se1_reset(self, chip: Pointer) -> None:
+        """Warm reset."""
+
+    def se1_apdu(self, chip: Pointer, command: bytes, n: int, reply: Pointer, limit: int) -> int:
+        """Bytes of the answer; 0 if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A library, its HAL, and what must live as long as they."""
+
+    stub: Stub
+    hal: Pointer
+    callbacks: tuple[object, ...]
+
+
 @cache
-def _library() -> tuple[Any, Any, Pointer]:
-    """The library, its HAL, and the reply buffer's type; loaded once, kept for ever."""
-    library = ffi.dlopen(str(build()))
+def load(path: Path) -> Loaded:
+    """Load a library and give it its callbacks; once, for ever."""
+    stub = cast(Stub, ffi.dlopen(str(path)))
     hal = ffi.new("se1_hal *")
+    made = []
     for name, function in CALLBACKS.items():
         kind = ffi.typeof(getattr(hal, name))
-        setattr(hal, name, _callback(kind, function))
-    return library, hal, library.se1_size()
+        made.append(ffi.callback(kind, function, error=FAIL, onerror=_keep))
+        setattr(hal, name, made[-1])
+    return Loaded(stub, hal, tuple(made))
 
 
-_callbacks: list[Any] = []
-
-
-def _callback(kind: Any, function: Callable[..., int]) -> Pointer:
-    made = ffi.callback(kind, function, error=FAIL, onerror=_keep)
-    _callbacks.append(made)
-    return made
+@cache
+def default() -> Loaded:
+    """The library of this checkout, built if need be."""
+    return load(build())
 
 
 class Firmware:
-    """The firmware of one chip from power-on to power-off. What the peripherals raise comes out of the call."""
+    """The firmware of one chip from power-on to power-off; what peripherals raise comes out of the call."""
 
-    def __init__(self, peripherals: Peripherals) -> None:
-        self._library, hal, size = _library()
+    def __init__(self, peripherals: Peripherals, loaded: Loaded | None = None) -> None:
+        self._loaded = loaded or default()
+        self._stub = self._loaded.stub
         self._handle = ffi.new_handle(peripherals)
-        self._memory = ffi.new("uint64_t[]", size // 8 + 1)
+        self._memory = ffi.new("uint64_t[]", self._stub.se1_size() // 8 + 1)
         self._context = ffi.cast("se1 *", self._memory)
         self._reply = ffi.new("uint8_t[]", REPLY_SIZE)
         _raised.error = None
-        self._library.se1_power_on(self._context, hal, self._handle)
+        self._stub.se1_power_on(self._context, self._loaded.hal, self._handle)
         _reraise()
 
     def reset(self) -> None:
         """Warm reset."""
         _raised.error = None
-        self._library.se1_reset(self._context)
+        self._stub.se1_reset(self._context)
         _reraise()
 
     def apdu(self, command: bytes) -> bytes | None:
         """The answer to one command; None if the chip does not answer."""
         _raised.error = None
-        n = self._library.se1_apdu(self._context, command, len(command), self._reply, REPLY_SIZE)
+        n = self._stub.se1_apdu(self._context, command, len(command), self._reply, REPLY_SIZE)
         _reraise()
         return _bytes(self._reply, n) or None
 

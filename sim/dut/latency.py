@@ -1,8 +1,8 @@
-"""How long a chip takes: published timings of a shipping post-quantum secure element, charged per HAL call.
+"""How long a chip takes: published timings of a post-quantum secure element, charged per HAL call.
 
-QVault TPM 2.0 over SPI, as wolfTPM's README tells. Signing with ML-DSA is rejection sampling: 116 + 91.2 G ms, G
-geometric with mean 5.1; everything else varies by 2 %, normal. ECDSA verification is not published and taken as
-long as signing.
+QVault TPM 2.0 over SPI, as wolfTPM's README tells. Signing with ML-DSA is rejection sampling:
+116 + 91.2 G ms, G geometric with mean 5.1; everything else varies by 2 %, normal. ECDSA verification is not
+published and taken as long as signing.
 """
 
 from math import ceil, log

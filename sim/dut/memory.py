@@ -10,7 +10,7 @@ BLANK = b"\xff" * PAGE
 
 @dataclass(frozen=True, slots=True)
 class PowerCut:
-    """The power goes at the `at`-th write (from 1) after this was armed: before, in the middle of, or after it."""
+    """The power goes at the `at`-th write (from 1) after arming: before it, within it, or after it."""
 
     at: int
     kind: Literal["before", "torn", "after"]
