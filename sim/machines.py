@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
-from pyvisa.rname import InvalidResourceName
+from pyvisa.rname import InvalidResourceName, parse_resource_name
 
 from drivers.protocols.binon import Profile, profile_of
 from drivers.protocols.exatron import Mode
@@ -24,7 +24,6 @@ from sim.smu.keithley_2450 import Keithley2450
 from sim.smu.keithley_2600b import Keithley2600B
 from sim.sockets import Load
 from sim.supply.keysight_e36300 import KeysightE36300
-from sim.visa.registry import canonical
 from sim.wiring import Placement, WorldError
 
 START_S = 3.0
@@ -67,7 +66,7 @@ def visa_resource(placed: Placement) -> str:
     """Return the VISA resource name of a port; WorldError if it is none."""
     _, _, resource = placed.port.partition(":")
     try:
-        canonical(resource)
+        parse_resource_name(resource)
     except InvalidResourceName:
         raise WorldError(f"equipment {placed.name!r}: {resource!r} is no VISA resource name") from None
     return resource

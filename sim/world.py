@@ -10,9 +10,11 @@ from contextlib import ExitStack
 from itertools import count
 
 from sim.bench import Bench
-from sim.dut.device import Device, MakeChip, Silicon
-from sim.dut.lot import Lot, wishes
+from sim.dut.chips import Chips
+from sim.dut.latency import Profile
+from sim.dut.lot import Lot
 from sim.dut.truth import Truth
+from sim.dut.wishes import wishes
 from sim.faults import FaultError, parse
 from sim.machines import MODELS
 from sim.plant import Plant
@@ -56,7 +58,8 @@ class World:
         self._wires = wires(self.equipment, sites)
         self._sites = tuple(sites)
         self._check()
-        self.lot = Lot(lot, devices, seed, silicon(latency), wishes(self.faults))
+        asked = wishes(self.faults, seed)
+        self.lot = Lot(lot, devices, seed, Chips(seed, profile(latency), asked), asked)
         self._loop: VirtualLoop | None = None
         self._clock: VirtualClock | None = None
         self._bench: Bench | None = None
@@ -188,10 +191,11 @@ class World:
                 raise FaultError(f"{fault.machine} has no fault {fault.knob!r}; it has: {known}")
 
 
-def silicon(latency: str) -> MakeChip:
-    """Return what makes the chip of a device."""
+def profile(name: str) -> Profile:
+    """Return the chip's timing of that name; WorldError if there is none."""
+    if (found := PROFILES.get(name)) is None:
+        raise WorldError(f"latency {name!r}: choose one of {', '.join(PROFILES)}")
+    return found
 
-    def make(device: Device) -> Silicon:
-        raise WorldError(f"device {device.index}: no chip with latency {latency!r}")
 
-    return make
+PROFILES: Mapping[str, Profile] = {"zero": "zero", "qvault": "qvault", "qvault-full": "qvault-full"}

@@ -4,20 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from drivers.protocols.se1_table import LifeCycle
 from sim.dut.electrical import BOOT_V, LEAKAGE_V, Diode, InputPin, SupplyPin, diode
 from sim.dut.population import INPUTS, Defect, Die
 
-INITIALIZED, SECURED, CARD_LOCKED = 0x07, 0x0F, 0x7F
 CARD_PINS = ("VDD", "GND", "IO", "CLK", "RST")
 SUPPLY_LEAKAGE_A = 50e-9
 
 
 class Silicon(Protocol):
-    """What `sim.dut.chip` offers: the chip behind its card interface."""
+    """What a device needs of `sim.dut.chip`."""
 
     @property
     def life_cycle(self) -> int:
         """The state's byte, as the chip's own memory has it."""
+
+    def deactivate(self) -> None:
+        """Clock and reset have gone."""
 
     def power(self, volts: float | None) -> None:
         """VDD comes up, changes or goes away (None)."""
@@ -124,16 +127,22 @@ class Device:
     @property
     def sealed(self) -> bool:
         """Whether the chip's life cycle is SECURED or beyond."""
-        return self.chip is not None and self.chip.life_cycle in (SECURED, CARD_LOCKED)
+        return self._life_cycle in (LifeCycle.SECURED, LifeCycle.CARD_LOCKED)
 
     @property
     def personalised(self) -> bool:
         """Whether the chip has committed its identity."""
-        return self.chip is not None and self.chip.life_cycle in (INITIALIZED, SECURED, CARD_LOCKED)
+        return self._life_cycle in (LifeCycle.INITIALIZED, LifeCycle.SECURED, LifeCycle.CARD_LOCKED)
+
+    @property
+    def _life_cycle(self) -> int | None:
+        return None if self.chip is None else self.chip.life_cycle
 
     def deactivate(self) -> None:
         """Clock and reset have gone; the supply stays as it is."""
         self._active = False
+        if self.chip is not None:
+            self.chip.deactivate()
 
     def apdu(self, command: bytes) -> tuple[bytes | None, float]:
         """Give the chip a command; a device that is not active, or mute, keeps silent."""

@@ -9,8 +9,9 @@ import pytest
 
 from sim.bench import Bench, Landing, Socket
 from sim.dut.device import Device
-from sim.dut.lot import Lot, Wishes, crc8, wishes
+from sim.dut.lot import Lot
 from sim.dut.population import IDEAL, TYPICAL, Defect
+from sim.dut.wishes import Wishes, wishes
 from sim.faults import FaultError, parse
 from sim.sockets import voltage_at
 
@@ -23,7 +24,13 @@ class Silicon:
     def __init__(self, device: Device) -> None:
         self.uid = device.uid
         self.supply = list[float | None]()
-        self.life_cycle = 0x01
+
+    @property
+    def life_cycle(self) -> int:
+        return 0x0F if self.supply else 0x01
+
+    def deactivate(self) -> None:
+        pass
 
     def power(self, volts: float | None) -> None:
         self.supply.append(volts)
@@ -57,7 +64,7 @@ class Stopwatch:
 
 
 def bench(*faults: str, sites: int = 1, devices: int = 100, seed: int = 1) -> Bench:
-    asked = wishes(tuple(parse(fault) for fault in ("dut.population=ideal", *faults)))
+    asked = wishes(tuple(parse(fault) for fault in ("dut.population=ideal", *faults)), seed)
     return Bench(tuple(range(1, sites + 1)), Lot("L1017", devices, seed, Silicon, asked), Stopwatch())
 
 
@@ -327,19 +334,14 @@ def test_a_landing_that_held_takes_the_reason_away() -> None:
 
 
 def test_uids_are_those_of_wafer_sort() -> None:
-    lot = Lot("L1017", 5000, 1, Silicon, Wishes(IDEAL))
+    lot = Lot("L1017", 5000, 1, Silicon, Wishes(population=IDEAL))
     uids = [lot.uid(index) for index in range(1, 5001)]
     assert len(set(uids)) == 5000 and {len(uid) for uid in uids} == {16}
     assert uids[0][:10] == bytes.fromhex("0a010001 0007 000003f9".replace(" ", ""))
 
 
-def test_crc_of_the_uid() -> None:
-    assert crc8(b"123456789") == 0xF4
-    assert crc8(bytes.fromhex("0a0100010007000003f907ffff00f6")) == 0x59
-
-
 def test_twins_share_a_uid() -> None:
-    lot = Lot("L1", 10, 1, Silicon, wishes((parse("dut.twin_uid=4"),)))
+    lot = Lot("L1", 10, 1, Silicon, wishes((parse("dut.twin_uid=4"),), 1))
     assert lot.uid(4) == lot.uid(3)
     assert lot.uid(5) != lot.uid(4)
     assert lot.truth(3).good
@@ -353,13 +355,19 @@ def test_twins_share_a_uid() -> None:
         ("socket.wet", "it has: dirt"),
         ("dut.population=best", "choose one of ideal, typical"),
         ("dut.temperature=hot", "from -55 to 150"),
+        ("dut.population", "choose one of ideal, typical"),
         ("dut.dead=yes", "the value is a number"),
+        ("socket.dirt=0", "the value is a number, from 1"),
+        ("chip.melt", "it has: life_cycle, mute_after, power_cut"),
+        ("chip.mute_after=-1", "0 or more"),
+        ("chip.life_cycle=0x100", "a byte"),
+        ("chip.power_cut=4:slow", "40:before, 40:torn or 40:after"),
     ],
 )
 def test_what_cannot_be_is_refused(fault: str, message: str) -> None:
     with pytest.raises(FaultError, match=message):
-        wishes((parse(fault),))
+        wishes((parse(fault),), 1)
 
 
 def test_typical_is_the_default() -> None:
-    assert wishes(()).population is TYPICAL
+    assert wishes((), 1).population is TYPICAL

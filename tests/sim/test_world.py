@@ -126,8 +126,8 @@ def test_pyvisa_finds_every_instrument() -> None:
     answers = lived(made, lambda: off_loop(ask))
     assert len(answers) == 6
     assert "Model 2636B" in answers["GPIB0::2::INSTR"]
-    assert "MODEL 2450" in answers["USB0::0X05E6::0X2450::SIM1::0::INSTR"]
-    assert "E36312A" in answers["TCPIP0::SUPPLY-2::INST0::INSTR"]
+    assert "MODEL 2450" in answers["USB0::0x05E6::0x2450::SIM1::0::INSTR"]
+    assert "E36312A" in answers["TCPIP0::supply-2::inst0::INSTR"]
 
 
 def test_pyusb_finds_the_readers() -> None:
@@ -184,6 +184,7 @@ def test_a_device_can_be_measured_through_drivers() -> None:
             async with supply.powering(3.3, limit_a=0.08, ovp_v=3.8):
                 idle_a = await supply.measure_current()
             await handler.sort({1: 1, 2: 5})
+            assert (await anext(touchdowns)).sites == {1, 2}
             await touchdowns.aclose()
             return drop_v, leakage_a, idle_a
 

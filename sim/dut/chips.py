@@ -1,0 +1,59 @@
+"""Which chip a device has: its UID, its defects, its timing."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from sim.dut.chip import Chip, ChipFaults
+from sim.dut.device import Device
+from sim.dut.latency import Profile
+from sim.dut.population import Defect, Die
+from sim.dut.wishes import Wishes
+
+
+@dataclass(frozen=True)
+class Chips:
+    """Makes the chips of one lot, each as wafer sort left it: numbered, with keys, its test port open."""
+
+    seed: int
+    latency: Profile
+    wishes: Wishes
+
+    def __call__(self, device: Device) -> Chip:
+        """Make the chip of a device, as it first gets power."""
+        chip = Chip.from_sort(
+            device.index,
+            seed=str(self.seed),
+            uid=device.uid,
+            latency=self.latency,
+            faults=self._faults(device),
+        )
+        chip.cut(self.wishes.power_cut(device.index))
+        return chip
+
+    def _faults(self, device: Device) -> ChipFaults:
+        die, index = device.die, device.index
+        return ChipFaults(
+            mute=die.defect is Defect.DEAD,
+            mute_after=0 if die.defect is Defect.MUTE else self.wishes.mute_after(index),
+            trng=_trng(die),
+            broken=_broken(die),
+            pairwise=die.defect is Defect.PAIRWISE,
+            life_cycle=self.wishes.life_cycle(index),
+        )
+
+
+def _trng(die: Die) -> Literal["sound", "stuck", "biased"]:
+    match die.defect:
+        case Defect.TRNG_STUCK:
+            return "stuck"
+        case Defect.TRNG_BIASED:
+            return "biased"
+        case _:
+            return "sound"
+
+
+def _broken(die: Die) -> Literal["nothing", "aes", "mldsa"]:
+    if die.defect is not Defect.KAT:
+        return "nothing"
+    return Random(die.chip_seed).choice(("aes", "mldsa"))
