@@ -23,6 +23,7 @@ from drivers.supply.keysight_e36300 import KeysightE36300
 from drivers.transports.serial import SerialStream
 from drivers.transports.usb import UsbPort
 from drivers.transports.visa import VisaLibrary, VisaPort
+from sim.dut.wishes import KNOBS
 from sim.faults import FaultError
 from sim.machines import MODELS
 from sim.world import Placed, World, WorldError
@@ -296,3 +297,6 @@ def test_every_knob_is_in_the_reference() -> None:
     for driver, model in MODELS.items():
         missing = {knob for knob in model.knobs if f".{knob}`" not in page}
         assert not missing, driver
+    for machine, knobs in KNOBS.items():
+        missing = {knob for knob in knobs if f"`{knob}`" not in page and f"`{machine}.{knob}" not in page}
+        assert not missing, machine
