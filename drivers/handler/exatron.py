@@ -213,6 +213,8 @@ class ExatronHandler(Machine, Handler):
         again, self._again = self._again, False
         within_s = self._options.close_s if again else self._options.quiet_s or None
         word = await self._word(within_s=within_s)
+        if word is Word.END_LASER:
+            raise EquipmentError(f"{self.name}: waits for a laser, and this station has none")
         if word is not (expected := Word.RETEST if again else Word.TEST):
             raise EquipmentError(f"{self.name}: said {word}, expected was {expected}")
         self._retested = again
@@ -259,8 +261,6 @@ class ExatronHandler(Machine, Handler):
         match message:
             case Word.MARK:
                 log.info("%s: mark preloaded", self.name)
-            case Word.END_LASER:
-                raise EquipmentError(f"{self.name}: waits for a laser, and this station has none")
             case Word():
                 self._garbled = 0
                 self._empty = False

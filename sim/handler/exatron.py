@@ -30,6 +30,8 @@ class State(Enum):
     TESTING = auto()
     ASKING = auto()
     """Super mode: tested, the sort was asked for."""
+    MARKING = auto()
+    """Super mode with a laser: sorted, the end of the mark was asked for."""
     SORTING = auto()
 
 
@@ -43,6 +45,7 @@ class Input(Enum):
     DIGIT = auto()
     ZERO = auto()
     STAR = auto()
+    MARKED = auto()
     SORTED = auto()
 
 
@@ -57,6 +60,7 @@ class Act(Enum):
     SAY_END = auto()
     SORT = auto()
     HOME = auto()
+    LET_GO = auto()
     INDEX = auto()
 
 
@@ -80,6 +84,7 @@ SUPER_TABLE: Table = {
     (State.CLOSING, Input.CLOSED): (State.TESTING, Act.SAY_TEST),
     (State.TESTING, Input.TESTED): (State.ASKING, Act.SAY_END),
     (State.ASKING, Input.DIGIT): (State.SORTING, Act.SORT),
+    (State.MARKING, Input.MARKED): (State.SORTING, Act.LET_GO),
     (State.SORTING, Input.SORTED): (State.IDLE, Act.INDEX),
 }
 """Super mode; a pair that is not here is answered by ERROR if the station sent it."""
@@ -97,13 +102,13 @@ class Timing:
     """Until an operator presses [Enter] because nobody answered."""
     operator_s: float = 120.0
     """Until somebody has cleared a jam."""
-    boot_s: float = 10.0
+    boot_s: float = 8.0
 
 
 class ExatronHandler(SerialMachine):
     """One handler with its parts; `start` is the operator's start key, after which it feeds by itself."""
 
-    knobs = LINE_KNOBS | {"jam", "part_dropped", "power_cycle"}
+    knobs = LINE_KNOBS | {"drop_rx", "jam", "manual_start", "misread", "part_dropped", "power_cycle"}
 
     def __init__(
         self,
@@ -116,10 +121,12 @@ class ExatronHandler(SerialMachine):
         faults: Faults = NO_FAULTS,
         timing: Timing = Timing(),  # noqa: B008 - frozen
     ) -> None:
-        """`retest_sort`: Super mode, the sort on which a part is plunged again, once."""
+        """`mode` and, in Super mode, the sort on which a part is plunged again, once, as chosen on it."""
         super().__init__(clock, faults)
         self.sockets = sockets
         self.mode: Mode = mode
+        self.laser = False
+        """Super mode: each part is marked after its sort."""
         self.timing = timing
         self.state = State.IDLE
         self.input_empty = False
@@ -144,6 +151,7 @@ class ExatronHandler(SerialMachine):
             Act.SAY_END: self._say_end,
             Act.SORT: self._sort,
             Act.HOME: self._home,
+            Act.LET_GO: self._let_go,
             Act.INDEX: self._index,
         }
 
@@ -159,7 +167,7 @@ class ExatronHandler(SerialMachine):
     # -- what the station says
     def on_data(self, data: bytes) -> None:
         for byte in data:
-            if byte == 0x0A:
+            if byte == 0x0A or self.faults.strikes("drop_rx") is not None:
                 continue
             if self.mode == "super":
                 self._take_super(byte)
@@ -178,12 +186,16 @@ class ExatronHandler(SerialMachine):
         elif byte == 0x2B:
             self._command = bytearray()
             self.send(Word.ATTENTION.encode())
-        elif byte in DIGITS:
-            self._digit = byte - 0x30
-            if not self._do(Input.DIGIT):
-                self.send(Word.ERROR.encode())
-        elif byte != 0x0D:
+        elif byte != 0x0D and not self._understood(byte):
             self.send(Word.ERROR.encode())
+
+    def _understood(self, byte: int) -> bool:
+        if self.faults.strikes("misread") is not None:
+            return False
+        if byte in DIGITS:
+            self._digit = byte - 0x30
+            return self._do(Input.DIGIT)
+        return byte == 0x5A and self._do(Input.MARKED)
 
     def _command_byte(self, byte: int) -> None:
         command = self._command or bytearray()
@@ -218,7 +230,11 @@ class ExatronHandler(SerialMachine):
 
     # -- what it does by the table
     def _ask_ready(self) -> None:
-        """Say that a part is there, and once a minute again if an operator has to make it do so."""
+        """Say that a part is there, and again when an operator makes it do so; or be started by hand."""
+        if self.faults.strikes("manual_start") is not None:
+            self.state = State.CLOSING
+            self._close()
+            return
         self._asked += 1
         self.send(Word.PART.encode())
         self._later(self.timing.enter_s, self._press_enter, self._asked)
@@ -240,14 +256,15 @@ class ExatronHandler(SerialMachine):
             self._do(Input.CLOSED)
 
     def _say_start(self) -> None:
+        self.send(Word.START.encode())
         if self.faults.strikes("power_cycle") is not None:
             self._power_cycle()
-            return
-        self.send(Word.START.encode())
         if self.faults.strikes("part_dropped") is not None:
             self._tell(Light.DROPPED, DROPPED_TEXT)
 
     def _say_test(self) -> None:
+        if self.laser and not self._again:
+            self.send(Word.MARK.encode())
         self.send((Word.RETEST if self._again else Word.TEST).encode())
         self._later(self._about(self.timing.test_s), self._do, Input.TESTED)
 
@@ -261,15 +278,20 @@ class ExatronHandler(SerialMachine):
             self.state = State.CLOSING
             self._close()
             return
-        self._let_go(self._digit)
+        if self.laser:
+            self.state = State.MARKING
+            self.send(Word.END_LASER.encode())
+            return
+        self._let_go()
 
     def _home(self) -> None:
-        self._let_go(HOME_BIN)
+        self._digit = HOME_BIN
+        self._let_go()
 
-    def _let_go(self, hard_bin: int) -> None:
+    def _let_go(self) -> None:
         self._again = False
         self.sockets.lift()
-        self.sockets.sort({SITE: hard_bin})
+        self.sockets.sort({SITE: self._digit})
         self.sorted += 1
         self._do(Input.SORTED)
 

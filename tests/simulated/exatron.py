@@ -1,4 +1,4 @@
-"""`given mode`, `retest_sort`, `enter_s`, `parts` (see `tests.trays`), `faults` (blank between them)."""
+"""`given mode`, `retest_sort`, `laser = yes`, `enter_s`, `parts` and `faults` as those of `binon`."""
 
 from typing import get_args
 from weakref import finalize
@@ -44,6 +44,7 @@ def simulator(dialogue: Dialogue) -> LinePlayer:
         faults=Faults("handler", ExatronHandler.knobs, wanted, "dialogue"),
         timing=Timing(enter_s=dialogue.number("enter_s", 60.0)),
     )
+    handler.laser = "laser" in dialogue.given
     player = LinePlayer(handler, clock)
     handler.start()
     return player

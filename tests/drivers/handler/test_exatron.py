@@ -127,10 +127,11 @@ async def test_a_jam_is_an_alarm() -> None:
 
 
 async def test_the_handler_may_ask_again() -> None:
-    line = Script(b"H\r", b"H\r", b"S\r")
-    async with listening(made(line)) as touchdowns:
-        assert await anext(touchdowns) == ONE
-    assert line.said == b"RR"
+    with replayed_stream("exatron/asked_again") as line:
+        handler = made(line)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await handler.sort({1: 1})
 
 
 async def test_contacts_that_do_not_close() -> None:
@@ -141,76 +142,94 @@ async def test_contacts_that_do_not_close() -> None:
 
 
 async def test_a_new_part_during_the_test_stops_the_sort() -> None:
-    line = Script(b"H\r", b"S\r")
+    with replayed_stream("exatron/power_lost_in_the_test") as line:
+        handler = made(line)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match="said 'H' during the test: no bin was sent"):
+                await handler.sort({1: 1})
+
+
+async def test_a_part_announced_during_the_test_is_the_next() -> None:
+    line = Script(b"H\r", b"S\r", b"H\r", b"S\r")
     handler = made(line)
     async with listening(handler) as touchdowns:
         await anext(touchdowns)
-        line.say(b"H\r")
-        with pytest.raises(EquipmentError, match="said 'H' during the test: no bin was sent"):
+        with pytest.raises(EquipmentError, match="no bin was sent"):
             await handler.sort({1: 1})
-        assert line.said == b"R"
-    line.say(b"S\r")
-    async with listening(handler) as touchdowns:  # and it is the next one when the lot goes on
+    async with listening(handler) as touchdowns:
         assert await anext(touchdowns) == ONE
+    assert line.said == b"RR"
 
 
 async def test_a_start_that_nobody_asked_for_is_an_alarm() -> None:
-    async with listening(made(Script(b"S\r"))) as touchdowns:
-        with pytest.raises(EquipmentError, match="nobody asked for"):
-            await anext(touchdowns)
+    with replayed_stream("exatron/started_by_hand") as line:
+        async with listening(made(line)) as touchdowns:
+            with pytest.raises(EquipmentError, match="nobody asked for"):
+                await anext(touchdowns)
 
 
 async def test_silence_may_be_bounded() -> None:
-    async with listening(made(Script(), quiet_s=0.01)) as touchdowns:
-        with pytest.raises(EquipmentError, match=r"silent for 0.01 s; is the input empty, or a sort lost\?"):
-            await anext(touchdowns)
+    with replayed_stream("exatron/silent") as line:
+        async with listening(made(line, quiet_s=0.01)) as touchdowns:
+            with pytest.raises(
+                EquipmentError, match=r"silent for 0.01 s; is the input empty, or a sort lost\?"
+            ):
+                await anext(touchdowns)
 
 
 async def test_three_unreadable_lines_are_too_many() -> None:
-    line = Script(b"\xc8\r", b"TEST\r", b"H\r", b"S\r", b"x\r", b"y\rz\r")
+    with replayed_stream("exatron/noise") as line:
+        async with listening(made(line)) as touchdowns:
+            with pytest.raises(ProtocolError, match="3 unreadable lines in a row, the last b'H-H"):
+                await anext(touchdowns)
+
+
+async def test_unreadable_lines_with_good_ones_between_are_forgiven() -> None:
+    line = Script(b"\xc8\r", b"TEST\r", b"H\r", b"S\r", b"x\r", b"y\r")
     handler = made(line)
     async with listening(handler) as touchdowns:
         await anext(touchdowns)
-        with pytest.raises(ProtocolError, match="3 unreadable lines in a row, the last b'z'"):
-            await handler.sort({1: 1})
-    assert line.said == b"R"
+        await handler.sort({1: 4})
+    assert line.said == b"R4"
 
 
 async def test_a_sort_that_was_not_understood_is_sent_once_more() -> None:
-    line = Script(b"MARK\rTEST\r", b"END TEST\r", b"ERROR\r", b"TEST\r")
-    handler = made(line, mode="super", confirm_s=0.01)
-    async with listening(handler) as touchdowns:
-        await anext(touchdowns)
-        await handler.sort({1: 7})
-        assert line.said == b"77"
-        assert await anext(touchdowns) == ONE, "what came meanwhile is not lost"
+    with replayed_stream("exatron/super_sort_not_understood") as line:
+        handler = made(line, mode="super", confirm_s=0.01)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await handler.sort({1: 7})
+            assert await anext(touchdowns) == ONE, "what came meanwhile is not lost"
 
 
 async def test_a_sort_that_is_never_understood_leaves_the_bin_unknown() -> None:
-    line = Script(b"TEST\rEND TEST\r", b"ERROR\r", b"ERROR\r")
-    handler = made(line, mode="super", confirm_s=0.01)
-    async with listening(handler) as touchdowns:
-        await anext(touchdowns)
-        with pytest.raises(EquipmentError, match="twice: the bin is unknown"):
-            await handler.sort({1: 7})
-        assert line.said == b"77"
+    with replayed_stream("exatron/super_sort_never_understood") as line:
+        handler = made(line, mode="super", confirm_s=0.01)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match="twice: the bin is unknown"):
+                await handler.sort({1: 7})
 
 
-@pytest.mark.parametrize("meanwhile", [b"", b"RETEST\r"])
-async def test_no_sort_before_it_is_asked_for(meanwhile: bytes) -> None:
-    line = Script(b"TEST\r", *([meanwhile] if meanwhile else []))
-    handler = made(line, mode="super", sort_request_s=0.01)
-    async with listening(handler) as touchdowns:
-        await anext(touchdowns)
-        with pytest.raises(EquipmentError, match="not Word.END_TEST: no bin was sent"):
-            await handler.sort({1: 7})
-    assert line.said == b""
+async def test_no_sort_before_it_is_asked_for() -> None:
+    with replayed_stream("exatron/super_sort_not_asked_for") as line:
+        handler = made(line, mode="super", sort_request_s=0.01)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match="said None, not Word.END_TEST: no bin was sent"):
+                await handler.sort({1: 7})
 
 
 async def test_a_laser_is_not_waited_for() -> None:
-    async with listening(made(Script(b"END LASER\r"), mode="super")) as touchdowns:
-        with pytest.raises(EquipmentError, match="laser"):
+    with replayed_stream("exatron/super_laser") as line:
+        handler = made(line, mode="super")
+        async with listening(handler) as touchdowns:
             await anext(touchdowns)
+            await handler.sort({1: 2})
+            with pytest.raises(EquipmentError, match="waits for a laser, and this station has none"):
+                await anext(touchdowns)
+        line.script.left.clear()  # the station never says that a mark is done
 
 
 async def test_engineers_commands() -> None:
@@ -228,16 +247,17 @@ async def test_engineers_commands_without_answer() -> None:
 
 
 async def test_what_comes_instead_of_an_answer_is_kept() -> None:
-    line = Script(b"+", b"TEST\r")
-    handler = made(line, mode="super")
-    assert await handler.raw("G") == ""
-    async with listening(handler) as touchdowns:
-        assert await anext(touchdowns) == ONE
+    with replayed_stream("exatron/super_go") as line:
+        handler = made(line, mode="super")
+        assert await handler.raw("G") == ""
+        async with listening(handler) as touchdowns:
+            assert await anext(touchdowns) == ONE
 
 
 async def test_engineers_commands_need_the_attention_of_the_handler() -> None:
-    with pytest.raises(ProtocolError, match=r"answered None to '\+'"):
-        await made(Script(), mode="super", close_s=0.01).raw("G")
+    unheard = pytest.raises(ProtocolError, match=r"answered None to '\+'")
+    with replayed_stream("exatron/super_no_attention") as line, unheard:
+        await made(line, mode="super", close_s=0.01).raw("G")
 
 
 @pytest.mark.parametrize("verb", ["raw", "replunge", "abort"])
