@@ -26,6 +26,8 @@ from sim.wiring import CARD, RESERVED, Placed, Placement, WorldError, wires
 __all__ = ["Placed", "Placement", "World", "WorldError"]
 
 _numbers = count(1)
+SETTLE_S = 5.0
+"""Longer than any movement of a handler."""
 
 
 class World:
@@ -134,6 +136,10 @@ class World:
         )
         for placed in self.equipment:
             MODELS[placed.driver].plug(placed, plant)
+
+    async def settle(self) -> None:
+        """Let the machines finish what they were told to do, such as moving the last devices into their bins."""
+        await asyncio.sleep(SETTLE_S)
 
     def close(self) -> None:
         """Take the machines off their buses; the truth stays."""

@@ -55,6 +55,9 @@ class Hardware:
     def start(self) -> None:
         pass
 
+    async def settle(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

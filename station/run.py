@@ -90,6 +90,7 @@ class LotSession:
         self._surroundings.start()
         async with AsyncExitStack() as stack:
             stack.callback(self._surroundings.close)
+            stack.push_async_callback(self._surroundings.settle)
             vault = await stack.enter_async_context(self._vault())
             made = assemble.equipment(self._config, self._surroundings)
             bound = assemble.bound(self._config, made, self._sequence, vault)

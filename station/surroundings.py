@@ -72,6 +72,9 @@ class Surroundings(Protocol):
     def start(self) -> None:
         """Begin, on the loop, before the first port is opened."""
 
+    async def settle(self) -> None:
+        """Let the machines finish what they were told to do."""
+
     def close(self) -> None:
         """End."""
 

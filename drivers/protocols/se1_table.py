@@ -157,7 +157,7 @@ class StatusWord(IntEnum):
 
 CHIP = "se1"
 AID = bytes.fromhex("A000000151000000")
-ATR = bytes.fromhex("3B80800101")
+ATR = bytes.fromhex("3B9018800109")
 SCP_ID = 0x03
 SCP_I = 0x61
 SCP_LEVEL = 0x33
