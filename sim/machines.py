@@ -15,7 +15,7 @@ from sim.card.ccid import CcidReader
 from sim.clock import Clock
 from sim.faults import Faults
 from sim.handler.binon import BinonHandler
-from sim.handler.exatron import ExatronHandler, Setting
+from sim.handler.exatron import ExatronHandler
 from sim.instrument import Instrument
 from sim.plant import Plant
 from sim.serial import machine as serial
@@ -161,7 +161,8 @@ def _exatron(placed: Placement, plant: Plant) -> None:
     handler = ExatronHandler(
         plant.clock,
         plant.bench,
-        Setting(told.mode, told.retest_sort),
+        mode=told.mode,
+        retest_sort=told.retest_sort,
         seed=plant.seed_of(placed),
         faults=plant.faults(placed, ExatronHandler.knobs),
     )
