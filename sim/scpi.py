@@ -5,7 +5,7 @@ Ref: SCPI-99 vol. 1, 6.2 (headers, compound messages); IEEE 488.2, 6.1.6 (what a
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import product
 from typing import TypeAlias
@@ -20,6 +20,7 @@ Action: TypeAlias = Callable[[str], str | None]
 
 _NODE = re.compile(r"(\[?):([A-Z]+)([a-z]*)(\[1\])?\]?")
 COMMAND_ERRORS = range(-199, -99)
+CACHED_MESSAGES = 256
 
 
 @cache
@@ -41,6 +42,7 @@ class ScpiInstrument(MessageInstrument):
 
     def __init__(self, clock: Clock, faults: Faults = NO_FAULTS) -> None:
         super().__init__(clock, faults)
+        self._messages: dict[str, list[tuple[Action, str]]] = {}
         self._actions = {
             spelling: action for pattern, action in self.table().items() for spelling in spellings(pattern)
         }
@@ -55,24 +57,34 @@ class ScpiInstrument(MessageInstrument):
 
     def obey(self, message: str) -> str | None:
         answers = list[str]()
-        path = ""
         try:
-            for unit in scpi.units(message):
-                header, _, argument = unit.strip().partition(" ")
-                path, action = self._find(path, header.upper())
-                if (answer := self._do(action, argument.strip())) is not None:
+            for action, argument in self._compiled(message):
+                if (answer := self._do(action, argument)) is not None:
                     answers.append(answer)
         except CommandError as refused:
             self.refuse(refused)
         return ";".join(answers) if answers else None
 
-    def _find(self, path: str, header: str) -> tuple[str, Action]:
-        """Return the path for the next unit and what `header` does; CommandError if it is unknown."""
-        header = header.removeprefix(":") if header.startswith(":*") else header
-        full = header if header[:1] in ("*", ":") else f"{path}:{header}"
-        if (action := self._actions.get(full)) is None:
-            raise CommandError(-113)
-        return (path if full[0] == "*" else full.rpartition(":")[0]), action
+    def _compiled(self, message: str) -> list[tuple[Action, str]]:
+        """Return what the units of a message do, up to the first that the machine does not know."""
+        if (found := self._messages.get(message)) is None:
+            if len(self._messages) >= CACHED_MESSAGES:
+                self._messages.clear()
+            found = self._messages[message] = list(self._compile(message))
+        return found
+
+    def _compile(self, message: str) -> Iterator[tuple[Action, str]]:
+        path = ""
+        for unit in scpi.units(message):
+            header, _, argument = unit.strip().partition(" ")
+            header = header.upper().replace(":*", "*")
+            full = header if header[:1] in ("*", ":") else f"{path}:{header}"
+            if (action := self._actions.get(full)) is None:
+                yield _undefined, ""
+                return
+            yield action, argument.strip()
+            if full[0] != "*":
+                path = full.rpartition(":")[0]
 
     def _do(self, action: Action, argument: str) -> str | None:
         """Carry out one unit; what only this unit does wrong is queued, the next ones are carried out."""
@@ -88,6 +100,10 @@ class ScpiInstrument(MessageInstrument):
         """`SYST:ERR?`."""
         del argument
         return self.write_error(self.next_error())
+
+
+def _undefined(_: str) -> None:
+    raise CommandError(-113)
 
 
 def number(argument: str, *, low: float, high: float) -> float:

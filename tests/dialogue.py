@@ -130,7 +130,12 @@ def unescaped(text: str) -> str:
 
 def load(path: Path) -> Dialogue:
     """Read one dialogue file; DialogueError names file and line."""
-    lines = path.read_text("utf-8").splitlines()
+    return read(path.read_text("utf-8"), path)
+
+
+def read(text: str, path: Path) -> Dialogue:
+    """Read a dialogue from its text; the path gives its model and name."""
+    lines = text.splitlines()
     word, origin, source = (*(lines[0] if lines else "").split(" ", 2), "", "", "")[:3]
     if word != "origin" or not _is_origin(origin):
         raise DialogueError(f"{path}:1: the first line is `origin captured|manual|assumed ...`")

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from drivers.errors import DeviceLost, Silent
 from drivers.transports import (
@@ -22,7 +23,7 @@ from drivers.transports import (
     Trigger,
     Write,
 )
-from tests.dialogue import Dialogue, Kind, Turn, find
+from tests.dialogue import Dialogue, Kind, Turn, find, read
 
 IN = 0x80
 
@@ -180,6 +181,11 @@ class ReplayStream(Stream):
                 raise DeviceLost(f"{self.name} is closed")
             self.script.moved.clear()
             await self.script.moved.wait()
+
+
+def written(text: str) -> ReplayPort:
+    """A port that says what `text` says: for answers that no machine may give, which no file may hold."""
+    return ReplayPort(read(f"origin assumed\n{text}", Path("test/written.txt")))
 
 
 @contextmanager

@@ -37,8 +37,3 @@ def read_error(answer: str) -> ErrorEntry:
     if len(parts) < 2:
         raise ValueError(f"{answer!r} is not an entry of an error queue")
     return ErrorEntry(read_whole(parts[0]), parts[1].strip('"'))
-
-
-def write_error(entry: ErrorEntry, *, severity: int, node: int) -> str:
-    """Write an entry as `print(errorqueue.next())` does."""
-    return f"{entry.code:.5e}\t{entry.text}\t{severity:.5e}\t{node:.5e}"

@@ -126,7 +126,7 @@ class KeysightE36300(ScpiInstrument):
             curr + ":PROTection:STATe?": self._ask(lambda output: str(int(output.ocp))),
             curr + ":PROTection:TRIPped?": self._ask(lambda output: self._trip(output, "CURR")),
             ":OUTPut[:STATe]": self._each(self._switch),
-            ":OUTPut[:STATe]?": self._ask(lambda output: str(int(output.says_on and not output.tripped))),
+            ":OUTPut[:STATe]?": self._ask(self._is_on),
             ":OUTPut:PROTection:CLEar": self._each(self._clear_protection),
             ":MEASure[:SCALar]:VOLTage[:DC]?": self._ask(lambda output: self._measure(output, "VOLT")),
             ":MEASure[:SCALar]:CURRent[:DC]?": self._ask(lambda output: self._measure(output, "CURR")),
@@ -200,6 +200,10 @@ class KeysightE36300(ScpiInstrument):
     def _clear_protection(self, output: Output, _: str) -> None:
         output.tripped = ""
         output.work()
+
+    def _is_on(self, output: Output) -> str:
+        output.work()
+        return str(int(output.says_on and not output.tripped))
 
     def _trip(self, output: Output, which: str) -> str:
         output.work()
