@@ -139,14 +139,15 @@ class StdfFile:
 
     def touchdown(self, result: TouchdownResult) -> None:
         """Append one contact of all sites, PIRs to PRRs, with one write: all of it or nothing."""
-        devices = result.devices
-        group = [whole("PIR", HEAD_NUM=HEAD, SITE_NUM=device.site) for device in devices]
-        for device in devices:
-            self._device(device, group)
-        group += [self._part_result(device) for device in devices]
+        self._must_be_open()
+        try:
+            group = b"".join(self._group(result))
+        except StorageError:
+            self._give_up()
+            raise
         if not self._started:
             self._start(result.started)
-        self._append(b"".join(group))
+        self._append(group)
 
     def event_text(self, text: str) -> None:
         """Append a DTR: what happened between touchdowns, in at most 255 characters."""
@@ -175,6 +176,13 @@ class StdfFile:
         if errors:
             more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
             raise StorageError(f"{self.part}: not a sound file: {errors[0]}{more}")
+
+    def _group(self, result: TouchdownResult) -> list[bytes]:
+        devices = result.devices
+        group = [whole("PIR", HEAD_NUM=HEAD, SITE_NUM=device.site) for device in devices]
+        for device in devices:
+            self._device(device, group)
+        return group + [self._part_result(device) for device in devices]
 
     def _device(self, device: DeviceResult, group: list[bytes]) -> None:
         site, latest = device.site, {measured.test: measured for measured in device.measurements}
@@ -209,9 +217,12 @@ class StdfFile:
         os.pwrite(self._fd, int(started).to_bytes(4, "little"), START_T_AT)
         self._started = True
 
-    def _append(self, data: bytes) -> None:
+    def _must_be_open(self) -> None:
         if self._fd < 0:
             raise StorageError(f"{self.part}: the file is not open, or could not be written before")
+
+    def _append(self, data: bytes) -> None:
+        self._must_be_open()
         try:
             written = os.write(self._fd, data)
         except OSError as error:

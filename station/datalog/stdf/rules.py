@@ -225,7 +225,7 @@ def states_and_bits(record: Record, seen: Seen) -> Iterator[str]:
 
 @closing("E11")
 def bin_counts(seen: Seen) -> Iterator[str]:
-    """Bin counts are those of the parts by last result, at each site and in total; not where the end is cut."""
+    """Bin counts are those of the parts by last result, at each site and in total, if the end is there."""
     if not seen.ended:
         return
     for name in ("HBR", "SBR"):
@@ -248,7 +248,7 @@ def different_bins(name: str, where: Place, counted: Counter[int], said: dict[in
 
 @closing("E11")
 def part_counts(seen: Seen) -> Iterator[str]:
-    """PCR counts are those of the parts by last result; not where the end is cut."""
+    """PCR counts are those of the parts by last result, if the end is there."""
     if not seen.ended:
         return
     parts, good = Counter[Place](), Counter[Place]()

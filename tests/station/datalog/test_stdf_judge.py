@@ -1,0 +1,88 @@
+"""Our files as an independent reader sees them, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from station.datalog.stdf.fields import Bits, Value, pack_array
+from station.datalog.stdf.file import StdfFile
+from station.datalog.stdf.reader import Reader
+from station.datalog.stdf.records import LAYOUTS, Field, Record
+from station.datalog.stdf.writer import Profile
+from tests.station.datalog.lots import BEGAN, lot, touchdowns
+from tests.station.datalog.test_stdf_records import FAR, GOLDEN
+
+JUDGE = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from pystdf.IO import Parser
+
+class Sink:
+    def after_send(self, source, data):
+        print(json.dumps([type(data[0]).__name__.upper(), data[1]]))
+
+parser = Parser(inp=open(sys.argv[1], "rb"))
+parser.addSink(Sink())
+parser.parse()
+"""
+
+
+def judged(path: Path) -> list[tuple[str, list[object]]]:
+    """What the other reader finds: record name and field values in order."""
+    command = [sys.executable, "-W", "ignore", "-c", JUDGE, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Broken header" not in done.stderr
+    return [(name, fields) for name, fields in map(json.loads, done.stdout.splitlines())]
+
+
+def ours(record: Record) -> list[object]:
+    """Our field values in the other reader's shapes: packed nibbles, bytes as lists."""
+    return [_shaped(field.kind, record.values[field.name]) for field in _present(record)]
+
+
+def _present(record: Record) -> list[Field]:
+    return [field for field in LAYOUTS[record.name].fields if field.name in record.values]
+
+
+def _shaped(kind: str, value: Value) -> object:
+    match value:
+        case tuple() if kind == "N1":
+            return list(pack_array("N1", value))
+        case tuple():
+            return list(value)
+        case bytes():
+            return list(value)
+        case Bits(data=data):
+            return list(data)
+    return value
+
+
+def assert_alike(path: Path) -> int:
+    with path.open("rb") as file:
+        records = [record for record in Reader(file) if record.name != "GDR"]
+    theirs = [found for found in judged(path) if found[0] != "GDR"]
+    assert [record.name for record in records] == [name for name, _ in theirs]
+    for record, (_, fields) in zip(records, theirs, strict=True):
+        assert ours(record) == fields[: len(record.values)]
+        assert all(field is None for field in fields[len(record.values) :])
+    return len(records)
+
+
+@pytest.mark.parametrize("profile", ["compact", "compat"])
+def test_a_lot_reads_the_same(tmp_path: Path, profile: Profile) -> None:
+    file = StdfFile(tmp_path, lot(), profile=profile)
+    file.open()
+    file.event_text("site 2 off")
+    for result in touchdowns():
+        file.touchdown(result)
+    assert assert_alike(file.close(BEGAN + 100)) > 60
+
+
+def test_the_golden_records_read_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "golden.std"
+    hexes = [str(golden["hex"]) for golden in GOLDEN if golden["name"] not in {"FAR", "GDR"}]
+    path.write_bytes(FAR + b"".join(map(bytes.fromhex, hexes)))
+    assert assert_alike(path) == 25
