@@ -5,12 +5,13 @@ moves only when neither has anything to do. So a run is the same every time, wha
 """
 
 import asyncio
+import heapq
 import itertools
 import math
 import selectors
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, suppress
 from contextvars import Context
@@ -57,6 +58,30 @@ class _Selector(selectors.DefaultSelector):
         return sorted(super().select(timeout_s), key=lambda event: event[0].fd)
 
 
+class _Timer(asyncio.TimerHandle):
+    """Timers of one instant go off in the order in which they were set; asyncio's own do not promise it."""
+
+    __slots__ = ("_number",)
+
+    def __init__(
+        self,
+        number: int,
+        when: float,
+        callback: Callable[..., object],
+        args: Sequence[object],
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self._number = number
+        self._scheduled = True  # in the loop's heap: a cancel is counted there
+
+    def __lt__(self, other: asyncio.TimerHandle) -> bool:
+        if isinstance(other, _Timer) and self.when() == other.when():
+            return self._number < other._number
+        return super().__lt__(other)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on a TimeServer; its executors, also the default one, are driver threads."""
 
@@ -93,6 +118,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not self.is_closed() and not self.is_running():
             self.clock.end()
         super().close()
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        if self.is_closed():
+            raise RuntimeError("the loop is closed")
+        if self.get_debug():
+            self._check_thread()
+        timer = _Timer(next(self._names), when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        return timer
 
     # -- what the time server asks
     def has_ready(self) -> bool:

@@ -81,7 +81,7 @@ class Trace:
     def to_dialogue(self, origin: str) -> str:
         """Write what is kept as a dialogue; `origin` as in `captured 2026-03-01, <model>, <firmware>`."""
         entries = self.entries()
-        ends = all(entry.data.endswith(b"\n") for entry in entries if _is_text(entry))
+        ends = all(entry.data == _body(entry) + b"\n" for entry in entries if _is_text(entry))
         lines = [f"origin {origin}", *([] if ends else ["ends none"])]
         for entry in entries:
             lines.append(_line(entry, ends=ends))
@@ -110,8 +110,12 @@ def _line(entry: Entry, *, ends: bool) -> str:
 def _is_text(entry: Entry) -> bool:
     if entry.mark not in (">", "<") or entry.endpoint or entry.size > len(entry.data):
         return False
-    body = entry.data.rstrip(b"\r\n")
+    body = _body(entry)
     return bool(body) and body.isascii() and body.decode().isprintable() and not _is_frail(body.decode())
+
+
+def _body(entry: Entry) -> bytes:
+    return entry.data.rstrip(b"\r\n")
 
 
 def _is_frail(text: str) -> bool:

@@ -105,6 +105,19 @@ def test_threads_and_loop_share_one_time(debug: bool) -> None:
     assert run(main(), debug=debug) == [(1.0, "timer"), (1.0, "b"), (1.0, "a"), (1.5, "a"), (2.0, "b")]
 
 
+def test_timers_of_one_instant_go_off_in_the_order_in_which_they_were_set() -> None:
+    async def main() -> list[int]:
+        went_off: list[int] = []
+        for number in range(100):
+            timer = here().call_later(1.0, went_off.append, number)
+            if number % 3 == 0:
+                timer.cancel()
+        await asyncio.sleep(2)
+        return went_off
+
+    assert run(main()) == [number for number in range(100) if number % 3]
+
+
 def test_a_condition_is_waited_for_until_notified_or_due(debug: bool) -> None:
     async def main() -> list[float]:
         clock = here().clock
