@@ -6,7 +6,7 @@ from drivers.protocols.se1_table import StatusWord
 from station.vault import scp03
 from station.vault.faults import Code, DoubtError, Fate, FaultError
 from station.vault.job import Die, Job, Link, Means
-from station.vault.recovery import ISSUER, End, Go, Intent, Phase, Reading, recover
+from station.vault.recovery import ISSUER, End, Go, Intent, Phase, Reading, Standing, recover
 from station.vault.registry import Unit
 from station.vault.script import Script
 
@@ -39,6 +39,7 @@ class Opening:
         guess = self._guess()
         seen = await self._link.run(self._clear(guess.kvn, host_challenge))
         go = self._action(_reading(seen))
+        self._check_alarms(_status(seen))
         uid = self._uid(seen["GET UID"])
         offer = seen["INITIALIZE UPDATE"]
         if go.kvn != guess.kvn:
@@ -48,7 +49,13 @@ class Opening:
         except scp03.CryptogramError as error:
             go, session = await self._instead(go, uid, error)
         die = Die(uid, self._payload(seen["SELECT"]), _reading(seen), _status(seen).slots, session)
-        return (die, go) if go.phase.value >= Phase.LOCK.value else await self._screened(die, go)
+        if go.phase.value >= Phase.LOCK.value:
+            return die, go
+        try:
+            return await self._screened(die, go)
+        except BaseException:
+            session.close()
+            raise
 
     def _guess(self) -> Go:
         """Which keys a die should have by the journal alone, to save a round trip."""
@@ -64,7 +71,8 @@ class Opening:
         script.plain("GET UID", se1.command("GET UID"), *busy)
         script.plain("GET KEY INFO", se1.command("GET KEY INFO"), *busy)
         script.plain("DIE STATUS", se1.command("DIE STATUS"))
-        script.plain("INITIALIZE UPDATE", scp03.initialize_update(kvn, host_challenge), *busy)
+        update = scp03.initialize_update(kvn, host_challenge)
+        script.plain("INITIALIZE UPDATE", update, *busy, StatusWord.RNG_FAILED)
         return script
 
     async def _ask_again(self, kvn: int, host_challenge: bytes) -> bytes:
@@ -75,13 +83,13 @@ class Opening:
     async def _instead(self, go: Go, uid: bytes, error: scp03.CryptogramError) -> tuple[Go, scp03.Session]:
         """The die does not know the new keys: go back to the old ones if there is a way, else give it up."""
         if go.instead is None:
-            raise FaultError(Code.CARD_CRYPTOGRAM, str(error)) from error
+            raise self._held(Code.CARD_CRYPTOGRAM, str(error)) from error
         host_challenge = self._means.store.random(16)
         offer = await self._ask_again(go.instead.kvn, host_challenge)
         try:
             return go.instead, self._session(uid, go.instead.kvn, host_challenge, offer)
         except scp03.CryptogramError as second:
-            raise FaultError(Code.CARD_CRYPTOGRAM, str(second)) from second
+            raise self._held(Code.CARD_CRYPTOGRAM, str(second)) from second
 
     def _session(self, uid: bytes, kvn: int, host_challenge: bytes, offer: bytes) -> scp03.Session:
         if not offer:
@@ -91,7 +99,7 @@ class Opening:
             session = scp03.open_session(keys, host_challenge, offer)
         except scp03.OfferError as error:
             keys.wipe()
-            raise FaultError(Code.KEY_SETS, str(error)) from error
+            raise self._held(Code.KEY_SETS, str(error)) from error
         if offer[:10] != uid[6:16]:
             session.close()
             raise FaultError(Code.UID_MISMATCH, "the channel belongs to another UID than the die told")
@@ -117,10 +125,11 @@ class Opening:
             se1.self_test(seen["SELF TEST"]),
             se1.trng_health(seen["TRNG HEALTH"]),
         )
-        if status.alarms & ~ALARM_RNG or test.failed:
-            raise FaultError(Code.SELF_TEST, f"failed {test.failed:#06x}, alarms {status.alarms:#06x}")
+        self._check_alarms(status)
+        if test.failed:
+            raise self._held(Code.SELF_TEST, f"tests {test.failed:#06x} failed")
         wanted = self._means.profile.trng
-        sound = status.alarms == 0 and trng.state == se1.HEALTH[0]
+        sound = trng.state == se1.HEALTH[0]
         cutoffs = (trng.rct_cutoff, trng.apt_cutoff, trng.apt_window) == (
             wanted.rct,
             wanted.apt,
@@ -128,7 +137,17 @@ class Opening:
         )
         if not sound or not cutoffs or trng.rct_longest >= wanted.rct or trng.apt_worst >= wanted.apt:
             counts = f"RCT {trng.rct_longest}/{trng.rct_cutoff}, APT {trng.apt_worst}/{trng.apt_cutoff}"
-            raise FaultError(Code.TRNG_HEALTH, f"{trng.state}, {counts}")
+            raise self._held(Code.TRNG_HEALTH, f"{trng.state}, {counts}")
+
+    def _check_alarms(self, status: se1.DieStatus) -> None:
+        if status.alarms:
+            code = Code.TRNG_HEALTH if status.alarms & ALARM_RNG else Code.SELF_TEST
+            raise self._held(code, f"alarms {status.alarms:#06x}")
+
+    def _held(self, code: Code, detail: str) -> FaultError:
+        """A fault that holds the die back as a reject, or in quarantine once it has certificates."""
+        late = self._unit.standing.value >= Standing.ISSUED.value
+        return FaultError(code, detail, Fate.QUARANTINE if late else Fate.REJECT_HELD)
 
     def _action(self, reading: Reading) -> Go:
         action = recover(self._unit.standing, self._unit.intent, reading)

@@ -6,6 +6,8 @@ Forward only: what outlives power on the die is announced in the journal before,
 from collections.abc import Mapping
 from hashlib import sha256
 
+import structlog
+
 from drivers.errors import DutError
 from drivers.protocols import se1, se1_objects
 from drivers.protocols.se1_table import (
@@ -26,6 +28,8 @@ from station.vault.recovery import Go, Intent, Phase, Standing
 from station.vault.registry import Certificate, PublicKey, Screened, Step, Unit
 from station.vault.script import Script
 
+log = structlog.get_logger()
+
 SESSIONS = 3
 """How often one contact may begin anew."""
 
@@ -45,6 +49,7 @@ async def personalise(job: Job, link: Link, means: Means) -> Sealed:
             last = doubt
         except scp03.ChannelError as error:
             last = DoubtError(Code.R_MAC, str(error))
+        await _note(job, means, last)
     raise await _worn_out(job, means, last)
 
 
@@ -60,6 +65,15 @@ async def _session(job: Job, link: Link, means: Means) -> Sealed:
         raise DoubtError(Code.LINK, str(error)) from error
     finally:
         contact.die.session.close()
+
+
+async def _note(job: Job, means: Means, doubt: DoubtError) -> None:
+    """Keep what ended a session; a wrong MAC is an event of security."""
+    log.warning("doubt", unit=job.unit, code=doubt.code.name, why=doubt.detail)
+    unit = await means.registry.unit(job.unit)
+    if unit is not None:
+        step = Step(job.unit, job.session, job.now, unit.standing, unit.intent)
+        await means.registry.failed(step, doubt.code, Fate.RETRY)
 
 
 async def _worn_out(job: Job, means: Means, last: DoubtError) -> FaultError:

@@ -202,8 +202,9 @@ class Session:
         return bytes([keys.kvn]) + b"".join(parts)
 
     def close(self) -> None:
-        """Wipe the session's keys."""
+        """Wipe the session's keys and the static ones it came from."""
         self._open = False
+        self.keys.wipe()
         for key in (self._enc, self._mac, self._rmac):
             key.wipe()
 

@@ -6,8 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import binary, sampled_from
 
 from drivers.protocols.se1_table import LifeCycle
+from sim.dut.chip import Chip, ChipFaults
+from sim.dut.transport import development_uid
+from station.vault.faults import Code, DoubtError, Fate, FaultError
 from station.vault.issuer import Issuer
 from station.vault.job import Job, Means, Sealed
 from station.vault.journal import Journal
@@ -16,7 +21,8 @@ from station.vault.pqp import personalise
 from station.vault.profiles import SE1
 from station.vault.recovery import Intent, Standing
 from station.vault.registry import Admission, Registry
-from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, sound_chip
+from station.vault.script import Answer, Script
+from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of, sound_chip
 
 
 @dataclass
@@ -56,8 +62,205 @@ async def test_a_sound_die_is_sealed(vault: Vault, payload: int) -> None:
     link = DirectLink(chip)
     sealed = await vault.personalise("L1/1", link)
     assert [label[:2] for label in link.labels] == [f"S{n}" for n in range(8)]
-    assert chip.life_cycle() is LifeCycle.SECURED
+    assert chip.life_cycle is LifeCycle.SECURED
     assert await vault.standing("L1/1") == (Standing.REGISTERED, Intent.NONE)
     assert len(sealed.serial) == 16
     (certificate,) = await vault.means.registry.certificates("L1/1")
     assert sealed.certificates == (sha256(certificate.der).digest(),)
+
+
+def drops(script: str, step: int, *, arrived: bool) -> DirectLink:
+    """A link that fails once, at a step of a script: the command, or only its reply, is lost."""
+
+    class Dropping(DirectLink):
+        dropped = False
+
+        async def run(self, wanted: Script) -> dict[str, bytes]:
+            if wanted.label[:2] != script or self.dropped:
+                return await super().run(wanted)
+            self.dropped = True
+            for done in wanted.steps[: step + arrived]:
+                answer_of(self.chip, done.apdu)
+            raise DoubtError(Code.LINK, "lost")
+
+    return Dropping(sound_chip(payload=4096))
+
+
+STEPS = {"S0": 7, "S1": 5, "S2": 4, "S3": 2, "S4": 5, "S5": 2, "S6": 6, "S7": 8}
+"""Steps of each script at the largest payload."""
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+@pytest.mark.parametrize("script", STEPS)
+async def test_a_link_lost_at_any_step_is_recovered_on_the_same_contact(
+    vault: Vault, script: str, arrived: bool
+) -> None:
+    for step in range(STEPS[script]):
+        link = drops(script, step, arrived=arrived)
+        link.chip = sound_chip(10 + step, payload=4096)
+        unit = f"L1/{step}"
+        await vault.personalise(unit, link)
+        assert await vault.standing(unit) == (Standing.REGISTERED, Intent.NONE)
+        assert len(await vault.means.registry.certificates(unit)) == 1
+        assert link.chip.life_cycle is LifeCycle.SECURED
+
+
+async def test_the_steps_are_those_that_the_drops_count(vault: Vault) -> None:
+    link = DirectLink(sound_chip(payload=4096))
+    counts: dict[str, int] = {}
+    run = link.run
+
+    async def counting(script: Script) -> dict[str, bytes]:
+        counts[script.label[:2]] = len(script.steps)
+        return await run(script)
+
+    link.run = counting  # type: ignore[method-assign]
+    await vault.personalise("L1/1", link)
+    assert counts == STEPS
+
+
+def flipped(answer: Answer) -> Answer:
+    return Answer(bytes([answer.data[0] ^ 1]) + answer.data[1:], answer.sw)
+
+
+async def test_a_tampered_reply_ends_the_session_and_a_new_one_goes_on(vault: Vault) -> None:
+    link = DirectLink(sound_chip())
+    pending = ["key 2"]
+
+    def once(_label: str, step: str, answer: Answer) -> Answer:
+        if step not in pending:
+            return answer
+        pending.remove(step)
+        return flipped(answer)
+
+    link.touch = once
+    await vault.personalise("L1/1", link)
+    assert [label[:2] for label in link.labels][:6] == ["S0", "S1", "S2", "S0", "S1", "S2"]
+
+
+@pytest.mark.parametrize(
+    ("step", "fate"),
+    [
+        ("DIE STATUS", Fate.RETRY),
+        ("key 2", Fate.REJECT_HELD),
+        ("STORE HASH", Fate.QUARANTINE),
+    ],
+)
+async def test_a_reply_tampered_every_time_decides_by_how_far_the_die_is(
+    vault: Vault, step: str, fate: Fate
+) -> None:
+    link = DirectLink(sound_chip())
+    link.touch = lambda label, name, answer: flipped(answer) if name == step and label[:2] != "S0" else answer
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/1", link)
+    assert (caught.value.code, caught.value.fate) == (Code.R_MAC, fate)
+
+
+async def test_a_success_that_the_station_forges_is_not_believed(vault: Vault) -> None:
+    """The lock is withheld from the die and answered by the station."""
+    link = DirectLink(sound_chip())
+
+    async def forging(script: Script) -> dict[str, bytes]:
+        answers = [Answer(b"", 0x9000)] * len(script.steps)
+        return script.opened(answers, ended=True)
+
+    run = link.run
+
+    async def through(script: Script) -> dict[str, bytes]:
+        return await (forging if script.label[:2] == "S6" else run)(script)
+
+    link.run = through  # type: ignore[method-assign]
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/1", link)
+    assert caught.value.fate is Fate.QUARANTINE
+    assert link.chip.life_cycle is LifeCycle.INITIALIZED
+
+
+async def test_one_key_in_two_dies_stops_before_it_is_certified(vault: Vault) -> None:
+    await vault.personalise("L1/1", DirectLink(sound_chip(1)))
+    twin = sound_chip(1, uid=development_uid(2))
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/2", DirectLink(twin))
+    assert (caught.value.code, caught.value.fate) == (Code.SPKI_DUPLICATE, Fate.QUARANTINE)
+    assert not await vault.means.registry.certificates("L1/2")
+
+
+async def test_one_uid_in_two_dies_quarantines_both(vault: Vault) -> None:
+    await vault.personalise("L1/1", DirectLink(sound_chip(1)))
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/2", DirectLink(sound_chip(2, uid=development_uid(1))))
+    assert (caught.value.code, caught.value.fate) == (Code.UID_DUPLICATE, Fate.QUARANTINE)
+    first = await vault.means.registry.unit("L1/1")
+    assert first is not None
+    assert first.account == "QUARANTINE"
+
+
+async def test_a_die_that_somebody_else_locked_is_quarantined(vault: Vault) -> None:
+    chip = sound_chip()
+    await vault.personalise("L1/1", DirectLink(chip))
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/2", DirectLink(chip))
+    assert (caught.value.code, caught.value.fate) == (Code.LIFE_CYCLE, Fate.QUARANTINE)
+
+
+async def test_a_die_still_in_test_is_untouched(vault: Vault) -> None:
+    chip = Chip.from_sort(1, seed="test", latency="zero")
+    chip.power(3.3)
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/1", DirectLink(chip))
+    assert (caught.value.code, caught.value.fate) == (Code.LIFE_CYCLE, Fate.UNTOUCHED)
+    assert await vault.standing("L1/1") == (Standing.ADMITTED, Intent.NONE)
+
+
+@pytest.mark.parametrize(
+    ("faults", "code", "fate"),
+    [
+        (ChipFaults(mute=True), Code.LINK, Fate.RETRY),
+        (ChipFaults(trng="stuck"), Code.TRNG_HEALTH, Fate.REJECT_HELD),
+        (ChipFaults(broken="mldsa"), Code.SELF_TEST, Fate.REJECT_HELD),
+        (ChipFaults(pairwise=True), Code.STATUS_WORD, Fate.REJECT_HELD),
+        (ChipFaults(life_cycle=LifeCycle.TERMINATED), Code.LIFE_CYCLE, Fate.REJECT_HELD),
+    ],
+)
+async def test_a_bad_die_ends_by_its_fault(vault: Vault, faults: ChipFaults, code: Code, fate: Fate) -> None:
+    chip = sound_chip()
+    chip.faults = faults
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/1", DirectLink(chip))
+    assert (caught.value.code, caught.value.fate) == (code, fate)
+
+
+async def test_a_unit_in_work_goes_on_only_by_resume_and_a_sealed_one_never(vault: Vault) -> None:
+    link = drops("S3", 0, arrived=True)
+    link.touch = lambda label, _step, answer: None if label.startswith("S2 keys again") else answer
+    with pytest.raises(FaultError):
+        await vault.personalise("L1/1", link)
+    with pytest.raises(FaultError) as caught:
+        await vault.admit("L1/1")
+    assert caught.value.code is Code.UNIT_SPOILED
+    await vault.personalise("L1/1", DirectLink(link.chip), resume=True)
+    with pytest.raises(FaultError) as caught:
+        await vault.admit("L1/1", resume=True)
+    assert caught.value.code is Code.UNIT_SEALED
+
+
+async def test_more_units_than_devices_of_the_lot_are_refused(vault: Vault) -> None:
+    for number in range(10):
+        await vault.admit(f"L1/{number}")
+    with pytest.raises(FaultError) as caught:
+        await vault.admit("L1/10")
+    assert caught.value.code is Code.ORDER_EXHAUSTED
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    step=sampled_from(["SELECT", "GET UID", "GET KEY INFO", "DIE STATUS", "INITIALIZE UPDATE"]),
+    reply=binary(max_size=300),
+)
+async def test_nonsense_of_a_die_is_a_fault_and_nothing_else(vault: Vault, step: str, reply: bytes) -> None:
+    link = DirectLink(sound_chip())
+    link.touch = lambda label, name, answer: (
+        Answer(reply, 0x9000) if name == step and label[:2] == "S0" else answer
+    )
+    with pytest.raises(FaultError):
+        await vault.personalise("L1/1", link)

@@ -1,0 +1,77 @@
+"""The journal: durable before anyone goes on, many changes a commit, each alone in its failure."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from station.vault.journal import Journal, JournalError
+
+LOT = "INSERT INTO lot VALUES (?, 'se1', '', 1, 'open', 0.0)"
+
+
+async def test_changes_that_come_together_share_a_commit_and_are_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "vault.sqlite"
+    journal = Journal(path)
+    await journal.open()
+    before = journal.commits
+    async with asyncio.TaskGroup() as group:
+        for number in range(50):
+            group.create_task(journal.commit(partial(_insert, f"L{number}")))
+    assert journal.commits - before < 50
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT count(*) FROM lot").fetchone() == (50,)
+    other.close()
+    journal.close()
+
+
+async def test_a_change_that_fails_does_not_take_others_with_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "vault.sqlite")
+    await journal.open()
+
+    def halfway(db: sqlite3.Connection) -> None:
+        db.execute(LOT, ("half",))
+        db.execute(LOT, ("half",))
+
+    async with asyncio.TaskGroup() as group:
+        good = group.create_task(journal.commit(lambda db: db.execute(LOT, ("good",)).rowcount))
+        bad = group.create_task(_outcome(journal, halfway))
+    assert good.result() == 1
+    assert isinstance(bad.result(), sqlite3.IntegrityError)
+    rows = await journal.commit(lambda db: db.execute("SELECT lot FROM lot").fetchall())
+    assert rows == [("good",)]
+    journal.close()
+
+
+def _insert(lot: str, db: sqlite3.Connection) -> None:
+    db.execute(LOT, (lot,))
+
+
+async def _outcome(journal: Journal, act: Callable[[sqlite3.Connection], None]) -> Exception | None:
+    try:
+        await journal.commit(act)
+    except sqlite3.Error as error:
+        return error
+    return None
+
+
+async def test_a_file_that_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "vault.sqlite").write_bytes(b"something else" * 100)
+    journal = Journal(tmp_path / "vault.sqlite")
+    with pytest.raises(JournalError):
+        await journal.open()
+    journal.close()
+
+
+async def test_a_full_disk_reaches_every_waiter(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "vault.sqlite")
+    await journal.open()
+    pages = await journal.commit(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await journal.commit(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    body = "x" * 100_000
+    with pytest.raises((JournalError, sqlite3.OperationalError)):
+        await journal.commit(lambda db: db.execute(LOT, (body,)))
+    journal.close()
