@@ -27,6 +27,8 @@ class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
     nplc: Annotated[float, Meta(ge=0.01, le=10)] = 1.0
     """Integration time in power-line cycles."""
     four_wire: bool = False
+    off: Literal["high_impedance", "normal"] = "high_impedance"
+    """How an output is off: relay open, or 0 V, which spares the relay and its time."""
     terminals: Literal["front", "rear"] = "front"
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
 
@@ -130,12 +132,14 @@ class Keithley2450(Machine):
                 f"{self.name} speaks {language}: set its command set to SCPI and power-cycle it"
             )
         nplc = write_number(self._options.nplc)
+        off = "NORM" if self._options.off == "normal" else "HIMP"
         wires = "ON" if self._options.four_wire else "OFF"
         yield from self._link.exchange(
             "*RST",
             ":STAT:PRES",
             "*CLS",
             f":ROUT:TERM {'FRON' if self._options.terminals == 'front' else 'REAR'}",
+            *(f":OUTP:{function}:SMOD {off}" for function in MEASURED),
             *(f":SENS:{function}:NPLC {nplc}" for function in MEASURED),
             *(f":SENS:{function}:RSEN {wires}" for function in MEASURED),
             timeout_s=TIMEOUT_S,

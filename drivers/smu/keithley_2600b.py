@@ -21,6 +21,7 @@ Function = Literal["v", "i"]
 
 CODES: dict[Function, int] = {"i": 0, "v": 1}
 OTHER: dict[Function, Function] = {"v": "i", "i": "v"}
+OFF_MODES = {"normal": 0, "high_impedance": 2}
 MODELS = {"a": "26(01|11|35)B", "ab": "26(02|04|12|14|34|36)B"}
 
 
@@ -32,6 +33,8 @@ class Keithley2600BOptions(Struct, frozen=True, forbid_unknown_fields=True):
     nplc: Annotated[float, Meta(ge=0.001, le=25)] = 1.0
     """Integration time in power-line cycles."""
     four_wire: bool = False
+    off: Literal["high_impedance", "normal"] = "high_impedance"
+    """How an output is off: relay open, or 0 V, which spares the relay and its time."""
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
 
 
@@ -137,12 +140,14 @@ class Keithley2600B(Machine):
         await self._port.aclose()
 
     def _setting_up(self) -> Conversation[None]:
+        options = self._options
         settings = [
             statement
-            for letter in self._options.channels
+            for letter in options.channels
             for statement in (
-                f"smu{letter}.sense={int(self._options.four_wire)}",
-                f"smu{letter}.measure.nplc={write_number(self._options.nplc)}",
+                f"smu{letter}.sense={int(options.four_wire)}",
+                f"smu{letter}.measure.nplc={write_number(options.nplc)}",
+                f"smu{letter}.source.offmode={OFF_MODES[options.off]}",
             )
         ]
         yield from self._link.exchange("reset()", "errorqueue.clear()", *settings, timeout_s=TIMEOUT_S)

@@ -75,6 +75,7 @@ class Keithley2450(ScpiInstrument):
             limit: lambda text: self._set_limit(limited, text),
             f"{limit}?": lambda _: f"{self.output.limit[limited]:.6E}",
             f"{limit}:TRIPped?": lambda _: str(int(self.output.forces == quantity and self.output.at_limit)),
+            f":OUTPut[1]:{LONG[quantity]}:SMODe": self._set_off_mode,
             f"{source}:RANGe:AUTO": self._autorange,
             f"{sense}:RANGe:AUTO": self._autorange,
             f"{sense}:NPLCycles": self._set_nplc,
@@ -119,6 +120,10 @@ class Keithley2450(ScpiInstrument):
 
     def _set_sense(self, argument: str) -> None:
         self.output.set_four_wire(boolean(argument))
+
+    def _set_off_mode(self, argument: str) -> None:
+        mode = choice(argument, NORMal="0", ZERO="1", HIMPedance="2", GUARd="3")
+        self.output.set_off_mode(float(mode))
 
     def _autorange(self, argument: str) -> None:
         if not boolean(argument):

@@ -38,6 +38,7 @@ class Keithley2600B(TspInstrument):
         source, measure = f"{smu}.source", f"{smu}.measure"
         self._add(f"{source}.func", lambda: float(output.forces == "v"), self._setting_function(output))
         self._add(f"{source}.output", lambda: float(output.on), self._switching(output))
+        self._add(f"{source}.offmode", lambda: output.off_mode, output.set_off_mode, high=2)
         self._add(f"{smu}.sense", lambda: float(output.four_wire), output.set_four_wire)
         self._add(f"{measure}.nplc", lambda: output.nplc, output.set_nplc, low=0.001, high=25)
         self.gets[f"{source}.compliance"] = lambda: output.at_limit

@@ -49,6 +49,8 @@ class Output:
     on: bool = False
     nplc: float = 1.0
     four_wire: bool = False
+    off_mode: float = 0.0
+    """How the output is off, in the code of the 2600B; the load is disconnected in any of them."""
     at_limit: bool = False
     _told: float | None = field(default=None, init=False)
 
@@ -57,7 +59,7 @@ class Output:
 
     def reset(self) -> None:
         """Off, voltage forced, everything else as the machine has it after a reset."""
-        self.on, self.forces, self.nplc, self.four_wire = False, "v", 1.0, False
+        self.on, self.forces, self.nplc, self.four_wire, self.off_mode = False, "v", 1.0, False, 0.0
         self.level = {"v": 0.0, "i": 0.0}
         self.limit = dict(self.reset_limit)
         self.settle()
@@ -87,6 +89,10 @@ class Output:
     def set_nplc(self, nplc: float) -> None:
         """Choose the integration time in power-line cycles."""
         self.nplc = nplc
+
+    def set_off_mode(self, mode: float) -> None:
+        """Choose normal (0), zero (1) or high impedance (2)."""
+        self.off_mode = mode
 
     def set_four_wire(self, on: float) -> None:
         """Choose two wires (0) or four (1)."""

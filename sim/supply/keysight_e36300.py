@@ -128,6 +128,7 @@ class KeysightE36300(ScpiInstrument):
             ":OUTPut[:STATe]": self._each(self._switch),
             ":OUTPut[:STATe]?": self._ask(self._is_on),
             ":OUTPut:PROTection:CLEar": self._each(self._clear_protection),
+            ":STATus:QUEStionable:CONDition?": self._ask(self._condition),
             ":MEASure[:SCALar]:VOLTage[:DC]?": self._ask(lambda output: self._measure(output, "VOLT")),
             ":MEASure[:SCALar]:CURRent[:DC]?": self._ask(lambda output: self._measure(output, "CURR")),
         }
@@ -200,6 +201,10 @@ class KeysightE36300(ScpiInstrument):
     def _clear_protection(self, output: Output, _: str) -> None:
         output.tripped = ""
         output.work()
+
+    def _condition(self, output: Output) -> str:
+        """Bit 0: over-voltage, bit 1: over-current; as on an N6700."""
+        return str({"": 0, "VOLT": 1, "CURR": 2}[output.tripped])
 
     def _is_on(self, output: Output) -> str:
         output.work()

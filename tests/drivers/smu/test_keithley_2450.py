@@ -24,7 +24,7 @@ async def test_connect_leaves_it_known_and_safe() -> None:
 
 
 async def test_options_are_set_at_connect() -> None:
-    options = Keithley2450Options(nplc=0.1, four_wire=True, terminals="rear", min_gap_s=0.01)
+    options = Keithley2450Options(nplc=0.1, four_wire=True, terminals="rear", off="normal", min_gap_s=0.01)
     with replayed("keithley_2450/connects_rear_four_wire") as port:
         await made(port, options).connect()
     assert port.paused_s == pytest.approx(0.04)

@@ -25,7 +25,7 @@ async def test_connect_leaves_both_channels_safe() -> None:
 
 
 async def test_one_channel_with_options() -> None:
-    options = Keithley2600BOptions(channels="a", nplc=0.1, four_wire=True, min_gap_s=0.01)
+    options = Keithley2600BOptions(channels="a", nplc=0.1, four_wire=True, off="normal", min_gap_s=0.01)
     with replayed("keithley_2600b/connects_one_channel") as port:
         machine = made(port, options)
         await machine.connect()

@@ -44,8 +44,9 @@ async def test_powering_waits_for_the_level_in_the_same_hop() -> None:
         async with vdd.powering(1.8, limit_a=0.25, ovp_v=2.2):
             assert port.hops == 1
             assert await vdd.measure_current() == 1.8e-3
+            assert await vdd.measure_voltage() == 1.8
             assert await vdd.tripped() is None
-    assert port.hops == 4
+    assert port.hops == 5
 
 
 async def test_protection_is_never_below_the_level() -> None:
