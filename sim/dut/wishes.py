@@ -38,8 +38,9 @@ class Wishes:
         return next((DEFECTS[f.knob] for f in self.dut if f.knob in DEFECTS and self._named(f, index)), None)
 
     def twin(self, index: int) -> bool:
-        """Whether this device carries the UID of the one before it."""
-        return index > 1 and any(f.knob == TWIN and self._named(f, index) for f in self.dut)
+        """Whether this device carries the UID of the one before it; twins come in pairs, 1 and 2, 3 and 4."""
+        twins = [fault for fault in self.dut if fault.knob == TWIN] if index % 2 == 0 else []
+        return any(int(f.value) == index if f.value else self._hits(f, index // 2) for f in twins)
 
     def mute_after(self, index: int) -> int | None:
         """After how many commands the chip falls silent; None: never."""
@@ -127,7 +128,11 @@ Knob = tuple[Callable[[str], bool], str]
 _NUMBER: Knob = (lambda value: not value or int(value) >= 1, "the value is a number, from 1, or nothing")
 KNOBS: Mapping[str, Mapping[str, Knob]] = {
     "dut": {
-        **dict.fromkeys((*DEFECTS, TWIN), _NUMBER),
+        **dict.fromkeys(DEFECTS, _NUMBER),
+        TWIN: (
+            lambda value: not value or int(value) % 2 == 0,
+            "the value is an even number: twin of the odd",
+        ),
         "population": (lambda value: value in POPULATIONS, f"choose one of {', '.join(sorted(POPULATIONS))}"),
         "temperature": (lambda value: -55.0 <= float(value) <= 150.0, "degrees Celsius from -55 to 150"),
     },

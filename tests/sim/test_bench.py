@@ -344,6 +344,8 @@ def test_twins_share_a_uid() -> None:
     lot = Lot("L1", 10, 1, Silicon, wishes((parse("dut.twin_uid=4"),), 1))
     assert lot.uid(4) == lot.uid(3)
     assert lot.uid(5) != lot.uid(4)
+    everybody = Lot("L1", 10, 1, Silicon, wishes((parse("dut.twin_uid"),), 1))
+    assert len({everybody.uid(index) for index in range(1, 11)}) == 5
     assert lot.truth(3).good
     assert not lot.truth(4).good and lot.truth(4).defect == "twin_uid"
 
@@ -357,6 +359,7 @@ def test_twins_share_a_uid() -> None:
         ("dut.temperature=hot", "from -55 to 150"),
         ("dut.population", "choose one of ideal, typical"),
         ("dut.dead=yes", "the value is a number"),
+        ("dut.twin_uid=3", "an even number"),
         ("socket.dirt=0", "the value is a number, from 1"),
         ("chip.melt", "it has: life_cycle, mute_after, power_cut"),
         ("chip.mute_after=-1", "0 or more"),
