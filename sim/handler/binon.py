@@ -242,7 +242,7 @@ class BinonHandler(Instrument):
     def _tell_sites(self) -> None:
         sites = self.in_contact if self.state is not State.IDLE else frozenset()
         if sites and self._strikes("extra_site"):
-            sites |= {self.sites + 1}
+            sites = sites.union({self.sites + 1})
         reply = SitesReply(sites).encode(self.profile)
         if (length := self.faults.strikes("truncate")) is not None:
             reply = reply[: int(length or 1)]
@@ -269,13 +269,20 @@ class BinonHandler(Instrument):
     def _announce(self) -> None:
         late_ms = self.faults.strikes("late_srq")
         after_s = self._between(self.timing.request_s) + float(late_ms or 0) / 1000
-        if self._strikes("drop_srq"):
+        if (lost := self.faults.strikes("drop_srq")) is not None:
+            if lost == "line":
+                self.clock.call_later(after_s, self._ask_unheard, self.profile.ready_stb[0])
             return
         times = 1
         if (more := self.faults.strikes("dup_srq")) is not None:
             times += int(more or 1)
         for _ in range(times):
             self.clock.call_later(after_s, self.request_service, self.profile.ready_stb[0])
+
+    def _ask_unheard(self, stb: int) -> None:
+        """Have a status byte ready though nobody saw the line pulled: `drop_srq=line`."""
+        with self.condition:
+            self._statuses.append(stb)
 
     def _sort(self) -> None:
         codes = dict(self._order.codes)
@@ -295,7 +302,7 @@ class BinonHandler(Instrument):
         self.sockets.lift()
         if bins:
             self.sockets.sort(bins)
-            self.in_contact -= bins.keys()
+            self.in_contact = self.in_contact.difference(bins)
         then()
 
     def _plunge_again(self) -> None:
@@ -324,7 +331,7 @@ class BinonHandler(Instrument):
         for site in sorted(new):
             self._made += 1
             self._ids[site] = f"P{self._made:06d}"
-        self.in_contact |= new
+        self.in_contact = self.in_contact.union(new)
         self.clock.call_later(self._about(self.timing.plunge_s), self._plunge)
 
     def _plunge(self) -> None:
