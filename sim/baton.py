@@ -23,9 +23,12 @@ class Scheduler(Protocol):
     def notify(self, condition: threading.Condition) -> None:
         """Wake who waits for the condition."""
 
+    def pass_on(self, runner: "BatonThread", *, to_loop: bool = False) -> bool:
+        """Give the baton to whoever is next, or to the loop; False if that is `runner` itself."""
+
 
 class BatonThread:
-    """A thread that runs only while it holds the baton: between `resume` and its next `park`."""
+    """A thread that runs only while it holds the baton."""
 
     def __init__(self, scheduler: Scheduler, name: str) -> None:
         self._scheduler = scheduler
@@ -35,9 +38,8 @@ class BatonThread:
         self._killed = False
         self._done = False
         self._nap = threading.Condition(threading.Lock())
-        self._gate, self._back = threading.Lock(), threading.Lock()
+        self._gate = threading.Lock()
         self._gate.acquire()
-        self._back.acquire()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
         self.ident = self._thread.ident
@@ -64,17 +66,16 @@ class BatonThread:
             self._asleep = False
             self._scheduler.runnable(self)
 
-    # -- for the scheduler, on the loop's thread
-    def resume(self) -> None:
-        """Hand over the baton; returns when it comes back."""
+    # -- for the scheduler
+    def take(self) -> None:
+        """Go on: the baton is yours."""
         self._gate.release()
-        self._back.acquire()
 
     def kill(self) -> None:
         """End the thread: whatever it waits for raises `Ended`, and nothing that is queued runs."""
         self._killed = True
         if self._thread.is_alive():
-            self.resume()
+            self.take()
             self._thread.join()
 
     @property
@@ -84,9 +85,8 @@ class BatonThread:
 
     # -- on its own thread
     def park(self) -> None:
-        """Hand the baton back; returns when it comes again."""
-        if not self._killed:
-            self._back.release()
+        """Pass the baton on; returns when it comes again."""
+        if not self._killed and self._scheduler.pass_on(self):
             self._gate.acquire()
         if self._killed:
             raise Ended
@@ -97,7 +97,8 @@ class BatonThread:
             while not self._killed and self._next():
                 self.park()
         self._done = True
-        self._back.release()
+        if not self._killed:
+            self._scheduler.pass_on(self, to_loop=True)
 
     def _next(self) -> bool:
         """Run one body, one only, so that no runner starves the others; tell whether more may come."""

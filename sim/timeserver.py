@@ -33,6 +33,22 @@ class Loop(Protocol):
         """Wait in real time for descriptors."""
 
 
+class _NoLoop:
+    """In place of the loop while there is none."""
+
+    def has_ready(self) -> bool:
+        raise RuntimeError("this time server has no loop: make both with sim.time.new_loop")
+
+    def next_timer(self) -> float:
+        return math.inf
+
+    def plan(self, when: float, function: Callable[..., None], *args: object) -> None:
+        self.has_ready()
+
+    def poll(self, timeout_s: float | None) -> Ready:
+        return []
+
+
 @dataclass(slots=True)
 class _Parked:
     """A thread that waits; not live once it has its turn."""
@@ -75,7 +91,9 @@ class TimeServer:
         self._now = start
         self._speed = speed
         self._pace: _Pace | None = None
-        self._loop: Loop | None = None
+        self._loop: Loop = _NoLoop()
+        self._loop_gate = threading.Lock()
+        self._loop_gate.acquire()
         self._owner = threading.get_ident()
         self._runners: list[BatonThread] = []
         self._holder: BatonThread | None = None
@@ -116,7 +134,7 @@ class TimeServer:
 
     def call_later(self, seconds: float, function: Callable[..., None], *args: object) -> None:
         self._check_inside()
-        self._served().plan(self._now + seconds, function, *args)
+        self._loop.plan(self._now + seconds, function, *args)
 
     # -- for the run
     @contextmanager
@@ -167,15 +185,18 @@ class TimeServer:
         self._runners.clear()
         self._ready.clear()
 
-    # -- the scheduler, while the loop is idle
+    # -- the scheduler
     def idle(self, poll: Callable[[float | None], Ready]) -> Ready:
-        """Do what comes next until the loop has work: threads, answers, then time."""
-        loop = self._served()
+        """Do what comes next until the loop has work: threads, answers, then time. The idle loop calls it."""
+        loop = self._loop
         while True:
-            while self._ready:
-                self._turn()
-                if (events := poll(0)) or loop.has_ready() or loop.next_timer() <= self._now:
-                    return events
+            if (runner := self._next_runner()) is not None:
+                self._holder = runner
+                runner.take()
+                self._loop_gate.acquire()
+                continue
+            if (events := poll(0)) or loop.has_ready() or loop.next_timer() <= self._now:
+                return events
             if self._awaited:
                 return self._answer(poll)
             timer, thread = loop.next_timer(), self._next_deadline()
@@ -188,12 +209,27 @@ class TimeServer:
                 return []
             self._wake_next()
 
-    def _turn(self) -> None:
-        self._holder = self._ready.popleft()
-        try:
-            self._holder.resume()
-        finally:
-            self._holder = None
+    def pass_on(self, runner: BatonThread, *, to_loop: bool = False) -> bool:
+        """Give the baton to whoever is next, or to the loop; False if that is `runner` itself."""
+        self._holder = following = None if to_loop else self._next_runner()
+        if following is None:
+            self._loop_gate.release()
+        elif following is not runner:
+            following.take()
+        return following is not runner
+
+    def _next_runner(self) -> BatonThread | None:
+        """Decide who has the next turn; None if the loop has work, or must wait for something."""
+        loop = self._loop
+        if loop.has_ready() or loop.next_timer() <= self._now or loop.poll(0):
+            return None
+        if not self._ready:
+            deadline = self._next_deadline()
+            if self._awaited or self._holds or self._speed is not None or loop.next_timer() <= deadline:
+                return None
+            self._now = deadline
+            self._wake_next()
+        return self._ready.popleft()
 
     def _answer(self, poll: Callable[[float | None], Ready]) -> Ready:
         if not self._awaited[0].ready():
@@ -233,9 +269,6 @@ class TimeServer:
         runner = self._runner_of_caller()
         if deadline is not None and deadline <= self._now:
             return
-        if deadline is not None and self._nothing_before(deadline):
-            self._now = deadline  # the same order of events, without two thread switches
-            return
         parked = _Parked(runner, condition)
         if deadline is not None:
             heapq.heappush(self._deadlines, (deadline, next(self._sequence), parked))
@@ -248,14 +281,6 @@ class TimeServer:
             runner.park()
         finally:
             condition.acquire()
-
-    def _nothing_before(self, deadline: float) -> bool:
-        if self._speed is not None or self._ready or self._holds or self._awaited:
-            return False
-        loop = self._served()
-        if loop.has_ready() or loop.next_timer() <= deadline or self._next_deadline() <= deadline:
-            return False
-        return not loop.poll(0)
 
     def _runner_of_caller(self) -> BatonThread:
         ident = threading.get_ident()
@@ -270,8 +295,3 @@ class TimeServer:
     def _check_inside(self) -> None:
         if self._holder is None and threading.get_ident() != self._owner:
             raise RuntimeError("a thread that virtual time does not know moves a simulated machine")
-
-    def _served(self) -> Loop:
-        if self._loop is None:
-            raise RuntimeError("this time server has no loop: make both with sim.time.new_loop")
-        return self._loop
