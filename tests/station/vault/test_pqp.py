@@ -252,7 +252,7 @@ async def test_more_units_than_devices_of_the_lot_are_refused(vault: Vault) -> N
     assert caught.value.code is Code.ORDER_EXHAUSTED
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     step=sampled_from(["SELECT", "GET UID", "GET KEY INFO", "DIE STATUS", "INITIALIZE UPDATE"]),
     reply=binary(max_size=300),

@@ -1,25 +1,61 @@
 """The vault as a process of its own, over its real socket."""
 
-from collections.abc import Iterator
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from drivers.errors import TransportError
+from drivers.roles.card import CardStep, ScriptReply
+from sim.dut.chip import Chip
+from sim.dut.transport import development_uid
 from station.clock import RealClock
+from station.errors import CustodyError
 from station.io_thread import IoThread
 from station.model import Disposition
-from station.vault.client import VaultClient, VaultProcess
+from station.vault.client import LATENCY_S, Purpose, VaultClient, VaultProcess, VaultRefusedError
 from tests.station.vault.dies import NOW, ChipCard, die_of, sound_chip
+
+T = TypeVar("T")
+SCRIPTS = 8
 
 
 class At(RealClock):
-    """The machine's clock that says it is another day."""
+    """The machine's clock that says it is another day, and notes the latencies it is asked for."""
+
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
 
     def unix(self) -> float:
         return NOW
 
+    async def answered(self, future: "Future[T]", *, latency_s: float) -> T:
+        self.latencies.append(latency_s)
+        return await super().answered(future, latency_s=latency_s)
 
-@pytest.fixture
+
+class WatchedCard(ChipCard):
+    """A card that does something at the end of one script."""
+
+    def __init__(self, chip: Chip, number: int, act: Callable[[], None]) -> None:
+        super().__init__(chip)
+        self._number, self._act = number, act
+
+    async def run(self, script: Sequence[CardStep]) -> ScriptReply:
+        reply = await super().run(script)
+        if len(self.scripts) == self._number:
+            self._act()
+        return reply
+
+
+@pytest.fixture(scope="module")
 def io() -> Iterator[IoThread]:
     thread = IoThread()
     thread.start()
@@ -27,23 +63,185 @@ def io() -> Iterator[IoThread]:
     thread.stop()
 
 
-@pytest.fixture
-def process(tmp_path: Path) -> Iterator[VaultProcess]:
-    process = VaultProcess.start(tmp_path / "vault", seed=1)
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultProcess]:
+    process = VaultProcess.start(tmp_path_factory.mktemp("shared") / "vault", seed=1)
     yield process
     process.stop()
 
 
+def client_of(process: VaultProcess, io: IoThread) -> VaultClient:
+    return VaultClient(process.socket, clock=At(), io=io, station="cell-1")
+
+
+async def open_client(process: VaultProcess, io: IoThread, lot: str) -> VaultClient:
+    client = client_of(process, io)
+    await client.connect()
+    await client.open_lot(lot, product="se1", quantity=20)
+    return client
+
+
 async def test_a_die_is_sealed_over_the_socket(process: VaultProcess, io: IoThread) -> None:
-    client = VaultClient(process.socket, clock=At(), io=io, station="cell-1")
+    clock = At()
+    client = VaultClient(process.socket, clock=clock, io=io, station="cell-1")
     assert await client.connect() == "development"
     await client.open_lot("L1", product="se1", quantity=2)
+    await client.open_lot("L1", product="se1", quantity=2)
+    clock.latencies.clear()
     card = ChipCard(sound_chip())
     outcome = await client.personalise(die_of("L1/1"), card)
     assert outcome.disposition is Disposition.SEALED
-    assert len(card.scripts) == 8
+    assert len(card.scripts) == SCRIPTS
+    assert clock.latencies == [LATENCY_S] * (SCRIPTS + 1), "one exchange for each script, one for the verdict"
     known = await client.ask_unit("L1/1")
     assert (known.standing, known.account, known.sealed) == ("REGISTERED", "SECURED", True)
     assert known.serial == outcome.serial
     assert await client.close_lot("L1") == {"SECURED": 1}
     await client.aclose()
+
+
+async def test_dies_side_by_side_are_sealed(process: VaultProcess, io: IoThread) -> None:
+    client = await open_client(process, io, "L2")
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                client.personalise(die_of(f"L2/{n}", lot="L2"), ChipCard(sound_chip(20 + n, payload=4096)))
+            )
+            for n in range(4)
+        ]
+    assert {task.result().disposition for task in tasks} == {Disposition.SEALED}
+    assert len({task.result().serial for task in tasks}) == 4
+    await client.aclose()
+
+
+async def test_refusals_keep_what_became_of_the_die(process: VaultProcess, io: IoThread) -> None:
+    client = await open_client(process, io, "L3")
+    with pytest.raises(VaultRefusedError, match="101: lot L99 is not open") as caught:
+        await client.personalise(die_of("L99/1", lot="L99"), ChipCard(sound_chip()))
+    assert caught.value.personalisation.disposition is Disposition.UNTOUCHED
+    with pytest.raises(CustodyError, match="product 'other' is none of se1"):
+        await client.open_lot("L98", product="other", quantity=1)
+    with pytest.raises(CustodyError, match="lot L97 is not known"):
+        await client.close_lot("L97")
+    assert (await client.ask_unit("L96/1")).standing == ""
+    await client.aclose()
+
+
+async def test_a_bad_die_is_a_disposition_and_not_an_error(process: VaultProcess, io: IoThread) -> None:
+    client = await open_client(process, io, "L4")
+    first = sound_chip(40)
+    await client.personalise(die_of("L4/1", lot="L4"), ChipCard(first))
+    twin = sound_chip(41, uid=development_uid(40))
+    outcome = await client.personalise(die_of("L4/2", lot="L4"), ChipCard(twin))
+    assert (outcome.disposition, outcome.error) == (Disposition.QUARANTINE, 202)
+    card = ChipCard(sound_chip(42))
+    card.stop_at = lambda _script, step: step == 0
+    outcome = await client.personalise(die_of("L4/3", lot="L4"), card)
+    assert (outcome.disposition, outcome.error) == (Disposition.RETRY, 401)
+    assert await client.close_lot("L4") == {"QUARANTINE": 2, "WIP": 1}
+    await client.aclose()
+
+
+async def test_a_cancelled_relay_ends_its_script_and_says_gone(process: VaultProcess, io: IoThread) -> None:
+    client = await open_client(process, io, "L5")
+    task: asyncio.Task[object]
+
+    def cancel() -> None:
+        task.cancel()
+
+    card = WatchedCard(sound_chip(50), 3, cancel)
+    task = asyncio.create_task(client.personalise(die_of("L5/1", lot="L5"), card))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(card.scripts) == 3
+    assert len(card.scripts[2]) > 3, "the script under way was done to its end"
+    known = await client.ask_unit("L5/1")
+    assert (known.standing, known.intent) == ("SCREENED", "keys")
+    with pytest.raises(CustodyError, match="1 units in work: L5/1"):
+        await client.close_lot("L5")
+    with pytest.raises(VaultRefusedError, match="only by purpose RESUME"):
+        await client.personalise(die_of("L5/1", lot="L5", contact=2), card)
+    again = ChipCard(card.chip)
+    resumed = await client.personalise(die_of("L5/1", lot="L5", contact=3), again, purpose=Purpose.RESUME)
+    assert resumed.disposition is Disposition.SEALED
+    await client.aclose()
+
+
+async def test_a_failing_reader_is_an_error_of_equipment(process: VaultProcess, io: IoThread) -> None:
+    client = await open_client(process, io, "L6")
+
+    def broken() -> None:
+        raise TransportError("reader unplugged")
+
+    with pytest.raises(TransportError, match="unplugged"):
+        await client.personalise(die_of("L6/1", lot="L6"), WatchedCard(sound_chip(60), 2, broken))
+    assert (await client.ask_unit("L6/1")).intent == ""
+    await client.aclose()
+
+
+@pytest.mark.parametrize(("script", "intent"), [(2, ""), (3, "keys"), (5, "write"), (7, "lock")])
+async def test_a_killed_vault_goes_forward_with_the_same_certificate(
+    tmp_path: Path, io: IoThread, script: int, intent: str
+) -> None:
+    folder = tmp_path / "vault"
+    first = VaultProcess.start(folder, seed=1)
+    client = await open_client(first, io, "L1")
+    chip = sound_chip()
+    with pytest.raises(CustodyError):
+        await client.personalise(
+            die_of("L1/1"), WatchedCard(chip, script, lambda: os.kill(first.pid, signal.SIGKILL))
+        )
+    await client.aclose()
+    assert first.stop() == -signal.SIGKILL
+    second = VaultProcess.start(folder, seed=1)
+    client = await open_client(second, io, "L1")
+    known = await client.ask_unit("L1/1")
+    assert known.intent == intent
+    purpose = Purpose.RESUME if known.intent else Purpose.PERSONALISE
+    outcome = await client.personalise(die_of("L1/1", contact=2), ChipCard(chip), purpose=purpose)
+    assert outcome.disposition is Disposition.SEALED
+    assert len(outcome.certificates) == 1
+    await client.aclose()
+    second.stop()
+
+
+async def test_a_vault_that_is_not_there_is_an_error_of_custody(tmp_path: Path, io: IoThread) -> None:
+    client = VaultClient(tmp_path / "nothing", clock=At(), io=io, station="cell-1")
+    with pytest.raises(CustodyError, match="does not serve"):
+        await client.connect()
+    await client.aclose()
+
+
+def test_it_ends_when_its_starter_lets_go(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "station.vault",
+        "--folder",
+        str(tmp_path),
+        "--socket",
+        str(tmp_path / "s"),
+    ]
+    vault = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert vault.stdout is not None
+    assert vault.stdin is not None
+    assert vault.stdout.readline().startswith(b"vault ready")
+    vault.stdin.close()
+    assert vault.wait(20) == 0
+    vault.stdout.close()
+
+
+def test_two_vaults_on_one_folder_are_refused(process: VaultProcess) -> None:
+    with pytest.raises(CustodyError, match="did not start"):
+        VaultProcess.start(process.folder, seed=1)
+    assert b"another vault runs on this folder" in (process.folder / "vault.log").read_bytes()
+    assert process.running
+
+
+def test_a_stopped_vault_says_that_all_is_well(tmp_path: Path) -> None:
+    vault = VaultProcess.start(tmp_path / ("long" * 30), epoch=NOW)
+    assert vault.folder.stat().st_mode & 0o777 == 0o700
+    assert vault.stop() == 0
+    assert vault.stop() == 0
