@@ -41,6 +41,7 @@ class Keithley2450Channel(Smu):
         self._port = port
         self._link = link
         self._function: Function | None = None
+        self._off = True
         self._at_limit = False
 
     async def force_voltage(self, volts: float, *, limit_a: float) -> None:
@@ -52,6 +53,7 @@ class Keithley2450Channel(Smu):
     async def switch_off(self) -> None:
         self._function = None
         await self._port.run(self._switching_off())
+        self._off = True
 
     async def measure(self) -> float:
         if self._function is None:
@@ -64,11 +66,12 @@ class Keithley2450Channel(Smu):
     async def make_safe(self) -> None:
         self._function = None
         await self._port.run(insisting(lambda: self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0")))
+        self._off = True
 
     async def _force(self, function: Function, level: float, limit: float) -> None:
-        changed = self._function not in (None, function)
-        self._function = None
-        await self._port.run(self._forcing(function, level, limit, off_first=changed))
+        off_first = not self._off and self._function != function
+        self._function, self._off = None, False
+        await self._port.run(self._forcing(function, level, limit, off_first=off_first))
         self._function = function
 
     def _forcing(

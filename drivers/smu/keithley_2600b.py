@@ -47,6 +47,7 @@ class Keithley2600BChannel(Smu):
         self._link = link
         self._smu = smu
         self._function: Function | None = None
+        self._off = True
         self._at_limit = False
 
     async def force_voltage(self, volts: float, *, limit_a: float) -> None:
@@ -58,6 +59,7 @@ class Keithley2600BChannel(Smu):
     async def switch_off(self) -> None:
         self._function = None
         await self._port.run(self._switching_off())
+        self._off = True
 
     async def measure(self) -> float:
         if self._function is None:
@@ -72,11 +74,12 @@ class Keithley2600BChannel(Smu):
         source = f"{self._smu}.source"
         zero = (f"{source}.levelv=0", f"{source}.leveli=0")
         await self._port.run(insisting(lambda: self._switching_off(*zero)))
+        self._off = True
 
     async def _force(self, function: Function, level: float, limit: float) -> None:
-        changed = self._function not in (None, function)
-        self._function = None
-        await self._port.run(self._forcing(function, level, limit, off_first=changed))
+        off_first = not self._off and self._function != function
+        self._function, self._off = None, False
+        await self._port.run(self._forcing(function, level, limit, off_first=off_first))
         self._function = function
 
     def _forcing(

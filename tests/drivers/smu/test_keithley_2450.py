@@ -127,3 +127,13 @@ async def test_nothing_to_measure_before_something_is_forced() -> None:
 async def test_setting_must_be_finite() -> None:
     with pytest.raises(ValueError, match="finite"), replayed("keithley_2450/leakage") as port:
         await output(port).force_voltage(math.nan, limit_a=1e-3)
+
+
+async def test_output_goes_off_before_what_follows_a_refusal() -> None:
+    with replayed("keithley_2450/forces_after_a_refusal") as port:
+        smu = output(port)
+        await smu.force_voltage(1.0, limit_a=10e-3)
+        with pytest.raises(InstrumentError):
+            await smu.force_voltage(500.0, limit_a=10e-3)
+        await smu.force_voltage(2.0, limit_a=10e-3)
+        assert await smu.measure() == 2e-3

@@ -109,3 +109,13 @@ async def test_silence_stays_silence_when_no_error_explains_it() -> None:
 async def test_nothing_to_measure_before_something_is_forced() -> None:
     with pytest.raises(EquipmentError, match="forces nothing"), replayed("keithley_2600b/leakage") as port:
         await channel(port).measure()
+
+
+async def test_output_goes_off_before_what_follows_a_refusal() -> None:
+    with replayed("keithley_2600b/forces_after_a_refusal") as port:
+        smu = channel(port)
+        await smu.force_voltage(1.0, limit_a=10e-3)
+        with pytest.raises(InstrumentError):
+            await smu.force_voltage(500.0, limit_a=10e-3)
+        await smu.force_voltage(2.0, limit_a=10e-3)
+        assert await smu.measure() == 2e-3
