@@ -67,9 +67,9 @@ def validate(file: Path, *, as_json: bool) -> None:
     else:
         for finding in report.findings:
             click.echo(str(finding))
-        click.echo(f"{file.name}: {report.records} records, {len(errors)} errors, {warnings} warnings")
+        click.echo(f"{file.name}: {report.records} records, errors: {len(errors)}, warnings: {warnings}")
     if errors:
-        raise SystemExit(Exit.INTEGRITY)
+        click.get_current_context().exit(Exit.INTEGRITY)
 
 
 def _must_exist(file: Path) -> None:
@@ -78,8 +78,8 @@ def _must_exist(file: Path) -> None:
 
 
 def _stop(code: Exit, message: str) -> NoReturn:
-    click.echo(message, err=True)
-    raise SystemExit(code)
+    click.echo(f"hardbin: {message}", err=True)
+    click.get_current_context().exit(code)
 
 
 def _report_json(file: Path, records: int, findings: tuple[Finding, ...]) -> str:

@@ -10,6 +10,10 @@ from station.datalog.stdf.reader import Reader
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.rules import AT_END, BY_RECORD, file_name
 from station.datalog.stdf.seen import Seen
+from station.datalog.stdf.usual import Usual
+
+TEST = 15
+"""Type code of PTR, MPR and FTR."""
 
 
 class Finding(Struct, frozen=True):
@@ -49,15 +53,27 @@ def check(path: Path) -> Report:
 def lint(file: BinaryIO, seen: Seen | None = None) -> Iterator[Finding]:
     """Yield what is wrong with the content of a file; `seen` takes in what it holds."""
     reader, seen = Reader(file), seen or Seen()
-    for record in reader:
-        yield from _broken(record, seen)
-        seen.note(record)
+    yield from _records(reader, seen)
     if reader.fault:
         yield Finding("E02", reader.end, "", reader.fault)
     if seen.records == 0:
         return
     for name, rule in AT_END:
         yield from (Finding(name, reader.end, "", text) for text in rule(seen))
+
+
+def _records(reader: Reader, seen: Seen) -> Iterator[Finding]:
+    usual: Usual | None = None
+    for offset, typ, sub, content in reader.frames():
+        usual = usual or Usual(seen, reader.order)
+        if typ == TEST and usual.holds(sub, content):
+            continue
+        record = reader.decode(offset, typ, sub, content)
+        found = list(_broken(record, seen))
+        yield from found
+        seen.note(record)
+        if not found:
+            usual.learn(record, content)
 
 
 def _broken(record: Record, seen: Seen) -> Iterator[Finding]:

@@ -23,13 +23,16 @@ class Reader:
         """Offset behind the last whole record."""
 
     def __iter__(self) -> Iterator[Record]:
-        for offset, typ, sub, content in self.frames():
-            found = decoder(typ, sub, self.order)
-            if found is None:
-                fault = f"there is no record of type {typ} sub type {sub}"
-                yield Record(f"{typ}/{sub}", {}, offset, typ, sub, fault, content)
-            else:
-                yield found.decode(content, offset)
+        for frame in self.frames():
+            yield self.decode(*frame)
+
+    def decode(self, offset: int, typ: int, sub: int, content: bytes) -> Record:
+        """Decode one record; what is wrong with it stands in its `fault`."""
+        found = decoder(typ, sub, self.order)
+        if found is not None:
+            return found.decode(content, offset)
+        fault = f"there is no record of type {typ} sub type {sub}"
+        return Record(f"{typ}/{sub}", {}, offset, typ, sub, fault, content)
 
     def frames(self) -> Iterator[tuple[int, int, int, bytes]]:
         """Yield offset, type, sub type and content of every whole record, undecoded."""

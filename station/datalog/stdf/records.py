@@ -93,8 +93,8 @@ class Record(Struct, frozen=True):
         return tuple(v for v in value if isinstance(v, float)) if isinstance(value, tuple) else ()
 
     def valid(self, name: str) -> bool:
-        """Tell whether a field is present and no bit of OPT_FLAG says otherwise."""
-        if name not in self.values:
+        """Tell whether a field is present and no flag bit says otherwise."""
+        if name not in self.values or (name == "RESULT" and self.integer("TEST_FLG") & 0x02):
             return False
         flags = self.integer("OPT_FLAG")
         return not any(flags >> bit & 1 for bit in _by_name(self.name)[name].invalid_bits)

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from station.datalog.stdf.fields import Bits, Value
+from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.lint import check, lint
 from station.datalog.stdf.reader import read_bytes
 from station.datalog.stdf.records import Record, encode_record, framed, whole
+from station.datalog.stdf.usual import Usual
+from tests.station.datalog.lots import BEGAN, lot, touchdowns
 
 T0 = 1_790_000_000
 HEAD: dict[str, Value] = {"HEAD_NUM": 1, "SITE_NUM": 1}
@@ -290,3 +293,22 @@ def test_a_finding_names_record_and_offset() -> None:
     records = sound()
     offset = records[at(records, "MPR")].offset
     assert findings(put("MPR", TEST_TXT="")(records)) == [f"E08 MPR at {offset}: test 100 has no TEST_TXT"]
+
+
+def test_the_short_way_finds_what_the_long_way_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = StdfFile(tmp_path, lot())
+    file.open()
+    for result in touchdowns():
+        file.touchdown(result)
+    data = file.close(BEGAN + 100).read_bytes()
+    records = read_bytes(data)
+    later = [r.offset for r in records if r.name in {"PTR", "FTR"} and len(r.values) < 18][-1]
+    changed = [
+        data[:i] + bytes([data[i] ^ bit]) + data[i + 1 :]
+        for i in range(later + 4, later + 28)
+        for bit in (1, 128)
+    ]
+    short = [[str(finding) for finding in lint(io.BytesIO(one))] for one in [data, *changed]]
+    monkeypatch.setattr(Usual, "holds", lambda self, sub, content: False)
+    assert short == [[str(finding) for finding in lint(io.BytesIO(one))] for one in [data, *changed]]
+    assert sum(map(bool, short)) > 30
