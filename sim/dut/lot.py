@@ -77,7 +77,6 @@ class Lot:
         if not die.good:
             return die.outside() if die.defect is Defect.MARGINAL else die.defect.value
         chip = {
-            TWIN: wishes.twin(index),
             "mute_after": wishes.mute_after(index) is not None,
             "life_cycle": wishes.life_cycle(index) is not None,
         }
@@ -89,6 +88,7 @@ class Lot:
         return (
             *die.near(NEAR),
             *((f"open contact at {open_pin}",) if open_pin else ()),
+            *((TWIN,) if self.wishes.has_twin(index) else ()),
             *(("power_cut",) if self.wishes.power_cut(index) is not None else ()),
         )
 

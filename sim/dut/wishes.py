@@ -42,6 +42,10 @@ class Wishes:
         twins = [fault for fault in self.dut if fault.knob == TWIN] if index % 2 == 0 else []
         return any(int(f.value) == index if f.value else self._hits(f, index // 2) for f in twins)
 
+    def has_twin(self, index: int) -> bool:
+        """Whether another device carries the same UID: of the two, a station may accept one."""
+        return self.twin(index) or self.twin(index + 1)
+
     def mute_after(self, index: int) -> int | None:
         """After how many commands the chip falls silent; None: never."""
         value = self._chip("mute_after", index)
@@ -131,7 +135,7 @@ KNOBS: Mapping[str, Mapping[str, Knob]] = {
         **dict.fromkeys(DEFECTS, _NUMBER),
         TWIN: (
             lambda value: not value or int(value) % 2 == 0,
-            "the value is an even number: twin of the odd",
+            "the value is an even number, the second twin",
         ),
         "population": (lambda value: value in POPULATIONS, f"choose one of {', '.join(sorted(POPULATIONS))}"),
         "temperature": (lambda value: -55.0 <= float(value) <= 150.0, "degrees Celsius from -55 to 150"),
