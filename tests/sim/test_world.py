@@ -14,9 +14,12 @@ import usb.core
 
 import sim
 from drivers.card.ccid import CcidReader
+from drivers.errors import DutError
 from drivers.handler.binon import BinonHandler
 from drivers.handler.exatron import ExatronHandler
-from drivers.roles import Handler, Machine, Smu, Supply
+from drivers.protocols import se1
+from drivers.protocols.se1_table import ATR
+from drivers.roles import Card, CardReply, Handler, Machine, Smu, Supply
 from drivers.smu.keithley_2450 import Keithley2450
 from drivers.smu.keithley_2600b import Keithley2600B
 from drivers.supply.keysight_e36300 import KeysightE36300
@@ -196,6 +199,61 @@ def test_a_device_can_be_measured_through_drivers() -> None:
     assert idle_a == pytest.approx(die.idle_a, abs=2e-5)
     assert made.simulated_s > 3.0
     assert [(t.contacts, t.hard_bin) for t in made.truth()[:2]] == [(1, 1), (1, 5)]
+
+
+async def met(made: World, cell: config.StationConfig) -> list[CardReply | str]:
+    """Power the devices of both sites and ask each who it is."""
+    async with connected(made, cell) as machines:
+        handler = machines["handler"].channels[""]
+        assert isinstance(handler, Handler)
+        await handler.start_lot("L1017")
+        touchdowns = handler.touchdowns()
+        await anext(touchdowns)
+        answers = [await introduced(machines, site) for site in (1, 2)]
+        await handler.sort({1: 1, 2: 5})
+        await anext(touchdowns)
+        await touchdowns.aclose()
+        return answers
+
+
+async def introduced(machines: dict[str, Machine], site: int) -> CardReply | str:
+    supply = machines[f"supply-{site}"].channels["1"]
+    (card,) = machines[f"reader-{site}"].channels.values()
+    assert isinstance(supply, Supply) and isinstance(card, Card)
+    async with supply.powering(3.3, limit_a=0.08, ovp_v=3.8):
+        try:
+            assert await card.power_on() == ATR
+            await card.transmit(se1.select())
+            return await card.transmit(se1.command("GET UID"))
+        except DutError as error:
+            return str(error)
+
+
+def test_chips_tell_the_uid_that_the_truth_has() -> None:
+    made, cell = world(devices=4)
+    answers = lived(made, lambda: met(made, cell))
+    truth = made.truth()
+    assert [a.data for a in answers if isinstance(a, CardReply)] == [truth[0].uid, truth[1].uid]
+    assert not truth[0].sealed and not truth[0].personalised
+
+
+@pytest.mark.parametrize(
+    "fault", ["dut.dead=1", "dut.mute=1", "chip.mute_after=1@once", "dut.dead_regulator=1"]
+)
+def test_a_device_that_does_not_speak_is_a_device_error(fault: str) -> None:
+    made, cell = world(faults=("dut.population=ideal", fault))
+    silent, speaks = lived(made, lambda: met(made, cell))
+    assert isinstance(silent, str) and isinstance(speaks, CardReply)
+    assert [t.good for t in made.truth()[:2]] == [False, True]
+    assert made.truth()[0].reasons == (fault.partition(".")[2].partition("=")[0],)
+
+
+def test_the_same_arguments_give_the_same_run() -> None:
+    def once() -> tuple[list[CardReply | str], float]:
+        made, cell = world(faults=("socket.dirt@p=0.3",))
+        return lived(made, lambda: met(made, cell)), made.simulated_s
+
+    assert once() == once()
 
 
 def test_two_worlds_do_not_meet() -> None:
