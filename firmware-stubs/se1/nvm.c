@@ -92,11 +92,22 @@ int area_write(se1 *chip, uint32_t page, const uint8_t *data, size_t n) {
   return SE1_OK;
 }
 
+/* The first page goes last: while it holds anything, the wipe is not finished. */
 int area_wipe(se1 *chip, uint32_t page, size_t n) {
   static const uint8_t zeros[64];
-  for (size_t done = 0; done < n; done += SE1_PAGE_DATA)
-    TRY(chip->hal->nvm_write(chip->ctx, page++, zeros));
+  for (uint32_t left = (uint32_t)((n + SE1_PAGE_DATA - 1) / SE1_PAGE_DATA); left > 0; left--)
+    TRY(chip->hal->nvm_write(chip->ctx, page + left - 1, zeros));
   return SE1_OK;
+}
+
+/* Keys without a marker: a cut fell between the marker and the wipe, or came before a new set was complete. */
+static int residue_wipe(se1 *chip, uint32_t index) {
+  static const uint8_t zeros[64];
+  uint8_t page[64];
+  TRY(chip->hal->nvm_read(chip->ctx, AREA_SET(index), page));
+  if (page_blank(page) || !differ(page, zeros, sizeof page))
+    return SE1_OK;
+  return area_wipe(chip, AREA_SET(index), SE1_TRANSPORT_SIZE);
 }
 
 static int slot_load(se1 *chip, uint32_t index) {
@@ -159,6 +170,9 @@ int records_load(se1 *chip) {
   TRY(cell_read(chip, CELL_SET_30, &chip->has_set[0], 1));
   TRY(cell_read(chip, CELL_SET_31, &chip->has_set[1], 1));
   TRY(cell_read(chip, CELL_RMA, &chip->rma_pending, 1));
+  for (uint32_t index = 0; index < 2; index++)
+    if (!chip->has_set[index])
+      TRY(residue_wipe(chip, index));
   for (uint32_t index = 0; index < SE1_SLOTS; index++)
     TRY(slot_load(chip, index));
   return directory_load(chip);

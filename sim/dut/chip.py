@@ -117,8 +117,7 @@ class Chip:
     def _truth(self) -> se1.DieStatus:
         """DIE STATUS of a copy, so that asking changes nothing."""
         twin = Chip(self.index)
-        twin.memory.pages = dict(self.memory.pages)
-        twin.memory.bits, twin.memory.weak = set(self.memory.bits), set(self.memory.weak)
+        twin.memory.adopt(self.memory)
         twin.power(NOMINAL_VOLTS)
         twin.atr()
         return se1.die_status(se1.split(twin._answer(se1.command("DIE STATUS"))).data)
@@ -237,7 +236,9 @@ class _Hal:
 
     def verify(self, algorithm: int, public: bytes, message: bytes, signature: bytes) -> bool:
         self._time.asymmetric("verify", algorithm)
-        return self._chip.faults.broken == "mldsa" or crypto.verify(algorithm, public, message, signature)
+        if algorithm == Algorithm.MLDSA65 and self._chip.faults.broken == "mldsa":
+            return True
+        return crypto.verify(algorithm, public, message, signature)
 
     def encaps(self, public: bytes) -> tuple[bytes, bytes]:
         self._time.asymmetric("encaps", Algorithm.MLKEM768)

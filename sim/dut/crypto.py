@@ -73,7 +73,7 @@ def keypair(algorithm: int, seed: bytes) -> tuple[bytes, bytes]:
     """Private key and public key from a seed as long as the private key."""
     match algorithm:
         case Algorithm.P384:
-            private = (int.from_bytes(seed, "big") % (P384_ORDER - 1) + 1).to_bytes(HALF, "big")
+            private = (int.from_bytes(seed, "big") % P384_ORDER or 1).to_bytes(HALF, "big")
             key = _ec_key(private).public_key()
             return private, key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         case Algorithm.MLDSA65:

@@ -32,6 +32,10 @@ class Memory:
         self._cut: PowerCut | None = None
         self._counted_from = 0
 
+    def adopt(self, other: "Memory") -> None:
+        """Hold what another chip's memory holds."""
+        self.pages, self.bits, self.weak = dict(other.pages), set(other.bits), set(other.weak)
+
     def arm(self, cut: PowerCut | None) -> None:
         """Plan a power cut, or none; it strikes once."""
         self._cut, self._counted_from = cut, self.writes

@@ -1,0 +1,157 @@
+"""What is generated is up to date; the stub compiles without warnings and runs clean under the sanitisers."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from drivers.protocols.se1_table import PERSONALISED_SLOTS, Slot
+from sim.dut import library
+
+ROOT = Path(__file__).resolve().parents[2]
+STUBS = ROOT / "firmware-stubs"
+SANITISED = "-fsanitize=address,undefined"
+
+
+def script(name: str) -> ModuleType:
+    """A script of `firmware-stubs`, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, STUBS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_header_and_table_are_those_of_the_toml() -> None:
+    for path, text in script("generate").outputs().items():
+        assert path.read_text() == text, f"{path.name}: run firmware-stubs/generate.py"
+
+
+def test_rom_constants_are_those_of_their_script() -> None:
+    rom = script("rom")
+    assert rom.HEADER.read_text() == rom.header(), "run firmware-stubs/rom.py"
+
+
+def test_personalised_slots_are_generated() -> None:
+    assert PERSONALISED_SLOTS == (Slot.ID_PQ,)
+    assert "SE1_PERSONALISED_SLOTS {0x02}" in (STUBS / "se1" / "se1_commands.h").read_text()
+
+
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_no_warning(name: str, tmp_path: Path) -> None:
+    if (compiler := shutil.which(name)) is None:
+        pytest.skip(f"no {name} here")
+    flags = [*library.STRICT, "-Wshadow", "-Wconversion", "-Wvla", "-fsyntax-only"]
+    sources = sorted((STUBS / "se1").glob("*.c"))
+    done = subprocess.run(
+        [compiler, *flags, *sources], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_stub_needs_nothing_but_string_h() -> None:
+    if (nm := shutil.which("nm")) is None:
+        pytest.skip("no nm here")
+    listed = subprocess.run(
+        [nm, "-D", "--undefined-only", library.build()], capture_output=True, text=True, check=True
+    )
+    names = {line.split()[-1].partition("@")[0] for line in listed.stdout.splitlines()}
+    foreign = {name for name in names if not name.startswith(("_", "mem", "str"))}
+    assert foreign == set()
+
+
+def test_the_stub_has_no_variables_of_its_own() -> None:
+    if (nm := shutil.which("nm")) is None:
+        pytest.skip("no nm here")
+    asked = [nm, "--format=sysv", library.build()]
+    listed = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    symbols = [[column.strip() for column in line.split("|")] for line in listed if line.count("|") == 6]
+    variables = {name for name, *_, section in symbols if section in (".data", ".bss")}
+    assert {name for name in variables if not name.startswith(("_", "completed"))} == set()
+
+
+def test_files_are_short() -> None:
+    for path in (STUBS / "se1").glob("*.c"):
+        assert len(path.read_text().splitlines()) < 400, path.name
+
+
+def test_no_compiler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(library.shutil, "which", lambda _: None)
+    monkeypatch.setattr(library, "find_spec", lambda _: None)
+    with pytest.raises(library.BuildError, match="install gcc or clang"):
+        library.build(tmp_path)
+
+
+def test_a_source_that_does_not_compile_is_told(tmp_path: Path) -> None:
+    (tmp_path / "se1").mkdir()
+    (tmp_path / "se1" / "bad.c").write_text("int main(void) { return nothing; }\n")
+    with pytest.raises(library.BuildError, match="nothing"):
+        library.build(tmp_path)
+
+
+EXERCISE = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from random import Random
+from sim.dut import firmware
+firmware.default = lambda: firmware.load(Path({library!r}))
+from drivers.protocols import se1
+from drivers.protocols.se1_table import COMMANDS, LifeCycle
+from tests.firmware.host import personalise, ready, specimen, twin
+SIZES = (0, 1, 2, 7, 16, 31, 32, 33, 142, 153, 255, 300, 1024, 1100, 4160, 5000)
+random = Random(0)
+def parameter(value):
+    return random.choice((value if isinstance(value, int) else 1, random.randrange(256)))
+personalise(ready(), slots=(1, 2, 3))
+for state in LifeCycle:
+    host = twin(specimen(state))
+    for _ in range(500):
+        row = COMMANDS[random.choice(list(COMMANDS))]
+        header = bytes((random.choice((row.cla, 0x84)), row.ins, parameter(row.p1), parameter(row.p2)))
+        apdu = se1.apdu(header, random.randbytes(random.choice(SIZES)))
+        host.chip.apdu(apdu[: random.choice((len(apdu), len(apdu), random.randrange(len(apdu) + 1)))])
+for _ in range(500):
+    host = twin(specimen(LifeCycle.INITIALIZED)) if _ % 100 == 0 else host
+    host.channel or host.open()
+    row = COMMANDS[random.choice(list(COMMANDS))]
+    header = bytes((row.cla, row.ins, parameter(row.p1), parameter(row.p2)))
+    try:
+        host.send(se1.apdu(header, random.randbytes(random.choice(SIZES[:-2]))))
+    except (ConnectionError, AssertionError):
+        host = twin(specimen(LifeCycle.INITIALIZED))
+print("clean")
+"""
+
+
+def test_clean_under_the_sanitisers() -> None:
+    if "gcc" not in Path(os.path.realpath(library.compiler()[0])).name:
+        pytest.skip("the sanitisers' runtime is preloaded as gcc names it")
+    try:
+        built = library.build(flags=(SANITISED, "-fno-sanitize-recover=all", "-g"))
+    except library.BuildError as error:
+        pytest.skip(f"no sanitisers here: {error}")
+    asked = [library.compiler()[0], "-print-file-name=libasan.so"]
+    runtime = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": runtime,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",
+    }
+    program = EXERCISE.format(root=str(ROOT), library=str(built))
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "clean\n", done.stderr[-3000:]
