@@ -1,0 +1,199 @@
+"""One slot of a simulated card reader: power, parameters, and the chip behind its contacts.
+
+At TPDU level a reader moves blocks; at APDU level it speaks the block protocol itself and moves commands.
+"""
+
+from drivers.errors import ProtocolError
+from drivers.protocols.atr import AtrError, block_waiting_s
+from drivers.protocols.ccid import (
+    HEADER,
+    MUTE,
+    Answer,
+    Ask,
+    ClassDescriptor,
+    Command,
+    Icc,
+    Level,
+    Outcome,
+    Parameters,
+    Tell,
+)
+from sim.card.t1 import Contacts, Said
+from sim.clock import Clock
+from sim.sockets import Slot
+
+BLOCK_GUARD_ETU = 22
+ACTIVATION_CLOCKS = 40_000
+CLOCK_STOPPED = 1
+BAD_PARAMETERS = 7
+
+_ANSWERS = {
+    Ask.POWER_ON: Tell.DATA,
+    Ask.TRANSFER: Tell.DATA,
+    Ask.GET_PARAMETERS: Tell.PARAMETERS,
+    Ask.RESET_PARAMETERS: Tell.PARAMETERS,
+    Ask.SET_PARAMETERS: Tell.PARAMETERS,
+    Ask.ESCAPE: Tell.ESCAPE,
+    Ask.SET_RATE: Tell.RATE,
+}
+
+
+def refused(command: Command, icc: Icc, error: int) -> Answer:
+    """Make the answer that says no, of the kind that the command asks for."""
+    kind = _ANSWERS.get(command.ask, Tell.SLOT_STATUS)
+    return Answer(kind, command.slot, command.seq, icc, Outcome.FAILED, error)
+
+
+class Bay:
+    """One slot: power, parameters, and the chip behind its contacts."""
+
+    def __init__(self, slot: Slot, clock: Clock, capabilities: ClassDescriptor) -> None:
+        self.aborting: int | None = None
+        """The number of a message that the control pipe said is to be aborted."""
+        self._slot = slot
+        self._clock = clock
+        self._clock_hz = capabilities.default_clock * 1e3
+        self._contacts: Contacts | None = None
+        self._parameters = Parameters(0)
+        self._back_at = 0.0
+
+    @property
+    def present(self) -> bool:
+        """Whether a chip makes contact."""
+        return self._clock.time() >= self._back_at and self._slot.present()
+
+    @property
+    def icc(self) -> Icc:
+        """The state that each answer tells."""
+        if not self.present:
+            self.deactivate()
+            return Icc.ABSENT
+        return Icc.ACTIVE if self._contacts is not None else Icc.INACTIVE
+
+    @property
+    def clock_state(self) -> int:
+        """Whether the chip's clock runs (0) or stands low."""
+        return 0 if self._contacts is not None else CLOCK_STOPPED
+
+    @property
+    def waiting_s(self) -> float:
+        """The block waiting time by the parameters set."""
+        return block_waiting_s(self._parameters.bwi, self._parameters.fi_di, self._clock_hz)
+
+    def remove(self, lasting_s: float) -> None:
+        """Lose contact for a while."""
+        self._back_at = self._clock.time() + lasting_s
+        self.deactivate()
+
+    def deactivate(self) -> None:
+        """Take the power away."""
+        if self._contacts is not None:
+            self._contacts = None
+            self._slot.deactivate()
+
+    def extensions(self, after_s: float) -> int:
+        """How often the reader asks for more time before an answer: the chip does that itself."""
+        del after_s
+        return 0
+
+    # -- commands; each returns the answer and after how many seconds it comes
+    def power_on(self, command: Command) -> tuple[Answer, float]:
+        """Activate the chip, or reset it if it is active."""
+        activation_s = ACTIVATION_CLOCKS / self._clock_hz
+        self._parameters = Parameters(0)
+        self._contacts = None
+        atr = self._slot.activate() if self.present else None
+        if atr is None:
+            return refused(command, self.icc, MUTE), activation_s
+        try:
+            self._contacts = contacts = Contacts(self._slot, atr, self._clock_hz)
+        except AtrError:
+            return Answer(Tell.DATA, command.slot, command.seq, Icc.ACTIVE, data=atr), activation_s
+        self._parameters = Parameters(contacts.protocol, contacts.fi_di)
+        atr_s = contacts.seconds(atr, 0x11)
+        return Answer(Tell.DATA, command.slot, command.seq, data=atr), activation_s + atr_s
+
+    def power_off(self, command: Command) -> tuple[Answer, float]:
+        """Deactivate the chip."""
+        self.deactivate()
+        return self.status(command)
+
+    def status(self, command: Command) -> tuple[Answer, float]:
+        """Tell whether a chip is there and has power."""
+        icc = self.icc
+        return Answer(Tell.SLOT_STATUS, command.slot, command.seq, icc, extra=self.clock_state), 0.0
+
+    def get_parameters(self, command: Command) -> tuple[Answer, float]:
+        """Tell the parameters."""
+        p = self._parameters
+        return Answer(
+            Tell.PARAMETERS, command.slot, command.seq, self.icc, extra=p.protocol, data=p.encode()
+        ), 0.0
+
+    def set_parameters(self, command: Command) -> tuple[Answer, float]:
+        """Take the parameters by which the reader talks to the chip from now on."""
+        try:
+            self._parameters = Parameters.decode(command.specific[0], command.data)
+        except ProtocolError:
+            return refused(command, self.icc, BAD_PARAMETERS), 0.0
+        return self.get_parameters(command)
+
+    def transfer(self, command: Command, *, mute: bool) -> tuple[Answer, float]:
+        """Move a block, or a PPS, to the chip and its answer back."""
+        icc = self.icc
+        if self._contacts is None:
+            return refused(command, icc, MUTE), 0.0
+        rate = self._parameters.fi_di
+        allowed_s = self.waiting_s * max(1, command.specific[0])
+        sent_s = self._contacts.seconds(command.data, rate)
+        heard = rate == self._contacts.fi_di
+        said = self._contacts.received(command.data) if heard and not mute else Said(None)
+        if said.raw is None or said.after_s > allowed_s:
+            return refused(command, icc, MUTE), sent_s + allowed_s
+        guard_s = self._contacts.seconds(b"\0", rate) * BLOCK_GUARD_ETU / 12
+        answer_s = self._contacts.seconds(said.raw, rate)
+        answer = Answer(Tell.DATA, command.slot, command.seq, icc, data=said.raw)
+        return answer, sent_s + guard_s + said.after_s + answer_s
+
+
+class ApduBay(Bay):
+    """A slot of a reader at short or extended APDU level: it takes whole commands and does the waiting itself."""
+
+    def __init__(self, slot: Slot, clock: Clock, capabilities: ClassDescriptor) -> None:
+        super().__init__(slot, clock, capabilities)
+        self._size = capabilities.maximum_message - HEADER
+        self._command = bytearray()
+        self._reply = b""
+
+    def transfer(self, command: Command, *, mute: bool) -> tuple[Answer, float]:
+        """Take a command, or a piece of one; give the answer, or a piece of it."""
+        icc = self.icc
+        level = int.from_bytes(command.specific[1:3], "little")
+        if self._contacts is None:
+            return refused(command, icc, MUTE), 0.0
+        if level == Level.GO_ON:
+            return self._piece(command, first=False), 0.0
+        if level in (Level.WHOLE, Level.BEGINS):
+            self._command.clear()
+        self._command += command.data
+        if level in (Level.BEGINS, Level.CONTINUES):
+            more = Answer(Tell.DATA, command.slot, command.seq, icc, extra=Level.GO_ON)
+            return more, 0.0
+        reply, busy_s = (None, self.waiting_s) if mute else self._slot.apdu(bytes(self._command))
+        moved_s = self._contacts.seconds(bytes(self._command) + (reply or b""), self._contacts.fi_di)
+        if reply is None:
+            return refused(command, icc, MUTE), moved_s + self.waiting_s
+        self._reply = reply
+        return self._piece(command, first=True), moved_s + busy_s
+
+    def extensions(self, after_s: float) -> int:
+        """How often the reader asks for more time before an answer."""
+        return int(after_s / self.waiting_s)
+
+    def _piece(self, command: Command, *, first: bool) -> Answer:
+        data, self._reply = self._reply[: self._size], self._reply[self._size :]
+        if first:
+            level = Level.BEGINS if self._reply else Level.WHOLE
+        else:
+            level = Level.CONTINUES if self._reply else Level.ENDS
+        return Answer(Tell.DATA, command.slot, command.seq, self.icc, extra=level, data=data)
