@@ -186,7 +186,7 @@ class Bench:
         self.plunges = 0
         self.hot_lifts = 0
         self._next = 1
-        self._landings = array("L")
+        self._landings = array("I")
 
     # -- the handler's side
     def load(self) -> frozenset[int]:

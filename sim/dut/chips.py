@@ -34,8 +34,7 @@ class Chips:
     def _faults(self, device: Device) -> ChipFaults:
         die, index = device.die, device.index
         return ChipFaults(
-            mute=die.defect is Defect.DEAD,
-            mute_after=0 if die.defect is Defect.MUTE else self.wishes.mute_after(index),
+            mute_after=self.wishes.mute_after(index),
             trng=_trng(die),
             broken=_broken(die),
             pairwise=die.defect is Defect.PAIRWISE,
