@@ -73,8 +73,8 @@ class Feeder(Handler):
         pass
 
 
-class Kept:
-    """Store and file that keep the last landing only."""
+class LastStore:
+    """A store that keeps the last landing only."""
 
     def __init__(self) -> None:
         self.last: TouchdownResult | None = None
@@ -89,13 +89,23 @@ class Kept:
     def commit(self, result: TouchdownResult) -> None:
         self.last = result
 
-    def touchdown(self, result: TouchdownResult) -> None:
-        pass
-
     def finish(self, ended: float) -> None:
         pass
 
-    def close(self, finished: float = 0.0) -> Path:
+    def close(self) -> None:
+        pass
+
+
+class NoFile:
+    """A datalog that is written nowhere."""
+
+    def open(self) -> None:
+        pass
+
+    def touchdown(self, result: TouchdownResult) -> None:
+        pass
+
+    def close(self, finished: float) -> Path:
         return Path(str(finished))
 
     def abandon(self) -> None:
@@ -132,7 +142,7 @@ async def lot(
     plan: Sequence[BenchSite], sites: int, touchdowns: int, folder: Path, *, recorded: bool
 ) -> float:
     """Run a lot on `sites` through the whole engine; return the seconds of the last landing."""
-    kept = Kept()
+    kept = LastStore()
     bound_sites = {n: BenchSite(number=n) for n in range(1, sites + 1)}
     feeder, bus, clock = Feeder(sites, touchdowns), Bus(), RealClock()
 
@@ -142,7 +152,7 @@ async def lot(
         if recorded:
             records = Records(Store(folder / "results.db"), StdfFile(folder, info))
         else:
-            records = Records(kept, kept)
+            records = Records(kept, NoFile())
         return Folder(folder, LotJournal(journal, bus, clock), records)
 
     def describe(command: commands.Load) -> LotInfo:
