@@ -5,7 +5,7 @@ character level are refused.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -104,7 +104,7 @@ class CcidReader(Machine):
         self._port = port
         self._options = options
         self._slots = tuple(CcidSlot(f"{name}.{number}", number, port) for number in range(options.slots))
-        self.channels = {str(slot.number): slot for slot in self._slots}
+        self.channels: Mapping[str, CcidSlot] = {str(slot.number): slot for slot in self._slots}
 
     async def connect(self) -> None:
         """Open the port, check that the reader can do what is needed, and take the power from every slot.

@@ -56,7 +56,23 @@ class SlotLink:
 
     # -- power
     def power_on(self, deadline: float | None = None) -> Conversation[bytes]:
-        """Activate the chip, or reset it where it is active, agree on protocol and rate, return the ATR."""
+        """Activate the chip, or reset it where it is active, agree on protocol and rate, return the ATR.
+
+        A chip that was heard and not understood is powered off and tried a second time.
+        """
+        atr = yield from self._activated(deadline)
+        try:
+            yield from self._agreed(atr, deadline)
+        except (AtrError, ChipError, T1Error):
+            yield from self.power_off()
+            atr = yield from self._activated(deadline)
+            try:
+                yield from self._agreed(atr, deadline)
+            except (AtrError, T1Error) as error:
+                raise ChipError(str(error)) from error
+        return atr
+
+    def _activated(self, deadline: float | None) -> Conversation[bytes]:
         self._session = None
         specific = bytes((VOLTAGES[self._voltage], 0, 0))
         answer = yield from self._reader.command(
@@ -64,11 +80,6 @@ class SlotLink:
         )
         if not answer.data:
             raise ChipError("no answer to reset", silent=True)
-        try:
-            session = yield from self._agreed(parse(answer.data), deadline)
-        except (AtrError, T1Error) as error:
-            raise ChipError(str(error)) from error
-        self._session = session
         return answer.data
 
     def power_off(self) -> Conversation[None]:
@@ -80,21 +91,21 @@ class SlotLink:
         """Ask whether a chip is there, and whether it has power."""
         return (yield from self._reader.command(Ask.SLOT_STATUS, self._number)).icc
 
-    def _agreed(self, atr: Atr, deadline: float | None) -> Conversation[_Session]:
+    def _agreed(self, raw: bytes, deadline: float | None) -> Conversation[None]:
+        """Begin a session on what the ATR offers and the reader does not do by itself."""
+        atr = parse(raw)
         features = self._reader.capabilities.features
         protocol = 1 if 1 in atr.protocols and atr.specific is None else atr.protocol
-        if features & Features.AUTO_PPS_PROPRIETARY:
-            return _Session(atr, protocol, DEFAULT_FI_DI, None)
-        fi_di = atr.rate
-        if atr.specific is None and not features & Features.AUTO_PPS:
-            fi_di = yield from self._selected(atr, protocol, deadline)
-        elif features & Features.AUTO_PPS:
-            fi_di = atr.fi_di
-        session = _Session(atr, protocol, fi_di, None)
-        yield from self._told(session, deadline)
+        session = _Session(atr, protocol, atr.rate, None)
+        if not features & Features.AUTO_PPS_PROPRIETARY:
+            if features & Features.AUTO_PPS:
+                session.fi_di = atr.fi_di
+            elif atr.specific is None:
+                session.fi_di = yield from self._selected(atr, protocol, deadline)
+            yield from self._told(session, deadline)
         if features & Features.TPDU:
             session.t1 = yield from self._begun(session, deadline)
-        return session
+        self._session = session
 
     def _selected(self, atr: Atr, protocol: int, deadline: float | None) -> Conversation[int]:
         """Select protocol and rate where they are not those that hold anyway."""

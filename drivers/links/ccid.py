@@ -155,8 +155,8 @@ def _checked(answer: Answer) -> Answer:
     if answer.outcome is Outcome.OK:
         return answer
     text = error_text(answer.error)
+    if answer.error not in CARD_ERRORS:
+        raise InstrumentError(answer.error, text)
     if answer.icc is Icc.ABSENT:
         raise ChipError("no card makes contact")
-    if answer.error in CARD_ERRORS:
-        raise ChipError(text, silent=answer.error == MUTE, garbled=answer.error in GARBLED)
-    raise InstrumentError(answer.error, text)
+    raise ChipError(text, silent=answer.error == MUTE, garbled=answer.error in GARBLED)

@@ -157,7 +157,7 @@ class Bay:
 
 
 class ApduBay(Bay):
-    """A slot of a reader at short or extended APDU level: it takes whole commands and does the waiting itself."""
+    """A slot of a reader at short or extended APDU level: it takes whole commands and waits itself."""
 
     def __init__(self, slot: Slot, clock: Clock, capabilities: ClassDescriptor) -> None:
         super().__init__(slot, clock, capabilities)
