@@ -129,7 +129,7 @@ def test_pyvisa_finds_every_instrument() -> None:
 
     answers = lived(made, lambda: off_loop(ask))
     assert len(answers) == 6
-    assert "Model 2636B" in answers["GPIB0::2::INSTR"]
+    assert "Model 2636B" in answers["TCPIP0::smu-2::inst0::INSTR"]
     assert "MODEL 2450" in answers["USB0::0x05E6::0x2450::SIM1::0::INSTR"]
     assert "E36312A" in answers["TCPIP0::supply-2::inst0::INSTR"]
 
