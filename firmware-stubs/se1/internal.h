@@ -89,7 +89,7 @@ int do_put_transport_keys(se1 *chip, const se1_command *command);
 
 /* slots.c, proofs.c */
 typedef struct {
-  uint16_t algorithm, attributes, private_n, public_n, signature_n;
+  uint16_t algorithm, attributes, private_n, public_n, signature_n, cast;
 } se1_slot_kind;
 extern const se1_slot_kind se1_slot_kinds[SE1_SLOTS];
 int slots_personalised(const se1 *chip); /* 1: every slot of the personalisation list is VALID */
@@ -125,6 +125,7 @@ int do_trng_health(se1 *chip, const se1_command *command);
 
 /* selftest.c, kat.c, rom.c */
 int cast(se1 *chip, uint32_t bit); /* the self-test of an algorithm, once, before its first use */
+int cast_symmetric(se1 *chip);      /* those that boot itself needs */
 int do_self_test(se1 *chip, const se1_command *command);
 int do_run_bist(se1 *chip, const se1_command *command);
 int do_run_kat(se1 *chip, const se1_command *command);

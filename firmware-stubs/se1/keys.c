@@ -165,6 +165,7 @@ int do_kem_transport(se1 *chip, const se1_command *command) {
   TRY(plant_key_known(chip));
   if (chip->trng.state != SE1_RNG_SOUND)
     return SE1_SW_RNG_FAILED;
+  TRY(cast(chip, TEST_MLKEM));
   TRY(chip->hal->encaps(chip->ctx, chip->operand, chip->result, secret));
   chip->result_n = KEM_CIPHERTEXT;
   memcpy(chip->work, chip->operand, KEM_PUBLIC);

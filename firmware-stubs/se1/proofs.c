@@ -96,6 +96,7 @@ int do_internal_authenticate(se1 *chip, const se1_command *command) {
     return SE1_SW_P1P2;
   if (chip->slot[index].state != SE1_SLOT_STATE_VALID)
     return SE1_SW_NOT_FOUND;
+  TRY(cast(chip, se1_slot_kinds[index].cast));
   chip->result_n = 0;
   if (command->p1) {
     TRY(attestation(chip, command->data, chip->result));
@@ -119,6 +120,7 @@ int do_general_authenticate(se1 *chip, const se1_command *command) {
     return SE1_SW_P1P2;
   if (chip->slot[index].state == SE1_SLOT_STATE_VALID && chip->operand_n != CIPHERTEXT)
     return SE1_SW_DATA;
+  TRY(cast(chip, se1_slot_kinds[index].cast));
   TRY(private_key(chip, index, private));
   TRY(proof_message(chip, "PQP1-KEM", command->data, message));
   TRY(chip->hal->decaps(chip->ctx, private, chip->operand, secret));

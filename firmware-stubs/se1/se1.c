@@ -42,7 +42,8 @@ static int boot(se1 *chip) {
     TRY(lifecycle_terminate(chip));
   chip->boots++;
   TRY(counters_save(chip));
-  return trng_startup(chip);
+  TRY(trng_startup(chip));
+  return cast_symmetric(chip);
 }
 
 void se1_power_on(se1 *chip, const se1_hal *hal, void *ctx) {

@@ -105,6 +105,12 @@ int cast(se1 *chip, uint32_t bit) {
   return chip->cast_failed & bit ? (int)SE1_SW_CAST_FAILED : SE1_OK;
 }
 
+int cast_symmetric(se1 *chip) {
+  for (uint32_t index = 0; 1u << index <= TEST_DRBG; index++)
+    TRY(run_one(chip, index));
+  return SE1_OK;
+}
+
 static int report(se1 *chip, uint32_t run, uint32_t failed) {
   uint8_t result[8];
   put32(result, run);

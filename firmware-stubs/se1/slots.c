@@ -7,12 +7,10 @@
 #define SIGNATURE_AT 4096 /* in `work`, behind the new public key */
 
 const se1_slot_kind se1_slot_kinds[SE1_SLOTS] = {
-    {SE1_ALG_P384, SIGNING, 48, 97, 96},
-    {SE1_ALG_MLDSA65, SIGNING, 32, 1952, 3309},
-    {SE1_ALG_MLKEM768, DECAPSULATING, 64, 1184, 0},
+    {SE1_ALG_P384, SIGNING, 48, 97, 96, TEST_ECDSA},
+    {SE1_ALG_MLDSA65, SIGNING, 32, 1952, 3309, TEST_MLDSA},
+    {SE1_ALG_MLKEM768, DECAPSULATING, 64, 1184, 0, TEST_MLKEM},
 };
-
-static const uint32_t casts[SE1_SLOTS] = {TEST_ECDSA, TEST_MLDSA, TEST_MLKEM};
 
 int slots_personalised(const se1 *chip) {
   static const uint8_t slots[] = SE1_PERSONALISED_SLOTS;
@@ -111,7 +109,7 @@ int do_generate_key_pair(se1 *chip, const se1_command *command) {
   TRY(request_check(chip, command, SE1_ATTRIBUTE_ON_CHIP));
   if (chip->trng.state != SE1_RNG_SOUND)
     return SE1_SW_RNG_FAILED;
-  TRY(cast(chip, casts[index]));
+  TRY(cast(chip, se1_slot_kinds[index].cast));
   TRY(chip->hal->keypair(chip->ctx, se1_slot_kinds[index].algorithm, NULL, private, chip->work));
   int result = slot_install(chip, index, private, get16(command->data + 2));
   memset(private, 0, sizeof private);
@@ -135,7 +133,7 @@ int do_import_key(se1 *chip, const se1_command *command) {
   uint32_t index = command->p1 - 1u;
   TRY(request_check(chip, command, SE1_ATTRIBUTE_IMPORTED));
   const se1_slot_kind *kind = &se1_slot_kinds[index];
-  TRY(cast(chip, casts[index]));
+  TRY(cast(chip, kind->cast));
   TRY(import_unwrap(chip, command, kind, seed));
   TRY(chip->hal->keypair(chip->ctx, kind->algorithm, seed, private, chip->work));
   TRY(chip->hal->digest(chip->ctx, SE1_DIGEST_SHA384, NULL, 0, chip->work, kind->public_n, hash));

@@ -23,6 +23,7 @@ from drivers.protocols.se1_table import (
     KeySet,
     LifeCycle,
     ObjectType,
+    Slot,
     SlotAttribute,
     SlotState,
     StatusWord,
@@ -200,7 +201,9 @@ def test_attestation_is_signed_under_its_own_label() -> None:
     n = se1.result_length(host.do("INTERNAL AUTHENTICATE", kind=1, slot=2, nonce=nonce))
     said, message, signature = decode_attestation(host.read(ObjectType.RESULT, 0, n))
     assert len(message) == 335
-    MLDSA65PublicKey.from_public_bytes(host.chip.public_keys()[2]).verify(signature, message, b"PQP1-ATT")
+    MLDSA65PublicKey.from_public_bytes(host.chip.public_keys()[Slot.ID_PQ]).verify(
+        signature, message, b"PQP1-ATT"
+    )
     assert (said.uid, said.nonce, said.life_cycle, said.key_set) == (host.uid, nonce, 0x07, 0x30)
     assert said.store_hash == host.do("STORE HASH")
     assert said.slots == se1.slot_info(host.do("SLOT INFO"))

@@ -1,6 +1,7 @@
 """A power cut at every write of every forward step leaves it done or not done, and a way forward."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -9,7 +10,7 @@ from drivers.protocols.se1_table import KeySet, LifeCycle, SlotState, Token
 from sim.dut.memory import PowerCut
 from tests.firmware.host import RMA_TOKEN, Host, credentials, identity, personalise, ready, specimen, twin
 
-KINDS = ("before", "torn", "after")
+KINDS: tuple[Literal["before", "torn", "after"], ...] = ("before", "torn", "after")
 Step = Callable[[Host], object]
 Facts = tuple[LifeCycle, tuple[int, ...], tuple[SlotState, ...], int, bytes]
 

@@ -69,7 +69,7 @@ def test_the_stub_needs_nothing_but_string_h() -> None:
 def test_the_stub_has_no_variables_of_its_own() -> None:
     if (nm := shutil.which("nm")) is None:
         pytest.skip("no nm here")
-    asked = [nm, "--format=sysv", library.build()]
+    asked = [nm, "--format=sysv", str(library.build())]
     listed = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
     symbols = [[column.strip() for column in line.split("|")] for line in listed if line.count("|") == 6]
     variables = {name for name, *_, section in symbols if section in (".data", ".bss")}
@@ -82,7 +82,7 @@ def test_files_are_short() -> None:
 
 
 def test_no_compiler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(library.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(library, "find_spec", lambda _: None)
     with pytest.raises(library.BuildError, match="install gcc or clang"):
         library.build(tmp_path)
