@@ -366,7 +366,7 @@ def test_what_goes_wrong_on_the_line_moves_no_device_to_a_wrong_bin(fault: str) 
 
 
 def test_a_part_that_an_exatron_offers_anew_after_a_power_loss_is_tested_anew() -> None:
-    """The handler has no word for it, so nobody can tell that it is not another part; its bin is the last one."""
+    """The handler has no word for it, so it looks like another part; its bin is the last one."""
     run = Run(full(1, 40), steady=False)
 
     async def life() -> None:
