@@ -97,7 +97,10 @@ class LastStore:
 
 
 class NoFile:
-    """A datalog that is written nowhere."""
+    """A datalog with nothing in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "empty.std"
 
     def open(self) -> None:
         pass
@@ -106,7 +109,8 @@ class NoFile:
         pass
 
     def close(self, finished: float) -> Path:
-        return Path(str(finished))
+        self._path.write_text(str(finished))
+        return self._path
 
     def abandon(self) -> None:
         pass
@@ -152,7 +156,7 @@ async def lot(
         if recorded:
             records = Records(Store(folder / "results.db"), StdfFile(folder, info))
         else:
-            records = Records(kept, NoFile())
+            records = Records(kept, NoFile(folder))
         return Folder(folder, LotJournal(journal, bus, clock), records)
 
     def describe(command: commands.Load) -> LotInfo:

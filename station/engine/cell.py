@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Generic, Protocol
 
@@ -73,7 +74,7 @@ class Cell(Generic[S]):
         self._receipts: dict[str, commands.Receipt] = {}
         self._started = asyncio.Event()
         self._released = asyncio.Event()
-        self._ended = self._aborted = False
+        self._ended = self._aborted = self._was_held = False
         self.state = State.EMPTY
         self.reason = ""
         """Why the cell is in its state, where that needs a reason."""
@@ -221,9 +222,10 @@ class Cell(Generic[S]):
             await self.shift(State.PAUSED)
 
     async def _hold(self, hold: Hold) -> None:
-        self.reason = str(hold)
+        self._was_held = True
+        reason = str(hold)
         await self._make_safe()
-        await self.shift(State.HELD, self.reason)
+        await self.shift(State.HELD, reason)
 
     async def _abort(self, reason: str) -> None:
         await self.shift(State.ABORTING, reason)
@@ -239,16 +241,17 @@ class Cell(Generic[S]):
             await self._plan.vault.close_lot(info.lot)
         balance = folder.journal.balance
         if "in contact" in balance.accounts():
-            raise Hold(f"the balance differs by {balance.difference()}: {balance.accounts()}")
+            raise Hold(f"the balance is open: {balance.accounts()}")
         accounts = balance.accounts()
         await self._commit(
             events.LotClosed(
                 at=self._now,
                 lot=info.lot,
-                outcome="PASSED",
+                outcome="FAILED" if self._was_held else "PASSED",
                 tested=balance.tested(),
                 good=accounts.get("good", 0),
                 accounts=accounts,
+                stdf_sha256=sha256(self.stdf.read_bytes()).hexdigest(),
             )
         )
         await self.shift(State.CLOSED)

@@ -127,6 +127,7 @@ class MemoryFile:
         self.landings: list[TouchdownResult] = []
         self.refuses = ""
         self.closed = False
+        self.path = Path("lot.std")
 
     def open(self) -> None:
         pass
@@ -137,9 +138,9 @@ class MemoryFile:
         self.landings.append(result)
 
     def close(self, finished: float) -> Path:
-        del finished
         self.closed = True
-        return Path("lot.std")
+        self.path.write_text(str(finished))
+        return self.path
 
     def abandon(self) -> None:
         pass
@@ -174,6 +175,7 @@ class Bench:
         }
         self.handler = ScriptedHandler(touchdowns)
         self.store, self.file, self.bus = MemoryStore(), MemoryFile(), Bus()
+        self.file.path = folder / "lot.std"
         self.journal = Journal(folder / "journal", reserve_bytes=0)
         self.quantity = sum(len(sites) for sites in touchdowns)
         self.path = folder / "journal"

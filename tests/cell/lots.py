@@ -1,0 +1,34 @@
+"""Runs of the `hardbin` command in processes of their own, as a plant's IT would call it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from msgspec import json
+
+LOT = "T1"
+
+
+def hardbin(
+    *arguments: str, hash_seed: str = "0", timeout_s: float = 110
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end."""
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "COLUMNS": "100"}
+    return subprocess.run(
+        [sys.executable, "-m", "station.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def lot(out: Path, *arguments: str, hash_seed: str = "0") -> tuple[int, dict[str, Any]]:
+    """Run one small lot and return the exit code and its result object."""
+    ran = hardbin("run", "--lot", LOT, "--out", str(out), "--json", *arguments, hash_seed=hash_seed)
+    assert ran.stdout, ran.stderr
+    result: dict[str, Any] = json.decode(ran.stdout)
+    return ran.returncode, result
