@@ -18,7 +18,7 @@ from drivers.transports import Conversation, Pause, Port
 REACHED = 0.98
 """The part of its set point at which an output counts as risen."""
 SAFE_V = 0.5
-POLL_S = 0.005
+POLL_S = 0.01
 
 
 class KeysightE36300Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +39,8 @@ class KeysightE36300Channel(Supply):
         self._link = ScpiLink(options.min_gap_s)
         self._options = options
         self._at = f"(@{number})"
+        # switched off first: else the output would come back with the trip's end
+        self._clear = (f":OUTP OFF,{self._at}", f":OUTP:PROT:CLE {self._at}")
         self._on = False
         self._volts = 0.0
 
@@ -60,7 +62,7 @@ class KeysightE36300Channel(Supply):
     async def clear_protection(self) -> None:
         """Forget a trip; the output stays off."""
         self._on = False
-        await self._port.run(self._clearing())
+        await self._port.run(self._link.exchange(*self._clear))
 
     async def make_safe(self) -> None:
         await self._port.run(insisting(self._making_safe))
@@ -71,12 +73,11 @@ class KeysightE36300Channel(Supply):
         The protection never lies below the level, or the output would trip on its way.
         """
         at = self._at
-        if not self._on:
-            yield from self._clearing()
         level = f":VOLT {write_number(volts)},{at}"
         protection = f":VOLT:PROT {write_number(ovp_v)},{at}"
         falling = self._on and abs(volts) < abs(self._volts)
         yield from self._link.exchange(
+            *(() if self._on else self._clear),
             *((level, protection) if falling else (protection, level)),
             f":CURR {write_number(limit_a)},{at}",
             f":CURR:PROT:STAT ON,{at}",
@@ -90,12 +91,11 @@ class KeysightE36300Channel(Supply):
         for _ in self._polls():
             yield Pause(POLL_S)
             voltage = yield from self._measuring(f":MEAS:VOLT? {self._at}")
-            if abs(voltage) >= volts * REACHED:
+            if abs(voltage) >= volts * REACHED or (yield from self._asking_for_trip()):
                 return
-        if (yield from self._asking_for_trip()) is None:
-            raise EquipmentError(
-                f"{self.name}: {voltage:g} V instead of {volts:g} V after {self._options.rise_s:g} s"
-            )
+        raise EquipmentError(
+            f"{self.name}: {voltage:g} V instead of {volts:g} V after {self._options.rise_s:g} s"
+        )
 
     def _polls(self) -> range:
         return range(max(1, round(self._options.rise_s / POLL_S)))
@@ -111,10 +111,6 @@ class KeysightE36300Channel(Supply):
         if voltage:
             return "over-voltage"
         return "over-current" if current else None
-
-    def _clearing(self) -> Conversation[None]:
-        """Switched off first: else the output would come back with the trip's end."""
-        yield from self._link.exchange(f":OUTP OFF,{self._at}", f":OUTP:PROT:CLE {self._at}")
 
     def _switching_off(self) -> Conversation[None]:
         self._on = False

@@ -4,7 +4,7 @@ from drivers.errors import EquipmentError, InstrumentError, Silent
 from drivers.supply.keysight_e36300 import KeysightE36300, KeysightE36300Channel, KeysightE36300Options
 from tests.replay import ReplayPort, replayed
 
-TWO_POLLS = KeysightE36300Options(rise_s=0.01)
+TWO_POLLS = KeysightE36300Options(rise_s=0.02)
 
 
 def made(port: ReplayPort, options: KeysightE36300Options | None = None) -> KeysightE36300:
@@ -78,7 +78,7 @@ async def test_over_voltage_has_its_own_name() -> None:
 async def test_output_that_does_not_rise_is_an_error_of_the_supply() -> None:
     with (
         replayed("keysight_e36300/rises_too_slowly") as port,
-        pytest.raises(EquipmentError, match=r"vdd\.1: 0\.00216 V instead of 1\.8 V"),
+        pytest.raises(EquipmentError, match=r"vdd\.1: 0\.00648 V instead of 1\.8 V"),
     ):
         await first(port, TWO_POLLS).switch_on(1.8, limit_a=0.25, ovp_v=2.2)
 
