@@ -1,7 +1,7 @@
 """A chip card's answer to reset, and the selection of protocol and rate: ISO/IEC 7816-3, chapters 8 and 9."""
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from operator import xor
 
 MAX_LENGTH = 33
@@ -80,7 +80,9 @@ def parse(raw: bytes) -> Atr:
         raise AtrError(f"ATR of {len(raw)} bytes announces {end + checked}: {raw.hex(' ')}")
     if checked and reduce(xor, raw[1:]):
         raise AtrError(f"ATR with a wrong TCK: {raw.hex(' ')}")
-    return _interpreted(raw, groups, offered, raw[at:end])
+    atr = _interpreted(raw, groups, offered, raw[at:end])
+    etu_s(atr.fi_di, 1.0)  # refuses a reserved TA1 here, and not in the middle of an exchange
+    return atr
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def _or(value: int | None, default: int) -> int:
     return default if value is None else value
 
 
+@cache
 def etu_s(fi_di: int, clock_hz: float) -> float:
     """Return the length of one bit, F / (D f); AtrError where the code is reserved."""
     try:
@@ -145,6 +148,7 @@ def etu_s(fi_di: int, clock_hz: float) -> float:
         raise AtrError(f"FiDi {fi_di:02X} is reserved") from None
 
 
+@cache
 def block_waiting_s(bwi: int, fi_di: int, clock_hz: float) -> float:
     """Return how long a card may take before its first character of a T=1 block."""
     return 11 * etu_s(fi_di, clock_hz) + (1 << bwi) * 960 * 372 / clock_hz

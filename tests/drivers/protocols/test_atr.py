@@ -48,6 +48,7 @@ def test_specific_mode_rates_guard_time_and_inverse_convention() -> None:
         ("3B8080", "ends within"),
         ("3B80800101FF", "announces 5"),
         ("3B02AA", "announces 4"),
+        ("3B1071", "FiDi 71 is reserved"),
         ("3B" + "00" * 33, "34 bytes"),
     ],
 )
