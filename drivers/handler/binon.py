@@ -90,6 +90,7 @@ class BinonHandler(Machine, Handler):
         self._kept: deque[int] = deque()
         self._contact: Touchdown | None = None
         self._again: frozenset[int] | None = None
+        self._paused = False
 
     # -- the machine
     async def connect(self) -> None:
@@ -124,7 +125,8 @@ class BinonHandler(Machine, Handler):
 
     async def raw(self, command: str) -> str:
         """Send a command of the maker's manual and return the answer; for engineers."""
-        return (await self._port.run(told_and_heard(self._profile, self._profile.line(command)))).decode()
+        answer = await self._port.run(told_and_heard(self._profile, self._profile.line(command)))
+        return answer.decode("ascii", "backslashreplace").strip()
 
     # -- the handler
     async def start_lot(self, lot: str) -> None:
@@ -134,8 +136,11 @@ class BinonHandler(Machine, Handler):
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
         self._contact = None
+        if self._paused:
+            await self._resume()
         while not isinstance(found := await self._next(), LotEnded):
             self._contact = self._expected(found)
+            self._paused = self._profile.resume is not None
             yield found
             if self._contact is not None:
                 raise EquipmentError(
@@ -178,6 +183,7 @@ class BinonHandler(Machine, Handler):
         if await self._drained() and self._profile.ids_query is not None:
             await self._same_devices(contact)
         self._contact = None
+        self._paused = False
         try:
             await self._port.run(ordered(self._profile, BinLine(codes)))
         except EquipmentError as error:
@@ -203,6 +209,11 @@ class BinonHandler(Machine, Handler):
         return stale
 
     # -- waiting for parts
+    async def _resume(self) -> None:
+        """End the pause of a contact that never got its bins."""
+        await self._port.run(told(self._profile, self._profile.line(self._profile.resume or "")))
+        self._paused = False
+
     async def _next(self) -> Touchdown | LotEnded:
         loop = asyncio.get_running_loop()
         again_s = self._options.ask_again_s
@@ -235,7 +246,9 @@ class BinonHandler(Machine, Handler):
     async def _served(self, status: int) -> Touchdown | None:
         profile = self._profile
         if status in profile.ready_stb:
-            return await self._port.run(presented(profile, self._options.sites))
+            found = await self._port.run(presented(profile, self._options.sites))
+            self.stale += found is None
+            return found
         if status != profile.empty_check_stb:
             raise self._alarm(status)
         await self._answer_empty_check(profile.empty_check_text, profile.empty_check_answer, at_start=False)

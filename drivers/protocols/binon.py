@@ -218,6 +218,9 @@ def profile_of(name: str, fields: Mapping[str, Any] | None = None) -> Profile:
     """Return the shipped dialect `name`, or the defaults if empty, with `fields` put over it; ValueError."""
     if name and name not in _shipped():
         raise ValueError(f"profile {name!r}: one of {', '.join(shipped_profiles())} is allowed, or none")
+    for field in fields or ():
+        if field not in Profile.__struct_fields__:
+            raise ValueError(f"field {field!r}: one of {', '.join(Profile.__struct_fields__)} is allowed")
     table = dict(_shipped()[name]) if name else {}
     return msgspec.convert(table | dict(fields or {}), Profile)
 
@@ -294,7 +297,9 @@ class BinLine:
         """Tell whether prefix and positions came back byte by byte; tail and line end are free."""
         exact = profile.echo_prefix + self.body(profile)
         text = _text(reply)
-        return text.startswith(exact) and text[len(exact) :] in ("", ";", profile.bin_tail)
+        tail = text[len(exact) :]
+        more = tail[:1].isalnum() or (bool(profile.bin_separator) and tail.startswith(profile.bin_separator))
+        return text.startswith(exact) and (tail == profile.bin_tail or not more)
 
     @classmethod
     def decode(cls, message: str, profile: Profile) -> Self:

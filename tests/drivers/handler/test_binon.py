@@ -31,8 +31,9 @@ def made(
 
 
 async def first(handler: BinonHandler) -> Touchdown:
-    """The next contact, as a listener that stays armed would get it."""
-    return await anext(handler.touchdowns())
+    """The next contact; then the listener is gone."""
+    async with aclosing(handler.touchdowns()) as touchdowns:
+        return await anext(touchdowns)
 
 
 async def lots(handler: BinonHandler, *orders: dict[int, int]) -> list[Touchdown]:
@@ -291,12 +292,21 @@ async def test_the_lot_ends_when_the_handler_says_so() -> None:
         assert [touchdown async for touchdown in handler.touchdowns()] == []
 
 
+async def test_a_held_lot_is_taken_up_with_the_devices_in_contact() -> None:
+    with replayed("binon/taken_up_again") as port:
+        pause = {"pause": "PAUSE", "resume": "RESUME"}
+        handler = made(port, fields=SOON | pause, ask_again_s=0.001)
+        await handler.connect()
+        assert (await first(handler)).sites == {1}
+        await lots(handler, {1: 1})
+
+
 async def test_make_safe_keeps_the_request_that_it_meets() -> None:
     with replayed("binon/idle_and_raw") as port:
         handler = made(port, "slt4")
         await handler.connect()
         await handler.make_safe()
-        assert await handler.raw("FR?") == "1\r\n"
+        assert await handler.raw("FR?") == "1"
         assert (await first(handler)).sites == {1}
         assert (await handler.identify()).model == "BINON handler, profile slt4"
 

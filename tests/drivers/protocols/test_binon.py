@@ -70,7 +70,13 @@ def test_an_echo_with_one_wrong_byte_is_noticed(profile: Profile, data: st.DataO
     assert not line.echoed_by(echo[:matters] + b"1" + echo[matters:], profile)
 
 
-@pytest.mark.parametrize("tail", [b"", b";", b"\r\n", b";\n", b"; "])
+def test_more_positions_are_no_tail() -> None:
+    line, profile = BinLine({1: "1"}), profile_of("slt4")
+    for more in (b"0", b",00000000", b"A;"):
+        assert not line.echoed_by(line.echo(profile).removesuffix(b";\r\n") + more, profile)
+
+
+@pytest.mark.parametrize("tail", [b"", b";", b"\r\n", b";\n", b"; ", b"#", b" OK"])
 def test_tail_and_line_end_of_an_echo_are_free(tail: bytes) -> None:
     profile = profile_of("slt4")
     assert BinLine({1: "1"}).echoed_by(b"ECHO:00000000,00000000,00000000,00000001" + tail, profile)
@@ -168,7 +174,7 @@ def test_codes_that_mean_something_else_are_no_hard_bins() -> None:
         ({"pause": "P"}, "pause and resume: both or neither"),
         ({"lot_query": "Q", "lot_running": "1", "lot_ended": "1"}, "lot_ended '1': is lot_running too"),
         ({"echo": "twice"}, r"Invalid enum value 'twice' - at `\$.echo`"),
-        ({"retest_cod": "R"}, "unknown field `retest_cod`"),
+        ({"retest_cod": "R"}, "field 'retest_cod': one of address, .*, retest_code, .* is allowed"),
         ({"startup": [{"say": "X"}]}, "startup"),
     ],
 )
