@@ -11,7 +11,9 @@ static int cmac(se1 *chip, const uint8_t key[32], const uint8_t *in, size_t n, u
   return chip->hal->aes(chip->ctx, SE1_AES_CMAC, key, NULL, in, n, out);
 }
 
+/* What a session staged dies with it. */
 void channel_close(se1 *chip, uint8_t phase) {
+  memset(&chip->staging, 0, sizeof chip->staging);
   memset(&chip->session, 0, sizeof chip->session);
   chip->session.phase = phase;
 }

@@ -76,6 +76,7 @@ static int test_nvm(se1 *chip) {
   for (uint32_t index = 0; index < 2; index++)
     if (chip->has_set[index])
       TRY(area_read(chip, AREA_SET(index), 0, chip->work, index ? SE1_SET_SIZE : SE1_TRANSPORT_SIZE));
+  memset(chip->work, 0, SE1_TRANSPORT_SIZE);
   for (uint32_t index = 0; index < SE1_SLOTS; index++)
     if (chip->slot[index].state == SE1_SLOT_STATE_VALID)
       TRY(area_read(chip, AREA_PUBLIC(index), 0, chip->work, se1_slot_kinds[index].public_n));

@@ -122,6 +122,13 @@ def test_blocks_come_in_order(die: Host) -> None:
     assert block(1, last=0x40) == StatusWord.P1P2
 
 
+def test_what_a_session_staged_dies_with_it(die: Host) -> None:
+    blocks = se1.store_data(bytes(2000), 1024)
+    die.done(blocks[0])
+    die.open()
+    assert sw(die, blocks[1]) == StatusWord.DATA
+
+
 def test_staging_has_an_end(die: Host) -> None:
     blocks = se1.store_data(bytes(16385), 1024)
     assert sw(die, *blocks) == StatusWord.NO_SPACE
