@@ -22,8 +22,10 @@ class Contents:
 
     def __init__(self, job: Job, means: Means) -> None:
         self._job, self._means = job, means
+        self._identity = b""
+        self._certificates: tuple[Certificate, ...] = ()
 
-    def identity(self, uid: bytes, token_hash: bytes) -> bytes:
+    def new_identity(self, uid: bytes, token_hash: bytes) -> bytes:
         """A new IDENTITY object."""
         profile = self._means.profile
         return se1_objects.Identity(
@@ -58,14 +60,24 @@ class Contents:
         return signed
 
     async def certificates(self) -> tuple[Certificate, ...]:
-        """What is issued or reserved for the unit, by slot."""
-        return await self._means.registry.certificates(self._job.unit)
+        """What is issued or reserved for the unit, by slot; what is issued never changes."""
+        if not self._certificates:
+            found = await self._means.registry.certificates(self._job.unit)
+            if not all(cert.der for cert in found):
+                return found
+            self._certificates = found
+        return self._certificates
+
+    async def identity(self) -> bytes:
+        """The IDENTITY object that was born for the unit."""
+        if not self._identity:
+            self._identity = await self._means.registry.identity_of(self._job.unit)
+        return self._identity
 
     async def store_hash(self) -> bytes:
         """The hash over both containers, as the vault computes it."""
-        identity = await self._means.registry.identity_of(self._job.unit)
         credentials = self.credentials(await self.certificates())
-        return se1_objects.store_hash((identity_container(identity), credentials))
+        return se1_objects.store_hash((identity_container(await self.identity()), credentials))
 
     def credentials(self, certificates: Sequence[Certificate]) -> bytes:
         """The credentials container: certificates by slot, then who issued them."""

@@ -119,13 +119,13 @@ class Contact:
     async def _screen(self) -> None:
         """The die is sound and ours: bind its UID, and bear what it will be given."""
         token_hash, box = await self._means.work(self._means.store.rma_token, self.die.uid)
-        identity = self._contents.identity(self.die.uid, token_hash)
+        identity = self._contents.new_identity(self.die.uid, token_hash)
         born = Screened(self.die.uid, identity, token_hash, box)
         await self._registry.screened(self._step(Standing.SCREENED, Intent.KEYS), born)
 
     async def _make_keys(self) -> None:
         """S2: write the identity, have the missing keys generated, read all of it back, claim the keys."""
-        identity = await self._registry.identity_of(self._job.unit)
+        identity = await self._contents.identity()
         script = self._script("S2 keys")
         if self.die.reading.life_cycle is LifeCycle.OP_READY:
             self._store(script, identity_container(identity))
@@ -264,7 +264,7 @@ class Contact:
         """Sign the record and keep it: the device is sealed."""
         certificates = await self._contents.certificates()
         proofs = await self._registry.proofs_of(self._job.unit)
-        identity = se1_objects.decode_identity(await self._registry.identity_of(self._job.unit))
+        identity = se1_objects.decode_identity(await self._contents.identity())
         facts = record.Facts(self.die.uid, identity.serial, certificates, proofs)
         means = self._means
         signed = await means.work(record.compose, self._job, facts, means.profile, means.store)

@@ -3,10 +3,13 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +75,11 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultProcess]:
 
 def client_of(process: VaultProcess, io: IoThread) -> VaultClient:
     return VaultClient(process.socket, clock=At(), io=io, station="cell-1")
+
+
+def certificates_in(folder: Path) -> list[bytes]:
+    with closing(sqlite3.connect(folder / "vault.sqlite")) as db:
+        return [der for (der,) in db.execute("SELECT der FROM cert WHERE der IS NOT NULL")]
 
 
 async def open_client(process: VaultProcess, io: IoThread, lot: str) -> VaultClient:
@@ -193,6 +201,7 @@ async def test_a_killed_vault_goes_forward_with_the_same_certificate(
         )
     await client.aclose()
     assert first.stop() == -signal.SIGKILL
+    issued = certificates_in(folder)
     second = VaultProcess.start(folder, seed=1)
     client = await open_client(second, io, "L1")
     known = await client.ask_unit("L1/1")
@@ -200,9 +209,13 @@ async def test_a_killed_vault_goes_forward_with_the_same_certificate(
     purpose = Purpose.RESUME if known.intent else Purpose.PERSONALISE
     outcome = await client.personalise(die_of("L1/1", contact=2), ChipCard(chip), purpose=purpose)
     assert outcome.disposition is Disposition.SEALED
-    assert len(outcome.certificates) == 1
     await client.aclose()
     second.stop()
+    (certificate,) = certificates_in(folder)
+    assert outcome.certificates == (sha256(certificate).digest(),)
+    assert issued in ([], [certificate]), (
+        "a certificate that was issued before the kill is the one in the die"
+    )
 
 
 async def test_a_vault_that_is_not_there_is_an_error_of_custody(tmp_path: Path, io: IoThread) -> None:
