@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+JOIN_S = 2.0
+
 
 class Ended(BaseException):
     """The virtual loop was closed while this thread waited: leave, whatever you do."""
@@ -76,7 +78,7 @@ class BatonThread:
         self._killed = True
         if self._thread.is_alive():
             self.take()
-            self._thread.join()
+            self._thread.join(JOIN_S)
 
     @property
     def ended(self) -> bool:
@@ -93,12 +95,14 @@ class BatonThread:
 
     def _main(self) -> None:
         self._gate.acquire()
-        with suppress(Ended):
-            while not self._killed and self._next():
-                self.park()
-        self._done = True
-        if not self._killed:
-            self._scheduler.pass_on(self, to_loop=True)
+        try:
+            with suppress(Ended):
+                while not self._killed and self._next():
+                    self.park()
+        finally:
+            self._done = True
+            if not self._killed:
+                self._scheduler.pass_on(self, to_loop=True)
 
     def _next(self) -> bool:
         """Run one body, one only, so that no runner starves the others; tell whether more may come."""

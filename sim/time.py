@@ -97,7 +97,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         server.serve(self)
         super().__init__(self._virtual_selector)
         self._virtual_selector.guarded = True
-        self._clock_resolution = 1e-9
 
     def time(self) -> float:
         return self.clock.time()
@@ -133,6 +132,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timer = _Timer(next(self._names), when, callback, args, self, context)
         heapq.heappush(self._scheduled, timer)
         return timer
+
+    @property
+    def _clock_resolution(self) -> float:  # a timer is due at its time, never before, however late it is
+        return 2 * math.ulp(self.clock.time())
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, seconds: float) -> None:
+        """Asyncio sets that of the real clock."""
 
     # -- what the time server asks
     def has_ready(self) -> bool:

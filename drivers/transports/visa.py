@@ -14,7 +14,7 @@ import pyvisa
 from pyvisa.resources import Resource
 
 from drivers.errors import DeviceLost, EquipmentError, TransportError
-from drivers.transports import Conversation, Pause, Port, Reply, Step
+from drivers.transports import Conversation, Pause, Port, Reply, Step, Timestamp
 from drivers.transports.trace import Recorder, Trace
 from drivers.transports.visa_session import VisaSession, address
 from drivers.transports.worker import Load, Worker
@@ -38,6 +38,7 @@ class VisaLibrary:
         self.name = name
         self._lock = threading.Lock()
         self._manager: pyvisa.ResourceManager | None = None
+        self._abandoned = False
 
     def open(self) -> None:
         """Load the library; a port does so when it opens, so nobody need call this."""
@@ -49,8 +50,17 @@ class VisaLibrary:
         """Close the library and every session that is still open; call it once, after the ports."""
         with self._lock:
             manager, self._manager = self._manager, None
-        if manager is not None:
+        if manager is None:
+            return
+        if self._abandoned:  # closing would enter a session whose thread is still inside: let the process end
+            manager.session = None
+            manager.visalib.resource_manager = None
+        else:
             manager.close()
+
+    def abandon(self) -> None:
+        """Know that a port's thread did not come back from this library."""
+        self._abandoned = True
 
     def session(self, resource: str, *, open_timeout_s: float) -> Resource:
         """Open a session; raises what PyVISA raises."""
@@ -123,10 +133,13 @@ class _Owner:
                 self.worker.soil()
 
     def _done(self, step: Step, recorder: Recorder) -> tuple[Reply, EquipmentError | None]:
-        try:
-            if isinstance(step, Pause):
+        match step:
+            case Pause():
                 self.worker.pause(step.seconds)
                 return None, None
+            case Timestamp():
+                return self.now(), None
+        try:
             return self.session.do(step, recorder), None
         except EquipmentError as error:
             return None, error
@@ -229,7 +242,8 @@ class VisaPort(Port):
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.pulled.set()
-            await owner.worker.aclose(owner.session.close)
+            if not await owner.worker.aclose(owner.session.close):
+                self._library.abandon()
 
     def _open(self) -> _Owner:
         if self._owner is None:

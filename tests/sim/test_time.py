@@ -59,6 +59,29 @@ def test_time_begins_where_it_is_told() -> None:
         loop.close()
 
 
+@pytest.mark.parametrize("start", [0.0, 1e9, 1e15])
+def test_timers_are_due_at_any_time(start: float) -> None:
+    async def main() -> float:
+        await asyncio.sleep(2)
+        return here().time()
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None, start=start)) as runner:
+        assert runner.run(main()) == start + 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_job_that_fails_does_not_take_the_baton_with_it() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    async def main() -> float:
+        here().new_runner("clumsy").submit(fail)
+        await asyncio.sleep(2)
+        return here().time()
+
+    assert run(main()) == 2
+
+
 @pytest.mark.parametrize("speed", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_speed_that_is_none_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,17 @@ from typing import Any, TypeVar
 import pytest
 
 from drivers.errors import DeviceLost, EquipmentError, InstrumentError, Silent, TransportError
-from drivers.transports import Clear, Control, Conversation, Pause, Read, ReadStatus, Trigger, Write
+from drivers.transports import (
+    Clear,
+    Control,
+    Conversation,
+    Pause,
+    Read,
+    ReadStatus,
+    Timestamp,
+    Trigger,
+    Write,
+)
 from drivers.transports.trace import muted
 from drivers.transports.visa import VisaLibrary, VisaPort
 from sim.clock import Clock, RealClock
@@ -258,6 +269,53 @@ def test_a_pause_is_virtual_and_ends_when_cancelled(make: Callable[[], asyncio.A
             assert await at.port.run(query("A?")) == "ANSWER-TO-A?"
 
     run(main, make)
+
+
+def test_the_ports_clock_is_the_loops() -> None:
+    async def main() -> None:
+        async with bench() as at:
+
+            def timed() -> Conversation[float]:
+                before = yield Timestamp()
+                yield Pause(1.5)
+                after = yield Timestamp()
+                assert isinstance(before, float)
+                assert isinstance(after, float)
+                return after - before
+
+            assert await at.port.run(timed()) == 1.5
+
+    run(main)
+
+
+def test_teardown_is_bounded_though_a_driver_hangs() -> None:
+    """Not even the library is closed then: that would enter the session in which the thread still is."""
+    release = threading.Event()
+
+    class Hung(Meter):
+        def handle(self, message: bytes) -> None:
+            release.wait()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        worlds.register("test-hung")["GPIB0::7::INSTR"] = Hung(RealClock(loop))
+        library = VisaLibrary("test-hung@hardbin")
+        port = VisaPort("visa:GPIB0::7::INSTR", "GPIB0::7::INSTR", library, grace_s=0.02)
+        await port.open()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await port.run(say("A"))
+        assert port.lost
+        with pytest.raises(DeviceLost, match="did not come back"):
+            await port.run(say("B"))
+        began = loop.time()
+        await port.aclose()
+        library.close()
+        assert loop.time() - began < 5, "bounded: the hung thread waits for this test to release it"
+
+    run(main, asyncio.SelectorEventLoop)
+    release.set()
+    worlds.unregister("test-hung")
 
 
 def test_trigger_status_and_what_visa_has_not() -> None:
