@@ -21,7 +21,10 @@ from drivers.protocols.ccid import (
     Features,
     Icc,
 )
-from drivers.protocols.usb import (
+from drivers.roles import Card, CardStep, Identity, Machine, ScriptReply
+from drivers.transports import Control, Conversation, Port
+from drivers.transports.trace import muted
+from drivers.transports.usb_descriptors import (
     CONFIGURATION,
     DEVICE,
     ENGLISH,
@@ -32,9 +35,6 @@ from drivers.protocols.usb import (
     interfaces,
     text,
 )
-from drivers.roles import Card, CardStep, Identity, Machine, ScriptReply
-from drivers.transports import Control, Conversation, Port
-from drivers.transports.trace import muted
 
 MAX_SLOTS = 16
 LAST_S = 1.0

@@ -21,8 +21,8 @@ from drivers.protocols.ccid import (
     Tell,
     error_text,
 )
-from drivers.protocols.usb import BULK, IN, Interface
 from drivers.transports import Control, Conversation, Read, Timestamp, Write
+from drivers.transports.usb_descriptors import BULK, IN, Interface
 
 COMMAND_S = 5.0
 STRAYS = 32

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 from drivers.errors import EquipmentError, TransportError
-from drivers.protocols.usb import Interface
 from drivers.transports import Conversation, Pause, Port, Reply, Step
 from drivers.transports.trace import Recorder, Trace
+from drivers.transports.usb_descriptors import Interface
 from drivers.transports.usb_device import SLICE_S, Backend, UsbDevice, find
 from drivers.transports.worker import Load, Worker
 

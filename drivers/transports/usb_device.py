@@ -11,9 +11,17 @@ import usb.core
 import usb.util
 
 from drivers.errors import DeviceLost, ProtocolError, Silent, TransportError
-from drivers.protocols.usb import BULK, CONFIGURATION, GET_DESCRIPTOR, IN, INTERRUPT, Interface, interfaces
 from drivers.transports import Clear, Control, Read, Reply, Step, Timestamp, Write
 from drivers.transports.trace import Recorder
+from drivers.transports.usb_descriptors import (
+    BULK,
+    CONFIGURATION,
+    GET_DESCRIPTOR,
+    IN,
+    INTERRUPT,
+    Interface,
+    interfaces,
+)
 
 T = TypeVar("T")
 

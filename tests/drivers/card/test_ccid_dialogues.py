@@ -7,8 +7,8 @@ from drivers.errors import EquipmentError, Silent
 from drivers.links.card import SlotLink
 from drivers.links.ccid import ChipError, ReaderLink
 from drivers.protocols.ccid import INTERFACE_CLASS, ClassDescriptor, Features, SlotChange
-from drivers.protocols.usb import BULK, Endpoint, Interface
 from drivers.roles import Apdu, Stopped
+from drivers.transports.usb_descriptors import BULK, Endpoint, Interface
 from tests.dialogue import find
 from tests.replay import replayed
 

@@ -22,6 +22,7 @@ from sim.usb.backend import SimUsbBackend, UsbBus
 T = TypeVar("T")
 BOTH = bytes.fromhex("3B80800101")
 FAST = bytes.fromhex("3B90188131FE4583")
+SE1 = bytes.fromhex("3B9018800109")
 T0_ALONE = bytes.fromhex("3B00")
 ECHO, SLOW = 0x10, 0x46
 
@@ -115,7 +116,7 @@ def now() -> float:
 # -- what works
 @settings(max_examples=15, deadline=None)
 @given(
-    atr=st.sampled_from([FAST, BOTH]),
+    atr=st.sampled_from([FAST, SE1, BOTH]),
     sizes=st.lists(st.integers(0, 1500), min_size=1, max_size=5),
     every=st.sampled_from([0, 3, 4, 7]),
 )

@@ -20,7 +20,7 @@ from drivers.protocols.ccid import (
     Tell,
     error_text,
 )
-from drivers.protocols.usb import BULK, IN, INTERRUPT, interfaces, text
+from drivers.transports.usb_descriptors import BULK, IN, INTERRUPT, interfaces, text
 
 BYTE = st.integers(0, 255)
 
