@@ -16,6 +16,8 @@ from station.datalog.stdf.records import LAYOUTS, Field, Record
 
 TIMES = frozenset({"SETUP_T", "START_T", "FINISH_T", "MOD_TIM"})
 FLAGS = frozenset({"B1"})
+SHOWN = 32
+"""Bytes of undecoded content that a person is shown."""
 
 
 @click.group()
@@ -110,10 +112,16 @@ def _plain(value: Value) -> object:
 
 
 def _as_text(record: Record) -> str:
-    fields = " ".join(_fields(record))
-    fault = f" !{record.fault}" if record.fault else ""
-    rest = f" rest={record.rest.hex()}" if record.rest else ""
-    return f"{record.offset:>9} {record.name} {fields}{fault}{rest}".rstrip()
+    parts = [f"{record.offset:>9} {record.name}", *_fields(record)]
+    if record.fault:
+        parts.append(f"!{record.fault}")
+    if record.rest:
+        parts.append(f"rest={_hex(record.rest)}")
+    return " ".join(parts)
+
+
+def _hex(data: bytes) -> str:
+    return data.hex() if len(data) <= SHOWN else f"{data[:SHOWN].hex()}... ({len(data)} bytes)"
 
 
 def _fields(record: Record) -> Iterator[str]:

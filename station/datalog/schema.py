@@ -13,6 +13,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.expression import ClauseElement
 
 VERSION = 1
 PRAGMAS = (
@@ -160,3 +162,9 @@ OUTBOX = Table(
     sqlite_autoincrement=True,
 )
 """What others must be told: written in the transaction of what it announces."""
+
+
+def prepared(statement: ClauseElement, *columns: str) -> str:
+    """Return a statement as SQLite's driver takes it: `?` for what is filled in, in the table's order."""
+    compiled = statement.compile(dialect=sqlite.dialect(), column_keys=list(columns) or None)
+    return str(compiled)

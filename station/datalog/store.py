@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Table, create_engine, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, create_engine, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -25,15 +25,17 @@ from station.model import LotInfo, TestDefinition, TouchdownResult
 
 HEAD = 1
 RUNNING, FINISHED = "running", "finished"
-DEVICE_COLUMNS = ", ".join(DeviceRow._fields)
-INSERT_TOUCHDOWN = "INSERT INTO touchdown (run_id, seq, t0, t1) VALUES (?, ?, ?, ?)"
-INSERT_DEVICE = (
-    f"INSERT INTO device (run_id, td_id, head, supersedes, {DEVICE_COLUMNS}) "  # noqa: S608 - our own names
-    f"VALUES (?, ?, ?, ?, {', '.join('?' * len(DeviceRow._fields))})"
+DEVICE = schema.DEVICE.c
+ROW = tuple(DEVICE[name] for name in DeviceRow._fields)
+INSERT_DEVICE = schema.prepared(
+    insert(schema.DEVICE), "run_id", "td_id", "head", "supersedes", *DeviceRow._fields
 )
-INSERT_OUTBOX = "INSERT INTO outbox (kind, ref, tries) VALUES (?, ?, 0)"
-DEVICES_OF = f"SELECT {DEVICE_COLUMNS} FROM device WHERE td_id = ? ORDER BY id"  # noqa: S608 - our own names
-EARLIER = "SELECT id FROM device WHERE run_id = ? AND part_id = ? ORDER BY exec_no DESC LIMIT 1"
+INSERT_TOUCHDOWN = schema.prepared(insert(schema.TOUCHDOWN), "run_id", "seq", "t0", "t1")
+INSERT_OUTBOX = schema.prepared(insert(schema.OUTBOX), "kind", "ref", "tries")
+DEVICES_OF = schema.prepared(select(*ROW).where(DEVICE.td_id == bindparam("td")).order_by(DEVICE.id))
+EARLIER = schema.prepared(
+    select(func.max(DEVICE.id)).where(DEVICE.run_id == bindparam("run"), DEVICE.part_id == bindparam("part"))
+)
 
 
 class Event(Struct, frozen=True):
@@ -104,7 +106,7 @@ class Store:
         with self._writing(f"lot {info.lot}") as connection:
             run = self._insert_run(connection, info)
             self._insert_bins(connection, run, info)
-            connection.exec_driver_sql(INSERT_OUTBOX, ("run", f"{run}"))
+            connection.exec_driver_sql(INSERT_OUTBOX, ("run", f"{run}", 0))
         self._run, self._seq, self._rows = run, 0, rows
         return run
 
@@ -118,34 +120,35 @@ class Store:
 
     def commit(self, result: TouchdownResult) -> None:
         """Make one touchdown durable: one transaction, then read back and compared."""
-        if self._rows is None:
-            raise StorageError(f"{self.path}: no lot has begun")
-        packed = [self._rows.pack(device) for device in result.devices]
+        rows = self._begun()
+        packed = [rows.pack(device) for device in result.devices]
         with self._writing(f"touchdown {result.seq}") as connection:
             place = (self._run, result.seq, result.started, result.ended)
             touchdown = connection.exec_driver_sql(INSERT_TOUCHDOWN, place).lastrowid
-            rows = [(self._run, touchdown, HEAD, self._earlier(connection, row), *row) for row in packed]
-            if rows:
-                connection.exec_driver_sql(INSERT_DEVICE, rows)
-            connection.exec_driver_sql(INSERT_OUTBOX, ("touchdown", f"{self._run}/{result.seq}"))
+            values = [(self._run, touchdown, HEAD, self._earlier(connection, row), *row) for row in packed]
+            if values:
+                connection.exec_driver_sql(INSERT_DEVICE, values)
+            connection.exec_driver_sql(INSERT_OUTBOX, ("touchdown", f"{self._run}/{result.seq}", 0))
         self._read_back(touchdown, result.seq, packed)
         self._seq = result.seq
 
     def event(self, kind: str, text: str, at: float) -> None:
         """Record what stands in the datalog behind the last touchdown; `at` is unix time."""
+        self._begun()
         values = {"run_id": self._run, "td_seq": self._seq, "t": at, "kind": kind, "body": {"text": text}}
         with self._writing(f"event {kind}") as connection:
             connection.execute(insert(schema.EVENT).values(values))
 
     def finish(self, ended: float, disposition: str = " ") -> None:
         """End the run, with the statistics of its tests; `ended` is unix time."""
+        self._begun()
         rows = list(self._summary(self._run))
         values = {"t1": ended, "state": FINISHED, "disposition": disposition}
         with self._writing(f"end of run {self._run}") as connection:
             if rows:
                 connection.execute(insert(schema.SUMMARY), rows)
             connection.execute(update(schema.RUN).where(schema.RUN.c.id == self._run).values(values))
-            connection.exec_driver_sql(INSERT_OUTBOX, ("end", f"{self._run}"))
+            connection.exec_driver_sql(INSERT_OUTBOX, ("end", f"{self._run}", 0))
         self._rows = None
 
     def runs(self) -> tuple[RunState, ...]:
@@ -181,9 +184,8 @@ class Store:
 
     def devices(self, run: int) -> Iterator[DeviceRow]:
         """Yield the rows of a run's contacts, in order."""
-        query = f"SELECT {DEVICE_COLUMNS} FROM device WHERE run_id = ? ORDER BY id"  # noqa: S608 - our own names
         with self._reading() as connection:
-            for row in connection.exec_driver_sql(query, (run,)):
+            for row in connection.execute(select(*ROW).where(DEVICE.run_id == run).order_by(DEVICE.id)):
                 yield DeviceRow(*row)
 
     def contacts(self, run: int) -> Iterator[Contact]:
@@ -268,6 +270,11 @@ class Store:
                 fixed = {"run_id": run, "kind": kind, "num": number}
                 named = {"name": bin_.name, "pf": flags.PASS_FAIL[bin_.kind]}
                 connection.execute(insert(schema.BIN_DEF).values(fixed | named))
+
+    def _begun(self) -> DeviceRows:
+        if self._rows is None:
+            raise StorageError(f"{self.path}: no lot has begun")
+        return self._rows
 
     def _earlier(self, connection: Connection, row: DeviceRow) -> int | None:
         """Return the contact that this one supersedes."""

@@ -167,11 +167,13 @@ def _read_character(data: bytes, at: int) -> tuple[Scalar, int]:
 
 
 def _bits_reader(order: Order) -> Read:
-    count_of = reader("U2", order)
+    count_of = struct.Struct(order + "H")
 
     def read(data: bytes, at: int) -> tuple[Scalar, int]:
-        count, begin = count_of(data, at)
-        assert isinstance(count, int)  # noqa: S101 - narrows the type of what U2 gives
+        begin = at + count_of.size
+        if begin > len(data):
+            raise CutError
+        (count,) = count_of.unpack_from(data, at)
         end = begin + (count + 7) // 8
         if end > len(data):
             raise CutError

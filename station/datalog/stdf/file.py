@@ -1,7 +1,7 @@
 """The STDF file of a running lot: whole touchdowns, written as they end."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from re import sub
@@ -130,18 +130,19 @@ class StdfFile:
         """Create the file and write its header; a file of that name is never overwritten."""
         if self.path.exists():
             raise StorageError(f"{self.path}: the file exists, it is not overwritten")
+        begin = self._encoded(header(self._info))
         try:
             self.part.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(self.part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StorageError(f"{self.part}: {error.strerror}") from error
-        self._append(b"".join(header(self._info)))
+        self._append(begin)
 
     def touchdown(self, result: TouchdownResult) -> None:
         """Append one contact of all sites, PIRs to PRRs, with one write: all of it or nothing."""
         self._must_be_open()
         try:
-            group = b"".join(self._group(result))
+            group = self._encoded(self._group(result))
         except StorageError:
             self._give_up()
             raise
@@ -155,7 +156,7 @@ class StdfFile:
 
     def close(self, finished: float, disposition: str = " ") -> Path:
         """Write the summaries, make the file durable, check it, give it its name; `finished` is unix time."""
-        self._append(b"".join(self._end(finished, disposition)))
+        self._append(self._encoded(self._end(finished, disposition)))
         try:
             os.fsync(self._fd)
             self._release()
@@ -177,14 +178,21 @@ class StdfFile:
             more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
             raise StorageError(f"{self.part}: not a sound file: {errors[0]}{more}")
 
-    def _group(self, result: TouchdownResult) -> list[bytes]:
-        devices = result.devices
-        group = [whole("PIR", HEAD_NUM=HEAD, SITE_NUM=device.site) for device in devices]
-        for device in devices:
-            self._device(device, group)
-        return group + [self._part_result(device) for device in devices]
+    def _encoded(self, records: Iterable[bytes]) -> bytes:
+        try:
+            return b"".join(records)
+        except ValueError as error:
+            raise StorageError(f"{self.part}: {error}") from error
 
-    def _device(self, device: DeviceResult, group: list[bytes]) -> None:
+    def _group(self, result: TouchdownResult) -> Iterator[bytes]:
+        for device in result.devices:
+            yield whole("PIR", HEAD_NUM=HEAD, SITE_NUM=device.site)
+        for device in result.devices:
+            yield from self._measured(device)
+        for device in result.devices:
+            yield self._part_result(device)
+
+    def _measured(self, device: DeviceResult) -> Iterator[bytes]:
         site, latest = device.site, {measured.test: measured for measured in device.measurements}
         if site not in self._counts.sites:
             raise StorageError(f"{self.part}: site {site} is not one of the lot's")
@@ -195,7 +203,7 @@ class StdfFile:
             raise StorageError(f"{self.part}: test {min(unknown)} is not one of the lot's")
         for number, records in self._tests.items():
             if number in latest:
-                group.append(records.record(latest[number], site))
+                yield records.record(latest[number], site)
         self._counts.add(device)
 
     def _part_result(self, device: DeviceResult) -> bytes:

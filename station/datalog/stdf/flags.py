@@ -58,7 +58,8 @@ def parm_flags(measurement: Measurement, limit: Limit | None) -> int:
     flags = INCLUSIVE
     if ending(measurement) is Ending.OVER_RANGE and measurement.kind == "P":
         return flags | (HIGH if values and values[0] > 0 else LOW if values else 0)
-    if ending(measurement) is not Ending.VALUE or measurement.verdict is not Verdict.FAILED or limit is None:
+    judged = ending(measurement) in {Ending.VALUE, Ending.OVER_RANGE}
+    if not judged or measurement.verdict is not Verdict.FAILED or limit is None:
         return flags
     above = limit.high is not None and any(value > limit.high for value in values)
     below = limit.low is not None and any(value < limit.low for value in values)

@@ -1,5 +1,6 @@
 """`hardbin stdf validate`: whether a file is what the standard and its readers expect."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +13,7 @@ from station.datalog.stdf.rules import AT_END, BY_RECORD, file_name
 from station.datalog.stdf.seen import Seen
 from station.datalog.stdf.usual import Usual
 
+MOST = 100
 TEST = 15
 """Type code of PTR, MPR and FTR."""
 
@@ -51,8 +53,22 @@ def check(path: Path) -> Report:
 
 
 def lint(file: BinaryIO, seen: Seen | None = None) -> Iterator[Finding]:
-    """Yield what is wrong with the content of a file; `seen` takes in what it holds."""
-    reader, seen = Reader(file), seen or Seen()
+    """Yield what is wrong with the content of a file; `seen` takes in what it holds.
+
+    A rule that is broken over and over is told a hundred times, then counted.
+    """
+    times = Counter[str]()
+    for finding in _all(file, seen or Seen()):
+        times[finding.rule] += 1
+        if times[finding.rule] <= MOST:
+            yield finding
+    for name, count in times.items():
+        if count > MOST:
+            yield Finding(name, 0, "", f"{count - MOST} more of this kind")
+
+
+def _all(file: BinaryIO, seen: Seen) -> Iterator[Finding]:
+    reader = Reader(file)
     yield from _records(reader, seen)
     if reader.fault:
         yield Finding("E02", reader.end, "", reader.fault)

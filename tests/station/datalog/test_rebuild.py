@@ -8,17 +8,32 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from station.datalog.rebuild import rebuild, replay
 from station.datalog.stdf.file import StdfFile
-from station.datalog.stdf.reader import Reader
+from station.datalog.stdf.reader import Reader, read
 from station.datalog.stdf.writer import Profile
 from station.datalog.store import Store
+from station.datalog.summary import summarise
 from station.errors import StorageError
-from station.model import TouchdownResult
-from tests.station.datalog.lots import BEGAN, failed, good, lot, touchdown, touchdowns
+from station.model import DeviceResult, Ending, TouchdownResult, Verdict
+from tests.station.datalog.lots import (
+    BEGAN,
+    ERROR,
+    SUPPLY,
+    failed,
+    good,
+    idd,
+    lot,
+    touchdown,
+    touchdowns,
+    unjudged,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,6 +65,51 @@ def test_rebuilt_is_live_byte_for_byte(tmp_path: Path, profile: Profile) -> None
     store.close()
     assert again.name == path.name
     assert again.read_bytes() == path.read_bytes()
+
+
+def outcome(site: int, part: int, contact: int, kind: int) -> DeviceResult:
+    """One of the ways in which a device can end."""
+    fails = (Verdict.FAILED, Ending.OVER_RANGE, float("-inf"))
+    ways = (
+        good(site, part, contact),
+        failed(site, part, contact, 9.0000001e-3),
+        failed(site, part, contact, 1e-3),
+        unjudged(site, part, contact),
+        DeviceResult(
+            site, part, contact, SUPPLY, Verdict.FAILED, (idd(fails[2], *fails[:2]),), BEGAN, 0.0004, True
+        ),
+        DeviceResult(site, part, contact, ERROR, Verdict.NOT_JUDGED, (), BEGAN, 0.0, True, reason="abort"),
+    )
+    return ways[kind]
+
+
+@st.composite
+def lots(draw: st.DrawFn) -> tuple[TouchdownResult, ...]:
+    """Touchdowns in which each site meets a new part, or lands an earlier one again, or is empty."""
+    contacts, results = dict[int, int](), list[TouchdownResult]()
+    for seq in range(1, draw(st.integers(0, 6)) + 1):
+        devices = list[DeviceResult]()
+        for site in draw(st.sets(st.sampled_from((1, 2)))):
+            free = [part for part in contacts if part not in {device.part for device in devices}]
+            part = draw(st.sampled_from([len(contacts) + 1, *free]))
+            contacts[part] = contacts.get(part, 0) + 1
+            devices.append(outcome(site, part, contacts[part], draw(st.integers(0, 5))))
+        results.append(touchdown(seq, *sorted(devices, key=lambda device: device.site)))
+    return tuple(results)
+
+
+@settings(max_examples=10, deadline=None)
+@given(lots())
+def test_any_lot_is_sound_and_is_rebuilt_byte_for_byte(results: tuple[TouchdownResult, ...]) -> None:
+    with TemporaryDirectory() as folder:
+        store, run, path = live(Path(folder), results)
+        again = rebuild(store, run, Path(folder) / "again")
+        found = summarise(store, run)
+        store.close()
+        assert again.read_bytes() == path.read_bytes()
+        pcr = [record for record in read(path) if record.name == "PCR"][-1]
+    counted = [pcr.integer(name) for name in ("PART_CNT", "RTST_CNT", "ABRT_CNT", "GOOD_CNT")]
+    assert counted == [found.parts, found.retested, found.not_judged, found.good]
 
 
 def test_a_run_that_is_not_finished_is_not_rebuilt(tmp_path: Path) -> None:

@@ -321,3 +321,16 @@ def test_values_at_the_edges_stay_sound(tmp_path: Path, value: float) -> None:
     written(tmp_path, [touchdown(1, device)])
     (path,) = tmp_path.iterdir()
     assert check(path).findings == ()
+
+
+def test_what_no_record_can_hold_is_refused_with_its_field(tmp_path: Path) -> None:
+    info = lot()
+    fields = {name: getattr(info, name) for name in info.__struct_fields__}
+    with pytest.raises(StorageError, match="MIR.STAT_NUM: 256 does not fit U1"):
+        StdfFile(tmp_path, LotInfo(**fields | {"station_number": 256})).open()
+    assert list(tmp_path.iterdir()) == []
+    file = StdfFile(tmp_path, info)
+    file.open()
+    slow = DeviceResult(1, 1, 1, GOOD, Verdict.PASSED, passed(), BEGAN, 5e6)
+    with pytest.raises(StorageError, match="PRR.TEST_T: 5000000000 does not fit U4"):
+        file.touchdown(touchdown(1, slow))

@@ -12,7 +12,8 @@ from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.reader import Reader
 from station.datalog.stdf.records import LAYOUTS, Field, Record
 from station.datalog.stdf.writer import Profile
-from tests.station.datalog.lots import BEGAN, lot, touchdowns
+from station.model import DeviceResult, Ending, Measurement, Verdict
+from tests.station.datalog.lots import BEGAN, CONTACT, failed, lot, touchdown, touchdowns
 from tests.station.datalog.test_stdf_records import FAR, GOLDEN
 
 JUDGE = """
@@ -71,12 +72,23 @@ def assert_alike(path: Path) -> int:
     return len(records)
 
 
+def dead(site: int, part: int) -> DeviceResult:
+    """A device that says nothing: an MPR without results, a PTR without one, a failing FTR."""
+    silent = (Verdict.FAILED, Ending.DUT_SILENT)
+    measured = (
+        Measurement(100, "continuity", "M", *silent),
+        Measurement(300, "idd_idle", "P", *silent),
+        Measurement(500, "known_answer", "F", *silent, text="no ATR"),
+    )
+    return DeviceResult(site, part, 1, CONTACT, Verdict.FAILED, measured, BEGAN, 0.1)
+
+
 @pytest.mark.parametrize("profile", ["compact", "compat"])
 def test_a_lot_reads_the_same(tmp_path: Path, profile: Profile) -> None:
     file = StdfFile(tmp_path, lot(), profile=profile)
     file.open()
     file.event_text("site 2 off")
-    for result in touchdowns():
+    for result in (*touchdowns(), touchdown(4, dead(1, 5), failed(2, 6))):
         file.touchdown(result)
     assert assert_alike(file.close(BEGAN + 100)) > 60
 

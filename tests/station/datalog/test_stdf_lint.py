@@ -312,3 +312,11 @@ def test_the_short_way_finds_what_the_long_way_finds(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Usual, "holds", lambda self, sub, content: False)
     assert short == [[str(finding) for finding in lint(io.BytesIO(one))] for one in [data, *changed]]
     assert sum(map(bool, short)) > 30
+
+
+def test_a_rule_broken_over_and_over_is_counted() -> None:
+    records = sound()
+    many = [*records[:3], *[records[at(records, "PMR")]] * 200, *records[3:]]
+    found = findings(many)
+    assert len(found) == 101
+    assert found[-1] == "E09 file: 100 more of this kind"

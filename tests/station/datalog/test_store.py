@@ -170,6 +170,8 @@ def test_a_lot_begins_once(store: Store) -> None:
 def test_nothing_is_committed_outside_a_lot(store: Store) -> None:
     with pytest.raises(StorageError, match="no lot has begun"):
         store.commit(touchdowns()[0])
+    with pytest.raises(StorageError, match="no lot has begun"):
+        store.event("note", "early", BEGAN)
     store.begin(lot())
     store.finish(BEGAN)
     with pytest.raises(StorageError, match="no lot has begun"):
