@@ -123,6 +123,11 @@ class Socket:
         self.inputs = {pin: InputLoad() for pin in INPUTS}
         self.slot = CardSlot(self)
 
+    @property
+    def hot(self) -> bool:
+        """Whether there is voltage at VDD's contact."""
+        return self.vdd.volts is not None and self.vdd.volts > 0.0
+
     def land(self, contact: Contact) -> None:
         """Close the contacts on the device."""
         if (device := self.device) is None:
@@ -184,7 +189,6 @@ class Bench:
         self.lot = lot
         self.sockets = {site: Socket(site, clock) for site in sorted(sites)}
         self.plunges = 0
-        self.hot_lifts = 0
         self._next = 1
         self._landings = array("I")
 
@@ -209,15 +213,14 @@ class Bench:
     def _land(self, site: int, socket: Socket, device: Device) -> None:
         contact = self.lot.contact(device, site)
         device.contacts = self.lot.fates.landed(device.index, contact.open_pin)
-        hot = socket.vdd.volts is not None and socket.vdd.volts > 0.0
         pin = CARD_PINS.index(contact.open_pin) + 1 if contact.open_pin else 0
-        self._landings.extend((self.plunges, site, device.index, device.contacts, pin, hot))
+        self._landings.extend((self.plunges, site, device.index, device.contacts, pin, socket.hot))
         socket.land(contact)
 
     def lift(self) -> None:
         for socket in self.sockets.values():
-            powered = socket.vdd.volts is not None and socket.vdd.volts > 0.0
-            self.hot_lifts += powered and socket.landed is not None
+            if socket.landed is not None and socket.hot:
+                self.lot.fates.lifted_hot(socket.landed.index)
             socket.lift()
 
     def sort(self, bins: Mapping[int, int]) -> None:

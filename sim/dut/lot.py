@@ -73,24 +73,21 @@ class Lot:
 
     def _wrong(self, index: int, die: Die) -> str:
         """Return what makes the device bad; empty if it is good."""
-        wishes = self.wishes
         if not die.good:
-            return die.outside() if die.defect is Defect.MARGINAL else die.defect.value
-        chip = {
-            "mute_after": wishes.mute_after(index) is not None,
-            "life_cycle": wishes.life_cycle(index) is not None,
-        }
-        return next((name for name, wrong in chip.items() if wrong), "")
+            return die.outside() if die.defect in (Defect.NONE, Defect.MARGINAL) else die.defect.value
+        return "life_cycle" if self.wishes.life_cycle(index) is not None else ""
 
     def _reasons(self, index: int, die: Die) -> tuple[str, ...]:
         """Return why a good device may be rejected all the same."""
         open_pin = self.fates.open_pin(index)
-        return (
-            *die.near(NEAR),
-            *((f"open contact at {open_pin}",) if open_pin else ()),
-            *((TWIN,) if self.wishes.has_twin(index) else ()),
-            *(("power_cut",) if self.wishes.power_cut(index) is not None else ()),
-        )
+        causes = {
+            f"open contact at {open_pin}": bool(open_pin),
+            "contact lost under power": self.fates.interrupted(index),
+            TWIN: self.wishes.has_twin(index),
+            "mute_after": self.wishes.mute_after(index) is not None,
+            "power_cut": self.wishes.power_cut(index) is not None,
+        }
+        return (*die.near(NEAR), *(name for name, true in causes.items() if true))
 
 
 def uid(lot: str, index: int) -> bytes:

@@ -192,7 +192,7 @@ def _normal(random: Random, mean: float, sigma: float) -> float:
 
 
 def _leakage(random: Random) -> float:
-    return 6e-9 * exp(_normal(random, 0.0, 0.6))
+    return 2e-9 * exp(_normal(random, 0.0, 0.5))
 
 
 def _defect(population: Population, u: float) -> Defect:

@@ -38,15 +38,21 @@ class Fates:
         self._bins = array("h", [NOT_SORTED]) * devices
         self._marks = array("B", bytes(devices))
         self._open_pins = dict[int, str]()
+        self._interrupted = set[int]()
 
     def landed(self, index: int, open_pin: str) -> int:
         """Count a landing, remember the pin that stayed open; return the number of the contact, from 1."""
         self._contacts[index - 1] += 1
+        self._interrupted.discard(index)
         if open_pin:
             self._open_pins[index] = open_pin
         else:
             self._open_pins.pop(index, None)
         return self._contacts[index - 1]
+
+    def lifted_hot(self, index: int) -> None:
+        """Remember that the contacts opened while the device had power."""
+        self._interrupted.add(index)
 
     def marked(self, index: int, *, sealed: bool, personalised: bool) -> None:
         """Remember how far the chip got."""
@@ -68,6 +74,10 @@ class Fates:
     def open_pin(self, index: int) -> str:
         """Return the pin that was open at the last landing; empty when all held."""
         return self._open_pins.get(index, "")
+
+    def interrupted(self, index: int) -> bool:
+        """Whether the last contact ended while the device had power."""
+        return index in self._interrupted
 
     def sealed(self, index: int) -> bool:
         """Whether the life cycle was SECURED or beyond when the device was last seen."""

@@ -272,7 +272,18 @@ def test_a_hot_landing_and_a_hot_lift_are_written_down() -> None:
     assert [landing.hot for landing in board.landings()] == [True]
     assert board.sockets[1].slot.activate() == ATR
     board.lift()
-    assert board.hot_lifts == 1
+    assert board.lot.truth(1).good
+    assert board.lot.truth(1).reasons == ("contact lost under power",)
+    board.sockets[1].vdd.driven(None)
+    board.land()
+    assert not board.lot.truth(1).reasons
+
+
+def test_heat_can_make_a_sound_device_bad() -> None:
+    lot = Lot("L1", 200, 1, Silicon, wishes((parse("dut.population=ideal"), parse("dut.temperature=105")), 1))
+    truths = [lot.truth(index) for index in range(1, 201)]
+    assert {t.defect for t in truths if not t.good} == {f"leakage of {pin}" for pin in ("IO", "CLK", "RST")}
+    assert all(t.good is not bool(t.defect) for t in truths)
 
 
 def test_each_device_ends_in_one_bin_and_is_forgotten() -> None:

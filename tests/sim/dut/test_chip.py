@@ -8,7 +8,7 @@ from drivers.protocols import se1
 from drivers.protocols.se1_table import ATR, Algorithm, Kat, LifeCycle, SlotState, StatusWord
 from sim.dut import crypto
 from sim.dut.chip import Chip, ChipFaults
-from sim.dut.latency import Latency
+from sim.dut.latency import Latency, Profile
 from sim.dut.memory import Memory, PowerCut
 from sim.dut.transport import SortError, development_uid, load
 from tests.firmware.host import Host, personalise, ready
@@ -85,13 +85,13 @@ def test_signing_takes_as_long_as_published() -> None:
 
 
 def test_profiles() -> None:
-    def spent(profile: str) -> float:
-        chip = Chip.from_sort(3, seed="s", latency=profile, state=LifeCycle.OP_READY)  # type: ignore[arg-type]
+    def spent(profile: Profile) -> float:
+        chip = Chip.from_sort(3, seed="s", latency=profile, state=LifeCycle.OP_READY)
         host = Host(chip)
         personalise(host)
         return host.seconds
 
-    zero, asymmetric, full = (spent(name) for name in ("zero", "qvault", "qvault-full"))
+    zero, asymmetric, full = spent("zero"), spent("qvault"), spent("qvault-full")
     assert zero == 0.0 < asymmetric < full
 
 
@@ -110,12 +110,19 @@ def test_sixteen_dies_do_not_touch_each_other() -> None:
     assert len({tuple(item.values()) for item in keys}) == 8
 
 
-def test_an_error_in_the_model_comes_out() -> None:
+class BrokenModelError(Exception):
+    """What a mistake in the model raises."""
+
+
+def test_an_error_in_the_model_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(page: int) -> bytes:
+        raise BrokenModelError(page)
+
     chip = Chip.from_sort(0)
     chip.power(3.3)
     chip.atr()
-    chip.memory.pages = None  # type: ignore[assignment]
-    with pytest.raises(AttributeError, match="get"):
+    monkeypatch.setattr(chip.memory, "read", fails)
+    with pytest.raises(BrokenModelError):
         chip.apdu(se1.command("SELF TEST"))
 
 

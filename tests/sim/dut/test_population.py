@@ -51,6 +51,10 @@ def test_marginal_devices_lie_on_both_sides_of_a_limit() -> None:
     assert all(die.outside() for die in dies if not die.good)
 
 
+def test_an_ideal_lot_is_good_at_85_degrees() -> None:
+    assert all(draw(IDEAL, 7, index).at(85.0).good for index in range(1, N + 1))
+
+
 def test_heat_moves_drop_and_leakage() -> None:
     cold, hot = draw(IDEAL, 1, 1), draw(IDEAL, 1, 1).at(85.0)
     assert hot.drop_v[0] == pytest.approx(cold.drop_v[0] - 0.108)
