@@ -174,7 +174,8 @@ class KeysightE36300(ScpiInstrument):
         return RISE_S if slow_ms is None else float(slow_ms or 500) / 1000
 
     def _set_volts(self, output: Output, text: str) -> None:
-        output.set_volts(number(text, low=0.0, high=MAX_V[output.number]), rise_s=self._rise_s())
+        rise_s = self._rise_s() if output.on else RISE_S
+        output.set_volts(number(text, low=0.0, high=MAX_V[output.number]), rise_s=rise_s)
 
     def _set_limit(self, output: Output, text: str) -> None:
         output.limit = number(text, low=0.0, high=MAX_A[output.number])
@@ -196,7 +197,7 @@ class KeysightE36300(ScpiInstrument):
         if not on and output.on and (stuck := self.faults.strikes("stuck_on")) is not None:
             output.says_on = stuck != "lie"
             return
-        output.switch(on=on, rise_s=self._rise_s())
+        output.switch(on=on, rise_s=self._rise_s() if on else RISE_S)
 
     def _clear_protection(self, output: Output, _: str) -> None:
         output.tripped = ""

@@ -1,7 +1,7 @@
 import pytest
 
-from drivers.errors import EquipmentError, InstrumentError, ProtocolError, Silent
-from drivers.links.messages import insisting
+from drivers.errors import EquipmentError, InstrumentError, ProtocolError, Silent, TransportError
+from drivers.links.messages import clear_after, insisting
 from drivers.links.scpi import QUEUE_LENGTH, ScpiLink, parsed
 from drivers.links.tsp import TspLink
 from drivers.protocols.scpi import read_number
@@ -73,3 +73,12 @@ async def test_other_errors_are_not_tried_again() -> None:
     with pytest.raises(EquipmentError):
         await port.run(insisting(lambda: ScpiLink().exchange("A")))
     port.script.assert_finished()
+
+
+def test_port_without_device_clear_leaves_the_silence_as_it_was() -> None:
+    silence = Silent("no answer in 2 s")
+    clearing = clear_after(silence)
+    next(clearing)
+    with pytest.raises(Silent) as raised:
+        clearing.throw(TransportError("a socket cannot be cleared"))
+    assert raised.value is silence

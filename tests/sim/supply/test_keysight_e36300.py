@@ -82,3 +82,11 @@ def test_readings_have_the_noise_of_their_seed_and_the_faults() -> None:
     noisy = first.ask("MEAS:VOLT? (@1)")
     assert noisy == again.ask("MEAS:VOLT? (@1)") != "+3.00000000E+00"
     assert Bench(1000.0, "it.overrange").ask("MEAS:CURR? (@1)") == "+9.90000000E+37"
+
+
+def test_slow_rise_strikes_an_output_that_rises() -> None:
+    bench = Bench(1000.0, "it.slow_rise=500@once")
+    bench.power()
+    assert float(bench.ask("MEAS:VOLT? (@1)")) < 0.3
+    bench.clock.sleep(0.5)
+    assert bench.ask("MEAS:VOLT? (@1)") == "+3.00000000E+00"
