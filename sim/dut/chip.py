@@ -21,6 +21,13 @@ SLOT_ALGORITHMS = {
     Slot.ID_PQ: Algorithm.MLDSA65,
     Slot.ID_KEM: Algorithm.MLKEM768,
 }
+SORTED_STATES = (
+    LifeCycle.RAW,
+    LifeCycle.TEST_LOCKED,
+    LifeCycle.TEST_UNLOCKED,
+    LifeCycle.OP_READY,
+)
+PROTECTED = 0x84
 DIE_STATUS = bytes.fromhex("80cadf00")
 
 
@@ -35,12 +42,14 @@ class ChipFaults:
     trng: Literal["sound", "stuck", "biased"] = "sound"
     bias: float = 0.75
     """Probability of a one if the source is biased."""
-    broken: Literal["nothing", "aes", "mldsa"] = "nothing"
-    """AES with one bit wrong; ML-DSA that accepts every signature."""
+    broken: Literal["nothing", "aes", "mldsa", "mlkem"] = "nothing"
+    """AES with one bit wrong; ML-DSA that accepts every signature; ML-KEM without implicit rejection."""
     pairwise: bool = False
     """Key pairs whose signatures do not verify."""
     life_cycle: int | None = None
     """What DIE STATUS says in the clear, whatever the truth is."""
+    wrong_mac: bool = False
+    """The MAC of every protected reply has a wrong bit."""
 
 
 SOUND = ChipFaults()
@@ -68,6 +77,8 @@ class Chip:
         self._answered = 0
         self.made: dict[int, bytes] = {}
         """The last public key made, by algorithm."""
+        if payload not in PAYLOADS:
+            raise ValueError(f"payload {payload}: an se1 has 223, 1024 or 4096 bytes")
         code = PAYLOADS.index(payload)
         self.memory.bits |= {PAYLOAD_BIT + n for n in (0, 1) if code >> n & 1}
 
@@ -87,6 +98,10 @@ class Chip:
 
         `state` is RAW, TEST_LOCKED, TEST_UNLOCKED or OP_READY. The faults show only afterwards.
         """
+        if state not in SORTED_STATES:
+            raise ValueError(
+                f"no die comes {state.name} from sort: {', '.join(s.name for s in SORTED_STATES)}"
+            )
         chip = cls(index, seed=seed, payload=payload, latency=latency)
         chip.power(NOMINAL_VOLTS)
         chip.atr()
@@ -156,10 +171,13 @@ class Chip:
         self.memory.arm(cut)
 
     def _disguised(self, command: bytes, reply: bytes | None) -> bytes | None:
-        lie = self.faults.life_cycle
-        if lie is None or reply is None or command[:4] != DIE_STATUS or len(reply) < 4:
+        if reply is None or len(reply) < 4:
             return reply
-        return reply[:1] + bytes((lie,)) + reply[2:]
+        if self.faults.life_cycle is not None and command[:4] == DIE_STATUS:
+            return reply[:1] + bytes((self.faults.life_cycle,)) + reply[2:]
+        if self.faults.wrong_mac and command[0] == PROTECTED:
+            return reply[:-3] + bytes((reply[-3] ^ 1,)) + reply[-2:]
+        return reply
 
     def _generator(self, name: str) -> Random:
         return Random(f"{self._seed}:{name}")
@@ -246,7 +264,10 @@ class _Hal:
 
     def decaps(self, private: bytes, ciphertext: bytes) -> bytes:
         self._time.asymmetric("decaps", Algorithm.MLKEM768)
-        return crypto.decaps(private, ciphertext)
+        secret = crypto.decaps(private, ciphertext)
+        if self._chip.faults.broken == "mlkem" and secret == crypto.rejected(private, ciphertext):
+            return bytes(len(secret))
+        return secret
 
 
 def _biased(noise: Random, n: int, ones: float) -> bytes:

@@ -114,3 +114,8 @@ def encaps(public: bytes) -> tuple[bytes, bytes]:
 def decaps(seed: bytes, ciphertext: bytes) -> bytes:
     """Shared secret; a bad ciphertext gives the implicitly rejected one."""
     return _mlkem_key(seed).decapsulate(ciphertext)
+
+
+def rejected(seed: bytes, ciphertext: bytes) -> bytes:
+    """What a bad ciphertext decapsulates to (FIPS 203): SHAKE256 of z and the ciphertext."""
+    return hashlib.shake_256(seed[32:] + ciphertext).digest(32)

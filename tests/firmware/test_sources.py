@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from drivers.protocols.se1_table import PERSONALISED_SLOTS, Slot
+from drivers.protocols.se1_table import COMMANDS, PERSONALISED_SLOTS, Slot
 from sim.dut import library
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +74,11 @@ def test_the_stub_has_no_variables_of_its_own() -> None:
     symbols = [[column.strip() for column in line.split("|")] for line in listed if line.count("|") == 6]
     variables = {name for name, *_, section in symbols if section in (".data", ".bss")}
     assert {name for name in variables if not name.startswith(("_", "completed"))} == set()
+
+
+def test_the_reference_page_names_every_command() -> None:
+    page = (ROOT / "docs" / "reference" / "se1.md").read_text()
+    assert [name for name in COMMANDS if name not in page] == []
 
 
 def test_files_are_short() -> None:

@@ -11,7 +11,7 @@ from sim.dut.chip import Chip, ChipFaults
 from sim.dut.latency import Latency, Profile
 from sim.dut.memory import Memory, PowerCut
 from sim.dut.transport import SortError, development_uid, load
-from tests.firmware.host import Host, personalise, ready
+from tests.firmware.host import Host, MacError, personalise, ready
 
 STATUS = se1.command("DIE STATUS")
 
@@ -214,6 +214,33 @@ def test_broken_aes_is_found() -> None:
     assert (
         ready_host.plain("INITIALIZE UPDATE", kvn=0x30, host_challenge=bytes(16)).sw == StatusWord.CAST_FAILED
     )
+
+
+def test_missing_implicit_rejection_shows_in_the_known_answer() -> None:
+    private, public = crypto.keypair(Algorithm.MLKEM768, bytes(range(64)))
+    ciphertext, secret = crypto.encaps(public)
+    spoilt = ciphertext[:-1] + bytes((ciphertext[-1] ^ 1,))
+    for faults, rejected in ((ChipFaults(), None), (ChipFaults(broken="mlkem"), bytes(32))):
+        host = Host(faulty(faults))
+        host.done(*se1.write_operand_all(private + ciphertext, 1024))
+        assert host.do("RUN KAT", kat=Kat.MLKEM768_DECAPS) == crypto.digest(None, secret)
+        host.done(*se1.write_operand_all(private + spoilt, 1024))
+        want = crypto.rejected(private, spoilt) if rejected is None else rejected
+        assert host.do("RUN KAT", kat=Kat.MLKEM768_DECAPS) == crypto.digest(None, want)
+
+
+def test_a_wrong_mac_is_seen_by_the_host() -> None:
+    host = Host(faulty(ChipFaults(wrong_mac=True), LifeCycle.OP_READY))
+    host.open()
+    with pytest.raises(MacError):
+        host.do("DIE STATUS")
+
+
+def test_what_no_die_can_be_is_refused() -> None:
+    with pytest.raises(ValueError, match="payload 1000: an se1 has 223, 1024 or 4096"):
+        Chip(0, payload=1000)
+    with pytest.raises(ValueError, match="no die comes SECURED from sort: RAW, TEST_LOCKED"):
+        Chip.from_sort(0, state=LifeCycle.SECURED)
 
 
 def test_pairwise_failure_wipes_the_slot() -> None:
