@@ -13,6 +13,7 @@ MESSAGE_KNOBS = frozenset({"scpi_error", "min_gap", "drop_reply", "mute"})
 answer, `drop_reply` loses an answer, `mute` takes and says nothing."""
 
 QUEUE_LENGTH = 32
+ROUNDING_S = 1e-9
 TEXTS = {
     -102: "Syntax error",
     -104: "Data type error",
@@ -79,7 +80,7 @@ class MessageInstrument(Instrument):
 
     def _too_soon(self, now: float) -> bool:
         gap_ms = self.faults.strikes("min_gap")
-        return gap_ms is not None and now < self._free_at + float(gap_ms or 50) / 1000
+        return gap_ms is not None and now < self._free_at + float(gap_ms or 50) / 1000 - ROUNDING_S
 
     def _drop_unread_answer(self) -> None:
         with self.condition:

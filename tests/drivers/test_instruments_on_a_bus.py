@@ -221,6 +221,21 @@ def test_fault_costs_the_verb_that_meets_it_and_not_the_next(make: Make, fault: 
     in_virtual_time(body)
 
 
+@pytest.mark.parametrize(("gap_s", "heard"), [(0.02, True), (0.01, False)])
+def test_slow_machine_hears_whoever_leaves_it_its_time(gap_s: float, heard: bool) -> None:
+    async def body(loop: VirtualLoop) -> None:
+        knobs = keithley_2450.Keithley2450.knobs
+        model = keithley_2450.Keithley2450(loop.clock, {}, faults("min_gap=20", knobs))
+        options = Keithley2450Options(min_gap_s=gap_s)
+        async with bus(model) as port:
+            machine = Keithley2450("smu", port, options)
+            met = await outcome(machine.connect())
+            await machine.aclose()
+        assert met == ("off" if heard else "Silent")
+
+    in_virtual_time(body)
+
+
 async def switch_off(resource: Resource) -> None:
     match resource:
         case Smu() | Supply():
