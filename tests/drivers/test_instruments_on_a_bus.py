@@ -216,7 +216,7 @@ def test_fault_costs_the_verb_that_meets_it_and_not_the_next(make: Make, fault: 
             resource = next(iter(machine.channels.values()))
             outcomes = [await outcome(switch_off(resource)) for _ in range(12)]
         assert error in outcomes
-        assert set(outcomes) == {error, "off"}
+        assert set(outcomes) == {error, "done"}
 
     in_virtual_time(body)
 
@@ -231,7 +231,7 @@ def test_slow_machine_hears_whoever_leaves_it_its_time(gap_s: float, heard: bool
             machine = Keithley2450("smu", port, options)
             met = await outcome(machine.connect())
             await machine.aclose()
-        assert met == ("off" if heard else "Silent")
+        assert met == ("done" if heard else "Silent")
 
     in_virtual_time(body)
 
@@ -247,4 +247,4 @@ async def outcome(work: Awaitable[None]) -> str:
         await work
     except EquipmentError as error:
         return type(error).__name__
-    return "off"
+    return "done"
