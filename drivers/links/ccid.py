@@ -25,8 +25,9 @@ from drivers.transports import Control, Conversation, Read, Timestamp, Write
 from drivers.transports.usb_descriptors import BULK, IN, Interface
 
 COMMAND_S = 5.0
+LEAST_S = 1e-3
 STRAYS = 32
-"""How many messages to other commands may come before the right one."""
+"""How many messages may come in vain before the right one."""
 
 _ANSWERS = {
     Ask.POWER_ON: Tell.DATA,
@@ -103,27 +104,28 @@ class ReaderLink:
             yield Write(command.encode(), self._out)
             answer = yield from self._answer(command, min(wait_s, left_s), deadline)
         except (Silent, ProtocolError) as error:
+            late = deadline is not None and (yield from clock()) >= deadline
             yield from self._abort(command)
-            if isinstance(error, Silent) and deadline is not None and (yield from clock()) >= deadline:
+            if late and isinstance(error, Silent):
                 raise OutOfTimeError from error
             raise
         self._open = None
         return _checked(answer)
 
     def _answer(self, command: Command, wait_s: float, deadline: float | None) -> Conversation[Answer]:
-        expected = _ANSWERS.get(command.ask, Tell.SLOT_STATUS)
-        left_s = wait_s
-        for _ in range(STRAYS):
+        left_s, others = wait_s, 0
+        while others < STRAYS:
             answer = Answer.decode((yield from self._read(left_s)))
             if (answer.slot, answer.seq) != (command.slot, command.seq):
-                continue
-            if answer.tell is not expected:
-                raise ProtocolError(f"CCID {command.ask.name} answered by {answer.tell.name}")
-            if answer.outcome is not Outcome.EXTENSION:
-                return answer
-            left_s = wait_s * max(1, answer.error)
-            if deadline is not None:
-                left_s = max(1e-3, min(left_s, deadline - (yield from clock())))
+                others += 1
+            elif answer.outcome is not Outcome.EXTENSION:
+                return _expected(answer, command)
+            else:
+                left_s = wait_s * max(1, answer.error)
+                if deadline is None:
+                    others += 1
+                else:
+                    left_s = max(LEAST_S, min(left_s, deadline - (yield from clock())))
         raise ProtocolError(f"CCID {command.ask.name}: {STRAYS} messages, and no answer among them")
 
     def _read(self, wait_s: float) -> Conversation[bytes]:
@@ -149,6 +151,12 @@ class ReaderLink:
                 self._open = None
                 return
         raise ProtocolError(f"CCID abort: {STRAYS} messages, and no answer among them")
+
+
+def _expected(answer: Answer, command: Command) -> Answer:
+    if answer.tell is not _ANSWERS.get(command.ask, Tell.SLOT_STATUS):
+        raise ProtocolError(f"CCID {command.ask.name} answered by {answer.tell.name}")
+    return answer
 
 
 def _checked(answer: Answer) -> Answer:

@@ -57,12 +57,16 @@ class SerialStream(Stream):
             line = self._opened()
         except (OSError, ValueError, termios.error) as error:
             raise TransportError(f"{self.name}: cannot open {self._url}: {error}") from error
+        loop = asyncio.get_running_loop()
+        try:
+            loop.add_reader(line.fileno(), self._take)
+        except RuntimeError:  # a virtual loop watches no real line
+            line.close()
+            raise
         self._received.clear()
         self._lost = None
         self._line, self._fd = line, line.fileno()
-        loop = asyncio.get_running_loop()
         self._trace = Trace(loop.time)
-        loop.add_reader(self._fd, self._take)
 
     def _opened(self) -> serial.SerialBase:
         line = serial.serial_for_url(

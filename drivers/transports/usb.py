@@ -17,6 +17,7 @@ from drivers.transports.worker import Load, Worker
 
 T = TypeVar("T")
 
+OPEN_S = 5.0
 GRACE_S = 2 * SLICE_S
 CLOSE_S = 2.0 - GRACE_S
 
@@ -75,7 +76,9 @@ class UsbPort(Port):
             raise TransportError(f"{self.name} is open already")
         worker = Worker(self.name, grace_s=GRACE_S)
         try:
-            device = await worker.settle(find, self.name, *self._identity, self._backend, self._wanted)
+            device = await worker.settle(
+                find, self.name, *self._identity, self._backend, self._wanted, bound_s=OPEN_S
+            )
         except BaseException:
             await worker.aclose()
             raise

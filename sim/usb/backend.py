@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 from sim.clock import Clock
 from sim.usb.descriptors import Tree, tree
-from sim.usb.device import Attachment, UsbDevice, busy, stalled
+from sim.usb.device import Attachment, Handle, UsbDevice, busy, stalled
 
 STANDARD_IN = 0x80
 
@@ -40,7 +40,7 @@ class UsbBus:
 
 
 class SimUsbBackend:
-    """What PyUSB calls. A device and its handle are both an `Attachment`."""
+    """What PyUSB calls. Its devices are `Attachment`, its handles `Handle`."""
 
     def __init__(self, bus: UsbBus) -> None:
         self.bus = bus
@@ -77,71 +77,61 @@ class SimUsbBackend:
         return self._trees[dev]
 
     # -- opening
-    def open_device(self, dev: Attachment) -> Attachment:
+    def open_device(self, dev: Attachment) -> Handle:
         dev.check()
-        dev.opened = True
-        return dev
+        return Handle(dev)
 
-    def close_device(self, dev_handle: Attachment) -> None:
-        dev_handle.opened = False
-        dev_handle.claimed.clear()
-        self._trees.pop(dev_handle, None)
+    def close_device(self, dev_handle: Handle) -> None:
+        dev_handle.release()
 
-    def set_configuration(self, dev_handle: Attachment, config_value: int) -> None:
-        dev_handle.check()
-        if dev_handle.claimed or dev_handle.kernel:
+    def set_configuration(self, dev_handle: Handle, config_value: int) -> None:
+        attachment = dev_handle.checked()
+        if attachment.claimed or attachment.kernel:
             raise busy()
-        dev_handle.configured = config_value
+        attachment.configured = config_value
 
-    def get_configuration(self, dev_handle: Attachment) -> int:
-        dev_handle.check()
-        return dev_handle.configured
+    def get_configuration(self, dev_handle: Handle) -> int:
+        return dev_handle.checked().configured
 
-    def set_interface_altsetting(self, dev_handle: Attachment, intf: int, altsetting: int) -> None:
+    def set_interface_altsetting(self, dev_handle: Handle, intf: int, altsetting: int) -> None:
         del intf
-        dev_handle.check()
+        dev_handle.checked()
         if altsetting:
             raise stalled()
 
-    def claim_interface(self, dev_handle: Attachment, intf: int) -> None:
-        dev_handle.check()
-        if intf in dev_handle.kernel or intf in dev_handle.claimed:
-            raise busy()
-        dev_handle.claimed.add(intf)
+    def claim_interface(self, dev_handle: Handle, intf: int) -> None:
+        dev_handle.claim(intf)
 
-    def release_interface(self, dev_handle: Attachment, intf: int) -> None:
-        dev_handle.check()
-        dev_handle.claimed.discard(intf)
+    def release_interface(self, dev_handle: Handle, intf: int) -> None:
+        if dev_handle.checked().claimed.get(intf) is dev_handle:
+            del dev_handle.attachment.claimed[intf]
 
-    def is_kernel_driver_active(self, dev_handle: Attachment, intf: int) -> bool:
-        dev_handle.check()
-        return intf in dev_handle.kernel
+    def is_kernel_driver_active(self, dev_handle: Handle, intf: int) -> bool:
+        return intf in dev_handle.checked().kernel
 
-    def detach_kernel_driver(self, dev_handle: Attachment, intf: int) -> None:
-        dev_handle.check()
-        dev_handle.kernel.discard(intf)
+    def detach_kernel_driver(self, dev_handle: Handle, intf: int) -> None:
+        dev_handle.checked().kernel.discard(intf)
 
-    def attach_kernel_driver(self, dev_handle: Attachment, intf: int) -> None:
-        dev_handle.check()
-        dev_handle.kernel.add(intf)
+    def attach_kernel_driver(self, dev_handle: Handle, intf: int) -> None:
+        dev_handle.checked().kernel.add(intf)
 
     # -- transfers
-    def bulk_write(self, dev_handle: Attachment, ep: int, intf: int, data: "array[int]", timeout: int) -> int:
+    def bulk_write(self, dev_handle: Handle, ep: int, intf: int, data: "array[int]", timeout: int) -> int:
         del intf, timeout
-        return dev_handle.out(ep, data.tobytes())
+        return dev_handle.attachment.out(ep, data.tobytes())
 
-    def bulk_read(self, dev_handle: Attachment, ep: int, intf: int, buff: "array[int]", timeout: int) -> int:
+    def bulk_read(self, dev_handle: Handle, ep: int, intf: int, buff: "array[int]", timeout: int) -> int:
         del intf
-        return dev_handle.receive(ep, buff, timeout)
+        return dev_handle.attachment.receive(ep, buff, timeout)
 
     intr_write = bulk_write
 
-    def intr_read(self, dev_handle: Attachment, ep: int, intf: int, buff: "array[int]", timeout: int) -> int:
-        dev_handle.check()
+    def intr_read(self, dev_handle: Handle, ep: int, intf: int, buff: "array[int]", timeout: int) -> int:
+        dev_handle.checked()
         dev_handle.device.on_poll(ep)
         return self.bulk_read(dev_handle, ep, intf, buff, timeout)
 
-    def iso_write(self, dev_handle: Attachment, ep: int, intf: int, data: "array[int]", timeout: int) -> int:
+    def iso_write(self, dev_handle: Handle, ep: int, intf: int, data: "array[int]", timeout: int) -> int:
         """Refuse: no isochronous pipes are simulated."""
         raise NotImplementedError("isochronous transfers are not simulated")
 
@@ -149,7 +139,7 @@ class SimUsbBackend:
 
     def ctrl_transfer(  # noqa: PLR0913 - PyUSB's signature
         self,
-        dev_handle: Attachment,
+        dev_handle: Handle,
         request_type: int,
         request: int,
         value: int,
@@ -159,7 +149,7 @@ class SimUsbBackend:
     ) -> int:
         """Make a control transfer; an answer goes into `data`."""
         del timeout
-        dev_handle.check()
+        dev_handle.checked()
         device = dev_handle.device
         if request_type == STANDARD_IN:
             answer = device.standard(request, value)
@@ -171,12 +161,12 @@ class SimUsbBackend:
         data[:count] = array("B", answer[:count])
         return count
 
-    def clear_halt(self, dev_handle: Attachment, ep: int) -> None:
-        dev_handle.check()
+    def clear_halt(self, dev_handle: Handle, ep: int) -> None:
+        dev_handle.checked()
         dev_handle.device.pipe(ep).halted = False
 
-    def reset_device(self, dev_handle: Attachment) -> None:
-        dev_handle.check()
+    def reset_device(self, dev_handle: Handle) -> None:
+        dev_handle.checked()
         for pipe in dev_handle.device.pipes.values():
             pipe.transfers.clear()
             pipe.halted = False

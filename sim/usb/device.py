@@ -100,16 +100,16 @@ class UsbDevice(ABC):
 
 
 class Attachment:
-    """One device as long as it stays plugged in at one address; a handle of PyUSB."""
+    """One device as long as it stays plugged in at one address."""
 
     def __init__(self, device: UsbDevice, bus: int, address: int) -> None:
         self.device = device
         self.bus = bus
         self.address = address
         self.gone = False
-        self.opened = False
         self.configured = 0
-        self.claimed: set[int] = set()
+        self.claimed: dict[int, Handle] = {}
+        """Who has which interface."""
         self.kernel: set[int] = set()
         """Interfaces that a driver of the system has."""
 
@@ -157,6 +157,32 @@ class Attachment:
         if pipe.transfers and pipe.transfers[0][0] <= self.device.clock.time():
             return pipe.transfers.popleft()[1]
         return None
+
+
+class Handle:
+    """One opening of a device; several may be open, and an interface is only one's."""
+
+    def __init__(self, attachment: Attachment) -> None:
+        self.attachment = attachment
+        self.device = attachment.device
+
+    def checked(self) -> Attachment:
+        """Return the attachment; raise what libusb raises if it is gone."""
+        self.attachment.check()
+        return self.attachment
+
+    def claim(self, interface: int) -> None:
+        """Take an interface."""
+        attachment = self.checked()
+        if interface in attachment.kernel or attachment.claimed.get(interface, self) is not self:
+            raise busy()
+        attachment.claimed[interface] = self
+
+    def release(self) -> None:
+        """Give back all that this opening has taken."""
+        claimed = self.attachment.claimed
+        for interface in [number for number, holder in claimed.items() if holder is self]:
+            del claimed[interface]
 
 
 def gone() -> OSError:

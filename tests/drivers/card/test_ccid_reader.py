@@ -234,6 +234,11 @@ def test_nothing_of_a_script_enters_the_trace() -> None:
     run(main)
 
 
+def test_reader_that_waits_itself_may_ask_for_time_as_often_as_the_budget_allows() -> None:
+    result = run(lambda bench: on(bench, (slow(120, 200.0),)), level=Features.SHORT_APDU)
+    assert result.replies[0].elapsed_s == pytest.approx(120, abs=1)
+
+
 # -- what the chip does wrong
 def test_budget_that_is_used_up_stops_the_script_and_a_reset_brings_the_chip_back() -> None:
     async def main(bench: Bench) -> None:

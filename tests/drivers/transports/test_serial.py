@@ -194,6 +194,14 @@ async def test_trace_keeps_both_directions_unless_muted(pty: Pty) -> None:
         ]
 
 
+def test_real_line_is_refused_in_virtual_time(pty: Pty) -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="leads outside"):
+            await SerialStream("serial:pty", pty.path, SETTINGS).open()
+
+    virtually(main)
+
+
 # -- the simulator's line
 def test_bytes_take_their_time_both_ways() -> None:
     async def main() -> tuple[bytes, float, list[tuple[float, bytes]]]:

@@ -197,6 +197,9 @@ def test_interface_in_use_is_refused_and_the_systems_driver_gives_way() -> None:
             assert not bench.bus.attached[0].kernel
             with pytest.raises(TransportError, match="Resource busy"):
                 await bench.port_to("E1").open()
+            with pytest.raises(TransportError, match="Resource busy"):
+                await bench.port_to("E1").open()
+            assert await bench.port.run(asked(b"still ours")) == b"still ours"
             with pytest.raises(TransportError, match="open already"):
                 await bench.port.open()
         with pytest.raises(ProtocolError, match="no interface 4"):
@@ -306,6 +309,11 @@ def test_port_that_is_not_open() -> None:
             await bench.port.interrupt()
 
     run(main)
+
+
+async def test_device_that_is_not_in_this_computer() -> None:
+    with pytest.raises(TransportError, match="usb:ffff:ffff:none: (no USB device|cannot search)"):
+        await UsbPort("usb:ffff:ffff:none", 0xFFFF, 0xFFFF, "none").open()
 
 
 # -- the backend, as PyUSB sees it
