@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from station.datalog import schema
 from station.datalog.rows import NAN, DeviceRow, DeviceRows, sparse_flags
 from station.datalog.stdf import flags
+from station.datalog.stdf.file import hard_bin_name
 from station.datalog.stdf.summary import Statistics
 from station.errors import StorageError
 from station.model import LotInfo, TestDefinition, TouchdownResult
@@ -32,6 +33,7 @@ INSERT_DEVICE = schema.prepared(
 )
 INSERT_TOUCHDOWN = schema.prepared(insert(schema.TOUCHDOWN), "run_id", "seq", "t0", "t1")
 INSERT_OUTBOX = schema.prepared(insert(schema.OUTBOX), "kind", "ref", "tries")
+INSERT_BIN = schema.prepared(insert(schema.BIN_DEF), "run_id", "kind", "num", "name", "pf")
 DEVICES_OF = schema.prepared(select(*ROW).where(DEVICE.td_id == bindparam("td")).order_by(DEVICE.id))
 EARLIER = schema.prepared(
     select(func.max(DEVICE.id)).where(DEVICE.run_id == bindparam("run"), DEVICE.part_id == bindparam("part"))
@@ -264,12 +266,10 @@ class Store:
 
     @staticmethod
     def _insert_bins(connection: Connection, run: int, info: LotInfo) -> None:
-        hard = {bin_.hard: bin_ for bin_ in reversed(info.bins)}
-        for kind, bins in (("hard", hard), ("soft", {bin_.number: bin_ for bin_ in info.bins})):
-            for number, bin_ in bins.items():
-                fixed = {"run_id": run, "kind": kind, "num": number}
-                named = {"name": bin_.name, "pf": flags.PASS_FAIL[bin_.kind]}
-                connection.execute(insert(schema.BIN_DEF).values(fixed | named))
+        rows = [("soft", bin_.number, bin_.name, flags.PASS_FAIL[bin_.kind]) for bin_ in info.bins]
+        for hard, kind in {bin_.hard: bin_.kind for bin_ in info.bins}.items():
+            rows.append(("hard", hard, hard_bin_name(hard, info), flags.PASS_FAIL[kind]))
+        connection.exec_driver_sql(INSERT_BIN, [(run, *row) for row in rows])
 
     def _begun(self) -> DeviceRows:
         if self._rows is None:

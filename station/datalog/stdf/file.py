@@ -97,6 +97,11 @@ def pin_indexes(info: LotInfo) -> dict[int, tuple[int, ...]]:
     return {site: tuple(range(i * count + 1, (i + 1) * count + 1)) for i, site in enumerate(info.sites)}
 
 
+def hard_bin_name(hard: int, info: LotInfo) -> str:
+    """Return the name of a hard bin: those of the soft bins that end in it."""
+    return "/".join(bin_.name for bin_ in info.bins if bin_.hard == hard)
+
+
 def test_records(test: TestDefinition, info: LotInfo, profile: Profile) -> RowRecords:
     """Return what makes the records of one test."""
     match test.kind:
@@ -286,7 +291,7 @@ class StdfFile:
                 HBIN_NUM=hard,
                 HBIN_CNT=sum(parts.bins[bin_.number] for bin_ in sharing),
                 HBIN_PF=flags.PASS_FAIL[sharing[0].kind],
-                HBIN_NAM=plain(sharing[0].name),
+                HBIN_NAM=plain(hard_bin_name(hard, self._info)),
             )
 
     def _soft_bins(self, head: int, site: int, parts: Parts) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ EndRule: TypeAlias = Callable[[Seen], Iterator[str]]
 BY_RECORD: dict[str, list[tuple[str, RecordRule]]] = {name: [] for name in LAYOUTS}
 AT_END: list[tuple[str, EndRule]] = []
 MISSING_COUNT = 0xFFFF_FFFF
+LONGEST_NAME = 39
 FLOATS = {name: [f.name for f in layout.fields if f.kind in {"R4", "R8"}] for name, layout in LAYOUTS.items()}
 TEXTS = {name: [f.name for f in layout.fields if f.kind in {"Cn", "C1"}] for name, layout in LAYOUTS.items()}
 
@@ -360,8 +361,10 @@ def soft_bin(record: Record, seen: Seen) -> Iterator[str]:
 def file_name(name: str) -> Iterator[str]:
     """W04: a letter, then letters, digits and _, at most 39 before the extension."""
     stem = re.sub(r"\.std(\.part)?$", "", name)
-    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", stem) or len(stem) > 39:
-        yield f"the name {name!r} is not a letter and up to 38 letters, digits and _ before .std"
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", stem):
+        yield f"the name {name!r} is not a letter followed by letters, digits and _ before .std"
+    elif len(stem) > LONGEST_NAME:
+        yield f"the name has {len(stem)} characters before .std, some readers take {LONGEST_NAME}"
 
 
 @rule("W05", "MIR", "MRR", "WIR", "WRR")

@@ -209,6 +209,14 @@ def test_the_header(tmp_path: Path) -> None:
     assert records[-1].integer("FINISH_T") == int(BEGAN) + 100
 
 
+def test_a_hard_bin_is_named_after_its_soft_bins(tmp_path: Path) -> None:
+    info = lot()
+    fields = {name: getattr(info, name) for name in info.__struct_fields__}
+    records = written(tmp_path, (), LotInfo(**fields | {"bins": (*info.bins, Bin(11, "open", 2))}))
+    names = {r.integer("HBIN_NUM"): r.text("HBIN_NAM") for r in named(records, "HBR")}
+    assert names == {1: "good", 2: "contact/open", 3: "supply", 9: "error"}
+
+
 def test_events_stand_between_touchdowns(tmp_path: Path) -> None:
     file = StdfFile(tmp_path, lot())
     file.open()
