@@ -12,12 +12,12 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
 import msgspec
-from drivers.transports.fair_selector import FairSelector
 
 from drivers.errors import EquipmentError, TransportError
+from drivers.links.quarantine import GuardedPort
 from drivers.roles import Handler, Machine, Resource
 from drivers.transports import Port, Stream
-from drivers.transports.quarantine import GuardedPort
+from drivers.transports.fair_selector import FairSelector
 from drivers.transports.serial import SerialSettings, SerialStream
 from drivers.transports.tcp import TcpStream
 from drivers.transports.usb import UsbPort
@@ -103,7 +103,7 @@ class Equipment:
         if failed:
             lost = all(isinstance(error, TransportError) for error in failed.values())
             kind = TransportError if lost else EquipmentError
-            raise kind("; ".join(f"{name}: {failed[name]}" for name in sorted(failed)))
+            raise kind("; ".join(_told(name, failed[name]) for name in sorted(failed)))
 
     async def aclose(self) -> None:
         """Close every machine, then the VISA library; bounded, and never raises."""
@@ -111,6 +111,11 @@ class Equipment:
             for machine in self.machines.values():
                 group.create_task(machine.aclose())
         self.library.close()
+
+
+def _told(name: str, error: EquipmentError) -> str:
+    text = str(error)
+    return text if text.startswith(name) else f"{name}: {text}"
 
 
 async def _connected(name: str, machine: Machine, failed: dict[str, EquipmentError]) -> None:

@@ -28,9 +28,9 @@ class TruthReport(Struct, frozen=True):
     escapes: tuple[int, ...]
     """Running numbers of bad devices in a passing bin."""
     overkill: tuple[int, ...]
-    """Running numbers of good devices elsewhere."""
+    """Running numbers of good devices elsewhere: rejected, or not judged."""
     unexplained: tuple[int, ...]
-    """Those of `overkill` that the model gives no reason to reject."""
+    """Good devices in a failing bin that the model gives no reason to reject."""
     misplaced: tuple[int, ...]
     """Devices that physically lie in another hard bin than the station says."""
     custody: tuple[int, ...]
@@ -90,7 +90,11 @@ def compared(balance: Balance, truth: Sequence[Truth]) -> TruthReport | None:
         good=sum(device.good for device in known),
         escapes=tuple(device.index for device in known if not device.good and device.index in passed),
         overkill=tuple(device.index for device in overkill),
-        unexplained=tuple(device.index for device in overkill if not device.reasons),
+        unexplained=tuple(
+            device.index
+            for device in overkill
+            if not device.reasons and balance.kind(device.index) is BinKind.FAIL
+        ),
         misplaced=tuple(d.index for d in truth if d.hard_bin != balance.hard_bin(d.index)),
         custody=tuple(device.index for device in truth if not _custody_agrees(balance, device)),
     )

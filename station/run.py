@@ -1,6 +1,7 @@
 """One lot on one cell, from its folder to its report: what `hardbin run` does."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from station.vault.client import VaultClient, VaultProcess
 STOP_GRACE_S = 10.0
 """How long a touchdown under way may take to end after the first request to stop."""
 ACTOR = "operator"
+JOURNAL, STORE = "journal", "results.db"
 
 Watch: TypeAlias = Callable[[Subscription], Awaitable[None]]
 """Follows the events of the lot until there are no more."""
@@ -68,6 +70,12 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(f"{folder} exists: {reason}") from None
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}") from error
+
+
+def remove_if_never_loaded(folder: Path) -> None:
+    """Remove the folder of a lot that never began: nothing half-written stays, the name is free again."""
+    if not (folder / JOURNAL).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class LotSession:
@@ -165,9 +173,9 @@ class LotSession:
 
     def _open_folder(self, info: LotInfo) -> Folder:
         folder = self._order.folder
-        journal = Journal(folder / "journal")
+        journal = Journal(folder / JOURNAL)
         journal.open()
-        records = Records(Store(folder / "results.db"), StdfFile(folder, info))
+        records = Records(Store(folder / STORE), StdfFile(folder, info))
         self._folder = Folder(folder, LotJournal(journal, self._bus, self._surroundings.clock), records)
         return self._folder
 
@@ -186,7 +194,7 @@ class LotSession:
 
     def _from_journal(self) -> Balance:
         """The balance once more, from the disk: what is compared is what was written."""
-        return balance_of(read(self._order.folder / "journal"), identities=True)
+        return balance_of(read(self._order.folder / JOURNAL), identities=True)
 
     def _report(self, cell: Cell[Any], state: State, took_s: float, wall_s: float) -> LotReport:
         if self._folder is None or cell.info is None:
@@ -208,8 +216,8 @@ class LotSession:
             simulated_s=round(self._surroundings.simulated_s, 6),
             time_to_safe_s=round(cell.time_to_safe_s, 6),
             stdf="" if cell.stdf is None else str(cell.stdf),
-            store=str(folder / "results.db"),
-            journal=str(folder / "journal"),
+            store=str(folder / STORE),
+            journal=str(folder / JOURNAL),
             truth=compared(self._from_journal(), self._surroundings.truth()),
         )
 

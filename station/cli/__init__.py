@@ -2,26 +2,34 @@
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from drivers.errors import EquipmentError, TransportError
-from station.cli.bench import bench
 from station.cli.codes import Exit
-from station.cli.run import run
-from station.cli.stdf import stdf
 from station.errors import ConfigError, CustodyError, SequenceError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands, each from the module of its name; imported when it is called, so that all start fast."""
+
+    names = ("bench", "run", "stdf")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self.names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.names:
+            return None
+        found = getattr(import_module(f"station.cli.{cmd_name}"), cmd_name)
+        return found if isinstance(found, click.Command) else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hardbin")
 def hardbin() -> None:
     """Control a semiconductor test cell: test, personalise, bin and account for every device."""
-
-
-hardbin.add_command(run)
-hardbin.add_command(stdf)
-hardbin.add_command(bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

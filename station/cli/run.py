@@ -18,7 +18,7 @@ from station.cli.summary import shown
 from station.config import StationConfig
 from station.engine.states import State
 from station.report import LotReport
-from station.run import LotOrder, LotSession, StopRequest, make_folder
+from station.run import LotOrder, LotSession, StopRequest, make_folder, remove_if_never_loaded
 from station.surroundings import Surroundings, simulated, simulated_station_file
 
 EPOCH = 1_800_000_000.0
@@ -84,7 +84,10 @@ def run(
     surroundings = Hardware() if hardware else _world(config, name, devices, seed, faults, speed)
     order = LotOrder(name, devices, out / name, seed)
     make_folder(order.folder)
-    report = _ran(config, order, surroundings, quiet=as_json)
+    try:
+        report = _ran(config, order, surroundings, quiet=as_json)
+    finally:
+        remove_if_never_loaded(order.folder)
     if as_json:
         click.echo(json.encode(report))
     else:

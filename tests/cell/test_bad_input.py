@@ -1,0 +1,112 @@
+"""Bad input on the command line: one clear message, its exit code, no traceback, nothing half-written."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from station.cli import code_of
+from station.surroundings import simulated_station_file
+
+
+class Refused(Protocol):
+    """Runs the command in this process; checks its exit code and what it said, and returns that."""
+
+    def __call__(self, code: int, *arguments: str, says: str) -> str: ...
+
+
+@pytest.fixture(name="refused")
+def _refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    def refused(code: int, *arguments: str, says: str) -> str:
+        assert code_of(arguments) == code
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err + said.out
+        assert says in said.err
+        return said.err
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--colour", "red"), "No such option"),
+        (("fly",), "No such command"),
+        (("run", "--devices", "0"), "--devices"),
+        (("run", "--sites", "65"), "--sites"),
+        (("run", "--speed", "slow"), "write jump, or a factor above 0"),
+        (("run", "--lot", "../x"), "letters, digits"),
+        (("run", "--hardware"), "--hardware needs --station"),
+    ],
+)
+def test_usage(refused: Refused, tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    out = ("--out", str(tmp_path)) if arguments[0] == "run" else ()
+    refused(2, *arguments, *out, says=says)
+    assert list(tmp_path.iterdir()) == []
+
+
+def changed(folder: Path, old: str, new: str) -> str:
+    text = simulated_station_file().read_text()
+    assert old in text
+    path = folder / "station.toml"
+    path.write_text(text.replace(old, new, 1))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('driver = "keithley_2450"', 'driver = "keithley_9000"', "fine-1"),
+        ('driver = "binon"', 'drivr = "binon"', "unknown field `drivr`"),
+        ("[site]", '[site]\n"io.EXTRA" = "nothing"', "no equipment is called 'nothing'"),
+        ('"smu-{site}.b"', '"smu-{site}.q"', "smu-1.q"),
+        ('sequence = "se1-final-test"', 'sequence = "se9"', "there is no sequence 'se9'"),
+        ("visa:GPIB1::1::INSTR", "gpib:1", "'gpib:1'"),
+    ],
+)
+def test_a_station_file_that_cannot_be_meant(
+    refused: Refused, tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    out = tmp_path / "lots"
+    refused(3, "run", "--station", changed(tmp_path, old, new), "--out", str(out), says=says)
+    assert not out.exists() or list(out.iterdir()) == []
+
+
+def test_a_fault_that_no_machine_has(refused: Refused, tmp_path: Path) -> None:
+    refused(
+        3, "run", "--out", str(tmp_path), "--fault", "handler.explode", says="handler has no fault 'explode'"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_does_not_open_leaves_nothing_behind(refused: Refused, tmp_path: Path) -> None:
+    out = tmp_path / "lots"
+    says = refused(11, "run", "--out", str(out), "--lot", "X", "--fault", "fine-2.mute", says="fine-2")
+    assert "fine-1" not in says
+    assert list(out.iterdir()) == []
+
+
+def test_an_existing_lot_is_never_overwritten(refused: Refused, tmp_path: Path) -> None:
+    lot = tmp_path / "X"
+    lot.mkdir()
+    (lot / "precious").write_text("kept")
+    refused(3, "run", "--lot", "X", "--out", str(tmp_path), says="never overwritten")
+    assert (lot / "precious").read_text() == "kept"
+
+
+def test_a_full_disk_sends_the_devices_to_the_error_bin_and_holds_the_lot(tmp_path: Path) -> None:
+    limit = 400_000
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "station.cli", "run", "--lot", "F", "--out", str(tmp_path), "--devices", "4000",
+         "--sites", "16"],
+        capture_output=True, text=True, check=False, preexec_fn=full, timeout=100,
+    )  # fmt: skip
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode in (12, 13), ran.stdout + ran.stderr
