@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from drivers.roles.card import Card
 from drivers.roles.uninterrupted import uninterrupted
-from station.clock import Clock
+from station.clock import Clock, RealClock
 from station.errors import CustodyError
 from station.io_thread import IoThread
 from station.model import Disposition, Personalisation
@@ -65,13 +65,16 @@ class VaultRefusedError(CustodyError):
 
 
 class VaultClient:
-    """One connection to a vault, for all sites of a cell."""
+    """One connection to a vault, for all sites of a cell.
+
+    Under virtual time the vault sees what dies claim (UID, keys) in the order of that time, in every run.
+    """
 
     def __init__(
         self, socket: Path, *, clock: Clock, io: IoThread, station: str, latency_s: float = LATENCY_S
     ) -> None:
         self._clock, self._io, self._latency_s = clock, io, latency_s
-        self._relay = Relay(socket, station)
+        self._relay = Relay(socket, station, in_order=not isinstance(clock, RealClock))
 
     async def connect(self) -> str:
         """Open the connection and return the vault's mode, `development` or `production`."""

@@ -316,6 +316,8 @@ def _refuse(known: Unit, *, resume: bool) -> None:
 
 def _forward(db: sqlite3.Connection, step: Step) -> None:
     known = _required(db, step.unit)
+    if known.account != WIP:
+        raise FaultError(Code.UID_DUPLICATE, "meanwhile another unit showed this UID; both are quarantined")
     _note(db, step, step.standing.name.lower(), "done", dict(step.proofs or {}))
     if step.intent is not known.intent:
         _note(db, step, step.intent.value, "intent", {})

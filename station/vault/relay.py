@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ LEAVE_S = 2.0
 MESSAGE_MAX = 1 << 20
 STEPS_MAX = 128
 OK = 0x9000
+CLAIMING = range(1, 4)
+"""The results after which the vault claims what no two dies may have: channel, UID, keys."""
 CHANNEL = (
     ("grpc.max_receive_message_length", MESSAGE_MAX),
     ("grpc.max_send_message_length", MESSAGE_MAX),
@@ -40,8 +43,9 @@ class RelayError(Exception):
 class Relay:
     """The connection; its coroutines run on the io thread."""
 
-    def __init__(self, socket: Path, station: str) -> None:
+    def __init__(self, socket: Path, station: str, *, in_order: bool = False) -> None:
         self._target, self._station = f"unix:{socket.absolute()}", station
+        self.turns: AbstractAsyncContextManager[None] = asyncio.Lock() if in_order else nullcontext()
         self._channel: grpc.aio.Channel | None = None
 
     async def hello(self, now: float) -> wire.HelloReply:
@@ -92,7 +96,7 @@ class DieStream:
         self._relay, self._now = relay, now
         self._call: grpc.aio.StreamStreamCall[wire.FromStation, wire.FromVault] | None = None
         self._pending: asyncio.Task[wire.FromVault] | None = None
-        self._scripts = 0
+        self._scripts = self._results = 0
 
     async def exchange(self, message: wire.FromStation) -> wire.FromVault:
         """Say one thing and return the answer: a script to run, or the verdict."""
@@ -114,6 +118,13 @@ class DieStream:
             self._call.cancel()
 
     async def _exchange(self, message: wire.FromStation) -> wire.FromVault:
+        self._results += message.HasField("result")
+        if self._results in CLAIMING:
+            async with self._relay.turns:
+                return await self._said(message)
+        return await self._said(message)
+
+    async def _said(self, message: wire.FromStation) -> wire.FromVault:
         try:
             if self._call is None:
                 self._call = self._relay.serve(self._now)

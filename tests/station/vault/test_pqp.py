@@ -192,6 +192,22 @@ async def test_one_uid_in_two_dies_quarantines_both(vault: Vault) -> None:
     assert first.account == "QUARANTINE"
 
 
+async def test_a_die_in_work_is_quarantined_too_when_its_uid_shows_up_again(vault: Vault) -> None:
+    link = DirectLink(sound_chip(1))
+    run = link.run
+
+    async def interrupted(script: Script) -> dict[str, bytes]:
+        if script.label[:2] == "S2":
+            with pytest.raises(FaultError):
+                await vault.personalise("L1/2", DirectLink(sound_chip(2, uid=development_uid(1))))
+        return await run(script)
+
+    link.run = interrupted  # type: ignore[method-assign]
+    with pytest.raises(FaultError) as caught:
+        await vault.personalise("L1/1", link)
+    assert (caught.value.code, caught.value.fate) == (Code.UID_DUPLICATE, Fate.QUARANTINE)
+
+
 async def test_a_die_that_somebody_else_locked_is_quarantined(vault: Vault) -> None:
     chip = sound_chip()
     await vault.personalise("L1/1", DirectLink(chip))
