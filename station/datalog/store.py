@@ -19,8 +19,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 from station.datalog import schema
 from station.datalog.rows import NAN, DeviceRow, DeviceRows, sparse_flags
 from station.datalog.stdf import flags
-from station.datalog.stdf.file import hard_bin_name
 from station.datalog.stdf.summary import Statistics
+from station.datalog.stdf.trailer import hard_bin_name
 from station.errors import StorageError
 from station.model import LotInfo, TestDefinition, TouchdownResult
 

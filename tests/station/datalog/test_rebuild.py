@@ -226,7 +226,7 @@ def fill(folder: Path, kind: str, limit: int) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=True,
-        preexec_fn=preparation,  # noqa: PLW1509 - a limit of the child only
+        preexec_fn=preparation,
     )
     count, _, message = done.stdout.strip().partition(" ")
     return int(count), message

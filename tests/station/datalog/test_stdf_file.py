@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from station.datalog.stdf.file import StdfFile, file_name
+from station.datalog.stdf.file import StdfFile
+from station.datalog.stdf.header import file_name
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record

@@ -57,7 +57,7 @@ def test_a_file_larger_than_one_read(data: bytes) -> None:
 
 
 @given(st.binary(max_size=64), st.booleans())
-def test_no_bytes_raise(junk: bytes, far: bool) -> None:  # noqa: FBT001 - drawn
+def test_no_bytes_raise(junk: bytes, far: bool) -> None:
     begin = bytes.fromhex("02 00 00 0a 02 04") if far else b""
     list(lint(io.BytesIO(begin + junk)))
     assert all(isinstance(record, Record) for record in read_bytes(begin + junk))

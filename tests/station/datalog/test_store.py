@@ -96,7 +96,7 @@ SEALED = Personalisation(Disposition.SEALED, 0, "", b"\1\2", "S1", b"\3" * 48, (
 
 
 @given(st.lists(st.one_of(MEASURED, ANSWERED, TOUCHED), unique_by=lambda m: m.test), st.booleans())
-def test_a_device_comes_back_as_it_was(measured: list[Measurement], cut: bool) -> None:  # noqa: FBT001 - drawn
+def test_a_device_comes_back_as_it_was(measured: list[Measurement], cut: bool) -> None:
     ordered = tuple(sorted(measured, key=lambda m: m.test))
     sealed = None if cut else SEALED
     device = DeviceResult(2, 9, 3, CONTACT, Verdict.FAILED, ordered, BEGAN, 0.125, cut, sealed, "why")

@@ -1,0 +1,81 @@
+"""What stands before the first touchdown of a file, and its name."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from re import sub
+
+from station.datalog.stdf.records import whole
+from station.datalog.stdf.writer import HEAD, plain
+from station.model import LotInfo
+
+START_T_AT = 6 + 4 + 4
+"""Where START_T of the MIR stands, behind FAR, header and SETUP_T."""
+
+
+def file_name(info: LotInfo) -> str:
+    """Return the name of a lot's file: lot, sublot, test code, node, UTC time, pass."""
+    moment = datetime.fromtimestamp(info.set_up, UTC).strftime("%Y%m%d%H%M%S")
+    name = "_".join([info.lot, info.sublot, info.flow, info.station, moment, "P"])
+    plain_name = sub("[^A-Za-z0-9_]", "_", name)
+    return (plain_name if plain_name[:1].isalpha() else f"L{plain_name}") + ".std"
+
+
+def header(info: LotInfo) -> Iterator[bytes]:
+    """Yield FAR, MIR, SDR, PMRs and the DTRs with the fingerprint, in order."""
+    yield whole("FAR", CPU_TYPE=2, STDF_VER=4)
+    yield _master(info)
+    yield whole(
+        "SDR",
+        HEAD_NUM=HEAD,
+        SITE_GRP=1,
+        SITE_NUM=info.sites,
+        HAND_TYP=plain(info.handler),
+        HAND_ID=plain(info.handler_id),
+    )
+    for site, indexes in pin_indexes(info).items():
+        for pin, index in zip(all_pins(info), indexes, strict=True):
+            name = plain(pin)
+            yield whole("PMR", PMR_INDX=index, CHAN_NAM=name, PHY_NAM=name, LOG_NAM=name, SITE_NUM=site)
+    yield whole("DTR", TEXT_DAT=plain(f"fingerprint {info.fingerprint}"))
+
+
+def _master(info: LotInfo) -> bytes:
+    texts = {
+        "LOT_ID": info.lot,
+        "PART_TYP": info.product,
+        "NODE_NAM": info.station,
+        "TSTR_TYP": "HARDBIN",
+        "JOB_NAM": info.sequence,
+        "JOB_REV": info.sequence_version,
+        "SBLOT_ID": info.sublot,
+        "OPER_NAM": info.operator,
+        "EXEC_TYP": "hardbin",
+        "EXEC_VER": info.version,
+        "TEST_COD": info.flow,
+        "TST_TEMP": info.temperature,
+        "USER_TXT": f"TZ=UTC;FP={info.fingerprint[:32]}",
+        "FACIL_ID": info.plant,
+        "FLOOR_ID": info.floor,
+        "SPEC_NAM": info.limit_set,
+        "FLOW_ID": info.flow,
+    }
+    return whole(
+        "MIR",
+        SETUP_T=int(info.set_up),
+        START_T=int(info.set_up),
+        STAT_NUM=info.station_number,
+        MODE_COD=plain(info.mode)[:1] or " ",
+        RTST_COD="N",
+        **{name: plain(text) for name, text in texts.items()},
+    )
+
+
+def all_pins(info: LotInfo) -> tuple[str, ...]:
+    """Return the channels of a site, those of the lot first, then what its tests name besides."""
+    return tuple(dict.fromkeys([*info.pins, *(pin for test in info.tests for pin in test.pins)]))
+
+
+def pin_indexes(info: LotInfo) -> dict[int, tuple[int, ...]]:
+    """Return the PMR indexes of each site's channels: consecutive from 1."""
+    count = len(all_pins(info))
+    return {site: tuple(range(i * count + 1, (i + 1) * count + 1)) for i, site in enumerate(info.sites)}
