@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ from drivers.protocols.binon import Profile, profile_of
 from drivers.protocols.exatron import Mode
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
-from sim.faults import Faults
+from sim.faults import Fault, FaultError, Faults
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
 from sim.instrument import Instrument
@@ -30,6 +31,17 @@ START_S = 3.0
 """When the operator presses the handler's start key."""
 SERIAL = "hardbin://"
 SLOTS = frozenset("0123456789")
+
+
+_WHOLE = ("truncate", "dup_srq", "slow_card", "chunk")
+_TIMES = ("late_srq", "operator_skip", "min_gap", "slow_rise", "usb_detach", "card_removed")
+NUMBERS: Mapping[str, Callable[[str], float]] = {
+    **dict.fromkeys(_WHOLE, int),
+    **dict.fromkeys(_TIMES, float),
+    **dict.fromkeys(("jam", "announce_end"), lambda value: int(value, 0)),
+    "scpi_error": lambda value: abs(int(value)),
+}
+"""Knobs whose value, if there is one, is a number: how it is read."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,23 @@ class Model:
         ADDRESSES[scheme](placed)
         if self.handles:
             dialect(placed)
+
+    def check_fault(self, fault: Fault) -> None:
+        """Refuse a fault that this machine does not have, or whose value it could not use."""
+        if fault.knob not in self.knobs:
+            known = ", ".join(sorted(self.knobs)) or "none"
+            raise FaultError(f"{fault.machine} has no fault {fault.knob!r}; it has: {known}")
+        if fault.value and fault.knob in NUMBERS and not _is_number(fault.value, NUMBERS[fault.knob]):
+            raise FaultError(
+                f"fault {fault.machine}.{fault.knob}={fault.value}: a number is needed, 0 or more"
+            )
+
+
+def _is_number(text: str, read: Callable[[str], float]) -> bool:
+    try:
+        return 0 <= read(text) < inf
+    except ValueError:
+        return False
 
 
 # -- addresses

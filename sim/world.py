@@ -138,7 +138,7 @@ class World:
             MODELS[placed.driver].plug(placed, plant)
 
     async def settle(self) -> None:
-        """Let the machines finish what they were told to do, such as moving the last devices into their bins."""
+        """Let the machines finish what they were told, such as moving the last devices into their bins."""
         await asyncio.sleep(SETTLE_S)
 
     def close(self) -> None:
@@ -191,10 +191,7 @@ class World:
             if fault.machine not in models:
                 known = ", ".join(sorted({*models, *RESERVED}))
                 raise FaultError(f"fault {fault.machine}.{fault.knob}: no such machine; there are: {known}")
-            knobs = models[fault.machine].knobs
-            if fault.knob not in knobs:
-                known = ", ".join(sorted(knobs)) or "none"
-                raise FaultError(f"{fault.machine} has no fault {fault.knob!r}; it has: {known}")
+            models[fault.machine].check_fault(fault)
 
 
 def profile(name: str) -> Profile:

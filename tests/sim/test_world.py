@@ -334,6 +334,10 @@ def test_a_cell_that_cannot_be_is_refused(
     [
         ("smu-9.trip", "no such machine; there are: chip, dut, fine-1, .*smu-2, socket"),
         ("smu-1.melt", "smu-1 has no fault 'melt'; it has: "),
+        ("smu-1.min_gap=long", "min_gap=long: a number is needed"),
+        ("handler.late_srq=inf", "a number is needed"),
+        ("handler.jam=x48", "a number is needed"),
+        ("reader-1.truncate=-1", "a number is needed"),
         ("dut.melt", "dut has no fault 'melt'"),
         ("handler", "write machine.knob"),
         ("smu-1.trip@p=2", "after @ write"),
@@ -351,9 +355,11 @@ def test_a_lot_that_cannot_be_is_refused(devices: int) -> None:
 
 
 def test_every_knob_is_in_the_reference() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "simulator.md").read_text()
+    reference = Path(__file__).parents[2] / "docs" / "reference"
+    page = (reference / "simulator.md").read_text()
     for driver, model in MODELS.items():
-        missing = {knob for knob in model.knobs if f".{knob}`" not in page}
+        own = (reference / "equipment" / f"{driver}.md").read_text()
+        missing = {knob for knob in model.knobs if f".{knob}`" not in page and f"`{knob}" not in own}
         assert not missing, driver
     for machine, knobs in KNOBS.items():
         missing = {knob for knob in knobs if f"`{knob}`" not in page and f"`{machine}.{knob}" not in page}
