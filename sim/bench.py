@@ -96,7 +96,7 @@ class CardSlot:
         return self._socket.landed is not None
 
     def activate(self) -> bytes | None:
-        device = self._socket.landed
+        device = self._socket.heard
         return None if device is None else device.activate()
 
     def deactivate(self) -> None:
@@ -104,7 +104,7 @@ class CardSlot:
             device.deactivate()
 
     def apdu(self, command: bytes) -> tuple[bytes | None, float]:
-        device = self._socket.landed
+        device = self._socket.heard
         reply, seconds = (None, 0.0) if device is None else device.apdu(command)
         self._socket.busy_until = self._socket.clock.time() + seconds
         return reply, seconds
@@ -122,6 +122,12 @@ class Socket:
         self.vdd = SupplyLoad(self)
         self.inputs = {pin: InputLoad() for pin in INPUTS}
         self.slot = CardSlot(self)
+
+    @property
+    def heard(self) -> Device | None:
+        """The device in contact, unless an SMU that is still on holds one of its lines."""
+        held = any(load.volts is not None for load in self.inputs.values())
+        return None if held else self.landed
 
     @property
     def hot(self) -> bool:

@@ -139,6 +139,16 @@ def test_the_chip_loses_its_session_with_its_power() -> None:
     assert socket.landed.chip.supply == [3.3, None, 3.3]
 
 
+def test_an_smu_that_was_left_on_holds_the_line() -> None:
+    socket = landed(volts=3.3)
+    socket.inputs["CLK"].driven(0.0)
+    assert socket.slot.present() and socket.slot.activate() is None
+    socket.inputs["CLK"].driven(None)
+    assert socket.slot.activate() == ATR
+    socket.inputs["IO"].driven(3.6)
+    assert socket.slot.apdu(b"\x00") == (None, 0.0)
+
+
 def test_the_supply_shows_that_the_chip_works() -> None:
     socket = landed(volts=3.3)
     socket.slot.activate()
