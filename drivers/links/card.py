@@ -11,6 +11,7 @@ from typing import Literal
 
 from drivers.errors import ProtocolError
 from drivers.links.ccid import ChipError, OutOfTimeError, ReaderLink, clock
+from drivers.protocols import t0
 from drivers.protocols.atr import (
     DEFAULT_FI_DI,
     Atr,
@@ -20,6 +21,7 @@ from drivers.protocols.atr import (
     parse,
     pps_agreed,
     pps_request,
+    work_waiting_s,
 )
 from drivers.protocols.ccid import HEADER, SHORT_APDU, Answer, Ask, Features, Icc, Level, Parameters
 from drivers.protocols.t1 import MAX_INF, T1, Exchange, T1Error
@@ -43,6 +45,7 @@ class _Session:
     protocol: int
     fi_di: int
     t1: T1 | None
+    """None where the reader speaks the block protocol itself, and for T=0."""
 
 
 class SlotLink:
@@ -103,7 +106,7 @@ class SlotLink:
             elif atr.specific is None:
                 session.fi_di = yield from self._selected(atr, protocol, deadline)
             yield from self._told(session, deadline)
-        if features & Features.TPDU:
+        if features & Features.TPDU and protocol == 1:
             session.t1 = yield from self._begun(session, deadline)
         self._session = session
 
@@ -137,8 +140,6 @@ class SlotLink:
         )
 
     def _begun(self, session: _Session, deadline: float | None) -> Conversation[T1]:
-        if session.protocol != 1:
-            raise ChipError("the chip speaks T=0 alone; with a reader at TPDU level T=1 is needed")
         t1 = T1(ifsc=min(session.atr.ifsc, MAX_INF), crc=session.atr.crc)
         if not self._reader.capabilities.features & Features.AUTO_IFSD:
             ifsd = min(MAX_INF, self._reader.capabilities.maximum_ifsd)
@@ -179,20 +180,29 @@ class SlotLink:
         session, self._session = self._session, None
         if session is None:
             raise ChipError("the chip was not activated since its last failure")
-        if session.t1 is not None:
-            try:
-                answer = yield from self._exchanged(session.t1.transmit(command), session, deadline)
-            except T1Error as error:
-                self._session = None if session.t1.dead else session
+        try:
+            answer = yield from self._passed(command, session, deadline)
+        except (T1Error, ValueError) as error:
+            if session.t1 is None or not session.t1.dead:  # the chip is as it was, or in step again
+                self._session = session
+            if isinstance(error, T1Error):
                 raise ChipError(str(error)) from error
-        elif self._reader.capabilities.features & Features.EXTENDED_APDU:
-            answer = yield from self._chained(command, session, deadline)
-        else:
-            answer = yield from self._short(command, session, deadline)
+            raise
         if len(answer) < 2:
             raise ChipError(f"an answer of {len(answer)} bytes has no status word")
         self._session = session
         return answer
+
+    def _passed(self, command: bytes, session: _Session, deadline: float) -> Conversation[bytes]:
+        """Choose by what the reader does alone, and by the chip's protocol."""
+        features = self._reader.capabilities.features
+        if session.t1 is not None:
+            return (yield from self._exchanged(session.t1.transmit(command), session, deadline))
+        if features & Features.TPDU:
+            return (yield from self._by_characters(command, session, deadline))
+        if features & Features.EXTENDED_APDU:
+            return (yield from self._chained(command, session, deadline))
+        return (yield from self._short(command, session, deadline))
 
     # -- exchange levels
     def _exchanged(
@@ -221,6 +231,20 @@ class SlotLink:
             if error.silent:
                 return None
             raise
+
+    def _by_characters(self, command: bytes, session: _Session, deadline: float) -> Conversation[bytes]:
+        """Run T=0; the reader does the procedure bytes."""
+        exchange = t0.transmit(command)
+        wait_s = self._waits_s(session, len(command), 1)
+        try:
+            tpdu = next(exchange)
+            while True:
+                tpdu = exchange.send((yield from self._moved(tpdu, wait_s, deadline)).data)
+        except StopIteration as end:
+            result: bytes = end.value
+            return result
+        except t0.T0Error as error:
+            raise ChipError(str(error)) from error
 
     def _short(self, command: bytes, session: _Session, deadline: float) -> Conversation[bytes]:
         if len(command) > SHORT_APDU:
@@ -272,12 +296,14 @@ class SlotLink:
 
     def _waits_s(self, session: _Session, sent: int, factor: int) -> float:
         """How long an exchange may take: both ways at the rate agreed on, and the waiting time between."""
-        characters_s = (sent + LONGEST_BLOCK) * (12 + session.atr.guard % 255) * self._etu_s(session)
-        waiting_s = block_waiting_s(session.atr.bwi, session.fi_di, self._clock_hz)
+        characters_s = (
+            (sent + LONGEST_BLOCK) * (12 + session.atr.guard % 255) * etu_s(session.fi_di, self._clock_hz)
+        )
+        if session.protocol == 1:
+            waiting_s = block_waiting_s(session.atr.bwi, session.fi_di, self._clock_hz)
+        else:
+            waiting_s = work_waiting_s(session.atr.wi, session.fi_di, self._clock_hz)
         return characters_s + factor * waiting_s + MARGIN_S
-
-    def _etu_s(self, session: _Session) -> float:
-        return etu_s(session.fi_di, self._clock_hz)
 
 
 def _levels(pieces: int) -> list[Level]:

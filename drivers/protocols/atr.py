@@ -154,6 +154,12 @@ def block_waiting_s(bwi: int, fi_di: int, clock_hz: float) -> float:
     return 11 * etu_s(fi_di, clock_hz) + (1 << bwi) * 960 * 372 / clock_hz
 
 
+@cache
+def work_waiting_s(wi: int, fi_di: int, clock_hz: float) -> float:
+    """Return how long a card may take before each character of T=0: WI x 960 x F / f."""
+    return wi * 960 * _F[fi_di >> 4] / clock_hz
+
+
 def pps_request(protocol: int, fi_di: int | None = None) -> bytes:
     """Build a protocol and parameter selection; without `fi_di` the default rate stays."""
     head = bytes((0xFF, protocol)) if fi_di is None else bytes((0xFF, 0x10 | protocol, fi_di))

@@ -4,7 +4,7 @@ At TPDU level a reader moves blocks; at APDU level it speaks the block protocol 
 """
 
 from drivers.errors import ProtocolError
-from drivers.protocols.atr import AtrError, block_waiting_s
+from drivers.protocols.atr import AtrError, block_waiting_s, work_waiting_s
 from drivers.protocols.ccid import (
     HEADER,
     MUTE,
@@ -18,7 +18,8 @@ from drivers.protocols.ccid import (
     Parameters,
     Tell,
 )
-from sim.card.t1 import Contacts, Said
+from sim.card.contacts import Contacts
+from sim.card.said import Said
 from sim.clock import Clock
 from sim.sockets import Slot
 
@@ -77,7 +78,9 @@ class Bay:
 
     @property
     def waiting_s(self) -> float:
-        """The block waiting time by the parameters set."""
+        """The waiting time by the parameters set."""
+        if self._parameters.protocol == 0:
+            return work_waiting_s(self._parameters.wi, self._parameters.fi_di, self._clock_hz)
         return block_waiting_s(self._parameters.bwi, self._parameters.fi_di, self._clock_hz)
 
     def remove(self, lasting_s: float) -> None:
@@ -92,9 +95,9 @@ class Bay:
             self._slot.deactivate()
 
     def extensions(self, after_s: float) -> int:
-        """How often the reader asks for more time before an answer: the chip does that itself."""
-        del after_s
-        return 0
+        """How often the reader asks for more time before an answer; in T=1 the chip does that itself."""
+        by_block = self._contacts is not None and self._contacts.protocol == 1
+        return 0 if by_block else int(after_s / self.waiting_s)
 
     # -- commands; each returns the answer and after how many seconds it comes
     def power_on(self, command: Command) -> tuple[Answer, float]:
@@ -148,7 +151,7 @@ class Bay:
         sent_s = self._contacts.seconds(command.data, rate)
         heard = rate == self._contacts.fi_di
         said = self._contacts.received(command.data) if heard and not mute else Said(None)
-        if said.raw is None or said.after_s > allowed_s:
+        if said.raw is None or (said.after_s > allowed_s and self._contacts.protocol == 1):
             return refused(command, icc, MUTE), sent_s + allowed_s
         guard_s = self._contacts.seconds(b"\0", rate) * BLOCK_GUARD_ETU / 12
         answer_s = self._contacts.seconds(said.raw, rate)

@@ -139,7 +139,8 @@ class CcidReader(UsbDevice):
             bay.remove(float(lasting or REMOVED_MS) / 1000)
         answer, after_s = bay.transfer(command, mute=self.faults.strikes("mute") is not None)
         slow = int(self.faults.strikes("slow_card") or 0)
-        for n in range(slow or bay.extensions(after_s)):
+        waits = bay.extensions(after_s) if answer.outcome is Outcome.OK else 0
+        for n in range(slow or waits):
             late = Answer(
                 Tell.DATA, command.slot, command.seq, bay.icc, Outcome.EXTENSION, error=EXTENSION_FACTOR
             )

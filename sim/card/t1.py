@@ -1,8 +1,6 @@
-"""The chip's end of its contacts: ATR, PPS and T=1 of ISO/IEC 7816-3, around a chip that knows only APDUs."""
+"""The chip's end of T=1, ISO/IEC 7816-3, chapter 11, around a chip that knows only APDUs."""
 
-from dataclasses import dataclass
-
-from drivers.protocols.atr import Atr, block_waiting_s, etu_s, parse
+from drivers.protocols.atr import Atr
 from drivers.protocols.t1 import (
     DEFAULT_IFS,
     MAX_INF,
@@ -14,60 +12,13 @@ from drivers.protocols.t1 import (
     i_block,
     r_block,
 )
+from sim.card.said import MUTE, Said
 from sim.sockets import Slot
 
 WTX = 2
 """How many block waiting times the chip asks for when it takes long."""
 WTX_AFTER = 0.8
 """At which part of the waiting time that it has it asks for more."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the chip answers; `raw` None when it stays mute."""
-
-    raw: bytes | None
-    after_s: float = 0.0
-
-
-MUTE = Said(None)
-
-
-class Contacts:
-    """A chip from its activation to the next one: takes what the reader sends, byte for byte."""
-
-    def __init__(self, slot: Slot, atr: bytes, clock_hz: float) -> None:
-        self.atr: Atr = parse(atr)
-        self.protocol = self.atr.protocol
-        self.fi_di = self.atr.rate
-        self._slot = slot
-        self._clock_hz = clock_hz
-        self._settled = self.atr.specific is not None
-        self._t1 = ChipT1(slot, self.atr, self._waiting_s())
-
-    def received(self, raw: bytes) -> Said:
-        """Take a PPS or a block."""
-        if raw[:1] == b"\xff" and not self._settled:
-            return self._agreed(raw)
-        self._settled = True
-        return self._t1.received(raw) if self.protocol == 1 else MUTE
-
-    def _waiting_s(self) -> float:
-        return block_waiting_s(self.atr.bwi, self.fi_di, self._clock_hz)
-
-    def _agreed(self, request: bytes) -> Said:
-        self._settled = True
-        protocol = request[1] & 0x0F
-        wanted = request[2] if request[1] & 0x10 else 0x11
-        if protocol not in self.atr.protocols or wanted not in (0x11, self.atr.fi_di):
-            return MUTE
-        self.protocol, self.fi_di = protocol, wanted
-        self._t1 = ChipT1(self._slot, self.atr, self._waiting_s())
-        return Said(request)
-
-    def seconds(self, raw: bytes, fi_di: int) -> float:
-        """Return how long bytes take at a rate: 12 etu each, 11 where the chip asks for no guard time."""
-        return len(raw) * (11 if self.atr.guard == 255 else 12) * etu_s(fi_di, self._clock_hz)
 
 
 class ChipT1:

@@ -1,7 +1,8 @@
 """The simulated card reader behind the dialogues of `ccid`.
 
 given atr = <hex> | none            the chip's answer to reset
-given chip_s = <seconds>            how long the chip takes for a command, to which it always answers 90 00
+given answer = <hex>                what it answers to every command; 90 00
+given chip_s = <seconds>            how long it takes for a command
 given present = yes | no | later    whether a chip makes contact; later: it comes with the first interrupt
 given mute = yes                    the chip answers no command
 given fault = <machine.knob...>     a fault of the reader, which is called `reader`
@@ -28,7 +29,7 @@ class Chip:
         atr = given.get("atr", ATR)
         self.here = given.get("present", "yes") == "yes"
         self._atr = None if atr == "none" else bytes.fromhex(atr)
-        self._reply = None if given.get("mute") == "yes" else b"\x90\x00"
+        self._reply = None if given.get("mute") == "yes" else bytes.fromhex(given.get("answer", "9000"))
         self._seconds = float(given.get("chip_s", "0.001"))
 
     def present(self) -> bool:

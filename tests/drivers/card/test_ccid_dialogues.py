@@ -59,6 +59,14 @@ async def test_exchange(what: str) -> None:
         assert (await port.run(link.script((SELECT,)))).stopped is Stopped.END
 
 
+async def test_chip_of_t0_gives_its_answer_in_two_steps() -> None:
+    link = slot()
+    with replayed("ccid/t0_get_response") as port:
+        await port.run(link.power_on())
+        (reply,) = (await port.run(link.script((Apdu(bytes.fromhex("00A40400023F00")),)))).replies
+        assert (reply.data, reply.status) == (b"\xaa\xbb\xcc", 0x9000)
+
+
 async def test_mute_chip_ends_the_script_and_is_not_spoken_to_again() -> None:
     link = slot()
     with replayed("ccid/mute_chip") as port:

@@ -209,12 +209,20 @@ def test_extended_apdus_cross_in_pieces(size: int) -> None:
     assert [reply.data for reply in result.replies] == [data]
 
 
-def test_long_command_is_refused_where_the_reader_takes_short_ones() -> None:
+@pytest.mark.parametrize(
+    ("level", "why"),
+    [
+        (Features.SHORT_APDU, "300 bytes; this reader takes short APDUs of at most 261"),
+        (Features.TPDU, "300 bytes: T=0 carries short commands of at most 261"),
+    ],
+)
+def test_long_command_is_refused_where_only_short_ones_pass(level: Features, why: str) -> None:
     async def main(bench: Bench) -> None:
-        with pytest.raises(ValueError, match="300 bytes; this reader takes short APDUs of at most 261"):
-            await on(bench, (echo(bytes(296)),))
+        with pytest.raises(ValueError, match=why):
+            await on(bench, (echo(b"\xff" + bytes(295)),))
+        assert (await bench.card.run((echo(b""),))).stopped is Stopped.END, "the chip never saw it"
 
-    run(main, level=Features.SHORT_APDU)
+    run(main, level=level, chips=[Chip(T0_ALONE)])
 
 
 def test_every_run_is_the_same() -> None:
@@ -232,6 +240,27 @@ def test_nothing_of_a_script_enters_the_trace() -> None:
         assert bench.port.trace.entries() == before
 
     run(main)
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.binary(min_size=1, max_size=254), le=st.booleans(), length=st.integers(0, 255))
+def test_chip_that_speaks_t0_alone(data: bytes, le: bool, length: int) -> None:
+    command = bytes((0, ECHO, 0, 0, len(data))) + data + (b"\0" if le else b"")
+    read = bytes((0, ECHO, 0, 0, length))
+    result = run(lambda bench: on(bench, (Apdu(command), Apdu(read))), chips=[Chip(T0_ALONE)])
+    assert [reply.data for reply in result.replies] == [command[4 : 5 + len(data)], read[4:]]
+    assert result.stopped is Stopped.END
+
+
+def test_t0_chip_that_takes_long_and_one_that_is_mute() -> None:
+    async def main(bench: Bench) -> None:
+        result = await on(bench, (slow(12, 30.0), slow(12, 3.0)))
+        assert ([reply.status for reply in result.replies], result.stopped) == ([0x9000], Stopped.TIME)
+        await bench.card.power_on()
+        bench.breaks("r.mute")
+        assert (await bench.card.run((echo(b""),))).stopped is Stopped.LINK
+
+    run(main, chips=[Chip(T0_ALONE)])
 
 
 def test_reader_that_waits_itself_may_ask_for_time_as_often_as_the_budget_allows() -> None:
@@ -288,7 +317,7 @@ def test_chip_that_was_not_understood_is_reset_once_more() -> None:
         (Chip(FAST), ("r.bad_tck",), False, "wrong TCK"),
         (Chip(b"\x3c\x00"), (), False, "begins with 3C"),
         (Chip(b""), (), True, "no answer to reset"),
-        (Chip(T0_ALONE), (), False, "T=0 alone"),
+        (Chip(bytes.fromhex("3B00" + "00")), (), False, "announces 2"),
     ],
 )
 def test_chip_that_cannot_be_activated_fails_its_test(

@@ -1,0 +1,14 @@
+"""What a chip answers at its contacts."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the chip answers; `raw` None when it stays mute."""
+
+    raw: bytes | None
+    after_s: float = 0.0
+
+
+MUTE = Said(None)
