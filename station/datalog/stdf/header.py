@@ -13,9 +13,9 @@ START_T_AT = 6 + 4 + 4
 
 
 def file_name(info: LotInfo) -> str:
-    """Return the name of a lot's file: lot, sublot, test code, node, UTC time, pass."""
+    """Return the name of a lot's file: lot, sublot if it has one, flow, station, UTC time, pass."""
     moment = datetime.fromtimestamp(info.set_up, UTC).strftime("%Y%m%d%H%M%S")
-    name = "_".join([info.lot, info.sublot, info.flow, info.station, moment, "P"])
+    name = "_".join(filter(None, [info.lot, info.sublot, info.flow, info.station, moment, "P"]))
     plain_name = sub("[^A-Za-z0-9_]", "_", name)
     return (plain_name if plain_name[:1].isalpha() else f"L{plain_name}") + ".std"
 

@@ -233,12 +233,15 @@ def test_text_is_plain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lot_id", "name"),
-    [("L1017", "L1017__FT1_CELL7_20260921141320_P.std"), ("7/a-1", "L7_a_1__FT1_CELL7_20260921141320_P.std")],
+    ("changes", "name"),
+    [
+        ({"lot": "L1017"}, "L1017_FT1_CELL7_20260921141320_P.std"),
+        ({"lot": "7/a-1", "sublot": "b"}, "L7_a_1_b_FT1_CELL7_20260921141320_P.std"),
+    ],
 )
-def test_file_name(lot_id: str, name: str) -> None:
+def test_file_name(changes: dict[str, str], name: str) -> None:
     info = lot()
-    changed = LotInfo(**{field: getattr(info, field) for field in info.__struct_fields__} | {"lot": lot_id})
+    changed = LotInfo(**{field: getattr(info, field) for field in info.__struct_fields__} | changes)
     assert file_name(changed) == name
 
 
