@@ -16,7 +16,7 @@ from station.io_thread import IoThread
 from station.model import Disposition, Personalisation
 from station.sequence import Die
 from station.vault.process import VaultProcess
-from station.vault.relay import Relay, RelayError, result_of, steps_of
+from station.vault.relay import PROTOCOL, Relay, RelayError, result_of, steps_of
 from station.vault.wire import floor_pb2 as wire
 
 __all__ = ["LATENCY_S", "Purpose", "Unit", "VaultClient", "VaultProcess", "VaultRefusedError"]
@@ -25,8 +25,6 @@ T = TypeVar("T")
 
 LATENCY_S = 0.015
 """What one exchange with the vault takes under virtual time."""
-
-PROTOCOL = 1
 
 DISPOSITIONS = {
     wire.SEALED: Disposition.SEALED,

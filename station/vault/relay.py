@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from station.vault.wire import floor_pb2_grpc as wire_grpc
 
 T = TypeVar("T")
 
+PROTOCOL = 1
 CALL_S = 10.0
 STREAM_S = 300.0
 LEAVE_S = 2.0
@@ -50,7 +52,7 @@ class Relay:
 
     async def hello(self, now: float) -> wire.HelloReply:
         """Say who we are."""
-        request = wire.HelloRequest(station=self._station, version="0", protocol=1)
+        request = wire.HelloRequest(station=self._station, version=version("hardbin"), protocol=PROTOCOL)
         return await _reply(self._stub().Hello(request, timeout=CALL_S, metadata=self._told(now)))
 
     async def open_lot(self, request: wire.OpenLotRequest, now: float) -> wire.LotReply:

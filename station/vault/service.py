@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
+from importlib.metadata import version
 from typing import NoReturn
 
 import grpc
@@ -27,6 +28,8 @@ PROTOCOL = 1
 SESSIONS_MAX = 256
 STREAM_S = 300.0
 SESSION_SIZE, FINGERPRINT_SIZE = 16, 32
+NAME_MAX = 128
+"""Characters of a lot's, unit's or site's name."""
 CRYPTOGRAMS_IN_A_ROW = 2
 
 
@@ -48,6 +51,7 @@ class Floor:
         profiles = b"".join(profile.hash() for profile in PRODUCTS.values())
         return wire.HelloReply(
             vault=self._name,
+            version=version("hardbin"),
             protocol=PROTOCOL,
             mode=self._means.store.mode,
             stops=list(self._stops.values()),
@@ -205,6 +209,8 @@ async def _admission(context: Context) -> wire.Admit:
     admit = said.admit
     if len(admit.session) != SESSION_SIZE or len(admit.fingerprint) != FINGERPRINT_SIZE or not admit.unit:
         await nonsense(context, "Admit needs a unit, a session of 16 bytes and a fingerprint of 32")
+    if max(len(admit.unit), len(admit.lot), len(admit.site)) > NAME_MAX:
+        await nonsense(context, f"names have at most {NAME_MAX} characters")
     if admit.purpose not in (wire.PERSONALISE, wire.RESUME):
         name = wire.Purpose.Name(admit.purpose)
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this vault does not serve purpose {name} yet")

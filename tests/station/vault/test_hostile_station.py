@@ -1,0 +1,153 @@
+"""A station that does not keep to the contract: it loses its stream, and no die is sealed by it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from sim.dut.chip import Chip
+from station.io_thread import IoThread
+from station.vault.process import VaultProcess
+from station.vault.wire import floor_pb2 as wire
+from station.vault.wire import floor_pb2_grpc as wire_grpc
+from tests.station.vault.dies import FINGERPRINT, answer_of, sound_chip
+
+UNIT = "L1/1"
+ADMIT = wire.Admit(
+    session=bytes(16), unit=UNIT, lot="L1", purpose=wire.PERSONALISE, fingerprint=FINGERPRINT, site="1"
+)
+
+
+@pytest.fixture(scope="module")
+def io() -> Iterator[IoThread]:
+    thread = IoThread()
+    thread.start()
+    yield thread
+    thread.stop()
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultProcess]:
+    process = VaultProcess.start(tmp_path_factory.mktemp("hostile") / "vault")
+    yield process
+    process.stop()
+
+
+def honest(chip: Chip, script: wire.Script) -> wire.ScriptResult:
+    result = wire.ScriptResult(number=script.number)
+    for step in script.steps:
+        answer = answer_of(chip, step.apdu)
+        assert answer is not None
+        result.replies.append(wire.StepReply(data=answer.data, sw=answer.sw))
+        if step.apdu and answer.sw not in (list(step.expect) or [0x9000]):
+            result.stopped = wire.STATUS_WORD
+            return result
+    return result
+
+
+async def conversation(
+    socket: Path, first: wire.FromStation, lie: Callable[[wire.ScriptResult], None], chip: Chip
+) -> wire.Verdict | None:
+    """Relay with every result passed through `lie`; None if the vault ends the stream without a verdict."""
+    async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+        stub: wire_grpc.FloorAsyncStub = wire_grpc.FloorStub(channel)
+        await stub.OpenLot(wire.OpenLotRequest(lot="L1", product="se1", count=100))
+        call = stub.Serve(None)
+        await call.write(first)
+        said = await call.read()
+        while isinstance(said, wire.FromVault) and said.HasField("script"):
+            result = honest(chip, said.script)
+            lie(result)
+            await call.write(wire.FromStation(result=result))
+            said = await call.read()
+        return said.verdict if isinstance(said, wire.FromVault) else None
+
+
+def admission(unit: str, **changed: int) -> wire.FromStation:
+    admit = wire.Admit()
+    admit.CopyFrom(ADMIT)
+    admit.unit = unit
+    if "purpose" in changed:
+        admit.purpose = wire.Purpose.ValueType(changed["purpose"])
+    return wire.FromStation(admit=admit)
+
+
+def wrong_number(result: wire.ScriptResult) -> None:
+    result.number += 1
+
+
+def test_a_result_out_of_order_ends_the_stream(process: VaultProcess, io: IoThread) -> None:
+    verdict = io.submit(conversation(process.socket, admission("L1/1"), wrong_number, sound_chip(1))).result()
+    assert verdict is None
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        (wire.FromStation(gone=wire.Gone()), grpc.StatusCode.INVALID_ARGUMENT),
+        (wire.FromStation(admit=wire.Admit(unit="x")), grpc.StatusCode.INVALID_ARGUMENT),
+        (admission("x" * 200), grpc.StatusCode.INVALID_ARGUMENT),
+        (admission("L1/2", purpose=wire.VERIFY), grpc.StatusCode.UNIMPLEMENTED),
+    ],
+)
+def test_a_stream_that_begins_wrongly_is_refused(
+    process: VaultProcess, io: IoThread, first: wire.FromStation, code: grpc.StatusCode
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        io.submit(conversation(process.socket, first, lambda _: None, sound_chip(2))).result()
+    assert caught.value.code() is code
+
+
+def swapped(result: wire.ScriptResult) -> None:
+    """Give two protected replies in each other's place."""
+    if result.number == 2:
+        first, second = result.replies[1].data, result.replies[2].data
+        result.replies[1].data, result.replies[2].data = second, first
+
+
+def all_well(result: wire.ScriptResult) -> None:
+    """Tell that everything worked, whatever the die said."""
+    result.stopped = wire.END
+    if result.number >= 2:
+        for reply in result.replies:
+            reply.data = b""
+            reply.sw = 0x9000
+
+
+def too_many(result: wire.ScriptResult) -> None:
+    result.replies.add(sw=0x9000)
+
+
+def too_long(result: wire.ScriptResult) -> None:
+    result.replies[-1].data += bytes(5000)
+
+
+@pytest.mark.parametrize("lie", [all_well, too_many, too_long])
+def test_lies_never_seal_and_leave_the_die_untouched(
+    process: VaultProcess, io: IoThread, lie: Callable[[wire.ScriptResult], None]
+) -> None:
+    chip = sound_chip(3)
+    unit = f"L1/{lie.__name__}"
+    verdict = io.submit(conversation(process.socket, admission(unit), lie, chip)).result()
+    assert verdict is not None
+    assert verdict.disposition == wire.RETRY
+    assert verdict.error in (401, 402, 403)
+
+
+def test_swapped_replies_cost_a_session_and_nothing_else(process: VaultProcess, io: IoThread) -> None:
+    verdict = io.submit(conversation(process.socket, admission("L1/swap"), swapped, sound_chip(4))).result()
+    assert verdict is not None
+    assert verdict.disposition == wire.SEALED
+
+
+async def _record(socket: Path) -> None:
+    async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+        stub: wire_grpc.FloorAsyncStub = wire_grpc.FloorStub(channel)
+        await stub.Record(wire.RecordRequest())
+
+
+def test_what_is_not_there_yet_says_so(process: VaultProcess, io: IoThread) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="keeps no ledger yet") as caught:
+        io.submit(_record(process.socket)).result()
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
