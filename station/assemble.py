@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
@@ -129,13 +130,28 @@ async def _connected(name: str, machine: Machine, failed: dict[str, EquipmentErr
 
 
 def sequence_named(name: str) -> TestSequence[Any]:
-    """Load a sequence by its entry point; ConfigError lists what there is."""
+    """Load a sequence by its entry point or as `module:NAME`; ConfigError says what there is."""
+    module, colon, attribute = name.partition(":")
+    if colon:
+        return _sequence_in(module, attribute)
     found = {entry.name: entry for entry in entry_points(group="hardbin.sequences")}
     if name not in found:
         raise ConfigError(
-            f"cell.sequence: there is no sequence {name!r}; there are: {', '.join(sorted(found))}"
+            f"cell.sequence: there is no sequence {name!r}; there are: {', '.join(sorted(found))}; "
+            "one of your own is written module:NAME"
         )
     return cast("TestSequence[Any]", found[name].load())
+
+
+def _sequence_in(module: str, attribute: str) -> TestSequence[Any]:
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"cell.sequence: {module}:{attribute}: {error}") from error
+    if not isinstance(found, TestSequence):
+        kind = type(found).__name__
+        raise ConfigError(f"cell.sequence: {module}:{attribute} is of type {kind}, a Sequence is needed")
+    return found
 
 
 def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
