@@ -19,6 +19,7 @@ from drivers.links.binon import (
     asked_ids,
     exchanged,
     heard_exactly,
+    lot_over,
     named,
     ordered,
     polled,
@@ -92,9 +93,16 @@ class BinonHandler(Machine, Handler):
         self._again: frozenset[int] | None = None
         self._paused = False
 
+    def _forget(self) -> None:
+        """What is in contact is learned anew from the handler."""
+        self._kept.clear()
+        self._contact = self._again = None
+        self._paused = False
+
     # -- the machine
     async def connect(self) -> None:
         profile = self._profile
+        self._forget()
         await self._port.open()
         plain: list[StartupStep] = []
         clear = profile.clear_at_connect
@@ -243,13 +251,16 @@ class BinonHandler(Machine, Handler):
         except TimeoutError:
             return None
 
-    async def _served(self, status: int) -> Touchdown | None:
+    async def _served(self, status: int) -> Touchdown | LotEnded | None:
+        """Deal with a service request; one that nobody knows is an alarm, unless the lot is over."""
         profile = self._profile
         if status in profile.ready_stb:
             found = await self._port.run(presented(profile, self._options.sites))
             self.stale += found is None
             return found
         if status != profile.empty_check_stb:
+            if await self._port.run(lot_over(profile)):
+                return LotEnded()
             raise self._alarm(status)
         await self._answer_empty_check(profile.empty_check_text, profile.empty_check_answer, at_start=False)
         return None

@@ -98,6 +98,9 @@ class ExatronHandler(Machine, Handler):
     # -- the machine
     async def connect(self) -> None:
         """Open the line; the handler cannot be asked who it is, and speaks when a part is at the site."""
+        self._lines = Lines()
+        self._messages.clear()
+        self._in_contact = self._again = self._empty = False
         await self._stream.open()
 
     async def identify(self) -> Identity:

@@ -112,12 +112,18 @@ def _described(
     return Touchdown(sites, ids)
 
 
+def lot_over(profile: Profile) -> Conversation[bool]:
+    """Ask whether the lot is over; false where the dialect has no such question."""
+    if profile.lot_query is None:
+        return False
+    reply = yield from _glimpsed(profile, profile.lot_query)
+    return reply.strip() == (profile.lot_ended or "").encode("ascii")
+
+
 def state(profile: Profile, configured: frozenset[int]) -> Conversation[Touchdown | LotEnded | None]:
     """Ask, without a service request, whether the lot is over or parts are in contact."""
-    if profile.lot_query is not None:
-        reply = yield from _glimpsed(profile, profile.lot_query)
-        if reply.strip() == (profile.lot_ended or "").encode("ascii"):
-            return LotEnded()
+    if (yield from lot_over(profile)):
+        return LotEnded()
     first = yield from _glimpsed_sites(profile)
     if not first:
         return None

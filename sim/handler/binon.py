@@ -92,6 +92,7 @@ class BinonHandler(Instrument):
 
     knobs = frozenset(
         {
+            "announce_end",
             "drop_srq",
             "dup_srq",
             "late_srq",
@@ -327,6 +328,8 @@ class BinonHandler(Instrument):
         new = self.sockets.load()
         if not new:
             self.input_empty = True
+            if (stb := self.faults.strikes("announce_end")) is not None:
+                self.request_service(int(stb, 0) if stb else ALARM_STB)
             return
         for site in sorted(new):
             self._made += 1

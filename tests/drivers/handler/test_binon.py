@@ -216,9 +216,10 @@ async def test_a_site_that_is_not_configured_stops_everything() -> None:
             await first(handler)
 
 
-async def test_an_unknown_status_byte_is_an_alarm() -> None:
-    with replayed("binon/jam") as port:
-        handler = made(port)
+@pytest.mark.parametrize(("happens", "fields"), [("jam", {}), ("jam_in_a_lot", LOT)])
+async def test_an_unknown_status_byte_is_an_alarm(happens: str, fields: dict[str, Any]) -> None:
+    with replayed(f"binon/{happens}") as port:
+        handler = made(port, fields=fields)
         await handler.connect()
         with pytest.raises(InstrumentError, match="0x50") as alarm:
             await first(handler)
@@ -284,8 +285,9 @@ async def test_ids_that_fit_no_part_are_refused() -> None:
             await first(handler)
 
 
-async def test_the_lot_ends_when_the_handler_says_so() -> None:
-    with replayed("binon/lot_over") as port:
+@pytest.mark.parametrize("happens", ["lot_over", "lot_over_announced"])
+async def test_the_lot_ends_when_the_handler_says_so(happens: str) -> None:
+    with replayed(f"binon/{happens}") as port:
         handler = made(port, fields=SOON | LOT, ask_again_s=0.001)
         await handler.connect()
         await handler.start_lot("L1")

@@ -87,6 +87,17 @@ async def test_a_retest_that_nobody_asked_for_is_an_alarm() -> None:
                 await anext(touchdowns)
 
 
+async def test_a_new_connection_knows_nothing_of_the_old_one() -> None:
+    line = Script(b"H\r", b"S\rH", b"\rH\r", b"S\r")
+    handler = made(line)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+    async with listening(handler) as touchdowns:
+        assert await anext(touchdowns) == ONE
+        await handler.sort({1: 1})
+    assert line.said == b"RR1"
+
+
 async def test_the_home_bin() -> None:
     with replayed_stream("exatron/abort_to_the_home_bin") as line:
         handler = made(line)
@@ -157,7 +168,7 @@ async def test_a_part_announced_during_the_test_is_the_next() -> None:
         await anext(touchdowns)
         with pytest.raises(EquipmentError, match="no bin was sent"):
             await handler.sort({1: 1})
-    async with listening(handler) as touchdowns:
+    async with aclosing(handler.touchdowns()) as touchdowns:
         assert await anext(touchdowns) == ONE
     assert line.said == b"RR"
 
@@ -250,7 +261,7 @@ async def test_what_comes_instead_of_an_answer_is_kept() -> None:
     with replayed_stream("exatron/super_go") as line:
         handler = made(line, mode="super")
         assert await handler.raw("G") == ""
-        async with listening(handler) as touchdowns:
+        async with aclosing(handler.touchdowns()) as touchdowns:
             assert await anext(touchdowns) == ONE
 
 

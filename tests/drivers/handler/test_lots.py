@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -268,6 +268,26 @@ def test_a_cancelled_wait_loses_no_touchdown() -> None:
                 return await anext(touchdowns)
 
     assert virtually(life()).sites == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.004, 0.006, 0.05, 0.1, 0.2, 0.3, 0.4])
+def test_a_cancelled_sort_is_never_said_again(after_s: float) -> None:
+    trays = full(2, 2)
+
+    async def life() -> None:
+        async with binon_cell(trays, sites=2) as handler, aclosing(handler.touchdowns()) as touchdowns:
+            await anext(touchdowns)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(after_s):
+                    await handler.sort({1: 3, 2: 4})
+            sent = after_s > 0.004  # before that it was still looking for stale requests
+            if sent:
+                with pytest.raises(EquipmentError, match="nothing was sent"):
+                    await handler.sort({1: 5, 2: 5})
+            await asyncio.sleep(0.5)
+
+    virtually(life())
+    assert trays.bins in ({}, {1: 3, 2: 4})
 
 
 def test_a_handler_that_lost_its_power_is_an_alarm() -> None:
