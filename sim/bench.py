@@ -1,7 +1,7 @@
 """The load board: wires the pins of whatever device is in contact to instruments, reader and handler."""
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -226,7 +226,7 @@ class Bench:
     def lift(self) -> None:
         for socket in self.sockets.values():
             if socket.landed is not None and socket.hot:
-                self.lot.fates.lifted_hot(socket.landed.index)
+                self.lot.fates.noted(socket.landed.index, "contact lost under power")
             socket.lift()
 
     def sort(self, bins: Mapping[int, int]) -> None:
@@ -242,6 +242,12 @@ class Bench:
         self.lot.fates.marked(device.index, sealed=device.sealed, personalised=device.personalised)
 
     # -- what is known afterwards
+    def note(self, sites: Iterable[int], reason: str) -> None:
+        """Write down for the devices in these sockets what befell them."""
+        for site in sites:
+            if (device := self.sockets[site].device) is not None:
+                self.lot.fates.noted(device.index, reason)
+
     def mark_all(self) -> None:
         """Write down how far the devices are that are still in their sockets."""
         for socket in self.sockets.values():

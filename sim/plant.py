@@ -13,6 +13,21 @@ from sim.usb.backend import UsbBus
 from sim.wiring import INPUT_ROLES, SUPPLY, Channel, Placement, Wire
 
 
+class WitnessedFaults(Faults):
+    """Faults whose strikes are reasons why a good device may be rejected."""
+
+    def __init__(self, plant: "Plant", placed: Placement, knobs: frozenset[str]) -> None:
+        super().__init__(placed.name, knobs, plant.asked, str(plant.seed))
+        self._plant = plant
+        self._placed = placed
+
+    def strikes(self, knob: str) -> str | None:
+        value = super().strikes(knob)
+        if value is not None:
+            self._plant.witness(self._placed, knob)
+        return value
+
+
 @dataclass(frozen=True)
 class Plant:
     """One cell while it is being put together."""
@@ -31,8 +46,13 @@ class Plant:
     """What takes the machines off their buses again."""
 
     def faults(self, placed: Placement, knobs: frozenset[str]) -> Faults:
-        """Return the faults of one machine."""
-        return Faults(placed.name, knobs, self.asked, str(self.seed))
+        """Return the faults of one machine; the truth of the devices at it knows when one strikes."""
+        return WitnessedFaults(self, placed, knobs)
+
+    def witness(self, placed: Placement, knob: str) -> None:
+        """Note a fault that strikes for the devices at this machine; a handler, wired to none, has all."""
+        wired = {wire.site for _, wire in self._wires_of(placed)}
+        self.bench.note(wired or set(self.bench.sockets), f"{placed.name}.{knob}")
 
     def seed_of(self, placed: Placement) -> str:
         """Return what a machine draws its noise and its timing from."""

@@ -82,12 +82,11 @@ class Lot:
         open_pin = self.fates.open_pin(index)
         causes = {
             f"open contact at {open_pin}": bool(open_pin),
-            "contact lost under power": self.fates.interrupted(index),
             TWIN: self.wishes.has_twin(index),
             "mute_after": self.wishes.mute_after(index) is not None,
             "power_cut": self.wishes.power_cut(index) is not None,
         }
-        return (*die.near(NEAR), *(name for name, true in causes.items() if true))
+        return (*die.near(NEAR), *(name for name, true in causes.items() if true), *self.fates.notes(index))
 
 
 def uid(lot: str, index: int) -> bytes:

@@ -20,7 +20,7 @@ class Truth:
     defect: str
     """What is wrong with it; empty when it is good."""
     reasons: tuple[str, ...]
-    """Why a station may reject it: its defect, an open contact at the last landing, a value near a limit."""
+    """Why a station may reject it: its defect; else what befell it at its last landing, or a near limit."""
     contacts: int
     hard_bin: int | None
     """Where it ended; None when it was not sorted."""
@@ -38,21 +38,22 @@ class Fates:
         self._bins = array("h", [NOT_SORTED]) * devices
         self._marks = array("B", bytes(devices))
         self._open_pins = dict[int, str]()
-        self._interrupted = set[int]()
+        self._notes = dict[int, tuple[str, ...]]()
 
     def landed(self, index: int, open_pin: str) -> int:
         """Count a landing, remember the pin that stayed open; return the number of the contact, from 1."""
         self._contacts[index - 1] += 1
-        self._interrupted.discard(index)
+        self._notes.pop(index, None)
         if open_pin:
             self._open_pins[index] = open_pin
         else:
             self._open_pins.pop(index, None)
         return self._contacts[index - 1]
 
-    def lifted_hot(self, index: int) -> None:
-        """Remember that the contacts opened while the device had power."""
-        self._interrupted.add(index)
+    def noted(self, index: int, reason: str) -> None:
+        """Remember what happened to a device at its last landing that it cannot be blamed for."""
+        notes = self._notes.get(index, ())
+        self._notes[index] = notes if reason in notes else (*notes, reason)
 
     def marked(self, index: int, *, sealed: bool, personalised: bool) -> None:
         """Remember how far the chip got."""
@@ -75,9 +76,9 @@ class Fates:
         """Return the pin that was open at the last landing; empty when all held."""
         return self._open_pins.get(index, "")
 
-    def interrupted(self, index: int) -> bool:
-        """Whether the last contact ended while the device had power."""
-        return index in self._interrupted
+    def notes(self, index: int) -> tuple[str, ...]:
+        """Return what happened to the device at its last landing."""
+        return self._notes.get(index, ())
 
     def sealed(self, index: int) -> bool:
         """Whether the life cycle was SECURED or beyond when the device was last seen."""

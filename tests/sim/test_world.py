@@ -248,6 +248,18 @@ def test_a_device_that_does_not_speak_is_a_device_error(fault: str) -> None:
     assert made.truth()[0].reasons == (fault.partition(".")[2].partition("=")[0],)
 
 
+@pytest.mark.parametrize(
+    ("fault", "reasons"), [("reader-1.mute@once", [True, False]), ("handler.dup_srq", [True] * 2)]
+)
+def test_a_fault_that_struck_is_a_reason_for_the_devices_there(fault: str, reasons: list[bool]) -> None:
+    made, cell = world(faults=("dut.population=ideal", fault))
+    lived(made, lambda: met(made, cell))
+    name = fault.partition("@")[0]
+    truth = made.truth()[:2]
+    assert [t.reasons == (name,) for t in truth] == reasons
+    assert all(t.good for t in truth)
+
+
 def test_the_same_arguments_give_the_same_run() -> None:
     def once() -> tuple[list[CardReply | str], float]:
         made, cell = world(faults=("socket.dirt@p=0.3",))
