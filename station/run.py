@@ -74,7 +74,8 @@ def make_folder(folder: Path) -> None:
 
 def remove_if_never_loaded(folder: Path) -> None:
     """Remove the folder of a lot that never began: nothing half-written stays, the name is free again."""
-    if not (folder / JOURNAL).exists():
+    journal = folder / JOURNAL
+    if not journal.exists() or journal.stat().st_size == 0:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -11,6 +11,8 @@ import pytest
 from station.cli import code_of
 from station.surroundings import simulated_station_file
 
+LIMIT_BYTES = 8 * 1024 * 1024
+
 
 class Refused(Protocol):
     """Runs the command in this process; checks its exit code and what it said, and returns that."""
@@ -97,16 +99,23 @@ def test_an_existing_lot_is_never_overwritten(refused: Refused, tmp_path: Path) 
     assert (lot / "precious").read_text() == "kept"
 
 
-def test_a_full_disk_sends_the_devices_to_the_error_bin_and_holds_the_lot(tmp_path: Path) -> None:
-    limit = 400_000
-
-    def full() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
+def test_a_disk_without_room_refuses_at_the_start(tmp_path: Path) -> None:
+    """No file may grow beyond what the journal's reserve needs."""
+    command = [sys.executable, "-m", "station.cli", "run", "--lot", "F", "--out", str(tmp_path)]
     ran = subprocess.run(
-        [sys.executable, "-m", "station.cli", "run", "--lot", "F", "--out", str(tmp_path), "--devices", "4000",
-         "--sites", "16"],
-        capture_output=True, text=True, check=False, preexec_fn=full, timeout=100,
-    )  # fmt: skip
-    assert "Traceback" not in ran.stderr
-    assert ran.returncode in (12, 13), ran.stdout + ran.stderr
+        [*command, "--devices", "16"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limited,
+        timeout=100,
+    )
+    assert ran.returncode == 13
+    assert ran.stderr.count("\n") == 1, ran.stderr
+    assert "journal" in ran.stderr
+    assert "File too large" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, LIMIT_BYTES))
