@@ -13,12 +13,11 @@ from station.vault.script import Script
 ALARM_RNG = 0x0004
 IDENTITY_COMMITTED = 0x01
 ENDS = {
-    End.NOT_ITS_TURN: (Code.LIFE_CYCLE, Fate.UNTOUCHED, "it is still in sort or test"),
-    End.KEY_SETS: (Code.KEY_SETS, Fate.REJECT_HELD, "it has other key sets than it should"),
-    End.TERMINATED: (Code.LIFE_CYCLE, Fate.REJECT_HELD, "it is terminated"),
-    End.FOREIGN: (Code.LIFE_CYCLE, Fate.QUARANTINE, "somebody else personalised or locked it"),
+    End.NOT_ITS_TURN: (Fate.UNTOUCHED, "it is still in sort or test"),
+    End.TERMINATED: (Fate.REJECT_HELD, "it is terminated"),
+    End.FOREIGN: (Fate.QUARANTINE, "somebody else personalised or locked it"),
 }
-"""What each end means for the die."""
+"""What each end by the life cycle means for the die."""
 
 
 class Opening:
@@ -151,6 +150,8 @@ class Opening:
 
     def _action(self, reading: Reading) -> Go:
         action = recover(self._unit.standing, self._unit.intent, reading)
+        if action is End.KEY_SETS:
+            raise self._held(Code.KEY_SETS, f"other key sets than it should have: {_told(reading)}")
         if isinstance(action, End):
             raise _ended(action, reading)
         return action
@@ -181,6 +182,10 @@ def _reading(seen: dict[str, bytes]) -> Reading:
 
 
 def _ended(end: End, reading: Reading) -> FaultError:
-    code, fate, why = ENDS[end]
+    fate, why = ENDS[end]
+    return FaultError(Code.LIFE_CYCLE, f"{why}: {_told(reading)}", fate)
+
+
+def _told(reading: Reading) -> str:
     sets = " ".join(f"{kvn:02x}" for kvn in sorted(reading.key_sets)) or "none"
-    return FaultError(code, f"{why}: {reading.life_cycle.name}, key sets {sets}", fate)
+    return f"{reading.life_cycle.name}, key sets {sets}"

@@ -130,19 +130,16 @@ class Contact:
         if self.die.reading.life_cycle is LifeCycle.OP_READY:
             self._store(script, identity_container(identity))
         script.read("identity", ObjectType.IDENTITY, 0, IDENTITY_SIZE, self.die.payload)
-        for slot, kind in self._kinds.items():
-            if self.die.slots[slot - 1] is not SlotState.VALID:
-                fields = {"slot": slot, "algorithm": kind.algorithm, "attributes": kind.attributes}
-                apdu = se1.command("GENERATE KEY PAIR", **fields)
-                script.secure("GENERATE KEY PAIR", apdu, name=f"new key {slot}")
+        missing = [slot for slot in self._kinds if self.die.slots[slot - 1] is not SlotState.VALID]
+        for slot in missing:
+            script.secure("GENERATE KEY PAIR", self._generate(slot), name=f"new key {slot}")
         self._read_keys(script)
         seen = await self._run(script)
         if seen["identity"] != identity:
             raise FaultError(Code.STORE_HASH, "the identity reads back otherwise than it was written")
-        for slot, kind in self._kinds.items():
-            new = seen.get(f"new key {slot}")
-            if new is not None and se1.new_key(new) != se1.NewKey(SlotState.VALID, kind.size):
-                raise FaultError(Code.KEY_FORMAT, f"slot {slot}: no valid key of {kind.size} bytes")
+        for slot in missing:
+            if se1.new_key(seen[f"new key {slot}"]) != se1.NewKey(SlotState.VALID, self._kinds[slot].size):
+                raise FaultError(Code.KEY_FORMAT, f"slot {slot}: no valid key was generated")
         self._take_keys(seen)
         await self._registry.keys_ready(self._step(Standing.KEYS_READY, Intent.KEYS), self._public_keys())
 
@@ -165,7 +162,7 @@ class Contact:
         for slot, kind in self._kinds.items():
             self._sign(script, PROOF, slot, nonce, se1_objects.SIGNATURE_SIZES[kind.algorithm])
         seen = await self._run(script)
-        message = self._proof_message(nonce)
+        message = await self._proof_message(nonce)
         proofs = {"nonce": nonce.hex()}
         for slot in self._kinds:
             signature = seen[f"signature {slot}"]
@@ -180,28 +177,32 @@ class Contact:
         certificates = await self._issued()
         nonce = self._means.store.random(NONCE)
         slot = self._means.profile.attesting
-        kind = self._kinds[slot]
-        size = ATTESTATION_SIZE + se1_objects.SIGNATURE_SIZES[kind.algorithm]
+        size = ATTESTATION_SIZE + se1_objects.SIGNATURE_SIZES[self._kinds[slot].algorithm]
         script = self._script("S4 write")
         self._store(script, self._contents.credentials(certificates))
         script.secure("STORE HASH", se1.command("STORE HASH"))
         self._sign(script, ATTEST, slot, nonce, size)
         seen = await self._run(script)
-        store_hash = await self._contents.store_hash()
-        if seen["STORE HASH"] != store_hash:
+        if seen["STORE HASH"] != await self._contents.store_hash():
             raise FaultError(Code.STORE_HASH, "the die holds other containers than were written")
-        said, message, signature = se1_objects.decode_attestation(seen[f"signature {slot}"])
+        proofs = await self._attested(seen[f"signature {slot}"], nonce)
+        await self._registry.forward(self._step(Standing.ATTESTED, Intent.ROTATE, proofs))
+
+    async def _attested(self, result: bytes, nonce: bytes) -> dict[str, str]:
+        """Check an attestation and its signature, and return what the record keeps of it."""
+        said, message, signature = se1_objects.decode_attestation(result)
+        slot = self._means.profile.attesting
         if not await self._holds(slot, signature, message, se1_objects.ATTESTATION_LABEL):
             raise FaultError(Code.ATTESTATION, "the attestation's signature is wrong")
+        store_hash = await self._contents.store_hash()
         self._check_attestation(said, nonce, store_hash)
-        proofs = {
+        return {
             "attestation_sha384": se1_objects.sha384(message + signature).hex(),
             "store_sha384": store_hash.hex(),
             "firmware": f"{said.firmware_version:08x}",
             "rom": f"{said.rom_version:08x}",
             "code_hash": said.rom_hash.hex(),
         }
-        await self._registry.forward(self._step(Standing.ATTESTED, Intent.ROTATE, proofs))
 
     async def _rotate(self) -> None:
         """S5: the issuer's keys go in under the session key, and are proven before the old ones go."""
@@ -241,17 +242,16 @@ class Contact:
         script.authenticate()
         for command in ("GET KEY INFO", "DIE STATUS", "STORE HASH"):
             script.secure(command, se1.command(command))
-        for slot, kind in self._kinds.items():
-            fields = {"slot": slot, "algorithm": kind.algorithm, "attributes": kind.attributes}
-            script.secure(
-                "GENERATE KEY PAIR", se1.command("GENERATE KEY PAIR", **fields), StatusWord.CONDITIONS
-            )
+        for slot in self._kinds:
+            script.secure("GENERATE KEY PAIR", self._generate(slot), StatusWord.CONDITIONS)
         script.reset()
         challenge = self._means.store.random(16)
         old = scp03.initialize_update(KeySet.TRANSPORT, challenge)
         script.plain("INITIALIZE UPDATE", old, StatusWord.NOT_FOUND)
         script.plain("VERIFY TOKEN", _verify_token(Token.TEST, bytes(32)), StatusWord.CONDITIONS)
-        seen = await self._run(script)
+        await self._check_lock(await self._run(script))
+
+    async def _check_lock(self, seen: Mapping[str, bytes]) -> None:
         status = se1.die_status(seen["DIE STATUS"])
         if se1.key_sets(seen["GET KEY INFO"]) != (KeySet.ISSUER,):
             raise FaultError(Code.LOCK_PROOF, "the transport keys are still there")
@@ -265,7 +265,7 @@ class Contact:
         certificates = await self._contents.certificates()
         proofs = await self._registry.proofs_of(self._job.unit)
         identity = se1_objects.decode_identity(await self._contents.identity())
-        facts = record.Facts(self.die.uid, identity.serial, certificates, proofs)
+        facts = record.Facts(identity, certificates, proofs)
         means = self._means
         signed = await means.work(record.compose, self._job, facts, means.profile, means.store)
         await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)
@@ -300,6 +300,11 @@ class Contact:
         )
         script.read(f"signature {slot}", ObjectType.RESULT, 0, size, self.die.payload)
 
+    def _generate(self, slot: int) -> bytes:
+        kind = self._kinds[slot]
+        fields = {"slot": slot, "algorithm": kind.algorithm, "attributes": kind.attributes}
+        return se1.command("GENERATE KEY PAIR", **fields)
+
     def _read_keys(self, script: Script) -> None:
         for slot, kind in self._kinds.items():
             script.read(f"key {slot}", ObjectType.PUBLIC_KEY, slot, kind.size, self.die.payload)
@@ -318,10 +323,12 @@ class Contact:
             for slot, kind in self._kinds.items()
         ]
 
-    def _proof_message(self, nonce: bytes) -> bytes:
+    async def _proof_message(self, nonce: bytes) -> bytes:
+        """The die takes the fingerprint from the identity that it was given, maybe on an earlier contact."""
+        identity = se1_objects.decode_identity(await self._contents.identity())
         keys = [(slot, kind.algorithm, self._keys[slot]) for slot, kind in self._kinds.items()]
         hashed = se1_objects.keys_hash(keys)
-        return se1_objects.Proof(self.die.uid, nonce, hashed, self._job.fingerprint).message()
+        return se1_objects.Proof(self.die.uid, nonce, hashed, identity.fingerprint).message()
 
     async def _holds(self, slot: int, signature: bytes, message: bytes, label: bytes) -> bool:
         kind = self._kinds[slot]

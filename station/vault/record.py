@@ -8,6 +8,7 @@ from hashlib import sha256, sha384
 
 import msgspec
 
+from drivers.protocols.se1_objects import Identity
 from station.vault.job import Job
 from station.vault.keystore import MASTER, RECORD, RECORD_EC, TRANSPORT_MASTER, KeyStore
 from station.vault.profiles import Profile
@@ -20,8 +21,7 @@ TYPE = "hardbin-device+jws"
 class Facts:
     """What the record tells beside the job."""
 
-    uid: bytes
-    serial: str
+    identity: Identity
     certificates: tuple[Certificate, ...]
     proofs: Mapping[str, str]
 
@@ -35,7 +35,7 @@ def compose(job: Job, facts: Facts, profile: Profile, store: KeyStore) -> Record
         _signature("ML-DSA-65", RECORD, payload, store.sign_record),
     ]
     jws = msgspec.json.encode({"payload": payload.decode(), "signatures": signatures})
-    return Record(facts.serial, body, sha384(body).digest(), jws)
+    return Record(facts.identity.serial, body, sha384(body).digest(), jws)
 
 
 def _content(job: Job, facts: Facts, profile: Profile, store: KeyStore) -> dict[str, object]:
@@ -61,8 +61,8 @@ def _content(job: Job, facts: Facts, profile: Profile, store: KeyStore) -> dict[
     return {
         "v": 1,
         "unit": job.unit,
-        "uid": facts.uid.hex(),
-        "serial": facts.serial,
+        "uid": facts.identity.uid.hex(),
+        "serial": facts.identity.serial,
         "product": profile.product,
         "order": job.order,
         "lot": job.lot,
@@ -71,8 +71,8 @@ def _content(job: Job, facts: Facts, profile: Profile, store: KeyStore) -> dict[
         "site": job.site,
         "mode": store.mode,
         "life_cycle": "SECURED",
-        "fingerprint": job.fingerprint.hex(),
-        "profile": profile.hash().hex(),
+        "fingerprint": facts.identity.fingerprint.hex(),
+        "profile": facts.identity.profile_hash.hex(),
         "keys": keys,
         "certs": certificates,
         "transport_key": TRANSPORT_MASTER,

@@ -1,7 +1,7 @@
 """PQP-1 against the chip's own firmware, in this process."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from station.vault.faults import Code, DoubtError, Fate, FaultError
 from station.vault.issuer import Issuer
 from station.vault.job import Job, Means, Sealed
 from station.vault.journal import Journal
-from station.vault.keystore import KeyStore
+from station.vault.keystore import MASTER, KeyStore
 from station.vault.pqp import personalise
 from station.vault.profiles import SE1
 from station.vault.recovery import Intent, Standing
 from station.vault.registry import Admission, Registry
 from station.vault.script import Answer, Script
+from station.vault.secret import Secret
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of, sound_chip
 
 
@@ -255,6 +256,37 @@ async def test_a_unit_in_work_goes_on_only_by_resume_and_a_sealed_one_never(vaul
     with pytest.raises(FaultError) as caught:
         await vault.admit("L1/1", resume=True)
     assert caught.value.code is Code.UNIT_SEALED
+
+
+async def test_a_unit_resumed_under_another_sequence_keeps_its_identity(vault: Vault) -> None:
+    link = drops("S3", 0)
+    link.touch = lambda label, _step, answer: None if label.startswith("S2 keys again") else answer
+    with pytest.raises(FaultError):
+        await vault.personalise("L1/1", link)
+    job = replace(await vault.admit("L1/1", resume=True), fingerprint=bytes(32))
+    await personalise(job, DirectLink(link.chip), vault.means)
+    record = await vault.means.registry.record_of("L1/1")
+    assert record is not None
+    assert FINGERPRINT.hex() in record.body.decode()
+
+
+async def test_new_keys_that_the_die_does_not_know_are_put_again(vault: Vault) -> None:
+    """A cut in rotation may leave a key set 31 that is not the one we derive."""
+    link = drops("S5", 1)
+    right, wrong = Secret(bytes(vault.means.store._keys[MASTER].reveal())), Secret(bytes(32))
+    vault.means.store._keys[MASTER] = wrong
+    run = link.run
+
+    async def corrected(script: Script) -> dict[str, bytes]:
+        try:
+            return await run(script)
+        except DoubtError:
+            vault.means.store._keys[MASTER] = right
+            raise
+
+    link.run = corrected  # type: ignore[method-assign]
+    await vault.personalise("L1/1", link)
+    assert link.labels[-4:] == ["S1 screen", "S5 rotate", "S6 lock", "S7 proof of lock"]
 
 
 async def test_more_units_than_devices_of_the_lot_are_refused(vault: Vault) -> None:
