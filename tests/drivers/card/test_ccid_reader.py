@@ -15,6 +15,7 @@ from drivers.protocols.ccid import Features
 from drivers.roles import Apdu, Card, Identity, Reset, ScriptReply, Stopped
 from drivers.transports.usb import UsbPort
 from sim.card import ccid as model
+from sim.clock import RealClock
 from sim.faults import Faults, parse
 from sim.time import VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
@@ -58,9 +59,8 @@ class Bench:
 
     def __init__(self, *faults: str, chips: Sequence[Chip] = (), level: Features = Features.TPDU) -> None:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
         self.chips = tuple(chips) or (Chip(),)
-        self.bus = UsbBus(loop.clock)
+        self.bus = UsbBus(loop.clock if isinstance(loop, VirtualLoop) else RealClock(loop))
         self.device = model.CcidReader(self.bus, self.chips, level=level)
         self.breaks(*faults)
         self.bus.attach(self.device)
@@ -83,6 +83,7 @@ def run(
     *faults: str,
     chips: Sequence[Chip] = (),
     level: Features = Features.TPDU,
+    make: Callable[[], asyncio.AbstractEventLoop] = lambda: new_loop(None),
 ) -> T:
     async def whole() -> T:
         bench = Bench(*faults, chips=chips, level=level)
@@ -92,7 +93,7 @@ def run(
         finally:
             await bench.reader.aclose()
 
-    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+    with asyncio.Runner(loop_factory=make) as runner:
         return runner.run(whole())
 
 
@@ -165,6 +166,12 @@ def test_reset_in_a_script_warm_and_cold() -> None:
     result = run(lambda bench: on(bench, (Reset(), echo(b"a"), Reset(cold=True), echo(b"b"))))
     assert [reply.data for reply in result.replies] == [FAST, b"a", FAST, b"b"]
     assert {reply.status for reply in result.replies} == {0x9000}
+
+
+def test_real_time_and_real_threads() -> None:
+    script = (echo(bytes(300)), Reset(cold=True), echo(b"a"))
+    result = run(lambda bench: on(bench, script), make=asyncio.new_event_loop)
+    assert [reply.data for reply in result.replies] == [bytes(300), FAST, b"a"]
 
 
 def test_two_slots_keep_apart() -> None:
