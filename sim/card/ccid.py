@@ -70,7 +70,7 @@ class CcidReader(UsbDevice):
         self._bus = bus
         bay = Bay if level is Features.TPDU else ApduBay
         self._bays = tuple(bay(slot, bus.clock, self.capabilities) for slot in slots)
-        self._told = [False] * len(slots)
+        self._present = self._changed = [False] * len(slots)
 
     # -- what the bus brings
     def on_reset(self) -> None:
@@ -78,7 +78,7 @@ class CcidReader(UsbDevice):
         super().on_reset()
         for bay in self._bays:
             bay.deactivate()
-        self._told = [False] * len(self._bays)
+        self._present = self._changed = [False] * len(self._bays)
 
     def on_out(self, endpoint: int, data: bytes) -> None:
         """Take a command; one that is none halts the pipe."""
@@ -106,14 +106,20 @@ class CcidReader(UsbDevice):
         return b""
 
     def on_poll(self, endpoint: int) -> None:
-        """Tell of cards that came or went since the station last asked."""
+        """Tell of cards that came or went; one message waits for the station, the newest."""
         del endpoint
         present = [bay.present for bay in self._bays]
-        if present == self._told:
+        if present == self._present:
             return
-        slots = zip(present, self._told, strict=True)
-        self._told = present
-        self.push(INTERRUPT_IN, SlotChange(tuple((now, now != before) for now, before in slots)).encode())
+        pipe = self.pipe(INTERRUPT_IN)
+        with pipe.condition:
+            earlier = self._changed if pipe.transfers else [False] * len(present)
+            pipe.transfers.clear()
+        news = zip(earlier, present, self._present, strict=True)
+        self._changed = [changed or now != before for changed, now, before in news]
+        self._present = present
+        change = SlotChange(tuple(zip(present, self._changed, strict=True)))
+        self.push(INTERRUPT_IN, change.encode())
 
     # -- commands
     def _take(self, command: Command, bay: "Bay") -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.card.ccid import CcidOptions, CcidReader, CcidSlot
 from drivers.errors import DeviceLost, DutError, EquipmentError, InstrumentError, ProtocolError
-from drivers.protocols.ccid import Features
+from drivers.protocols.ccid import Features, SlotChange
 from drivers.roles import Apdu, Card, Identity, Reset, ScriptReply, Stopped
 from drivers.transports.usb import UsbPort
 from sim.card import ccid as model
@@ -273,6 +273,20 @@ def test_t0_chip_that_takes_long_and_one_that_is_mute() -> None:
 def test_reader_that_waits_itself_may_ask_for_time_as_often_as_the_budget_allows() -> None:
     result = run(lambda bench: on(bench, (slow(120, 200.0),)), level=Features.SHORT_APDU)
     assert result.replies[0].elapsed_s == pytest.approx(120, abs=1)
+
+
+def test_interrupts_tell_of_cards_that_come_and_go_the_newest_alone() -> None:
+    async def main(bench: Bench) -> list[SlotChange]:
+        first = await bench.port.interrupt()
+        for here in (False, True, False):
+            bench.chips[1].here = here
+            await bench.card.make_safe()
+        return [SlotChange.decode(raw, 2) for raw in (first, await bench.port.interrupt())]
+
+    assert run(main, chips=[Chip(), Chip()]) == [
+        SlotChange(((True, True), (True, True))),
+        SlotChange(((True, False), (False, True))),
+    ]
 
 
 # -- what the chip does wrong
