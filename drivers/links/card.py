@@ -26,11 +26,12 @@ from drivers.protocols.atr import (
 from drivers.protocols.ccid import HEADER, SHORT_APDU, Answer, Ask, Features, Icc, Level, Parameters
 from drivers.protocols.t1 import MAX_INF, T1, Exchange, T1Error
 from drivers.roles import Apdu, CardReply, CardStep, Reset, ScriptReply, Stopped
-from drivers.transports import Conversation
+from drivers.transports import Conversation, Pause
 
 Voltage = Literal["auto", "5 V", "3 V", "1.8 V"]
 VOLTAGES: dict[Voltage, int] = {"auto": 0, "5 V": 1, "3 V": 2, "1.8 V": 3}
 POWER_ON_S = 3.0
+REST_S = 0.01
 MARGIN_S = 1.0
 """What a reader may take beyond the chip's own waiting time."""
 DONE = 0x9000
@@ -67,7 +68,7 @@ class SlotLink:
         try:
             yield from self._agreed(atr, deadline)
         except (AtrError, ChipError, T1Error):
-            yield from self.power_off()
+            yield from self._rested()
             atr = yield from self._activated(deadline)
             try:
                 yield from self._agreed(atr, deadline)
@@ -90,6 +91,11 @@ class SlotLink:
         self._session = None
         yield from self._reader.command(Ask.POWER_OFF, self._number)
 
+    def _rested(self) -> Conversation[None]:
+        """Power off, long enough for a cold reset."""
+        yield from self.power_off()
+        yield Pause(REST_S)
+
     def state(self) -> Conversation[Icc]:
         """Ask whether a chip is there, and whether it has power."""
         return (yield from self._reader.command(Ask.SLOT_STATUS, self._number)).icc
@@ -100,15 +106,23 @@ class SlotLink:
         features = self._reader.capabilities.features
         protocol = 1 if 1 in atr.protocols and atr.specific is None else atr.protocol
         session = _Session(atr, protocol, atr.rate, None)
-        if not features & Features.AUTO_PPS_PROPRIETARY:
+        if features & Features.AUTO_PPS_PROPRIETARY:
+            yield from self._asked(session, deadline)
+        else:
             if features & Features.AUTO_PPS:
                 session.fi_di = atr.fi_di
             elif atr.specific is None:
                 session.fi_di = yield from self._selected(atr, protocol, deadline)
             yield from self._told(session, deadline)
-        if features & Features.TPDU and protocol == 1:
+        if features & Features.TPDU and session.protocol == 1:
             session.t1 = yield from self._begun(session, deadline)
         self._session = session
+
+    def _asked(self, session: _Session, deadline: float | None) -> Conversation[None]:
+        """Learn from the reader what it has agreed on with the chip by itself."""
+        answer = yield from self._reader.command(Ask.GET_PARAMETERS, self._number, deadline=deadline)
+        parameters = Parameters.decode(answer.extra, answer.data)
+        session.protocol, session.fi_di = parameters.protocol, parameters.fi_di
 
     def _selected(self, atr: Atr, protocol: int, deadline: float | None) -> Conversation[int]:
         """Select protocol and rate where they are not those that hold anyway."""
@@ -172,7 +186,7 @@ class SlotLink:
                 return (yield from self._transmitted(command, deadline))
             case Reset(cold):
                 if cold:
-                    yield from self.power_off()
+                    yield from self._rested()
                 atr = yield from self.power_on(deadline)
                 return atr + DONE.to_bytes(2, "big")
 

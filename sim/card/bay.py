@@ -4,7 +4,7 @@ At TPDU level a reader moves blocks; at APDU level it speaks the block protocol 
 """
 
 from drivers.errors import ProtocolError
-from drivers.protocols.atr import AtrError, block_waiting_s, work_waiting_s
+from drivers.protocols.atr import AtrError, block_waiting_s, pps_request, work_waiting_s
 from drivers.protocols.ccid import (
     HEADER,
     MUTE,
@@ -167,6 +167,15 @@ class ApduBay(Bay):
         self._size = capabilities.maximum_message - HEADER
         self._command = bytearray()
         self._reply = b""
+
+    def power_on(self, command: Command) -> tuple[Answer, float]:
+        """Activate the chip, and agree on T=1 and its fastest rate where it offers them."""
+        answer = super().power_on(command)
+        contacts = self._contacts
+        if contacts is not None and contacts.atr.specific is None:
+            contacts.received(pps_request(int(1 in contacts.atr.protocols), contacts.atr.fi_di))
+            self._parameters = Parameters(contacts.protocol, contacts.fi_di)
+        return answer
 
     def transfer(self, command: Command, *, mute: bool) -> tuple[Answer, float]:
         """Take a command, or a piece of one; give the answer, or a piece of it."""

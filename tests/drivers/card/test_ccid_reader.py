@@ -207,6 +207,7 @@ def test_reader_at_apdu_level(level: Features, atr: bytes) -> None:
     result = run(lambda bench: on(bench, script), chips=[Chip(atr)], level=level)
     assert [len(reply.data) for reply in result.replies] == [200, 0]
     assert result.stopped is Stopped.END
+    assert (result.replies[0].elapsed_s < 0.1) is (atr is FAST), "the reader has agreed on the fast rate"
 
 
 @pytest.mark.parametrize("size", [0, 256, 257, 258, 1000, 4000])
