@@ -278,7 +278,6 @@ class ExatronHandler(Machine, Handler):
         log.info("%s: %s %s", self.name, info.light.name.lower(), info.text)
         self._garbled = 0
         if info.light in ALARMS:
-            self._in_contact = False
             raise EquipmentError(f"{self.name}: alarm {info.light.name}: {info.text or 'no text'}")
         self._empty = self._options.empty_ends_lot and info.light is Light.EMPTY
 

@@ -77,6 +77,31 @@ async def test_super_mode_retests_when_asked() -> None:
             await handler.sort({1: 1})
 
 
+async def test_the_sort_that_plunges_again_is_no_bin_of_a_first_contact() -> None:
+    with replayed_stream("exatron/super_retest") as line:
+        handler = made(line, mode="super", retest_sort=1)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match="no hard bin 1; allowed: .2, 3, 4, 5, 6, 7, 8."):
+                await handler.sort({1: 1})
+        line.script.left.clear()
+
+
+async def test_the_part_after_a_replunge_may_take_its_time() -> None:
+    line = Script(b"H\r", b"S\r")
+    handler = made(line, close_s=0.01)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        await handler.replunge()
+        line.say(b"S\r")
+        await anext(touchdowns)
+        await handler.sort({1: 2})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.03):
+                await anext(touchdowns)
+    assert line.said == b"R02"
+
+
 async def test_a_retest_that_nobody_asked_for_is_an_alarm() -> None:
     with replayed_stream("exatron/super_other_start") as line:
         handler = made(line, mode="super")

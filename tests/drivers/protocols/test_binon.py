@@ -143,6 +143,7 @@ def test_codes_that_mean_something_else_are_no_hard_bins() -> None:
     profile = Profile(bin_width=2, bin_filler="00", retest_code="99")
     assert set(profile.codes) == set(range(1, 99))
     assert profile.codes[7] == "07"
+    assert set(Profile(bin_filler="-", bin_alphabet="0123").codes) == {1, 2, 3}, "bins count from 1"
 
 
 @pytest.mark.parametrize(
