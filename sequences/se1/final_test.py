@@ -169,5 +169,5 @@ FINAL_TEST = Sequence(
             ), bin=MUTE),
         ), bin=SUPPLY),
     ),
-    retest=Retest(frozenset({CONTACT}), times=1),
+    retest=Retest(frozenset({CONTACT, SUPPLY}), times=1),
 )  # fmt: skip

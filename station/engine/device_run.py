@@ -276,6 +276,7 @@ class DeviceRun(Generic[S]):
             await self._verdict(row, die, outcome)
 
     async def _no_verdict(self, row: Personalise[S], die: Die, reason: str) -> None:
+        self.standing.no_verdict = reason
         try:
             await self._around.custody.ended(die, self._contact.part, None, reason)
         except CustodyError as error:

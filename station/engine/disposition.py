@@ -18,6 +18,8 @@ class Standing(Generic[S]):
     """Why the station cannot tell."""
     intent_open: bool = False
     """Personalisation has begun and no verdict has closed it."""
+    no_verdict: str = ""
+    """Why the vault gave none."""
     personalisation: Personalisation | None = None
     cut_short: bool = False
     complete: bool = False

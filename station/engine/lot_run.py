@@ -285,7 +285,7 @@ class LotRun(Generic[S]):
     async def _consider(self, tested: Tested[S]) -> None:
         """Look at what went wrong at single sites: what concerns the lot holds it after this touchdown."""
         for site, standing in tested.standings.items():
-            for reason in (standing.unjudged, standing.custody_fault):
+            for reason in (standing.unjudged, standing.custody_fault, standing.no_verdict):
                 if reason:
                     await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=reason))
                     break
