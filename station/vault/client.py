@@ -32,6 +32,7 @@ DISPOSITIONS = {
     wire.RETRY: Disposition.RETRY,
     wire.REJECT_HELD: Disposition.REJECT_HELD,
     wire.QUARANTINE: Disposition.QUARANTINE,
+    wire.DONE: Disposition.SEALED,
 }
 
 
@@ -40,6 +41,9 @@ class Purpose(Enum):
 
     PERSONALISE = wire.PERSONALISE
     RESUME = wire.RESUME
+    """Go on with a unit whose personalisation began and was not sealed."""
+    VERIFY = wire.VERIFY
+    """Have a sealed device prove that it still is what was sealed; SEALED if it does."""
 
 
 @dataclass(frozen=True)

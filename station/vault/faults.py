@@ -48,6 +48,8 @@ class Fate(IntEnum):
     RETRY = 3
     REJECT_HELD = 4
     QUARANTINE = 5
+    DONE = 6
+    """A purpose other than personalising was served."""
 
 
 HELD = frozenset({Code.KEY_SETS, Code.CARD_CRYPTOGRAM, Code.SELF_TEST, Code.TRNG_HEALTH})

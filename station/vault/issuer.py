@@ -46,6 +46,12 @@ def key_identifier(spki: bytes) -> bytes:
     return sha256(bits).digest()[:20]
 
 
+def certified_key(der: bytes) -> bytes:
+    """The public key of a certificate, as the die sends it."""
+    key = x509.load_der_x509_certificate(der).public_key()
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
 def serial_of(issuer: bytes, spki: bytes) -> bytes:
     """The serial number of a key's certificate: the same for the same issuer and key, positive, 20 bytes."""
     digest = sha256(SERIAL_LABEL + issuer + spki).digest()[:20]

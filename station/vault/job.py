@@ -30,6 +30,8 @@ class Job:
     station: str
     now: float
     """Unix seconds."""
+    verify: bool = False
+    """Only prove that a sealed device still is what was sealed."""
     payload_max: int = 0
     """The most that the station's link carries per command; 0: as much as the die says."""
 

@@ -58,7 +58,8 @@ class Opening:
 
     def _guess(self) -> Go:
         """Which keys a die should have by the journal alone, to save a round trip."""
-        late = self._unit.intent in (Intent.ROTATE, Intent.LOCK)
+        sealed = self._unit.standing is Standing.REGISTERED
+        late = sealed or self._unit.intent in (Intent.ROTATE, Intent.LOCK)
         return Go(Phase.LOCK, ISSUER) if late else Go(Phase.SCREEN)
 
     def _clear(self, kvn: int, host_challenge: bytes) -> Script:

@@ -22,10 +22,11 @@ from drivers.protocols.se1_table import (
 from station.vault import record, scp03
 from station.vault.contents import Contents, identity_container
 from station.vault.faults import Code, DoubtError, Fate, FaultError
+from station.vault.issuer import certified_key
 from station.vault.job import Die, Job, Link, Means, Sealed
 from station.vault.opening import Opening
 from station.vault.recovery import Go, Intent, Phase, Standing
-from station.vault.registry import Certificate, PublicKey, Screened, Step, Unit
+from station.vault.registry import Certificate, PublicKey, Record, Screened, Step, Unit
 from station.vault.script import Script
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ async def _session(job: Job, link: Link, means: Means) -> Sealed:
     die, go = await Opening(job, link, means, unit).open()
     contact = Contact(job, link, means, unit, die)
     try:
-        return await contact.run(go)
+        return await (contact.verify() if job.verify else contact.run(go))
     except DutError as error:
         raise DoubtError(Code.LINK, str(error)) from error
     finally:
@@ -115,6 +116,26 @@ class Contact:
             if phase.value >= go.phase.value:
                 await act()
         return await self._register()
+
+    async def verify(self) -> Sealed:
+        """A sealed die attests once more, under the customer's keys, and proves its lock."""
+        for cert in await self._contents.certificates():
+            self._keys[cert.slot] = certified_key(cert.der)
+        nonce, host_challenge = self._means.store.random(NONCE), self._means.store.random(16)
+        slot = self._means.profile.attesting
+        script = self._script("V attest")
+        script.authenticate()
+        self._sign(script, ATTEST, slot, nonce, self._attestation_size())
+        script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
+        seen = await self._run(script)
+        await self._attested(seen[f"signature {slot}"], nonce, LifeCycle.SECURED)
+        keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
+        self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
+        await self._prove_lock()
+        signed = await self._registry.record_of(self._job.unit)
+        if signed is None:
+            raise FaultError(Code.INTERNAL, f"unit {self._job.unit} is sealed and has no record")
+        return await self._sealed(signed)
 
     async def _screen(self) -> None:
         """The die is sound and ours: bind its UID, and bear what it will be given."""
@@ -177,25 +198,24 @@ class Contact:
         certificates = await self._issued()
         nonce = self._means.store.random(NONCE)
         slot = self._means.profile.attesting
-        size = ATTESTATION_SIZE + se1_objects.SIGNATURE_SIZES[self._kinds[slot].algorithm]
         script = self._script("S4 write")
         self._store(script, self._contents.credentials(certificates))
         script.secure("STORE HASH", se1.command("STORE HASH"))
-        self._sign(script, ATTEST, slot, nonce, size)
+        self._sign(script, ATTEST, slot, nonce, self._attestation_size())
         seen = await self._run(script)
         if seen["STORE HASH"] != await self._contents.store_hash():
             raise FaultError(Code.STORE_HASH, "the die holds other containers than were written")
-        proofs = await self._attested(seen[f"signature {slot}"], nonce)
+        proofs = await self._attested(seen[f"signature {slot}"], nonce, LifeCycle.INITIALIZED)
         await self._registry.forward(self._step(Standing.ATTESTED, Intent.ROTATE, proofs))
 
-    async def _attested(self, result: bytes, nonce: bytes) -> dict[str, str]:
+    async def _attested(self, result: bytes, nonce: bytes, life_cycle: LifeCycle) -> dict[str, str]:
         """Check an attestation and its signature, and return what the record keeps of it."""
         said, message, signature = se1_objects.decode_attestation(result)
         slot = self._means.profile.attesting
         if not await self._holds(slot, signature, message, se1_objects.ATTESTATION_LABEL):
             raise FaultError(Code.ATTESTATION, "the attestation's signature is wrong")
         store_hash = await self._contents.store_hash()
-        self._check_attestation(said, nonce, store_hash)
+        self._check_attestation(said, nonce, life_cycle, store_hash)
         return {
             "attestation_sha384": se1_objects.sha384(message + signature).hex(),
             "store_sha384": store_hash.hex(),
@@ -269,8 +289,16 @@ class Contact:
         means = self._means
         signed = await means.work(record.compose, self._job, facts, means.profile, means.store)
         await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)
+        return await self._sealed(signed)
+
+    async def _sealed(self, signed: Record) -> Sealed:
+        certificates = await self._contents.certificates()
         hashes = tuple(sha256(cert.der).digest() for cert in certificates)
-        return Sealed(self.die.uid, identity.serial, signed.hash, hashes)
+        return Sealed(self.die.uid, signed.serial, signed.hash, hashes)
+
+    def _attestation_size(self) -> int:
+        kind = self._kinds[self._means.profile.attesting]
+        return ATTESTATION_SIZE + se1_objects.SIGNATURE_SIZES[kind.algorithm]
 
     async def _issued(self) -> list[Certificate]:
         """The unit's certificates: those that exist as they are, the reserved ones signed now."""
@@ -334,7 +362,9 @@ class Contact:
         kind = self._kinds[slot]
         return await self._means.work(kind.verify, self._keys[slot], signature, message, label)
 
-    def _check_attestation(self, said: se1_objects.Attestation, nonce: bytes, store_hash: bytes) -> None:
+    def _check_attestation(
+        self, said: se1_objects.Attestation, nonce: bytes, life_cycle: LifeCycle, store_hash: bytes
+    ) -> None:
         """The die must say of itself exactly what the vault knows of it."""
         slots = {entry.slot: entry for entry in said.slots if entry.state is not SlotState.EMPTY}
         wanted = {
@@ -344,7 +374,7 @@ class Contact:
             for slot, kind in self._kinds.items()
         }
         found = (said.uid, said.nonce, said.life_cycle, said.store_hash, said.key_set, said.alarms, slots)
-        right = (self.die.uid, nonce, LifeCycle.INITIALIZED, store_hash, self.die.session.kvn, 0, wanted)
+        right = (self.die.uid, nonce, life_cycle, store_hash, self.die.session.kvn, 0, wanted)
         if found != right:
             raise FaultError(Code.ATTESTATION, "the die attests something else than the vault knows of it")
 

@@ -102,7 +102,7 @@ def recover(standing: Standing, intent: Intent, die: Reading) -> Action:
         case LifeCycle.INITIALIZED:
             return _initialized(standing, intent, die)
         case LifeCycle.SECURED:
-            return _secured(intent, die)
+            return _secured(standing, intent, die)
 
 
 def _ready(standing: Standing, intent: Intent, die: Reading) -> Action:
@@ -132,7 +132,7 @@ def _initialized(standing: Standing, intent: Intent, die: Reading) -> Action:
             return End.KEY_SETS
 
 
-def _secured(intent: Intent, die: Reading) -> Action:
-    if intent is not Intent.LOCK:
+def _secured(standing: Standing, intent: Intent, die: Reading) -> Action:
+    if intent is not Intent.LOCK and standing is not Standing.REGISTERED:
         return End.FOREIGN
     return Go(Phase.LOCK_PROOF, ISSUER) if die.key_sets == {ISSUER} else End.KEY_SETS

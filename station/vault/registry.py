@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 import msgspec
 
@@ -25,13 +26,21 @@ class Unit:
     sessions: int
 
 
+class Purpose(Enum):
+    """Why a unit is brought."""
+
+    PERSONALISE = 1
+    RESUME = 2
+    VERIFY = 3
+
+
 @dataclass(frozen=True)
 class Admission:
     """Who asks for admission of what."""
 
     unit: str
     lot: str
-    resume: bool
+    purpose: Purpose
     session: bytes
     now: float
 
@@ -129,12 +138,12 @@ class Registry:
 
         return await self._journal.commit(act)
 
-    async def order_of(self, lot: str) -> tuple[str, str]:
-        """Product and order of an open lot."""
+    async def order_of(self, lot: str, *, closed: bool) -> tuple[str, str]:
+        """Product and order of a lot, which must be open unless `closed` allows that it is not."""
 
         def act(db: sqlite3.Connection) -> tuple[str, str]:
             row = db.execute("SELECT product, order_id, state FROM lot WHERE lot = ?", (lot,)).fetchone()
-            if row is None or row[2] != "open":
+            if row is None or (row[2] != "open" and not closed):
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} is not open")
             return row[0], row[1]
 
@@ -145,10 +154,10 @@ class Registry:
 
         def act(db: sqlite3.Connection) -> Unit:
             known = _unit(db, ask.unit)
-            if known is None:
+            if known is None and ask.purpose is not Purpose.VERIFY:
                 _admit_new(db, ask)
             else:
-                _refuse(known, resume=ask.resume)
+                _refuse(ask, known)
                 db.execute(
                     "UPDATE unit SET contacts = contacts + 1, sessions = sessions + 1, updated = ?"
                     " WHERE unit = ?",
@@ -303,12 +312,16 @@ def _admit_new(db: sqlite3.Connection, ask: Admission) -> None:
     _note(db, step, Standing.ADMITTED.name.lower(), "done", {})
 
 
-def _refuse(known: Unit, *, resume: bool) -> None:
+def _refuse(ask: Admission, known: Unit | None) -> None:
+    if known is None or (ask.purpose is Purpose.VERIFY and known.standing is not Standing.REGISTERED):
+        raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is not sealed, so there is nothing to verify")
+    if ask.purpose is Purpose.VERIFY:
+        return
     if known.standing is Standing.REGISTERED:
         raise FaultError(Code.UNIT_SEALED, f"unit {known.unit} is sealed")
     if known.account != WIP:
         raise FaultError(Code.UNIT_SPOILED, f"unit {known.unit} is in account {known.account}")
-    if known.intent is not Intent.NONE and not resume:
+    if known.intent is not Intent.NONE and ask.purpose is not Purpose.RESUME:
         raise FaultError(
             Code.UNIT_SPOILED, f"unit {known.unit} is in work, it goes on only by purpose RESUME"
         )

@@ -17,7 +17,7 @@ from station.vault.journal import JournalError
 from station.vault.pqp import personalise
 from station.vault.profiles import PRODUCTS
 from station.vault.recovery import Intent
-from station.vault.registry import Admission, Step, Unit
+from station.vault.registry import Admission, Purpose, Step, Unit
 from station.vault.stream import Context, StreamLink, nonsense
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
@@ -143,15 +143,18 @@ class Floor:
             own = FaultError(Code.INTERNAL, type(error).__name__, await self._fate(admit.unit))
             return await self._judged(admit, own, now)
         self._wrong_cryptograms = 0
-        log.info("sealed", unit=admit.unit, serial=sealed.serial)
-        return wire.Verdict(disposition=wire.SEALED, sealed=_sealed(sealed))
+        done = wire.DONE if admit.purpose == wire.VERIFY else wire.SEALED
+        log.info(wire.Disposition.Name(done).lower(), unit=admit.unit, serial=sealed.serial)
+        return wire.Verdict(disposition=done, sealed=_sealed(sealed))
 
     async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed:
         if self._stops:
             raise FaultError(Code.LINE_STOPPED, "; ".join(self._stops.values()))
         with self._working(admit):
-            product, order = await self._means.registry.order_of(admit.lot)
-            ask = Admission(admit.unit, admit.lot, admit.purpose == wire.RESUME, admit.session, now)
+            purpose = Purpose(admit.purpose)
+            verify = purpose is Purpose.VERIFY
+            product, order = await self._means.registry.order_of(admit.lot, closed=verify)
+            ask = Admission(admit.unit, admit.lot, purpose, admit.session, now)
             await self._means.registry.admit(ask)
             job = Job(
                 unit=admit.unit,
@@ -162,6 +165,7 @@ class Floor:
                 site=admit.site,
                 station=_station(context),
                 now=now,
+                verify=verify,
                 payload_max=admit.payload_max,
             )
             link = StreamLink(context)
@@ -211,7 +215,7 @@ async def _admission(context: Context) -> wire.Admit:
         await nonsense(context, "Admit needs a unit, a session of 16 bytes and a fingerprint of 32")
     if max(len(admit.unit), len(admit.lot), len(admit.site)) > NAME_MAX:
         await nonsense(context, f"names have at most {NAME_MAX} characters")
-    if admit.purpose not in (wire.PERSONALISE, wire.RESUME):
+    if admit.purpose not in (wire.PERSONALISE, wire.RESUME, wire.VERIFY):
         name = wire.Purpose.Name(admit.purpose)
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this vault does not serve purpose {name} yet")
     return admit

@@ -20,7 +20,7 @@ from station.vault.keystore import MASTER, KeyStore
 from station.vault.pqp import personalise
 from station.vault.profiles import SE1
 from station.vault.recovery import Intent, Standing
-from station.vault.registry import Admission, Registry
+from station.vault.registry import Admission, Purpose, Registry
 from station.vault.script import Answer, Script
 from station.vault.secret import Secret
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of, sound_chip
@@ -34,7 +34,8 @@ class Vault:
 
     async def admit(self, unit: str, *, resume: bool = False) -> Job:
         session = sha256(unit.encode()).digest()[:16]
-        await self.means.registry.admit(Admission(unit, "L1", resume, session, NOW))
+        purpose = Purpose.RESUME if resume else Purpose.PERSONALISE
+        await self.means.registry.admit(Admission(unit, "L1", purpose, session, NOW))
         return Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW)
 
     async def personalise(self, unit: str, link: DirectLink, *, resume: bool = False) -> Sealed:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from drivers.errors import TransportError
@@ -173,6 +174,36 @@ async def test_a_cancelled_relay_ends_its_script_and_says_gone(process: VaultPro
     resumed = await client.personalise(die_of("L5/1", lot="L5", contact=3), again, purpose=Purpose.RESUME)
     assert resumed.disposition is Disposition.SEALED
     await client.aclose()
+
+
+async def test_a_sealed_device_is_verified_and_another_in_its_place_is_not(
+    process: VaultProcess, io: IoThread
+) -> None:
+    client = await open_client(process, io, "L7")
+    card = ChipCard(sound_chip(70))
+    sealed = await client.personalise(die_of("L7/1", lot="L7"), card)
+    other = ChipCard(sound_chip(71))
+    await client.personalise(die_of("L7/2", lot="L7"), other)
+    await client.close_lot("L7")
+    again = await client.personalise(die_of("L7/1", lot="L7", contact=2), card, purpose=Purpose.VERIFY)
+    assert again == sealed
+    wrong = await client.personalise(die_of("L7/1", lot="L7", contact=3), other, purpose=Purpose.VERIFY)
+    assert (wrong.disposition, wrong.error) == (Disposition.QUARANTINE, 201)
+    with pytest.raises(VaultRefusedError, match="nothing to verify"):
+        await client.personalise(die_of("L7/3", lot="L7"), card, purpose=Purpose.VERIFY)
+    await client.aclose()
+
+
+async def test_the_log_names_dies_and_shows_no_key(process: VaultProcess, io: IoThread) -> None:
+    client = await open_client(process, io, "L8")
+    card = ChipCard(sound_chip(80))
+    card.stop_at = lambda script, step: script == 3 and step == 1
+    await client.personalise(die_of("L8/1", lot="L8"), card)
+    await client.aclose()
+    log = (process.folder / "vault.log").read_text()
+    assert '"unit": "L8/1"' in log
+    keys = msgspec.json.decode((process.folder / "development.keys").read_bytes())["keys"]
+    assert not [name for name, key in keys.items() if key[:32] in log or key[-32:] in log]
 
 
 async def test_a_failing_reader_is_an_error_of_equipment(process: VaultProcess, io: IoThread) -> None:
