@@ -29,6 +29,7 @@ from tests.station.engine.doubles import (
     BenchSite,
     returning,
     sequence,
+    virtual,
 )
 
 ONE = [frozenset({1})]
@@ -245,12 +246,13 @@ async def test_a_barrier_opens_when_all_who_still_run_have_come(tmp_path: Path) 
 
 
 # -- time
+@virtual
 async def test_a_row_past_its_time_is_ended_and_its_device_not_judged(tmp_path: Path) -> None:
     async def sleeps(site: BenchSite) -> float:
         await asyncio.Event().wait()
         return 0.0
 
-    row = Parametric(1, sleeps, ANY, bin=BAD, timeout_s=0.01)
+    row = Parametric(1, sleeps, ANY, bin=BAD)
     bench = Bench(tmp_path, sequence(row), ONE)
     await bench.run()
     (device,) = bench.store.landings[0].devices
@@ -258,17 +260,18 @@ async def test_a_row_past_its_time_is_ended_and_its_device_not_judged(tmp_path: 
     assert device.bin == ERROR
 
 
+@virtual
 async def test_waiting_for_a_shared_resource_is_not_the_rows_time(tmp_path: Path) -> None:
     inside: list[int] = []
 
     async def takes_turns(site: BenchSite) -> float:
         async with shared.turn.taken():
             inside.append(site.number)
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(3.0)
             inside.append(-site.number)
         return 0.0
 
-    row = Parametric(1, takes_turns, ANY, bin=BAD, timeout_s=0.06)
+    row = Parametric(1, takes_turns, ANY, bin=BAD, timeout_s=5.0)
     bench = Bench(tmp_path, sequence(row), [frozenset(range(1, 5))])
     shared = bench.sites[1].box
     shared.turn.shared = True
