@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from station import commands, events
 from station.custody.balance import balance_of
 from station.custody.journal import read
 from station.errors import CustodyError
-from station.model import Disposition, Ending, Limit, Personalisation, Verdict
-from station.sequence import CONTINUE, Barrier, Die, Functional, Parametric, Personalise, Retest, While
-from station.vault.client import VaultRefusedError
+from station.model import Ending, Limit, Verdict
+from station.sequence import CONTINUE, Barrier, Functional, Parametric, Retest, While
 from tests.station.engine.doubles import (
     ANY,
     BAD,
@@ -24,7 +22,6 @@ from tests.station.engine.doubles import (
     ERROR,
     GOOD,
     OTHER_BAD,
-    SPOILED,
     Bench,
     BenchSite,
     returning,
@@ -384,81 +381,6 @@ async def test_a_cell_whose_safe_state_cannot_be_verified_does_not_run(tmp_path:
     assert "5.1 V at the output" in bench.cell.reason
     assert bench.happened(events.TouchdownOpened) == []
     assert bench.happened(events.MadeSafe)[0].unverified == ("box-1",)
-
-
-# -- personalisation
-@dataclass
-class Vault:
-    """Gives the verdict it was told to give."""
-
-    outcome: Any
-    began: asyncio.Event | None = None
-    go: asyncio.Event | None = None
-
-    async def personalise(self, site: BenchSite, die: Die) -> Personalisation:
-        assert die.unit.startswith("L/")
-        if self.began is not None and self.go is not None:
-            self.began.set()
-            await self.go.wait()
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return Personalisation(self.outcome, uid=b"\x01" * 16)
-
-
-REFUSED = VaultRefusedError(Personalisation(Disposition.UNTOUCHED, error=103, detail="order exhausted"))
-
-
-@pytest.mark.parametrize(
-    ("outcome", "bin_", "state"),
-    [
-        (Disposition.SEALED, GOOD, "CLOSED"),
-        (Disposition.UNTOUCHED, ERROR, "CLOSED"),
-        (Disposition.RETRY, ERROR, "CLOSED"),
-        (Disposition.REJECT_HELD, SPOILED, "CLOSED"),
-        (Disposition.QUARANTINE, SPOILED, "CLOSED"),
-        (DutError("mute"), SPOILED, "CLOSED"),
-        (EquipmentError("reader gone"), SPOILED, "CLOSED"),
-        (CustodyError("vault gone"), SPOILED, "HELD"),
-        (REFUSED, ERROR, "HELD"),
-    ],
-)
-async def test_a_device_is_spoiled_from_intent_until_sealed(
-    tmp_path: Path, outcome: Any, bin_: Any, state: str
-) -> None:
-    row = Personalise(9, Vault(outcome).personalise, bin=SPOILED)
-    retest = Retest(frozenset({BAD}), times=1)
-    bench = Bench(tmp_path, sequence(returning(1.0), row, retest=retest), ONE)
-    assert await bench.run() == state
-    assert bench.handler.sorted == [{1: bin_.hard}]
-    order = [type(e).__name__ for e in bench.history]
-    assert order.index("Intended") < order.index("PersonalisationEnded") < order.index("ContactsClosed")
-    assert balance_of(read(bench.path)).spoiled(1) is (bin_ is SPOILED)
-
-
-async def test_only_a_device_that_passed_everything_is_personalised(tmp_path: Path) -> None:
-    vault = Vault(Disposition.SEALED)
-    failing = Parametric(1, returning(9.0).run, Limit(0, 1, "V"), bin=BAD, on_fail=CONTINUE)
-    bench = Bench(tmp_path, sequence(failing, Personalise(9, vault.personalise, bin=SPOILED)), ONE)
-    assert await bench.run() == "CLOSED"
-    assert bench.handler.sorted == [{1: BAD.hard}]
-    assert bench.happened(events.Intended) == []
-
-
-async def test_an_abort_waits_for_a_personalisation_under_way(tmp_path: Path) -> None:
-    vault = Vault(Disposition.SEALED, asyncio.Event(), asyncio.Event())
-    bench = Bench(tmp_path, sequence(returning(1.0), Personalise(9, vault.personalise, bin=SPOILED)), ONE)
-
-    async def operator() -> None:
-        assert vault.began is not None and vault.go is not None
-        await vault.began.wait()
-        await bench.cell.request(commands.Abort(id="a", actor="op"))
-        await asyncio.sleep(0)
-        vault.go.set()
-
-    assert await bench.run(operator()) == "ABORTED"
-    balance = balance_of(read(bench.path))
-    assert balance.sealed(1) and not balance.spoiled(1)
-    assert bench.handler.sorted == []
 
 
 async def test_a_functional_row_needs_a_bool(tmp_path: Path) -> None:
