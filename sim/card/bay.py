@@ -27,6 +27,7 @@ BLOCK_GUARD_ETU = 22
 ACTIVATION_CLOCKS = 40_000
 CLOCK_STOPPED = 1
 BAD_PARAMETERS = 7
+NOT_SUPPORTED = 0
 
 _ANSWERS = {
     Ask.POWER_ON: Tell.DATA,
@@ -100,6 +101,21 @@ class Bay:
         return 0 if by_block else int(after_s / self.waiting_s)
 
     # -- commands; each returns the answer and after how many seconds it comes
+    def obey(self, command: Command) -> tuple[Answer, float]:
+        """Do a command that concerns power and parameters; refuse what is not known."""
+        match command.ask:
+            case Ask.POWER_ON:
+                return self.power_on(command)
+            case Ask.POWER_OFF:
+                return self.power_off(command)
+            case Ask.SLOT_STATUS:
+                return self.status(command)
+            case Ask.GET_PARAMETERS:
+                return self.get_parameters(command)
+            case Ask.SET_PARAMETERS:
+                return self.set_parameters(command)
+        return refused(command, self.icc, NOT_SUPPORTED), 0.0
+
     def power_on(self, command: Command) -> tuple[Answer, float]:
         """Activate the chip, or reset it if it is active."""
         activation_s = ACTIVATION_CLOCKS / self._clock_hz

@@ -3,7 +3,7 @@
 USB device class CCID 1.1. Times: 1 ms a USB transfer, characters of 12 etu at the rate agreed on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from drivers.errors import ProtocolError
 from drivers.protocols.ccid import (
@@ -30,7 +30,6 @@ BULK_OUT = 0x01
 BULK_IN = 0x82
 INTERRUPT_IN = 0x83
 BAD_SLOT = 5
-NOT_SUPPORTED = 0
 ABORTED = 0xFF
 EXTENSION_FACTOR = 3
 DETACHED_MS = 500.0
@@ -132,10 +131,7 @@ class CcidReader(UsbDevice):
         if command.ask is Ask.TRANSFER:
             self._transfer(command, bay)
             return
-        if (does := _COMMANDS.get(command.ask)) is None:
-            self._answer(refused(command, bay.icc, NOT_SUPPORTED))
-            return
-        answer, after_s = does(bay, command)
+        answer, after_s = bay.obey(command)
         if command.ask is Ask.POWER_ON and answer.data and self.faults.strikes("bad_tck") is not None:
             answer = _with_data(answer, answer.data[:-1] + bytes((answer.data[-1] ^ 0xFF,)))
         self._answer(answer, after_s)
@@ -174,15 +170,6 @@ class CcidReader(UsbDevice):
 
     def _answer(self, answer: Answer, after_s: float = 0.0) -> None:
         self.push(BULK_IN, answer.encode(), after_s=after_s)
-
-
-_COMMANDS: Mapping[Ask, Callable[[Bay, Command], tuple[Answer, float]]] = {
-    Ask.POWER_ON: Bay.power_on,
-    Ask.POWER_OFF: Bay.power_off,
-    Ask.SLOT_STATUS: Bay.status,
-    Ask.GET_PARAMETERS: Bay.get_parameters,
-    Ask.SET_PARAMETERS: Bay.set_parameters,
-}
 
 
 def _with_data(answer: Answer, data: bytes) -> Answer:
