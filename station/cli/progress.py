@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 import click
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from station import events
 from station.engine.bus import Subscription
-from station.model import Bin, BinKind, LotInfo
+from station.model import BinKind, LotInfo
 
 PLAIN_STEPS = 10
 REFRESH_PER_S = 8
+SITES_A_LINE = 16
 STYLES = {BinKind.PASS: "bold green", BinKind.FAIL: "red", BinKind.OTHER: "yellow"}
 
 
@@ -147,38 +149,43 @@ class LiveProgress(Progress):
 
     def __rich__(self) -> Group:
         notes = [Text(note, style="yellow", overflow="ellipsis", no_wrap=True) for note in self._notes]
-        return Group(
-            self._head(), ProgressBar(self.devices, self.sorted), self._sites(), self._bins(), *notes
-        )
+        bar = ProgressBar(self.devices, self.sorted, complete_style="green", finished_style="green")
+        return Group(self._head(), Padding(bar, (0, 0, 1, 0)), self._sites(), Text(), self._bins(), *notes)
 
     def _head(self) -> Text:
         lot = self.info.lot if self.info else ""
         return Text.assemble(
-            (f"{lot} ", "bold"),
-            (f"{self.state} ", "cyan"),
-            f" {self.sorted}/{self.devices} devices ",
-            (f" yield {self.yield_percent:.1f} % ", "bold green"),
-            f" {self.units_per_hour:,.0f} units/h  secured {self.sealed}  retested {self.retested}",
+            (lot, "bold"),
+            (f" {self.state.lower()}", "cyan"),
+            f"  {self.sorted} of {self.devices} devices",
+            (f"  yield {self.yield_percent:.1f} %", "bold green"),
+            f"  {self.units_per_hour:,.0f} units/h  secured {self.sealed}  retested {self.retested}",
         )
 
     def _sites(self) -> Table:
-        table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-        table.add_column("site", justify="right", style="dim")
-        for site in self.by_site:
-            table.add_column(str(site), justify="right", min_width=3)
-        for kind, label in ((BinKind.PASS, "good"), (BinKind.FAIL, "fail"), (BinKind.OTHER, "other")):
-            counts = [str(counter[kind] or "·") for counter in self.by_site.values()]
-            table.add_row(label, *counts, style=STYLES[kind])
+        table = Table.grid(padding=(0, 1))
+        table.add_column(style="dim", min_width=5)
+        for _ in range(min(len(self.by_site), SITES_A_LINE)):
+            table.add_column(justify="right", min_width=3)
+        numbers = list(self.by_site)
+        for start in range(0, len(numbers), SITES_A_LINE):
+            self._some_sites(table, numbers[start : start + SITES_A_LINE])
         return table
+
+    def _some_sites(self, table: Table, numbers: list[int]) -> None:
+        table.add_row("site", *map(str, numbers), style="dim")
+        for kind, label in ((BinKind.PASS, "good"), (BinKind.FAIL, "fail"), (BinKind.OTHER, "other")):
+            counts = [self.by_site[number][kind] for number in numbers]
+            if kind is BinKind.PASS or any(counts):
+                table.add_row(label, *(str(count or "-") for count in counts), style=STYLES[kind])
 
     def _bins(self) -> Table:
-        table = Table(box=None, pad_edge=False, show_header=False)
+        table = Table.grid(padding=(0, 2))
+        for justify in ("right", "left", "right", "right"):
+            table.add_column(justify=justify)
         bins = sorted(self.info.bins, key=lambda b: -self.by_bin[b.number]) if self.info else []
         for bin_ in [b for b in bins if self.by_bin[b.number]]:
-            table.add_row(*self._bin(bin_))
+            count = self.by_bin[bin_.number]
+            share = f"{100 * count / self.sorted:.1f} %"
+            table.add_row(str(bin_.number), bin_.name, str(count), share, style=STYLES[bin_.kind])
         return table
-
-    def _bin(self, bin_: Bin) -> tuple[Text, str, str]:
-        count = self.by_bin[bin_.number]
-        share = 100 * count / self.sorted
-        return Text(f"{bin_.number:3} {bin_.name}", style=STYLES[bin_.kind]), f"{count:6}", f"{share:5.1f} %"

@@ -1,29 +1,42 @@
 """The lot summary as people read it."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from station.report import LotReport, TruthReport
 
 STYLES = {"pass": "green", "fail": "red", "other": "yellow"}
 
 
-def shown(report: LotReport) -> None:
-    """Print the summary of a lot."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"\n[bold]Lot {report.lot}[/] {report.state.lower()}", end="")
-    console.print(f": {report.reason}" if report.reason else "")
+def shown(report: LotReport, console: Console | None = None) -> None:
+    """Print the summary of a lot, on standard output unless another console is given."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    reason = f": {report.reason}" if report.reason else ""
+    console.print()
+    console.print(Text.assemble((f"Lot {report.lot}", "bold"), f" {report.state.lower()}{reason}"))
     console.print(
         f"{report.tested} tested, [green]{report.good} good[/] ({100 * report.yield_fraction:.2f} %), "
         f"{report.secured} secured, {report.retested} retested, {report.units_per_hour:,.0f} units/h"
     )
+    console.print()
     console.print(_bins(report))
-    console.print("Balance: " + ", ".join(f"{name} {number}" for name, number in report.accounts.items()))
+    console.print()
+    for label, fact in _facts(report):
+        console.print(Text.assemble((f"{label:9}", "dim"), fact))
+
+
+def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:
+    yield "balance", ", ".join(f"{name}: {number}" for name, number in report.accounts.items())
     if report.truth is not None:
-        console.print(_truth(report.truth))
-    console.print(f"{report.simulated_s:,.1f} s of the cell's time in {report.wall_s:.1f} s")
-    for label, path in (("STDF", report.stdf), ("store", report.store), ("journal", report.journal)):
-        console.print(f"{label:8}{path or '(not written: the lot is open)'}")
+        yield "truth", _truth(report.truth)
+    simulated = f"{report.simulated_s:,.1f} s of the cell in " if report.simulated_s else ""
+    yield "time", f"{simulated}{report.wall_s:,.1f} s"
+    yield "STDF", report.stdf or "not written: the lot is open"
+    yield "store", report.store
+    yield "journal", report.journal
 
 
 def _bins(report: LotReport) -> Table:
@@ -39,10 +52,10 @@ def _bins(report: LotReport) -> Table:
     return table
 
 
-def _truth(truth: TruthReport) -> str:
+def _truth(truth: TruthReport) -> Text:
     text = (
-        f"Hidden truth: {truth.good} good; escapes {len(truth.escapes)}, overkill {len(truth.overkill)} "
+        f"{truth.good} good; escapes {len(truth.escapes)}, overkill {len(truth.overkill)} "
         f"(unexplained {len(truth.unexplained)}), misplaced {len(truth.misplaced)}, "
         f"custody differences {len(truth.custody)}"
     )
-    return f"[green]{text}[/]" if truth.agrees else f"[bold red]{text}[/]"
+    return Text(text, style="green" if truth.agrees else "bold red")
