@@ -140,7 +140,6 @@ class ExatronHandler(SerialMachine):
         self._memory = dict.fromkeys(range(0x90, 0x100), 0x01)
         self._started = False
         self._asked = 0
-        self._epoch = 0
         self._draw = Random(f"{seed}:exatron")
         self._acts: Mapping[Act, Callable[[], None]] = {
             Act.ASK_READY: self._ask_ready,
@@ -167,7 +166,7 @@ class ExatronHandler(SerialMachine):
     # -- what the station says
     def on_data(self, data: bytes) -> None:
         for byte in data:
-            if byte == 0x0A or self.faults.strikes("drop_rx") is not None:
+            if byte == 0x0A or self._strikes("drop_rx"):
                 continue
             if self.mode == "super":
                 self._take_super(byte)
@@ -190,12 +189,12 @@ class ExatronHandler(SerialMachine):
             self.send(Word.ERROR.encode())
 
     def _understood(self, byte: int) -> bool:
-        if self.faults.strikes("misread") is not None:
+        what = Input.DIGIT if byte in DIGITS else Input.MARKED if byte == 0x5A else None
+        if what is None or (self.state, what) not in self._table or self._strikes("misread"):
             return False
-        if byte in DIGITS:
-            self._digit = byte - 0x30
-            return self._do(Input.DIGIT)
-        return byte == 0x5A and self._do(Input.MARKED)
+        self._digit = byte - 0x30 if what is Input.DIGIT else self._digit
+        self._do(what)
+        return True
 
     def _command_byte(self, byte: int) -> None:
         command = self._command or bytearray()
@@ -221,30 +220,28 @@ class ExatronHandler(SerialMachine):
             case _:
                 self.send(Word.ERROR.encode())
 
-    def _do(self, what: Input) -> bool:
-        if (row := self._table.get((self.state, what))) is None:
-            return False
-        self.state, act = row
-        self._acts[act]()
-        return True
+    def _do(self, what: Input) -> None:
+        if (row := self._table.get((self.state, what))) is not None:
+            self.state, act = row
+            self._acts[act]()
 
     # -- what it does by the table
     def _ask_ready(self) -> None:
         """Say that a part is there, and again when an operator makes it do so; or be started by hand."""
-        if self.faults.strikes("manual_start") is not None:
+        if self._strikes("manual_start"):
             self.state = State.CLOSING
             self._close()
             return
         self._asked += 1
         self.send(Word.PART.encode())
-        self._later(self.timing.enter_s, self._press_enter, self._asked)
+        self.clock.call_later(self.timing.enter_s, self._press_enter, self._asked)
 
     def _press_enter(self, asked: int) -> None:
         if self.state is State.WAIT_R and self._asked == asked:
             self._ask_ready()
 
     def _close(self) -> None:
-        self._later(self._about(self.timing.close_s), self._closed)
+        self.clock.call_later(self._about(self.timing.close_s), self._closed)
 
     def _reopen(self) -> None:
         self.sockets.lift()
@@ -257,16 +254,16 @@ class ExatronHandler(SerialMachine):
 
     def _say_start(self) -> None:
         self.send(Word.START.encode())
-        if self.faults.strikes("power_cycle") is not None:
+        if self._strikes("power_cycle"):
             self._power_cycle()
-        if self.faults.strikes("part_dropped") is not None:
+        if self._strikes("part_dropped"):
             self._tell(Light.DROPPED, DROPPED_TEXT)
 
     def _say_test(self) -> None:
         if self.laser and not self._again:
             self.send(Word.MARK.encode())
         self.send((Word.RETEST if self._again else Word.TEST).encode())
-        self._later(self._about(self.timing.test_s), self._do, Input.TESTED)
+        self.clock.call_later(self._about(self.timing.test_s), self._do, Input.TESTED)
 
     def _say_end(self) -> None:
         self.send((Word.END_RETEST if self._again else Word.END_TEST).encode())
@@ -300,7 +297,7 @@ class ExatronHandler(SerialMachine):
         if (code := self.faults.strikes("jam")) is not None:
             self._tell(Light.ERROR, f"JAM {code}".strip())
             seconds += self._about(self.timing.operator_s)
-        self._later(seconds, self._place)
+        self.clock.call_later(seconds, self._place)
 
     def _place(self) -> None:
         if self.sockets.load():
@@ -311,10 +308,9 @@ class ExatronHandler(SerialMachine):
 
     def _power_cycle(self) -> None:
         """Lose power with a part in contact; after the start it is offered anew."""
-        self._epoch += 1
         self.state = State.IDLE
         self.sockets.lift()
-        self._later(self.timing.boot_s, self._do, Input.PLACED)
+        self.clock.call_later(self.timing.boot_s, self._do, Input.PLACED)
 
     # -- how it says so
     def _tell(self, light: Light, text: str = "") -> None:
@@ -322,12 +318,8 @@ class ExatronHandler(SerialMachine):
         if self.mode == "hp":
             self.send(Info(light, text).encode())
 
-    def _later(self, seconds: float, act: Callable[..., object], *args: object) -> None:
-        self.clock.call_later(seconds, self._unless_reset, self._epoch, act, args)
-
-    def _unless_reset(self, epoch: int, act: Callable[..., object], args: tuple[object, ...]) -> None:
-        if epoch == self._epoch:
-            act(*args)
+    def _strikes(self, knob: str) -> bool:
+        return self.faults.strikes(knob) is not None
 
     def _about(self, seconds: float) -> float:
         return seconds * self._draw.uniform(0.8, 1.2)

@@ -102,6 +102,17 @@ async def test_the_part_after_a_replunge_may_take_its_time() -> None:
     assert line.said == b"R02"
 
 
+async def test_a_retest_that_does_not_come_is_an_alarm() -> None:
+    line = Script(b"TEST\rEND TEST\r")
+    handler = made(line, mode="super", retest_sort=3, close_s=0.01, confirm_s=0.01)
+    async with listening(handler) as touchdowns:
+        await anext(touchdowns)
+        await handler.replunge()
+        with pytest.raises(EquipmentError, match="said None, expected was Word.RETEST"):
+            await anext(touchdowns)
+    assert line.said == b"3"
+
+
 async def test_a_retest_that_nobody_asked_for_is_an_alarm() -> None:
     with replayed_stream("exatron/super_other_start") as line:
         handler = made(line, mode="super")

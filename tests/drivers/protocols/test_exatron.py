@@ -40,6 +40,12 @@ def test_noise_is_never_more_than_a_line(noise: bytes, mode: Mode) -> None:
     assert [decode(line, "exatron") for line in lines.feed(b"H\r")] == [Word.PART]
 
 
+def test_a_line_without_an_end_does_not_grow_for_ever() -> None:
+    cut = Lines().feed(b"x" * 10 * LONGEST)
+    assert len(cut) == 9
+    assert {len(line) for line in cut} == {LONGEST + 1}
+
+
 def test_line_feeds_and_empty_lines_are_ignored() -> None:
     assert Lines().feed(b"\r\n\nTE\nST\r\n\rRETEST\r\n") == [b"TEST", b"RETEST"]
 

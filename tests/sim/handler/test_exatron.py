@@ -116,6 +116,19 @@ def test_an_operator_makes_it_ask_again_each_minute() -> None:
     assert rig.hears(b"H\rH\r")
 
 
+def test_the_part_that_was_answered_is_not_asked_for_again() -> None:
+    rig = at(State.TESTING)
+    first = rig.clock.time() - 0.5
+    rig.say(b"1")
+    assert rig.hears(b"H\r")
+    second = rig.clock.time()
+    rig.clock.sleep(first + 60.5 - second)
+    assert rig.line.hear(0, 0) == b""
+    assert not rig.handler.line.received, "that [Enter] was for the part before"
+    rig.clock.sleep(second - first)
+    assert rig.hears(b"H\r")
+
+
 def test_super_mode_wants_the_sort_when_it_asks() -> None:
     rig = Rig(mode="super")
     assert rig.hears(b"TEST\r")
