@@ -14,6 +14,7 @@ import msgspec
 from drivers.errors import EquipmentError
 from drivers.roles import Handler, Resource, Touchdown
 from station import events
+from station.engine.collector import collecting_between_touchdowns
 from station.engine.device_run import Contact
 from station.engine.disposition import Standing
 from station.engine.landing import Landing, Tested
@@ -116,8 +117,8 @@ class LotRun(Generic[S]):
             self._begun = True
         self._arrivals = self._bound.handler.touchdowns()
         try:
-            with suppress(Ended):
-                await self._touchdowns()
+            with suppress(Ended), collecting_between_touchdowns() as collect:
+                await self._touchdowns(collect)
         except EquipmentError as error:
             raise Hold(str(error)) from error
         finally:
@@ -125,7 +126,7 @@ class LotRun(Generic[S]):
         if self._hold:
             raise Hold(self._hold)
 
-    async def _touchdowns(self) -> None:
+    async def _touchdowns(self, collect: Callable[[], None]) -> None:
         while self._parts < self._info.quantity:
             await self._boundary()
             arrival = await self._arrival()
@@ -133,6 +134,7 @@ class LotRun(Generic[S]):
                 return
             if isinstance(arrival, Touchdown):
                 await self._touchdown(arrival)
+                collect()
 
     # -- waiting
     async def _boundary(self) -> None:

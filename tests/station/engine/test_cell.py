@@ -399,6 +399,7 @@ async def test_every_contact_opened_is_closed_once_and_the_balance_is_zero(tmp_p
         value = next(values)
         if isinstance(value, Exception):
             raise value
+        assert isinstance(value, float)
         return value
 
     bench = Bench(tmp_path, sequence(Parametric(1, row, Limit(0, 1, "V"), bin=BAD)), [*THREE, *THREE, *ONE])
