@@ -22,8 +22,9 @@ def shown(report: LotReport, console: Console | None = None) -> None:
         f"{report.secured} secured, {report.retested} retested, {report.units_per_hour:,.0f} units/h"
     )
     console.print()
-    console.print(_bins(report))
-    console.print()
+    if report.tested:
+        console.print(_bins(report))
+        console.print()
     for label, fact in _facts(report):
         console.print(Text.assemble((f"{label:9}", "dim"), fact))
 
