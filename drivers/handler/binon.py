@@ -35,6 +35,8 @@ from drivers.transports import Port
 
 DRAIN_S = 0.005
 """Time for the port to fetch a service request that is pulled already."""
+MOST_STALE = 64
+"""Requests that are dropped before one order; a line that never rests must not keep the bins back."""
 
 log = logging.getLogger(__name__)
 
@@ -208,7 +210,7 @@ class BinonHandler(Machine, Handler):
     async def _drained(self) -> int:
         """Drop the starts of test that came during the test; an alarm among them stops the order."""
         stale = 0
-        while (status := await self._request(within_s=DRAIN_S)) is not None:
+        while stale < MOST_STALE and (status := await self._request(within_s=DRAIN_S)) is not None:
             if status in self._profile.ready_stb:
                 stale += 1
             elif status & RQS:

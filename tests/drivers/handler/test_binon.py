@@ -1,5 +1,6 @@
 """The driver against the dialogues of the family: what it says, and what it makes of the answers."""
 
+from collections import deque
 from contextlib import aclosing
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from drivers.errors import EquipmentError, InstrumentError, ProtocolError
 from drivers.handler.binon import BinonHandler, BinonOptions
 from drivers.roles import Touchdown
+from tests.dialogue import find
 from tests.replay import ReplayPort, replayed
 
 LOT = {"lot_query": "SRQKIND?", "lot_running": "SRQKIND 2", "lot_ended": "SRQKIND 8"}
@@ -265,6 +267,23 @@ async def test_repeated_requests_are_dropped_and_counted() -> None:
         await handler.connect()
         await lots(handler, {1: 1, 2: 1})
     assert handler.stale == 3
+
+
+class Restless(ReplayPort):
+    """A line that is pulled for ever."""
+
+    async def service_request(self) -> int:
+        return 0x41
+
+
+async def test_a_line_that_never_rests_does_not_keep_the_bins_back() -> None:
+    port = Restless(find("binon/one_touchdown"))
+    port.script.left = deque(turn for turn in port.script.left if turn.kind != "request")
+    handler = made(port, "so1000")
+    await handler.connect()
+    await lots(handler, {1: 1, 2: 2})
+    port.script.assert_finished()
+    assert handler.stale == 64
 
 
 async def test_bins_of_other_devices_are_not_sent() -> None:
