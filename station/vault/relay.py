@@ -109,6 +109,7 @@ class DieStream:
         """Say Gone after what is under way, and end the call; never raises."""
         if self._pending is not None:
             await asyncio.wait([self._pending], timeout=LEAVE_S)
+            self._pending.cancel()
         if self._call is None or self._call.done():
             return
         try:
