@@ -9,11 +9,11 @@ class TransportError(EquipmentError):
     """Bytes could not be moved: the far end is silent, gone, or refused."""
 
 
-class Silent(TransportError):
+class Silent(TransportError):  # noqa: N818 - what the far end is
     """Nothing came within the time allowed; the port itself still works."""
 
 
-class DeviceLost(TransportError):
+class DeviceLost(TransportError):  # noqa: N818 - what has happened
     """The port is gone or its thread did not come back; only a new transport may use it."""
 
 

@@ -8,7 +8,7 @@ Z_99 = 2.5758293035489
 
 
 def most_common_value(samples: bytes) -> float:
-    """Min-entropy in bits per byte from the share of the most common value, at 99 % confidence (section 6.3.1)."""
+    """Min-entropy in bits per byte by the most common value, at 99 % confidence (section 6.3.1)."""
     size = len(samples)
     if size < 2:
         raise ValueError(f"{size} samples: at least 2 are needed")

@@ -64,7 +64,7 @@ class Faults:
         self._random = Random(f"{seed}:faults:{machine}")
 
     def strikes(self, knob: str) -> str | None:
-        """Ask at the moment when the fault would show: its value (may be empty) if it strikes now, else None."""
+        """Ask at the moment when the fault would show: its value, maybe empty, if it strikes, else None."""
         fault = self._by_knob.get(knob)
         if fault is None or fault.spent:
             return None

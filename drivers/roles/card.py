@@ -73,7 +73,7 @@ class Card(Resource):
     async def run(self, script: Sequence[CardStep]) -> ScriptReply:
         """Do the steps in order in one hop and stop after the first that does not end as expected.
 
-        A mute or failing chip is told by `stopped`; EquipmentError is raised only for the reader's own faults.
+        A mute or failing chip is told by `stopped`; EquipmentError only for the reader's own faults.
         """
 
     async def transmit(self, command: bytes, *, budget_s: float = 5.0) -> CardReply:

@@ -13,7 +13,7 @@ class Supply(Resource):
 
     @asynccontextmanager
     async def powering(self, volts: float, *, limit_a: float, ovp_v: float) -> AsyncGenerator[None, None]:
-        """Output on inside the block, off at its end, however it ends; trips off above `limit_a` or `ovp_v`."""
+        """Output on inside the block, off at its end, however it ends; trips above `limit_a` or `ovp_v`."""
         async with self.turn.taken():
             try:
                 await self.switch_on(volts, limit_a=limit_a, ovp_v=ovp_v)

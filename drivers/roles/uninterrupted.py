@@ -28,7 +28,7 @@ async def uninterrupted(work: Coroutine[Any, Any, T], *, bound_s: float | None =
 
 
 async def undone(work: Coroutine[Any, Any, None], *, what: str, bound_s: float = 2.0) -> None:
-    """Undo what a block did, whatever happens meanwhile; EquipmentError if it is not done within the bound."""
+    """Undo what a block did, whatever happens meanwhile; EquipmentError if it is not done in time."""
     try:
         await uninterrupted(work, bound_s=bound_s)
     except TimeoutError:
