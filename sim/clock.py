@@ -27,7 +27,10 @@ class Clock(Protocol):
 
 
 class RealClock:
-    """The machine's clock, for simulated machines beside an ordinary loop."""
+    """The machine's clock, for simulated machines beside an ordinary loop.
+
+    What is planned runs on the loop's thread, perhaps while a port's thread is inside the same model.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

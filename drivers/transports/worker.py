@@ -211,6 +211,7 @@ class Worker:
         if self._closing:
             return False
         last = _Call[object](close or _nothing, self._loop)
+        last.future.add_done_callback(_look_at)  # nobody else does, and asyncio complains of that
         with self._lock:
             self._closing = True
             self._drop_queued("closed")
@@ -222,11 +223,7 @@ class Worker:
         self._runner.close()
         if not away:
             await asyncio.wait([last.future], timeout=timeout_s)
-        if not last.future.done():
-            last.future.cancel()
-            return False
-        last.future.exception()  # looked at, so that asyncio does not complain
-        return True
+        return last.future.done()
 
     async def _ended(self, job: _Call[T]) -> T:
         if self._lost is not None or self._closing:
@@ -342,6 +339,11 @@ def _raisable(error: BaseException) -> BaseException:
     wrapped = RuntimeError("a job raised StopIteration, which a future cannot carry")
     wrapped.__cause__ = error
     return wrapped
+
+
+def _look_at(future: "asyncio.Future[object]") -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _nothing() -> None:

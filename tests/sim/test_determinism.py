@@ -1,6 +1,7 @@
 """A virtual run is the same in every process: hash seed, debug mode, pace and a busy machine do not show."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,41 @@ def test_in_asyncios_debug_mode(expected: str) -> None:
 
 def test_paced(expected: str) -> None:
     assert digest("5") == expected
+
+
+INTERRUPTED = """
+import asyncio, sys
+from drivers.transports.worker import Worker
+from sim.time import new_loop
+
+async def main():
+    loop = asyncio.get_running_loop()
+    worker = Worker("a")
+    print("begun", flush=True)
+    try:
+        while True:
+            await worker.call(loop.clock.sleep, 0.01)
+    finally:
+        print("closed", await worker.aclose(), flush=True)
+
+speed = float(sys.argv[1]) or None
+with asyncio.Runner(loop_factory=lambda: new_loop(speed)) as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.parametrize("speed", ["0", "1"])
+def test_an_interrupt_from_the_keyboard_ends_a_run_in_order(speed: str) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, speed]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "begun\n"
+        run.send_signal(signal.SIGINT)
+        said, complained = run.communicate(timeout=60)
+    assert said == "closed True\n", complained
+    assert complained.endswith("KeyboardInterrupt\n")
 
 
 def test_beside_a_busy_process(expected: str) -> None:
