@@ -313,7 +313,7 @@ class Worker:
             dirty = self._interrupted or self._soiled or _leaves_dirt(job.error)
         self.load.ran(self._loop.time() - began)
         if isinstance(job.error, DeviceLost):
-            self._lost = self._lost or str(job.error)
+            self._lost = self._lost or str(job.error).removeprefix(f"{self.name}: ")
         elif dirty and self._recover is not None and not self.lost:
             self._clean(self._recover)
 

@@ -265,11 +265,13 @@ def test_a_port_that_is_gone_is_lost_at_once(make: Make) -> None:
         worker = Worker("a", recover=lambda: recovered.append(1))
 
         def fail() -> None:
-            raise DeviceLost("unplugged")
+            raise DeviceLost("a: unplugged")
 
         with pytest.raises(DeviceLost):
             await worker.call(fail)
         assert worker.lost
+        with pytest.raises(DeviceLost, match="^a: unplugged$"):
+            await worker.call(len, "")
         assert not recovered
         assert await worker.aclose()
 
