@@ -1,12 +1,7 @@
-"""Ports behind a VISA library: simulated instruments in virtual and real time, and PyVISA-py over TCP."""
+"""Ports behind a VISA library: conversations, cancellation, errors, trace; virtual and real time."""
 
 import asyncio
-import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import pytest
 
@@ -24,106 +19,19 @@ from drivers.transports import (
 )
 from drivers.transports.trace import muted
 from drivers.transports.visa import VisaLibrary, VisaPort
-from sim.clock import Clock, RealClock
-from sim.instrument import Instrument
-from sim.time import VirtualLoop, new_loop
+from sim.clock import RealClock
+from sim.time import new_loop
 from sim.visa import worlds
-
-T = TypeVar("T")
-_worlds = itertools.count()
-KINDS = ["GPIB0::7::INSTR", "TCPIP0::192.0.2.5::5025::SOCKET", "ASRL3::INSTR"]
-
-
-class Meter(Instrument):
-    """Answers at once, after a while, or never; asks for service."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(clock)
-        self.log: list[bytes] = []
-
-    def handle(self, message: bytes) -> None:
-        self.log.append(message)
-        match message.split():
-            case [b"SLOW?"]:
-                self.respond(b"SLOW-ANSWER\n", after_s=5.0)
-            case [b"BLOCK?", size]:
-                self.respond(b"x" * int(size) + b"\n")
-            case [b"SRQ", after_ms, *statuses]:
-                for status in statuses:
-                    self.clock.call_later(int(after_ms) / 1e3, self.request_service, int(status))
-            case [b"NOTHING", *_]:
-                pass
-            case _:
-                self.respond(b"ANSWER-TO-" + message + b"\n", after_s=0.001)
-
-    def request_unheard(self, status: int) -> None:
-        """Pull the line though the event gets lost."""
-        listeners, self.on_service_request = self.on_service_request, []
-        self.request_service(status)
-        self.on_service_request = listeners
-
-    def cleared(self) -> None:
-        self.log.append(b"<cleared>")
-
-    def triggered(self) -> None:
-        self.log.append(b"<triggered>")
-
-
-@dataclass
-class Bench:
-    """One port, and the instrument at its far end."""
-
-    port: VisaPort
-    meter: Meter
-    library: VisaLibrary
-
-
-def clock_here() -> Clock:
-    loop = asyncio.get_running_loop()
-    return loop.clock if isinstance(loop, VirtualLoop) else RealClock(loop)
-
-
-@asynccontextmanager
-async def bench(resource: str = KINDS[0], *, grace_s: float = 0.1) -> AsyncIterator[Bench]:
-    world = f"test-visa-{next(_worlds)}"
-    instruments = worlds.register(world)
-    library = VisaLibrary(f"{world}@hardbin")
-    meter = Meter(clock_here())
-    instruments[resource] = meter
-    async with AsyncExitStack() as stack:
-        stack.callback(worlds.unregister, world)
-        stack.callback(library.close)
-        port = VisaPort(f"visa:{resource}", resource, library, grace_s=grace_s)
-        await stack.enter_async_context(port)
-        yield Bench(port, meter, library)
-
-
-def query(text: str, *, timeout_s: float = 2.0, size: int = 65536) -> Conversation[str]:
-    yield Write(text.encode() + b"\n")
-    reply = yield Read(timeout_s, size=size)
-    assert isinstance(reply, bytes)
-    return reply.decode().rstrip("\n")
-
-
-def say(text: str) -> Conversation[None]:
-    yield Write(text.encode() + b"\n")
-
-
-def run(
-    main: Callable[[], Coroutine[Any, Any, T]],
-    make: Callable[[], asyncio.AbstractEventLoop] = lambda: new_loop(None),
-) -> T:
-    with asyncio.Runner(loop_factory=make) as runner:
-        return runner.run(main())
+from tests.drivers.transports.visa_bench import KINDS, Make, Meter, bench, query, run, say
 
 
 @pytest.fixture(params=["virtual", "real"])
-def make(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+def make(request: pytest.FixtureRequest) -> Make:
     return asyncio.SelectorEventLoop if request.param == "real" else lambda: new_loop(None)
 
 
 @pytest.mark.parametrize("resource", KINDS)
-def test_a_conversation_is_one_job(make: Callable[[], asyncio.AbstractEventLoop], resource: str) -> None:
+def test_a_conversation_is_one_job(make: Make, resource: str) -> None:
     async def main() -> None:
         async with bench(resource) as at:
 
@@ -150,9 +58,7 @@ def test_a_message_is_read_on_to_its_end(resource: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("resource", KINDS)
-def test_a_cancel_aborts_and_no_stale_answer_is_left(
-    make: Callable[[], asyncio.AbstractEventLoop], resource: str
-) -> None:
+def test_a_cancel_aborts_and_no_stale_answer_is_left(make: Make, resource: str) -> None:
     async def main() -> None:
         async with bench(resource, grace_s=5.0) as at:
             with pytest.raises(TimeoutError):
@@ -253,7 +159,7 @@ def test_a_cancelled_conversation_starts_nothing_more() -> None:
     run(main)
 
 
-def test_a_pause_is_virtual_and_ends_when_cancelled(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_a_pause_is_virtual_and_ends_when_cancelled(make: Make) -> None:
     async def main() -> None:
         async with bench(grace_s=5.0) as at:
 
@@ -396,121 +302,6 @@ def test_a_port_can_be_opened_again() -> None:
     run(main)
 
 
-# -- service requests
-def test_status_bytes_come_once_in_order_and_at_once(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    async def main() -> list[int]:
-        async with bench() as at:
-            assert at.port.strategy == "srq_handler"
-            await at.port.run(say("SRQ 10 1 2 1"))
-            return [await at.port.service_request() for _ in range(3)]
-
-    assert run(main, make) == [0x41, 0x42, 0x41]
-
-
-def test_a_request_is_heard_when_it_is_made() -> None:
-    async def main() -> float:
-        async with bench() as at:
-            await at.port.run(say("SRQ 12345 1"))
-            assert await at.port.service_request() == 0x41
-            return asyncio.get_running_loop().time()
-
-    assert run(main) == 12.345
-
-
-def test_a_request_from_before_the_port_was_opened_is_not_missed() -> None:
-    async def main() -> None:
-        async with bench() as at:
-            await at.port.aclose()
-            at.meter.request_service(4)
-            await at.port.open()
-            assert await at.port.service_request() == 0x44
-
-    run(main)
-
-
-def test_a_lost_request_is_found_by_the_slow_timer() -> None:
-    async def main() -> None:
-        async with bench() as at:
-            at.meter.clock.call_later(0.5, at.meter.request_unheard, 1)
-            assert await at.port.service_request() == 0x41
-            assert asyncio.get_running_loop().time() == pytest.approx(1.0)
-
-    run(main)
-
-
-def test_polling_finds_requests_where_the_library_has_no_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise NotImplementedError
-
-    async def main() -> None:
-        monkeypatch.setattr("sim.visa.backend.HardbinVisaLibrary.enable_event", refuse)
-        async with bench() as at:
-            assert at.port.strategy == "stb_poll"
-            await at.port.run(say("SRQ 1000 1 2"))
-            waiting = asyncio.create_task(at.port.service_request())
-            await asyncio.sleep(0.5)
-            assert await at.port.run(query("A?")) == "ANSWER-TO-A?", "the port is free between polls"
-            assert await waiting == 0x41
-            assert asyncio.get_running_loop().time() == pytest.approx(1.0, abs=0.05)
-            assert await at.port.service_request() == 0x42
-
-    run(main)
-
-
-def test_a_stream_tells_of_no_requests() -> None:
-    async def main() -> None:
-        async with bench("ASRL3::INSTR") as at:
-            assert at.port.strategy == "none"
-            with pytest.raises(TransportError, match="no service requests"):
-                await at.port.service_request()
-
-    run(main)
-
-
-def test_cancelling_the_wait_for_a_request_loses_none_and_clears_nothing() -> None:
-    async def main() -> None:
-        async with bench() as at:
-            for _ in range(3):
-                with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.3):
-                        await at.port.service_request()
-            await at.port.run(say("SRQ 0 1"))
-            assert await at.port.service_request() == 0x41
-            assert b"<cleared>" not in at.meter.log
-
-    run(main)
-
-
-def test_a_status_byte_that_a_conversation_polls_is_its_own() -> None:
-    async def main() -> None:
-        async with bench() as at:
-
-            def poll() -> Conversation[list[object]]:
-                yield Write(b"SRQ 0 1\n")
-                yield Pause(0.001)
-                return [(yield ReadStatus()), (yield ReadStatus())]
-
-            assert await at.port.run(poll()) == [0x41, 0]
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(10):
-                    await at.port.service_request()
-
-    run(main)
-
-
-def test_a_wait_for_a_request_ends_when_the_port_is_closed() -> None:
-    async def main() -> None:
-        async with bench() as at:
-            waiting = asyncio.create_task(at.port.service_request())
-            await asyncio.sleep(0.3)
-            await at.port.aclose()
-            with pytest.raises(DeviceLost, match="closed"):
-                await waiting
-
-    run(main)
-
-
-# -- trace
 def test_the_trace_is_a_dialogue_and_vault_traffic_is_not_in_it() -> None:
     async def main() -> None:
         async with bench() as at:
@@ -527,50 +318,3 @@ def test_the_trace_is_a_dialogue_and_vault_traffic_is_not_in_it() -> None:
             )
 
     run(main)
-
-
-# -- PyVISA-py: no events, no viTerminate
-@asynccontextmanager
-async def tcp_instrument() -> AsyncIterator[tuple[VisaPort, asyncio.Event]]:
-    asked_in_vain = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            if line == b"LATE?\n":
-                asyncio.get_running_loop().call_later(0.05, writer.write, b"LATE-ANSWER\n")
-            elif line == b"HALF?\n":
-                writer.write(b"HALF-")
-                asyncio.get_running_loop().call_later(0.2, writer.write, b"ANSWER\n")
-            elif line == b"NEVER?\n":
-                asked_in_vain.set()
-            else:
-                writer.write(b"ANSWER-TO-" + line)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    host, number = server.sockets[0].getsockname()
-    resource = f"TCPIP0::{host}::{number}::SOCKET"
-    library = VisaLibrary("@py")
-    async with server, VisaPort(f"visa:{resource}", resource, library, grace_s=5.0) as port:
-        yield port, asked_in_vain
-    library.close()
-
-
-def test_pyvisa_py_over_tcp() -> None:
-    async def main() -> None:
-        async with tcp_instrument() as (port, asked_in_vain):
-            assert port.strategy == "none"
-            assert await port.run(query("A?")) == "ANSWER-TO-A?"
-            assert await port.run(query("HALF?")) == "HALF-ANSWER", "half of it came before a slice ended"
-            with pytest.raises(Silent):
-                await port.run(query("LATE?", timeout_s=0.01))
-            assert await port.run(query("B?")) == "ANSWER-TO-B?", "not the late answer"
-            call = asyncio.create_task(port.run(query("NEVER?", timeout_s=60)))
-            await asked_in_vain.wait()
-            call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
-            assert not port.lost
-            assert await port.run(query("C?")) == "ANSWER-TO-C?"
-
-    run(main, asyncio.SelectorEventLoop)
