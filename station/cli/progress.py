@@ -150,15 +150,17 @@ class LiveProgress(Progress):
     def __rich__(self) -> Group:
         notes = [Text(note, style="yellow", overflow="ellipsis", no_wrap=True) for note in self._notes]
         bar = ProgressBar(self.devices, self.sorted, complete_style="green", finished_style="green")
-        return Group(self._head(), Padding(bar, (0, 0, 1, 0)), self._sites(), Text(), self._bins(), *notes)
+        lines = (self._head(), Padding(bar), self._figures(), Text())
+        return Group(*lines, self._sites(), Text(), self._bins(), *notes)
 
     def _head(self) -> Text:
         lot = self.info.lot if self.info else ""
+        state = (f" {self.state.lower()}", "cyan")
+        return Text.assemble((lot, "bold"), state, f"  {self.sorted} of {self.devices} devices")
+
+    def _figures(self) -> Text:
         return Text.assemble(
-            (lot, "bold"),
-            (f" {self.state.lower()}", "cyan"),
-            f"  {self.sorted} of {self.devices} devices",
-            (f"  yield {self.yield_percent:.1f} %", "bold green"),
+            (f"yield {self.yield_percent:.1f} %", "bold green"),
             f"  {self.units_per_hour:,.0f} units/h  secured {self.sealed}  retested {self.retested}",
         )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_args
 
@@ -88,6 +89,12 @@ def test_every_key_of_the_station_file_is_there(heading: str, kind: type[msgspec
     assert list(told) == fields(kind)
     for field in msgspec.structs.fields(kind):
         assert (told[field.encode_name] == "needed") == field.required
+
+
+def test_every_driver_is_there() -> None:
+    told = next(row[3] for row in rows(section(page("station-file"), "[[equipment]]")) if row[0] == "driver")
+    installed = {entry.name for entry in entry_points(group="hardbin.drivers")}
+    assert installed == {name.strip() for name in told.partition(", or")[0].split(",")}
 
 
 @pytest.mark.parametrize(
