@@ -53,14 +53,17 @@ class Feeder(Handler):
     def __init__(self, sites: int, touchdowns: int) -> None:
         super().__init__("feeder")
         self._sites = frozenset(range(1, sites + 1))
-        self._left = touchdowns
+        self._touchdowns = touchdowns
+        self.resident_mb: list[float] = []
+        """Memory of the process at a tenth and at the end of the lot."""
 
     async def start_lot(self, lot: str) -> None:
         pass
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
-        while self._left:
-            self._left -= 1
+        for number in range(1, self._touchdowns + 1):
+            if number in (self._touchdowns // 10, self._touchdowns):
+                self.resident_mb.append(_resident_mb())
             yield Touchdown(self._sites)
 
     async def sort(self, bins: Mapping[int, int]) -> None:
@@ -144,8 +147,8 @@ def sequence(rows: tuple[Parametric[BenchSite], ...]) -> Sequence[BenchSite]:
 
 async def lot(
     plan: Sequence[BenchSite], sites: int, touchdowns: int, folder: Path, *, recorded: bool
-) -> float:
-    """Run a lot on `sites` through the whole engine; return the seconds of the last landing."""
+) -> tuple[float, Feeder]:
+    """Run a lot on `sites` through the engine; return the seconds of the last landing, and the feeder."""
     kept = LastStore()
     bound_sites = {n: BenchSite(number=n) for n in range(1, sites + 1)}
     feeder, bus, clock = Feeder(sites, touchdowns), Bus(), RealClock()
@@ -185,7 +188,7 @@ async def lot(
         site.instrument.shutdown()
     if state is not State.CLOSED:
         raise RuntimeError(f"the lot ended {state.value}: {cell.reason}")
-    return 0.0 if kept.last is None else kept.last.ended - kept.last.started
+    return 0.0 if kept.last is None else kept.last.ended - kept.last.started, feeder
 
 
 def rate(plan: Sequence[BenchSite], sites: int, touchdowns: int, *, recorded: bool) -> float:
@@ -216,23 +219,23 @@ def efficiency(sites: int, rows: int) -> float:
     """Return how near parallel instrument time comes to the ideal: 1 when no site ever waits for another."""
     plan = sequence(tuple(waiting(number) for number in range(1, rows + 1)))
     with TemporaryDirectory() as folder:
-        return rows * INSTRUMENT_S / asyncio.run(lot(plan, sites, 1, Path(folder), recorded=False))
+        seconds, _ = asyncio.run(lot(plan, sites, 1, Path(folder), recorded=False))
+        return rows * INSTRUMENT_S / seconds
 
 
 def growth_mb(devices: int, rows: int) -> float:
-    """Return by how many MB the process grows over `devices` devices, scaled to 100,000."""
+    """Return by how many MB the process grows over 100,000 devices, once a tenth more has warmed it up."""
     plan = sequence(tuple(quick(number) for number in range(1, rows + 1)))
-    warm = max(1, devices // 10 // SITES)
     with TemporaryDirectory() as folder:
-        asyncio.run(lot(plan, SITES, warm, Path(folder), recorded=True))
-        before = _resident_mb()
-    with TemporaryDirectory() as folder:
-        asyncio.run(lot(plan, SITES, devices // SITES, Path(folder), recorded=True))
-        return max(0.0, _resident_mb() - before) * 100_000 / devices
+        touchdowns = devices * 11 // 10 // SITES
+        _, feeder = asyncio.run(lot(plan, SITES, touchdowns, Path(folder), recorded=True))
+    early, late = feeder.resident_mb
+    return (late - early) * 100_000 / devices
 
 
 def _resident_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def measured(touchdowns: int, devices: int) -> dict[str, float]:
