@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -52,7 +52,9 @@ class Change(Generic[T]):
     def __init__(self, act: Callable[[sqlite3.Connection], T]) -> None:
         self._act = act
         self._result: list[T] = []
-        self.future: Future[T] = Future()
+        self._error: Exception | None = None
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self.loop.create_future()
 
     def attempt(self, db: sqlite3.Connection) -> None:
         """Make the change alone; if it fails, only its own waiter learns of it."""
@@ -61,15 +63,20 @@ class Change(Generic[T]):
             self._result = [self._act(db)]
         except Exception as error:  # noqa: BLE001 - handed to the one who waits
             db.execute("ROLLBACK TO change")
-            self.future.set_exception(error)
+            self._error = error
         db.execute("RELEASE change")
 
-    def settle(self, error: Exception | None) -> None:
-        """Tell the waiter, after the commit."""
+    def refuse(self, error: Exception) -> None:
+        """It did not become durable, whatever was tried."""
+        if self._error is None:
+            self._error = JournalError(f"the journal cannot be written: {error}")
+
+    def settle(self) -> None:
+        """Tell the waiter, if it still waits; on its loop."""
         if self.future.done():
             return
-        if error is not None:
-            self.future.set_exception(JournalError(f"the journal cannot be written: {error}"))
+        if self._error is not None:
+            self.future.set_exception(self._error)
         else:
             self.future.set_result(self._result[0])
 
@@ -95,7 +102,7 @@ class Journal:
         """Make a change and return its result when it is on disk; what it raises is raised here."""
         change = Change(act)
         self._queue.put(change)  # type: ignore[arg-type]
-        return await asyncio.shield(asyncio.wrap_future(change.future))
+        return await change.future
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
@@ -151,14 +158,29 @@ class Journal:
             failure = error
             if db.in_transaction:
                 db.execute("ROLLBACK")
-        for change in group:
-            change.settle(failure)
+        _tell(group, failure)
 
     def _refuse(self, error: sqlite3.Error) -> None:
         group, more = self._group()
         while group or more:
-            for change in group:
-                change.settle(error)
+            _tell(group, error)
             if not more:
                 return
             group, more = self._group()
+
+
+def _tell(group: "list[Change[object]]", failure: Exception | None) -> None:
+    """Let all who wait go on, with one call into each loop."""
+    waiting: dict[asyncio.AbstractEventLoop, list[Change[object]]] = {}
+    for change in group:
+        if failure is not None:
+            change.refuse(failure)
+        waiting.setdefault(change.loop, []).append(change)
+    for loop, changes in waiting.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, changes)
+
+
+def _settle(changes: "list[Change[object]]") -> None:
+    for change in changes:
+        change.settle()

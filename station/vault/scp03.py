@@ -7,7 +7,7 @@ exist for tests. A card that offers anything else is refused, never adapted to.
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 
@@ -26,6 +26,7 @@ PROTECTED = (0x62, 0x63)
 CARD_CRYPTOGRAM, HOST_CRYPTOGRAM, S_ENC, S_MAC, S_RMAC = 0x00, 0x01, 0x04, 0x06, 0x07
 
 SESSION_KEK = b"PQP1-SESSKEK"
+ZERO_IV = modes.CBC(bytes(BLOCK))
 
 
 class ChannelError(Exception):
@@ -99,25 +100,17 @@ class Ticket:
     counter: int
 
 
-def cmac(key: Secret, *parts: bytes) -> bytes:
-    """AES-CMAC over the joined parts."""
-    context = CMAC(algorithms.AES(key.reveal()))
-    for part in parts:
-        context.update(part)
-    return context.finalize()
-
-
 def kdf(key: Secret, label: bytes, context: bytes, bits: int) -> Secret:
     """SP 800-108 counter mode in SCP03's order: label (12 bytes), 00, L, i, context."""
     head = label + b"\0" + bits.to_bytes(2)
-    blocks = -(-bits // 128)
-    joined = b"".join(cmac(key, head, bytes([i]), context) for i in range(1, blocks + 1))
+    mac, blocks = _keyed_mac(key), -(-bits // 128)
+    joined = b"".join(_mac(mac, head + bytes([i]) + context) for i in range(1, blocks + 1))
     return Secret(joined[: bits // 8])
 
 
 def check_value(key: Secret) -> bytes:
     """The first 3 bytes of AES-ECB over sixteen 01."""
-    return _block(key, b"\x01" * BLOCK)[:3]
+    return _ecb(key).update(b"\x01" * BLOCK)[:3]
 
 
 def initialize_update(kvn: int, host_challenge: bytes) -> bytes:
@@ -155,9 +148,9 @@ class Session:
         self._enc = self._derived(self.keys.enc, S_ENC, bits)
         self._mac = self._derived(self.keys.mac, S_MAC, bits)
         self._rmac = self._derived(self.keys.mac, S_RMAC, bits)
+        self._ciphers: _Ciphers | None = _Ciphers(self._enc, self._mac, self._rmac)
         self._chain = bytes(BLOCK)
         self._counter = 0
-        self._open = True
 
     @property
     def kvn(self) -> int:
@@ -170,14 +163,14 @@ class Session:
 
     def authenticate(self) -> bytes:
         """EXTERNAL AUTHENTICATE: it has a C-MAC but is not encrypted, and its reply has no MAC."""
-        self._check_open()
+        self._checked()
         return self._maced(bytes([0x84, 0x82, LEVEL, 0]), self.cryptogram(HOST_CRYPTOGRAM))
 
     def wrap(self, command: Command) -> tuple[bytes, Ticket]:
         """Encrypt and MAC a command; the ticket checks its reply, however many commands follow meanwhile."""
-        self._check_open()
+        ciphers = self._checked()
         self._counter += 1
-        data = self._cbc(_padded(command.data), self._counter, reply=False) if command.data else b""
+        data = ciphers.encrypted(_padded(command.data), self._counter) if command.data else b""
         header = bytes([command.cla | SECURE, command.ins, command.p1, command.p2])
         extended = len(data) + self.suite.mac > SHORT_DATA or self._protected(command.reply) > SHORT_REPLY
         apdu = self._maced(header, data, extended=extended)
@@ -185,15 +178,15 @@ class Session:
 
     def unwrap(self, ticket: Ticket, data: bytes, status: int) -> bytes:
         """Check and decrypt a reply; an error word comes without data and MAC, and so proves nothing."""
-        self._check_open()
+        ciphers = self._checked()
         if status != 0x9000 and status >> 8 not in PROTECTED:
             return b""
         body, mac = data[: -self.suite.mac], data[-self.suite.mac :]
-        expected = cmac(self._rmac, ticket.chain, body, status.to_bytes(2))[: self.suite.mac]
+        expected = _mac(ciphers.rmac, ticket.chain + body + status.to_bytes(2))[: self.suite.mac]
         if len(body) % BLOCK or not compare_digest(expected, mac):
             self.close()
             raise ReplyMacError(f"wrong MAC in the reply to command {ticket.counter}")
-        return self._opened(body, ticket) if body else b""
+        return self._opened(ciphers.decrypted(body, ticket.counter), ticket) if body else b""
 
     def wrapped_keys(self, keys: KeySet) -> bytes:
         """The data of PUT KEY: each key in AES-KWP (RFC 5649) under the session's KEK, and check values."""
@@ -203,14 +196,15 @@ class Session:
 
     def close(self) -> None:
         """Wipe the session's keys and the static ones it came from."""
-        self._open = False
+        self._ciphers = None
         self.keys.wipe()
         for key in (self._enc, self._mac, self._rmac):
             key.wipe()
 
-    def _check_open(self) -> None:
-        if not self._open:
+    def _checked(self) -> "_Ciphers":
+        if self._ciphers is None:
             raise ChannelError("the session is closed")
+        return self._ciphers
 
     def _derived(self, key: Secret, constant: int, bits: int) -> Secret:
         return kdf(key, bytes(11) + bytes([constant]), self.context, bits)
@@ -218,18 +212,11 @@ class Session:
     def _maced(self, header: bytes, data: bytes, *, extended: bool = False) -> bytes:
         length = len(data) + self.suite.mac
         lc = b"\0" + length.to_bytes(2) if extended else bytes([length])
-        self._chain = cmac(self._mac, self._chain, header, lc, data)
+        self._chain = _mac(self._checked().mac, self._chain + header + lc + data)
         return header + lc + data + self._chain[: self.suite.mac]
 
-    def _cbc(self, data: bytes, counter: int, *, reply: bool) -> bytes:
-        mark = b"\x80" if reply else b"\0"
-        icv = _block(self._enc, mark + counter.to_bytes(BLOCK - 1))
-        cipher = Cipher(algorithms.AES(self._enc.reveal()), modes.CBC(icv))
-        context = cipher.decryptor() if reply else cipher.encryptor()
-        return context.update(data) + context.finalize()
-
-    def _opened(self, body: bytes, ticket: Ticket) -> bytes:
-        plain = self._cbc(body, ticket.counter, reply=True).rstrip(b"\0")
+    def _opened(self, padded: bytes, ticket: Ticket) -> bytes:
+        plain = padded.rstrip(b"\0")
         if plain[-1:] != b"\x80":
             self.close()
             raise ReplyMacError(f"wrong padding in the reply to command {ticket.counter}")
@@ -244,10 +231,38 @@ class Session:
         return bytes([0x88, len(wrapped) + 1, len(key)]) + wrapped + b"\x03" + check_value(key)
 
 
+class _Ciphers:
+    """The session's keys as ciphers that are made once: what is made anew for each command is what costs."""
+
+    def __init__(self, enc: Secret, mac: Secret, rmac: Secret) -> None:
+        self.mac, self.rmac = _keyed_mac(mac), _keyed_mac(rmac)
+        self._aes = algorithms.AES(enc.reveal())
+        self._block = _ecb(enc)
+
+    def encrypted(self, data: bytes, counter: int) -> bytes:
+        """CBC under the counter's ICV, which is what CBC makes of the counter block itself."""
+        cbc = Cipher(self._aes, ZERO_IV).encryptor()
+        return cbc.update(counter.to_bytes(BLOCK) + data)[BLOCK:]
+
+    def decrypted(self, data: bytes, counter: int) -> bytes:
+        """CBC of a reply, whose counter block begins with 80."""
+        icv = self._block.update(b"\x80" + counter.to_bytes(BLOCK - 1))
+        return Cipher(self._aes, modes.CBC(icv)).decryptor().update(data)
+
+
 def _padded(data: bytes) -> bytes:
     return data + b"\x80" + bytes(-(len(data) + 1) % BLOCK)
 
 
-def _block(key: Secret, block: bytes) -> bytes:
-    context = Cipher(algorithms.AES(key.reveal()), modes.CBC(bytes(BLOCK))).encryptor()  # one block: as ECB
-    return context.update(block) + context.finalize()
+def _keyed_mac(key: Secret) -> CMAC:
+    return CMAC(algorithms.AES(key.reveal()))
+
+
+def _mac(keyed: CMAC, data: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(data)
+    return mac.finalize()
+
+
+def _ecb(key: Secret) -> CipherContext:
+    return Cipher(algorithms.AES(key.reveal()), modes.ECB()).encryptor()  # noqa: S305 - the block cipher itself
