@@ -2,10 +2,12 @@
 
 import asyncio
 import dataclasses
+import logging
 import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -30,10 +32,14 @@ from station.errors import ConfigError
 from station.sequence import Sequence as TestSequence
 from station.sequence import Site
 from station.surroundings import Surroundings, Truth
+from station.vault.client import VaultClient
 
 CONNECT_BOUND_S = 30.0
+CLOSE_BOUND_S = 5.0
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter while a port's thread waits for it."""
+
+log = logging.getLogger(__name__)
 
 
 class Hardware:
@@ -108,14 +114,25 @@ class Equipment:
 
     async def aclose(self) -> None:
         """Close every machine, then the VISA library; bounded, and never raises."""
-        async with asyncio.TaskGroup() as group:
-            for machine in self.machines.values():
-                group.create_task(machine.aclose())
-        self.library.close()
+        loop = asyncio.get_running_loop()
+        closing = [loop.create_task(_closed(name, machine)) for name, machine in self.machines.items()]
+        if closing:
+            _, hanging = await asyncio.wait(closing, timeout=CLOSE_BOUND_S)
+            for task in hanging:
+                task.cancel()
+        with suppress(Exception):
+            self.library.close()
+
+
+async def _closed(name: str, machine: Machine) -> None:
+    try:
+        await machine.aclose()
+    except Exception as error:  # noqa: BLE001 - the others are closed, whatever one of them raises
+        log.warning("%s: closing: %s", name, error)
 
 
 def _told(name: str, error: EquipmentError) -> str:
-    text = str(error)
+    text = " ".join(str(error).split())
     return text if text.startswith(name) else f"{name}: {text}"
 
 
@@ -152,6 +169,12 @@ def _sequence_in(module: str, attribute: str) -> TestSequence[Any]:
         kind = type(found).__name__
         raise ConfigError(f"cell.sequence: {module}:{attribute} is of type {kind}, a Sequence is needed")
     return found
+
+
+def needs_vault(sequence: TestSequence[Any]) -> bool:
+    """Tell whether the sites of a sequence are bound to the vault."""
+    hints = typing.get_type_hints(sequence.site)
+    return any(hints[field.name] is VaultClient for field in dataclasses.fields(sequence.site))
 
 
 def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
@@ -274,6 +297,11 @@ def _site(
         if field.name == "number":
             continue
         found = _value(field.name, hints[field.name], roles, vault)
+        if found is None and hints[field.name] is VaultClient:
+            raise ConfigError(
+                f"{config.source}: [vault]: mode is {config.vault.mode!r}, and the sites of the sequence "
+                f'{sequence.name} have a vault ({field.name}): write mode = "development"'
+            )
         if found is None:
             raise ConfigError(f"{config.source}: [site]: the sequence {sequence.name} needs {field.name!r}")
         _check_kind(config, field.name, hints[field.name], found)

@@ -1,11 +1,13 @@
 """How a test engineer writes a sequence: plain async functions, and a typed table of them."""
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
+from types import ModuleType
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -184,8 +186,10 @@ class Sequence(Generic[S]):
         return next((test.bin for test in self.tests() if isinstance(test, Personalise)), None)
 
     def fingerprint(self) -> bytes:
-        """SHA-256 over the table and the source of its functions: 32 bytes."""
+        """SHA-256 over the table and the source of every module of its package that it rests on: 32 bytes."""
         digest = sha256()
+        for source in sources(self.rows):
+            digest.update(source)
         for row in everything(self.rows):
             digest.update(_described(row))
         bins = msgspec.json.encode(
@@ -228,21 +232,45 @@ def _described(row: "Row[S]") -> bytes:
         case Barrier():
             return b"barrier"
         case While():
-            return b"while" + _source(row.condition) + msgspec.json.encode(row.bin)
+            return b"while" + _qualified(row.condition) + msgspec.json.encode(row.bin)
         case Parametric():
             table = [row.number, row.name, row.limit, row.bin, row.pins, row.on_fail, row.timeout_s]
         case Functional():
             table = [row.number, row.name, row.bin, row.on_fail, row.timeout_s]
         case Personalise():
             table = [row.number, row.name, row.bin, row.timeout_s]
-    return _source(row.run) + msgspec.json.encode(table)
+    return _qualified(row.run) + msgspec.json.encode(table)
 
 
-def _source(function: Callable[..., object]) -> bytes:
+def _qualified(function: Callable[..., object]) -> bytes:
+    return f"{getattr(function, '__module__', '')}.{function_name(function)}".encode()
+
+
+def sources(rows: "tuple[Row[S], ...]") -> Iterator[bytes]:
+    """Yield the source of each module that the rows rest on and that lies in a package of theirs, by name."""
+    found: dict[str, ModuleType] = {}
+    wanted = [_function(row).__module__ for row in everything(rows) if not isinstance(row, Barrier)]
+    packages = {name.partition(".")[0] for name in wanted}
+    while wanted:
+        name = wanted.pop()
+        if name in found or name.partition(".")[0] not in packages or name not in sys.modules:
+            continue
+        found[name] = sys.modules[name]
+        wanted += [getattr(value, "__module__", None) or "" for value in vars(found[name]).values()]
+        wanted += [value.__name__ for value in vars(found[name]).values() if isinstance(value, ModuleType)]
+    for name in sorted(found):
+        yield _source(found[name])
+
+
+def _function(row: "While[S] | Test[S]") -> Callable[..., object]:
+    return row.condition if isinstance(row, While) else row.run
+
+
+def _source(module: ModuleType) -> bytes:
     try:
-        return inspect.getsource(inspect.unwrap(function)).encode()
+        return inspect.getsource(module).encode()
     except (OSError, TypeError):
-        return function_name(function).encode()
+        return module.__name__.encode()
 
 
 def check(sequence: "Sequence[S]") -> None:

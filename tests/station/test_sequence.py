@@ -1,11 +1,15 @@
 """A table that cannot be valid is refused when it is made, and says everything that is wrong with it."""
 
+import inspect
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from sequences import estimators
+from sequences.se1 import final_test, known_answers, site
 from sequences.se1.final_test import FINAL_TEST
 from station.errors import SequenceError
 from station.model import Bin, BinKind, Limit, Personalisation
@@ -19,6 +23,7 @@ from station.sequence import (
     Site,
     StationBins,
     While,
+    sources,
 )
 
 GOOD = Bin(1, "good", hard=1, kind=BinKind.PASS)
@@ -112,6 +117,14 @@ def test_the_fingerprint_follows_every_part_of_the_table() -> None:
     ]
     assert base.fingerprint() == made(Parametric(1, volts, LIMIT, BAD)).fingerprint()
     assert len({base.fingerprint(), *(other.fingerprint() for other in others)}) == len(others) + 1
+
+
+def test_the_fingerprint_rests_on_the_modules_that_the_rows_call_into() -> None:
+    names = (site.__name__, known_answers.__name__, estimators.__name__, final_test.__name__)
+    found = b"".join(sources(FINAL_TEST.rows))
+    for name in names:
+        assert inspect.getsource(sys.modules[name]).encode() in found
+    assert inspect.getsource(sys.modules["station.model"]).encode() not in found
 
 
 def test_the_final_test_of_se1_is_what_it_says() -> None:
