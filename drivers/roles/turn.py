@@ -92,12 +92,12 @@ class Turn:
         try:
             async with asyncio.timeout(LOCK_TIMEOUT_S):
                 await turn
-        except TimeoutError:
-            raise EquipmentError(f"no turn at {self.name} within {LOCK_TIMEOUT_S:g} s") from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as error:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._release()
-            raise
+                self._release()  # the turn came in the moment of giving up
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise EquipmentError(f"no turn at {self.name} within {LOCK_TIMEOUT_S:g} s") from None
         finally:
             if turn in self._queue:
                 self._queue.remove(turn)

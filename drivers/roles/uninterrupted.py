@@ -9,6 +9,10 @@ from drivers.errors import EquipmentError
 T = TypeVar("T")
 
 
+class NotUndoneError(EquipmentError):
+    """What a block switched on may still be on: nothing may move, and nobody may touch it."""
+
+
 async def uninterrupted(work: Coroutine[Any, Any, T], *, bound_s: float | None = None) -> T:
     """Await `work` to its end even if cancelled meanwhile, then be cancelled; TimeoutError past `bound_s`.
 
@@ -28,11 +32,13 @@ async def uninterrupted(work: Coroutine[Any, Any, T], *, bound_s: float | None =
 
 
 async def undone(work: Coroutine[Any, Any, None], *, what: str, bound_s: float = 2.0) -> None:
-    """Undo what a block did, whatever happens meanwhile; EquipmentError if it is not done in time."""
+    """Undo what a block did, whatever happens meanwhile; NotUndoneError if it fails or takes too long."""
     try:
         await uninterrupted(work, bound_s=bound_s)
     except TimeoutError:
-        raise EquipmentError(f"{what} not done within {bound_s:g} s") from None
+        raise NotUndoneError(f"{what} not done within {bound_s:g} s") from None
+    except EquipmentError as error:
+        raise NotUndoneError(str(error)) from error
 
 
 async def _bounded(work: Coroutine[Any, Any, T], bound_s: float | None) -> T:
