@@ -96,6 +96,10 @@ class Balance:
         return 0 <= part < len(self._marks) and bool(self._marks[part] & mark)
 
     # -- the lot
+    def unsorted(self) -> tuple[int, ...]:
+        """Return the devices that were in contact and of which no bin is confirmed."""
+        return tuple(sorted(self._in_contact.values()))
+
     def parts(self) -> Iterable[int]:
         """Yield the running numbers of all devices that were in contact."""
         return (part for part, marks in enumerate(self._marks) if marks & TOUCHED)

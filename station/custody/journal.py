@@ -5,6 +5,7 @@ holds space back, so that a full disk can still take the records that bring the 
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterator
 from hashlib import sha256
@@ -18,6 +19,8 @@ from station.writer import Writer
 
 RESERVE_BYTES = 16 * 1024 * 1024
 CHAIN_HEX = 32
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What giving the reserve back can help against; after any other failure the disk is not to be trusted."""
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[events.Any] = msgspec.json.Decoder(events.Any)
 
@@ -83,10 +86,10 @@ class Journal:
         try:
             _write_all(self._file, data)
             os.fdatasync(self._file)
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._file, self._size)
             os.lseek(self._file, self._size, os.SEEK_SET)
-            if not self._reserve.exists():
+            if error.errno not in NO_SPACE or not self._reserve.exists():
                 raise
             self.failed = f"journal {self._path}: disk full, writing into the reserve"
             self._reserve.unlink()
@@ -105,10 +108,10 @@ class Journal:
     def close(self) -> None:
         """Close the file and give the reserve back."""
         self._writer.close()
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-        self._reserve.unlink(missing_ok=True)
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+            self._reserve.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Iterator[events.Any]:
