@@ -2,32 +2,30 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Generic, Protocol
+from typing import Generic, Protocol, TypeVar
 
 from drivers.roles import Resource
+from drivers.roles.uninterrupted import uninterrupted
 from station import commands, events
 from station.clock import Clock
 from station.engine.bus import Bus
 from station.engine.landing import Landing
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Aborted, Bound, Hold, LotRun, Wish
+from station.engine.lot_run import Bound, LotRun
 from station.engine.records import Records
 from station.engine.safe_state import make_safe
-from station.engine.states import LEGAL, State, may_follow
+from station.engine.states import FORWARD, LEGAL, State, may_follow
+from station.engine.stops import Aborted, Hold, Wish
 from station.errors import CustodyError, StorageError
 from station.model import LotInfo
 from station.sequence import S
 from station.sequence import Sequence as TestSequence
 
-WISHES: dict[type[commands.Command], Wish] = {
-    commands.Pause: Wish.PAUSE,
-    commands.Resume: Wish.GO_ON,
-    commands.End: Wish.END,
-    commands.Abort: Wish.ABORT,
-}
+T = TypeVar("T")
 
 
 class LotVault(Protocol):
@@ -71,53 +69,81 @@ class Cell(Generic[S]):
         self.info: LotInfo | None = None
         self._folder: Folder | None = None
         self._run: LotRun[S] | None = None
-        self._receipts: dict[str, commands.Receipt] = {}
+        self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
         self._started = asyncio.Event()
         self._released = asyncio.Event()
-        self._ended = self._aborted = self._was_held = False
+        self._ended = self._aborted = self._was_held = self._releasable = False
+        self.stdf: Path | None = None
         self.state = State.EMPTY
         self.reason = ""
         """Why the cell is in its state, where that needs a reason."""
+        self._unsafe = ""
         self.safe = True
         """False while an output may be on and nobody can tell."""
-        self.stdf: Path | None = None
         self.time_to_safe_s = 0.0
         """How long the last safe state took, read-back included."""
         self.paused = asyncio.Event()
         """Set while the lot is paused at a touchdown boundary."""
 
+    def _begin_anew(self) -> None:
+        """Forget the lot before."""
+        self._started.clear()
+        self._released.clear()
+        self._ended = self._aborted = self._was_held = self._releasable = False
+        self._run = self.stdf = None
+
     # -- the one door
     async def request(self, command: commands.Any) -> commands.Receipt:
         """Take a command: journal its receipt, then let it have its effect, once per id."""
-        if (known := self._receipts.get(command.id)) is not None:
-            return known
-        name = str(command.__struct_config__.tag)
-        receipt = await self._admit(name, command)
-        self._receipts[command.id] = receipt
-        if receipt.ok:
-            await self._effect(command)
-        return receipt
+        if (taken := self._receipts.get(command.id)) is None:
+            taken = asyncio.get_running_loop().create_task(self._taken(command))
+            self._receipts[command.id] = taken
+        return await uninterrupted(_result_of(taken))
 
-    async def _admit(self, name: str, command: commands.Any) -> commands.Receipt:
-        if self.state not in LEGAL[name]:
-            allowed = ", ".join(sorted(state.value for state in LEGAL[name]))
-            reason = f"{name} in state {self.state.value}: it is legal in {allowed}"
-            return await self._refuse(name, command, "wrong_state", reason)
-        if isinstance(command, commands.Release) and not command.reason:
-            return await self._refuse(name, command, "bad_arguments", "hold.release needs a reason")
+    async def _taken(self, command: commands.Any) -> commands.Receipt:
+        name = str(command.__struct_config__.tag)
+        if (objection := self._objection(name, command)) is not None:
+            return await self._refuse(name, command, *objection)
         if isinstance(command, commands.Load):
             await self._load(command)
-        await self._commit(
-            events.CommandAccepted(
-                at=self._now,
-                id=command.id,
-                command=name,
-                actor=command.actor,
-                source=command.source,
-                reason=command.reason,
-            )
-        )
+        await self._accept(name, command)
+        overtaken = None if isinstance(command, commands.Load) else self._objection(name, command)
+        if overtaken is not None:  # the state has changed while the receipt was written
+            return await self._refuse(name, command, *overtaken)
+        await self._effect(command)
         return commands.Receipt(ok=True, code="ok")
+
+    def _objection(self, name: str, command: commands.Any) -> tuple[str, str] | None:
+        """Return why a command cannot be taken now, as code and reason."""
+        if self.state not in LEGAL[name]:
+            allowed = ", ".join(sorted(state.value for state in LEGAL[name]))
+            return "wrong_state", f"{name} in state {self.state.value}: it is legal in {allowed}"
+        if isinstance(command, commands.Release) and not command.reason:
+            return "bad_arguments", "hold.release needs a reason"
+        if isinstance(command, commands.Release | commands.End) and self.state is State.HELD:
+            return self._unreleasable(name)
+        return None
+
+    def _unreleasable(self, name: str) -> tuple[str, str] | None:
+        """A lot whose devices are somewhere between socket and bin would meet the same ones again."""
+        if not self._releasable or self._folder is None:
+            return "wrong_state", f"{name}: this hold has ended the run of the lot: {self.reason}"
+        if unsorted := self._folder.journal.balance.unsorted():
+            devices = ", ".join(map(str, unsorted))
+            return "unsettled", f"{name}: nobody knows yet where these devices are: {devices}"
+        return None
+
+    async def _accept(self, name: str, command: commands.Any) -> None:
+        accepted = events.CommandAccepted(
+            at=self._now,
+            id=command.id,
+            command=name,
+            actor=command.actor,
+            source=command.source,
+            reason=command.reason,
+        )
+        stopping = isinstance(command, commands.Pause | commands.Abort)
+        await (self._commit if stopping else self._record)(accepted)
 
     async def _refuse(self, name: str, command: commands.Any, code: str, reason: str) -> commands.Receipt:
         refused = events.CommandRefused(
@@ -137,25 +163,36 @@ class Cell(Generic[S]):
             case commands.End() if self.state is State.HELD:
                 self._ended = True
                 self._released.set()
-            case commands.Pause() | commands.Resume() | commands.End() | commands.Abort():
-                if isinstance(command, commands.Pause):
-                    await self.shift(State.PAUSING, command.reason)
-                if isinstance(command, commands.Abort):
-                    self._aborted = True
-                    self._started.set()
-                    self._released.set()
-                self._wish(WISHES[type(command)])
+            case commands.Pause():
+                self._wish(Wish.PAUSE)
+                await self.shift(State.PAUSING, command.reason)
+            case commands.Resume():
+                self._wish(Wish.GO_ON)
+            case commands.End():
+                self._wish(Wish.END)
+            case commands.Abort():
+                self._aborted = True
+                self._started.set()
+                self._released.set()
+                self._wish(Wish.ABORT)
 
     def _wish(self, wish: Wish) -> None:
         if self._run is not None:
             self._run.ask(wish)
 
     async def _load(self, command: commands.Load) -> None:
-        info = self._plan.describe(command)
-        self._folder = self._plan.open_folder(info)
-        self.info = info
         self.state = State.LOADING
-        await self._commit(events.LotLoaded(at=self._now, info=info))
+        try:
+            await self._close_folder()
+            self._begin_anew()
+            info = self._plan.describe(command)
+            self._folder = self._plan.open_folder(info)
+            self.info = info
+            await self._record(events.LotLoaded(at=self._now, info=info))
+        except BaseException:
+            self.state, self.info = State.EMPTY, None
+            await self._close_folder()
+            raise
 
     # -- the life of a lot
     async def run_lot(self, *, unattended: bool) -> State:
@@ -163,26 +200,28 @@ class Cell(Generic[S]):
         await self._started.wait()
         try:
             await self._lot(unattended=unattended)
-        except Hold as hold:
-            await self._hold(hold)
         except Aborted:
-            await self._abort("asked for")
-        except (StorageError, CustodyError) as error:
-            await self._hold(Hold(str(error)))
+            await uninterrupted(self._abort("asked for"))
+        except (Hold, CustodyError) as error:
+            hold = error if isinstance(error, Hold) else Hold(str(error))
+            stopped = self._abort(f"asked for, after: {hold}") if self._aborted else self._hold(hold)
+            await uninterrupted(stopped)
         except asyncio.CancelledError:
-            await self._abort("the station is being stopped")
+            await uninterrupted(self._abort("the station is being stopped"))
             raise
         except BaseException as error:
-            await self._abort(f"{type(error).__name__}: {error}")
+            await uninterrupted(self._abort(f"{type(error).__name__}: {error}"))
             raise
         return self.state
 
     async def _lot(self, *, unattended: bool) -> None:
-        if self.info is None or self._folder is None or self._aborted:
+        if self.info is None or self._folder is None:
             raise Aborted
+        self._go_on()
         await self.shift(State.CHECKING)
         await self._check(self.info)
         await self._folder.records.open(self.info)
+        self._go_on()
         self._run = self._make_run(self.info, self._folder)
         await self.shift(State.RUNNING)
         while True:
@@ -197,6 +236,11 @@ class Cell(Generic[S]):
                     break
         await self._close(self.info, self._folder)
 
+    def _go_on(self) -> None:
+        """An abort that came where no touchdown is under way takes effect here."""
+        if self._aborted:
+            raise Aborted
+
     def _make_run(self, info: LotInfo, folder: Folder) -> LotRun[S]:
         plan = self._plan
         landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
@@ -204,9 +248,7 @@ class Cell(Generic[S]):
 
     async def _check(self, info: LotInfo) -> None:
         """Whatever can be found out before a device is touched."""
-        await self._make_safe()
-        if not self.safe:
-            raise Hold(f"the cell is not safe: {self.reason}", unsafe=True)
+        await self._must_be_safe()
         hard = {bin_.hard for bin_ in info.bins}
         if missing := hard - self._plan.bound.handler.hard_bins:
             raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
@@ -214,36 +256,56 @@ class Cell(Generic[S]):
             await self._plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity)
 
     async def _wait_for_release(self, hold: Hold) -> None:
-        await self._hold(hold)
+        """Hold the lot until a person lets it go on and the cell is verified as safe."""
         self._released.clear()
-        await self._released.wait()
+        self._releasable = True
+        try:
+            await self._hold(hold)
+            await self._released_and_safe()
+        finally:
+            self._releasable = False
         if self._run is not None and not self._ended:
             self._run.ask(Wish.PAUSE)
             await self.shift(State.PAUSED)
+
+    async def _released_and_safe(self) -> None:
+        while True:
+            await self._released.wait()
+            self._released.clear()
+            self._go_on()
+            await self._make_safe()
+            self._go_on()
+            if self.safe:
+                return
 
     async def _hold(self, hold: Hold) -> None:
         self._was_held = True
         reason = str(hold)
         await self._make_safe()
-        await self.shift(State.HELD, reason)
+        await self.shift(State.HELD, reason + self._unsafe)
 
     async def _abort(self, reason: str) -> None:
         await self.shift(State.ABORTING, reason)
         await self._make_safe()
-        await self.shift(State.ABORTED, reason)
+        await self.shift(State.ABORTED, reason + self._unsafe)
 
     async def _close(self, info: LotInfo, folder: Folder) -> None:
+        self._go_on()
         await self.shift(State.ENDING)
-        await self._make_safe()
+        await self._must_be_safe()
+        balance = folder.journal.balance
+        if unsorted := balance.unsorted():
+            raise Hold(f"the balance is open: devices {', '.join(map(str, unsorted))} are in contact")
+        if folder.journal.failed:
+            raise Hold(folder.journal.failed)
+        self._go_on()
         await self.shift(State.CLOSING)
         self.stdf = await folder.records.finish(self._now)
         if self._plan.vault is not None:
             await self._plan.vault.close_lot(info.lot)
-        balance = folder.journal.balance
-        if "in contact" in balance.accounts():
-            raise Hold(f"the balance is open: {balance.accounts()}")
+        self._go_on()
         accounts = balance.accounts()
-        await self._commit(
+        await self._record(
             events.LotClosed(
                 at=self._now,
                 lot=info.lot,
@@ -256,11 +318,16 @@ class Cell(Generic[S]):
         )
         await self.shift(State.CLOSED)
 
+    async def _must_be_safe(self) -> None:
+        await self._make_safe()
+        if not self.safe:
+            raise Hold("the cell could not be made safe", unsafe=True)
+
     async def _make_safe(self) -> None:
         took, failed = await make_safe(self._plan.resources)
         self.safe, self.time_to_safe_s = not failed, took
-        if failed:
-            self.reason = "; ".join(f"{name}: {why}" for name, why in sorted(failed.items()))
+        unsafe = "; ".join(f"{name}: {why}" for name, why in sorted(failed.items()))
+        self._unsafe = f"; not safe: {unsafe}" if failed else ""
         await self._commit(
             events.MadeSafe(at=self._now, time_to_safe_s=took, unverified=tuple(sorted(failed)))
         )
@@ -282,27 +349,42 @@ class Cell(Generic[S]):
             return
         if not may_follow(old, new):
             raise AssertionError(f"{old.value} -> {new.value} is not a transition of the table")
-        self.state, self.reason = new, reason or self.reason
+        self.state, self.reason = new, reason
         if new is State.PAUSED:
             self.paused.set()
         else:
             self.paused.clear()
-        await self._commit(events.StateChanged(at=self._now, old=old.value, new=new.value, reason=reason))
+        changed = events.StateChanged(at=self._now, old=old.value, new=new.value, reason=reason)
+        await (self._record if new in FORWARD else self._commit)(changed)
 
-    async def _commit(self, *happened: events.Any) -> None:
-        """Journal what happened; a journal that fails cannot keep a cell from becoming safe."""
+    async def _record(self, event: events.Any) -> None:
+        """Journal what the lot may not go on without; StorageError if it cannot be."""
         if self._folder is None:
-            for event in happened:
-                self._plan.bus.publish(event)
+            self._plan.bus.publish(event)
+        else:
+            await self._folder.journal.commit(event)
+
+    async def _commit(self, event: events.Any) -> None:
+        """Journal what happened; a journal that fails cannot keep a cell from becoming safe."""
+        with suppress(StorageError):
+            await self._record(event)
+
+    async def _close_folder(self) -> None:
+        folder, self._folder = self._folder, None
+        if folder is None:
             return
         try:
-            await self._folder.journal.commit(*happened)
-        except StorageError as error:
-            self.reason = str(error)
+            await folder.records.close()
+        finally:
+            folder.journal.close()
 
     async def aclose(self) -> None:
         """Close the lot's files; a lot that is not closed may be taken up again later."""
-        if self._folder is not None:
-            await self._folder.records.close()
-            self._folder.journal.close()
-        self._plan.bus.close()
+        try:
+            await self._close_folder()
+        finally:
+            self._plan.bus.close()
+
+
+async def _result_of(task: asyncio.Task[T]) -> T:
+    return await task

@@ -9,6 +9,7 @@ from typing import Generic, Protocol
 
 from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
+from drivers.roles.uninterrupted import NotUndoneError
 from station.clock import Clock
 from station.engine.barrier import SiteBarrier
 from station.engine.disposition import Standing
@@ -81,13 +82,18 @@ class DeviceRun(Generic[S]):
         self._around = around
         self._timer = RowTimer()
         self._measurements: list[Measurement] = []
+        self._task: asyncio.Task[object] | None = None
+        self._leaving = False
+        self._cut = False
         self.standing = Standing(around.sequence)
 
     async def run(self) -> DeviceResult:
         """Run rows until one stops the device, all are done, or the lot is aborted."""
         waiting.set(self._timer)
+        self._task = asyncio.current_task()
         started, began = self._around.clock.unix(), asyncio.get_running_loop().time()
         try:
+            await asyncio.sleep(0)  # an abort that is known already finds nothing switched on
             self.standing.complete = await self._rows(self._around.sequence.rows)
         except asyncio.CancelledError:
             self.standing.cut_short = True
@@ -108,6 +114,12 @@ class DeviceRun(Generic[S]):
             personalisation=self.standing.personalisation,
             reason=self.standing.unjudged,
         )
+
+    def cut_short(self) -> None:
+        """Abort: the device ends at its next await, but a condition that is being undone is undone first."""
+        self._cut = True
+        if self._task is not None and not self._leaving:
+            self._task.cancel()
 
     async def _rows(self, rows: tuple[Row[S], ...]) -> bool:
         """Run rows until one stops the device; tell whether none did."""
@@ -146,6 +158,7 @@ class DeviceRun(Generic[S]):
         try:
             async with self._timer.limited(test.timeout_s):
                 reading = await test.run(self._site)
+            return judged(test, reading)
         except DutError as error:
             return misbehaved(test, error)
         except asyncio.CancelledError:
@@ -153,10 +166,12 @@ class DeviceRun(Generic[S]):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a row raises is this site's fault alone
             return self._faulted(test, error)
-        return judged(test, reading)
 
     def _faulted(self, test: Test[S], error: Exception) -> Measurement:
         match error:
+            case NotUndoneError():
+                self.standing.unsafe = str(error)
+                return unjudged(test, Ending.EQUIPMENT, str(error))
             case EquipmentError():
                 return unjudged(test, Ending.EQUIPMENT, str(error))
             case CustodyError():
@@ -178,18 +193,18 @@ class DeviceRun(Generic[S]):
 
     # -- conditions
     async def _while(self, row: While[S]) -> bool:
-        condition = row.condition(self._site)
-        if not await self._entered(row, condition):
+        if (condition := await self._entered(row)) is None:
             return False
         try:
             go_on = await self._rows(row.rows)
-        except asyncio.CancelledError as error:
+        except BaseException as error:
             await self._left(condition, type(error), error, error.__traceback__)
             raise
         return await self._left(condition) and go_on
 
-    async def _entered(self, row: While[S], condition: AbstractAsyncContextManager[None]) -> bool:
+    async def _entered(self, row: While[S]) -> AbstractAsyncContextManager[None] | None:
         try:
+            condition = row.condition(self._site)
             async with self._timer.limited(ENTER_BOUND_S):
                 await condition.__aenter__()
         except DutError:
@@ -199,12 +214,13 @@ class DeviceRun(Generic[S]):
         except Exception as error:  # noqa: BLE001 - whatever a condition raises is this site's fault alone
             self._condition_faulted(error)
         else:
-            return True
-        return False
+            return condition
+        return None
 
     def _condition_faulted(self, error: Exception) -> None:
-        self._cannot_tell(str(error) or type(error).__name__)
         match error:
+            case NotUndoneError():
+                self.standing.unsafe = str(error)
             case EquipmentError():
                 pass
             case TimeoutError() if self._timer.expired():
@@ -213,6 +229,7 @@ class DeviceRun(Generic[S]):
                 self.standing.custody_fault = str(error)
             case _:
                 self.standing.program_fault = f"{type(error).__name__}: {error}"
+        self._cannot_tell(str(error) or type(error).__name__)
 
     async def _left(
         self,
@@ -222,6 +239,7 @@ class DeviceRun(Generic[S]):
         trace: TracebackType | None = None,
     ) -> bool:
         """Undo the condition; failing to is a fault of the cell, never a pass."""
+        self._leaving = True
         try:
             async with asyncio.timeout(LEAVE_BOUND_S):
                 await condition.__aexit__(kind, error, trace)
@@ -229,6 +247,10 @@ class DeviceRun(Generic[S]):
             self.standing.unsafe = str(fault) or type(fault).__name__
             self._cannot_tell(f"a condition could not be undone: {self.standing.unsafe}")
             return False
+        finally:
+            self._leaving = False
+        if self._cut and error is None:
+            raise asyncio.CancelledError
         return True
 
     # -- personalisation
@@ -244,17 +266,21 @@ class DeviceRun(Generic[S]):
             fingerprint=self._around.fingerprint,
             session=contact.session,
         )
-        try:
-            await self._around.custody.intend(die, contact.part)
-        except CustodyError as error:
-            self._record(self._faulted(row, error))
-            self._cannot_tell(str(error))
-            return False
-        self.standing.intent_open = True
-        await _seen_through(self._personalised(row, die))
+        await _seen_through(self._intended(row, die))
         return self.standing.personalisation is not None and (
             self.standing.personalisation.disposition is Disposition.SEALED
         )
+
+    async def _intended(self, row: Personalise[S], die: Die) -> None:
+        """From intent to verdict: nothing comes between, so that no intent is left without its end."""
+        try:
+            await self._around.custody.intend(die, self._contact.part)
+        except CustodyError as error:
+            self._record(self._faulted(row, error))
+            self._cannot_tell(str(error))
+            return
+        self.standing.intent_open = True
+        await self._personalised(row, die)
 
     async def _personalised(self, row: Personalise[S], die: Die) -> None:
         try:

@@ -1,7 +1,7 @@
 """From what a row's function returned to a verdict. Pure."""
 
 from collections.abc import Mapping
-from math import isnan
+from math import isnan, nan
 
 from drivers.errors import DutError
 from station.model import Ending, Limit, Measurement, RecordKind, Verdict, usable
@@ -41,13 +41,21 @@ def _parametric(test: Parametric[S], reading: object) -> Measurement:
 def _pins(test: Parametric[S], reading: object) -> Measurement:
     if not isinstance(reading, Mapping) or set(reading) != set(test.pins):
         return unjudged(test, Ending.NO_VALUE, f"did not return exactly the pins {', '.join(test.pins)}")
-    values = tuple(float(reading[pin]) for pin in test.pins)
-    if any(isnan(value) for value in values):
-        return unjudged(test, Ending.NO_VALUE, "a pin is NaN")
+    values = tuple(_number(reading[pin]) for pin in test.pins)
+    for pin, value in zip(test.pins, values, strict=True):
+        if isnan(value):
+            return unjudged(test, Ending.NO_VALUE, f"pin {pin} has no value: {reading[pin]!r}")
     failing = first_failing(test.limit, test.pins, values)
     ending = Ending.VALUE if all(usable(value) for value in values) else Ending.OVER_RANGE
     verdict = Verdict.FAILED if failing else Verdict.PASSED
     return Measurement(test.number, test.name, "M", verdict, ending, values=values, text=failing)
+
+
+def _number(value: object) -> float:
+    """Return a reading as a float; NaN where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return nan
+    return float(value)
 
 
 def first_failing(limit: Limit, pins: tuple[str, ...], values: tuple[float, ...]) -> str:

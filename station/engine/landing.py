@@ -11,7 +11,7 @@ from station.engine.bus import Bus
 from station.engine.device_run import Contact, Custody, DeviceRun, Surroundings
 from station.engine.disposition import Standing
 from station.events import Measured
-from station.model import DeviceResult, Measurement, TouchdownResult
+from station.model import Measurement, TouchdownResult
 from station.sequence import S, Sequence
 
 
@@ -35,7 +35,7 @@ class Landing(Generic[S]):
         self._custody = custody
         self._clock = clock
         self._bus = bus
-        self._tasks: list[asyncio.Task[DeviceResult]] = []
+        self._runs: Mapping[int, DeviceRun[S]] = {}
         self._cut = False
 
     async def test(self, seq: int, contacts: Mapping[int, Contact]) -> Tested[S]:
@@ -53,10 +53,10 @@ class Landing(Generic[S]):
         async with asyncio.TaskGroup() as group:
             tasks = {site: group.create_task(run.run()) for site, run in runs.items()}
             await asyncio.sleep(0)  # each has begun, so that an abort finds it able to give a result
-            self._tasks = list(tasks.values())
+            self._runs = runs
             if self._cut:
                 self.cut_short()
-        self._tasks = []
+        self._runs = {}
         devices = tuple(task.result() for task in tasks.values())
         result = TouchdownResult(seq=seq, started=started, ended=self._clock.unix(), devices=devices)
         return Tested(result, {site: run.standing for site, run in runs.items()})
@@ -64,8 +64,8 @@ class Landing(Generic[S]):
     def cut_short(self) -> None:
         """Abort: every device run ends at its next await, and still has a result."""
         self._cut = True
-        for task in self._tasks:
-            task.cancel()
+        for run in self._runs.values():
+            run.cut_short()
 
     def _measured(self, seq: int, site: int, measurement: Measurement) -> None:
         self._bus.publish(Measured(at=self._clock.unix(), seq=seq, site=site, measurement=measurement))

@@ -1,10 +1,12 @@
 """The lot's history as it is made: journalled first, then counted, then told to whoever watches."""
 
+from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.clock import Clock
 from station.custody.balance import Balance
 from station.custody.journal import Journal
 from station.engine.bus import Bus
+from station.errors import StorageError
 from station.model import Personalisation
 from station.sequence import Die
 
@@ -30,13 +32,18 @@ class LotJournal:
 
     async def commit(self, *happened: events.Any) -> None:
         """Return when the events are durable; StorageError if they cannot be."""
+        await uninterrupted(self._committed(*happened))
+
+    async def _committed(self, *happened: events.Any) -> None:
         await self._journal.commit(*happened)
         for event in happened:
             self.balance.add(event)
             self._bus.publish(event)
 
     async def intend(self, die: Die, part: int) -> None:
-        """From here on the device is spoiled."""
+        """From here on the device is spoiled; refused while the journal writes into its reserve."""
+        if self.failed:
+            raise StorageError(self.failed)
         await self.commit(
             events.Intended(at=self.now, unit=die.unit, part=part, site=die.site, session=die.session.hex())
         )

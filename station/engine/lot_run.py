@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 from hashlib import sha256
 from typing import Generic
 
@@ -13,6 +12,7 @@ import msgspec
 
 from drivers.errors import EquipmentError
 from drivers.roles import Handler, Resource, Touchdown
+from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.device_run import Contact
@@ -21,6 +21,7 @@ from station.engine.landing import Landing, Tested
 from station.engine.lot_journal import LotJournal
 from station.engine.records import Records
 from station.engine.states import State
+from station.engine.stops import Aborted, Ended, Hold, Wish
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, TouchdownResult, Verdict
 from station.sequence import S, Sequence
@@ -28,31 +29,6 @@ from station.sequence import S, Sequence
 NOT_JUDGED_LIMIT = 3
 NOT_JUDGED_WINDOW = 100
 """So many contacts that the station could not judge, among the last so many, hold the lot."""
-
-
-class Wish(Enum):
-    """What is asked of the lot; taken up at the touchdown boundary, an abort at once."""
-
-    GO_ON = "go on"
-    PAUSE = "pause"
-    END = "end"
-    ABORT = "abort"
-
-
-class Hold(Exception):  # noqa: N818 - a hold is what it is called
-    """The lot must not go on by itself; `unsafe` when an output may still be on."""
-
-    def __init__(self, reason: str, *, unsafe: bool = False) -> None:
-        super().__init__(reason)
-        self.unsafe = unsafe
-
-
-class Ended(Exception):  # noqa: N818 - an end is what it is called
-    """The lot was asked to end, at a boundary."""
-
-
-class Aborted(Exception):  # noqa: N818 - an abort is what it is called
-    """The lot was asked to stop at once; no bin was sent for what is in contact."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +78,8 @@ class LotRun(Generic[S]):
         self.retested = 0
 
     def ask(self, wish: Wish) -> None:
-        """Say what is wanted; only an abort is not taken back by what is asked later."""
-        if self._wish is not Wish.ABORT:
+        """Say what is wanted; what is asked later takes back neither an abort nor an end."""
+        if wish is Wish.ABORT or self._wish not in (Wish.ABORT, Wish.END):
             self._wish = wish
         self._asked.set()
         if wish is Wish.ABORT:
@@ -112,17 +88,20 @@ class LotRun(Generic[S]):
     async def run(self) -> None:
         """Return when all devices of the lot are sorted or an end was asked; Hold or Aborted otherwise."""
         self._hold = ""
-        if not self._begun:
-            await self._bound.handler.start_lot(self._info.lot)
-            self._begun = True
-        self._arrivals = self._bound.handler.touchdowns()
+        self._not_judged.clear()
         try:
+            if not self._begun:
+                await self._bound.handler.start_lot(self._info.lot)
+                self._begun = True
+            self._arrivals = self._bound.handler.touchdowns()
             with suppress(Ended), collecting_between_touchdowns() as collect:
                 await self._touchdowns(collect)
         except EquipmentError as error:
             raise Hold(str(error)) from error
         finally:
-            await self._disarm()
+            await uninterrupted(self._disarm())
+        if self._wish is Wish.ABORT:
+            raise Aborted
         if self._hold:
             raise Hold(self._hold)
 
@@ -138,20 +117,25 @@ class LotRun(Generic[S]):
 
     # -- waiting
     async def _boundary(self) -> None:
+        """Take up what is asked; return when the lot is to go on and nothing new was asked meanwhile."""
         if self._hold:
             raise Hold(self._hold)
-        if self._wish is Wish.PAUSE:
-            await self._shift(State.PAUSED, "")
-            while self._wish is Wish.PAUSE:
-                self._asked.clear()
-                await self._asked.wait()
-            if self._wish is Wish.GO_ON:
-                await self._shift(State.RUNNING, "")
-        self._asked.clear()
-        if self._wish is Wish.END:
-            raise Ended
-        if self._wish is Wish.ABORT:
-            raise Aborted
+        if self._journal.failed:
+            raise Hold(self._journal.failed)
+        while True:
+            self._asked.clear()
+            match self._wish:
+                case Wish.ABORT:
+                    raise Aborted
+                case Wish.END:
+                    raise Ended
+                case Wish.PAUSE:
+                    await self._shift(State.PAUSED, "")
+                    await self._asked.wait()
+                case Wish.GO_ON:
+                    await self._shift(State.RUNNING, "")
+                    if not self._asked.is_set():
+                        return
 
     async def _arrival(self) -> "Touchdown | Wish | None":
         """Wait for the machine or a person: the next contact, the wish that came first, None at the end."""
@@ -169,30 +153,67 @@ class LotRun(Generic[S]):
         return arrived.result()
 
     async def _disarm(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            await asyncio.wait([self._waiting])
-            if not self._waiting.cancelled():
-                self._waiting.exception()
-        if self._arrivals is not None:
-            await self._arrivals.aclose()
+        waiting, self._waiting = self._waiting, None
+        arrivals, self._arrivals = self._arrivals, None
+        if waiting is not None:
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            if not waiting.cancelled():
+                waiting.exception()
+        if arrivals is not None:
+            await arrivals.aclose()
 
     # -- one set of devices, as often as it is landed
     async def _touchdown(self, arrived: Touchdown) -> None:
-        if unknown := arrived.sites - self._bound.sites.keys():
-            raise Hold(f"the handler names sites that are not configured: {sorted(unknown)}")
+        self._must_be_ours(arrived.sites)
         parts = {site: self._parts + n for n, site in enumerate(sorted(arrived.sites), start=1)}
         self._parts += len(parts)
-        results = await self._land(parts, dict.fromkeys(parts, 1))
+        try:
+            results = await self._tested(arrived, parts)
+            await self._sort({site: result.bin.hard for site, result in sorted(results.items())})
+        finally:
+            await self._project()
+
+    def _must_be_ours(self, sites: frozenset[int]) -> None:
+        if unknown := sites - self._bound.sites.keys():
+            raise Hold(f"the handler names sites that are not configured: {sorted(unknown)}")
+        left = self._info.quantity - self._parts
+        if len(sites) > left:
+            raise Hold(
+                f"the handler presents {len(sites)} devices, and {left} of the lot are left: none is tested"
+            )
+
+    async def _tested(self, arrived: Touchdown, parts: Mapping[int, int]) -> dict[int, DeviceResult]:
+        """Land the devices, those in retest bins again, and return the last result of each."""
+        results = await self._landed(parts, dict.fromkeys(parts, 1))
         for _ in range(self._sequence.retest.times):
-            again = {site for site, result in results.items() if result.bin in self._sequence.retest.bins}
+            again = sorted(site for site, result in results.items() if self._may_land_again(result))
             if not again or self._hold or not self._bound.handler.can_replunge:
                 break
             await self._replunge(arrived)
             self.retested += len(again)
-            numbers = {site: results[site].contact + 1 for site in sorted(again)}
-            results |= await self._land({site: parts[site] for site in sorted(again)}, numbers)
-        await self._sort({site: result.bin.hard for site, result in sorted(results.items())})
+            numbers = {site: results[site].contact + 1 for site in again}
+            results |= await self._landed({site: parts[site] for site in again}, numbers)
+        return results
+
+    def _may_land_again(self, result: DeviceResult) -> bool:
+        usable = self._bound.out_of_use(result.site) is None
+        return usable and result.bin in self._sequence.retest.bins
+
+    async def _landed(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
+        """Land devices; should the lot be cancelled meanwhile, they are cut short and closed before it is."""
+        landing = asyncio.get_running_loop().create_task(self._land(parts, numbers))
+        cancelled: asyncio.CancelledError | None = None
+        while not landing.done():
+            try:
+                await asyncio.wait([landing])
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.ask(Wish.ABORT)
+        if cancelled is not None:
+            landing.exception()
+            raise cancelled
+        return landing.result()
 
     async def _replunge(self, arrived: Touchdown) -> None:
         await self._bound.handler.replunge()
@@ -226,9 +247,7 @@ class LotRun(Generic[S]):
         result = msgspec.structs.replace(tested.result, devices=tuple(devices))
         result = await self._commit(result)
         await self._consider(tested)
-        if self._wish is Wish.ABORT:
-            await self._project()
-            raise Aborted
+        self._must_go_on()
         return {device.site: device for device in result.devices}
 
     def _contact(self, site: int, part: int, number: int) -> Contact:
@@ -258,13 +277,14 @@ class LotRun(Generic[S]):
             )
         except StorageError as error:
             raise Hold(f"{error}; no bin was sent, the devices are in the sockets") from error
+        full = self._journal.failed
+        if full:
+            result = await self._correct(result, full)
         try:
             await self._records.commit(result)
         except StorageError as error:
-            return await self._correct(result, str(error))
+            return result if full else await self._correct(result, str(error))
         self._unprojected.append(result)
-        if self._journal.failed:
-            return await self._correct(result, self._journal.failed)
         return result
 
     async def _correct(self, result: TouchdownResult, reason: str) -> TouchdownResult:
@@ -294,7 +314,6 @@ class LotRun(Generic[S]):
             self._hold = self._hold or _holding(site, standing)
             self._not_judged.append(bool(standing.unjudged))
         if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
-            await self._project()
             raise Hold(unsafe[0], unsafe=True)
         if sum(self._not_judged) >= NOT_JUDGED_LIMIT:
             self._hold = self._hold or f"{sum(self._not_judged)} contacts could not be judged"
@@ -313,14 +332,20 @@ class LotRun(Generic[S]):
         if usable < (len(self._bound.sites) + 1) // 2:
             self._hold = self._hold or f"only {usable} of {len(self._bound.sites)} sites are usable"
 
+    def _must_go_on(self) -> None:
+        """After an abort no bin is sent."""
+        if self._wish is Wish.ABORT:
+            raise Aborted
+
     async def _sort(self, bins: Mapping[int, int]) -> None:
+        self._must_go_on()
         await self._journal.commit(events.BinsSent(at=self._journal.now, seq=self._seq, bins=dict(bins)))
+        self._must_go_on()
         try:
             await self._bound.handler.sort(bins)
         except EquipmentError as error:
             raise Hold(f"what the handler took is unknown: {error}") from error
         await self._journal.commit(events.Sorted(at=self._journal.now, seq=self._seq, bins=dict(bins)))
-        await self._project()
 
     async def _project(self) -> None:
         landings, self._unprojected = self._unprojected, []

@@ -72,6 +72,10 @@ class Records:
 
     async def close(self) -> None:
         """Close what is open; the lot may go on later."""
-        await self._writer.run(self._file.abandon)
-        await self._writer.run(self._store.close)
-        self._writer.close()
+        try:
+            await self._writer.run(self._file.abandon)
+        finally:
+            try:
+                await self._writer.run(self._store.close)
+            finally:
+                self._writer.close()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from drivers.errors import EquipmentError
 from drivers.roles import Card, Handler, Resource, Smu, Supply
 
 BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
@@ -16,22 +15,34 @@ BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
 """Role, level and bound in seconds: chip links and sources first, then supplies, what moves last."""
 
 
+GRACE_S = 0.5
+"""How much longer than its bound a resource may take to let go."""
+
+
 async def make_safe(resources: Sequence[Resource]) -> tuple[float, Mapping[str, str]]:
     """Run the safe state; return the seconds it took, and by name why a resource could not be verified."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     failed: dict[str, str] = {}
     for level in sorted({level for _, level, _ in BOUNDS_S}):
-        async with asyncio.TaskGroup() as group:
-            for resource in resources:
-                of, bound_s = _place(resource)
-                if of == level:
-                    group.create_task(_one(resource, bound_s, failed))
+        await _level([(r, bound_s) for r in resources for of, bound_s in [_place(r)] if of == level], failed)
     return loop.time() - began, failed
 
 
 def _place(resource: Resource) -> tuple[int, float]:
     return next((level, bound) for role, level, bound in BOUNDS_S if isinstance(resource, role))
+
+
+async def _level(members: Sequence[tuple[Resource, float]], failed: dict[str, str]) -> None:
+    """One level at once; what does not even let itself be cancelled is left behind as unverified."""
+    loop = asyncio.get_running_loop()
+    tasks = {loop.create_task(_one(resource, bound_s, failed)): resource for resource, bound_s in members}
+    if not tasks:
+        return
+    _, hanging = await asyncio.wait(tasks, timeout=max(bound_s for _, bound_s in members) + GRACE_S)
+    for task in hanging:
+        task.cancel()
+        failed[tasks[task].name] = "hangs"
 
 
 async def _one(resource: Resource, bound_s: float, failed: dict[str, str]) -> None:
@@ -40,5 +51,5 @@ async def _one(resource: Resource, bound_s: float, failed: dict[str, str]) -> No
             await resource.make_safe()
     except TimeoutError:
         failed[resource.name] = f"not verified within {bound_s:g} s"
-    except EquipmentError as error:
-        failed[resource.name] = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever one resource raises, the others are made safe
+        failed[resource.name] = str(error) or type(error).__name__

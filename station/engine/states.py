@@ -32,7 +32,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.CHECKING: frozenset({S.READY, S.RUNNING, S.HELD}),
     S.READY: frozenset({S.CHECKING, S.RUNNING}),
     S.RUNNING: frozenset({S.PAUSING, S.HELD, S.ENDING}),
-    S.PAUSING: frozenset({S.PAUSED, S.HELD}),
+    S.PAUSING: frozenset({S.PAUSED, S.HELD, S.ENDING}),
     S.PAUSED: frozenset({S.RUNNING, S.CHECKING, S.ENDING, S.HELD}),
     S.HELD: frozenset({S.PAUSED, S.LOADED, S.CLOSING, S.ENDING}),
     S.ENDING: frozenset({S.CLOSING, S.HELD}),
@@ -42,6 +42,9 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.ABORTED: frozenset({S.PAUSED}),
 }
 """What may follow what, besides ABORTING, which may follow every state with a lot."""
+
+FORWARD = frozenset({S.LOADED, S.CHECKING, S.READY, S.RUNNING, S.ENDING, S.CLOSING})
+"""States that a cell may not go into unless the journal has taken that down."""
 
 LEGAL: dict[str, frozenset[State]] = {
     "lot.load": frozenset({S.EMPTY, S.CLOSED}),

@@ -9,6 +9,7 @@ class RowTimer:
 
     def __init__(self) -> None:
         self._timeout: asyncio.Timeout | None = None
+        self._runs = False
         self._left_s = 0.0
         self._began = 0.0
         self._limit_s = 0.0
@@ -23,11 +24,13 @@ class RowTimer:
     async def __aenter__(self) -> "RowTimer":
         self._timeout = asyncio.timeout(self._limit_s)
         await self._timeout.__aenter__()
+        self._runs = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._runs = False
         if self._timeout is not None:
             await self._timeout.__aexit__(kind, error, trace)
 
@@ -38,13 +41,17 @@ class RowTimer:
     def suspend(self) -> None:
         """A wait for a turn begins."""
         self._began = asyncio.get_running_loop().time()
-        if self._timeout is not None and (when := self._timeout.when()) is not None:
+        if (timeout := self._running()) is not None and (when := timeout.when()) is not None:
             self._left_s = when - self._began
-            self._timeout.reschedule(None)
+            timeout.reschedule(None)
 
     def resume(self) -> None:
         """The wait is over."""
         now = asyncio.get_running_loop().time()
         self.wait_s += now - self._began
-        if self._timeout is not None and not self._timeout.expired():
-            self._timeout.reschedule(now + self._left_s)
+        if (timeout := self._running()) is not None:
+            timeout.reschedule(now + self._left_s)
+
+    def _running(self) -> asyncio.Timeout | None:
+        """Return the limit that still runs; None between blocks, as when a condition is being undone."""
+        return self._timeout if self._runs and not self.expired() else None

@@ -1,0 +1,28 @@
+"""Why a lot does not simply go on: what was asked of it, and what it raises to stop."""
+
+from enum import Enum
+
+
+class Wish(Enum):
+    """What is asked of the lot; taken up at the touchdown boundary, an abort at once."""
+
+    GO_ON = "go on"
+    PAUSE = "pause"
+    END = "end"
+    ABORT = "abort"
+
+
+class Hold(Exception):  # noqa: N818 - a hold is what it is called
+    """The lot must not go on by itself; `unsafe` when an output may still be on."""
+
+    def __init__(self, reason: str, *, unsafe: bool = False) -> None:
+        super().__init__(reason)
+        self.unsafe = unsafe
+
+
+class Ended(Exception):  # noqa: N818 - an end is what it is called
+    """The lot was asked to end, at a boundary."""
+
+
+class Aborted(Exception):  # noqa: N818 - an abort is what it is called
+    """The lot was asked to stop at once; no bin was sent for what is in contact."""
