@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct, json
 
 from station.custody.balance import Balance
+from station.errors import StorageError
 from station.model import BinKind, LotInfo
 from station.surroundings import Truth
 
@@ -111,4 +112,8 @@ def _custody_agrees(balance: Balance, device: Truth) -> bool:
 def written(report: LotReport, folder: Path) -> None:
     """Keep the report beside the results it speaks of."""
     text = json.format(json.encode(report), indent=2)
-    (folder / "report.json").write_bytes(text + b"\n")
+    path = folder / "report.json"
+    try:
+        path.write_bytes(text + b"\n")
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}; the lot is {report.state}") from error

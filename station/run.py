@@ -96,9 +96,9 @@ class LotSession:
     async def run(self, watch: Watch, stop: StopRequest) -> LotReport:
         """Run the lot; whatever happens, the outputs are off and the files closed when this returns."""
         began = self._real_s()
-        self._surroundings.start()
         async with AsyncExitStack() as stack:
             stack.callback(self._surroundings.close)
+            self._surroundings.start()
             stack.push_async_callback(self._surroundings.settle)
             vault = await stack.enter_async_context(self._vault())
             made = assemble.equipment(self._config, self._surroundings)
@@ -119,21 +119,21 @@ class LotSession:
     @asynccontextmanager
     async def _vault(self) -> AsyncGenerator[VaultClient | None, None]:
         """A development vault of this lot's own, started and stopped with it."""
-        if self._config.vault.mode == "none" or not self._sequence.personalises:
+        if self._config.vault.mode == "none" or not assemble.needs_vault(self._sequence):
             yield None
             return
         clock = self._surroundings.clock
-        process = VaultProcess.start(self._order.folder / "vault", epoch=clock.unix(), seed=self._order.seed)
-        io = IoThread()
-        io.start()
-        client = VaultClient(process.socket, clock=clock, io=io, station=self._config.station.name)
-        try:
+        async with AsyncExitStack() as stack:
+            folder = self._order.folder / "vault"
+            process = VaultProcess.start(folder, epoch=clock.unix(), seed=self._order.seed)
+            stack.callback(process.stop)
+            io = IoThread()
+            stack.callback(io.stop)
+            io.start()
+            client = VaultClient(process.socket, clock=clock, io=io, station=self._config.station.name)
+            stack.push_async_callback(client.aclose)
             await client.connect()
             yield client
-        finally:
-            await client.aclose()
-            io.stop()
-            process.stop()
 
     def _plan(self, made: assemble.Equipment, bound: Bound[Any], vault: VaultClient | None) -> Plan[Any]:
         return Plan(
