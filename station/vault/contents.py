@@ -1,29 +1,32 @@
 """What a die is given: its identity, its certificates, and the hash of both as it must read them back."""
 
 from base64 import b32encode
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 
 from drivers.protocols import se1_objects
-from drivers.protocols.se1_table import Algorithm, ContainerKind, ObjectType
-from station.vault.issuer import Subject
+from drivers.protocols.se1_table import ContainerKind, ObjectType
+from station.vault.dossier import Certificate, Dossier, PublicKey
+from station.vault.issuer import Subject, serial_of
 from station.vault.job import Job, Means
-from station.vault.profiles import KeyKind
-from station.vault.registry import Certificate, PublicKey
+from station.vault.slots import DieKeys
 
 SERIAL_LABEL = b"hardbin-device-serial-v1"
 SERIAL_SIZE = 16
-ISSUING_ALGORITHM = Algorithm.MLDSA65
 
 
 class Contents:
     """Builds what goes into one die. What was born once stays the same on every later contact."""
 
-    def __init__(self, job: Job, means: Means) -> None:
+    def __init__(self, job: Job, means: Means, known: Dossier) -> None:
         self._job, self._means = job, means
-        self._identity = b""
-        self._certificates: tuple[Certificate, ...] = ()
+        self.identity = known.identity
+        """The IDENTITY object that was born for the unit."""
+        self.certificates: tuple[Certificate, ...] = known.certificates
+        """What is issued or reserved for the unit, by slot; what is issued never changes."""
+        self._kinds = means.profile.kinds()
+        self._store_hash = b""
 
     def new_identity(self, uid: bytes, token_hash: bytes) -> bytes:
         """A new IDENTITY object."""
@@ -42,51 +45,45 @@ class Contents:
 
     def reserved(self, key: PublicKey, spki: bytes) -> Certificate:
         """The place of a key's certificate: issuer and serial are known before it is signed."""
-        issuer = self._means.issuer
-        now = int(self._job.now)
-        return Certificate(issuer.identifier, issuer.serial(spki), key.slot, key.spki_hash, now)
+        issuer = self._means.issuer.authority(self._kinds[key.slot].authority).identifier
+        return Certificate(issuer, serial_of(issuer, spki), key.slot, key.spki_hash, int(self._job.now))
 
-    async def sign(
-        self, uid: bytes, places: Sequence[Certificate], spkis: dict[int, bytes], kinds: dict[int, KeyKind]
-    ) -> list[Certificate]:
+    async def sign(self, uid: bytes, keys: DieKeys) -> None:
         """Issue what is reserved; a certificate that exists is never signed again."""
-        means, signed = self._means, list[Certificate]()
+        missing = [place for place in self.certificates if not place.der]
+        signed = await self._means.work(self._signed, uid, missing, keys) if missing else {}
+        self.certificates = tuple(
+            replace(cert, der=cert.der or signed[cert.slot]) for cert in self.certificates
+        )
+
+    def _signed(self, uid: bytes, places: list[Certificate], keys: DieKeys) -> Mapping[int, bytes]:
+        """Certificates by slot, in one turn of a worker."""
+        means, signed = self._means, dict[int, bytes]()
         for place in places:
-            der = place.der
-            if not der:
-                subject = Subject(uid, spkis[place.slot], kinds[place.slot], place.not_before)
-                der = await means.work(means.issuer.issue, subject, means.profile)
-            signed.append(replace(place, der=der))
+            slot = place.slot
+            kind, public, spki = self._kinds[slot], keys.public[slot], keys.spkis[slot]
+            signed[slot] = means.issuer.issue(
+                Subject(uid, public, spki, kind, place.not_before), means.profile
+            )
         return signed
 
-    async def certificates(self) -> tuple[Certificate, ...]:
-        """What is issued or reserved for the unit, by slot; what is issued never changes."""
-        if not self._certificates:
-            found = await self._means.registry.certificates(self._job.unit)
-            if not all(cert.der for cert in found):
-                return found
-            self._certificates = found
-        return self._certificates
-
-    async def identity(self) -> bytes:
-        """The IDENTITY object that was born for the unit."""
-        if not self._identity:
-            self._identity = await self._means.registry.identity_of(self._job.unit)
-        return self._identity
-
-    async def store_hash(self) -> bytes:
+    def store_hash(self) -> bytes:
         """The hash over both containers, as the vault computes it."""
-        credentials = self.credentials(await self.certificates())
-        return se1_objects.store_hash((identity_container(await self.identity()), credentials))
+        if not self._store_hash:
+            containers = (identity_container(self.identity), self.credentials())
+            self._store_hash = se1_objects.store_hash(containers)
+        return self._store_hash
 
-    def credentials(self, certificates: Sequence[Certificate]) -> bytes:
+    def credentials(self) -> bytes:
         """The credentials container: certificates by slot, then who issued them."""
-        kinds = self._means.profile.kinds()
         objects = [
-            se1_objects.Object(ObjectType.CERTIFICATE, cert.slot, kinds[cert.slot].algorithm, cert.der)
-            for cert in certificates
+            se1_objects.Object(ObjectType.CERTIFICATE, cert.slot, self._kinds[cert.slot].algorithm, cert.der)
+            for cert in self.certificates
         ]
-        issuers = se1_objects.issuer_ids([(ISSUING_ALGORITHM, self._means.issuer.identifier)])
+        issuers = se1_objects.issuer_ids(
+            (algorithm, self._means.issuer.authority(algorithm).identifier)
+            for algorithm in self._means.profile.authorities()
+        )
         objects.append(se1_objects.Object(ObjectType.ISSUER_IDS, 0, 0, issuers))
         return se1_objects.Container(ContainerKind.CREDENTIALS, tuple(objects)).encode()
 

@@ -39,6 +39,9 @@ CREATE TABLE IF NOT EXISTS record(
   hash BLOB NOT NULL UNIQUE, jws BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS rma(
   unit TEXT PRIMARY KEY REFERENCES unit, box BLOB NOT NULL, token_hash BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS unit_lot ON unit(lot);
+CREATE INDEX IF NOT EXISTS step_unit ON step(unit);
+CREATE INDEX IF NOT EXISTS public_key_unit ON public_key(unit, slot);
 """
 
 

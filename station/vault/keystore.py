@@ -24,19 +24,30 @@ FILE = "development.keys"
 TRANSPORT, ISSUER = 0x30, 0x31
 TRANSPORT_MASTER = "TM-se1-1"
 TRANSPORT_MASTER_TEXT = b"hardbin development transport master"
-ROOT, ISSUING, RECORD, RECORD_EC, MASTER, RMA, RMA_EC = (
+ROOT, ISSUING, ISSUING_EC, RECORD, RECORD_EC, MASTER, RMA, RMA_EC = (
     "ROOT-PQ-1",
     "ICA-PQ-1",
+    "ICA-EC-1",
     "REC-1",
     "REC-EC-1",
     "IM-se1-1",
     "RMA-se1-1",
     "RMA-EC-se1-1",
 )
-SIZES = {ROOT: 32, ISSUING: 32, RECORD: 32, RECORD_EC: 32, MASTER: 32, RMA: 64, RMA_EC: 32}
+SIZES = {
+    ROOT: 32,
+    ISSUING: 32,
+    ISSUING_EC: 32,
+    RECORD: 32,
+    RECORD_EC: 32,
+    MASTER: 32,
+    RMA: 64,
+    RMA_EC: 32,
+}
 P384_ORDER_BYTES = 48
 
-SigningKey: TypeAlias = mldsa.MLDSA87PrivateKey | mldsa.MLDSA65PrivateKey
+SigningKey: TypeAlias = mldsa.MLDSA87PrivateKey | mldsa.MLDSA65PrivateKey | ec.EllipticCurvePrivateKey
+VerifyingKey: TypeAlias = mldsa.MLDSA87PublicKey | mldsa.MLDSA65PublicKey | ec.EllipticCurvePublicKey
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,8 +69,9 @@ class KeyStore:
         self._signing: dict[str, SigningKey] = {
             ROOT: mldsa.MLDSA87PrivateKey.from_seed_bytes(self._seed(ROOT)),
             ISSUING: mldsa.MLDSA65PrivateKey.from_seed_bytes(self._seed(ISSUING)),
-            RECORD: mldsa.MLDSA65PrivateKey.from_seed_bytes(self._seed(RECORD)),
+            ISSUING_EC: _p384(self._seed(ISSUING_EC)),
         }
+        self._record = mldsa.MLDSA65PrivateKey.from_seed_bytes(self._seed(RECORD))
         self._record_ec = _p384(self._seed(RECORD_EC))
         rma = mlkem.MLKEM1024PrivateKey.from_seed_bytes(self._seed(RMA))
         self._rma = hpke.MLKEM1024P384PrivateKey(rma, _p384(self._seed(RMA_EC))).public_key()
@@ -93,22 +105,29 @@ class KeyStore:
         )
         return KeySet(kvn, enc, mac, dek)
 
-    def signer(self, name: str) -> "mldsa.MLDSA87PublicKey | mldsa.MLDSA65PublicKey":
-        """The public key of a signing key."""
+    def signer(self, name: str) -> VerifyingKey:
+        """The public key of a key that certifies."""
         return self._signing[name].public_key()
 
     def certify(self, name: str, certificate: CertificateBuilder) -> bytes:
         """Sign a certificate with an issuing key and return its DER; releases the GIL while it signs."""
-        return certificate.sign(self._signing[name], None).public_bytes(Encoding.DER)
+        key = self._signing[name]
+        digest = hashes.SHA384() if isinstance(key, ec.EllipticCurvePrivateKey) else None
+        return certificate.sign(key, digest).public_bytes(Encoding.DER)
 
     def sign_record(self, header: bytes, message: bytes) -> bytes:
         """ML-DSA-65 signature of a device record, over `header . message`."""
-        return self._signing[RECORD].sign(header + b"." + message)
+        return self._record.sign(header + b"." + message)
 
     def sign_record_ec(self, header: bytes, message: bytes) -> bytes:
         """ES384 signature of a device record, r then s."""
         r, s = decode_dss_signature(self._record_ec.sign(header + b"." + message, ec.ECDSA(hashes.SHA384())))
         return r.to_bytes(P384_ORDER_BYTES) + s.to_bytes(P384_ORDER_BYTES)
+
+    def drawn(self, uid: bytes, one_in: int) -> bool:
+        """Whether a die is one of those drawn for an extra check; the die cannot know it beforehand."""
+        with kdf(self._keys[MASTER], b"PQP1-DRAW-CK", uid, 32) as lot:
+            return int.from_bytes(lot.reveal()) % one_in == 0
 
     def rma_token(self, uid: bytes) -> tuple[bytes, bytes]:
         """Return the hash of a new RMA token and the box, opened by the offline key only, that holds it."""

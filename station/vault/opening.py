@@ -4,10 +4,10 @@ from drivers.errors import DutError
 from drivers.protocols import se1, se1_objects
 from drivers.protocols.se1_table import StatusWord
 from station.vault import scp03
+from station.vault.dossier import Unit
 from station.vault.faults import Code, DoubtError, Fate, FaultError
 from station.vault.job import Die, Job, Link, Means
 from station.vault.recovery import ISSUER, End, Go, Intent, Phase, Reading, Standing, recover
-from station.vault.registry import Unit
 from station.vault.script import Script
 
 ALARM_RNG = 0x0004

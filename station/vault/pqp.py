@@ -21,13 +21,16 @@ from drivers.protocols.se1_table import (
 )
 from station.vault import record, scp03
 from station.vault.contents import Contents, identity_container
+from station.vault.dossier import Dossier, Record, Screened
 from station.vault.faults import Code, DoubtError, Fate, FaultError
 from station.vault.issuer import certified_key
 from station.vault.job import Die, Job, Link, Means, Sealed
 from station.vault.opening import Opening
+from station.vault.proofs import Attesting, Possession
 from station.vault.recovery import Go, Intent, Phase, Standing
-from station.vault.registry import Certificate, PublicKey, Record, Screened, Step, Unit
+from station.vault.registry import Step
 from station.vault.script import Script
+from station.vault.slots import DieKeys
 
 log = structlog.get_logger()
 
@@ -35,31 +38,36 @@ SESSIONS = 3
 """How often one contact may begin anew."""
 
 IDENTITY_SIZE = 203
-PROOF, ATTEST = 0, 1
-SLOTS = 3
-ATTESTATION_SIZE = se1_objects.ATTESTATION.size + SLOTS * se1.SLOT_ENTRY
 NONCE = 32
 
 
-async def personalise(job: Job, link: Link, means: Means) -> Sealed:
-    """Bring the die to its end, in up to three sessions; FaultError tells what else became of it."""
+async def personalise(job: Job, link: Link, means: Means, known: Dossier | None = None) -> Sealed:
+    """Bring the die to its end, in up to three sessions; FaultError tells what else became of it.
+
+    `known` is what the journal has of the unit, if that was read just now.
+    """
     for _ in range(SESSIONS):
         try:
-            return await _session(job, link, means)
+            return await _session(job, link, means, known or await _known(job, means))
         except DoubtError as doubt:
             last = doubt
         except scp03.ChannelError as error:
             last = DoubtError(Code.R_MAC, str(error))
         await _note(job, means, last)
+        known = None
     raise await _worn_out(job, means, last)
 
 
-async def _session(job: Job, link: Link, means: Means) -> Sealed:
-    unit = await means.registry.unit(job.unit)
-    if unit is None:
+async def _known(job: Job, means: Means) -> Dossier:
+    dossier = await means.registry.dossier(job.unit)
+    if dossier is None:
         raise FaultError(Code.INTERNAL, f"unit {job.unit} was not admitted")
-    die, go = await Opening(job, link, means, unit).open()
-    contact = Contact(job, link, means, unit, die)
+    return dossier
+
+
+async def _session(job: Job, link: Link, means: Means, known: Dossier) -> Sealed:
+    die, go = await Opening(job, link, means, known.unit).open()
+    contact = Contact(job, link, means, known, die)
     try:
         return await (contact.verify() if job.verify else contact.run(go))
     except DutError as error:
@@ -89,19 +97,19 @@ async def _worn_out(job: Job, means: Means, last: DoubtError) -> FaultError:
 class Contact:
     """One open session with a die, phase by phase."""
 
-    def __init__(self, job: Job, link: Link, means: Means, unit: Unit, die: Die) -> None:
-        self._job, self._link, self._means, self._unit = job, link, means, unit
+    def __init__(self, job: Job, link: Link, means: Means, known: Dossier, die: Die) -> None:
+        self._job, self._link, self._means, self._known = job, link, means, known
         self.die = die
-        self._registry, self._kinds = means.registry, means.profile.kinds()
-        self._contents = Contents(job, means)
-        self._keys: dict[int, bytes] = {}
-        self._spkis: dict[int, bytes] = {}
+        self._registry = means.registry
+        self._contents = Contents(job, means, known)
+        self._keys = DieKeys(means.profile.kinds())
+        self._proofs = dict(known.proofs)
 
     async def run(self, go: Go) -> Sealed:
         """Do the phase to go on from and every later one."""
         if go.phase in (Phase.PROVE, Phase.WRITE):
             await self._read_keys_again(go.phase)
-        if go.phase is Phase.LOCK and self._unit.intent is Intent.ROTATE:
+        if go.phase is Phase.LOCK and self._known.unit.intent is Intent.ROTATE:
             await self._registry.forward(self._step(Standing.KEYS_ROTATED, Intent.LOCK))
         phases = (
             (Phase.SCREEN, self._screen),
@@ -119,110 +127,107 @@ class Contact:
 
     async def verify(self) -> Sealed:
         """A sealed die attests once more, under the customer's keys, and proves its lock."""
-        for cert in await self._contents.certificates():
-            self._keys[cert.slot] = certified_key(cert.der)
-        nonce, host_challenge = self._means.store.random(NONCE), self._means.store.random(16)
-        slot = self._means.profile.attesting
+        for cert in self._contents.certificates:
+            self._keys.public[cert.slot] = certified_key(cert.der, self._keys.kinds[cert.slot])
+        attesting, host_challenge = self._attesting(), self._means.store.random(16)
         script = self._script("V attest")
         script.authenticate()
-        self._sign(script, ATTEST, slot, nonce, self._attestation_size())
+        attesting.ask(script, self.die.payload)
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
-        seen = await self._run(script)
-        await self._attested(seen[f"signature {slot}"], nonce, LifeCycle.SECURED)
+        seen = await self._link.run(script)
+        await self._attested(attesting, seen, LifeCycle.SECURED)
         keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
         self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
         await self._prove_lock()
         signed = await self._registry.record_of(self._job.unit)
         if signed is None:
             raise FaultError(Code.INTERNAL, f"unit {self._job.unit} is sealed and has no record")
-        return await self._sealed(signed)
+        return self._sealed(signed)
 
     async def _screen(self) -> None:
         """The die is sound and ours: bind its UID, and bear what it will be given."""
         token_hash, box = await self._means.work(self._means.store.rma_token, self.die.uid)
         identity = self._contents.new_identity(self.die.uid, token_hash)
         born = Screened(self.die.uid, identity, token_hash, box)
-        await self._registry.screened(self._step(Standing.SCREENED, Intent.KEYS), born)
+        step = self._step(Standing.SCREENED, Intent.KEYS)
+        self._contents.identity = await self._registry.screened(step, born)
 
     async def _make_keys(self) -> None:
         """S2: write the identity, have the missing keys generated, read all of it back, claim the keys."""
-        identity = await self._contents.identity()
+        keys, identity = self._keys, self._contents.identity
         script = self._script("S2 keys")
         if self.die.reading.life_cycle is LifeCycle.OP_READY:
             self._store(script, identity_container(identity))
         script.read("identity", ObjectType.IDENTITY, 0, IDENTITY_SIZE, self.die.payload)
-        missing = [slot for slot in self._kinds if self.die.slots[slot - 1] is not SlotState.VALID]
+        missing = [slot for slot in keys.kinds if self.die.slots[slot - 1] is not SlotState.VALID]
         for slot in missing:
-            script.secure("GENERATE KEY PAIR", self._generate(slot), name=f"new key {slot}")
-        self._read_keys(script)
-        seen = await self._run(script)
+            script.secure("GENERATE KEY PAIR", keys.generate(slot), name=f"new key {slot}")
+        keys.read(script, self.die.payload)
+        seen = await self._link.run(script)
         if seen["identity"] != identity:
             raise FaultError(Code.STORE_HASH, "the identity reads back otherwise than it was written")
         for slot in missing:
-            if se1.new_key(seen[f"new key {slot}"]) != se1.NewKey(SlotState.VALID, self._kinds[slot].size):
-                raise FaultError(Code.KEY_FORMAT, f"slot {slot}: no valid key was generated")
-        self._take_keys(seen)
-        await self._registry.keys_ready(self._step(Standing.KEYS_READY, Intent.KEYS), self._public_keys())
+            keys.check_new(slot, seen[f"new key {slot}"])
+        keys.take(seen)
+        await self._registry.keys_ready(self._step(Standing.KEYS_READY, Intent.KEYS), keys.registered())
 
     async def _read_keys_again(self, phase: Phase) -> None:
         """After a doubt: the keys must still be the ones the registry has, from intent `issue` on."""
         script = self._script("S2 keys again")
-        self._read_keys(script)
-        self._take_keys(await self._run(script))
-        keys = self._public_keys()
-        if {key.spki_hash for key in keys} == await self._registry.keys_of(self._job.unit):
+        self._keys.read(script, self.die.payload)
+        self._keys.take(await self._link.run(script))
+        keys = self._keys.registered()
+        if {key.spki_hash for key in keys} == self._known.keys:
             return
         if phase is not Phase.PROVE:
             raise FaultError(Code.KEY_FORMAT, "the die has other keys than were certified")
         await self._registry.keys_ready(self._step(Standing.KEYS_READY, Intent.KEYS), keys)
 
     async def _prove(self) -> None:
-        """S3: each key signs a message over a fresh nonce; the vault builds that message itself."""
-        nonce = self._means.store.random(NONCE)
+        """S3: each key proves itself over a fresh nonce; the vault builds what is signed itself."""
+        store, uid, keys = self._means.store, self.die.uid, self._keys
+        nonce, reject = store.random(NONCE), store.drawn(uid, self._means.profile.rejection_check)
+        possession = Possession(keys, nonce, reject=reject)
         script = self._script("S3 prove")
-        for slot, kind in self._kinds.items():
-            self._sign(script, PROOF, slot, nonce, se1_objects.SIGNATURE_SIZES[kind.algorithm])
-        seen = await self._run(script)
-        message = await self._proof_message(nonce)
-        proofs = {"nonce": nonce.hex()}
-        for slot in self._kinds:
-            signature = seen[f"signature {slot}"]
-            if not await self._holds(slot, signature, message, se1_objects.PROOF_LABEL):
-                raise FaultError(Code.PROOF_SIGNATURE, f"the key in slot {slot} does not prove itself")
-            proofs[f"pop_{slot}_sha384"] = se1_objects.sha384(signature).hex()
-        reserved = [self._contents.reserved(key, self._spkis[key.slot]) for key in self._public_keys()]
-        await self._registry.proven(self._step(Standing.POP_OK, Intent.ISSUE, proofs), reserved)
+        possession.ask(script, self.die.payload)
+        seen = await self._link.run(script)
+        # the die takes the fingerprint from the identity that it was given, maybe on an earlier contact
+        fingerprint = se1_objects.decode_identity(self._contents.identity).fingerprint
+        proof = se1_objects.Proof(uid, nonce, keys.hash(), fingerprint)
+        proofs = await possession.check(seen, proof, self._means.work)
+        reserved = [self._contents.reserved(key, keys.spkis[key.slot]) for key in keys.registered()]
+        step = self._step(Standing.POP_OK, Intent.ISSUE, proofs)
+        self._contents.certificates = await self._registry.proven(step, reserved)
 
     async def _write(self) -> None:
         """Issue; S4: write the certificates, and have the die attest all that it holds."""
-        certificates = await self._issued()
-        nonce = self._means.store.random(NONCE)
-        slot = self._means.profile.attesting
+        await self._issue()
+        attesting = self._attesting()
         script = self._script("S4 write")
-        self._store(script, self._contents.credentials(certificates))
+        self._store(script, self._contents.credentials())
         script.secure("STORE HASH", se1.command("STORE HASH"))
-        self._sign(script, ATTEST, slot, nonce, self._attestation_size())
-        seen = await self._run(script)
-        if seen["STORE HASH"] != await self._contents.store_hash():
+        attesting.ask(script, self.die.payload)
+        seen = await self._link.run(script)
+        if seen["STORE HASH"] != self._contents.store_hash():
             raise FaultError(Code.STORE_HASH, "the die holds other containers than were written")
-        proofs = await self._attested(seen[f"signature {slot}"], nonce, LifeCycle.INITIALIZED)
+        proofs = await self._attested(attesting, seen, LifeCycle.INITIALIZED)
         await self._registry.forward(self._step(Standing.ATTESTED, Intent.ROTATE, proofs))
 
-    async def _attested(self, result: bytes, nonce: bytes, life_cycle: LifeCycle) -> dict[str, str]:
-        """Check an attestation and its signature, and return what the record keeps of it."""
-        said, message, signature = se1_objects.decode_attestation(result)
-        slot = self._means.profile.attesting
-        if not await self._holds(slot, signature, message, se1_objects.ATTESTATION_LABEL):
-            raise FaultError(Code.ATTESTATION, "the attestation's signature is wrong")
-        store_hash = await self._contents.store_hash()
-        self._check_attestation(said, nonce, life_cycle, store_hash)
-        return {
-            "attestation_sha384": se1_objects.sha384(message + signature).hex(),
-            "store_sha384": store_hash.hex(),
-            "firmware": f"{said.firmware_version:08x}",
-            "rom": f"{said.rom_version:08x}",
-            "code_hash": said.rom_hash.hex(),
-        }
+    async def _issue(self) -> None:
+        """The unit's certificates: those that exist as they are, the reserved ones signed now."""
+        await self._contents.sign(self.die.uid, self._keys)
+        hashed = [(cert, sha256(cert.der).digest()) for cert in self._contents.certificates]
+        await self._registry.issued(self._step(Standing.ISSUED, Intent.WRITE), hashed)
+
+    def _attesting(self) -> Attesting:
+        return Attesting(self._keys, self._means.profile.attesting, self._means.store.random(NONCE))
+
+    async def _attested(
+        self, attesting: Attesting, seen: Mapping[str, bytes], life_cycle: LifeCycle
+    ) -> dict[str, str]:
+        """The die must say of itself exactly what the vault knows of it."""
+        known = (self.die.uid, life_cycle, self._contents.store_hash(), self.die.session.kvn)
+        return await attesting.check(seen, known, self._means.work)
 
     async def _rotate(self) -> None:
         """S5: the issuer's keys go in under the session key, and are proven before the old ones go."""
@@ -233,7 +238,7 @@ class Contact:
             script.secure("DELETE KEY", se1.delete_key(KeySet.ISSUER))
         script.secure("PUT KEY", _put_key(self.die.session.wrapped_keys(keys)))
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
-        seen = await self._run(script)
+        seen = await self._link.run(script)
         values = b"".join(scp03.check_value(key) for key in (keys.enc, keys.mac, keys.dek))
         if seen["PUT KEY"] != bytes([KeySet.ISSUER]) + values:
             raise FaultError(Code.ROTATION, "the check values of the new keys are wrong")
@@ -251,7 +256,7 @@ class Contact:
         script.reset()
         script.plain("SELECT", se1.select())
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
-        seen = await self._run(script)
+        seen = await self._link.run(script)
         keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
         self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
         await self._registry.forward(self._step(Standing.SECURED, Intent.LOCK))
@@ -262,121 +267,47 @@ class Contact:
         script.authenticate()
         for command in ("GET KEY INFO", "DIE STATUS", "STORE HASH"):
             script.secure(command, se1.command(command))
-        for slot in self._kinds:
-            script.secure("GENERATE KEY PAIR", self._generate(slot), StatusWord.CONDITIONS)
+        for slot in self._keys.kinds:
+            script.secure("GENERATE KEY PAIR", self._keys.generate(slot), StatusWord.CONDITIONS)
         script.reset()
         challenge = self._means.store.random(16)
         old = scp03.initialize_update(KeySet.TRANSPORT, challenge)
         script.plain("INITIALIZE UPDATE", old, StatusWord.NOT_FOUND)
         script.plain("VERIFY TOKEN", _verify_token(Token.TEST, bytes(32)), StatusWord.CONDITIONS)
-        await self._check_lock(await self._run(script))
+        self._check_lock(await self._link.run(script))
 
-    async def _check_lock(self, seen: Mapping[str, bytes]) -> None:
+    def _check_lock(self, seen: Mapping[str, bytes]) -> None:
         status = se1.die_status(seen["DIE STATUS"])
         if se1.key_sets(seen["GET KEY INFO"]) != (KeySet.ISSUER,):
             raise FaultError(Code.LOCK_PROOF, "the transport keys are still there")
         if status.life_cycle is not LifeCycle.SECURED or status.alarms:
             raise FaultError(Code.LOCK_PROOF, f"{status.life_cycle.name}, alarms {status.alarms:#06x}")
-        if seen["STORE HASH"] != await self._contents.store_hash():
+        if seen["STORE HASH"] != self._contents.store_hash():
             raise FaultError(Code.LOCK_PROOF, "the containers changed after they were attested")
 
     async def _register(self) -> Sealed:
         """Sign the record and keep it: the device is sealed."""
-        certificates = await self._contents.certificates()
-        proofs = await self._registry.proofs_of(self._job.unit)
-        identity = se1_objects.decode_identity(await self._contents.identity())
-        facts = record.Facts(identity, certificates, proofs)
+        identity = se1_objects.decode_identity(self._contents.identity)
+        facts = record.Facts(identity, self._contents.certificates, self._proofs)
         means = self._means
         signed = await means.work(record.compose, self._job, facts, means.profile, means.store)
         await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)
-        return await self._sealed(signed)
+        return self._sealed(signed)
 
-    async def _sealed(self, signed: Record) -> Sealed:
-        certificates = await self._contents.certificates()
-        hashes = tuple(sha256(cert.der).digest() for cert in certificates)
+    def _sealed(self, signed: Record) -> Sealed:
+        hashes = tuple(sha256(cert.der).digest() for cert in self._contents.certificates)
         return Sealed(self.die.uid, signed.serial, signed.hash, hashes)
 
-    def _attestation_size(self) -> int:
-        kind = self._kinds[self._means.profile.attesting]
-        return ATTESTATION_SIZE + se1_objects.SIGNATURE_SIZES[kind.algorithm]
-
-    async def _issued(self) -> list[Certificate]:
-        """The unit's certificates: those that exist as they are, the reserved ones signed now."""
-        places = await self._contents.certificates()
-        signed = await self._contents.sign(self.die.uid, places, self._spkis, self._kinds)
-        hashed = [(cert, sha256(cert.der).digest()) for cert in signed]
-        await self._registry.issued(self._step(Standing.ISSUED, Intent.WRITE), hashed)
-        return signed
-
     def _step(self, standing: Standing, intent: Intent, proofs: Mapping[str, str] | None = None) -> Step:
+        self._proofs |= proofs or {}
         return Step(self._job.unit, self._job.session, self._job.now, standing, intent, proofs)
 
     def _script(self, label: str) -> Script:
         return Script(label, self.die.session, factor=self._means.profile.budget_factor)
 
-    async def _run(self, script: Script) -> dict[str, bytes]:
-        return await self._link.run(script)
-
     def _store(self, script: Script, container: bytes) -> None:
         for apdu in se1.store_data(container, self.die.payload):
             script.secure("STORE DATA", apdu)
-
-    def _sign(self, script: Script, kind: int, slot: int, nonce: bytes, size: int) -> None:
-        """Have a slot sign, and read the result of `size` bytes."""
-        script.secure(
-            "INTERNAL AUTHENTICATE", se1.command("INTERNAL AUTHENTICATE", kind=kind, slot=slot, nonce=nonce)
-        )
-        script.read(f"signature {slot}", ObjectType.RESULT, 0, size, self.die.payload)
-
-    def _generate(self, slot: int) -> bytes:
-        kind = self._kinds[slot]
-        fields = {"slot": slot, "algorithm": kind.algorithm, "attributes": kind.attributes}
-        return se1.command("GENERATE KEY PAIR", **fields)
-
-    def _read_keys(self, script: Script) -> None:
-        for slot, kind in self._kinds.items():
-            script.read(f"key {slot}", ObjectType.PUBLIC_KEY, slot, kind.size, self.die.payload)
-
-    def _take_keys(self, seen: Mapping[str, bytes]) -> None:
-        for slot, kind in self._kinds.items():
-            try:
-                self._spkis[slot] = kind.spki(seen[f"key {slot}"])
-            except ValueError as error:
-                raise FaultError(Code.KEY_FORMAT, f"slot {slot}: {error}") from error
-            self._keys[slot] = seen[f"key {slot}"]
-
-    def _public_keys(self) -> list[PublicKey]:
-        return [
-            PublicKey(slot, kind.algorithm, sha256(self._spkis[slot]).digest())
-            for slot, kind in self._kinds.items()
-        ]
-
-    async def _proof_message(self, nonce: bytes) -> bytes:
-        """The die takes the fingerprint from the identity that it was given, maybe on an earlier contact."""
-        identity = se1_objects.decode_identity(await self._contents.identity())
-        keys = [(slot, kind.algorithm, self._keys[slot]) for slot, kind in self._kinds.items()]
-        hashed = se1_objects.keys_hash(keys)
-        return se1_objects.Proof(self.die.uid, nonce, hashed, identity.fingerprint).message()
-
-    async def _holds(self, slot: int, signature: bytes, message: bytes, label: bytes) -> bool:
-        kind = self._kinds[slot]
-        return await self._means.work(kind.verify, self._keys[slot], signature, message, label)
-
-    def _check_attestation(
-        self, said: se1_objects.Attestation, nonce: bytes, life_cycle: LifeCycle, store_hash: bytes
-    ) -> None:
-        """The die must say of itself exactly what the vault knows of it."""
-        slots = {entry.slot: entry for entry in said.slots if entry.state is not SlotState.EMPTY}
-        wanted = {
-            slot: se1.SlotInfo(
-                slot, kind.algorithm, SlotState.VALID, kind.attributes, se1_objects.sha384(self._keys[slot])
-            )
-            for slot, kind in self._kinds.items()
-        }
-        found = (said.uid, said.nonce, said.life_cycle, said.store_hash, said.key_set, said.alarms, slots)
-        right = (self.die.uid, nonce, life_cycle, store_hash, self.die.session.kvn, 0, wanted)
-        if found != right:
-            raise FaultError(Code.ATTESTATION, "the die attests something else than the vault knows of it")
 
     def _reopen(self, keys: scp03.KeySet, host_challenge: bytes, offer: bytes, code: Code) -> None:
         """Go on in a new session, not yet authenticated."""

@@ -9,10 +9,10 @@ from hashlib import sha256, sha384
 import msgspec
 
 from drivers.protocols.se1_objects import Identity
+from station.vault.dossier import Certificate, Record
 from station.vault.job import Job
 from station.vault.keystore import MASTER, RECORD, RECORD_EC, TRANSPORT_MASTER, KeyStore
 from station.vault.profiles import Profile
-from station.vault.registry import Certificate, Record
 
 TYPE = "hardbin-device+jws"
 

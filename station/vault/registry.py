@@ -7,23 +7,12 @@ from enum import Enum
 
 import msgspec
 
+from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
 from station.vault.recovery import Intent, Standing
 
 WIP, SECURED = "WIP", "SECURED"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One unit as the journal has it."""
-
-    unit: str
-    uid: bytes
-    standing: Standing
-    intent: Intent
-    account: str
-    sessions: int
 
 
 class Purpose(Enum):
@@ -59,44 +48,12 @@ class Step:
 
 
 @dataclass(frozen=True)
-class PublicKey:
-    """A device's public key as the registry keeps it."""
+class Admitted:
+    """A unit that may be served, under what its lot says."""
 
-    slot: int
-    algorithm: int
-    spki_hash: bytes
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A certificate, or the reserved place of one that is not yet signed (`der` empty)."""
-
-    issuer: bytes
-    serial: bytes
-    slot: int
-    spki_hash: bytes
-    not_before: int
-    der: bytes = b""
-
-
-@dataclass(frozen=True)
-class Screened:
-    """What is born in the vault for a die that has been screened."""
-
-    uid: bytes
-    identity: bytes
-    rma_hash: bytes
-    rma_box: bytes
-
-
-@dataclass(frozen=True)
-class Record:
-    """The signed record of a sealed device."""
-
-    serial: str
-    body: bytes
-    hash: bytes
-    jws: bytes
+    product: str
+    order: str
+    dossier: Dossier
 
 
 class Registry:
@@ -138,21 +95,11 @@ class Registry:
 
         return await self._journal.commit(act)
 
-    async def order_of(self, lot: str, *, closed: bool) -> tuple[str, str]:
-        """Product and order of a lot, which must be open unless `closed` allows that it is not."""
-
-        def act(db: sqlite3.Connection) -> tuple[str, str]:
-            row = db.execute("SELECT product, order_id, state FROM lot WHERE lot = ?", (lot,)).fetchone()
-            if row is None or (row[2] != "open" and not closed):
-                raise FaultError(Code.LOT_CLOSED, f"lot {lot} is not open")
-            return row[0], row[1]
-
-        return await self._journal.commit(act)
-
-    async def admit(self, ask: Admission) -> Unit:
+    async def admit(self, ask: Admission) -> Admitted:
         """Admit a unit to a session, or refuse with a code 1xx."""
 
-        def act(db: sqlite3.Connection) -> Unit:
+        def act(db: sqlite3.Connection) -> Admitted:
+            product, order = _lot(db, ask)
             known = _unit(db, ask.unit)
             if known is None and ask.purpose is not Purpose.VERIFY:
                 _admit_new(db, ask)
@@ -163,7 +110,16 @@ class Registry:
                     " WHERE unit = ?",
                     (ask.now, ask.unit),
                 )
-            return _required(db, ask.unit)
+            return Admitted(product, order, _dossier(db, _required(db, ask.unit)))
+
+        return await self._journal.commit(act)
+
+    async def dossier(self, unit: str) -> Dossier | None:
+        """All that is kept of a unit; None if it was never admitted."""
+
+        def act(db: sqlite3.Connection) -> Dossier | None:
+            known = _unit(db, unit)
+            return None if known is None else _dossier(db, known)
 
         return await self._journal.commit(act)
 
@@ -171,24 +127,29 @@ class Registry:
         """What is known of a unit; None if it was never admitted."""
         return await self._journal.commit(lambda db: _unit(db, unit))
 
-    async def screened(self, step: Step, born: Screened) -> None:
-        """Bind the UID and keep what was born for the die; FaultError if the UID is another unit's."""
+    async def screened(self, step: Step, born: Screened) -> bytes:
+        """Bind the UID, keep what was born for the die, and return its IDENTITY object.
 
-        def act(db: sqlite3.Connection) -> int:
+        FaultError if the UID is another unit's; then both are quarantined.
+        """
+
+        def act(db: sqlite3.Connection) -> bytes:
             other = db.execute(
                 "SELECT unit FROM unit WHERE uid = ? AND unit <> ?", (born.uid, step.unit)
             ).fetchone()
             if other is not None:
                 db.execute("UPDATE unit SET account = 'QUARANTINE' WHERE unit = ?", other)
-                return 1
+                return b""
             db.execute("UPDATE unit SET uid = ? WHERE unit = ?", (born.uid, step.unit))
             db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (step.unit, born.identity))
             db.execute("INSERT OR IGNORE INTO rma VALUES (?, ?, ?)", (step.unit, born.rma_box, born.rma_hash))
             _forward(db, step)
-            return 0
+            return _identity(db, step.unit)
 
-        if await self._journal.commit(act):
+        identity = await self._journal.commit(act)
+        if not identity:
             raise FaultError(Code.UID_DUPLICATE, "another unit has this UID; both are quarantined")
+        return identity
 
     async def keys_ready(self, step: Step, keys: Iterable[PublicKey]) -> None:
         """Claim the public keys for the unit; FaultError if another one has them."""
@@ -209,18 +170,19 @@ class Registry:
 
         await self._journal.commit(act)
 
-    async def proven(self, step: Step, reserved: Iterable[Certificate]) -> None:
-        """Reserve the certificates of proven keys; a place that is reserved stays as it is."""
+    async def proven(self, step: Step, reserved: Iterable[Certificate]) -> tuple[Certificate, ...]:
+        """Reserve the certificates of proven keys and return the unit's; a reserved place stays as it is."""
 
-        def act(db: sqlite3.Connection) -> None:
+        def act(db: sqlite3.Connection) -> tuple[Certificate, ...]:
             for cert in reserved:
                 db.execute(
                     "INSERT OR IGNORE INTO cert VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, 'reserved')",
                     (cert.issuer, cert.serial, step.unit, cert.slot, cert.spki_hash, cert.not_before),
                 )
             _forward(db, step)
+            return _certificates(db, step.unit)
 
-        await self._journal.commit(act)
+        return await self._journal.commit(act)
 
     async def issued(self, step: Step, certificates: Iterable[tuple[Certificate, bytes]]) -> None:
         """Keep the signed certificates, each with its SHA-256; one that is kept stays as it is."""
@@ -238,35 +200,7 @@ class Registry:
 
     async def certificates(self, unit: str) -> tuple[Certificate, ...]:
         """The unit's certificates and reserved places, by slot."""
-
-        def act(db: sqlite3.Connection) -> tuple[Certificate, ...]:
-            query = (
-                "SELECT issuer, serial, slot, spki_hash, not_before, coalesce(der, x'') FROM cert"
-                " WHERE unit = ? ORDER BY slot"
-            )
-            return tuple(Certificate(*row) for row in db.execute(query, (unit,)))
-
-        return await self._journal.commit(act)
-
-    async def keys_of(self, unit: str) -> frozenset[bytes]:
-        """SPKI hashes that the unit holds."""
-        query = "SELECT spki_hash FROM public_key WHERE unit = ?"
-        return await self._journal.commit(lambda db: frozenset(h for (h,) in db.execute(query, (unit,))))
-
-    async def identity_of(self, unit: str) -> bytes:
-        """The identity object born for the unit; empty if there is none."""
-        query = "SELECT object FROM identity WHERE unit = ?"
-        row = await self._journal.commit(lambda db: db.execute(query, (unit,)).fetchone())
-        return b"" if row is None else bytes(row[0])
-
-    async def proofs_of(self, unit: str) -> dict[str, str]:
-        """What the steps of a unit have proven, the last word of each."""
-        query = "SELECT detail FROM step WHERE unit = ? AND phase = 'done' ORDER BY seq"
-        rows = await self._journal.commit(lambda db: db.execute(query, (unit,)).fetchall())
-        found: dict[str, str] = {}
-        for (detail,) in rows:
-            found |= msgspec.json.decode(detail, type=dict[str, str])
-        return found
+        return await self._journal.commit(lambda db: _certificates(db, unit))
 
     async def forward(self, step: Step) -> None:
         """Take a step that needs no table but the unit's."""
@@ -298,6 +232,14 @@ class Registry:
                 db.execute("UPDATE unit SET account = ? WHERE unit = ?", (fate.name, step.unit))
 
         await self._journal.commit(act)
+
+
+def _lot(db: sqlite3.Connection, ask: Admission) -> tuple[str, str]:
+    """Product and order of a lot, which must be open; to verify a device it may be closed."""
+    row = db.execute("SELECT product, order_id, state FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
+    if row is None or (row[2] != "open" and ask.purpose is not Purpose.VERIFY):
+        raise FaultError(Code.LOT_CLOSED, f"lot {ask.lot} is not open")
+    return row[0], row[1]
 
 
 def _admit_new(db: sqlite3.Connection, ask: Admission) -> None:
@@ -360,4 +302,38 @@ def _required(db: sqlite3.Connection, unit: str) -> Unit:
     found = _unit(db, unit)
     if found is None:
         raise FaultError(Code.INTERNAL, f"unit {unit} has no row")
+    return found
+
+
+def _dossier(db: sqlite3.Connection, unit: Unit) -> Dossier:
+    if unit.intent is Intent.NONE and unit.standing is Standing.ADMITTED:
+        return Dossier(unit)
+    keys = db.execute("SELECT spki_hash FROM public_key WHERE unit = ?", (unit.unit,))
+    return Dossier(
+        unit,
+        _identity(db, unit.unit),
+        frozenset(digest for (digest,) in keys),
+        _certificates(db, unit.unit),
+        _proofs(db, unit.unit),
+    )
+
+
+def _identity(db: sqlite3.Connection, unit: str) -> bytes:
+    row = db.execute("SELECT object FROM identity WHERE unit = ?", (unit,)).fetchone()
+    return b"" if row is None else bytes(row[0])
+
+
+def _certificates(db: sqlite3.Connection, unit: str) -> tuple[Certificate, ...]:
+    query = (
+        "SELECT issuer, serial, slot, spki_hash, not_before, coalesce(der, x'') FROM cert"
+        " WHERE unit = ? ORDER BY slot"
+    )
+    return tuple(Certificate(*row) for row in db.execute(query, (unit,)))
+
+
+def _proofs(db: sqlite3.Connection, unit: str) -> dict[str, str]:
+    query = "SELECT detail FROM step WHERE unit = ? AND phase = 'done' ORDER BY seq"
+    found: dict[str, str] = {}
+    for (detail,) in db.execute(query, (unit,)):
+        found |= msgspec.json.decode(detail, type=dict[str, str])
     return found

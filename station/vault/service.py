@@ -11,13 +11,14 @@ from typing import NoReturn
 import grpc
 import structlog
 
+from station.vault.dossier import Unit
 from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
 from station.vault.job import Job, Means, Sealed
 from station.vault.journal import JournalError
 from station.vault.pqp import personalise
 from station.vault.profiles import PRODUCTS
 from station.vault.recovery import Intent
-from station.vault.registry import Admission, Purpose, Step, Unit
+from station.vault.registry import Admission, Purpose, Step
 from station.vault.stream import Context, StreamLink, nonsense
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
@@ -152,24 +153,22 @@ class Floor:
             raise FaultError(Code.LINE_STOPPED, "; ".join(self._stops.values()))
         with self._working(admit):
             purpose = Purpose(admit.purpose)
-            verify = purpose is Purpose.VERIFY
-            product, order = await self._means.registry.order_of(admit.lot, closed=verify)
             ask = Admission(admit.unit, admit.lot, purpose, admit.session, now)
-            await self._means.registry.admit(ask)
+            admitted = await self._means.registry.admit(ask)
             job = Job(
                 unit=admit.unit,
                 lot=admit.lot,
-                order=order,
+                order=admitted.order,
                 session=admit.session,
                 fingerprint=admit.fingerprint,
                 site=admit.site,
                 station=_station(context),
                 now=now,
-                verify=verify,
+                verify=purpose is Purpose.VERIFY,
                 payload_max=admit.payload_max,
             )
-            link = StreamLink(context)
-            return await personalise(job, link, replace(self._means, profile=PRODUCTS[product]))
+            means = replace(self._means, profile=PRODUCTS[admitted.product])
+            return await personalise(job, StreamLink(context), means, admitted.dossier)
 
     @contextmanager
     def _working(self, admit: wire.Admit) -> Iterator[None]:

@@ -6,35 +6,40 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dilithium_py.ml_dsa import ML_DSA_65, ML_DSA_87
 
+from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
 from station.vault.faults import Code, FaultError
-from station.vault.issuer import Issuer, Subject, key_identifier, serial_of
+from station.vault.issuer import RANKS, Issuer, Subject, key_identifier, serial_of
 from station.vault.keystore import ISSUING, ROOT, KeyStore
-from station.vault.profiles import MLDSA65, SE1
+from station.vault.kinds import MLDSA65
+from station.vault.profiles import SE1
 from tests.station.vault.dies import NOW
 from tests.station.vault.test_scp03 import VECTORS
 
 PUBLIC = MLDSA65PrivateKey.from_seed_bytes(bytes(32)).public_key().public_bytes_raw()
 SPKI = MLDSA65.spki(PUBLIC)
-SUBJECT = Subject(bytes(16), SPKI, MLDSA65, int(NOW))
+SUBJECT = Subject(bytes(16), PUBLIC, SPKI, MLDSA65, int(NOW))
 
 
 def test_identifiers_and_serial_are_those_of_the_vectors() -> None:
     wanted = VECTORS["certificate"]
     assert sha256(SPKI).hexdigest() == wanted["spki_sha256"]
-    assert key_identifier(SPKI).hex() == wanted["subject_key_identifier"]
+    assert key_identifier(PUBLIC).hex() == wanted["subject_key_identifier"]
     assert serial_of(bytes.fromhex(wanted["issuer_ski"]), SPKI).hex() == wanted["serial"]
 
 
 def test_a_second_implementation_verifies_the_chain(tmp_path: Path) -> None:
     store = KeyStore.open(tmp_path, 1)
     issuer = Issuer.open(tmp_path, store)
-    issuing, root = (x509.load_der_x509_certificate(der) for der in issuer.authorities)
+    issuing = issuer.authority(Algorithm.MLDSA65).certificate
+    root = x509.load_der_x509_certificate(issuer.root)
     leaf = x509.load_der_x509_certificate(issuer.issue(SUBJECT, SE1))
-    root_key, issuing_key = store.signer(ROOT).public_bytes_raw(), store.signer(ISSUING).public_bytes_raw()
+    root_key, issuing_key = (
+        store.signer(name).public_bytes(Encoding.Raw, PublicFormat.Raw) for name in (ROOT, ISSUING)
+    )
     assert ML_DSA_87.verify(root_key, root.tbs_certificate_bytes, root.signature)
     assert ML_DSA_87.verify(root_key, issuing.tbs_certificate_bytes, issuing.signature)
     assert ML_DSA_65.verify(issuing_key, leaf.tbs_certificate_bytes, leaf.signature)
@@ -56,8 +61,8 @@ def test_a_device_certificate_is_as_its_profile_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (Subject(b"\x01" * 16, SPKI, MLDSA65, int(NOW)), "subject"),
-        (Subject(bytes(16), SPKI, MLDSA65, int(NOW) + 1), "notBefore"),
+        (Subject(b"\x01" * 16, PUBLIC, SPKI, MLDSA65, int(NOW)), "subject"),
+        (Subject(bytes(16), PUBLIC, SPKI, MLDSA65, int(NOW) + 1), "notBefore"),
     ],
 )
 def test_the_second_path_catches_a_certificate_that_differs(
@@ -89,7 +94,7 @@ def test_the_same_seed_gives_the_same_authority_and_serials(tmp_path: Path) -> N
         folder = tmp_path / name
         folder.mkdir()
         issuer = Issuer.open(folder, KeyStore.open(folder, 5))
-        serials.add((issuer.identifier, issuer.serial(SPKI)))
+        serials.add(tuple(issuer.authority(algorithm).identifier for algorithm in RANKS))
     assert len(serials) == 1
 
 
