@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from drivers.errors import ProtocolError
-from drivers.links.ccid import ChipError, OutOfTimeError, ReaderLink, clock
+from drivers.links.ccid import ChipError, OutOfTimeError, ReaderLink, seconds
 from drivers.protocols import t0
 from drivers.protocols.atr import (
     DEFAULT_FI_DI,
@@ -26,7 +26,7 @@ from drivers.protocols.atr import (
 from drivers.protocols.ccid import HEADER, SHORT_APDU, Answer, Ask, Features, Icc, Level, Parameters
 from drivers.protocols.t1 import MAX_INF, T1, Exchange, T1Error
 from drivers.roles import Apdu, CardReply, CardStep, Reset, ScriptReply, Stopped
-from drivers.transports import Conversation, Pause
+from drivers.transports import Conversation, Pause, Timestamp
 
 Voltage = Literal["auto", "5 V", "3 V", "1.8 V"]
 VOLTAGES: dict[Voltage, int] = {"auto": 0, "5 V": 1, "3 V": 2, "1.8 V": 3}
@@ -36,6 +36,8 @@ MARGIN_S = 1.0
 """What a reader may take beyond the chip's own waiting time."""
 DONE = 0x9000
 LONGEST_BLOCK = 259
+_SPECIFIC = struct.Struct("<BH")
+"""Waiting time and level of a transfer."""
 
 
 @dataclass
@@ -56,6 +58,7 @@ class SlotLink:
         self._number = number
         self._reader = reader
         self._voltage = voltage
+        self._clock_hz = reader.capabilities.default_clock * 1e3
         self._session: _Session | None = None
 
     # -- power
@@ -165,14 +168,14 @@ class SlotLink:
         """Do the steps in order, up to the first that does not end as expected."""
         replies: list[CardReply] = []
         for step in steps:
-            began = yield from clock()
+            began = seconds((yield Timestamp()))
             try:
                 answer = yield from self._done(step, began + step.budget_s)
             except ChipError:
                 return ScriptReply(tuple(replies), Stopped.LINK)
             except OutOfTimeError:
                 return ScriptReply(tuple(replies), Stopped.TIME)
-            elapsed_s = (yield from clock()) - began
+            elapsed_s = seconds((yield Timestamp())) - began
             status = int.from_bytes(answer[-2:], "big")
             replies.append(CardReply(answer[:-2], status, elapsed_s))
             if isinstance(step, Apdu) and step.expect and status not in step.expect:
@@ -183,12 +186,15 @@ class SlotLink:
         """Return data and status word; a reset has 9000."""
         match step:
             case Apdu(command):
-                return (yield from self._transmitted(command, deadline))
+                return self._transmitted(command, deadline)
             case Reset(cold):
-                if cold:
-                    yield from self._rested()
-                atr = yield from self.power_on(deadline)
-                return atr + DONE.to_bytes(2, "big")
+                return self._reset(deadline, cold=cold)
+
+    def _reset(self, deadline: float, *, cold: bool) -> Conversation[bytes]:
+        if cold:
+            yield from self._rested()
+        atr = yield from self.power_on(deadline)
+        return atr + DONE.to_bytes(2, "big")
 
     def _transmitted(self, command: bytes, deadline: float) -> Conversation[bytes]:
         session, self._session = self._session, None
@@ -211,12 +217,12 @@ class SlotLink:
         """Choose by what the reader does alone, and by the chip's protocol."""
         features = self._reader.capabilities.features
         if session.t1 is not None:
-            return (yield from self._exchanged(session.t1.transmit(command), session, deadline))
+            return self._exchanged(session.t1.transmit(command), session, deadline)
         if features & Features.TPDU:
-            return (yield from self._by_characters(command, session, deadline))
+            return self._by_characters(command, session, deadline)
         if features & Features.EXTENDED_APDU:
-            return (yield from self._chained(command, session, deadline))
-        return (yield from self._short(command, session, deadline))
+            return self._chained(command, session, deadline)
+        return self._short(command, session, deadline)
 
     # -- exchange levels
     def _exchanged(
@@ -292,18 +298,12 @@ class SlotLink:
         waiting: int = 0,
         level: int = Level.WHOLE,
     ) -> Conversation[Answer]:
-        specific = struct.pack("<BH", waiting, level)
-        return (
-            yield from self._reader.command(
-                Ask.TRANSFER, self._number, specific, data, wait_s=wait_s, deadline=deadline
-            )
+        specific = _SPECIFIC.pack(waiting, level)
+        return self._reader.command(
+            Ask.TRANSFER, self._number, specific, data, wait_s=wait_s, deadline=deadline
         )
 
     # -- times
-    @property
-    def _clock_hz(self) -> float:
-        return self._reader.capabilities.default_clock * 1e3
-
     def _carries(self, fi_di: int) -> bool:
         """Whether the reader is fast enough for a rate."""
         return 1 / etu_s(fi_di, self._clock_hz) <= self._reader.capabilities.maximum_data_rate

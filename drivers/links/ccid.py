@@ -21,7 +21,7 @@ from drivers.protocols.ccid import (
     Tell,
     error_text,
 )
-from drivers.transports import Control, Conversation, Read, Timestamp, Write
+from drivers.transports import Control, Conversation, Read, Reply, Timestamp, Write
 from drivers.transports.usb_descriptors import BULK, IN, Interface
 
 COMMAND_S = 5.0
@@ -56,12 +56,18 @@ class OutOfTimeError(Exception):
     """The budget is used up; what was under way is aborted."""
 
 
-def clock() -> Conversation[float]:
-    """Ask the port's clock."""
-    now = yield Timestamp()
-    if not isinstance(now, int | float):
-        raise TypeError(f"a port answered {now!r} to Timestamp")
-    return now
+def seconds(reply: Reply) -> float:
+    """Take the reply to Timestamp."""
+    if isinstance(reply, float | int):
+        return reply
+    raise TypeError(f"a port answered {reply!r} to Timestamp")
+
+
+def _received(reply: Reply) -> bytes:
+    """Take the reply to Read."""
+    if isinstance(reply, bytes):
+        return reply
+    raise TypeError(f"a port answered {reply!r} to Read")
 
 
 class ReaderLink:
@@ -95,7 +101,7 @@ class ReaderLink:
         """
         if self._open is not None:
             yield from self._abort(self._open)
-        left_s = wait_s if deadline is None else deadline - (yield from clock())
+        left_s = wait_s if deadline is None else deadline - seconds((yield Timestamp()))
         if left_s <= 0:
             raise OutOfTimeError
         command = self._open = Command(ask, slot, self._seq, specific, data)
@@ -104,7 +110,7 @@ class ReaderLink:
             yield Write(command.encode(), self._out)
             answer = yield from self._answer(command, min(wait_s, left_s), deadline)
         except (Silent, ProtocolError) as error:
-            late = deadline is not None and (yield from clock()) >= deadline
+            late = deadline is not None and seconds((yield Timestamp())) >= deadline
             yield from self._abort(command)
             if late and isinstance(error, Silent):
                 raise OutOfTimeError from error
@@ -115,7 +121,7 @@ class ReaderLink:
     def _answer(self, command: Command, wait_s: float, deadline: float | None) -> Conversation[Answer]:
         left_s, others = wait_s, 0
         while others < STRAYS:
-            answer = Answer.decode((yield from self._read(left_s)))
+            answer = Answer.decode(_received((yield Read(left_s, self._in))))
             if (answer.slot, answer.seq) != (command.slot, command.seq):
                 others += 1
             elif answer.outcome is not Outcome.EXTENSION:
@@ -125,14 +131,8 @@ class ReaderLink:
                 if deadline is None:
                     others += 1
                 else:
-                    left_s = max(LEAST_S, min(left_s, deadline - (yield from clock())))
+                    left_s = max(LEAST_S, min(left_s, deadline - seconds((yield Timestamp()))))
         raise ProtocolError(f"CCID {command.ask.name}: {STRAYS} messages, and no answer among them")
-
-    def _read(self, wait_s: float) -> Conversation[bytes]:
-        raw = yield Read(wait_s, self._in)
-        if not isinstance(raw, bytes):
-            raise TypeError(f"a port answered {raw!r} to Read")
-        return raw
 
     def _abort(self, command: Command) -> Conversation[None]:
         """Abort by both pipes and read up to the answer; Silent when the reader does not even do that."""
@@ -144,7 +144,7 @@ class ReaderLink:
         yield Write(abort.encode(), self._out)
         for _ in range(STRAYS):
             try:
-                answer = Answer.decode((yield from self._read(COMMAND_S)))
+                answer = Answer.decode(_received((yield Read(COMMAND_S, self._in))))
             except ProtocolError:
                 continue  # what is left of the answer that was aborted
             if answer.tell is Tell.SLOT_STATUS and (answer.slot, answer.seq) == (command.slot, command.seq):

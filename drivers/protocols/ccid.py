@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Self
 
+from msgspec import Struct
+
 from drivers.errors import ProtocolError
 
 INTERFACE_CLASS = 0x0B
@@ -134,8 +136,16 @@ def error_text(code: int) -> str:
     return ERRORS.get(code, "error of the reader's maker")
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+_COMMAND_HEAD = struct.Struct("<BIBB3s")
+_ANSWER_HEAD = struct.Struct("<BIBBBBB")
+# looked up here, since a call of the class takes ten times as long and there are two messages a transfer
+_ASKS = {int(ask): ask for ask in Ask}
+_TELLS = {int(tell): tell for tell in Tell}
+_STATES = {outcome << 6 | icc: (icc, outcome) for outcome in Outcome for icc in Icc}
+_DEFINED = 0xC3
+
+
+class Command(Struct, frozen=True):
     """One message to a slot."""
 
     ask: Ask
@@ -146,21 +156,20 @@ class Command:
 
     def encode(self) -> bytes:
         """Write the message as one bulk transfer."""
-        head = struct.pack("<BIBB", self.ask, len(self.data), self.slot, self.seq)
-        return head + self.specific + self.data
+        data = self.data
+        return _COMMAND_HEAD.pack(self.ask, len(data), self.slot, self.seq, self.specific) + data
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:
         """Read a message; ProtocolError if it is none."""
-        kind, slot, seq, specific, data = _split(raw, "command")
-        try:
-            return cls(Ask(kind), slot, seq, specific, data)
-        except ValueError:
-            raise ProtocolError(f"CCID command {kind:02X} does not exist") from None
+        data = _data(raw, "command")
+        kind, _, slot, seq, specific = _COMMAND_HEAD.unpack_from(raw)
+        if (ask := _ASKS.get(kind)) is None:
+            raise ProtocolError(f"CCID command {kind:02X} does not exist")
+        return cls(ask, slot, seq, specific, data)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One message from a slot."""
 
     tell: Tell
@@ -175,32 +184,29 @@ class Answer:
 
     def encode(self) -> bytes:
         """Write the message as one bulk transfer."""
-        status = self.outcome << 6 | self.icc
-        return (
-            struct.pack(
-                "<BIBBBBB", self.tell, len(self.data), self.slot, self.seq, status, self.error, self.extra
-            )
-            + self.data
-        )
+        data, status = self.data, self.outcome << 6 | self.icc
+        head = self.tell, len(data), self.slot, self.seq, status, self.error, self.extra
+        return _ANSWER_HEAD.pack(*head) + data
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:
         """Read a message; ProtocolError if it is none."""
-        kind, slot, seq, specific, data = _split(raw, "answer")
-        status, error, extra = specific
+        data = _data(raw, "answer")
+        kind, _, slot, seq, status, error, extra = _ANSWER_HEAD.unpack_from(raw)
         try:
-            return cls(Tell(kind), slot, seq, Icc(status & 3), Outcome(status >> 6), error, extra, data)
-        except ValueError:
+            return cls(_TELLS[kind], slot, seq, *_STATES[status & _DEFINED], error, extra, data)
+        except KeyError:
             raise ProtocolError(f"CCID answer {raw[:HEADER].hex(' ')} is not allowed") from None
 
 
-def _split(raw: bytes, what: str) -> tuple[int, int, int, bytes, bytes]:
+def _data(raw: bytes, what: str) -> bytes:
+    """Return what follows the head, which says how long it is."""
     if len(raw) < HEADER:
         raise ProtocolError(f"CCID {what} of {len(raw)} bytes; its head alone has {HEADER}")
-    kind, length, slot, seq = struct.unpack_from("<BIBB", raw)
-    if len(raw) != HEADER + length:
+    data = raw[HEADER:]
+    if len(data) != (length := int.from_bytes(raw[1:5], "little")):
         raise ProtocolError(f"CCID {what} of {len(raw)} bytes announces {HEADER + length}")
-    return kind, slot, seq, raw[7:HEADER], raw[HEADER:]
+    return data
 
 
 def transfer(slot: int, seq: int, data: bytes, *, waiting: int = 0, level: int = Level.WHOLE) -> Command:

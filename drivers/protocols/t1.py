@@ -2,8 +2,9 @@
 
 from binascii import crc_hqx
 from collections.abc import Generator
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 MAX_INF = 254
 DEFAULT_IFS = 32
@@ -43,8 +44,7 @@ class Supervision(IntEnum):
 RESPONSE = 0x20
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One block, address and check code apart."""
 
     pcb: int
@@ -74,6 +74,9 @@ class Block:
         """Write the block as it crosses the contact."""
         body = bytes((0, self.pcb, len(self.inf))) + self.inf
         return body + check_code(body, crc=crc)
+
+
+_WTX_GRANTED = Supervision.WTX | RESPONSE
 
 
 def i_block(sequence: int, inf: bytes, *, more: bool) -> Block:
@@ -120,8 +123,7 @@ def lrc(body: bytes) -> int:
 _LAST_64_BYTES = (1 << 512) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Give the card this block and bring its next one; None in its place when nothing came in time."""
 
     raw: bytes
@@ -175,7 +177,7 @@ class T1:
     def _course(self, course: "_Course") -> Exchange:
         out = course.sending = self._next(course)
         while True:
-            waiting = out.inf[0] if out.pcb == Supervision.WTX | RESPONSE else 0
+            waiting = out.inf[0] if out.pcb == _WTX_GRANTED else 0
             raw = yield Send(out.encode(crc=self._crc), waiting)
             try:
                 block = self._decoded(raw, course)

@@ -6,15 +6,15 @@ I/O, so the same generator runs on a port's thread in one hop, and against a dia
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """Send one message or one bulk transfer; reply None."""
 
     data: bytes
@@ -22,8 +22,7 @@ class Write:
     """USB endpoint address; 0 where a port has only one way out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """Receive one message (to END or the termination) or one bulk transfer; reply bytes."""
 
     timeout_s: float = 2.0
@@ -32,23 +31,19 @@ class Read:
     """The most that one transfer may bring; a longer message of a bus is read on to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadStatus:
+class ReadStatus(Struct, frozen=True):
     """Serial poll; reply the status byte as int."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(Struct, frozen=True):
     """Group execute trigger; reply None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clear:
+class Clear(Struct, frozen=True):
     """Device clear (bus), clear halt (USB); reply None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """USB control transfer; reply bytes."""
 
     request_type: int
@@ -60,15 +55,13 @@ class Control:
     """How many bytes to ask for when the direction bit says IN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """Wait on the port's own clock before the next step: pacing that a machine asks for; reply None."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Timestamp:
+class Timestamp(Struct, frozen=True):
     """Ask the port's own clock, which is the loop's; reply seconds as float."""
 
 

@@ -11,7 +11,7 @@ import usb.core
 import usb.util
 
 from drivers.errors import DeviceLost, ProtocolError, Silent, TransportError
-from drivers.transports import Clear, Control, Read, Reply, Step, Timestamp, Write
+from drivers.transports import Clear, Control, Read, Reply, Step, Write
 from drivers.transports.trace import Recorder
 from drivers.transports.usb_descriptors import (
     BULK,
@@ -28,8 +28,8 @@ T = TypeVar("T")
 SLICE_S = 0.5
 """How long a transfer waits before it looks whether it is still wanted."""
 LISTEN_S = 0.25
-WRITE_S = 2.0
-CONTROL_S = 1.0
+WRITE_MS = 2000
+CONTROL_MS = 1000
 BUFFER = 65536
 """The most that one transfer brings; devices end their transfers themselves: `Read.size` means nothing."""
 
@@ -44,7 +44,7 @@ class Backend(Protocol):
 class Device(Protocol):
     """What is used of `usb.core.Device`."""
 
-    def write(self, endpoint: int, data: bytes, timeout: int) -> int:
+    def write(self, endpoint: int, data: "array[int]", timeout: int) -> int:
         """Send one transfer."""
 
     def read(self, endpoint: int, size_or_buffer: "array[int]", timeout: int) -> int:
@@ -89,17 +89,14 @@ class UsbDevice:
             self.close()
             raise _mapped(name, "opening", error) from error
 
-    def do(
-        self, step: Step, recorder: Recorder, now: Callable[[], float], stopping: Callable[[], bool]
-    ) -> Reply:
+    def do(self, step: Step, recorder: Recorder, stopping: Callable[[], bool]) -> Reply:
         """Do one step; `stopping` tells whether the transfer is still wanted."""
         match step:
-            case Write(data, endpoint):
-                recorder.note(">", data)
-                self._tried(endpoint, partial(self._device.write, endpoint, data, round(WRITE_S * 1000)))
+            case Write():
+                self._write(step, recorder)
                 return None
-            case Read(timeout_s, endpoint):
-                return self._read(endpoint, timeout_s, recorder, stopping)
+            case Read():
+                return self._read(step.endpoint, step.timeout_s, recorder, stopping)
             case Control():
                 return self._control(step, recorder)
             case Clear():
@@ -107,8 +104,6 @@ class UsbDevice:
                 for pipe in self.interface.endpoints:
                     self._tried(0, partial(self._device.clear_halt, pipe.address))
                 return None
-            case Timestamp():
-                return now()
         raise TransportError(f"{self._name}: USB has no {type(step).__name__}")
 
     @property
@@ -123,6 +118,13 @@ class UsbDevice:
     def close(self) -> None:
         """Give the device back."""
         usb.util.dispose_resources(self._device)
+
+    def _write(self, step: Write, recorder: Recorder) -> None:
+        recorder.note(">", step.data)
+        try:
+            self._device.write(step.endpoint, array("B", step.data), WRITE_MS)
+        except OSError as error:
+            self._failed(step.endpoint, error)
 
     def _read(
         self, endpoint: int, timeout_s: float, recorder: Recorder, stopping: Callable[[], bool]
@@ -153,7 +155,7 @@ class UsbDevice:
         recorder.note(">control", head + step.data)
         data: bytes | int = step.length if step.request_type & IN else step.data
         fields = step.request_type, step.request, step.value, step.index, data
-        answer = self._tried(0, partial(self._device.ctrl_transfer, *fields, round(CONTROL_S * 1000)))
+        answer = self._tried(0, partial(self._device.ctrl_transfer, *fields, CONTROL_MS))
         if isinstance(answer, int):
             return b""
         recorder.note("<", answer.tobytes())
@@ -184,8 +186,7 @@ class UsbDevice:
         return self._descriptor(int.from_bytes(head[2:4], "little"))
 
     def _descriptor(self, length: int) -> bytes:
-        timeout_ms = round(CONTROL_S * 1000)
-        raw = self._device.ctrl_transfer(IN, GET_DESCRIPTOR, CONFIGURATION << 8, 0, length, timeout_ms)
+        raw = self._device.ctrl_transfer(IN, GET_DESCRIPTOR, CONFIGURATION << 8, 0, length, CONTROL_MS)
         return b"" if isinstance(raw, int) else raw.tobytes()
 
 
