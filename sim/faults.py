@@ -63,6 +63,10 @@ class Faults:
         self._by_knob = {fault.knob: fault for fault in mine}
         self._random = Random(f"{seed}:faults:{machine}")
 
+    def __bool__(self) -> bool:
+        """Whether any knob was turned."""
+        return bool(self._by_knob)
+
     def strikes(self, knob: str) -> str | None:
         """Ask at the moment when the fault would show: its value, maybe empty, if it strikes, else None."""
         fault = self._by_knob.get(knob)

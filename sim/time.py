@@ -8,6 +8,7 @@ import asyncio
 import heapq
 import itertools
 import math
+import select
 import selectors
 import threading
 from collections import deque
@@ -36,6 +37,8 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, server: TimeServer) -> None:
         super().__init__()
         self._server = server
+        self._peek = select.poll()
+        self._peek.register(self.fileno(), select.POLLIN)
         self.guarded = False
 
     def register(
@@ -55,7 +58,15 @@ class _Selector(selectors.DefaultSelector):
 
     def poll(self, timeout_s: float | None) -> Ready:
         """Wait in real time for descriptors; those that are ready, by number."""
-        return sorted(super().select(timeout_s), key=lambda event: event[0].fd)
+        return sorted(super().select(timeout_s), key=_number)
+
+    def readable(self) -> bool:
+        """Whether a descriptor is ready: a tenth of the price of `poll(0)`, and asked at each wait."""
+        return bool(self._peek.poll(0))
+
+
+def _number(event: tuple[selectors.SelectorKey, int]) -> int:
+    return event[0].fd
 
 
 class _Timer(asyncio.TimerHandle):
@@ -142,13 +153,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Asyncio sets that of the real clock."""
 
     # -- what the time server asks
-    def has_ready(self) -> bool:
-        """Whether callbacks wait to be run."""
-        return bool(self._ready)
-
-    def next_timer(self) -> float:
-        """When the next timer is due; infinity when there is none."""
+    def due(self) -> float:
+        """When the next timer is due: minus infinity when callbacks wait, infinity when none is set."""
+        if self._ready:
+            return -math.inf
         return self._scheduled[0].when() if self._scheduled else math.inf
+
+    def readable(self) -> bool:
+        """Whether a descriptor is ready."""
+        return self._virtual_selector.readable()
 
     def plan(self, when: float, function: Callable[..., None], *args: object) -> None:
         """Plan a timer."""

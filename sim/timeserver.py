@@ -20,11 +20,11 @@ Ready: TypeAlias = list[tuple[selectors.SelectorKey, int]]
 class Loop(Protocol):
     """What the server needs of the event loop."""
 
-    def has_ready(self) -> bool:
-        """Whether callbacks wait to be run."""
+    def due(self) -> float:
+        """When the next timer is due: minus infinity when callbacks wait, infinity when none is set."""
 
-    def next_timer(self) -> float:
-        """When the next timer is due; infinity when there is none."""
+    def readable(self) -> bool:
+        """Whether a descriptor is ready."""
 
     def plan(self, when: float, function: Callable[..., None], *args: object) -> None:
         """Plan a timer."""
@@ -36,14 +36,14 @@ class Loop(Protocol):
 class _NoLoop:
     """In place of the loop while there is none."""
 
-    def has_ready(self) -> bool:
+    def due(self) -> float:
         raise RuntimeError("this time server has no loop: make both with sim.time.new_loop")
 
-    def next_timer(self) -> float:
-        return math.inf
+    def readable(self) -> bool:
+        return False
 
     def plan(self, when: float, function: Callable[..., None], *args: object) -> None:
-        self.has_ready()
+        self.due()
 
     def poll(self, timeout_s: float | None) -> Ready:
         return []
@@ -116,14 +116,28 @@ class TimeServer:
     def sleep(self, seconds: float) -> None:
         deadline = self._now + seconds
         while self._now < deadline:
-            self._park(None, deadline)
+            self.wait(None, deadline)
 
     def pause(self, condition: threading.Condition, seconds: float) -> None:
         """Block until the time has passed or the condition is notified; the caller holds it."""
-        self._park(condition, self._now + seconds)
+        self.wait(condition, self._now + seconds)
 
-    def wait(self, condition: threading.Condition, deadline: float | None) -> None:
-        self._park(condition, deadline)
+    def wait(self, condition: threading.Condition | None, deadline: float | None) -> None:
+        runner = self._runner_of_caller()
+        if deadline is not None and deadline <= self._now:
+            return
+        parked = _Parked(runner, condition)
+        if deadline is not None:
+            heapq.heappush(self._deadlines, (deadline, next(self._sequence), parked))
+        if condition is None:
+            runner.park()
+            return
+        self._waiting.setdefault(id(condition), []).append(parked)
+        condition.release()
+        try:
+            runner.park()
+        finally:
+            condition.acquire()
 
     def notify(self, condition: threading.Condition) -> None:
         self._check_inside()
@@ -195,11 +209,11 @@ class TimeServer:
                 runner.take()
                 self._loop_gate.acquire()
                 continue
-            if (events := poll(0)) or loop.has_ready() or loop.next_timer() <= self._now:
+            if (events := poll(0)) or (timer := loop.due()) <= self._now:
                 return events
             if self._awaited:
                 return self._answer(poll)
-            timer, thread = loop.next_timer(), self._next_deadline()
+            thread = self._next_deadline()
             target = min(timer, thread)
             if target == math.inf:
                 return poll(None)  # nothing is planned: only the outside can wake us
@@ -220,12 +234,12 @@ class TimeServer:
 
     def _next_runner(self) -> BatonThread | None:
         """Decide who has the next turn; None if the loop has work, or must wait for something."""
-        loop = self._loop
-        if loop.has_ready() or loop.next_timer() <= self._now or loop.poll(0):
+        due = self._loop.due()
+        if due <= self._now or self._loop.readable():
             return None
         if not self._ready:
             deadline = self._next_deadline()
-            if self._awaited or self._holds or self._speed is not None or loop.next_timer() <= deadline:
+            if due <= deadline or self._awaited or self._holds or self._speed is not None:
                 return None
             self._now = deadline
             self._wake_next()
@@ -265,23 +279,6 @@ class TimeServer:
         self._ready.append(parked.runner)
 
     # -- a thread that waits
-    def _park(self, condition: threading.Condition | None, deadline: float | None) -> None:
-        runner = self._runner_of_caller()
-        if deadline is not None and deadline <= self._now:
-            return
-        parked = _Parked(runner, condition)
-        if deadline is not None:
-            heapq.heappush(self._deadlines, (deadline, next(self._sequence), parked))
-        if condition is None:
-            runner.park()
-            return
-        self._waiting.setdefault(id(condition), []).append(parked)
-        condition.release()
-        try:
-            runner.park()
-        finally:
-            condition.acquire()
-
     def _runner_of_caller(self) -> BatonThread:
         ident = threading.get_ident()
         if self._holder is None or self._holder.ident != ident:

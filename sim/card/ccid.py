@@ -111,7 +111,7 @@ class CcidReader(UsbDevice):
         if present == self._present:
             return
         pipe = self.pipe(INTERRUPT_IN)
-        with pipe.condition:
+        with pipe.lock:
             earlier = self._changed if pipe.transfers else [False] * len(present)
             pipe.transfers.clear()
         news = zip(earlier, present, self._present, strict=True)
@@ -137,16 +137,29 @@ class CcidReader(UsbDevice):
         self._answer(answer, after_s)
 
     def _transfer(self, command: Command, bay: "Bay") -> None:
+        if self.faults:
+            self._troubled(command, bay)
+            return
+        answer, after_s = bay.transfer(command, mute=False)
+        self._extend(command, bay, bay.extensions(after_s) if answer.outcome is Outcome.OK else 0)
+        self._answer(answer, after_s)
+
+    def _extend(self, command: Command, bay: "Bay", times: int) -> None:
+        """Ask for more time before an answer."""
+        for n in range(times):
+            late = Answer(
+                Tell.DATA, command.slot, command.seq, bay.icc, Outcome.EXTENSION, error=EXTENSION_FACTOR
+            )
+            self._answer(late, (n + 1) * bay.waiting_s)
+
+    def _troubled(self, command: Command, bay: "Bay") -> None:
+        """Do a transfer as the faults will have it."""
         if (lasting := self.faults.strikes("card_removed")) is not None:
             bay.remove(float(lasting or REMOVED_MS) / 1000)
         answer, after_s = bay.transfer(command, mute=self.faults.strikes("mute") is not None)
         slow = int(self.faults.strikes("slow_card") or 0)
         waits = bay.extensions(after_s) if answer.outcome is Outcome.OK else 0
-        for n in range(slow or waits):
-            late = Answer(
-                Tell.DATA, command.slot, command.seq, bay.icc, Outcome.EXTENSION, error=EXTENSION_FACTOR
-            )
-            self._answer(late, (n + 1) * bay.waiting_s)
+        self._extend(command, bay, slow or waits)
         if answer.data and self.faults.strikes("bad_edc") is not None:
             answer = _with_data(answer, answer.data[:-1] + bytes((answer.data[-1] ^ 0x55,)))
         if self.faults.strikes("wrong_seq") is not None:
@@ -162,7 +175,7 @@ class CcidReader(UsbDevice):
             return
         bay.aborting = None
         pipe = self.pipe(BULK_IN)
-        with pipe.condition:
+        with pipe.lock:
             kept = [one for one in pipe.transfers if one[1][5:6] != bytes((command.slot,))]
             pipe.transfers.clear()
             pipe.transfers.extend(kept)

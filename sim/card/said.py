@@ -1,10 +1,9 @@
 """What a chip answers at its contacts."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(Struct, frozen=True):
     """What the chip answers; `raw` None when it stays mute."""
 
     raw: bytes | None

@@ -19,6 +19,8 @@ WTX = 2
 """How many block waiting times the chip asks for when it takes long."""
 WTX_AFTER = 0.8
 """At which part of the waiting time that it has it asks for more."""
+_WTX_GRANTED = Supervision.WTX | RESPONSE
+_IFS_AGREED = Supervision.IFS | RESPONSE
 
 
 class ChipT1:
@@ -109,9 +111,9 @@ class ChipT1:
                 self._ifsd = block.inf[0]
             case Supervision.ABORT:
                 self._answer, self._at = b"", 0
-            case pcb if pcb == Supervision.WTX | RESPONSE and self._last.pcb == Supervision.WTX:
+            case pcb if pcb == _WTX_GRANTED and self._last.pcb == Supervision.WTX:
                 return self._when_done(self._waiting_s * WTX)
-            case pcb if pcb == Supervision.IFS | RESPONSE and self._last.pcb == Supervision.IFS:
+            case pcb if pcb == _IFS_AGREED and self._last.pcb == Supervision.IFS:
                 return self._go_on()
             case _:
                 raise BadBlockError(f"S-block {block.pcb:02X} out of turn", garbled=False)

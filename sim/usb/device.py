@@ -1,6 +1,7 @@
 """A simulated USB device: descriptor bytes, pipes, and what the model does with transfers."""
 
 import errno
+import math
 from abc import ABC, abstractmethod
 from array import array
 from collections import deque
@@ -19,7 +20,9 @@ class Pipe:
     """One IN pipe: transfers and when each is due."""
 
     def __init__(self) -> None:
-        self.condition = Condition(Lock())
+        self.lock = Lock()
+        """The condition's own: taken and left at once, where the condition calls it in turn."""
+        self.condition = Condition(self.lock)
         self.transfers: deque[tuple[float, bytes]] = deque()
         self.halted = False
 
@@ -60,7 +63,7 @@ class UsbDevice(ABC):
     def push(self, endpoint: int, data: bytes, *, after_s: float = 0.0) -> None:
         """Give the station a transfer `after_s` after the last one that came out has arrived."""
         pipe = self.pipe(endpoint)
-        with pipe.condition:
+        with pipe.lock:
             due = max(self.clock.time(), self._out_s) + after_s + TRANSFER_S
             pipe.transfers.append((due, data))
             self.clock.notify(pipe.condition)
@@ -68,7 +71,7 @@ class UsbDevice(ABC):
     def stall(self, endpoint: int) -> None:
         """Halt a pipe until the station clears it."""
         pipe = self.pipe(endpoint)
-        with pipe.condition:
+        with pipe.lock:
             pipe.halted = True
             self.clock.notify(pipe.condition)
 
@@ -122,7 +125,7 @@ class Attachment:
         """The device is gone; whoever waits for a transfer learns it at once."""
         self.gone = True
         for pipe in self.device.pipes.values():
-            with pipe.condition:
+            with pipe.lock:
                 pipe.transfers.clear()
                 pipe.halted = False
                 self.device.clock.notify(pipe.condition)
@@ -136,14 +139,14 @@ class Attachment:
     def receive(self, endpoint: int, buffer: "array[int]", timeout_ms: int) -> int:
         """Wait for a transfer, at most `timeout_ms`; 0 is for ever, as in libusb."""
         clock = self.device.clock
-        deadline = clock.time() + timeout_ms / 1000 if timeout_ms else None
+        deadline = clock.time() + timeout_ms / 1000 if timeout_ms else math.inf
         pipe = self.device.pipe(endpoint)
-        with pipe.condition:
+        with pipe.lock:
             while (data := self._due(pipe)) is None:
-                if deadline is not None and clock.time() >= deadline:
+                if clock.time() >= deadline:
                     raise silent()
-                due = pipe.transfers[0][0] if pipe.transfers else None
-                clock.wait(pipe.condition, min((t for t in (due, deadline) if t is not None), default=None))
+                wakes = min(pipe.transfers[0][0], deadline) if pipe.transfers else deadline
+                clock.wait(pipe.condition, None if wakes == math.inf else wakes)
         count = min(len(data), len(buffer))
         buffer[:count] = array("B", data[:count])
         if count < len(data):
@@ -151,7 +154,8 @@ class Attachment:
         return count
 
     def _due(self, pipe: Pipe) -> bytes | None:
-        self.check()
+        if self.gone:
+            raise gone()
         if pipe.halted:
             raise stalled()
         if pipe.transfers and pipe.transfers[0][0] <= self.device.clock.time():
