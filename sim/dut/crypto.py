@@ -22,31 +22,35 @@ HALF = 48
 
 
 class Aes:
-    """AES-256 of one chip; keeps the last key schedule, since unwrapping keys asks for many single blocks."""
+    """AES-256 of one chip while it has power; keeps key schedules: a session asks for many short runs."""
 
     def __init__(self) -> None:
-        self._last: tuple[int, bytes] | None = None
-        self._context: CipherContext | None = None
+        self._blocks: dict[tuple[int, bytes], CipherContext] = {}
+        self._macs: dict[bytes, CMAC] = {}
 
     def run(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
         """ECB and CBC both ways without padding, or CMAC."""
         match op:
             case 0 | 1:
-                return self._blocks(op, key).update(data)
+                return self._block_cipher(op, key).update(data)
             case 2:
                 return Cipher(AES(key), CBC(iv)).encryptor().update(data)
             case 3:
                 return Cipher(AES(key), CBC(iv)).decryptor().update(data)
-        mac = CMAC(AES(key))
+        return self._mac(key, data)
+
+    def _block_cipher(self, op: int, key: bytes) -> CipherContext:
+        if (context := self._blocks.get((op, key))) is None:
+            cipher = Cipher(AES(key), ECB())  # noqa: S305 -- the block cipher itself
+            context = self._blocks[op, key] = cipher.decryptor() if op else cipher.encryptor()
+        return context
+
+    def _mac(self, key: bytes, data: bytes) -> bytes:
+        if (fresh := self._macs.get(key)) is None:
+            fresh = self._macs[key] = CMAC(AES(key))
+        mac = fresh.copy()
         mac.update(data)
         return mac.finalize()
-
-    def _blocks(self, op: int, key: bytes) -> CipherContext:
-        if self._context is None or self._last != (op, key):
-            cipher = Cipher(AES(key), ECB())  # noqa: S305 -- the block cipher itself
-            self._context = cipher.decryptor() if op else cipher.encryptor()
-            self._last = (op, key)
-        return self._context
 
 
 def digest(key: bytes | None, data: bytes) -> bytes:
@@ -91,6 +95,7 @@ def sign(algorithm: int, private: bytes, label: bytes, message: bytes) -> bytes:
     return r.to_bytes(HALF, "big") + s.to_bytes(HALF, "big")
 
 
+@lru_cache(maxsize=32)  # each chip verifies the same known answers at each of its self-tests
 def verify(algorithm: int, public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether a signature is good; a public key that is none makes every signature bad."""
     try:
@@ -111,6 +116,7 @@ def encaps(public: bytes) -> tuple[bytes, bytes]:
     return ciphertext, secret
 
 
+@lru_cache(maxsize=32)  # of known answers, too
 def decaps(seed: bytes, ciphertext: bytes) -> bytes:
     """Shared secret; a bad ciphertext gives the implicitly rejected one."""
     return _mlkem_key(seed).decapsulate(ciphertext)

@@ -89,8 +89,11 @@ Pointer: TypeAlias = "cffi.FFI.CData"
 _raised = threading.local()
 
 
+_buffer = ffi.buffer
+
+
 def _bytes(pointer: Pointer, n: int) -> bytes:
-    return bytes(ffi.buffer(pointer, n)) if n else b""
+    return _buffer(pointer, n)[:] if n else b""
 
 
 def _peripherals(ctx: Pointer) -> Peripherals:
@@ -103,7 +106,7 @@ def _keep(_kind: Exception, error: BaseException, _trace: object) -> None:
 
 
 def _nvm_read(ctx: Pointer, page: int, out: Pointer) -> int:
-    ffi.memmove(out, _peripherals(ctx).nvm_read(page), PAGE)
+    _buffer(out, PAGE)[:] = _peripherals(ctx).nvm_read(page)
     return OK
 
 
@@ -127,7 +130,7 @@ def _random(ctx: Pointer, raw: int, out: Pointer, n: int) -> int:
 def _aes(ctx: Pointer, op: int, key: Pointer, iv: Pointer, data: Pointer, n: int, out: Pointer) -> int:
     block = _bytes(iv, BLOCK) if iv else b""
     result = _peripherals(ctx).aes(op, _bytes(key, 32), block, _bytes(data, n))
-    ffi.memmove(out, result, len(result))
+    _buffer(out, len(result))[:] = result
     return OK
 
 
