@@ -15,3 +15,7 @@ class CustodyError(Exception):
 
 class StorageError(CustodyError):
     """A record could not be made durable: the devices in contact go to the error bin and the lot is held."""
+
+
+class LedgerError(CustodyError):
+    """An entry, a checkpoint, a proof or a ledger's folder is not what it must be."""

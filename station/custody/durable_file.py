@@ -1,0 +1,50 @@
+"""Files that after any crash are the old or the new one: new file, fsync, rename, fsync of the folder."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+NEW = ".new"
+"""End of the name of a file that is not finished; such a file counts for nothing."""
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a file durably, in place of the one that may be there."""
+    put(path, data)
+    sync(path.parent)
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file whole; that it is there is durable only when its folder is synced."""
+    new = path.with_name(path.name + NEW)
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+    new.replace(path)
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the ones to sync before the folder is sure to be there."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return [one.parent for one in missing]
+
+
+def sync(folder: Path) -> None:
+    """Make durable which files a folder has."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_all(folders: Iterable[Path]) -> None:
+    """Sync several folders, each once."""
+    for folder in sorted(set(folders)):
+        sync(folder)
