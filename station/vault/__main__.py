@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import fcntl
+import gc
 import os
 import resource
 import signal
@@ -29,6 +30,7 @@ from station.vault.times import Times
 
 STOP_S = 1.0
 STDIN = 0
+GARBAGE_EVERY = 20_000
 REFUSED = 2
 """Exit status when the vault cannot start; the message says why."""
 
@@ -93,12 +95,20 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
             means = Means(store, issuer, Registry(journal), SE1, Workers(pool))
             server = serving(Floor(means, Times(development=True, epoch=epoch)), socket)
             await server.start()
+            _spare_the_collector()
             sys.stdout.write(f"{READY.decode()}{socket}\n")
             sys.stdout.flush()
             await stop.wait()
             await server.stop(STOP_S)
     finally:
         journal.close()
+
+
+def _spare_the_collector() -> None:
+    """What lives as long as the process is not looked through again and again; dies leave little behind."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_EVERY)
 
 
 def _stop_event() -> asyncio.Event:

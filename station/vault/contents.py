@@ -1,7 +1,7 @@
 """What a die is given: its identity, its certificates, and the hash of both as it must read them back."""
 
 from base64 import b32encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
@@ -26,7 +26,7 @@ class Contents:
         self.certificates: tuple[Certificate, ...] = known.certificates
         """What is issued or reserved for the unit, by slot; what is issued never changes."""
         self._kinds = means.profile.kinds()
-        self._store_hash = b""
+        self._credentials = self._store_hash = b""
 
     def new_identity(self, uid: bytes, token_hash: bytes) -> bytes:
         """A new IDENTITY object."""
@@ -76,16 +76,20 @@ class Contents:
 
     def credentials(self) -> bytes:
         """The credentials container: certificates by slot, then who issued them."""
-        objects = [
-            se1_objects.Object(ObjectType.CERTIFICATE, cert.slot, self._kinds[cert.slot].algorithm, cert.der)
-            for cert in self.certificates
-        ]
-        issuers = se1_objects.issuer_ids(
-            (algorithm, self._means.issuer.authority(algorithm).identifier)
-            for algorithm in self._means.profile.authorities()
-        )
-        objects.append(se1_objects.Object(ObjectType.ISSUER_IDS, 0, 0, issuers))
-        return se1_objects.Container(ContainerKind.CREDENTIALS, tuple(objects)).encode()
+        if not self._credentials:
+            objects = (*self._certificate_objects(), self._issuer_ids())
+            self._credentials = se1_objects.Container(ContainerKind.CREDENTIALS, objects).encode()
+        return self._credentials
+
+    def _certificate_objects(self) -> Iterator[se1_objects.Object]:
+        for cert in self.certificates:
+            algorithm = self._kinds[cert.slot].algorithm
+            yield se1_objects.Object(ObjectType.CERTIFICATE, cert.slot, algorithm, cert.der)
+
+    def _issuer_ids(self) -> se1_objects.Object:
+        means = self._means
+        issuers = ((a, means.issuer.authority(a).identifier) for a in means.profile.authorities())
+        return se1_objects.Object(ObjectType.ISSUER_IDS, 0, 0, se1_objects.issuer_ids(issuers))
 
 
 def identity_container(identity: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """What a personalisation is given: the job, the way to the die, and the vault's means."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -56,8 +56,8 @@ class Link(Protocol):
 class Work(Protocol):
     """Where computing that would hold the loop up is done."""
 
-    async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return the function's result."""
+    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Begin at once; the function's result comes when it is awaited."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,6 +13,9 @@ T = TypeVar("T")
 
 GROUP = 64
 """Changes that share one commit, at most."""
+
+CHECKPOINT_PAGES = 8_000
+"""How far the write-ahead log grows, 32 MB, before SQLite moves it into the file, which all wait for."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS lot(
@@ -101,11 +104,11 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: {error}") from error
 
-    async def commit(self, act: Callable[[sqlite3.Connection], T]) -> T:
-        """Make a change and return its result when it is on disk; what it raises is raised here."""
+    def commit(self, act: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        """Make a change, in the order of the calls; result or error come when it is on disk."""
         change = Change(act)
         self._queue.put(change)  # type: ignore[arg-type]
-        return await change.future
+        return change.future
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
@@ -132,6 +135,7 @@ class Journal:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
+        db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         db.executescript(SCHEMA)
         return db
 

@@ -37,8 +37,10 @@ class Opening:
         host_challenge = self._means.store.random(16)
         guess = self._guess()
         seen = await self._link.run(self._clear(guess.kvn, host_challenge))
-        go = self._action(_reading(seen))
-        self._check_alarms(_status(seen))
+        status = se1.die_status(seen["DIE STATUS"])
+        reading = _reading(status, seen["GET KEY INFO"])
+        go = self._action(reading)
+        self._check_alarms(status)
         uid = self._uid(seen["GET UID"])
         offer = seen["INITIALIZE UPDATE"]
         if go.kvn != guess.kvn:
@@ -47,7 +49,7 @@ class Opening:
             session = self._session(uid, go.kvn, host_challenge, offer)
         except scp03.CryptogramError as error:
             go, session = await self._instead(go, uid, error)
-        die = Die(uid, self._payload(seen["SELECT"]), _reading(seen), _status(seen).slots, session)
+        die = Die(uid, self._payload(seen["SELECT"]), reading, status.slots, session)
         if go.phase.value >= Phase.LOCK.value:
             return die, go
         try:
@@ -112,20 +114,17 @@ class Opening:
         for command in ("DIE STATUS", "GET KEY INFO", "SELF TEST", "TRNG HEALTH"):
             script.secure(command, se1.command(command))
         seen = await self._link.run(script)
-        proven = self._action(_reading(seen))
+        status = se1.die_status(seen["DIE STATUS"])
+        die.reading, die.slots = _reading(status, seen["GET KEY INFO"]), status.slots
+        proven = self._action(die.reading)
         if proven.kvn != go.kvn and proven.instead != go:
             raise FaultError(Code.KEY_SETS, "the die told other key sets in the clear than in the channel")
-        self._check_health(seen)
-        die.reading, die.slots = _reading(seen), _status(seen).slots
+        self._check_health(status, seen)
         return die, (go if proven.instead == go else proven)
 
-    def _check_health(self, seen: dict[str, bytes]) -> None:
-        status, test, trng = (
-            _status(seen),
-            se1.self_test(seen["SELF TEST"]),
-            se1.trng_health(seen["TRNG HEALTH"]),
-        )
+    def _check_health(self, status: se1.DieStatus, seen: dict[str, bytes]) -> None:
         self._check_alarms(status)
+        test, trng = se1.self_test(seen["SELF TEST"]), se1.trng_health(seen["TRNG HEALTH"])
         if test.failed:
             raise self._held(Code.SELF_TEST, f"tests {test.failed:#06x} failed")
         wanted = self._means.profile.trng
@@ -171,13 +170,7 @@ class Opening:
         return min(limits)
 
 
-def _status(seen: dict[str, bytes]) -> se1.DieStatus:
-    return se1.die_status(seen["DIE STATUS"])
-
-
-def _reading(seen: dict[str, bytes]) -> Reading:
-    status = _status(seen)
-    info = seen["GET KEY INFO"]
+def _reading(status: se1.DieStatus, info: bytes) -> Reading:
     key_sets = frozenset(se1.key_sets(info)) if info else frozenset[int]()
     return Reading(status.life_cycle, key_sets, bool(status.containers & IDENTITY_COMMITTED))
 

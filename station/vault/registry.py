@@ -1,7 +1,7 @@
 """What the vault knows of lots, units, keys and certificates: each method is one durable change."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -202,9 +202,9 @@ class Registry:
         """The unit's certificates and reserved places, by slot."""
         return await self._journal.commit(lambda db: _certificates(db, unit))
 
-    async def forward(self, step: Step) -> None:
-        """Take a step that needs no table but the unit's."""
-        await self._journal.commit(lambda db: _forward(db, step))
+    def forward(self, step: Step) -> Awaitable[None]:
+        """Take a step that needs no table but the unit's; it is on its way before anyone waits for it."""
+        return self._journal.commit(lambda db: _forward(db, step))
 
     async def register(self, step: Step, record: Record) -> None:
         """Keep the record and move the unit to SECURED; the same record's unit again is no change."""

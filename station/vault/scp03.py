@@ -7,6 +7,7 @@ exist for tests. A card that offers anything else is refused, never adapted to.
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
@@ -72,8 +73,7 @@ class KeySet:
             key.wipe()
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A command before it is wrapped."""
 
     ins: int
@@ -92,8 +92,7 @@ class Command:
         return cls(apdu[1], apdu[2], apdu[3], data, reply, apdu[0])
 
 
-@dataclass(frozen=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """Chaining value and counter of one command: what its reply is checked with."""
 
     chain: bytes

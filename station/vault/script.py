@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from drivers.protocols import se1
 from drivers.protocols.se1_table import COMMANDS, StatusWord
 from station.vault.faults import Code, DoubtError
@@ -15,8 +17,7 @@ STEPS_MAX = 128
 BYTES_MAX = 128 * 1024
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One step of a script: a reset (no command) or a command."""
 
     name: str
@@ -27,8 +28,7 @@ class Step:
     ticket: Ticket | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the die is said to have answered."""
 
     data: bytes
@@ -44,6 +44,7 @@ class Script:
     may_park: bool = False
     factor: float = 1.0
     steps: list[Step] = field(default_factory=list)
+    _size: int = 0
 
     @property
     def budget_ms(self) -> int:
@@ -86,7 +87,7 @@ class Script:
         found: dict[str, bytes] = {}
         for step, answer in zip(self.steps, answers, strict=False):
             data = self._checked(step, answer)
-            found[step.name] = found.get(step.name, b"") + data
+            found[step.name] = found[step.name] + data if step.name in found else data
         if not ended or len(answers) != len(self.steps):
             raise DoubtError(Code.LINK, f"{self.label} ended after {len(answers)} of {len(self.steps)} steps")
         return found
@@ -114,5 +115,6 @@ class Script:
 
     def _add(self, step: Step) -> None:
         self.steps.append(step)
-        if len(self.steps) > STEPS_MAX or sum(len(s.apdu) for s in self.steps) > BYTES_MAX:
+        self._size += len(step.apdu)
+        if len(self.steps) > STEPS_MAX or self._size > BYTES_MAX:
             raise ValueError(f"{self.label}: more than {STEPS_MAX} steps or {BYTES_MAX} bytes")

@@ -1,7 +1,7 @@
 """The floor service on a Unix socket: methods by name, limits, and workers for what computes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -30,10 +30,10 @@ class Workers:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
 
-    async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return the function's result."""
+    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Begin at once; the function's result comes when it is awaited."""
         job = partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+        return asyncio.get_running_loop().run_in_executor(self._pool, job)
 
 
 def serving(floor: Floor, socket: Path) -> grpc.aio.Server:

@@ -1,6 +1,7 @@
 """Simulated dies for the vault's tests, in this process and without latency."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import ParamSpec, TypeVar
 
@@ -8,7 +9,7 @@ from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, ScriptReply, Stopped
 from sim.dut.chip import Chip
 from station.sequence import Die
-from station.vault.faults import Code, DoubtError
+from station.vault.faults import Code, DoubtError, FaultError
 from station.vault.script import Answer, Script
 
 P = ParamSpec("P")
@@ -102,5 +103,10 @@ class DirectLink:
 class Here:
     """Computes in the calling thread."""
 
-    async def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return function(*args, **kwargs)
+    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            done.set_result(function(*args, **kwargs))
+        except FaultError as fault:
+            done.set_exception(fault)
+        return done

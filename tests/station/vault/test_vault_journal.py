@@ -1,8 +1,6 @@
 """The journal: durable before anyone goes on, many changes a commit, each alone in its failure."""
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +16,8 @@ async def test_changes_that_come_together_share_a_commit_and_are_on_disk(tmp_pat
     journal = Journal(path)
     await journal.open()
     before = journal.commits
-    async with asyncio.TaskGroup() as group:
-        for number in range(50):
-            group.create_task(journal.commit(partial(_insert, f"L{number}")))
+    for change in [journal.commit(partial(_insert, f"L{number}")) for number in range(50)]:
+        await change
     assert journal.commits - before < 50
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT count(*) FROM lot").fetchone() == (50,)
@@ -36,11 +33,11 @@ async def test_a_change_that_fails_does_not_take_others_with_it(tmp_path: Path) 
         db.execute(LOT, ("half",))
         db.execute(LOT, ("half",))
 
-    async with asyncio.TaskGroup() as group:
-        good = group.create_task(journal.commit(lambda db: db.execute(LOT, ("good",)).rowcount))
-        bad = group.create_task(_outcome(journal, halfway))
-    assert good.result() == 1
-    assert isinstance(bad.result(), sqlite3.IntegrityError)
+    good = journal.commit(lambda db: db.execute(LOT, ("good",)).rowcount)
+    bad = journal.commit(halfway)
+    assert await good == 1
+    with pytest.raises(sqlite3.IntegrityError):
+        await bad
     rows = await journal.commit(lambda db: db.execute("SELECT lot FROM lot").fetchall())
     assert rows == [("good",)]
     journal.close()
@@ -48,14 +45,6 @@ async def test_a_change_that_fails_does_not_take_others_with_it(tmp_path: Path) 
 
 def _insert(lot: str, db: sqlite3.Connection) -> None:
     db.execute(LOT, (lot,))
-
-
-async def _outcome(journal: Journal, act: Callable[[sqlite3.Connection], None]) -> Exception | None:
-    try:
-        await journal.commit(act)
-    except sqlite3.Error as error:
-        return error
-    return None
 
 
 async def test_a_file_that_cannot_be_a_journal_is_refused(tmp_path: Path) -> None:
