@@ -285,6 +285,8 @@ class Cell(Generic[S]):
         await self.shift(State.HELD, reason + self._unsafe)
 
     async def _abort(self, reason: str) -> None:
+        if self.state is State.CLOSED:  # it came while the last word was being written
+            return
         await self.shift(State.ABORTING, reason)
         await self._make_safe()
         await self.shift(State.ABORTED, reason + self._unsafe)

@@ -116,14 +116,19 @@ class DeviceRun(Generic[S]):
         )
 
     def cut_short(self) -> None:
-        """Abort: the device ends at its next await, but a condition that is being undone is undone first."""
-        self._cut = True
-        if self._task is not None and not self._leaving:
+        """Abort: the device ends at its next await, but a condition that is being undone is undone first.
+
+        It is told once: what cleans up after the first time is left alone.
+        """
+        told, self._cut = self._cut, True
+        if self._task is not None and not self._leaving and not told:
             self._task.cancel()
 
     async def _rows(self, rows: tuple[Row[S], ...]) -> bool:
         """Run rows until one stops the device; tell whether none did."""
         for row in rows:
+            if self._cut:  # a row may have swallowed it
+                raise asyncio.CancelledError
             if not await self._row(row):
                 return False
         return True

@@ -13,7 +13,7 @@ from station import commands, events
 from station.clock import RealClock
 from station.custody.journal import Journal
 from station.engine.bus import Bus
-from station.engine.cell import Cell, Folder, Plan
+from station.engine.cell import Cell, Folder, LotVault, Plan
 from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound
 from station.engine.records import Records
@@ -112,12 +112,19 @@ class MemoryStore:
     def __init__(self) -> None:
         self.landings: list[TouchdownResult] = []
         self.refuses = ""
+        self.fails_in = ""
+        """The name of the operation that raises StorageError."""
+
+    def _maybe(self, operation: str) -> None:
+        if operation == self.fails_in:
+            raise StorageError(f"store: {operation}")
 
     def open(self) -> None:
-        pass
+        self._maybe("open")
 
     def begin(self, info: LotInfo) -> int:
         del info
+        self._maybe("begin")
         return 1
 
     def commit(self, result: TouchdownResult) -> None:
@@ -126,10 +133,10 @@ class MemoryStore:
         self.landings.append(result)
 
     def finish(self, ended: float) -> None:
-        pass
+        self._maybe("finish")
 
     def close(self) -> None:
-        pass
+        self._maybe("close")
 
 
 class MemoryFile:
@@ -138,11 +145,13 @@ class MemoryFile:
     def __init__(self) -> None:
         self.landings: list[TouchdownResult] = []
         self.refuses = ""
+        self.fails_in = ""
         self.closed = False
         self.path = Path("lot.std")
 
     def open(self) -> None:
-        pass
+        if self.fails_in == "open":
+            raise StorageError("file: open")
 
     def touchdown(self, result: TouchdownResult) -> None:
         if self.refuses:
@@ -150,6 +159,8 @@ class MemoryFile:
         self.landings.append(result)
 
     def close(self, finished: float) -> Path:
+        if self.fails_in == "close":
+            raise StorageError("file: close")
         self.closed = True
         self.path.write_text(str(finished))
         return self.path
@@ -181,7 +192,13 @@ def returning(value: Any, number: int = 1, bin_: Bin = BAD, limit: Limit = ANY) 
 class Bench:
     """A cell of these doubles, and what became of a lot in it."""
 
-    def __init__(self, folder: Path, plan: Sequence[BenchSite], touchdowns: list[frozenset[int]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Sequence[BenchSite],
+        touchdowns: list[frozenset[int]],
+        vault: LotVault | None = None,
+    ) -> None:
         self.sites = {
             n: BenchSite(number=n, box=Box(f"box-{n}")) for n in sorted(frozenset().union(*touchdowns))
         }
@@ -194,15 +211,21 @@ class Bench:
         self.history: list[events.Any] = []
         self._clock = RealClock()
         self._sequence = plan
-        bound = Bound(self.handler, self.sites, {n: (site.box,) for n, site in self.sites.items()})
+        self._vault = vault
+        self.use(self.handler)
+
+    def use(self, handler: ScriptedHandler) -> None:
+        """Make the cell, with this handler."""
+        self.handler = handler
+        bound = Bound(handler, self.sites, {n: (site.box,) for n, site in self.sites.items()})
         self.cell: Cell[BenchSite] = Cell(
             Plan(
                 bound=bound,
-                resources=(*(site.box for site in self.sites.values()), self.handler),
-                sequence=plan,
+                resources=(*(site.box for site in self.sites.values()), handler),
+                sequence=self._sequence,
                 describe=self._describe,
                 open_folder=self._open,
-                vault=None,
+                vault=self._vault,
                 clock=self._clock,
                 bus=self.bus,
             )
