@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
@@ -86,11 +85,20 @@ def serial_of(issuer: bytes, spki: bytes) -> bytes:
 
 
 class Authority:
-    """One issuing key and its certificate."""
+    """One issuing key and its certificate, which is verified up to the root before anything is issued."""
 
     def __init__(self, rank: Rank, store: KeyStore, certificate: x509.Certificate) -> None:
         self.rank, self._store, self.certificate = rank, store, certificate
         self.identifier = key_identifier(_bits(certificate.public_key()))
+        self._policy = _policy(certificate)
+
+    def broken_chain(self, cert: x509.Certificate, at: datetime) -> list[str]:
+        """Verify a certificate under this authority, both valid at a time; say what is wrong."""
+        try:
+            self._policy.time(at).build_client_verifier().verify(cert, [])
+        except verification.VerificationError as error:
+            return [f"chain: {error}"]
+        return []
 
     def sign(self, request: x509.CertificateBuilder) -> bytes:
         """Return the certificate, DER; releases the GIL while it signs."""
@@ -102,17 +110,6 @@ class Issuer:
 
     def __init__(self, root: x509.Certificate, authorities: Mapping[Algorithm, Authority]) -> None:
         self._root, self._authorities = root, authorities
-        policy = verification.ExtensionPolicy
-        self._policies = (
-            verification.PolicyBuilder()
-            .store(verification.Store([root]))
-            .extension_policies(
-                ca_policy=policy.permit_all().require_present(
-                    x509.BasicConstraints, verification.Criticality.AGNOSTIC, None
-                ),
-                ee_policy=policy.permit_all(),
-            )
-        )
 
     @classmethod
     def open(cls, folder: Path, store: KeyStore) -> "Issuer":
@@ -121,7 +118,7 @@ class Issuer:
         try:
             root = x509.load_der_x509_certificate((folder / ROOT_FILE).read_bytes())
             found = {a: _authority(folder, rank, store, root) for a, rank in RANKS.items()}
-        except (OSError, ValueError, TypeError, InvalidSignature) as error:
+        except (OSError, ValueError, verification.VerificationError) as error:
             raise ConfigError(f"{folder}: its authorities cannot be used: {error}") from error
         return cls(root, found)
 
@@ -161,15 +158,7 @@ class Issuer:
             ),
         }
         wrong = [name for name, (found, expected) in wanted.items() if found != expected]
-        return wrong + self._broken_chain(cert, subject, authority)
-
-    def _broken_chain(self, cert: x509.Certificate, subject: Subject, authority: Authority) -> list[str]:
-        at = datetime.fromtimestamp(subject.not_before, UTC)
-        try:
-            self._policies.time(at).build_client_verifier().verify(cert, [authority.certificate])
-        except verification.VerificationError as error:
-            return [f"chain: {error}"]
-        return []
+        return wrong + authority.broken_chain(cert, datetime.fromtimestamp(subject.not_before, UTC))
 
 
 def _request(
@@ -208,10 +197,22 @@ def _make(folder: Path, store: KeyStore) -> None:
             _write(folder / file, _certificate(store, key, role, path_length, years))
 
 
+def _policy(anchor: x509.Certificate) -> verification.PolicyBuilder:
+    permit_all = verification.ExtensionPolicy.permit_all()
+    authority = permit_all.require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, None)
+    return (
+        verification.PolicyBuilder()
+        .store(verification.Store([anchor]))
+        .extension_policies(ca_policy=authority, ee_policy=permit_all)
+    )
+
+
 def _authority(folder: Path, rank: Rank, store: KeyStore, root: x509.Certificate) -> Authority:
-    """Read an authority; ValueError if it is not the key store's, InvalidSignature if not the root's."""
+    """Read an authority; ValueError if it is not the key store's, VerificationError if not the root's."""
     certificate = x509.load_der_x509_certificate((folder / rank.file).read_bytes())
-    certificate.verify_directly_issued_by(root)
+    above = _policy(root)
+    for at in (certificate.not_valid_before_utc, certificate.not_valid_after_utc):
+        above.time(at).build_client_verifier().verify(certificate, [])
     if certificate.public_key() != store.signer(rank.key):
         raise ValueError(f"{rank.file} is not the certificate of this key store")
     return Authority(rank, store, certificate)

@@ -80,3 +80,5 @@ class Die:
     reading: Reading
     slots: tuple[SlotState, ...]
     session: scp03.Session
+    born: Awaitable[tuple[bytes, bytes]] | None = None
+    """Hash and sealed box of an RMA token, made while the die is busy with its self-tests."""

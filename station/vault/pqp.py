@@ -3,7 +3,7 @@
 Forward only: what outlives power on the die is announced in the journal before, and told done after.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from hashlib import sha256
 
 import structlog
@@ -104,6 +104,8 @@ class Contact:
         self._contents = Contents(job, means, known)
         self._keys = DieKeys(means.profile.kinds())
         self._proofs = dict(known.proofs)
+        self._secured: Awaitable[None] | None = None
+        """The mark that the die is SECURED, on its way to the disk while the lock is proven."""
 
     async def run(self, go: Go) -> Sealed:
         """Do the phase to go on from and every later one."""
@@ -146,9 +148,10 @@ class Contact:
 
     async def _screen(self) -> None:
         """The die is sound and ours: bind its UID, and bear what it will be given."""
-        token_hash, box = await self._means.work(self._means.store.rma_token, self.die.uid)
-        identity = self._contents.new_identity(self.die.uid, token_hash)
-        born = Screened(self.die.uid, identity, token_hash, box)
+        store, uid = self._means.store, self.die.uid
+        token_hash, box = await (self.die.born or self._means.work(store.rma_token, uid))
+        identity = self._contents.new_identity(uid, token_hash)
+        born = Screened(uid, identity, token_hash, box)
         step = self._step(Standing.SCREENED, Intent.KEYS)
         self._contents.identity = await self._registry.screened(step, born)
 
@@ -259,7 +262,7 @@ class Contact:
         seen = await self._link.run(script)
         keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
         self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
-        await self._registry.forward(self._step(Standing.SECURED, Intent.LOCK))
+        self._secured = self._registry.forward(self._step(Standing.SECURED, Intent.LOCK))
 
     async def _prove_lock(self) -> None:
         """S7: the lock is proven by replies that carry a MAC; the refusals beside them test the chip."""
@@ -274,7 +277,10 @@ class Contact:
         old = scp03.initialize_update(KeySet.TRANSPORT, challenge)
         script.plain("INITIALIZE UPDATE", old, StatusWord.NOT_FOUND)
         script.plain("VERIFY TOKEN", _verify_token(Token.TEST, bytes(32)), StatusWord.CONDITIONS)
-        self._check_lock(await self._link.run(script))
+        seen = await self._link.run(script)
+        if self._secured is not None:
+            await self._secured
+        self._check_lock(seen)
 
     def _check_lock(self, seen: Mapping[str, bytes]) -> None:
         status = se1.die_status(seen["DIE STATUS"])
