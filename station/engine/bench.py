@@ -7,13 +7,14 @@ import asyncio
 import resource
 import time
 from collections.abc import AsyncGenerator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 
 from drivers.roles import Handler, Touchdown
+from drivers.transports.fair_selector import fair_loop
+from drivers.transports.worker import Worker
 from station import commands
 from station.clock import RealClock
 from station.custody.journal import Journal
@@ -40,9 +41,11 @@ BINS = StationBins(passing=GOOD, error=ERROR, default=BAD, untested=Bin(21, "unt
 
 @dataclass(frozen=True)
 class BenchSite(Site):
-    """A site with a thread that stands for its instrument."""
+    """A site with a port whose far end takes its time."""
 
-    instrument: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+    instrument: Worker | None = None
+    busy: Event = field(default_factory=Event)
+    """Never set: waiting for it is what an instrument's time is."""
 
 
 class Feeder(Handler):
@@ -130,10 +133,11 @@ def quick(number: int) -> Parametric[BenchSite]:
 
 
 def waiting(number: int) -> Parametric[BenchSite]:
-    """Return a row that waits for an instrument of its own site on that instrument's thread."""
+    """Return a row that waits for the instrument of its own site, on the thread of that port."""
 
     async def row(site: BenchSite) -> float:
-        await asyncio.get_running_loop().run_in_executor(site.instrument, Event().wait, INSTRUMENT_S)
+        if site.instrument is not None:
+            await site.instrument.call(site.busy.wait, INSTRUMENT_S)
         return 0.5
 
     row.__name__ = f"wait_{number}"
@@ -150,7 +154,7 @@ async def lot(
 ) -> tuple[float, Feeder]:
     """Run a lot on `sites` through the engine; return the seconds of the last landing, and the feeder."""
     kept = LastStore()
-    bound_sites = {n: BenchSite(number=n) for n in range(1, sites + 1)}
+    bound_sites = {n: BenchSite(number=n, instrument=Worker(f"bench-{n}")) for n in range(1, sites + 1)}
     feeder, bus, clock = Feeder(sites, touchdowns), Bus(), RealClock()
 
     def open_folder(info: LotInfo) -> Folder:
@@ -185,7 +189,8 @@ async def lot(
     state = await cell.run_lot(unattended=True)
     await cell.aclose()
     for site in bound_sites.values():
-        site.instrument.shutdown()
+        if site.instrument is not None:
+            await site.instrument.aclose()
     if state is not State.CLOSED:
         raise RuntimeError(f"the lot ended {state.value}: {cell.reason}")
     return 0.0 if kept.last is None else kept.last.ended - kept.last.started, feeder
@@ -219,7 +224,8 @@ def efficiency(sites: int, rows: int) -> float:
     """Return how near parallel instrument time comes to the ideal: 1 when no site ever waits for another."""
     plan = sequence(tuple(waiting(number) for number in range(1, rows + 1)))
     with TemporaryDirectory() as folder:
-        seconds, _ = asyncio.run(lot(plan, sites, 1, Path(folder), recorded=False))
+        with asyncio.Runner(loop_factory=fair_loop) as runner:
+            seconds, _ = runner.run(lot(plan, sites, 1, Path(folder), recorded=False))
         return rows * INSTRUMENT_S / seconds
 
 
