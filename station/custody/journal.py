@@ -105,6 +105,11 @@ class Journal:
         finally:
             os.close(file)
 
+    @property
+    def closed(self) -> bool:
+        """Whether its file is not open."""
+        return self._file < 0
+
     def close(self) -> None:
         """Close the file and give the reserve back."""
         self._writer.close()
