@@ -19,6 +19,7 @@ from contextvars import Context
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, TypeVarTuple, Unpack
 
+from sim.affinity import OneCore
 from sim.baton import BatonThread, Ended
 from sim.clock import is_simulated
 from sim.timeserver import Ready, TimeServer
@@ -102,6 +103,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, server: TimeServer) -> None:
         self.clock = server
         """The clock for simulated ports and machine models."""
+        self._core = OneCore()
         self._idle_runners: list[BatonThread] = []
         self._names = itertools.count(1)
         self._virtual_selector = _Selector(server)
@@ -117,7 +119,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.clock.hold()
 
     def new_runner(self, name: str) -> BatonThread:
-        """Make the thread of one port."""
+        """Make the thread of one port; while time jumps, the loop's thread and all ports' share a core.
+
+        So does whatever else the loop's thread starts after the first port, until the loop is closed.
+        """
+        if self.clock.jumps:
+            self._core.keep()
         return self.clock.new_runner(name)
 
     def run_forever(self) -> None:
@@ -128,6 +135,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not self.is_closed() and not self.is_running():
             self.clock.end()
         super().close()
+        self._core.free()
 
     def call_at(
         self,
@@ -198,7 +206,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return work.future
 
     def _new_executor(self) -> BatonThread:
-        return self.new_runner(f"executor {next(self._names)}")
+        return self.clock.new_runner(f"executor {next(self._names)}")
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         pass

@@ -167,6 +167,11 @@ class TimeServer:
         """Whether a `hold` is open."""
         return self._holds > 0
 
+    @property
+    def jumps(self) -> bool:
+        """Whether time passes as fast as the machine can."""
+        return self._speed is None
+
     def new_runner(self, name: str) -> BatonThread:
         """Make a driver thread."""
         self._runners = [runner for runner in self._runners if not runner.ended]
