@@ -27,7 +27,6 @@ PROTECTED = (0x62, 0x63)
 CARD_CRYPTOGRAM, HOST_CRYPTOGRAM, S_ENC, S_MAC, S_RMAC = 0x00, 0x01, 0x04, 0x06, 0x07
 
 SESSION_KEK = b"PQP1-SESSKEK"
-ZERO_IV = modes.CBC(bytes(BLOCK))
 
 
 class ChannelError(Exception):
@@ -235,18 +234,17 @@ class _Ciphers:
 
     def __init__(self, enc: Secret, mac: Secret, rmac: Secret) -> None:
         self.mac, self.rmac = _keyed_mac(mac), _keyed_mac(rmac)
-        self._aes = algorithms.AES(enc.reveal())
+        self._cbc = Cipher(algorithms.AES(enc.reveal()), modes.CBC(bytes(BLOCK)))
         self._block = _ecb(enc)
 
     def encrypted(self, data: bytes, counter: int) -> bytes:
-        """CBC under the counter's ICV, which is what CBC makes of the counter block itself."""
-        cbc = Cipher(self._aes, ZERO_IV).encryptor()
-        return cbc.update(counter.to_bytes(BLOCK) + data)[BLOCK:]
+        """CBC under the counter's ICV, which is what CBC from zero makes of the counter block itself."""
+        return self._cbc.encryptor().update(counter.to_bytes(BLOCK) + data)[BLOCK:]
 
     def decrypted(self, data: bytes, counter: int) -> bytes:
-        """CBC of a reply, whose counter block begins with 80."""
+        """CBC of a reply, whose counter block begins with 80; an ICV is the cipher block before the first."""
         icv = self._block.update(b"\x80" + counter.to_bytes(BLOCK - 1))
-        return Cipher(self._aes, modes.CBC(icv)).decryptor().update(data)
+        return self._cbc.decryptor().update(icv + data)[BLOCK:]
 
 
 def _padded(data: bytes) -> bytes:
