@@ -43,7 +43,6 @@ class Fates:
     def landed(self, index: int, open_pin: str) -> int:
         """Count a landing, remember the pin that stayed open; return the number of the contact, from 1."""
         self._contacts[index - 1] += 1
-        self._notes.pop(index, None)
         if open_pin:
             self._open_pins[index] = open_pin
         else:
@@ -51,7 +50,10 @@ class Fates:
         return self._contacts[index - 1]
 
     def noted(self, index: int, reason: str) -> None:
-        """Remember what happened to a device at its last landing that it cannot be blamed for."""
+        """Remember what happened to a device in its socket that it cannot be blamed for.
+
+        It stays remembered when the device is landed again with a neighbour: its verdict may be of before.
+        """
         notes = self._notes.get(index, ())
         self._notes[index] = notes if reason in notes else (*notes, reason)
 
