@@ -26,6 +26,7 @@ from station.sequence import S
 from station.sequence import Sequence as TestSequence
 
 T = TypeVar("T")
+NOT_SAFE = "; not safe: "
 
 
 class LotVault(Protocol):
@@ -282,7 +283,8 @@ class Cell(Generic[S]):
         self._was_held = True
         reason = str(hold)
         await self._make_safe()
-        await self.shift(State.HELD, reason + self._unsafe)
+        known = self._unsafe.removeprefix(NOT_SAFE) in reason
+        await self.shift(State.HELD, reason if known else reason + self._unsafe)
 
     async def _abort(self, reason: str) -> None:
         if self.state is State.CLOSED:  # it came while the last word was being written
@@ -323,13 +325,13 @@ class Cell(Generic[S]):
     async def _must_be_safe(self) -> None:
         await self._make_safe()
         if not self.safe:
-            raise Hold("the cell could not be made safe", unsafe=True)
+            raise Hold(f"the cell could not be made safe: {self._unsafe.removeprefix(NOT_SAFE)}", unsafe=True)
 
     async def _make_safe(self) -> None:
         took, failed = await make_safe(self._plan.resources)
         self.safe, self.time_to_safe_s = not failed, took
         unsafe = "; ".join(f"{name}: {why}" for name, why in sorted(failed.items()))
-        self._unsafe = f"; not safe: {unsafe}" if failed else ""
+        self._unsafe = f"{NOT_SAFE}{unsafe}" if failed else ""
         await self._commit(
             events.MadeSafe(at=self._now, time_to_safe_s=took, unverified=tuple(sorted(failed)))
         )
