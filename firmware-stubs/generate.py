@@ -74,7 +74,9 @@ def constants(table: Table) -> Iterator[str]:
             yield f"#define SE1_{prefix}_{name} {number(value)}u"
     yield ""
     slots = [table["slots"][name] for name in table["personalisation"]["slots"]]
+    yield "#ifndef SE1_PERSONALISED_SLOTS /* the compiler's command line may ask for others */"
     yield f"#define SE1_PERSONALISED_SLOTS {braces(bytes(slots))}"
+    yield "#endif"
 
 
 def braces(data: bytes) -> str:
