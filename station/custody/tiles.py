@@ -126,7 +126,7 @@ class TileReader:
         except CutError as error:
             raise LedgerError(f"{self._folder / tile.name}: {error}") from error
 
-    def bundles(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    def entries_from(self, start: int) -> Iterator[tuple[int, bytes]]:
         """Yield index and entry from `start` on."""
         for n in range(start // WIDTH, -(-self._size // WIDTH)):
             for place, entry in enumerate(self.entries(self._tile(ENTRIES, n))):

@@ -1,0 +1,209 @@
+"""`hardbin audit`: check a ledger offline, look into it, take entries out with their proofs."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import msgspec
+
+from station.cli.codes import Exit
+from station.custody import export as exports
+from station.custody import seed_file
+from station.custody.audit import Report, Trust, audited
+from station.custody.checkpoint import Note, parsed
+from station.custody.ledger import Entry, decoded
+from station.custody.log_keys import Key, key_of
+from station.custody.lot_ledger import build
+from station.custody.tiles import CHECKPOINT, TileReader
+from station.errors import LedgerError
+
+POLL_S = 1.0
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def audit() -> None:
+    """Check a ledger, follow it, and take entries out with proofs; needs neither vault nor network."""
+
+
+@audit.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--key", "keys", type=FILE, multiple=True, required=True, help="Public keys of the log.")
+@click.option("--witness", "witnesses", type=FILE, multiple=True, help="Public keys of witnesses.")
+@click.option("--since", type=FILE, multiple=True, help="A checkpoint from before; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with all findings.")
+def verify(
+    folder: Path,
+    *,
+    keys: tuple[Path, ...],
+    witnesses: tuple[Path, ...],
+    since: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Check a ledger's folder, or one of exported entries; the exit code is 13 if anything is wrong."""
+    _must_exist(folder)
+    trust = Trust(given_keys(keys), given_keys(witnesses), [given_note(path) for path in since])
+    report = exports.checked(folder, trust) if exports.is_export(folder) else _audited(folder, trust)
+    click.echo(msgspec.json.encode(_object(report)).decode() if as_json else _text(folder, report))
+    if not report.sound:
+        click.get_current_context().exit(Exit.INTEGRITY)
+
+
+@audit.command()
+@click.argument("folder", type=FOLDER)
+@click.option("-n", "--lines", type=click.IntRange(0), default=10, show_default=True, help="How many.")
+@click.option("--follow", is_flag=True, help="Go on with what comes, until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="The entries as they are, one a line.")
+def tail(folder: Path, *, lines: int, follow: bool, as_json: bool) -> None:
+    """Print the last entries that the checkpoint covers; nothing is verified."""
+    show = _as_json if as_json else _as_text
+    size = given_note(_checkpoint(folder)).checkpoint.size
+    _print(folder, max(0, size - lines), size, show)
+    if follow:
+        asyncio.run(_follow(folder, size, show))
+
+
+@audit.command()
+@click.argument("folder", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option("--lot", help="Only entries of this lot.")
+@click.option("--unit", help="Only entries of this unit.")
+@click.option("--event", "events", multiple=True, help="Only these events; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def export(
+    folder: Path, out: Path, *, lot: str | None, unit: str | None, events: tuple[str, ...], as_json: bool
+) -> None:
+    """Write entries, each with its proof, into a new folder OUT; check it with `audit verify`."""
+    note = given_note(_checkpoint(folder))
+    if out.exists():
+        raise click.UsageError(f"{out} is there already; give a new folder")
+
+    def wanted(entry: Entry) -> bool:
+        return (
+            (lot is None or entry.lot == lot)
+            and (unit is None or entry.unit == unit)
+            and (not events or entry.event in events)
+        )
+
+    count = exports.exported(folder, note, out, wanted)
+    size = note.checkpoint.size
+    if as_json:
+        click.echo(msgspec.json.encode({"out": str(out), "entries": count, "size": size}).decode())
+    else:
+        click.echo(f"{count} of {size} entries, each with its proof, in {out}")
+
+
+@audit.command()
+@click.argument("file", type=FILE)
+@click.option("--name", required=True, help="Origin of the log, for example plant.example/cell-3/2027.")
+def key(file: Path, *, name: str) -> None:
+    """Make development keys of a log in a new FILE and print the public ones, for `--key`."""
+    for signer in seed_file.create(file, name).signers():
+        click.echo(str(signer.key))
+
+
+@audit.command()
+@click.argument("lot", type=FOLDER)
+@click.argument("folder", type=FOLDER)
+@click.option("--key", "seeds", type=FILE, required=True, help="Development keys, made by `audit key`.")
+def lot(lot: Path, folder: Path, *, seeds: Path) -> None:
+    """Make a ledger of a lot's journal in a new FOLDER: the station's claims, signed in development."""
+    if not (lot / "journal").is_file():
+        _stop(Exit.NOT_FOUND, f"{lot}: there is no journal in it")
+    if folder.exists():
+        raise click.UsageError(f"{folder} is there already; give a new folder")
+    note = build(lot / "journal", folder, seed_file.read(seeds))
+    click.echo(
+        f"{note.checkpoint.size} entries of {note.checkpoint.origin} in {folder}: claims of the station"
+    )
+
+
+# -- what is given
+def _must_exist(folder: Path) -> None:
+    if not folder.is_dir():
+        _stop(Exit.NOT_FOUND, f"{folder}: there is no such folder")
+
+
+def _checkpoint(folder: Path) -> Path:
+    _must_exist(folder)
+    return folder / CHECKPOINT
+
+
+def _audited(folder: Path, trust: Trust) -> Report:
+    if not (folder / CHECKPOINT).is_file():
+        _stop(Exit.NOT_FOUND, f"{folder}: neither a ledger nor exported entries")
+    return audited(folder, trust)
+
+
+def given_note(path: Path) -> Note:
+    """Read a file with a checkpoint."""
+    try:
+        return parsed(_read(path))
+    except LedgerError as error:
+        raise LedgerError(f"{path}: {error}") from error
+
+
+def given_keys(paths: tuple[Path, ...]) -> list[Key]:
+    """Read files of public keys, one a line."""
+    lines = [(path, line) for path in paths for line in _read(path).decode(errors="replace").splitlines()]
+    try:
+        return [key_of(line) for path, line in lines if line.strip()]
+    except LedgerError as error:
+        raise click.UsageError(f"{', '.join(map(str, paths))}: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        _stop(Exit.NOT_FOUND, f"{path}: {error.strerror}")
+
+
+def _stop(code: Exit, message: str) -> NoReturn:
+    click.echo(f"hardbin: {message}", err=True)
+    click.get_current_context().exit(code)
+
+
+# -- what is shown
+def _object(report: Report) -> dict[str, object]:
+    found: dict[str, object] = msgspec.to_builtins(report)
+    return {"sound": report.sound} | found
+
+
+def _text(folder: Path, report: Report) -> str:
+    rows = [str(finding) for finding in report.findings]
+    rows += [f"note: {notice}" for notice in report.notices]
+    rows += [f"signed by {name}" for name in report.signed_by]
+    count = sum(report.events.values())
+    verdict = "sound" if report.sound else f"findings: {len(report.findings)}"
+    rows.append(f"{folder}: {report.origin}, {count} entries checked, tree of {report.size}, {verdict}")
+    return "\n".join(rows)
+
+
+def _as_json(entry: bytes) -> str:
+    return entry.decode(errors="replace")
+
+
+def _as_text(entry: bytes) -> str:
+    found = decoded(entry)
+    at = datetime.fromtimestamp(found.t / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    named = [name for name in (found.lot, found.unit, found.order, found.key, found.actor) if name]
+    data = [f"{name}={value}" for name, value in found.data.items()]
+    return " ".join([f"{found.seq:>7} {at}.{found.t % 1000:03}Z {found.src} {found.event}", *named, *data])
+
+
+def _print(folder: Path, start: int, size: int, show: Callable[[bytes], str]) -> None:
+    for _, entry in TileReader(folder, size).entries_from(start) if start < size else ():
+        click.echo(show(entry))
+
+
+async def _follow(folder: Path, shown: int, show: Callable[[bytes], str]) -> None:
+    while True:
+        await asyncio.sleep(POLL_S)
+        size = given_note(folder / CHECKPOINT).checkpoint.size
+        _print(folder, shown, size, show)
+        shown = max(shown, size)

@@ -1,0 +1,72 @@
+"""`hardbin witness`: run a witness of ledgers, and ask one for its signature."""
+
+import signal
+from pathlib import Path
+from threading import Event
+
+import click
+
+from station.cli.audit import FILE, FOLDER, given_keys, given_note
+from station.clock import RealClock
+from station.custody import durable_file, seed_file
+from station.custody.log_keys import Kind
+from station.custody.tiles import CHECKPOINT, TileReader
+from station.custody.witness import Witness
+from station.custody.witness_client import cosigned
+from station.custody.witness_server import WitnessServer
+from station.errors import ConfigError
+
+
+@click.group()
+def witness() -> None:
+    """Watch ledgers from another host: remember their last checkpoint, sign only what follows from it."""
+
+
+@witness.command()
+@click.argument("file", type=FILE)
+@click.option("--name", required=True, help="Name of the witness, for example w1.example.")
+def key(file: Path, *, name: str) -> None:
+    """Make the witness's key in a new FILE and print the public one, for `--witness`."""
+    click.echo(str(seed_file.create(file, name).signer(Kind.MLDSA44).key))
+
+
+@witness.command()
+@click.option("--key", "seeds", type=FILE, required=True, help="The witness's key, made by `witness key`.")
+@click.option("--log", "logs", type=FILE, multiple=True, required=True, help="Public keys of a log.")
+@click.option("--state", type=FOLDER, required=True, help="Folder of the last checkpoints.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=7450, show_default=True, help="0 takes a free one."
+)
+def run(*, seeds: Path, logs: tuple[Path, ...], state: Path, host: str, port: int) -> None:
+    """Serve `POST /add-checkpoint` until SIGINT or SIGTERM."""
+    signer = seed_file.read(seeds).signer(Kind.MLDSA44)
+    try:
+        durable_file.sync_all(durable_file.make_folder(state))
+        served = Witness(state, given_keys(logs), signer, RealClock().unix)
+        server = WitnessServer(served, host, port)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or f'{host}:{port}'}: {error.strerror}") from error
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    server.start()
+    click.echo(f"witness ready {server.url}")
+    stop.wait()
+    server.stop()
+
+
+@witness.command()
+@click.argument("url")
+@click.argument("folder", type=FOLDER)
+@click.option("--witness", "keys", type=FILE, multiple=True, required=True, help="Public key of the witness.")
+@click.option("--out", type=FILE, help="File for the signed checkpoint, instead of standard output.")
+def submit(url: str, folder: Path, *, keys: tuple[Path, ...], out: Path | None) -> None:
+    """Ask the witness at URL to sign the checkpoint of a ledger's FOLDER."""
+    note = given_note(folder / CHECKPOINT)
+    reader = TileReader(folder, note.checkpoint.size)
+    signed = cosigned(url, note, reader.node, given_keys(keys))
+    if out is None:
+        click.echo(signed.encode(), nl=False)
+    else:
+        durable_file.replace(out, signed.encode())

@@ -1,0 +1,133 @@
+"""A ledger of a lot that is over, made from its journal: what the station claims, signed afterwards.
+
+The vault is to write a plant's ledger while it works. This one lets an auditor check today's lots with the
+same tools; it proves that nothing was changed since it was made, and not that the station told the truth.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from station import events
+from station.clock import RealClock
+from station.custody import journal
+from station.custody.balance import Balance
+from station.custody.checkpoint import Note
+from station.custody.checkpoint_signer import CheckpointSigner, KeptNote
+from station.custody.ledger import Fact, Stamp
+from station.custody.seed_file import SeedFile
+from station.custody.tile_writer import TileWriter
+from station.errors import LedgerError
+from station.model import Disposition, LotInfo
+
+SIGNED = "signed"
+"""Beside the ledger's tiles: the last checkpoint that was signed."""
+
+
+def build(path: Path, folder: Path, seeds: SeedFile) -> Note:
+    """Make the folder of a lot's journal; LedgerError if the journal does not say which lot it is."""
+    history = list(journal.read(path))
+    loaded = next((event for event in history if isinstance(event, events.LotLoaded)), None)
+    if loaded is None:
+        raise LedgerError(f"{path}: no lot was loaded")
+    began_ms = _ms(loaded.at)
+    cfg = sha256(msgspec.json.encode(loaded.info, order="sorted")).hexdigest()
+    writer = TileWriter(folder)
+    opened = Fact("log.opened", _source(loaded.info), _opening(seeds.name, path))
+    facts = [(loaded.at, opened), *_Claims(loaded.info).of(history)]
+    for at, fact in facts:
+        t_ms = _ms(at)
+        leaf, _ = writer.head.written(fact, Stamp(t_ms, max(0, t_ms - began_ms), cfg))
+        writer.add(leaf)
+    folder.mkdir(parents=True, exist_ok=True)
+    signer = CheckpointSigner(
+        seeds.name, seeds.signers(), KeptNote(folder / SIGNED, seeds.name), RealClock().unix
+    )
+    note = signer.sign(0, writer.head.edge.size, writer.head.edge.root, ())
+    writer.publish(note)
+    return note
+
+
+class _Claims:
+    """Turns events of the station into facts of the ledger."""
+
+    def __init__(self, info: LotInfo) -> None:
+        self._info = info
+        self._balance = Balance()
+        self._parts: dict[int, int] = {}
+
+    def of(self, history: list[events.Any]) -> Iterator[tuple[float, Fact]]:
+        for event in history:
+            match event:
+                case events.TouchdownOpened():
+                    self._parts |= event.parts
+                case events.LotLoaded():
+                    yield event.at, self._fact("lot.opened", None, _set_up(event.info))
+                case events.Intended():
+                    told: dict[str, object] = {"site": event.site, "session": event.session}
+                    yield event.at, self._fact("die.admitted", event.unit, told)
+                case events.PersonalisationEnded():
+                    yield from self._ended(event)
+                case events.Sorted():
+                    yield from self._sorted(event)
+                case events.LotClosed():
+                    result = {"outcome": event.outcome, "tested": event.tested, "good": event.good}
+                    yield event.at, self._fact("lot.closed", None, result)
+                case _:
+                    pass
+            self._balance.add(event)
+
+    def _ended(self, event: events.PersonalisationEnded) -> Iterator[tuple[float, Fact]]:
+        match event.disposition:
+            case Disposition.SEALED:
+                uid_h = sha256(bytes.fromhex(event.uid)).hexdigest()
+                data: dict[str, object] = {"serial": event.serial, "record": event.record}
+                yield event.at, self._fact("die.sealed", event.unit, data, uid_h)
+            case Disposition.UNTOUCHED | Disposition.RETRY:
+                pass
+            case Disposition.REJECT_HELD | Disposition.QUARANTINE | None:
+                verdict = "none" if event.disposition is None else event.disposition.value
+                data = {"verdict": verdict, "error": event.error}
+                yield event.at, self._fact("die.spoiled", event.unit, data)
+
+    def _sorted(self, event: events.Sorted) -> Iterator[tuple[float, Fact]]:
+        for site, hard in sorted(event.bins.items()):
+            part = self._parts[site]
+            kind = self._balance.kind(part)
+            data: dict[str, object] = {
+                "bin": hard,
+                "kind": "none" if kind is None else kind.value,
+                "site": site,
+            }
+            yield event.at, self._fact("unit.binned", f"{self._info.lot}/{part}", data)
+
+    def _fact(self, event: str, unit: str | None, data: dict[str, object], uid_h: str | None = None) -> Fact:
+        return Fact(event, _source(self._info), data, unit=unit, uid_h=uid_h, lot=self._info.lot)
+
+
+def _source(info: LotInfo) -> str:
+    return f"station:{info.station}"
+
+
+def _opening(origin: str, path: Path) -> dict[str, object]:
+    return {
+        "origin": origin,
+        "mode": "development",
+        "claims": "of the station, signed after the lot",
+        "journal": sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+def _set_up(info: LotInfo) -> dict[str, object]:
+    return {
+        "product": info.product,
+        "sequence": info.sequence,
+        "fingerprint": info.fingerprint,
+        "quantity": info.quantity,
+    }
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000)
