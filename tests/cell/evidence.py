@@ -18,8 +18,9 @@ from station.report import LotReport
 NOISE = ("Traceback", "never retrieved", "was destroyed", "never awaited", "Exception ignored", "Warning:")
 REFUSED = {Exit.EQUIPMENT, Exit.LINK, Exit.INTEGRITY}
 """How a run may end that found its equipment out of order before a device was in contact."""
-BY_HAND = ("operator_skip",)
-"""Faults that put devices into other bins than the station says."""
+BY_HAND = ("operator_skip", "power_cycle")
+"""Faults that put devices into other bins than the station says: parts are taken out by hand; a handler
+without power offers its part again, and by its protocol that looks like the next one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Evidence:
 def complaints(left: Evidence) -> list[str]:
     """Say what is wrong with a lot; nothing if all is as it must be."""
     found = [f"it said {noise!r}: {left.said[-3000:]}" for noise in NOISE if noise in left.said][:1]
-    found += _processes(left.folder)
+    found += [f"process {left} is left" for left in processes(left.folder)]
     if left.report is None:
         return found + list(_refused(left))
     history = list(read(left.folder / "journal"))
@@ -45,6 +46,15 @@ def complaints(left: Evidence) -> list[str]:
     found += [*_ended(left, left.report, history), *_truth(left, left.report)]
     found += [*_balance(left, left.report, balance), *_contacts(history), *_bins(history, left.folder)]
     return found + [*_identities(history), *_vault(balance, left.folder), *_datalog(history, left.folder)]
+
+
+def complaints_of_a_killed_lot(left: Evidence) -> list[str]:
+    """Say what is wrong with a lot whose process was killed: what was under way may be open, no more."""
+    history = list(read(left.folder / "journal"))
+    balance = balance_of(history, identities=True)
+    found = [*_contacts(history, killed=True), *_bins(history, left.folder)]
+    found += [*_identities(history, killed=True), *_vault(balance, left.folder)]
+    return found + [*_datalog(history, left.folder, killed=True)]
 
 
 def _refused(left: Evidence) -> Iterator[str]:
@@ -101,7 +111,7 @@ def _balance(left: Evidence, report: LotReport, balance: Balance) -> Iterator[st
         yield f"closed with devices in contact: {accounts}"
 
 
-def _contacts(history: list[events.Any]) -> Iterator[str]:
+def _contacts(history: list[events.Any], *, killed: bool = False) -> Iterator[str]:
     opened: dict[int, set[int]] = {}
     for event in history:
         match event:
@@ -118,6 +128,8 @@ def _contacts(history: list[events.Any]) -> Iterator[str]:
                 opened[event.seq] = set()
             case _:
                 pass
+    if killed and opened:
+        opened.popitem()
     if left := {seq: sites for seq, sites in opened.items() if sites}:
         yield f"contacts never closed: {left}"
 
@@ -149,7 +161,7 @@ def _has_runs(store: sqlite3.Connection) -> bool:
     return bool(store.execute("SELECT 1 FROM sqlite_master WHERE name = 'touchdown'").fetchall())
 
 
-def _identities(history: list[events.Any]) -> Iterator[str]:
+def _identities(history: list[events.Any], *, killed: bool = False) -> Iterator[str]:
     intended, spoiled = set[int](), set[int]()
     for event in history:
         match event:
@@ -168,7 +180,7 @@ def _identities(history: list[events.Any]) -> Iterator[str]:
                 pass
     ended = Counter(e.part for e in history if isinstance(e, events.PersonalisationEnded))
     began = Counter(e.part for e in history if isinstance(e, events.Intended))
-    if ended != began:
+    if ended - began or (began - ended and not killed):
         yield f"intents {dict(began)}, their ends {dict(ended)}"
 
 
@@ -183,7 +195,7 @@ def _vault(balance: Balance, folder: Path) -> Iterator[str]:
         yield f"the vault has sealed {units}, the journal {sealed}, spoiled are {spoiled}"
 
 
-def _datalog(history: list[events.Any], folder: Path) -> Iterator[str]:
+def _datalog(history: list[events.Any], folder: Path, *, killed: bool = False) -> Iterator[str]:
     """Each PIR has its PRR, and the file of an open lot ends behind a whole group."""
     files = [*folder.glob("*.std"), *folder.glob("*.std.part")]
     if not files and not any(isinstance(event, events.TouchdownOpened) for event in history):
@@ -210,16 +222,14 @@ def _datalog(history: list[events.Any], folder: Path) -> Iterator[str]:
     contacts = Counter(
         str(part) for e in history if isinstance(e, events.TouchdownOpened) for part in e.parts.values()
     )
-    corrected = any(isinstance(e, events.ContactsCorrected) for e in history)
-    if groups != contacts and not corrected:
+    if groups - contacts or (contacts - groups and not killed):
         yield f"PRRs {dict(groups)}, contacts {dict(contacts)}"
 
 
-def _processes(folder: Path) -> list[str]:
+def processes(folder: Path) -> list[int]:
     """The vault of a lot carries its folder in its command line."""
     mine = str(folder).encode()
-    left = [found.parent.name for found in Path("/proc").glob("[0-9]*/cmdline") if mine in _read(found)]
-    return [f"processes {left} are left"] if left else []
+    return [int(found.parent.name) for found in Path("/proc").glob("[0-9]*/cmdline") if mine in _read(found)]
 
 
 def _read(path: Path) -> bytes:
