@@ -132,5 +132,5 @@ MLKEM768 = KemKind(
     _mlkem768_spki,
     _mlkem768_sent,
 )
-KINDS: Mapping[Slot, Kind] = {Slot.ID_EC: P384, Slot.ID_PQ: MLDSA65, Slot.ID_KEM: MLKEM768}
+KINDS: Mapping[int, Kind] = {Slot.ID_EC: P384, Slot.ID_PQ: MLDSA65, Slot.ID_KEM: MLKEM768}
 """What each slot of the chip can hold."""

@@ -39,13 +39,8 @@ class DieKeys:
     def take(self, seen: Mapping[str, bytes]) -> None:
         """Check and keep what came back; FaultError for a key that is none of its algorithm."""
         for slot, kind in self.kinds.items():
-            public = seen[f"key {slot}"]
-            try:
-                self.spkis[slot] = kind.spki(public)
-            except ValueError as error:
-                detail = f"slot {slot}: {len(public)} bytes that are no {kind.algorithm.name} public key"
-                raise FaultError(Code.KEY_FORMAT, detail) from error
-            self.public[slot] = public
+            self.public[slot] = public = seen[f"key {slot}"]
+            self.spkis[slot] = _spki(slot, kind, public)
 
     def registered(self) -> list[PublicKey]:
         """The keys as the registry keeps them."""
@@ -67,3 +62,15 @@ class DieKeys:
             )
             for slot, kind in self.kinds.items()
         }
+
+
+def _spki(slot: int, kind: Kind, public: bytes) -> bytes:
+    wrong = FaultError(
+        Code.KEY_FORMAT, f"slot {slot}: {len(public)} bytes that are no {kind.algorithm.name} public key"
+    )
+    if len(public) != kind.size:  # a compressed point is a point too
+        raise wrong
+    try:
+        return kind.spki(public)
+    except ValueError as error:
+        raise wrong from error

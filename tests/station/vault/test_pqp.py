@@ -1,7 +1,7 @@
 """PQP-1 against the chip's own firmware, in this process."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,49 +13,20 @@ from drivers.protocols.se1_table import LifeCycle
 from sim.dut.chip import Chip, ChipFaults
 from sim.dut.transport import development_uid
 from station.vault.faults import Code, DoubtError, Fate, FaultError
-from station.vault.issuer import Issuer
-from station.vault.job import Job, Means, Sealed
-from station.vault.journal import Journal
-from station.vault.keystore import MASTER, KeyStore
+from station.vault.keystore import MASTER
 from station.vault.pqp import personalise
-from station.vault.profiles import SE1
 from station.vault.recovery import Intent, Standing
-from station.vault.registry import Admission, Purpose, Registry
+from station.vault.registry import Purpose
 from station.vault.script import Answer, Script
 from station.vault.secret import Secret
-from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of, sound_chip
-
-
-@dataclass
-class Vault:
-    """The vault without its process."""
-
-    means: Means
-
-    async def admit(self, unit: str, *, resume: bool = False) -> Job:
-        session = sha256(unit.encode()).digest()[:16]
-        purpose = Purpose.RESUME if resume else Purpose.PERSONALISE
-        await self.means.registry.admit(Admission(unit, "L1", purpose, session, NOW))
-        return Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW)
-
-    async def personalise(self, unit: str, link: DirectLink, *, resume: bool = False) -> Sealed:
-        return await personalise(await self.admit(unit, resume=resume), link, self.means)
-
-    async def standing(self, unit: str) -> tuple[Standing, Intent]:
-        known = await self.means.registry.unit(unit)
-        assert known is not None
-        return known.standing, known.intent
+from tests.station.vault.dies import FINGERPRINT, DirectLink, sound_chip
+from tests.station.vault.vaults import Vault, drops, opened_vault, steps_of_each_script
 
 
 @pytest.fixture
 async def vault(tmp_path: Path) -> AsyncIterator[Vault]:
-    store = KeyStore.open(tmp_path, 7)
-    journal = Journal(tmp_path / "vault.sqlite")
-    await journal.open()
-    registry = Registry(journal)
-    await registry.open_lot("L1", "se1", "WO-1", 10, NOW)
-    yield Vault(Means(store, Issuer.open(tmp_path, store), registry, SE1, Here()))
-    journal.close()
+    async with opened_vault(tmp_path) as vault:
+        yield vault
 
 
 @pytest.mark.parametrize("payload", [223, 1024, 4096])
@@ -71,23 +42,6 @@ async def test_a_sound_die_is_sealed(vault: Vault, payload: int) -> None:
     assert sealed.certificates == (sha256(certificate.der).digest(),)
 
 
-def drops(script: str, arrived: int) -> DirectLink:
-    """A link that fails once, when so many commands of a script have reached the die; no reply comes back."""
-
-    class Dropping(DirectLink):
-        dropped = False
-
-        async def run(self, wanted: Script) -> dict[str, bytes]:
-            if wanted.label[:2] != script or self.dropped:
-                return await super().run(wanted)
-            self.dropped = True
-            for done in wanted.steps[:arrived]:
-                answer_of(self.chip, done.apdu)
-            raise DoubtError(Code.LINK, "lost")
-
-    return Dropping(sound_chip(payload=4096))
-
-
 STEPS = {"S0": 7, "S1": 5, "S2": 4, "S3": 2, "S4": 5, "S5": 2, "S6": 6, "S7": 8}
 """Steps of each script at the largest payload."""
 
@@ -95,8 +49,7 @@ STEPS = {"S0": 7, "S1": 5, "S2": 4, "S3": 2, "S4": 5, "S5": 2, "S6": 6, "S7": 8}
 @pytest.mark.parametrize("script", STEPS)
 async def test_a_link_lost_anywhere_is_recovered_on_the_same_contact(vault: Vault, script: str) -> None:
     for arrived in range(STEPS[script] + 1):
-        link = drops(script, arrived)
-        link.chip = sound_chip(10 + arrived, payload=4096)
+        link = drops(script, arrived, sound_chip(10 + arrived, payload=4096))
         unit = f"L1/{arrived}"
         await vault.personalise(unit, link)
         assert await vault.standing(unit) == (Standing.REGISTERED, Intent.NONE)
@@ -105,17 +58,7 @@ async def test_a_link_lost_anywhere_is_recovered_on_the_same_contact(vault: Vaul
 
 
 async def test_the_steps_are_those_that_the_drops_count(vault: Vault) -> None:
-    link = DirectLink(sound_chip(payload=4096))
-    counts: dict[str, int] = {}
-    run = link.run
-
-    async def counting(script: Script) -> dict[str, bytes]:
-        counts[script.label[:2]] = len(script.steps)
-        return await run(script)
-
-    link.run = counting  # type: ignore[method-assign]
-    await vault.personalise("L1/1", link)
-    assert counts == STEPS
+    assert await steps_of_each_script(vault, sound_chip(payload=4096)) == STEPS
 
 
 def flipped(answer: Answer) -> Answer:
@@ -246,25 +189,25 @@ async def test_a_bad_die_ends_by_its_fault(vault: Vault, faults: ChipFaults, cod
 
 
 async def test_a_unit_in_work_goes_on_only_by_resume_and_a_sealed_one_never(vault: Vault) -> None:
-    link = drops("S3", 1)
+    link = drops("S3", 1, sound_chip(payload=4096))
     link.touch = lambda label, _step, answer: None if label.startswith("S2 keys again") else answer
     with pytest.raises(FaultError):
         await vault.personalise("L1/1", link)
     with pytest.raises(FaultError) as caught:
         await vault.admit("L1/1")
     assert caught.value.code is Code.UNIT_SPOILED
-    await vault.personalise("L1/1", DirectLink(link.chip), resume=True)
+    await vault.personalise("L1/1", DirectLink(link.chip), Purpose.RESUME)
     with pytest.raises(FaultError) as caught:
-        await vault.admit("L1/1", resume=True)
+        await vault.admit("L1/1", Purpose.RESUME)
     assert caught.value.code is Code.UNIT_SEALED
 
 
 async def test_a_unit_resumed_under_another_sequence_keeps_its_identity(vault: Vault) -> None:
-    link = drops("S3", 0)
+    link = drops("S3", 0, sound_chip(payload=4096))
     link.touch = lambda label, _step, answer: None if label.startswith("S2 keys again") else answer
     with pytest.raises(FaultError):
         await vault.personalise("L1/1", link)
-    job = replace(await vault.admit("L1/1", resume=True), fingerprint=bytes(32))
+    job = replace(await vault.admit("L1/1", Purpose.RESUME), fingerprint=bytes(32))
     await personalise(job, DirectLink(link.chip), vault.means)
     record = await vault.means.registry.record_of("L1/1")
     assert record is not None
@@ -273,7 +216,7 @@ async def test_a_unit_resumed_under_another_sequence_keeps_its_identity(vault: V
 
 async def test_new_keys_that_the_die_does_not_know_are_put_again(vault: Vault) -> None:
     """A cut in rotation may leave a key set 31 that is not the one we derive."""
-    link = drops("S5", 1)
+    link = drops("S5", 1, sound_chip(payload=4096))
     right, wrong = Secret(bytes(vault.means.store._keys[MASTER].reveal())), Secret(bytes(32))
     vault.means.store._keys[MASTER] = wrong
     run = link.run

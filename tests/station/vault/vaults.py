@@ -1,0 +1,96 @@
+"""The vault without its process, for tests of the protocol."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from sim.dut.chip import Chip
+from station.vault.dossier import Dossier
+from station.vault.faults import Code, DoubtError
+from station.vault.issuer import Issuer
+from station.vault.job import Job, Means, Sealed
+from station.vault.journal import Journal
+from station.vault.keystore import KeyStore
+from station.vault.pqp import personalise
+from station.vault.profiles import SE1, Profile
+from station.vault.recovery import Intent, Standing
+from station.vault.registry import Admission, Purpose, Registry
+from station.vault.script import Script
+from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of
+
+
+@dataclass
+class Vault:
+    """A vault with the lot L1 of ten devices open."""
+
+    means: Means
+    journal: Journal
+
+    async def admit(self, unit: str, purpose: Purpose = Purpose.PERSONALISE) -> Job:
+        return (await self._admitted(unit, purpose))[0]
+
+    async def personalise(
+        self, unit: str, link: DirectLink, purpose: Purpose = Purpose.PERSONALISE
+    ) -> Sealed:
+        job, known = await self._admitted(unit, purpose)
+        return await personalise(job, link, self.means, known)
+
+    async def _admitted(self, unit: str, purpose: Purpose) -> tuple[Job, Dossier]:
+        session = sha256(unit.encode()).digest()[:16]
+        admitted = await self.means.registry.admit(Admission(unit, "L1", purpose, session, NOW))
+        verify = purpose is Purpose.VERIFY
+        job = Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW, verify=verify)
+        return job, admitted.dossier
+
+    async def standing(self, unit: str) -> tuple[Standing, Intent]:
+        known = await self.means.registry.unit(unit)
+        assert known is not None
+        return known.standing, known.intent
+
+
+@asynccontextmanager
+async def opened_vault(folder: Path, profile: Profile = SE1) -> AsyncIterator[Vault]:
+    """A vault with its files in `folder`; its keys are drawn from a seed."""
+    store = KeyStore.open(folder, 7)
+    journal = Journal(folder / "vault.sqlite")
+    await journal.open()
+    try:
+        registry = Registry(journal)
+        await registry.open_lot("L1", "se1", "WO-1", 10, NOW)
+        yield Vault(Means(store, Issuer.open(folder, store), registry, profile, Here()), journal)
+    finally:
+        journal.close()
+
+
+def drops(script: str, arrived: int, chip: Chip) -> DirectLink:
+    """A link that fails once, when so many commands of a script have reached the die; no reply comes back."""
+
+    class Dropping(DirectLink):
+        dropped = False
+
+        async def run(self, wanted: Script) -> dict[str, bytes]:
+            if wanted.label[:2] != script or self.dropped:
+                return await super().run(wanted)
+            self.dropped = True
+            for done in wanted.steps[:arrived]:
+                answer_of(self.chip, done.apdu)
+            raise DoubtError(Code.LINK, "lost")
+
+    return Dropping(chip)
+
+
+async def steps_of_each_script(vault: Vault, chip: Chip) -> dict[str, int]:
+    """Personalise a die and count the steps of each script."""
+    link = DirectLink(chip)
+    counts: dict[str, int] = {}
+    run = link.run
+
+    async def counting(script: Script) -> dict[str, bytes]:
+        counts[script.label[:2]] = len(script.steps)
+        return await run(script)
+
+    link.run = counting  # type: ignore[method-assign]
+    await vault.personalise("L1/1", link)
+    return counts
