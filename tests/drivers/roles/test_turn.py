@@ -1,0 +1,129 @@
+"""Taking turns: nobody is overtaken, and no turn is lost whatever comes while one waits."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from drivers.errors import EquipmentError
+from drivers.roles.turn import LOCK_TIMEOUT_S, Turn, waiting
+from drivers.roles.uninterrupted import NotUndoneError, undone
+from sim.time import new_loop
+from station.engine.timer import RowTimer
+
+
+def virtual(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+            runner.run(test())
+
+    run.__name__ = test.__name__
+    return run
+
+
+def shared() -> Turn:
+    turn = Turn("supply")
+    turn.shared = True
+    return turn
+
+
+async def taking(turn: Turn, seconds: float, order: list[str], name: str) -> None:
+    async with turn.taken():
+        order.append(name)
+        await asyncio.sleep(seconds)
+
+
+async def free(turn: Turn) -> bool:
+    """Whether the turn can be had now."""
+    try:
+        async with asyncio.timeout(1.0), turn.taken():
+            return True
+    except TimeoutError:
+        return False
+
+
+@virtual
+async def test_a_turn_that_comes_in_the_moment_of_giving_up_is_handed_on() -> None:
+    """The holder leaves in the very turn of the loop in which the waiter's patience ends."""
+    turn, context = shared(), copy_context()
+    holder = turn.taken()
+    context.run(at_once, holder.__aenter__())
+    leaving = holder.__aexit__(None, None, None)
+    asyncio.get_running_loop().call_later(LOCK_TIMEOUT_S, at_once, leaving, context=context)
+    with pytest.raises(EquipmentError, match="no turn at supply"):
+        await taking(turn, 0.0, [], "waiter")
+    assert await free(turn)
+
+
+def at_once(work: Coroutine[Any, Any, object]) -> None:
+    """Run what has nothing to wait for."""
+    with suppress(StopIteration):
+        work.send(None)
+        pytest.fail("it waits")
+
+
+@pytest.mark.parametrize("after_s", [0.5, 1.0])
+def test_a_waiter_that_is_cancelled_leaves_the_queue(after_s: float) -> None:
+    """Before its turn comes, and in the moment in which it does."""
+
+    @virtual
+    async def run() -> None:
+        turn, order = shared(), list[str]()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(taking(turn, 1.0, order, "first"))
+            second = group.create_task(taking(turn, 1.0, order, "second"))
+            group.create_task(taking(turn, 1.0, order, "third"))
+            await asyncio.sleep(after_s)
+            second.cancel()
+        assert order == ["first", "third"]
+        assert await free(turn)
+
+    run()
+
+
+@virtual
+async def test_a_wait_between_two_rows_does_not_touch_the_time_of_the_row_before() -> None:
+    """A condition that is being undone may wait for its turn though no row runs."""
+    turn, order, timer = shared(), list[str](), RowTimer()
+    waiting.set(timer)
+    async with timer.limited(5.0):
+        await asyncio.sleep(0.0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(taking(turn, 2.0, order, "holder"))
+        await asyncio.sleep(0.5)
+        await taking(turn, 0.0, order, "clean-up")
+    assert order == ["holder", "clean-up"]
+    assert timer.wait_s == pytest.approx(1.5)
+
+
+@virtual
+async def test_clean_up_of_a_row_that_ran_out_of_time_may_wait_for_its_turn() -> None:
+    turn, order, timer = shared(), list[str](), RowTimer()
+    waiting.set(timer)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(taking(turn, 3.0, order, "holder"))
+        with pytest.raises(TimeoutError):
+            async with timer.limited(1.0):
+                try:
+                    await asyncio.sleep(10.0)
+                finally:
+                    await taking(turn, 0.0, order, "clean-up")
+    assert timer.expired()
+    assert order == ["holder", "clean-up"]
+
+
+@virtual
+async def test_what_cannot_be_undone_says_so() -> None:
+    async def fails() -> None:
+        raise EquipmentError("still on")
+
+    async def hangs() -> None:
+        await asyncio.sleep(60.0)
+
+    with pytest.raises(NotUndoneError, match="still on"):
+        await undone(fails(), what="smu: switching off")
+    with pytest.raises(NotUndoneError, match="smu: switching off not done within 2 s"):
+        await undone(hangs(), what="smu: switching off")
