@@ -1,0 +1,233 @@
+"""What may be asked of the key store's process, and who may ask it."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from station.vault.keys.words import Approval, KeyProfile, KeyState, Mode, PqPolicy
+
+
+class _Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Arguments of an operation, in order."""
+
+
+class Custodian(_Call, frozen=True):
+    """Somebody who holds a share."""
+
+    name: str
+    passphrase: bytearray
+
+
+class TokenPlan(_Call, frozen=True):
+    """A token that is to hold the keys; it has been initialised."""
+
+    module: str
+    label: str
+    pq: PqPolicy
+    pin: bytearray
+
+
+class Init(_Call, frozen=True):
+    """Make a store."""
+
+    mode: Mode
+    custodians: tuple[Custodian, ...]
+    token: TokenPlan | None
+
+
+class Activate(_Call, frozen=True):
+    """Give a share."""
+
+    custodian: str
+    passphrase: bytearray
+
+
+class Health(_Call, frozen=True):
+    """How the store is."""
+
+
+class Entries(_Call, frozen=True):
+    """The register."""
+
+
+class Zeroise(_Call, frozen=True):
+    """Destroy the store."""
+
+    store: str
+    """Its id in hex, so that nobody means another one."""
+
+
+class Generate(_Call, frozen=True):
+    """Make a key."""
+
+    profile: KeyProfile
+
+
+class Load(_Call, frozen=True):
+    """Take over a key."""
+
+    profile: KeyProfile
+    key: bytearray
+
+
+class Derive(_Call, frozen=True):
+    """A key from a master."""
+
+    key: str
+    label: bytes
+    context: bytes
+    bits: int
+
+
+class Random(_Call, frozen=True):
+    """Random bytes."""
+
+    size: int
+
+
+class Wrap(_Call, frozen=True):
+    """Wrap a key."""
+
+    kek: str
+    key: bytearray
+
+
+class Unwrap(_Call, frozen=True):
+    """Unwrap a key."""
+
+    kek: str
+    wrapped: bytes
+
+
+class Sign(_Call, frozen=True):
+    """Sign for an order."""
+
+    key: str
+    message: bytes
+    order: str
+
+
+class Decapsulate(_Call, frozen=True):
+    """The shared secret of a ciphertext."""
+
+    key: str
+    ciphertext: bytes
+
+
+class OpenLedger(_Call, frozen=True):
+    """Name the ledger whose heads are signed."""
+
+    origin: str
+
+
+class SignCheckpoint(_Call, frozen=True):
+    """Sign a head."""
+
+    old: int
+    size: int
+    root: bytes
+    proof: tuple[bytes, ...]
+
+
+class OpenOrder(_Call, frozen=True):
+    """Allow signatures for an order."""
+
+    order: str
+    limit: int
+
+
+class Move(_Call, frozen=True):
+    """Bring a key into another state; `destroyed` ends it."""
+
+    key: str
+    state: KeyState
+    approval: Approval
+
+
+class Public(_Call, frozen=True):
+    """A key's public half."""
+
+    key: str
+
+
+class Prove(_Call, frozen=True):
+    """Proof of possession."""
+
+    key: str
+    nonce: bytes
+
+
+class Attest(_Call, frozen=True):
+    """What protects a key."""
+
+    key: str
+
+
+class Usage(_Call, frozen=True):
+    """A key's counter."""
+
+    key: str
+
+
+Call: TypeAlias = (
+    Init
+    | Activate
+    | Health
+    | Entries
+    | Zeroise
+    | Generate
+    | Load
+    | Derive
+    | Random
+    | Wrap
+    | Unwrap
+    | Sign
+    | Decapsulate
+    | OpenLedger
+    | SignCheckpoint
+    | OpenOrder
+    | Move
+    | Public
+    | Prove
+    | Attest
+    | Usage
+)
+CALLS: dict[str, type[Call]] = {
+    "init": Init,
+    "activate": Activate,
+    "health": Health,
+    "entries": Entries,
+    "zeroise": Zeroise,
+    "generate": Generate,
+    "load": Load,
+    "derive": Derive,
+    "random": Random,
+    "wrap": Wrap,
+    "unwrap": Unwrap,
+    "sign": Sign,
+    "decapsulate": Decapsulate,
+    "open_ledger": OpenLedger,
+    "sign_checkpoint": SignCheckpoint,
+    "open_order": OpenOrder,
+    "change": Move,
+    "public": Public,
+    "prove": Prove,
+    "attest": Attest,
+    "usage": Usage,
+}
+NAMES = {call: name for name, call in CALLS.items()}
+OF_PEOPLE: tuple[type[Call], ...] = (Activate, Health, Entries, Zeroise)
+"""What people may ask at the socket in the store's folder; the rest is the vault's."""
+SLOW: tuple[type[Call], ...] = (Init, Activate, Generate, Load, Zeroise, Move)
+"""Stretch passphrases, make keys, or write the file."""
+SECONDS, SLOW_SECONDS = 5.0, 60.0
+
+
+def deadline_s(call: Call) -> float:
+    """How long a call may take before the process is killed."""
+    return SLOW_SECONDS if isinstance(call, SLOW) else SECONDS
+
+
+def operation(call: Call) -> list[object]:
+    """The part of a request's frame that says what is wanted."""
+    return [NAMES[type(call)], call]

@@ -1,0 +1,330 @@
+"""The vault's side of the seam: starts the key store's process, asks it, and starts it again when it dies."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from station.vault.keys import calls, words
+from station.vault.keys.breaker import Breaker
+from station.vault.keys.errors import DownError, KeyStoreError, RequestError
+from station.vault.keys.frames import LENGTH, OK, Fault, frame, length_of, wipe
+from station.vault.keys.soft import unwrapped, wrapped
+from station.vault.keys.words import (
+    Approval,
+    Attributes,
+    Entry,
+    Health,
+    KeyProfile,
+    KeyRef,
+    KeyState,
+    Ticket,
+    Use,
+)
+from station.vault.secret import Secret
+
+T = TypeVar("T")
+GRACE_S = 1.0
+"""Beyond the process's own deadline: it kills itself first, unless it is stopped or starved."""
+END_S = 5.0
+LOG = "keys.log"
+
+
+class Process:
+    """One run of `hardbin-keys`, and the vault's end of its socket pair."""
+
+    def __init__(self, folder: Path, *, production: bool = False, command: Sequence[str] = ()) -> None:
+        ours, theirs = socket.socketpair()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        module = command or (sys.executable, "-m", "station.vault.keys")
+        arguments = [*module, "--folder", str(folder), "--fd", str(theirs.fileno())]
+        with theirs, (folder / LOG).open("ab") as log:
+            os.fchmod(log.fileno(), 0o600)
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [*arguments, *(["--production"] if production else [])],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+            )
+        ours.setblocking(False)
+        self.end = ours
+        self.waiting: dict[int, asyncio.Future[bytearray]] = {}
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once, and whoever waits for it."""
+        self.end.close()
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_S)
+        self.give_up()
+
+    async def stop(self) -> int | None:
+        """Let go of it, and return its exit status once it ended."""
+        self.end.close()
+        self.give_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await _exited(self._process)
+        if self.running:
+            self.kill()
+        return self._process.returncode
+
+    def give_up(self) -> None:
+        """Tell all that wait that no answer comes."""
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(DownError("the key store's process ended before it answered"))
+        self.waiting.clear()
+
+
+class KeyStoreClient:
+    """A `KeyStore` in another process. Made and used on one event loop."""
+
+    def __init__(self, folder: Path, *, production: bool = False, command: Sequence[str] = ()) -> None:
+        self._folder, self._production, self._command = folder, production, command
+        self._process: Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._number = 0
+        self._sending = asyncio.Lock()
+        self.breaker = Breaker(asyncio.get_running_loop().time)
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process, if it runs."""
+        return self._process.pid if self._process is not None and self._process.running else None
+
+    async def start(self) -> Health:
+        """Start the process; DownError, with what it said, if it does not serve."""
+        self.begin()
+        return await self.health()
+
+    def begin(self) -> Process:
+        """Start the process; what it refuses is told by the first question."""
+        process = Process(self._folder, production=self._production, command=self._command)
+        self._process = process
+        self._reader = asyncio.get_running_loop().create_task(self._read(process), name="key store")
+        return process
+
+    async def aclose(self) -> None:
+        """Let the process end and wait for it."""
+        process, reader = self._process, self._reader
+        self._process = self._reader = None
+        if reader is not None:
+            reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await reader
+        if process is not None:
+            await process.stop()
+
+    async def _read(self, process: Process) -> None:
+        """Hand each answer to whoever waits for it; at the end nobody waits any more."""
+        try:
+            while True:
+                head = await _exactly(process.end, LENGTH.size)
+                reply = await _exactly(process.end, length_of(head))
+                number = _number_of(reply)
+                future = process.waiting.pop(number, None)
+                if future is None or future.done():
+                    wipe(reply)
+                else:
+                    future.set_result(reply)
+        except (EOFError, OSError, RequestError, msgspec.DecodeError):
+            if self._process is process:
+                process.kill()
+        finally:
+            process.give_up()
+
+    async def _ask(self, call: calls.Call, answer: type[T]) -> T:
+        """Ask, and wait for the answer as long as the call may take; DownError if none comes."""
+        loop = asyncio.get_running_loop()
+        if not self.breaker.admits():
+            wait = self.breaker.wait_s()
+            raise DownError(f"the key store failed; it is tried again in {wait:.0f} s")
+        begun = loop.time()
+        try:
+            reply = await self._exchanged(call)
+        except DownError:
+            self.breaker.failed()
+            raise
+        except BaseException:
+            self.breaker.let_go()
+            raise
+        self.breaker.answered(loop.time() - begun)
+        try:
+            return _value(reply, answer)
+        finally:
+            wipe(reply)
+
+    async def _exchanged(self, call: calls.Call) -> bytearray:
+        process = self._alive()
+        self._number += 1
+        number = self._number
+        request = frame((number, *calls.operation(call)))
+        future: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
+        process.waiting[number] = future
+        try:
+            async with asyncio.timeout(calls.deadline_s(call) + GRACE_S):
+                async with self._sending:
+                    await asyncio.get_running_loop().sock_sendall(process.end, request)
+                return await future
+        except TimeoutError:
+            process.kill()
+            raise DownError("the key store did not answer in time; its process was killed") from None
+        except OSError as error:
+            raise DownError(f"the key store's process is gone: {error.strerror}") from None
+        finally:
+            wipe(request)
+            process.waiting.pop(number, None)
+
+    def _alive(self) -> Process:
+        """The process, started again if it died."""
+        if self._process is None:
+            raise DownError("the key store was not started")
+        if self._process.running and self._process.end.fileno() >= 0:
+            return self._process
+        self._process.kill()
+        self.restarts += 1
+        return self.begin()
+
+    async def init(self, plan: calls.Init) -> Health:
+        """Make a store in the folder."""
+        return await self._ask(plan, Health)
+
+    async def activate(self, custodian: str, passphrase: bytearray) -> Health:
+        """Give a custodian's share."""
+        return await self._ask(calls.Activate(custodian, passphrase), Health)
+
+    async def health(self) -> Health:
+        return await self._ask(calls.Health(), Health)
+
+    async def entries(self) -> list[Entry]:
+        return await self._ask(calls.Entries(), list[Entry])
+
+    async def zeroise(self) -> None:
+        health = await self.health()
+        await self._ask(calls.Zeroise(health.store), Health)
+
+    async def generate(self, profile: KeyProfile) -> KeyRef:
+        await self._ask(calls.Generate(profile), type(None))
+        return KeyRef(profile.id)
+
+    async def load(self, profile: KeyProfile, key: Secret) -> KeyRef:
+        await self._ask(calls.Load(profile, key.reveal()), type(None))
+        return KeyRef(profile.id)
+
+    async def derive(self, key: KeyRef, label: bytes, context: bytes, bits: int) -> Secret:
+        return await self._secret(calls.Derive(key.id, label, context, bits))
+
+    async def random(self, size: int) -> bytes:
+        return await self._ask(calls.Random(size), bytes)
+
+    async def wrap(self, kek: KeyRef | Secret, key: Secret) -> bytes:
+        if isinstance(kek, Secret):
+            return wrapped(kek, key)
+        return await self._ask(calls.Wrap(kek.id, key.reveal()), bytes)
+
+    async def unwrap(self, kek: KeyRef | Secret, wrapped: bytes) -> Secret:
+        if isinstance(kek, Secret):
+            return unwrapped(kek, wrapped)
+        return await self._secret(calls.Unwrap(kek.id, wrapped))
+
+    async def sign(self, key: KeyRef, message: bytes, ticket: Ticket) -> bytes:
+        return await self._ask(calls.Sign(key.id, message, ticket.order), bytes)
+
+    async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
+        return await self._secret(calls.Decapsulate(key.id, ciphertext))
+
+    async def open_ledger(self, origin: str) -> None:
+        """Name the ledger whose heads are signed."""
+        await self._ask(calls.OpenLedger(origin), type(None))
+
+    async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
+        return await self._ask(calls.SignCheckpoint(old, size, root, tuple(proof)), list[str])
+
+    async def open_order(self, order: str, limit: int) -> None:
+        await self._ask(calls.OpenOrder(order, limit), type(None))
+
+    async def change(self, key: KeyRef, state: KeyState, approval: Approval) -> None:
+        await self._ask(calls.Move(key.id, state, approval), type(None))
+
+    async def destroy(self, key: KeyRef, approval: Approval) -> None:
+        await self.change(key, KeyState.DESTROYED, approval)
+
+    async def public(self, key: KeyRef) -> bytes:
+        return await self._ask(calls.Public(key.id), bytes)
+
+    async def prove(self, key: KeyRef, nonce: bytes) -> bytes:
+        return await self._ask(calls.Prove(key.id, nonce), bytes)
+
+    async def attest(self, key: KeyRef) -> Attributes:
+        return await self._ask(calls.Attest(key.id), words.Attributes)
+
+    async def usage(self, key: KeyRef) -> Use:
+        return await self._ask(calls.Usage(key.id), Use)
+
+    async def _secret(self, call: calls.Call) -> Secret:
+        content = await self._ask(call, bytearray)
+        secret = Secret(content)
+        wipe(content)
+        return secret
+
+
+async def _exited(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for the end of a child, without holding the loop up."""
+    if process.poll() is not None:
+        return
+    loop, ended, watched = asyncio.get_running_loop(), asyncio.Event(), os.pidfd_open(process.pid)
+    loop.add_reader(watched, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
+    process.wait()
+
+
+async def _exactly(end: socket.socket, size: int) -> bytearray:
+    """Read into a buffer of our own, so that it can be wiped; EOFError if the other side closed."""
+    loop, content = asyncio.get_running_loop(), bytearray(size)
+    view, at = memoryview(content), 0
+    while at < size:
+        count = await loop.sock_recv_into(end, view[at:])
+        if count == 0:
+            raise EOFError
+        at += count
+    return content
+
+
+def _number_of(reply: bytearray) -> int:
+    number, _, _ = msgspec.msgpack.decode(reply, type=tuple[int, str, msgspec.Raw])
+    return number
+
+
+def _value(reply: bytearray, answer: type[T]) -> T:
+    """The value of an answer, or the error that it tells."""
+    try:
+        _, verdict, rest = msgspec.msgpack.decode(reply, type=tuple[int, str, msgspec.Raw])
+        if verdict == OK:
+            return msgspec.msgpack.decode(rest, type=answer)
+        fault = msgspec.msgpack.decode(rest, type=Fault)
+    except msgspec.DecodeError:
+        raise KeyStoreError("the key store's answer cannot be read") from None
+    raise fault.error()

@@ -1,0 +1,77 @@
+"""The seam: all that the vault may ask of a key store, whatever holds the keys."""
+
+from typing import Protocol
+
+from station.vault.keys.words import (
+    Approval,
+    Attributes,
+    Entry,
+    Health,
+    KeyProfile,
+    KeyRef,
+    KeyState,
+    Ticket,
+    Use,
+)
+from station.vault.secret import Secret
+
+
+class KeyStore(Protocol):
+    """Keys by name. Every verb raises a KeyStoreError that says why it was not done."""
+
+    async def generate(self, profile: KeyProfile) -> KeyRef:
+        """Make a new key, pre-active."""
+
+    async def load(self, profile: KeyProfile, key: Secret) -> KeyRef:
+        """Take over a symmetric key that was made elsewhere; it stays marked as imported."""
+
+    async def derive(self, key: KeyRef, label: bytes, context: bytes, bits: int) -> Secret:
+        """SP 800-108 counter mode with AES-CMAC, in SCP03's order."""
+
+    async def random(self, size: int) -> bytes:
+        """Random bytes, of the module if there is one."""
+
+    async def wrap(self, kek: KeyRef | Secret, key: Secret) -> bytes:
+        """AES-KWP (RFC 5649) under a key of the store, or under a key of a session."""
+
+    async def unwrap(self, kek: KeyRef | Secret, wrapped: bytes) -> Secret:
+        """The other way; PolicyError if it was changed."""
+
+    async def sign(self, key: KeyRef, message: bytes, ticket: Ticket) -> bytes:
+        """Sign, having counted: ECDSA-SHA384 in DER, pure ML-DSA with an empty context, or Ed25519."""
+
+    async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
+        """The shared secret of an ML-KEM ciphertext."""
+
+    async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
+        """Signature lines for a head of the ledger that grew from the last one signed, and only for such."""
+
+    async def open_order(self, order: str, limit: int) -> None:
+        """Let issuing keys sign for an order, `limit` signatures in all; the limit never changes."""
+
+    async def change(self, key: KeyRef, state: KeyState, approval: Approval) -> None:
+        """Bring a key into another state; only legal transitions."""
+
+    async def destroy(self, key: KeyRef, approval: Approval) -> None:
+        """End a deactivated or compromised key for good."""
+
+    async def zeroise(self) -> None:
+        """Destroy the store: no custodian can open it again."""
+
+    async def public(self, key: KeyRef) -> bytes:
+        """SubjectPublicKeyInfo, DER."""
+
+    async def prove(self, key: KeyRef, nonce: bytes) -> bytes:
+        """Proof of possession, also of a pre-active key: a signature or MAC that nothing else accepts."""
+
+    async def attest(self, key: KeyRef) -> Attributes:
+        """What protects the key: sensitive, extractable, never_extractable, local, token."""
+
+    async def usage(self, key: KeyRef) -> Use:
+        """How often it was used, and how often it may be."""
+
+    async def entries(self) -> list[Entry]:
+        """The register."""
+
+    async def health(self) -> Health:
+        """Whether it is activated, and sound."""

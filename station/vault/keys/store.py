@@ -1,0 +1,299 @@
+"""A store that custodians have opened: the register, the counters, and the back end that holds the keys."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from station.vault.keys import checkpoint, hbks, kdf
+from station.vault.keys.backend import Backend
+from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
+from station.vault.keys.header import Head, Header, Order
+from station.vault.keys.leases import Leases
+from station.vault.keys.reconcile import findings_of, weaknesses
+from station.vault.keys.register import Act, Register
+from station.vault.keys.words import (
+    LIMIT_MAX,
+    ORDER_ID,
+    SYMMETRIC,
+    Algorithm,
+    Approval,
+    Attributes,
+    Entry,
+    KeyProfile,
+    KeyState,
+    Mode,
+    Purpose,
+    Use,
+)
+from station.vault.secret import Secret
+
+FILE = "keys.hbks"
+LEASE_KEY, PIN = "!leases", "!pin"
+"""Records of the file that are no keys; no key's name begins so."""
+RANDOM_MAX = 65536
+ORDER = "order "
+"""Begins an order's counter."""
+
+
+class Store:
+    """All that needs the key of the file. One thread."""
+
+    def __init__(self, path: Path, opened: tuple[Header, dict[str, Secret]], kek: Secret) -> None:
+        self._path, self._kek = path, kek
+        self._header, self._records = opened
+        self._register = Register(self._header.keys)
+        self._orders, self._ledger = dict(self._header.orders), self._header.ledger
+        self._leases = Leases(path.with_name("leases"), self._records[LEASE_KEY], self._floor())
+        self._backend: Backend
+        self.findings: tuple[str, ...] = ()
+
+    def start(self, backend: Backend) -> None:
+        """Take up the counters, finish what a crash cut short, and compare the register with the objects."""
+        self._backend = backend
+        self._leases.open()
+        begun = [entry.id for entry in self._register if not entry.made]
+        for key in begun:
+            self._backend.destroy(key)
+        if begun:
+            with self._changing():
+                for key in begun:
+                    self._register.drop(key)
+        for entry in self._register:
+            if entry.state is KeyState.DESTROYED:
+                self._backend.destroy(entry.id)
+        self.findings = tuple(findings_of(self._register, backend))
+
+    @property
+    def register(self) -> Register:
+        """The entries, with their counters as they are now."""
+        return Register(self._counted(entry) for entry in self._register)
+
+    @property
+    def header(self) -> Header:
+        """The header as it was last written."""
+        return self._header
+
+    @property
+    def backend(self) -> Backend:
+        """What holds the keys."""
+        return self._backend
+
+    def generate(self, profile: KeyProfile) -> None:
+        """Make a key: entered durably, made, tried, and only then there."""
+        with self._born(profile, "generated"):
+            self._backend.generate(profile)
+
+    def load(self, profile: KeyProfile, key: Secret) -> None:
+        """Take over a symmetric key."""
+        if profile.algorithm not in SYMMETRIC:
+            raise RequestError(f"key {profile.id}: only symmetric keys are taken over")
+        with self._born(profile, "imported"):
+            self._backend.load(profile, key)
+
+    @contextmanager
+    def _born(self, profile: KeyProfile, origin: str) -> Iterator[None]:
+        self._fit()
+        place = self._backend.place(profile)
+        with self._changing():
+            entry = self._register.begun(profile, place.where, origin, place.mark)
+        try:
+            yield
+            made = msgspec.structs.replace(entry, made=True, public=self._backend.public(profile.id))
+            wrong = [*weaknesses(made, self._backend)]
+            if wrong:
+                raise ModuleError("; ".join(wrong))
+            with self._changing():
+                self._register.put(made)
+        except KeyStoreError:
+            self._backend.destroy(profile.id)
+            with self._changing():
+                self._register.drop(profile.id)
+            raise
+
+    def derive(self, key: str, label: bytes, context: bytes, bits: int, now: float) -> Secret:
+        """A key from a master; counted."""
+        entry = self._permitted(key, Act.DERIVE, now)
+        self._leases.take((key, entry.profile.limit))
+        return kdf.derive(lambda message: self._backend.mac(key, message), label, context, bits)
+
+    def wrap(self, key: str, content: Secret, now: float) -> bytes:
+        """AES-KWP; counted."""
+        entry = self._permitted(key, Act.WRAP, now)
+        self._leases.take((key, entry.profile.limit))
+        return self._backend.wrap(key, content)
+
+    def unwrap(self, key: str, wrapped: bytes, now: float) -> Secret:
+        """AES-KWP, the other way."""
+        self._permitted(key, Act.UNWRAP, now)
+        return self._backend.unwrap(key, wrapped)
+
+    def sign(self, key: str, message: bytes, order: str, now: float) -> bytes:
+        """Sign, having counted against the key and the order."""
+        entry = self._permitted(key, Act.SIGN, now)
+        if message.startswith(kdf.PROOF):
+            raise PolicyError(f"key {key}: what begins like a proof of possession is not signed")
+        counters: list[tuple[str, int | None]] = [(key, entry.profile.limit)]
+        if entry.profile.purpose is Purpose.ISSUE or order:
+            if order not in self._orders:
+                raise PolicyError(f"key {key} issues for an open order only, and {order[:64]!r} is none")
+            counters.append((ORDER + order, self._orders[order].limit))
+        self._leases.take(*counters)
+        return self._backend.sign(key, message)
+
+    def decapsulate(self, key: str, ciphertext: bytes, now: float) -> Secret:
+        """The shared secret of a ciphertext."""
+        self._permitted(key, Act.DECAPSULATE, now)
+        return self._backend.decapsulate(key, ciphertext)
+
+    def random(self, size: int) -> bytes:
+        """Random bytes."""
+        if not 1 <= size <= RANDOM_MAX:
+            raise RequestError(f"1 to {RANDOM_MAX} random bytes, not {size}")
+        return self._backend.random(size)
+
+    def prove(self, key: str, nonce: bytes, now: float) -> bytes:
+        """Proof of possession."""
+        entry = self._permitted(key, Act.PROVE, now)
+        message = kdf.proof_of(nonce)
+        if entry.profile.algorithm in SYMMETRIC:
+            return self._backend.mac(key, message)
+        return self._backend.sign(key, message)
+
+    def open_order(self, order: str, limit: int) -> None:
+        """Allow `limit` signatures for an order; again with the same limit does nothing."""
+        if not ORDER_ID.fullmatch(order) or not 1 <= limit <= LIMIT_MAX:
+            raise RequestError(
+                f"order {order[:64]!r}: 1 to 128 printable characters, and a limit from 1 to {LIMIT_MAX}"
+            )
+        if order in self._orders and self._orders[order].limit != limit:
+            held = self._orders[order].limit
+            raise PolicyError(f"order {order} has the limit {held}; it does not become {limit}")
+        if order not in self._orders:
+            with self._changing():
+                self._orders[order] = Order(limit)
+
+    def open_ledger(self, origin: str) -> None:
+        """Name the ledger whose heads are signed; once."""
+        for wrong in checkpoint.names(origin):
+            raise RequestError(f"ledger {origin[:64]!r}: {wrong}")
+        if self._ledger is not None and self._ledger.origin != origin:
+            raise PolicyError(f"this store signs for the ledger {self._ledger.origin}, not for {origin}")
+        if self._ledger is None:
+            with self._changing():
+                self._ledger = Head(origin, 0, checkpoint.EMPTY_ROOT)
+
+    def sign_checkpoint(
+        self, old: int, size: int, root: bytes, proof: tuple[bytes, ...], now: float
+    ) -> list[str]:
+        """Sign a head that grew from the last one; that it was signed is durable before the lines leave."""
+        held = self._ledger
+        if held is None:
+            raise PolicyError("no ledger was opened in this store")
+        signers = self._checkpoint_keys()
+        growth = checkpoint.Growth(held.size, held.root, size, root, proof)
+        if old != held.size or not growth.holds():
+            raise PolicyError(f"this head does not grow from the last one signed, of size {held.size}")
+        for entry in signers:
+            self._leases.take((entry.id, entry.profile.limit))
+        with self._changing():
+            self._ledger = Head(held.origin, size, root)
+        return [self._line(entry, self._ledger, int(now)) for entry in signers]
+
+    def _checkpoint_keys(self) -> list[Entry]:
+        self._fit()
+        signers = [
+            entry
+            for entry in self._register
+            if entry.profile.purpose is Purpose.CHECKPOINT and entry.state is KeyState.ACTIVE
+        ]
+        if not signers:
+            raise PolicyError("no key is active that signs checkpoints")
+        return signers
+
+    def _line(self, entry: Entry, head: Head, now: int) -> str:
+        if entry.profile.algorithm is Algorithm.ED25519:
+            signed = self._backend.sign(entry.id, checkpoint.note_body(head.origin, head.size, head.root))
+            return checkpoint.line(head.origin, checkpoint.ED25519_NOTE, entry.public, signed)
+        message = checkpoint.cosigned(head.origin, head.size, head.root, now)
+        signed = now.to_bytes(8) + self._backend.sign(entry.id, message)
+        return checkpoint.line(head.origin, checkpoint.ML_DSA_44_COSIGNATURE, entry.public, signed)
+
+    def change(self, key: str, state: KeyState, approval: Approval, now: float) -> None:
+        """Bring a key into another state; destroying is durable in the register before the key goes."""
+        moved = self._register.moved(key, state, approval, now)
+        with self._changing():
+            self._register.put(moved)
+        if state is KeyState.DESTROYED:
+            self._backend.destroy(key)
+
+    def public(self, key: str) -> bytes:
+        """SubjectPublicKeyInfo."""
+        return self._register[key].public
+
+    def attest(self, key: str) -> Attributes:
+        """What protects a key; nothing of a destroyed one."""
+        if self._register[key].state is KeyState.DESTROYED:
+            return {"present": False}
+        return self._backend.attest(key)
+
+    def usage(self, key: str) -> Use:
+        """How far a key's counter has come."""
+        return self._leases.use(key, self._register[key].profile.limit)
+
+    def close(self) -> None:
+        """Wipe and leave."""
+        self._leases.close()
+        for secret in (*self._records.values(), self._kek):
+            secret.wipe()
+        self._backend.close()
+
+    def _permitted(self, key: str, act: Act, now: float) -> Entry:
+        self._fit()
+        return self._register.permitted(key, act, now)
+
+    def _fit(self) -> None:
+        if self.findings and self._header.mode is Mode.PRODUCTION:
+            raise PolicyError(f"register and objects differ: {'; '.join(self.findings)}")
+
+    def _floor(self) -> dict[str, int]:
+        keys = {entry.id: entry.used for entry in self._header.keys}
+        return keys | {ORDER + name: order.used for name, order in self._header.orders.items()}
+
+    def _counted(self, entry: Entry) -> Entry:
+        return msgspec.structs.replace(entry, used=self._leases.used(entry.id))
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Change the register, the orders or the ledger, and write the file; all of it or nothing."""
+        held = [*self._register], dict(self._orders), self._ledger
+        try:
+            yield
+            self._save()
+        except BaseException:
+            entries, self._orders, self._ledger = held
+            self._register = Register(entries)
+            raise
+
+    def _save(self) -> None:
+        orders = {
+            name: Order(order.limit, self._leases.used(ORDER + name)) for name, order in self._orders.items()
+        }
+        self._header = msgspec.structs.replace(
+            self._header,
+            generation=self._header.generation + 1,
+            keys=tuple(self._counted(entry) for entry in self._register),
+            orders=orders,
+            ledger=self._ledger,
+        )
+        own = {name: secret for name, secret in self._records.items() if name.startswith("!")}
+        kept = {
+            key: secret
+            for key, secret in self._backend.records().items()
+            if self._register[key].state is not KeyState.DESTROYED
+        }
+        try:
+            hbks.write(self._path, hbks.encode(self._header, own | kept, self._kek))
+        except OSError as error:
+            raise KeyStoreError(f"{self._path}: could not be written: {error.strerror}") from error

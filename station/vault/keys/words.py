@@ -1,0 +1,195 @@
+"""The words in which one speaks of keys: algorithms, purposes, states, and what the register tells."""
+
+import re
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from station.vault.keys.errors import RequestError
+
+KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
+ORDER_ID = re.compile(r"[!-~]{1,128}")
+LIMIT_MAX = 10**12
+
+
+class Algorithm(StrEnum):
+    """What keys are for; all symmetric keys have 256 bits."""
+
+    AES_256 = "AES-256"
+    P384 = "P-384"
+    ED25519 = "Ed25519"
+    ML_DSA_44 = "ML-DSA-44"
+    ML_DSA_65 = "ML-DSA-65"
+    ML_DSA_87 = "ML-DSA-87"
+    ML_KEM_768 = "ML-KEM-768"
+    ML_KEM_1024 = "ML-KEM-1024"
+
+
+class Purpose(StrEnum):
+    """The one thing that a key does (SP 800-57 Part 1, 5.2)."""
+
+    DERIVE = "derive"
+    """Keys of dies from a master."""
+    WRAP = "wrap"
+    """AES-KWP of other keys."""
+    SIGN = "sign"
+    ISSUE = "issue"
+    """Certificates: each signature needs a ticket of an order."""
+    CHECKPOINT = "checkpoint"
+    """Heads of the ledger, nothing else."""
+    DECAPSULATE = "decapsulate"
+
+
+class KeyState(StrEnum):
+    """States of a key (SP 800-57 Part 1, 7)."""
+
+    PRE_ACTIVE = "pre-active"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DEACTIVATED = "deactivated"
+    DESTROYED = "destroyed"
+    COMPROMISED = "compromised"
+
+
+class Mode(StrEnum):
+    """A development store opens with a passphrase that everybody knows; a zeroised one never again."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+    ZEROISED = "zeroised"
+
+
+class PqPolicy(StrEnum):
+    """What becomes of ML-DSA and ML-KEM keys that the module cannot hold."""
+
+    REFUSE = "refuse"
+    SOFT = "soft"
+    """They lie in the store's file, marked."""
+
+
+SOFTWARE_PQ = "software PQ key"
+"""The mark of a key that lies in the file although the store has a hardware module."""
+SYMMETRIC = frozenset({Algorithm.AES_256})
+SIGNING = frozenset(
+    {Algorithm.P384, Algorithm.ED25519, Algorithm.ML_DSA_44, Algorithm.ML_DSA_65, Algorithm.ML_DSA_87}
+)
+KEM = frozenset({Algorithm.ML_KEM_768, Algorithm.ML_KEM_1024})
+POST_QUANTUM = KEM | {Algorithm.ML_DSA_44, Algorithm.ML_DSA_65, Algorithm.ML_DSA_87}
+ALLOWED = {
+    Purpose.DERIVE: SYMMETRIC,
+    Purpose.WRAP: SYMMETRIC,
+    Purpose.SIGN: SIGNING,
+    Purpose.ISSUE: SIGNING,
+    Purpose.CHECKPOINT: frozenset({Algorithm.ED25519, Algorithm.ML_DSA_44}),
+    Purpose.DECAPSULATE: KEM,
+}
+Attributes: TypeAlias = dict[str, bool]
+
+
+class KeyRef(msgspec.Struct, frozen=True):
+    """A key's name."""
+
+    id: str
+
+
+class KeyProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a key is to be, before there is one."""
+
+    id: str
+    algorithm: Algorithm
+    purpose: Purpose
+    limit: int | None = None
+    """Uses in its whole life; None: not limited."""
+    not_before: int = 0
+    not_after: int | None = None
+    """Unix seconds of its crypto period."""
+
+    def check(self) -> None:
+        """Raise RequestError if there can be no such key."""
+        if not KEY_ID.fullmatch(self.id):
+            raise RequestError(f"key id {self.id[:64]!r}: letters, digits and . _ -, at most 48")
+        if self.algorithm not in ALLOWED[self.purpose]:
+            fit = ", ".join(sorted(ALLOWED[self.purpose]))
+            raise RequestError(f"key {self.id}: {self.algorithm} cannot {self.purpose}; allowed: {fit}")
+        if self.limit is not None and not 1 <= self.limit <= LIMIT_MAX:
+            raise RequestError(f"key {self.id}: limit {self.limit} is not from 1 to {LIMIT_MAX}")
+        if self.not_after is not None and self.not_after <= self.not_before:
+            raise RequestError(f"key {self.id}: its period ends before it begins")
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """A counted use: the order that a signature is for; empty where no order is needed."""
+
+    order: str = ""
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """Who wants a key's state changed, and why; kept in the register."""
+
+    actor: str
+    reason: str
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change of a key's state."""
+
+    state: KeyState
+    at: int
+    actor: str
+    reason: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What the register tells of a key; nothing of it is secret."""
+
+    profile: KeyProfile
+    state: KeyState
+    where: str
+    """`soft` or `token`."""
+    origin: str
+    """`generated` or `imported`."""
+    public: bytes
+    """SubjectPublicKeyInfo, DER; empty for a symmetric key, and for one whose making was cut short."""
+    made: bool
+    """Whether its making was finished."""
+    mark: str = ""
+    used: int = 0
+    """Uses counted or wasted up to the last start or rewrite."""
+    history: tuple[Change, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The key's name."""
+        return self.profile.id
+
+
+class Use(msgspec.Struct, frozen=True):
+    """How far a counter has come: `leased` is durable and at most 100 ahead of `used`."""
+
+    used: int
+    leased: int
+    limit: int | None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the store is; answered in every state, without custodians."""
+
+    state: str
+    """`sealed`, `active` or `zeroised`."""
+    store: str
+    """The store's id in hex."""
+    mode: Mode
+    backend: str
+    custodians: tuple[str, ...]
+    threshold: int
+    shares: int
+    """Shares given so far."""
+    keys: int
+    findings: tuple[str, ...] = ()
+    """Differences between the register and the objects."""
+    module: str = ""
+    """Maker, model and serial number of the token."""
+    mechanisms: tuple[str, ...] = ()
+    memory_locked: bool = False
+    dumpable: bool = True
