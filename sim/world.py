@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from itertools import count
 
 from sim.bench import Bench
+from sim.dut.cards import cards
 from sim.dut.chips import Chips
 from sim.dut.latency import Profile
 from sim.dut.lot import Lot
@@ -32,6 +33,9 @@ SETTLE_S = 5.0
 
 class World:
     """The simulated cell of one run."""
+
+    cards = staticmethod(cards)
+    """Dies without a cell around them."""
 
     def __init__(  # noqa: PLR0913 - a world is told all that a run may choose
         self,

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol, cast
 
+from drivers.roles.card import Card
 from station.clock import Clock
 from station.config import StationConfig
 from station.errors import ConfigError
@@ -113,6 +114,18 @@ def simulated(
 def simulated_station_file() -> Path:
     """Return the station file of the simulated cell."""
     return Path(str(files(_world().__module__.partition(".")[0]) / "station.toml"))
+
+
+class _Dies(Protocol):
+    """What a bench of the vault needs of a simulator."""
+
+    def cards(self, count: int, *, payload: int, latency: str) -> Sequence[Card]:
+        """Make so many good dies."""
+
+
+def simulated_cards(count: int, *, payload: int, latency: str) -> Sequence[Card]:
+    """Return good dies of `se1` at their card interface, ready to be personalised."""
+    return cast("_Dies", _world()).cards(count, payload=payload, latency=latency)
 
 
 def _world() -> type:
