@@ -323,7 +323,7 @@ def _session(token: Token, pin: Secret) -> Session:
     except (RuntimeError, OSError):
         raise ModuleError(f"{token.module}: cannot be loaded as a PKCS#11 module") from None
     with asking(f"token {token.label!r}"):
-        return library.get_token(token_label=token.label).open(rw=True, user_pin=bytes(pin.reveal()))
+        return library.get_token(token_label=token.label).open(rw=True, user_pin=pin.reveal().decode())
 
 
 def _maker(session: Session) -> str:

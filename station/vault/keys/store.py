@@ -5,8 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from station.vault.keys import checkpoint, hbks, kdf
+from station.custody.checkpoint import Checkpoint, checked_origin
+from station.custody.log_keys import Key, Kind, Signer
+from station.custody.merkle import EMPTY, HASH_BYTES, consistent
+from station.errors import LedgerError
+from station.vault.keys import hbks, kdf
 from station.vault.keys.backend import Backend
 from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
 from station.vault.keys.header import Head, Header, Order
@@ -176,13 +181,15 @@ class Store:
 
     def open_ledger(self, origin: str) -> None:
         """Name the ledger whose heads are signed; once."""
-        for wrong in checkpoint.names(origin):
-            raise RequestError(f"ledger {origin[:64]!r}: {wrong}")
+        try:
+            checked_origin(origin)
+        except LedgerError as error:
+            raise RequestError(str(error)) from error
         if self._ledger is not None and self._ledger.origin != origin:
             raise PolicyError(f"this store signs for the ledger {self._ledger.origin}, not for {origin}")
         if self._ledger is None:
             with self._changing():
-                self._ledger = Head(origin, 0, checkpoint.EMPTY_ROOT)
+                self._ledger = Head(origin, 0, EMPTY)
 
     def sign_checkpoint(
         self, old: int, size: int, root: bytes, proof: tuple[bytes, ...], now: float
@@ -192,14 +199,15 @@ class Store:
         if held is None:
             raise PolicyError("no ledger was opened in this store")
         signers = self._checkpoint_keys()
-        growth = checkpoint.Growth(held.size, held.root, size, root, proof)
-        if old != held.size or not growth.holds():
+        grown = len(root) == HASH_BYTES and consistent(old, held.root, size, root, proof)
+        if old != held.size or not grown:
             raise PolicyError(f"this head does not grow from the last one signed, of size {held.size}")
         for entry in signers:
             self._leases.take((entry.id, entry.profile.limit))
         with self._changing():
             self._ledger = Head(held.origin, size, root)
-        return [self._line(entry, self._ledger, int(now)) for entry in signers]
+        head = Checkpoint(held.origin, size, root)
+        return [self._signer(held.origin, entry).signature(head, int(now)).line for entry in signers]
 
     def _checkpoint_keys(self) -> list[Entry]:
         self._fit()
@@ -212,13 +220,11 @@ class Store:
             raise PolicyError("no key is active that signs checkpoints")
         return signers
 
-    def _line(self, entry: Entry, head: Head, now: int) -> str:
-        if entry.profile.algorithm is Algorithm.ED25519:
-            signed = self._backend.sign(entry.id, checkpoint.note_body(head.origin, head.size, head.root))
-            return checkpoint.line(head.origin, checkpoint.ED25519_NOTE, entry.public, signed)
-        message = checkpoint.cosigned(head.origin, head.size, head.root, now)
-        signed = now.to_bytes(8) + self._backend.sign(entry.id, message)
-        return checkpoint.line(head.origin, checkpoint.ML_DSA_44_COSIGNATURE, entry.public, signed)
+    def _signer(self, origin: str, entry: Entry) -> Signer:
+        """A log signs under its own name."""
+        raw = load_der_public_key(entry.public).public_bytes(Encoding.Raw, PublicFormat.Raw)
+        kind = Kind.ED25519 if entry.profile.algorithm is Algorithm.ED25519 else Kind.MLDSA44
+        return Signer(Key(origin, kind, raw), lambda message: self._backend.sign(entry.id, message))
 
     def change(self, key: str, state: KeyState, approval: Approval, now: float) -> None:
         """Bring a key into another state; destroying is durable in the register before the key goes."""
