@@ -42,12 +42,8 @@ def build(path: Path, folder: Path, seeds: SeedFile) -> Note:
         leaf, _ = writer.head.written(fact, Stamp(t_ms, max(0, t_ms - began_ms), cfg))
         writer.add(leaf)
     folder.mkdir(parents=True, exist_ok=True)
-    signer = CheckpointSigner(
-        seeds.name, seeds.signers(), KeptNote(folder / SIGNED, seeds.name), RealClock().unix
-    )
-    note = signer.sign(0, writer.head.edge.size, writer.head.edge.root, ())
-    writer.publish(note)
-    return note
+    kept = KeptNote(folder / SIGNED, seeds.name)
+    return writer.sign_and_publish(CheckpointSigner(seeds.name, seeds.signers(), kept, RealClock().unix))
 
 
 class _Claims:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from station.custody import durable_file
 from station.custody.checkpoint import Checkpoint, Note, parsed
+from station.custody.checkpoint_signer import CheckpointSigner
 from station.custody.ledger import Head, Leaf
-from station.custody.merkle import EMPTY, HASH_BYTES, Edge, edge_of, fold
-from station.custody.tiles import CHECKPOINT, ENTRIES, HEIGHT, WIDTH, Tile, TileReader, bundle
+from station.custody.merkle import EMPTY, HASH_BYTES, Edge, consistency, edge_of, fold
+from station.custody.tiles import CHECKPOINT, ENTRIES, HEIGHT, WIDTH, Tile, TileReader, bundle, node_in
 from station.errors import LedgerError
 
 
@@ -22,7 +23,7 @@ class TileWriter:
         self.folder = folder
         self.published = _published(folder)
         self._edge, self._entries, self._hashes = _right_side(folder, self.published)
-        self._full: list[tuple[Tile, bytes]] = []
+        self._full: dict[Tile, bytes] = {}
         last = self._last_leaf() if self._edge.size else Head().last
         self.head = Head(self._edge, last)
         """Where the ledger ends, with what was added since the checkpoint."""
@@ -35,9 +36,22 @@ class TileWriter:
         self.head = Head(self._edge, leaf.hash)
         self._entries.append(leaf.entry)
         if len(self._entries) == WIDTH:
-            self._full.append((Tile(ENTRIES, leaf.index // WIDTH), bundle(self._entries)))
+            self._full[Tile(ENTRIES, leaf.index // WIDTH)] = bundle(self._entries)
             self._entries = []
         self._add_hash(0, leaf.index, leaf.hash)
+
+    def node(self, level: int, index: int) -> bytes:
+        """Return the hash of a complete subtree, of leaves that are not published too."""
+        return node_in(self._row, level, index)
+
+    def sign_and_publish(self, signer: CheckpointSigner) -> Note:
+        """Have a checkpoint of all leaves signed, and publish it; LedgerError if the signer refuses."""
+        edge, old = self._edge, signer.last.size
+        if old > edge.size:
+            raise LedgerError(f"{self.folder}: {old} leaves are signed, it has only {edge.size}")
+        note = signer.sign(old, edge.size, edge.root, consistency(self.node, old, edge.size))
+        self.publish(note)
+        return note
 
     def publish(self, note: Note) -> None:
         """Write what the checkpoint covers, then the checkpoint; LedgerError if it is not of this ledger."""
@@ -62,13 +76,21 @@ class TileWriter:
         row = self._hashes[level]
         row += value
         if len(row) == WIDTH * HASH_BYTES:
-            self._full.append((Tile(level, index // WIDTH), bytes(row)))
+            self._full[Tile(level, index // WIDTH)] = bytes(row)
             self._hashes[level] = bytearray()
             self._add_hash(level + 1, index // WIDTH, fold(bytes(row)))
 
+    def _row(self, level: int, n: int) -> bytes:
+        tile = Tile(level, n)
+        if tile in self._full:
+            return self._full[tile]
+        if n == self._edge.size >> HEIGHT * (level + 1):
+            return bytes(self._hashes[level])
+        return TileReader(self.folder, self._edge.size).hashes(tile)
+
     def _write_all(self) -> None:
         dirty = set(durable_file.make_folder(self.folder)) | {self.folder}
-        for tile, data in [*self._full, *self._partial()]:
+        for tile, data in [*self._full.items(), *self._partial()]:
             path = self.folder / tile.name
             dirty |= {path.parent, *durable_file.make_folder(path.parent)}
             durable_file.put(path, data)
@@ -87,10 +109,10 @@ class TileWriter:
 
     def _remove_partial(self) -> None:
         """Remove the partial tiles of those that are full now; they hold nothing that these do not."""
-        for tile, _ in self._full:
+        for tile in self._full:
             path = self.folder / tile.name
             shutil.rmtree(path.with_name(path.name + ".p"), ignore_errors=True)
-        self._full = []
+        self._full = {}
 
     def _last_leaf(self) -> bytes:
         return TileReader(self.folder, self._edge.size).node(0, self._edge.size - 1)

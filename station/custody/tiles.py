@@ -7,7 +7,7 @@ The last tile of a level is partial, `<n>.p/<width>`, and stays until it is full
 import re
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +97,14 @@ def unbundled(data: bytes, width: int) -> list[bytes]:
     return entries
 
 
+def node_in(hashes: Callable[[int, int], bytes], level: int, index: int) -> bytes:
+    """Return a node's hash, folded from the tile that `hashes` gives for a level of tiles and a number."""
+    below = level % HEIGHT
+    first = index << below
+    start = first % WIDTH * HASH_BYTES
+    return fold(hashes(level // HEIGHT, first // WIDTH)[start : start + (HASH_BYTES << below)])
+
+
 class CutError(LedgerError):
     """A bundle is not what its name says; `entries` are those before the damage."""
 
@@ -135,11 +143,7 @@ class TileReader:
 
     def node(self, level: int, index: int) -> bytes:
         """Return the hash of a complete subtree; LedgerError if its tile is not there."""
-        below = level % HEIGHT
-        first = index << below
-        hashes = self.hashes(self._tile(level // HEIGHT, first // WIDTH))
-        start = first % WIDTH * HASH_BYTES
-        return fold(hashes[start : start + (HASH_BYTES << below)])
+        return node_in(lambda level, n: self.hashes(self._tile(level, n)), level, index)
 
     def hashes(self, tile: Tile) -> bytes:
         """Return the hashes of a tile."""
