@@ -228,7 +228,9 @@ def _pins(sequence: Sequence[Any]) -> tuple[str, ...]:
 
 
 async def _watched(watch: Watch, subscription: Subscription) -> None:
-    await watch(subscription)
+    """Whoever watches may be gone, as a closed pipe is: the lot goes on."""
+    with suppress(OSError):
+        await watch(subscription)
 
 
 async def _stopped(cell: Cell[Any], stop: StopRequest) -> None:

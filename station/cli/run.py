@@ -1,6 +1,7 @@
 """`hardbin run`: one lot, from the first device to the report."""
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -88,11 +89,20 @@ def run(
         report = _ran(config, order, surroundings, quiet=as_json)
     finally:
         remove_if_never_loaded(order.folder)
-    if as_json:
-        click.echo(json.encode(report))
-    else:
-        shown(report)
+    _told(report, as_json=as_json)
     return _code(report)
+
+
+def _told(report: LotReport, *, as_json: bool) -> None:
+    """Print the result; a reader that is gone does not change what became of the lot."""
+    try:
+        if as_json:
+            click.echo(json.encode(report))
+        else:
+            shown(report)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # rich would end the process here
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _world(

@@ -75,6 +75,23 @@ def test_a_signal_stops_at_the_boundary_makes_safe_and_leaves_the_lot_open(
     assert list((tmp_path / LOT).glob("*.std")) == []
 
 
+@pytest.mark.parametrize("option", ["--json", "--speed=jump"])
+def test_a_reader_that_is_gone_does_not_stop_the_lot(tmp_path: Path, option: str) -> None:
+    command = [sys.executable, "-m", "station.cli", "run", "--lot", LOT, "--out", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, "--devices", "6", "--sites", "3", option],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, "")
+    assert isinstance(list(read(tmp_path / LOT / "journal"))[-1], events.StateChanged)
+
+
 def test_after_a_kill_the_journal_holds_every_device_and_no_process_is_left(
     running: "subprocess.Popen[str]", tmp_path: Path
 ) -> None:
