@@ -41,14 +41,18 @@ class Breaker:
         return 0.0 if self._opened is None else max(0.0, self._opened + PAUSE_S - self._now())
 
     def answered(self, seconds: float) -> None:
-        """A call was answered after so long."""
-        if self._trying:
-            self._seconds.clear()
+        """A call was answered after so long; of those that were under way when it opened, none closes it."""
+        if self._opened is not None and not self._trying:
+            return
         self._failures, self._opened, self._trying = 0, None, False
         self._seconds.append(seconds)
         if len(self._seconds) >= WINDOW_MIN and self._p95() > SLOW_S:
-            self._seconds.clear()
-            self._opened = self._now()
+            self._open()
+
+    def _open(self) -> None:
+        """Forget what was measured: after the pause it begins anew."""
+        self._seconds.clear()
+        self._opened = self._now()
 
     def _p95(self) -> float:
         ranked = sorted(self._seconds)
@@ -58,7 +62,7 @@ class Breaker:
         """A call was not answered."""
         self._failures += 1
         if self._trying or self._failures >= FAILURES:
-            self._opened = self._now()
+            self._open()
         self._trying = False
 
     def let_go(self) -> None:

@@ -1,0 +1,74 @@
+"""Key stores for tests: planted secrets, and ways to make a store without custodians at a desk."""
+
+from pathlib import Path
+
+from station.clock import RealClock
+from station.vault.keys import calls
+from station.vault.keys.hardening import Hardening
+from station.vault.keys.making import DEVELOPMENT_CUSTODIAN, DEVELOPMENT_PASSPHRASE
+from station.vault.keys.service import Service
+from station.vault.keys.words import Algorithm, Approval, Entry, KeyProfile, KeyState, Mode, Purpose
+
+PASSPHRASES = {
+    "anna": b"planted passphrase 1",
+    "ben": b"planted passphrase 2",
+    "cleo": b"planted passphrase 3",
+}
+OFFICER = Approval("p-0001", "a test")
+LABEL = b"PQP1-DIE-ENC"
+OPEN = Hardening(memory_locked=True, dumpable=False)
+UNLOCKED = Hardening(memory_locked=False, dumpable=True)
+
+
+class At(RealClock):
+    """A clock that stands."""
+
+    def __init__(self, now: float = 1_900_000_000.0) -> None:
+        self.now = now
+
+    def unix(self) -> float:
+        return self.now
+
+
+def production(token: calls.TokenPlan | None = None) -> calls.Init:
+    holders = tuple(calls.Custodian(name, bytearray(said)) for name, said in PASSPHRASES.items())
+    return calls.Init(Mode.PRODUCTION, holders, token)
+
+
+def development(token: calls.TokenPlan | None = None) -> calls.Init:
+    everybody = calls.Custodian(DEVELOPMENT_CUSTODIAN, bytearray(DEVELOPMENT_PASSPHRASE))
+    return calls.Init(Mode.DEVELOPMENT, (everybody,), token)
+
+
+def give(service: Service, *custodians: str) -> None:
+    for name in custodians:
+        service.answer(calls.Activate(name, bytearray(PASSPHRASES[name])))
+
+
+def profile(
+    key: str = "K-1",
+    algorithm: Algorithm = Algorithm.P384,
+    purpose: Purpose = Purpose.SIGN,
+    **more: int,
+) -> KeyProfile:
+    return KeyProfile(key, algorithm, purpose, **more)
+
+
+def active(service: Service, wanted: KeyProfile) -> str:
+    """Make a key and activate it."""
+    service.answer(calls.Generate(wanted))
+    service.answer(calls.Move(wanted.id, KeyState.ACTIVE, OFFICER))
+    return wanted.id
+
+
+def entry(service: Service, key: str) -> Entry:
+    entries = service.answer(calls.Entries())
+    assert isinstance(entries, list)
+    (found,) = [one for one in entries if one.profile.id == key]
+    assert isinstance(found, Entry)
+    return found
+
+
+def files(folder: Path) -> bytes:
+    """All that is on disk."""
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
