@@ -161,7 +161,7 @@ async def test_a_vault_that_makes_fewer_keys_than_the_die_wants_does_not_lock_it
     assert chip.life_cycle is LifeCycle.INITIALIZED
 
 
-async def test_a_die_that_wants_fewer_keys_takes_them_all(vault: Vault) -> None:
+async def test_the_firmware_as_it_is_takes_all_keys_too(vault: Vault) -> None:
     chip = sound_chip()
     await vault.personalise("L1/1", DirectLink(chip))
     assert set(chip.public_keys()) == {Slot.ID_EC, Slot.ID_PQ, Slot.ID_KEM}

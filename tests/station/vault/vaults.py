@@ -20,10 +20,12 @@ from station.vault.registry import Admission, Purpose, Registry
 from station.vault.script import Script
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of
 
+QUANTITY = 24
+
 
 @dataclass
 class Vault:
-    """A vault with the lot L1 of ten devices open."""
+    """A vault with the lot L1 open."""
 
     means: Means
     journal: Journal
@@ -58,7 +60,7 @@ async def opened_vault(folder: Path, profile: Profile = SE1) -> AsyncIterator[Va
     await journal.open()
     try:
         registry = Registry(journal)
-        await registry.open_lot("L1", "se1", "WO-1", 10, NOW)
+        await registry.open_lot("L1", "se1", "WO-1", QUANTITY, NOW)
         yield Vault(Means(store, Issuer.open(folder, store), registry, profile, Here()), journal)
     finally:
         journal.close()
