@@ -64,7 +64,7 @@ def tail(folder: Path, *, lines: int, follow: bool, as_json: bool) -> None:
     size = given_note(_checkpoint(folder)).checkpoint.size
     _print(folder, max(0, size - lines), size, show)
     if follow:
-        asyncio.run(_follow(folder, size, show))
+        asyncio.run(print_new(folder, size, show))
 
 
 @audit.command()
@@ -201,7 +201,8 @@ def _print(folder: Path, start: int, size: int, show: Callable[[bytes], str]) ->
         click.echo(show(entry))
 
 
-async def _follow(folder: Path, shown: int, show: Callable[[bytes], str]) -> None:
+async def print_new(folder: Path, shown: int, show: Callable[[bytes], str]) -> None:
+    """Print what comes after the first `shown` entries, for ever."""
     while True:
         await asyncio.sleep(POLL_S)
         size = given_note(folder / CHECKPOINT).checkpoint.size

@@ -225,6 +225,5 @@ def _opened(folder: Path, older: Note) -> int:
     assert audited(plant.ledger, Trust(TRUST.log, older=[older])).sound
     found = plant.writer.head.edge.size
     plant.grow(300 - found)
-    report = audited(plant.ledger, Trust(TRUST.log, older=[older]))
-    assert (report.sound, report.size) == (True, 300)
+    assert TileWriter(plant.ledger).head.edge.size == 300
     return found
