@@ -59,10 +59,12 @@ class _Selector(selectors.DefaultSelector):
 
     def poll(self, timeout_s: float | None) -> Ready:
         """Wait in real time for descriptors; those that are ready, by number."""
+        if timeout_s == 0 and not self.readable():
+            return []
         return sorted(super().select(timeout_s), key=_number)
 
     def readable(self) -> bool:
-        """Whether a descriptor is ready: a tenth of the price of `poll(0)`, and asked at each wait."""
+        """Whether a descriptor is ready: a tenth of the price of a selection, and asked at each wait."""
         return bool(self._peek.poll(0))
 
 
@@ -73,7 +75,7 @@ def _number(event: tuple[selectors.SelectorKey, int]) -> int:
 class _Timer(asyncio.TimerHandle):
     """Timers of one instant go off in the order in which they were set; asyncio's own do not promise it."""
 
-    __slots__ = ("_number",)
+    __slots__ = ("_place",)
 
     def __init__(
         self,
@@ -85,13 +87,11 @@ class _Timer(asyncio.TimerHandle):
         context: Context | None,
     ) -> None:
         super().__init__(when, callback, args, loop, context)
-        self._number = number
+        self._place = when, number
         self._scheduled = True  # in the loop's heap: a cancel is counted there
 
     def __lt__(self, other: asyncio.TimerHandle) -> bool:
-        if isinstance(other, _Timer) and self.when() == other.when():
-            return self._number < other._number
-        return super().__lt__(other)
+        return self._place < other._place if isinstance(other, _Timer) else super().__lt__(other)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

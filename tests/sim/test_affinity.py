@@ -20,8 +20,10 @@ def cores() -> Iterator[set[int]]:
     before = os.sched_getaffinity(0)
     if len(before) < 2:
         pytest.skip("one core only")
+    policy = os.sched_getscheduler(0)
     yield before
     assert os.sched_getaffinity(0) == before
+    assert os.sched_getscheduler(0) == policy
 
 
 async def used(cores: list[set[int]]) -> None:
@@ -77,6 +79,7 @@ def test_keeping_twice_and_freeing_twice_is_harmless(cores: set[int]) -> None:
     core.keep()
     core.keep()
     assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getscheduler(0) == os.SCHED_BATCH
     core.free()
     core.free()
     assert os.sched_getaffinity(0) == cores
