@@ -76,7 +76,12 @@ class Faults:
         if fault.asked % fault.every or self._random.random() >= fault.probability:
             return None
         fault.spent = fault.once
+        self.struck(knob)
         return fault.value
+
+    def struck(self, knob: str) -> None:
+        """Be told that a fault strikes; for those who keep account."""
+        del knob
 
 
 NO_FAULTS = Faults("", frozenset(), (), "")

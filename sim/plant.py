@@ -21,11 +21,8 @@ class WitnessedFaults(Faults):
         self._plant = plant
         self._placed = placed
 
-    def strikes(self, knob: str) -> str | None:
-        value = super().strikes(knob)
-        if value is not None:
-            self._plant.witness(self._placed, knob)
-        return value
+    def struck(self, knob: str) -> None:
+        self._plant.witness(self._placed, knob)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 from drivers.errors import EquipmentError, TransportError
-from drivers.transports import Conversation, Pause, Port, Reply, Timestamp
+from drivers.transports import Conversation, Pause, Port, Reply, Step, Timestamp
 from drivers.transports.trace import Recorder, Trace
 from drivers.transports.usb_descriptors import Interface
 from drivers.transports.usb_device import SLICE_S, Backend, UsbDevice, find
@@ -139,7 +139,6 @@ class _Owner:
         """Hold a conversation, on its thread; a failing step raises inside it, a cancel closes it."""
         reply: Reply = None
         failed: EquipmentError | None = None
-        do, stopping = self.device.do, self._stopping
         while True:
             try:
                 step = conversation.send(reply) if failed is None else conversation.throw(failed)
@@ -151,14 +150,17 @@ class _Owner:
                 raise TransportError(f"{self._name}: the conversation was cancelled")
             reply, failed = None, None
             try:
-                if isinstance(step, Timestamp):
-                    reply = self._now()
-                elif isinstance(step, Pause):
-                    self.worker.pause(step.seconds)
-                else:
-                    reply = do(step, recorder, stopping)
+                reply = self._done(step, recorder)
             except EquipmentError as error:
                 failed = error
+
+    def _done(self, step: Step, recorder: Recorder) -> Reply:
+        if isinstance(step, Timestamp):
+            return self._now()
+        if isinstance(step, Pause):
+            self.worker.pause(step.seconds)
+            return None
+        return self.device.do(step, recorder, self._stopping)
 
     def _stopping(self) -> bool:
         return self.worker.interrupted

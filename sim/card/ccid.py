@@ -90,8 +90,7 @@ class CcidReader(UsbDevice):
         if command.slot >= len(self._bays):
             self._answer(refused(command, Icc.ABSENT, BAD_SLOT))
             return
-        if command.ask is Ask.TRANSFER and (lasting := self.faults.strikes("usb_detach")) is not None:
-            self._bus.detach(self, back_after_s=float(lasting or DETACHED_MS) / 1000)
+        if self.faults and self._gone(command):
             return
         self._take(command, self._bays[command.slot])
         self.on_poll(INTERRUPT_IN)
@@ -119,6 +118,13 @@ class CcidReader(UsbDevice):
         self._present = present
         change = SlotChange(tuple(zip(present, self._changed, strict=True)))
         self.push(INTERRUPT_IN, change.encode())
+
+    def _gone(self, command: Command) -> bool:
+        """Whether a fault takes the reader off the bus for a while."""
+        if command.ask is not Ask.TRANSFER or (lasting := self.faults.strikes("usb_detach")) is None:
+            return False
+        self._bus.detach(self, back_after_s=float(lasting or DETACHED_MS) / 1000)
+        return True
 
     # -- commands
     def _take(self, command: Command, bay: "Bay") -> None:

@@ -14,6 +14,7 @@ class Contacts:
         self.atr: Atr = parse(atr)
         self.protocol = self.atr.protocol
         self.fi_di = self.atr.rate
+        self._character_etu = 11 if self.atr.guard == 255 else 12
         self._slot = slot
         self._clock_hz = clock_hz
         self._settled = self.atr.specific is not None
@@ -42,4 +43,4 @@ class Contacts:
 
     def seconds(self, raw: bytes, fi_di: int) -> float:
         """Return how long bytes take at a rate: 12 etu each, 11 where the chip asks for no guard time."""
-        return len(raw) * (11 if self.atr.guard == 255 else 12) * etu_s(fi_di, self._clock_hz)
+        return len(raw) * self._character_etu * etu_s(fi_di, self._clock_hz)

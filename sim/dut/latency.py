@@ -33,7 +33,8 @@ class Latency:
     """Adds up the seconds of one command; its own generator, so that nothing else moves it."""
 
     def __init__(self, profile: Profile, random: Random) -> None:
-        self._profile = profile
+        self._free = profile == "zero"
+        self._full = profile == "qvault-full"
         self._random = random
         self._spent = 0.0
         self._generating = False
@@ -45,7 +46,7 @@ class Latency:
 
     def asymmetric(self, operation: str, algorithm: int, *, fresh: bool = False) -> None:
         """Charge one operation; the pairwise test that follows a fresh key pair is part of its time."""
-        if self._profile == "zero" or self._generating:
+        if self._free or self._generating:
             return
         self._generating = fresh
         if operation == "sign" and algorithm == Algorithm.MLDSA65:
@@ -55,12 +56,12 @@ class Latency:
 
     def symmetric(self, operation: str, n: int) -> None:
         """Charge bytes of AES, SHA or noise."""
-        if self._profile == "qvault-full":
+        if self._full:
             self._spent += n / BYTES_PER_S[operation]
 
     def page(self) -> None:
         """Charge one NVM page."""
-        if self._profile == "qvault-full":
+        if self._full:
             self._spent += PAGE_S
 
     def _rounds(self) -> int:

@@ -132,7 +132,8 @@ class Attachment:
 
     def out(self, endpoint: int, data: bytes) -> int:
         """Send a transfer."""
-        self.check()
+        if self.gone:
+            raise gone()
         self.device.out(endpoint, data)
         return len(data)
 
