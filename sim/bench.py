@@ -239,7 +239,8 @@ class Bench:
                 socket.device = None
 
     def _mark(self, device: Device) -> None:
-        self.lot.fates.marked(device.index, sealed=device.sealed, personalised=device.personalised)
+        progress = device.progress()
+        self.lot.fates.marked(device.index, sealed=progress.sealed, personalised=progress.personalised)
 
     # -- what is known afterwards
     def note(self, sites: Iterable[int], reason: str) -> None:

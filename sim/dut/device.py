@@ -44,6 +44,16 @@ class Contact:
         return self.open_pin not in (pin, "GND")
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a chip has come."""
+
+    sealed: bool
+    """Its life cycle is SECURED or beyond."""
+    personalised: bool
+    """It has committed its identity."""
+
+
 class Device:
     """A device from its first landing until it is sorted. The chip is made when it first gets power."""
 
@@ -124,19 +134,11 @@ class Device:
         shorted = self.die.defect in (Defect.SHORT_TO_GROUND, Defect.SHORT_TO_VDD)
         return all(self.holds(pin) for pin in CARD_PINS) and not shorted
 
-    @property
-    def sealed(self) -> bool:
-        """Whether the chip's life cycle is SECURED or beyond."""
-        return self._life_cycle in (LifeCycle.SECURED, LifeCycle.CARD_LOCKED)
-
-    @property
-    def personalised(self) -> bool:
-        """Whether the chip has committed its identity."""
-        return self._life_cycle in (LifeCycle.INITIALIZED, LifeCycle.SECURED, LifeCycle.CARD_LOCKED)
-
-    @property
-    def _life_cycle(self) -> int | None:
-        return None if self.chip is None else self.chip.life_cycle
+    def progress(self) -> Progress:
+        """Return how far the chip has come, as a fresh boot finds it."""
+        state = None if self.chip is None else self.chip.life_cycle
+        sealed = state in (LifeCycle.SECURED, LifeCycle.CARD_LOCKED)
+        return Progress(sealed=sealed, personalised=sealed or state == LifeCycle.INITIALIZED)
 
     def deactivate(self) -> None:
         """Clock and reset have gone; the supply stays as it is."""
