@@ -68,8 +68,8 @@ class Process:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it at once, and whoever waits for it."""
-        self.end.close()
+        """End it at once, and whoever waits for it; the reader sees the end of the line and closes it."""
+        self._shut(socket.SHUT_RDWR)
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)
@@ -77,7 +77,7 @@ class Process:
 
     async def stop(self) -> int | None:
         """Let go of it, and return its exit status once it ended."""
-        self.end.close()
+        self._shut(socket.SHUT_WR)
         self.give_up()
         with suppress(TimeoutError):
             async with asyncio.timeout(END_S):
@@ -85,6 +85,10 @@ class Process:
         if self.running:
             self.kill()
         return self._process.returncode
+
+    def _shut(self, how: int) -> None:
+        with suppress(OSError):
+            self.end.shutdown(how)
 
     def give_up(self) -> None:
         """Tell all that wait that no answer comes."""
@@ -100,7 +104,7 @@ class KeyStoreClient:
     def __init__(self, folder: Path, *, production: bool = False, command: Sequence[str] = ()) -> None:
         self._folder, self._production, self._command = folder, production, command
         self._process: Process | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._readers: set[asyncio.Task[None]] = set()
         self._number = 0
         self._sending = asyncio.Lock()
         self.breaker = Breaker(asyncio.get_running_loop().time)
@@ -120,19 +124,18 @@ class KeyStoreClient:
         """Start the process; what it refuses is told by the first question."""
         process = Process(self._folder, production=self._production, command=self._command)
         self._process = process
-        self._reader = asyncio.get_running_loop().create_task(self._read(process), name="key store")
+        reader = asyncio.get_running_loop().create_task(self._read(process), name="key store")
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
         return process
 
     async def aclose(self) -> None:
         """Let the process end and wait for it."""
-        process, reader = self._process, self._reader
-        self._process = self._reader = None
-        if reader is not None:
-            reader.cancel()
-            with suppress(asyncio.CancelledError):
-                await reader
+        process, self._process = self._process, None
         if process is not None:
             await process.stop()
+        for reader in [*self._readers]:
+            await reader
 
     async def _read(self, process: Process) -> None:
         """Hand each answer to whoever waits for it; at the end nobody waits any more."""
@@ -150,6 +153,7 @@ class KeyStoreClient:
             if self._process is process:
                 process.kill()
         finally:
+            process.end.close()
             process.give_up()
 
     async def _ask(self, call: calls.Call, answer: type[T]) -> T:
@@ -198,7 +202,7 @@ class KeyStoreClient:
         """The process, started again if it died."""
         if self._process is None:
             raise DownError("the key store was not started")
-        if self._process.running and self._process.end.fileno() >= 0:
+        if self._process.running:
             return self._process
         self._process.kill()
         self.restarts += 1
@@ -209,8 +213,11 @@ class KeyStoreClient:
         return await self._ask(plan, Health)
 
     async def activate(self, custodian: str, passphrase: bytearray) -> Health:
-        """Give a custodian's share."""
-        return await self._ask(calls.Activate(custodian, passphrase), Health)
+        """Give a custodian's share; the passphrase is wiped."""
+        try:
+            return await self._ask(calls.Activate(custodian, passphrase), Health)
+        finally:
+            wipe(passphrase)
 
     async def health(self) -> Health:
         return await self._ask(calls.Health(), Health)
