@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import structlog
-
 from station.clock import RealClock
 from station.vault.keys.errors import KeyStoreError
 from station.vault.keys.hardening import Hardening, die_with_parent, harden
@@ -28,7 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.umask(0o077)
     hardening = harden()
-    _log_to_stderr()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN if options.fd is not None else _stop)
     try:
@@ -70,17 +67,6 @@ def _serve(options: argparse.Namespace, hardening: Hardening) -> None:
 def _stop(number: int, at: FrameType | None) -> None:
     del number, at
     raise Stopped
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
 
 
 @contextmanager

@@ -8,20 +8,18 @@ no module can hold it up.
 import selectors
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from station.vault.keys import calls
 from station.vault.keys.errors import KeyStoreError, PolicyError, RequestError
 from station.vault.keys.frames import ERROR, OK, Fault, Frames, frame, wipe
 from station.vault.keys.service import Service
 from station.vault.secret import Secret
-
-log = structlog.get_logger()
 
 SOCKET = "keys.sock"
 PEOPLE_MAX = 8
@@ -122,7 +120,7 @@ def _answered(service: Service, request: bytearray, *, people: bool) -> bytearra
     except KeyStoreError as error:
         return frame((number, ERROR, Fault(error.kind, str(error))))
     except Exception as error:  # noqa: BLE001 - text and trace of an unforeseen error may show a secret
-        log.error("internal", error=type(error).__name__, at=_place(error))
+        sys.stderr.write(f"hardbin-keys: internal: {type(error).__name__} at {_place(error)}\n")
         return frame((number, ERROR, Fault(KeyStoreError.kind, f"internal: {type(error).__name__}")))
 
 
