@@ -148,12 +148,12 @@ class Contact:
 
     async def _screen(self) -> None:
         """The die is sound and ours: bind its UID, and bear what it will be given."""
-        store, uid = self._means.store, self.die.uid
-        token_hash, box = await (self.die.born or self._means.work(store.rma_token, uid))
+        uid, born = self.die.uid, self.die.born
+        token_hash, box = await self._means.work(self._means.store.rma_token, uid) if born is None else born
         identity = self._contents.new_identity(uid, token_hash)
-        born = Screened(uid, identity, token_hash, box)
+        screened = Screened(uid, identity, token_hash, box)
         step = self._step(Standing.SCREENED, Intent.KEYS)
-        self._contents.identity = await self._registry.screened(step, born)
+        self._contents.identity = await self._registry.screened(step, screened)
 
     async def _make_keys(self) -> None:
         """S2: write the identity, have the missing keys generated, read all of it back, claim the keys."""

@@ -23,7 +23,10 @@ MESSAGE_MAX = 1 << 20
 STEPS_MAX = 128
 OK = 0x9000
 CLAIMING = range(1, 4)
-"""The results after which the vault claims what no two dies may have: channel, UID, keys."""
+"""The results after which the vault claims what no two dies may have: channel, UID, keys.
+
+They are sent one after the other; the vault brings each to its journal before it looks at the next.
+"""
 CHANNEL = (
     ("grpc.max_receive_message_length", MESSAGE_MAX),
     ("grpc.max_send_message_length", MESSAGE_MAX),
@@ -122,17 +125,10 @@ class DieStream:
 
     async def _exchange(self, message: wire.FromStation) -> wire.FromVault:
         self._results += message.HasField("result")
-        if self._results in CLAIMING:
-            async with self._relay.turns:
-                return await self._said(message)
-        return await self._said(message)
-
-    async def _said(self, message: wire.FromStation) -> wire.FromVault:
         try:
-            if self._call is None:
-                self._call = self._relay.serve(self._now)
-            await self._call.write(message)
-            said = await self._call.read()
+            async with self._relay.turns if self._results in CLAIMING else nullcontext():
+                call = await self._say(message)
+            said = await call.read()
         except grpc.aio.AioRpcError as error:
             raise _fault(error) from error
         except asyncio.InvalidStateError as error:
@@ -140,6 +136,15 @@ class DieStream:
         if not isinstance(said, wire.FromVault):
             raise RelayError("the vault ended the stream of a die without a verdict")
         return self._checked(said)
+
+    async def _say(
+        self, message: wire.FromStation
+    ) -> "grpc.aio.StreamStreamCall[wire.FromStation, wire.FromVault]":
+        """Return when it is on its way: what is said later arrives later."""
+        if self._call is None:
+            self._call = self._relay.serve(self._now)
+        await self._call.write(message)
+        return self._call
 
     def _checked(self, said: wire.FromVault) -> wire.FromVault:
         match said.WhichOneof("say"):
