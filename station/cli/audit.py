@@ -181,7 +181,12 @@ def _text(folder: Path, report: Report) -> str:
     count = sum(report.events.values())
     verdict = "sound" if report.sound else f"findings: {len(report.findings)}"
     rows.append(f"{folder}: {report.origin}, {count} entries checked, tree of {report.size}, {verdict}")
-    return "\n".join(rows)
+    return "\n".join(map(_printable, rows))
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey: entries and file names are not ours."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def _as_json(entry: bytes) -> str:
@@ -193,7 +198,8 @@ def _as_text(entry: bytes) -> str:
     at = datetime.fromtimestamp(found.t / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     named = [name for name in (found.lot, found.unit, found.order, found.key, found.actor) if name]
     data = [f"{name}={value}" for name, value in found.data.items()]
-    return " ".join([f"{found.seq:>7} {at}.{found.t % 1000:03}Z {found.src} {found.event}", *named, *data])
+    line = [f"{found.seq:>7} {at}.{found.t % 1000:03}Z {found.src} {found.event}", *named, *data]
+    return _printable(" ".join(line))
 
 
 def _print(folder: Path, start: int, size: int, show: Callable[[bytes], str]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from station.custody.audit_files import Files, Hashes, leaf_of, readable, settled
-from station.custody.checkpoint import Note, parsed
+from station.custody.audit_files import Files, Hashes, leaf_of, limited, readable, settled
+from station.custody.checkpoint import NOTE_BYTES, Note, parsed
 from station.custody.ledger import FIRST, decoded
 from station.custody.log_keys import Key, signatures_by
 from station.custody.merkle import HASH_BYTES, leaf_hash
@@ -64,7 +64,7 @@ def audited(folder: Path, trust: Trust) -> Report:
     """Check a folder and report; LedgerError if there is no checkpoint, or a file cannot be read."""
     path = folder / CHECKPOINT
     try:
-        data, files = path.read_bytes(), Files.read(folder)
+        data, files = limited(path, NOTE_BYTES), Files.read(folder)
     except OSError as error:
         raise LedgerError(f"{error.filename or path}: {error.strerror}") from error
     try:

@@ -8,6 +8,8 @@ from station.custody.merkle import HASH_BYTES, fold, leaf_hash, root_of
 from station.custody.tiles import ENTRIES, HEIGHT, TILES, WIDTH, CutError, Tile, tile_of, tiles_of, unbundled
 
 TILE_BYTES = WIDTH * HASH_BYTES
+BUNDLE_BYTES = WIDTH * (2 + 0xFFFF)
+"""The longest file of a ledger."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,13 @@ class Files:
         """Read all; OSError if one cannot be read."""
         tiles: dict[Tile, bytes] = {}
         strange: list[str] = []
-        for path in sorted(path for path in (folder / TILES).rglob("*") if not path.is_dir()):
+        for path in sorted((folder / TILES).rglob("*")):
             name = path.relative_to(folder / TILES).as_posix()
             tile = tile_of(name)
-            if tile is None:
+            if tile is not None and path.is_file() and not path.is_symlink():
+                tiles[tile] = limited(path, BUNDLE_BYTES)
+            elif path.is_symlink() or not path.is_dir():
                 strange.append(f"{TILES}/{name}")
-            else:
-                tiles[tile] = path.read_bytes()
         return cls(dict(sorted(tiles.items())), tuple(strange))
 
     def room(self) -> int:
@@ -91,6 +93,12 @@ def settled(files: Files, head: Checkpoint) -> tuple[Hashes, bool]:
         if size == head.size and hashes.root(size) == head.root:
             return hashes, True
     return Hashes(told), False
+
+
+def limited(path: Path, size: int) -> bytes:
+    """Read a file, of one that is longer than it may be only as much as shows it."""
+    with path.open("rb") as file:
+        return file.read(size + 1)
 
 
 def readable(data: bytes, width: int) -> tuple[list[bytes], str]:

@@ -154,7 +154,7 @@ def decoded(entry: bytes) -> Entry:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LedgerError(f"not an entry: {error}") from error
     if found.event not in EVENTS:
-        raise LedgerError(f"no event is called `{found.event}`")
+        raise LedgerError(f"no event is called {found.event[:80]!r}")
     if canonical(found) != entry:
         raise LedgerError("the entry is not canonical JSON: another order, spacing, escape, or name twice")
     return found

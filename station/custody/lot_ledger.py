@@ -4,8 +4,10 @@ The vault is to write a plant's ledger while it works. This one lets an auditor 
 same tools; it proves that nothing was changed since it was made, and not that the station told the truth.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -24,26 +26,45 @@ from station.model import Disposition, LotInfo
 
 SIGNED = "signed"
 """Beside the ledger's tiles: the last checkpoint that was signed."""
+PUBLISHED = 1 << 16
+"""Leaves that are held in memory at most."""
 
 
 def build(path: Path, folder: Path, seeds: SeedFile) -> Note:
     """Make the folder of a lot's journal; LedgerError if the journal does not say which lot it is."""
-    history = list(journal.read(path))
-    loaded = next((event for event in history if isinstance(event, events.LotLoaded)), None)
-    if loaded is None:
-        raise LedgerError(f"{path}: no lot was loaded")
-    began_ms = _ms(loaded.at)
-    cfg = sha256(msgspec.json.encode(loaded.info, order="sorted")).hexdigest()
+    folder.mkdir(parents=True)
+    try:
+        return _built(path, folder, seeds)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # nothing was published in it
+
+
+def _built(path: Path, folder: Path, seeds: SeedFile) -> Note:
     writer = TileWriter(folder)
-    opened = Fact("log.opened", _source(loaded.info), _opening(seeds.name, path))
-    facts = [(loaded.at, opened), *_Claims(loaded.info).of(history)]
-    for at, fact in facts:
-        t_ms = _ms(at)
-        leaf, _ = writer.head.written(fact, Stamp(t_ms, max(0, t_ms - began_ms), cfg))
-        writer.add(leaf)
-    folder.mkdir(parents=True, exist_ok=True)
     kept = KeptNote(folder / SIGNED, seeds.name)
-    return writer.sign_and_publish(CheckpointSigner(seeds.name, seeds.signers(), kept, RealClock().unix))
+    signer = CheckpointSigner(seeds.name, seeds.signers(), kept, RealClock().unix)
+    for fact, stamp in _facts(path, seeds.name):
+        leaf, _ = writer.head.written(fact, stamp)
+        writer.add(leaf)
+        if writer.head.edge.size % PUBLISHED == 0:
+            writer.sign_and_publish(signer)
+    return writer.sign_and_publish(signer)
+
+
+def _facts(path: Path, origin: str) -> Iterator[tuple[Fact, Stamp]]:
+    history = journal.read(path)
+    loaded = next(history, None)
+    if not isinstance(loaded, events.LotLoaded):
+        raise LedgerError(f"{path}: does not begin with the lot that was loaded")
+    info, began_ms = loaded.info, _ms(loaded.at)
+    cfg = sha256(msgspec.json.encode(info, order="sorted")).hexdigest()
+    claims = _Claims(info)
+    yield Fact("log.opened", _source(info), _opening(origin, path)), Stamp(began_ms, 0, cfg)
+    for event in chain((loaded,), history):
+        t_ms = _ms(event.at)
+        for fact in claims.of(event):
+            yield fact, Stamp(t_ms, max(0, t_ms - began_ms), cfg)
 
 
 class _Claims:
@@ -54,52 +75,48 @@ class _Claims:
         self._balance = Balance()
         self._parts: dict[int, int] = {}
 
-    def of(self, history: list[events.Any]) -> Iterator[tuple[float, Fact]]:
-        for event in history:
-            match event:
-                case events.TouchdownOpened():
-                    self._parts |= event.parts
-                case events.LotLoaded():
-                    yield event.at, self._fact("lot.opened", None, _set_up(event.info))
-                case events.Intended():
-                    told: dict[str, object] = {"site": event.site, "session": event.session}
-                    yield event.at, self._fact("die.admitted", event.unit, told)
-                case events.PersonalisationEnded():
-                    yield from self._ended(event)
-                case events.Sorted():
-                    yield from self._sorted(event)
-                case events.LotClosed():
-                    result = {"outcome": event.outcome, "tested": event.tested, "good": event.good}
-                    yield event.at, self._fact("lot.closed", None, result)
-                case _:
-                    pass
-            self._balance.add(event)
+    def of(self, event: events.Any) -> Iterator[Fact]:
+        """Yield what an event claims."""
+        match event:
+            case events.TouchdownOpened():
+                self._parts |= event.parts
+            case events.LotLoaded():
+                yield self._fact("lot.opened", None, _set_up(event.info))
+            case events.Intended():
+                yield self._fact("die.admitted", event.unit, {"site": event.site, "session": event.session})
+            case events.PersonalisationEnded():
+                yield from self._ended(event)
+            case events.Sorted():
+                yield from self._sorted(event)
+            case events.LotClosed():
+                result = {"outcome": event.outcome, "tested": event.tested, "good": event.good}
+                yield self._fact("lot.closed", None, result)
+            case _:
+                pass
+        self._balance.add(event)
 
-    def _ended(self, event: events.PersonalisationEnded) -> Iterator[tuple[float, Fact]]:
+    def _ended(self, event: events.PersonalisationEnded) -> Iterator[Fact]:
         match event.disposition:
             case Disposition.SEALED:
                 uid_h = sha256(bytes.fromhex(event.uid)).hexdigest()
-                data: dict[str, object] = {"serial": event.serial, "record": event.record}
-                yield event.at, self._fact("die.sealed", event.unit, data, uid_h)
+                data = {"serial": event.serial, "record": event.record}
+                yield self._fact("die.sealed", event.unit, data, uid_h)
             case Disposition.UNTOUCHED | Disposition.RETRY:
                 pass
             case Disposition.REJECT_HELD | Disposition.QUARANTINE | None:
                 verdict = "none" if event.disposition is None else event.disposition.value
-                data = {"verdict": verdict, "error": event.error}
-                yield event.at, self._fact("die.spoiled", event.unit, data)
+                yield self._fact("die.spoiled", event.unit, {"verdict": verdict, "error": event.error})
 
-    def _sorted(self, event: events.Sorted) -> Iterator[tuple[float, Fact]]:
+    def _sorted(self, event: events.Sorted) -> Iterator[Fact]:
         for site, hard in sorted(event.bins.items()):
             part = self._parts[site]
             kind = self._balance.kind(part)
-            data: dict[str, object] = {
-                "bin": hard,
-                "kind": "none" if kind is None else kind.value,
-                "site": site,
-            }
-            yield event.at, self._fact("unit.binned", f"{self._info.lot}/{part}", data)
+            data = {"bin": hard, "kind": "none" if kind is None else kind.value, "site": site}
+            yield self._fact("unit.binned", f"{self._info.lot}/{part}", data)
 
-    def _fact(self, event: str, unit: str | None, data: dict[str, object], uid_h: str | None = None) -> Fact:
+    def _fact(
+        self, event: str, unit: str | None, data: Mapping[str, object], uid_h: str | None = None
+    ) -> Fact:
         return Fact(event, _source(self._info), data, unit=unit, uid_h=uid_h, lot=self._info.lot)
 
 

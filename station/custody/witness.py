@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from station.custody import checkpoint
-from station.custody.checkpoint import Note
+from station.custody.checkpoint import Note, Signature
 from station.custody.checkpoint_signer import KeptNote
 from station.custody.log_keys import Key, Kind, Signer, signatures_by
 from station.custody.merkle import consistent
@@ -83,21 +83,22 @@ class Witness:
         new = asked.note.checkpoint
         if new.origin not in self._keys:
             return Answer(404, f"this witness does not know log {new.origin}\n")
-        if not self._trusted(asked.note):
+        signed = self._trusted(asked.note)
+        if not signed:
             return Answer(403, f"no trusted key of {new.origin} has signed the checkpoint\n")
         if asked.old > new.size:
             return Answer(400, f"the old size {asked.old} is above the checkpoint's {new.size}\n")
         with self._lock:
-            return self._followed(asked)
+            return self._followed(asked, signed)
 
-    def _trusted(self, note: Note) -> bool:
-        """Whether one key verifies, and none that is known fails."""
+    def _trusted(self, note: Note) -> tuple[Signature, ...]:
+        """Return the good signatures of known keys; none if there is a bad one."""
         try:
-            return bool(signatures_by(note, self._keys[note.checkpoint.origin]))
+            return tuple(signatures_by(note, self._keys[note.checkpoint.origin]).values())
         except LedgerError:
-            return False
+            return ()
 
-    def _followed(self, asked: Submission) -> Answer:
+    def _followed(self, asked: Submission, signed: tuple[Signature, ...]) -> Answer:
         new = asked.note.checkpoint
         last = self._last[new.origin]
         if asked.old != last.size:
@@ -108,7 +109,7 @@ class Witness:
             return Answer(422, f"{new.size} leaves do not follow from the {last.size} that are signed\n")
         cosignature = self._signer.signature(new, int(self._unix()))
         try:
-            self._kept[new.origin].keep(asked.note.extended(cosignature))
+            self._kept[new.origin].keep(Note(new, (*signed, cosignature)))
         except LedgerError as error:
             return Answer(500, f"{error}\n")
         self._last[new.origin] = new

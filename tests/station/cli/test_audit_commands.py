@@ -14,7 +14,7 @@ from station import events
 from station.cli import audit as audit_module
 from station.cli import code_of
 from station.custody.journal import Journal
-from station.custody.ledger import decoded
+from station.custody.ledger import Fact, Stamp, decoded
 from station.model import Bin, BinKind, Disposition, LotInfo, Verdict
 from tests.station.custody.ledgers import Plant
 
@@ -183,6 +183,25 @@ def test_what_is_not_there_or_not_meant(desk: Desk) -> None:
         13,
         f"hardbin: {desk.ledger}/checkpoint: the checkpoint has no signature lines after an empty line\n",
     )
+
+
+def test_a_journal_that_is_damaged_makes_no_ledger(desk: Desk) -> None:
+    path = desk.folder / "lot" / "journal"
+    path.write_bytes(path.read_bytes().replace(b"L1/2", b"L1/3", 1))
+    new = desk.folder / "new"
+    code, _, err = desk("audit", "lot", desk.folder / "lot", new, "--key", desk.folder / "log.seeds")
+    assert (code, "does not follow from the line before" in err, new.exists()) == (13, True, False)
+    path.write_bytes(b"")
+    code, _, err = desk("audit", "lot", desk.folder / "lot", new, "--key", desk.folder / "log.seeds")
+    assert (code, "does not begin with the lot" in err, new.exists()) == (13, True, False)
+
+
+def test_what_a_terminal_would_obey_is_escaped(desk: Desk) -> None:
+    plant = Plant(desk.folder / "hostile")
+    leaf, _ = plant.writer.head.written(Fact("lot.opened", lot="\x1b[2J"), Stamp(0, 0, "00" * 32))
+    plant.writer.add(leaf)
+    plant.grow(0)
+    assert desk("audit", "tail", plant.ledger)[1].endswith(" lot.opened \\u001b[2J\n")
 
 
 def test_tail_as_text(desk: Desk) -> None:

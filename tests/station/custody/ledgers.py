@@ -43,7 +43,7 @@ class Plant:
     """A vault's ledger: writer, signer, and what was published."""
 
     folder: Path
-    notes: dict[int, Note] = field(default_factory=dict)
+    notes: dict[int, Note] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -142,7 +142,7 @@ def test_another_form_of_the_same_content_is_refused(bend: Any) -> None:
 
 def test_a_fact_that_is_none_leaves_no_trace() -> None:
     head = Head()
-    with pytest.raises(LedgerError, match="no event is called `unit.melted`"):
+    with pytest.raises(LedgerError, match="no event is called .unit.melted"):
         head.written(Fact("unit.melted"), STAMP)
     with pytest.raises(LedgerError, match="float"):
         head.written(Fact("lot.opened", data={"yield": 0.5}), STAMP)

@@ -194,6 +194,45 @@ class Power:
         return guarded
 
 
+def test_the_checkpoint_comes_after_all_that_it_covers_is_synced(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not synced may be lost with the power, whatever order it was written in."""
+    unsure: set[Path] = set()
+    sync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        unsure.difference_update({path, *(one for one in unsure if one.parent == path)})
+        sync(handle)
+
+    def renamed(path: Path, target: Path) -> Path:
+        assert path not in unsure
+        if target.name == "checkpoint":
+            assert not unsure, unsure
+        moved = replace(path, target)
+        unsure.add(target)
+        return moved
+
+    def made(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT:
+            unsure.add(Path(path))
+        return opened(path, flags, mode)
+
+    def folder_made(path: Path, mode: int = 0o777) -> None:
+        unsure.add(Path(path))
+        make(path, mode)
+
+    opened, make = os.open, os.mkdir
+    monkeypatch.setattr(os, "mkdir", folder_made)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    monkeypatch.setattr(os, "open", made)
+    for count in (3, 300, 700):
+        plant.grow(count)
+        assert not unsure
+
+
 def test_a_crash_between_any_two_operations_leaves_a_folder_that_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
