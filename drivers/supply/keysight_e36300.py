@@ -48,7 +48,7 @@ class KeysightE36300Channel(Supply):
         await self._port.run(self._switching_on(volts, limit_a, ovp_v))
 
     async def switch_off(self) -> None:
-        await self._port.run(self._switching_off())
+        await self._port.run(self._making_safe())
 
     async def measure_current(self) -> float:
         return await self._port.run(self._measuring(f":MEAS:CURR? {self._at}"))
