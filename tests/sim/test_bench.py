@@ -351,7 +351,7 @@ def test_a_landing_that_held_takes_the_reason_away() -> None:
     board.land()
     assert board.lot.truth(1).reasons
     board.land()
-    assert board.lot.truth(1).reasons == ("contact lost under power",), "its verdict may be of before"
+    assert not board.lot.truth(1).reasons
 
 
 def test_uids_are_those_of_wafer_sort() -> None:
