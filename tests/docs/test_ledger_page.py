@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from station.custody.audit import Report
 from station.custody.ledger import EVENTS, Entry
 from station.custody.moves import RULES
 
@@ -31,6 +32,11 @@ def test_fields_and_events_of_an_entry() -> None:
     assert told == {field.name for field in msgspec.structs.fields(Entry)}
     events = [name for row in table if not names(row[0]) for name in names(row[1])]
     assert sorted(events) == sorted(EVENTS)
+
+
+def test_the_report_of_an_audit() -> None:
+    told = [name for row in rows(section("Audit"))[1:] for name in names(row[0])]
+    assert told == ["sound", *(field.name for field in msgspec.structs.fields(Report))]
 
 
 def test_rules_of_the_accounts() -> None:
