@@ -85,9 +85,13 @@ class KeyStore:
             _create(path, seed)
         try:
             file = msgspec.json.decode(path.read_bytes(), type=_File)
-            keys = {name: Secret(bytes.fromhex(file.keys[name])) for name in SIZES}
-        except (msgspec.DecodeError, KeyError, ValueError) as error:
+            keys = {name: Secret(bytes.fromhex(key)) for name, key in file.keys.items()}
+        except (msgspec.DecodeError, ValueError) as error:
             raise ConfigError(f"{path}: not a development key store: {type(error).__name__}") from error
+        if wrong := [name for name, size in SIZES.items() if len(keys.get(name, b"")) != size]:
+            raise ConfigError(
+                f"{path}: lacks {', '.join(wrong)}, as of an earlier version; use another folder"
+            )
         if seed is not None and seed != file.seed:
             raise ConfigError(f"{path}: made with seed {file.seed}, not {seed}; use another folder")
         return cls(keys)

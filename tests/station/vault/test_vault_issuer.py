@@ -13,7 +13,7 @@ from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
 from station.vault.faults import Code, FaultError
 from station.vault.issuer import RANKS, Issuer, Subject, key_identifier, serial_of
-from station.vault.keystore import ISSUING, ROOT, KeyStore
+from station.vault.keystore import ISSUING, ISSUING_EC, ROOT, KeyStore
 from station.vault.kinds import MLDSA65
 from station.vault.profiles import SE1
 from tests.station.vault.dies import NOW
@@ -119,3 +119,11 @@ def test_a_damaged_store_is_refused_without_showing_it(tmp_path: Path) -> None:
     (tmp_path / "development.keys").write_text('{"format": 1, "keys": {"ROOT-PQ-1": "00"}}')
     with pytest.raises(ConfigError, match="not a development key store"):
         KeyStore.open(tmp_path, None)
+
+
+def test_a_store_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    KeyStore.open(tmp_path, 1)
+    path = tmp_path / "development.keys"
+    path.write_text(path.read_text().replace(ISSUING_EC, "ICA-EC-0"))
+    with pytest.raises(ConfigError, match="lacks ICA-EC-1, as of an earlier version; use another folder"):
+        KeyStore.open(tmp_path, 1)
