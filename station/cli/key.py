@@ -223,7 +223,7 @@ def _show(health: Health, *, as_json: bool) -> None:
     locked = "locked" if health.memory_locked else "not locked"
     click.echo(f"memory {locked}, {'dumpable' if health.dumpable else 'not dumpable'}")
     for finding in health.findings:
-        click.echo(f"register and objects differ: {finding}")
+        click.echo(f"attention: {finding}")
 
 
 def _line(entry: Entry) -> str:

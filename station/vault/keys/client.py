@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +38,14 @@ END_S = 5.0
 LOG = "keys.log"
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Somebody who waits for a reply, and how long the call may take when its turn comes."""
+
+    reply: "asyncio.Future[bytearray]"
+    seconds: float
+
+
 class Process:
     """One run of `hardbin-keys`, and the vault's end of its socket pair."""
 
@@ -55,7 +64,7 @@ class Process:
             )
         ours.setblocking(False)
         self.end = ours
-        self.waiting: dict[int, asyncio.Future[bytearray]] = {}
+        self.waiting: dict[int, Waiting] = {}
 
     @property
     def pid(self) -> int:
@@ -92,9 +101,9 @@ class Process:
 
     def give_up(self) -> None:
         """Tell all that wait that no answer comes."""
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_exception(DownError("the key store's process ended before it answered"))
+        for waiting in self.waiting.values():
+            if not waiting.reply.done():
+                waiting.reply.set_exception(DownError("the key store's process ended before it answered"))
         self.waiting.clear()
 
 
@@ -144,11 +153,11 @@ class KeyStoreClient:
                 head = await _exactly(process.end, LENGTH.size)
                 reply = await _exactly(process.end, length_of(head))
                 number = _number_of(reply)
-                future = process.waiting.pop(number, None)
-                if future is None or future.done():
+                waiting = process.waiting.pop(number, None)
+                if waiting is None or waiting.reply.done():
                     wipe(reply)
                 else:
-                    future.set_result(reply)
+                    waiting.reply.set_result(reply)
         except (EOFError, OSError, RequestError, msgspec.DecodeError):
             if self._process is process:
                 process.kill()
@@ -182,13 +191,14 @@ class KeyStoreClient:
         self._number += 1
         number = self._number
         request = frame((number, *calls.operation(call)))
-        future: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
-        process.waiting[number] = future
+        ahead = max((waiting.seconds for waiting in process.waiting.values()), default=0.0)
+        seconds = calls.deadline_s(call)
+        reply: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
+        process.waiting[number] = Waiting(reply, seconds)
         try:
-            async with asyncio.timeout(calls.deadline_s(call) + GRACE_S):
-                async with self._sending:
-                    await asyncio.get_running_loop().sock_sendall(process.end, request)
-                return await future
+            async with asyncio.timeout(ahead + seconds + GRACE_S):
+                await self._send(process, request)
+                return await reply
         except TimeoutError:
             process.kill()
             raise DownError("the key store did not answer in time; its process was killed") from None
@@ -197,6 +207,15 @@ class KeyStoreClient:
         finally:
             wipe(request)
             process.waiting.pop(number, None)
+
+    async def _send(self, process: Process, request: bytearray) -> None:
+        """Send a frame whole: after a part of one, nothing that follows would be understood."""
+        async with self._sending:
+            try:
+                await asyncio.get_running_loop().sock_sendall(process.end, request)
+            except asyncio.CancelledError:
+                process.kill()
+                raise
 
     def _alive(self) -> Process:
         """The process, started again if it died."""

@@ -99,6 +99,13 @@ class Locked:
             kek = shares.combine([*self._given.values()])
         except ValueError:
             raise DamagedError(damaged(str(self._path))) from None
+        try:
+            return self._started(kek)
+        except BaseException:
+            kek.wipe()
+            raise
+
+    def _started(self, kek: Secret) -> Store:
         header, records = hbks.decode(self._content, kek, str(self._path))
         if LEASE_KEY not in records:
             raise DamagedError(damaged(str(self._path)))

@@ -5,6 +5,7 @@ the store's folder. A call that takes too long ends the process: an alarm's own 
 no module can hold it up.
 """
 
+import os
 import selectors
 import signal
 import socket
@@ -22,6 +23,7 @@ from station.vault.keys.service import Service
 from station.vault.secret import Secret
 
 SOCKET = "keys.sock"
+SOCKET_PATH_MAX = 100
 PEOPLE_MAX = 8
 SEND_S = 5.0
 CHUNK = 65536
@@ -178,6 +180,8 @@ def _wiped(call: calls.Call) -> Iterator[None]:
 def listening(folder: Path) -> socket.socket:
     """The socket where people reach the store; its path has at most about 100 bytes."""
     path = folder / SOCKET
+    if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+        raise RequestError(f"{path}: the path of a socket has at most {SOCKET_PATH_MAX} bytes")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from station.clock import Clock
 from station.vault.keys import calls, making
 from station.vault.keys.errors import LockedError, PolicyError, RequestError
@@ -85,7 +87,9 @@ class Service:
         self._locked = making.Locked(self._folder)
         if held is not None:
             _emptied(held)
-        return self.health()
+            return self.health()
+        left = ("the store was sealed: its token's keys are still there",) if header.token else ()
+        return msgspec.structs.replace(self.health(), findings=left)
 
     def _current(self) -> Header:
         return self._held().header if self._store is None else self._store.header

@@ -111,7 +111,7 @@ class Store:
                 raise ModuleError("; ".join(wrong))
             with self._changing():
                 self._register.put(made)
-        except KeyStoreError:
+        except Exception:
             self._backend.destroy(profile.id)
             with self._changing():
                 self._register.drop(profile.id)

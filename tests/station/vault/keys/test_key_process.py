@@ -154,6 +154,28 @@ async def test_a_process_that_stands_still_is_killed_by_the_vault(
         assert len(await store.random(1)) == 1
 
 
+async def test_who_gives_up_harms_nobody(tmp_path: Path) -> None:
+    async with started(tmp_path) as store:
+        await store.random(1)
+        first = store.pid
+        for size in range(1, 40):
+            task = asyncio.ensure_future(store.random(size))
+            await asyncio.sleep(0)
+            task.cancel()
+            assert len(await store.random(size + 100)) == size + 100
+        assert store.pid == first
+        assert not store.breaker.open
+
+
+async def test_a_folder_whose_socket_has_no_room_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    store = KeyStoreClient(folder, command=UNRULY)
+    with pytest.raises(DownError):
+        await store.start()
+    await store.aclose()
+    assert "the path of a socket has at most 100 bytes" in (folder / "keys.log").read_text("utf-8")
+
+
 async def test_after_three_failures_nobody_waits(tmp_path: Path) -> None:
     async with started(tmp_path) as store:
         key = await activated(store, profile("TM", Algorithm.AES_256, Purpose.DERIVE))

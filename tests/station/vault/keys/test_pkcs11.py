@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from station.vault import scp03
 from station.vault.keys import calls
 from station.vault.keys.client import KeyStoreClient
+from station.vault.keys.control import own
 from station.vault.keys.errors import ModuleError, PolicyError, RequestError
 from station.vault.keys.words import (
     SOFTWARE_PQ,
     Algorithm,
+    Health,
     KeyProfile,
     KeyRef,
     KeyState,
@@ -234,6 +236,17 @@ async def test_destroying_and_zeroising_reach_into_the_token(token: Path, tool: 
         await store.zeroise()
         assert (await store.health()).state == "zeroised"
     assert tool("list") == ["somebody else's"]
+
+
+async def test_zeroising_a_sealed_store_says_what_it_could_not_reach(token: Path, tool: Tool) -> None:
+    async with served(token, production(plan())) as store:
+        await activated(store, profile("A"))
+    with own(token) as people:
+        health = people.ask(calls.Health(), Health)
+        assert health.state == "sealed"
+        left = people.ask(calls.Zeroise(health.store), Health)
+    assert left.findings == ("the store was sealed: its token's keys are still there",)
+    assert tool("list") == ["hardbin:A", "hardbin:A"]
 
 
 @pytest.mark.parametrize(
