@@ -41,12 +41,18 @@ def key(file: Path, *, name: str) -> None:
 def run(*, seeds: Path, logs: tuple[Path, ...], state: Path, host: str, port: int) -> None:
     """Serve `POST /add-checkpoint` until SIGINT or SIGTERM."""
     signer = seed_file.read(seeds).signer(Kind.MLDSA44)
+    keys = given_keys(logs)
     try:
         durable_file.sync_all(durable_file.make_folder(state))
-        served = Witness(state, given_keys(logs), signer, RealClock().unix)
-        server = WitnessServer(served, host, port)
+        with durable_file.held(state):
+            _serve(WitnessServer(Witness(state, keys, signer, RealClock().unix), host, port))
+    except BlockingIOError as error:
+        raise ConfigError(f"{state}: another witness uses this folder") from error
     except OSError as error:
         raise ConfigError(f"{error.filename or f'{host}:{port}'}: {error.strerror}") from error
+
+
+def _serve(server: WitnessServer) -> None:
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -179,10 +179,10 @@ def included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: b
 
 def consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether a proof shows that the tree of `size` and `root` begins with that of `old` and `old_root`."""
-    if old in (0, size):
-        return not proof and old_root == (EMPTY if old == 0 else root)
-    if not 0 < old < size:
+    if not 0 <= old <= size:
         return False
+    if old in (0, size):
+        return not proof and old_root == (root if old == size else EMPTY)
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
         return False

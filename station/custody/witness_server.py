@@ -11,6 +11,8 @@ BODY_BYTES = 320 * 1024
 IDLE_S = 30.0
 """A connection that is silent for so long is closed."""
 CONNECTIONS = 64
+POLL_S = 0.05
+"""How soon a stop is noticed."""
 
 
 class WitnessServer:
@@ -19,7 +21,7 @@ class WitnessServer:
     def __init__(self, witness: Witness, host: str = "127.0.0.1", port: int = 0) -> None:
         """Bind at once, OSError if that cannot be; port 0 takes a free one."""
         self._server = _Server((host, port), _handler(witness))
-        self._thread = Thread(target=self._server.serve_forever, name="witness", daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(POLL_S,), name="witness", daemon=True)
 
     @property
     def url(self) -> str:
@@ -40,6 +42,7 @@ class WitnessServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = CONNECTIONS
 
     def __init__(self, address: tuple[str, int], handler: "type[BaseHTTPRequestHandler]") -> None:
         self._free = BoundedSemaphore(CONNECTIONS)

@@ -267,6 +267,17 @@ def test_a_witness_signs_and_stops_when_asked(desk: Desk) -> None:
         assert desk(*submit, witness)[1].count("\u2014 w1.example ") == 1
         code, _, err = desk(*submit, desk.folder / "log.pub")
         assert (code, "no signature of a key that is trusted" in err) == (13, True)
+        run = (
+            "witness",
+            "run",
+            "--key",
+            desk.folder / "w1.seeds",
+            "--log",
+            desk.folder / "log.pub",
+            "--state",
+        )
+        code, _, err = desk(*run, desk.folder / "state", "--port", "0")
+        assert (code, "another witness uses this folder" in err) == (3, True)
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
     assert desk.verify("--witness", witness)[0] == 13

@@ -204,6 +204,12 @@ def test_a_signer_refuses_rollback_and_fork(tmp_path: Path, tree: Tree) -> None:
     asked(kept, tree, 40, 50)
 
 
+def test_the_empty_log_has_one_root(tmp_path: Path, tree: Tree) -> None:
+    with pytest.raises(LedgerError, match="do not follow"):
+        signer(tmp_path).sign(0, 0, tree.root(1), [])
+    assert signer(tmp_path).sign(0, 0, EMPTY, []).checkpoint.size == 0
+
+
 def test_nothing_is_signed_that_cannot_be_kept(
     tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,9 @@ def test_every_tree_begins_with_the_empty_one(tree: Tree) -> None:
     assert consistent(0, EMPTY, 9, tree.root(9), [])
     assert not consistent(0, tree.root(1), 9, tree.root(9), [])
     assert not consistent(0, EMPTY, 9, tree.root(9), [tree.root(1)])
+    assert consistent(0, EMPTY, 0, EMPTY, [])
+    assert not consistent(0, EMPTY, 0, tree.root(9), [])
+    assert not consistent(-1, EMPTY, 9, tree.root(9), [])
 
 
 def test_what_cannot_be_proven_is_not_asked_for(tree: Tree) -> None:
