@@ -19,3 +19,7 @@ class StorageError(CustodyError):
 
 class LedgerError(CustodyError):
     """An entry, a checkpoint, a proof or a ledger's folder is not what it must be."""
+
+
+class StoppedError(Exception):
+    """Somebody has stopped a run before there was a lot."""

@@ -21,7 +21,7 @@ from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound
 from station.engine.records import Records
 from station.engine.states import State
-from station.errors import ConfigError, StorageError
+from station.errors import ConfigError, StoppedError, StorageError
 from station.io_thread import IoThread
 from station.model import LotInfo
 from station.report import LotReport, bin_counts, compared, written
@@ -104,7 +104,7 @@ class LotSession:
             made = assemble.equipment(self._config, self._surroundings)
             bound = assemble.bound(self._config, made, self._sequence, vault)
             stack.push_async_callback(made.aclose)
-            await made.connect()
+            await unless_stopped(made.connect(), stop)
             cell: Cell[Any] = Cell(self._plan(made, bound, vault))
             watching = asyncio.get_running_loop().create_task(_watched(watch, self._bus.subscribe()))
             stack.push_async_callback(asyncio.wait, [watching])
@@ -243,6 +243,17 @@ async def _stopped(cell: Cell[Any], stop: StopRequest) -> None:
             async with asyncio.timeout(STOP_GRACE_S):
                 await _first(cell.paused.wait(), stop.changed.wait())
     await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
+
+
+async def unless_stopped(work: Coroutine[Any, Any, None], stop: StopRequest) -> None:
+    """Await `work`; StoppedError if somebody wants to stop meanwhile: without grace, nothing has begun."""
+    task = asyncio.get_running_loop().create_task(work)
+    await _first(asyncio.wait([task]), stop.changed.wait())
+    if stop.times:
+        task.cancel()
+        await asyncio.wait([task])
+        raise StoppedError("stopped before the lot began")
+    task.result()
 
 
 async def _first(*waits: Coroutine[Any, Any, object]) -> None:

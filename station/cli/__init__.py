@@ -8,7 +8,7 @@ import click
 
 from drivers.errors import EquipmentError, TransportError
 from station.cli.codes import Exit
-from station.errors import ConfigError, CustodyError, SequenceError
+from station.errors import ConfigError, CustodyError, SequenceError, StoppedError
 
 
 class Commands(click.Group):
@@ -46,6 +46,8 @@ def code_of(arguments: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         return _said("interrupted", Exit.INTERRUPTED)
+    except StoppedError as error:
+        return _said(str(error), Exit.INTERRUPTED)
     except (ConfigError, SequenceError) as error:
         return _said(str(error), Exit.CONFIG)
     except TransportError as error:

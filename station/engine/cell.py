@@ -74,6 +74,7 @@ class Cell(Generic[S]):
         self._started = asyncio.Event()
         self._released = asyncio.Event()
         self._ended = self._aborted = self._was_held = self._releasable = False
+        self._why = "asked for"
         self.stdf: Path | None = None
         self.state = State.EMPTY
         self.reason = ""
@@ -172,7 +173,7 @@ class Cell(Generic[S]):
             case commands.End():
                 self._wish(Wish.END)
             case commands.Abort():
-                self._aborted = True
+                self._aborted, self._why = True, command.reason or "asked for"
                 self._started.set()
                 self._released.set()
                 self._wish(Wish.ABORT)
@@ -202,10 +203,10 @@ class Cell(Generic[S]):
         try:
             await self._lot(unattended=unattended)
         except Aborted:
-            await uninterrupted(self._abort("asked for"))
+            await uninterrupted(self._abort(self._why))
         except (Hold, CustodyError) as error:
             hold = error if isinstance(error, Hold) else Hold(str(error))
-            stopped = self._abort(f"asked for, after: {hold}") if self._aborted else self._hold(hold)
+            stopped = self._abort(f"{self._why}, after: {hold}") if self._aborted else self._hold(hold)
             await uninterrupted(stopped)
         except asyncio.CancelledError:
             await uninterrupted(self._abort("the station is being stopped"))
