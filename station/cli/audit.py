@@ -110,16 +110,19 @@ def key(file: Path, *, name: str) -> None:
 @click.argument("lot", type=FOLDER)
 @click.argument("folder", type=FOLDER)
 @click.option("--key", "seeds", type=FILE, required=True, help="Development keys, made by `audit key`.")
-def lot(lot: Path, folder: Path, *, seeds: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def lot(lot: Path, folder: Path, *, seeds: Path, as_json: bool) -> None:
     """Make a ledger of a lot's journal in a new FOLDER: the station's claims, signed in development."""
     if not (lot / "journal").is_file():
         _stop(Exit.NOT_FOUND, f"{lot}: there is no journal in it")
     if folder.exists():
         raise click.UsageError(f"{folder} is there already; give a new folder")
-    note = build(lot / "journal", folder, seed_file.read(seeds))
-    click.echo(
-        f"{note.checkpoint.size} entries of {note.checkpoint.origin} in {folder}: claims of the station"
-    )
+    head = build(lot / "journal", folder, seed_file.read(seeds)).checkpoint
+    if as_json:
+        told = {"out": str(folder), "origin": head.origin, "size": head.size, "root": head.root.hex()}
+        click.echo(msgspec.json.encode(told).decode())
+    else:
+        click.echo(f"{head.size} entries of {head.origin} in {folder}: claims of the station")
 
 
 # -- what is given

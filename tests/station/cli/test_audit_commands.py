@@ -185,6 +185,16 @@ def test_what_is_not_there_or_not_meant(desk: Desk) -> None:
     )
 
 
+def test_the_ledger_of_a_lot_as_json(desk: Desk) -> None:
+    new = desk.folder / "new"
+    code, out, _ = desk(
+        "audit", "lot", desk.folder / "lot", new, "--key", desk.folder / "log.seeds", "--json"
+    )
+    told = json.loads(out)
+    assert (code, told["out"], told["origin"], told["size"]) == (0, str(new), ORIGIN, 11)
+    assert json.loads(desk.verify("--json", folder=new)[1])["root"] == told["root"]
+
+
 def test_a_journal_that_is_damaged_makes_no_ledger(desk: Desk) -> None:
     path = desk.folder / "lot" / "journal"
     path.write_bytes(path.read_bytes().replace(b"L1/2", b"L1/3", 1))
