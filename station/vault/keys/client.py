@@ -76,13 +76,17 @@ class Process:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    def kill(self) -> None:
-        """End it at once, and whoever waits for it; the reader sees the end of the line and closes it."""
+    def kill(self) -> int | None:
+        """End it at once, and whoever waits for it; the reader sees the end of the line and closes it.
+
+        Returns how it ended, which may have been before.
+        """
         self._shut(socket.SHUT_RDWR)
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)
         self.give_up()
+        return self._process.returncode
 
     async def stop(self) -> int | None:
         """Let go of it, and return its exit status once it ended."""
@@ -118,6 +122,8 @@ class KeyStoreClient:
         self._sending = asyncio.Lock()
         self.breaker = Breaker(asyncio.get_running_loop().time)
         self.restarts = 0
+        self.ended: int | None = None
+        """How the last process that died ended: its exit status, or less than 0 the signal."""
 
     @property
     def pid(self) -> int | None:
@@ -160,7 +166,7 @@ class KeyStoreClient:
                     waiting.reply.set_result(reply)
         except (EOFError, OSError, RequestError, msgspec.DecodeError):
             if self._process is process:
-                process.kill()
+                self.ended = process.kill()
         finally:
             process.end.close()
             process.give_up()

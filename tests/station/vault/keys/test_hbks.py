@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,16 @@ def test_layout() -> None:
         at += 4 + sizes[-1]
     assert len(sizes) == 1 + len(CONTENTS)
     assert at == len(WHOLE)
+
+
+def test_a_record_is_sealed_for_its_place_in_its_store() -> None:
+    at = 9 + int.from_bytes(WHOLE[5:9])
+    for number in range(1 + len(CONTENTS)):
+        size = int.from_bytes(WHOLE[at : at + 4])
+        box, at = WHOLE[at + 4 : at + 4 + size], at + 4 + size
+        bound = HEADER.store + number.to_bytes(4) + b"\x01"
+        name, _ = msgspec.msgpack.decode(AESGCM(KEK).decrypt(box[:12], box[12:], bound))
+        assert name == ["seal", *CONTENTS][number]
 
 
 def test_no_secret_is_readable() -> None:

@@ -128,11 +128,12 @@ async def test_a_production_store_is_sealed_again_after_a_crash(tmp_path: Path) 
 async def test_a_module_that_hangs_or_crashes_takes_only_its_process_along(tmp_path: Path) -> None:
     async with started(tmp_path) as store:
         key = await activated(store, profile("TM", Algorithm.AES_256, Purpose.DERIVE))
-        for label in (unruly.HANG, unruly.CRASH):
+        for label, killer in ((unruly.HANG, signal.SIGALRM), (unruly.CRASH, signal.SIGSEGV)):
             others = [asyncio.ensure_future(store.derive(key, label, b"", 128)) for _ in range(2)]
             for outcome in [await asyncio.wait([task]) for task in others]:
                 (done,) = outcome[0]
                 assert isinstance(done.exception(), DownError)
+            assert store.ended == -killer
             assert len(await store.derive(key, LABEL, b"", 128)) == 16
         assert store.restarts == 2
 

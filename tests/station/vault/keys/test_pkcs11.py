@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
@@ -14,13 +15,16 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from station.vault import scp03
-from station.vault.keys import calls
+from station.vault.keys import calls, hbks, shares
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.control import own
 from station.vault.keys.errors import ModuleError, PolicyError, RequestError
+from station.vault.keys.header import parse
+from station.vault.keys.making import DEVELOPMENT_PASSPHRASE
 from station.vault.keys.words import (
     SOFTWARE_PQ,
     Algorithm,
+    Entry,
     Health,
     KeyProfile,
     KeyRef,
@@ -220,6 +224,32 @@ async def test_what_differs_from_the_register_stops_production(token: Path, tool
         } <= set(found)
         with pytest.raises(PolicyError, match="register and objects differ"):
             await again.derive(KeyRef("IM-1"), LABEL, b"die", 256)
+
+
+def half_made(folder: Path, key: str) -> None:
+    """Enter a key in the register as one whose making was begun."""
+    path = folder / "keys.hbks"
+    content = path.read_bytes()
+    header = parse(content, "file").header
+    share = shares.unseal(header.shares[0], bytearray(DEVELOPMENT_PASSPHRASE), header.store)
+    kek = shares.combine([share])
+    header, records = hbks.decode(content, kek, "file")
+    begun = Entry(profile(key), KeyState.PRE_ACTIVE, "token", "generated", b"", made=False)
+    hbks.write(path, hbks.encode(msgspec.structs.replace(header, keys=(*header.keys, begun)), records, kek))
+
+
+async def test_an_object_of_a_key_that_was_never_finished_is_removed(
+    token: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(token, development(plan())) as store:
+        await activated(store, profile("A"))
+    monkeypatch.setattr(shares, "MEMORY_KIB", 8)
+    half_made(token, "HALF")
+    tool("plant", "hardbin:HALF")
+    async with served(token) as again:
+        assert (await again.health()).findings == ()
+        assert [entry.id for entry in await again.entries()] == ["A"]
+    assert tool("list") == ["hardbin:A", "hardbin:A"]
 
 
 async def test_destroying_and_zeroising_reach_into_the_token(token: Path, tool: Tool) -> None:
