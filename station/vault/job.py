@@ -80,5 +80,5 @@ class Die:
     reading: Reading
     slots: tuple[SlotState, ...]
     session: scp03.Session
-    born: tuple[bytes, bytes] | None = None
-    """Hash and sealed box of an RMA token, for a die that has none yet."""
+    born: Awaitable[tuple[bytes, bytes]] | None = None
+    """Hash and sealed box of an RMA token, made while the die is busy with its self-tests."""

@@ -113,8 +113,8 @@ class Opening:
         script.authenticate()
         for command in ("DIE STATUS", "GET KEY INFO", "SELF TEST", "TRNG HEALTH"):
             script.secure(command, se1.command(command))
-        if go.phase is Phase.SCREEN:  # now, so that nothing delays the claim of the UID later
-            die.born = await self._means.work(self._means.store.rma_token, die.uid)
+        if go.phase is Phase.SCREEN:
+            die.born = self._means.work(self._means.store.rma_token, die.uid)
         seen = await self._link.run(script)
         status = se1.die_status(seen["DIE STATUS"])
         die.reading, die.slots = _reading(status, seen["GET KEY INFO"]), status.slots

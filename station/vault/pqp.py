@@ -149,11 +149,15 @@ class Contact:
     async def _screen(self) -> None:
         """The die is sound and ours: bind its UID, and bear what it will be given."""
         uid, born = self.die.uid, self.die.born
-        token_hash, box = await self._means.work(self._means.store.rma_token, uid) if born is None else born
-        identity = self._contents.new_identity(uid, token_hash)
-        screened = Screened(uid, identity, token_hash, box)
-        step = self._step(Standing.SCREENED, Intent.KEYS)
-        self._contents.identity = await self._registry.screened(step, screened)
+        async with self._registry.claiming:
+            token = self._means.work(self._means.store.rma_token, uid) if born is None else born
+            token_hash, box = await token
+            identity = self._contents.new_identity(uid, token_hash)
+            screened = Screened(uid, identity, token_hash, box)
+            claim = self._registry.screened(self._step(Standing.SCREENED, Intent.KEYS), screened)
+        self._contents.identity = await claim
+        if not self._contents.identity:
+            raise FaultError(Code.UID_DUPLICATE, "another unit has this UID; both are quarantined")
 
     async def _make_keys(self) -> None:
         """S2: write the identity, have the missing keys generated, read all of it back, claim the keys."""

@@ -1,5 +1,6 @@
 """What the vault knows of lots, units, keys and certificates: each method is one durable change."""
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ class Registry:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self.claiming = asyncio.Lock()
+        """Held by who awaits something between a die's word and its claim, so that none is overtaken."""
 
     async def open_lot(self, lot: str, product: str, order: str, quantity: int, now: float) -> None:
         """Open a lot; the same lot again is no change, another quantity or product is refused."""
@@ -127,10 +130,10 @@ class Registry:
         """What is known of a unit; None if it was never admitted."""
         return await self._journal.commit(lambda db: _unit(db, unit))
 
-    async def screened(self, step: Step, born: Screened) -> bytes:
+    def screened(self, step: Step, born: Screened) -> Awaitable[bytes]:
         """Bind the UID, keep what was born for the die, and return its IDENTITY object.
 
-        FaultError if the UID is another unit's; then both are quarantined.
+        Nothing is returned if the UID is another unit's; then that unit is quarantined.
         """
 
         def act(db: sqlite3.Connection) -> bytes:
@@ -146,10 +149,7 @@ class Registry:
             _forward(db, step)
             return _identity(db, step.unit)
 
-        identity = await self._journal.commit(act)
-        if not identity:
-            raise FaultError(Code.UID_DUPLICATE, "another unit has this UID; both are quarantined")
-        return identity
+        return self._journal.commit(act)
 
     async def keys_ready(self, step: Step, keys: Iterable[PublicKey]) -> None:
         """Claim the public keys for the unit; FaultError if another one has them."""
