@@ -80,6 +80,8 @@ def init(  # noqa: PLR0917
     """
     if development and (custodians or files or fds):
         raise click.UsageError("a development store has no custodians")
+    if len(files) + len(fds) > len(custodians):
+        raise click.UsageError(f"{len(files) + len(fds)} passphrases for {len(custodians)} custodians")
     if (module is None) is not (token is None):
         raise click.UsageError("--module and --token come together")
     with _said():

@@ -114,6 +114,7 @@ def test_what_is_wrong_is_said(
     for arguments, code, message in (
         (["init", store, *one], Exit.CONFIG, "a store for production has 3 different custodians"),
         (["init", store, "--development", *one], Exit.USAGE, "a development store has no custodians"),
+        (["init", store, *one, "--passphrase-fd", "0"], Exit.USAGE, "2 passphrases for 1 custodians"),
         (["init", store, "--token", "t"], Exit.USAGE, "--module and --token come together"),
         (["init", store, "--custodian", "a", "--passphrase-file", str(empty)], Exit.USAGE, "no passphrase"),
         (["init", store, "--custodian", "a", "--passphrase-fd", "999"], Exit.USAGE, "Bad file descriptor"),

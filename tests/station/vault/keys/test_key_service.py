@@ -1,7 +1,10 @@
 """One store from its making to its end, with the keys in the file."""
 
 import os
+import shutil
 from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
@@ -27,7 +30,7 @@ from station.vault.keys.errors import (
 )
 from station.vault.keys.header import parse
 from station.vault.keys.service import Service
-from station.vault.keys.words import Algorithm, Health, KeyState, Mode, Purpose, Use
+from station.vault.keys.words import Algorithm, Entry, Health, KeyState, Mode, Purpose, Use
 from station.vault.secret import Secret
 from tests.station.vault.keys.stores import (
     LABEL,
@@ -295,9 +298,6 @@ def test_a_key_whose_making_was_cut_short_is_not_there(
     writes = 0
     real = hbks.write
 
-    class PowerLost(BaseException):
-        pass
-
     def cut(path: Path, content: bytes) -> None:
         nonlocal writes
         writes += 1
@@ -315,6 +315,70 @@ def test_a_key_whose_making_was_cut_short_is_not_there(
     assert reopened.health().findings == ()
     active(reopened, profile())
     reopened.close()
+
+
+class PowerLost(BaseException):
+    """Nothing after this happens."""
+
+
+def losing_power(patched: pytest.MonkeyPatch, at: int) -> list[str]:
+    """Have the power go before this step that touches the disk; return the steps that were done."""
+    done: list[str] = []
+
+    def watched(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def step(*arguments: object, **more: object) -> object:
+            if len(done) >= at:
+                raise PowerLost
+            done.append(name)
+            return real(*arguments, **more)
+
+        return step
+
+    for name in ("open", "write", "fsync", "rename"):
+        patched.setattr(os, name, watched(name, getattr(os, name)))
+    return done
+
+
+def worked(store: Service) -> None:
+    """Make a key, activate it, use it, suspend it, end it."""
+    active(store, profile("NEW", limit=3))
+    store.answer(calls.Sign("NEW", b"m", ""))
+    store.answer(calls.Sign("OLD", b"m", ""))
+    for state in (KeyState.COMPROMISED, KeyState.DESTROYED):
+        store.answer(calls.Move("NEW", state, OFFICER))
+
+
+def test_power_may_go_at_any_step_of_a_key_s_life(
+    service: Service, tmp_path: Path, clock: At, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    active(service, profile("OLD", limit=1000))
+    public = service.answer(calls.Public("OLD"))
+    service.close()
+    states, uses = [], []
+    for at in range(999):
+        folder = tmp_path_factory.mktemp("cut") / "store"
+        shutil.copytree(tmp_path, folder)
+        store = again(folder, clock)
+        with pytest.MonkeyPatch.context() as patched:
+            done = losing_power(patched, at)
+            with suppress(PowerLost):
+                worked(store)
+        store.close()
+        store = again(folder, clock)
+        assert store.health().findings == ()
+        assert store.answer(calls.Public("OLD")) == public
+        entries = cast(list[Entry], store.answer(calls.Entries()))
+        states.append([one.state for one in entries if one.id == "NEW"])
+        uses.append(cast(Use, store.answer(calls.Usage("OLD"))).used)
+        store.close()
+        if len(done) < at:
+            break
+    assert len(states) > 30
+    seen = [state for number, state in enumerate(states) if number == 0 or state != states[number - 1]]
+    life = (KeyState.PRE_ACTIVE, KeyState.ACTIVE, KeyState.COMPROMISED, KeyState.DESTROYED)
+    assert seen == [[], *([state] for state in life)]
+    assert uses == sorted(uses)
+    assert (uses[0], uses[-1]) == (0, 10)
 
 
 def test_a_change_that_cannot_be_written_did_not_happen(
