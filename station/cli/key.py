@@ -13,9 +13,15 @@ import msgspec
 from station.cli.codes import Exit
 from station.vault.keys import calls, errors
 from station.vault.keys.control import Control, own, running
-from station.vault.keys.words import Entry, Health, Mode, PqPolicy
+from station.vault.keys.words import (
+    DEVELOPMENT_CUSTODIAN,
+    DEVELOPMENT_PASSPHRASE,
+    Entry,
+    Health,
+    Mode,
+    PqPolicy,
+)
 
-EVERYBODY, PUBLIC = "everybody", b"hardbin development store"
 PASSPHRASE_MAX = 1024
 CODES = {
     errors.PassphraseError: Exit.DENIED,
@@ -86,8 +92,8 @@ def init(  # noqa: PLR0917
         raise click.UsageError("--module and --token come together")
     with _said():
         mode = Mode.DEVELOPMENT if development else Mode.PRODUCTION
-        names = (EVERYBODY,) if development else custodians
-        given = iter([bytearray(PUBLIC)]) if development else _passphrases(files, fds)
+        names = (DEVELOPMENT_CUSTODIAN,) if development else custodians
+        given = iter([bytearray(DEVELOPMENT_PASSPHRASE)]) if development else _passphrases(files, fds)
         holders = tuple(
             calls.Custodian(name, next(given, None) or _prompted(name, new=True)) for name in names
         )

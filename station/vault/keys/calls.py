@@ -6,6 +6,9 @@ import msgspec
 
 from station.vault.keys.words import Approval, KeyProfile, KeyState, Mode, PqPolicy
 
+SOCKET = "keys.sock"
+"""Where people reach the process, in the store's folder."""
+
 
 class _Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Arguments of an operation, in order."""

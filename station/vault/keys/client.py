@@ -15,8 +15,8 @@ import msgspec
 
 from station.vault.keys import calls, words
 from station.vault.keys.breaker import Breaker
-from station.vault.keys.errors import DownError, KeyStoreError, RequestError
-from station.vault.keys.frames import LENGTH, OK, Fault, frame, length_of, wipe
+from station.vault.keys.errors import DownError, RequestError
+from station.vault.keys.frames import LENGTH, frame, length_of, value_of, wipe
 from station.vault.keys.soft import unwrapped, wrapped
 from station.vault.keys.words import (
     Approval,
@@ -188,7 +188,7 @@ class KeyStoreClient:
             raise
         self.breaker.answered(loop.time() - begun)
         try:
-            return _value(reply, answer)
+            return value_of(reply, answer)
         finally:
             wipe(reply)
 
@@ -348,15 +348,3 @@ async def _exactly(end: socket.socket, size: int) -> bytearray:
 def _number_of(reply: bytearray) -> int:
     number, _, _ = msgspec.msgpack.decode(reply, type=tuple[int, str, msgspec.Raw])
     return number
-
-
-def _value(reply: bytearray, answer: type[T]) -> T:
-    """The value of an answer, or the error that it tells."""
-    try:
-        _, verdict, rest = msgspec.msgpack.decode(reply, type=tuple[int, str, msgspec.Raw])
-        if verdict == OK:
-            return msgspec.msgpack.decode(rest, type=answer)
-        fault = msgspec.msgpack.decode(rest, type=Fault)
-    except msgspec.DecodeError:
-        raise KeyStoreError("the key store's answer cannot be read") from None
-    raise fault.error()

@@ -8,14 +8,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from station.vault.keys import calls
-from station.vault.keys.errors import DownError, KeyStoreError, RequestError
-from station.vault.keys.frames import LENGTH, OK, Fault, frame, length_of, wipe
+from station.vault.keys.errors import DownError, KeyStoreError
+from station.vault.keys.frames import LENGTH, frame, length_of, value_of, wipe
 
 T = TypeVar("T")
-SOCKET = "keys.sock"
 PATIENCE_S = 65.0
 """More than the longest deadline of a call."""
 END_S = 5.0
@@ -39,14 +36,7 @@ class Control:
             raise DownError("the key store's process does not answer") from None
         finally:
             wipe(request)
-        try:
-            _, verdict, rest = msgspec.msgpack.decode(reply, type=tuple[int, str, msgspec.Raw])
-            if verdict == OK:
-                return msgspec.msgpack.decode(rest, type=answer)
-            fault = msgspec.msgpack.decode(rest, type=Fault)
-        except msgspec.DecodeError:
-            raise RequestError("the key store's answer cannot be read") from None
-        raise fault.error()
+        return value_of(reply, answer)
 
     def _exactly(self, size: int) -> bytearray:
         content = bytearray()
@@ -64,11 +54,11 @@ def running(folder: Path) -> Iterator[Control | None]:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as end:
         end.settimeout(PATIENCE_S)
         try:
-            end.connect(str(folder / SOCKET))
+            end.connect(str(folder / calls.SOCKET))
         except (FileNotFoundError, ConnectionRefusedError):
             yield None
         except OSError as error:
-            raise DownError(f"{folder / SOCKET}: {error.strerror or error}") from error
+            raise DownError(f"{folder / calls.SOCKET}: {error.strerror or error}") from error
         else:
             yield Control(end)
 

@@ -2,11 +2,13 @@
 
 import struct
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
 from station.vault.keys.errors import KINDS, KeyStoreError, RequestError
 
+T = TypeVar("T")
 LENGTH = struct.Struct(">I")
 FRAME_MAX = 1 << 20
 OK, ERROR = "ok", "error"
@@ -44,6 +46,18 @@ def length_of(head: bytes | bytearray) -> int:
     if length > FRAME_MAX:
         raise RequestError(f"a frame of {length} bytes is over {FRAME_MAX}")
     return length
+
+
+def value_of(reply: bytearray, answer: type[T]) -> T:
+    """The value of an answer; raises the error that it tells."""
+    try:
+        _, verdict, rest = msgspec.msgpack.decode(reply, type=tuple[int, str, msgspec.Raw])
+        if verdict == OK:
+            return msgspec.msgpack.decode(rest, type=answer)
+        fault = msgspec.msgpack.decode(rest, type=Fault)
+    except msgspec.DecodeError:
+        raise KeyStoreError("the key store's answer cannot be read") from None
+    raise fault.error()
 
 
 class Frames:

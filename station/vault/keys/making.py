@@ -19,9 +19,6 @@ from station.vault.secret import Secret
 KEK = 32
 CUSTODIANS, THRESHOLD = 3, 2
 PASSPHRASE_MIN, PASSPHRASE_MAX = 12, 1024
-DEVELOPMENT_CUSTODIAN = "everybody"
-DEVELOPMENT_PASSPHRASE = b"hardbin development store"
-"""Public: a development store is sealed, so that the code is the same, and protects nothing."""
 
 
 def create(folder: Path, plan: Init) -> Header:

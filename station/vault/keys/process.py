@@ -22,7 +22,6 @@ from station.vault.keys.frames import ERROR, OK, Fault, Frames, frame, wipe
 from station.vault.keys.service import Service
 from station.vault.secret import Secret
 
-SOCKET = "keys.sock"
 SOCKET_PATH_MAX = 100
 PEOPLE_MAX = 8
 SEND_S = 5.0
@@ -179,7 +178,7 @@ def _wiped(call: calls.Call) -> Iterator[None]:
 
 def listening(folder: Path) -> socket.socket:
     """The socket where people reach the store; its path has at most about 100 bytes."""
-    path = folder / SOCKET
+    path = folder / calls.SOCKET
     if len(os.fsencode(path)) > SOCKET_PATH_MAX:
         raise RequestError(f"{path}: the path of a socket has at most {SOCKET_PATH_MAX} bytes")
     path.unlink(missing_ok=True)

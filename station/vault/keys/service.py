@@ -10,7 +10,7 @@ from station.vault.keys.errors import LockedError, PolicyError, RequestError
 from station.vault.keys.hardening import Hardening
 from station.vault.keys.header import Header
 from station.vault.keys.store import FILE, Store
-from station.vault.keys.words import Health, KeyState, Mode
+from station.vault.keys.words import DEVELOPMENT_CUSTODIAN, DEVELOPMENT_PASSPHRASE, Health, KeyState, Mode
 from station.vault.secret import Secret
 
 
@@ -33,9 +33,7 @@ class Service:
         if self._production and not self._hardening.memory_locked:
             raise PolicyError("production needs locked memory; raise the limit memlock to unlimited")
         if mode is Mode.DEVELOPMENT:
-            self._store = self._locked.give(
-                making.DEVELOPMENT_CUSTODIAN, bytearray(making.DEVELOPMENT_PASSPHRASE)
-            )
+            self._store = self._locked.give(DEVELOPMENT_CUSTODIAN, bytearray(DEVELOPMENT_PASSPHRASE))
 
     def answer(self, call: calls.Call) -> object:
         """Do what is asked and return the answer; a KeyStoreError says why not."""

@@ -68,6 +68,9 @@ class PqPolicy(StrEnum):
     """They lie in the store's file, marked."""
 
 
+DEVELOPMENT_CUSTODIAN = "everybody"
+DEVELOPMENT_PASSPHRASE = b"hardbin development store"
+"""Public: a development store is sealed, so that the code is the same, and protects nothing."""
 SOFTWARE_PQ = "software PQ key"
 """The mark of a key that lies in the file although the store has a hardware module."""
 SYMMETRIC = frozenset({Algorithm.AES_256})

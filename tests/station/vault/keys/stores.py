@@ -5,9 +5,18 @@ from pathlib import Path
 from station.clock import RealClock
 from station.vault.keys import calls
 from station.vault.keys.hardening import Hardening
-from station.vault.keys.making import DEVELOPMENT_CUSTODIAN, DEVELOPMENT_PASSPHRASE
 from station.vault.keys.service import Service
-from station.vault.keys.words import Algorithm, Approval, Entry, KeyProfile, KeyState, Mode, Purpose
+from station.vault.keys.words import (
+    DEVELOPMENT_CUSTODIAN,
+    DEVELOPMENT_PASSPHRASE,
+    Algorithm,
+    Approval,
+    Entry,
+    KeyProfile,
+    KeyState,
+    Mode,
+    Purpose,
+)
 
 PASSPHRASES = {
     "anna": b"planted passphrase 1",

@@ -20,8 +20,8 @@ from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.control import own
 from station.vault.keys.errors import ModuleError, PolicyError, RequestError
 from station.vault.keys.header import parse
-from station.vault.keys.making import DEVELOPMENT_PASSPHRASE
 from station.vault.keys.words import (
+    DEVELOPMENT_PASSPHRASE,
     SOFTWARE_PQ,
     Algorithm,
     Entry,
