@@ -148,7 +148,11 @@ class CcidReader(UsbDevice):
             return
         answer, after_s = bay.transfer(command, mute=False)
         self._extend(command, bay, bay.extensions(after_s) if answer.outcome is Outcome.OK else 0)
-        self._answer(answer, after_s)
+        if answer.outcome is Outcome.OK and bay.chaining:
+            bay.owed_s += self.push_on_credit(BULK_IN, answer.encode(), after_s=after_s)
+            return
+        owed_s, bay.owed_s = bay.owed_s, 0.0
+        self._answer(answer, after_s + owed_s)
 
     def _extend(self, command: Command, bay: "Bay", times: int) -> None:
         """Ask for more time before an answer."""

@@ -62,9 +62,16 @@ class UsbDevice(ABC):
 
     def push(self, endpoint: int, data: bytes, *, after_s: float = 0.0) -> None:
         """Give the station a transfer `after_s` after the last one that came out has arrived."""
+        self._push(endpoint, data, max(self.clock.time(), self._out_s) + after_s + TRANSFER_S)
+
+    def push_on_credit(self, endpoint: int, data: bytes, *, after_s: float) -> float:
+        """Give a transfer at once; return the seconds that the next one has to be later by."""
+        self._push(endpoint, data, self.clock.time())
+        return TRANSFER_S + after_s + TRANSFER_S
+
+    def _push(self, endpoint: int, data: bytes, due: float) -> None:
         pipe = self.pipe(endpoint)
         with pipe.lock:
-            due = max(self.clock.time(), self._out_s) + after_s + TRANSFER_S
             pipe.transfers.append((due, data))
             self.clock.notify(pipe.condition)
 

@@ -23,8 +23,8 @@ __all__ = ["LATENCY_S", "Purpose", "Unit", "VaultClient", "VaultProcess", "Vault
 
 T = TypeVar("T")
 
-LATENCY_S = 0.015
-"""What one exchange with the vault takes under virtual time."""
+LATENCY_S = 0.05
+"""What one exchange with the vault takes under virtual time: its budget with all sites of a cell in work."""
 
 DISPOSITIONS = {
     wire.SEALED: Disposition.SEALED,
