@@ -61,8 +61,8 @@ class Bay:
         self.chaining = False
         """Whether the chip's last block only carries a chain on."""
         self.owed_s = 0.0
-        """What the blocks of a chain have taken so far. It is charged with the block that ends the chain: a
-        port's thread that waited for each of them would make a simulated lot a tenth slower for nobody's sake."""
+        """What the blocks of a chain have taken so far, charged with the block that ends it: waiting for each
+        of them would make a simulated lot a tenth slower for nobody's sake."""
 
     @property
     def present(self) -> bool:
