@@ -65,6 +65,11 @@ class Bay:
         of them would make a simulated lot a tenth slower for nobody's sake."""
 
     @property
+    def may_owe(self) -> bool:
+        """Whether the time of the last block may wait; it may not when the station would miss it."""
+        return self.chaining and self.owed_s < self.waiting_s / 2
+
+    @property
     def present(self) -> bool:
         """Whether a chip makes contact."""
         return self._clock.time() >= self._back_at and self._slot.present()

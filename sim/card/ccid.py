@@ -148,7 +148,7 @@ class CcidReader(UsbDevice):
             return
         answer, after_s = bay.transfer(command, mute=False)
         self._extend(command, bay, bay.extensions(after_s) if answer.outcome is Outcome.OK else 0)
-        if answer.outcome is Outcome.OK and bay.chaining:
+        if answer.outcome is Outcome.OK and bay.may_owe:
             bay.owed_s += self.push_on_credit(BULK_IN, answer.encode(), after_s=after_s)
             return
         owed_s, bay.owed_s = bay.owed_s, 0.0
