@@ -74,9 +74,7 @@ def constants(table: Table) -> Iterator[str]:
             yield f"#define SE1_{prefix}_{name} {number(value)}u"
     yield ""
     slots = [table["slots"][name] for name in table["personalisation"]["slots"]]
-    yield "#ifndef SE1_PERSONALISED_SLOTS /* the compiler's command line may ask for others */"
     yield f"#define SE1_PERSONALISED_SLOTS {braces(bytes(slots))}"
-    yield "#endif"
 
 
 def braces(data: bytes) -> str:
@@ -184,8 +182,9 @@ def scalars(table: Table) -> Iterator[str]:
         yield f"SCP_{key.upper()} = {number(value) if key in ('id', 'i', 'level') else value}"
     for key, value in table["limits"].items():
         yield f"{key.upper()}_{'SIZES' if key == 'payload' else 'LIMIT'} = {literal(value)}"
-    slots = ", ".join(f"Slot.{name}" for name in table["personalisation"]["slots"])
-    yield f"PERSONALISED_SLOTS = ({slots},)"
+    yield "PERSONALISED_SLOTS = ("
+    yield from (f"    Slot.{name}," for name in table["personalisation"]["slots"])
+    yield ")"
 
 
 def literal(value: int | str | list[Any]) -> str:

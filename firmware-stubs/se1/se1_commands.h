@@ -107,9 +107,7 @@
 #define SE1_SW_NVM_INTEGRITY 0x6F04u
 #define SE1_SW_SENSOR 0x6F05u
 
-#ifndef SE1_PERSONALISED_SLOTS /* the compiler's command line may ask for others */
-#define SE1_PERSONALISED_SLOTS {0x02}
-#endif
+#define SE1_PERSONALISED_SLOTS {0x01, 0x02, 0x03}
 
 /* P1 or P2 of a command is a fixed value, or (SE1_ANY) the command's business. */
 #define SE1_ANY 0x100u

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from drivers.protocols import se1
 from drivers.protocols.se1_table import ATR, Algorithm, LifeCycle, Slot, SlotState
 from sim.dut import crypto, transport
-from sim.dut.firmware import CUT, LENGTHS, OK, Firmware, Loaded
+from sim.dut.firmware import CUT, LENGTHS, OK, Firmware
 from sim.dut.latency import Latency, Profile
 from sim.dut.memory import Memory, PowerCut
 
@@ -57,9 +57,6 @@ SOUND = ChipFaults()
 
 class Chip:
     """A die with its memory, a few kilobytes; the firmware's context exists only under power and clock."""
-
-    loaded: Loaded | None = None
-    """The firmware it runs; None: the stub as this checkout has it."""
 
     def __init__(
         self,
@@ -156,7 +153,7 @@ class Chip:
             return None
         self.memory.lost = False
         self._answered = 0
-        self._firmware = Firmware(_Hal(self), self.loaded)
+        self._firmware = Firmware(_Hal(self))
         self.latency.take()
         return None if self.memory.lost else ATR
 

@@ -239,8 +239,8 @@ def default() -> Loaded:
 class Firmware:
     """The firmware of one chip from power-on to power-off; what peripherals raise comes out of the call."""
 
-    def __init__(self, peripherals: Peripherals, loaded: Loaded | None = None) -> None:
-        self._loaded = loaded or default()
+    def __init__(self, peripherals: Peripherals) -> None:
+        self._loaded = default()
         self._stub = self._loaded.stub
         self._handle = ffi.new_handle(peripherals)
         self._memory = ffi.new("uint64_t[]", self._stub.se1_size() // 8 + 1)

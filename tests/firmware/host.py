@@ -22,6 +22,7 @@ from drivers.protocols.se1_objects import (
     token_hash,
 )
 from drivers.protocols.se1_table import (
+    PERSONALISED_SLOTS,
     Algorithm,
     ContainerKind,
     KeySet,
@@ -222,7 +223,7 @@ def identity(uid: bytes) -> Identity:
     )
 
 
-def credentials(slots: tuple[int, ...] = (2,), *, size: int = 700) -> bytes:
+def credentials(slots: tuple[int, ...] = PERSONALISED_SLOTS, *, size: int = 700) -> bytes:
     certificates = [Object(ObjectType.CERTIFICATE, slot, KEYS[slot][0], os.urandom(size)) for slot in slots]
     issuers = Object(ObjectType.ISSUER_IDS, 0, 0, issuer_ids([(0x0202, bytes(20))]))
     return Container(ContainerKind.CREDENTIALS, (*certificates, issuers)).encode()
@@ -231,7 +232,7 @@ def credentials(slots: tuple[int, ...] = (2,), *, size: int = 700) -> bytes:
 STEPS = ("identity", "keys", "credentials", "rotate", "delete", "lock")
 
 
-def personalise(host: Host, *, slots: tuple[int, ...] = (2,), until: str = "lock") -> None:
+def personalise(host: Host, *, until: str = "lock") -> None:
     """Bring an OP_READY die through the steps of PQP-1, up to and with the one named."""
     host.open()
     for step in STEPS[: STEPS.index(until) + 1]:
@@ -239,10 +240,10 @@ def personalise(host: Host, *, slots: tuple[int, ...] = (2,), until: str = "lock
             case "identity":
                 host.store(identity(host.uid).container())
             case "keys":
-                for slot in slots:
+                for slot in PERSONALISED_SLOTS:
                     host.generate(slot)
             case "credentials":
-                host.store(credentials(slots))
+                host.store(credentials())
             case "rotate":
                 host.put_issuer_keys()
                 host.open(KeySet.ISSUER)
@@ -272,7 +273,7 @@ def specimen(state: LifeCycle) -> Chip:
         return Chip.from_sort(5, seed="t", latency="zero", state=state)
     if state is LifeCycle.INITIALIZED:
         host = twin(specimen(LifeCycle.OP_READY))
-        personalise(host, slots=(1, 2, 3), until="credentials")
+        personalise(host, until="credentials")
         return host.chip
     host = twin(specimen(LifeCycle.INITIALIZED))
     host.open()

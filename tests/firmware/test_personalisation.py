@@ -18,6 +18,7 @@ from drivers.protocols.se1_objects import (
     token_hash,
 )
 from drivers.protocols.se1_table import (
+    PERSONALISED_SLOTS,
     Algorithm,
     ContainerKind,
     KeySet,
@@ -61,19 +62,23 @@ def sw(host: Host, *apdus: bytes) -> int:
     return host.send(apdus[-1]).sw
 
 
+def generate_all(host: Host) -> list[bytes]:
+    """A key pair in every slot of the personalisation list; the public keys."""
+    return [host.generate(slot) for slot in PERSONALISED_SLOTS]
+
+
 def generate(slot: int, algorithm: int, attributes: int) -> bytes:
     return se1.command("GENERATE KEY PAIR", slot=slot, algorithm=algorithm, attributes=attributes)
 
 
 @pytest.mark.parametrize("payload", [223, 1024, 4096])
-@pytest.mark.parametrize("slots", [(2,), (1, 2, 3)])
-def test_a_die_is_personalised(slots: tuple[int, ...], payload: int) -> None:
+def test_a_die_is_personalised(payload: int) -> None:
     chip = Chip.from_sort(1, seed="t", latency="zero", payload=payload, state=LifeCycle.OP_READY)
     host = Host(chip, payload=payload)
     assert se1.payload_size(se1.split(host.raw(se1.select())).data) == payload
-    personalise(host, slots=slots)
+    personalise(host)
     assert chip.life_cycle is LifeCycle.SECURED
-    assert sorted(chip.public_keys()) == list(slots)
+    assert sorted(chip.public_keys()) == list(PERSONALISED_SLOTS)
     assert sw(host, generate(2, *KEYS[2])) == StatusWord.CONDITIONS
     assert se1.key_sets(host.do("GET KEY INFO")) == (KeySet.ISSUER,)
     host.power()
@@ -136,43 +141,45 @@ def test_staging_has_an_end(die: Host) -> None:
 
 def test_credentials_need_keys_and_their_certificates(die: Host) -> None:
     assert sw(die, *se1.store_data(credentials(), 1024)) == StatusWord.CONDITIONS
-    die.generate(1)
-    assert sw(die, *se1.store_data(credentials((1,)), 1024)) == StatusWord.CONDITIONS
-    die.generate(2)
-    assert sw(die, *se1.store_data(credentials((1,)), 1024)) == StatusWord.DATA
-    assert sw(die, *se1.store_data(credentials((2, 3), size=10), 1024)) == StatusWord.DATA
-    wrong = Container(ContainerKind.CREDENTIALS, (Object(ObjectType.CERTIFICATE, 2, Algorithm.P384, b"x"),))
-    assert sw(die, *se1.store_data(wrong.encode(), 1024)) == StatusWord.DATA
-    die.store(credentials((1, 2)))
-    die.store(credentials((2,)))
+    for slot in PERSONALISED_SLOTS:
+        assert sw(die, *se1.store_data(credentials((1,)), 1024)) == StatusWord.CONDITIONS
+        die.generate(slot)
+    for slots in ((), (2,), (1, 2), (1, 2, 2, 3)):
+        assert sw(die, *se1.store_data(credentials(slots), 1024)) == StatusWord.DATA
+    algorithms = (Algorithm.P384, Algorithm.P384, Algorithm.MLKEM768)
+    wrong = [Object(ObjectType.CERTIFICATE, slot, kind, b"x") for slot, kind in enumerate(algorithms, 1)]
+    assert sw(die, *se1.store_data(Container(ContainerKind.CREDENTIALS, tuple(wrong)).encode(), 1024)) == (
+        StatusWord.DATA
+    )
+    die.store(credentials())
+    die.store(credentials(size=100))
     assert sw(die, generate(2, *KEYS[2])) == StatusWord.CONDITIONS, "vouched for by a certificate"
 
 
 def test_credentials_as_large_as_real_ones(die: Host) -> None:
-    for slot in KEYS:
-        die.generate(slot)
-    container = credentials((1, 2, 3), size=5300)
+    generate_all(die)
+    container = credentials(size=5300)
     die.store(container)
     assert die.do("STORE HASH") == store_hash([identity(die.uid).container(), container])
     large = Container(
         ContainerKind.CUSTOMER, (Object(ObjectType.CUSTOMER, 0, 0, bytes(16384 - 66)),)
     ).encode()
     die.store(large)
-    assert sw(die, *se1.store_data(credentials((1, 2, 3), size=5430), 1024)) == StatusWord.NO_SPACE
+    assert sw(die, *se1.store_data(credentials(size=5430), 1024)) == StatusWord.NO_SPACE
 
 
 def test_store_hash_covers_all_containers_in_order(die: Host) -> None:
-    die.generate(2)
+    generate_all(die)
     customer = Container(ContainerKind.CUSTOMER, (Object(ObjectType.CUSTOMER, 0, 0, b"hello"),)).encode()
     containers = [credentials(), customer, identity(die.uid).container()]
     die.store(customer)
     die.store(containers[0])
     assert die.do("STORE HASH") == store_hash(containers)
-    certificate = decode_container(containers[0]).objects[0].data
+    certificate = decode_container(containers[0]).objects[1].data
     assert die.read(ObjectType.CERTIFICATE, 2, len(certificate)) == certificate
     assert die.read(ObjectType.CUSTOMER, 0, 9) == b"hello"
     assert sw(die, se1.read(ObjectType.CUSTOMER, 0, 6, 1)) == StatusWord.DATA
-    assert sw(die, se1.read(ObjectType.CERTIFICATE, 1, 0, 1)) == StatusWord.NOT_FOUND
+    assert sw(die, se1.read(ObjectType.CERTIFICATE, 4, 0, 1)) == StatusWord.NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -225,7 +232,7 @@ def trusted_hashes() -> bytes:
 
 
 def test_a_bad_ciphertext_is_rejected_without_saying_so(die: Host) -> None:
-    public = [die.generate(slot) for slot in (1, 2, 3)][2]
+    public = generate_all(die)[2]
     ciphertext, _ = crypto.encaps(public)
     tags = []
     for sent in (ciphertext, ciphertext, spoilt(ciphertext, 500)):
@@ -336,7 +343,7 @@ def secrets(host: Host) -> list[bytes]:
 
 def test_no_reply_holds_sixteen_bytes_of_a_secret() -> None:
     host = ready()
-    personalise(host, slots=(1, 2, 3), until="credentials")
+    personalise(host, until="credentials")
     for slot in (1, 2):
         n = se1.result_length(host.do("INTERNAL AUTHENTICATE", kind=1, slot=slot, nonce=bytes(32)))
         host.read(ObjectType.RESULT, 0, n)

@@ -39,8 +39,8 @@ def test_rom_constants_are_those_of_their_script() -> None:
 
 
 def test_personalised_slots_are_generated() -> None:
-    assert PERSONALISED_SLOTS == (Slot.ID_PQ,)
-    assert "SE1_PERSONALISED_SLOTS {0x02}" in (STUBS / "se1" / "se1_commands.h").read_text()
+    assert PERSONALISED_SLOTS == (Slot.ID_EC, Slot.ID_PQ, Slot.ID_KEM)
+    assert "SE1_PERSONALISED_SLOTS {0x01, 0x02, 0x03}" in (STUBS / "se1" / "se1_commands.h").read_text()
 
 
 @pytest.mark.parametrize("name", ["gcc", "zig"])
@@ -126,7 +126,7 @@ SIZES = (0, 1, 2, 7, 16, 31, 32, 33, 142, 153, 255, 300, 1024, 1100, 4160, 5000)
 random = Random(0)
 def parameter(value):
     return random.choice((value if isinstance(value, int) else 1, random.randrange(256)))
-personalise(ready(), slots=(1, 2, 3))
+personalise(ready())
 for state in LifeCycle:
     host = twin(specimen(state))
     for _ in range(500):

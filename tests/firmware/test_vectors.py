@@ -107,7 +107,7 @@ def test_identity_container_of_the_vectors_is_taken(die: Host) -> None:
 def test_proof_and_tag() -> None:
     """The firmware's messages are those of the codec, which the vectors pin."""
     host = ready()
-    personalise(host, slots=(1, 2, 3), until="keys")
+    personalise(host, until="keys")
     public = host.chip.public_keys()
     keys = [
         (slot, kind, public[slot])

@@ -8,8 +8,6 @@ from typing import ParamSpec, TypeVar
 from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, ScriptReply, Stopped
 from sim.dut.chip import Chip
-from sim.dut.firmware import load
-from sim.dut.library import build
 from station.sequence import Die
 from station.vault.faults import Code, DoubtError, FaultError
 from station.vault.script import Answer, Script
@@ -33,14 +31,6 @@ def sound_chip(index: int = 1, payload: int = 1024, uid: bytes | None = None) ->
 def die_of(unit: str, *, contact: int = 1, lot: str = "L1") -> Die:
     """What the engine tells of a device."""
     return Die(unit, lot, contact, 1, FINGERPRINT, sha256(f"{unit} {contact}".encode()).digest()[:16])
-
-
-def three_key_chip(index: int = 1, payload: int = 1024) -> Chip:
-    """A die whose firmware wants all three keys before it locks."""
-    chip = sound_chip(index, payload)
-    chip.loaded = load(build(flags=("-DSE1_PERSONALISED_SLOTS={1,2,3}",)))
-    chip.atr()
-    return chip
 
 
 class ChipCard(Card):

@@ -1,4 +1,4 @@
-"""All three keys of a die: P-384, ML-DSA-65 and ML-KEM-768, against a firmware that wants each of them."""
+"""The three keys of a die, P-384, ML-DSA-65 and ML-KEM-768: their records, certificates and proofs."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -22,10 +22,10 @@ from station.vault.profiles import SE1, Profile
 from station.vault.recovery import Intent, Standing
 from station.vault.registry import Purpose
 from station.vault.script import Script
-from tests.station.vault.dies import DirectLink, sound_chip, three_key_chip
+from tests.station.vault.dies import DirectLink, sound_chip
 from tests.station.vault.vaults import Vault, drops, opened_vault, steps_of_each_script
 
-ALL = msgspec.structs.replace(SE1, slots=(1, 2, 3), rejection_check=1)
+ALL = msgspec.structs.replace(SE1, rejection_check=1)
 """Each die is also sent a ciphertext that it must reject."""
 ALGORITHMS = {1: "P384", 2: "MLDSA65", 3: "MLKEM768"}
 
@@ -43,7 +43,7 @@ def with_profile(vault: Vault, **changes: object) -> Vault:
 
 @pytest.mark.parametrize("payload", [223, 1024, 4096])
 async def test_a_die_gets_three_keys_and_three_certificates(vault: Vault, payload: int) -> None:
-    chip = three_key_chip(payload=payload)
+    chip = sound_chip(payload=payload)
     before = vault.journal.commits
     sealed = await vault.personalise("L1/1", DirectLink(chip))
     assert vault.journal.commits - before == 9
@@ -57,7 +57,7 @@ async def test_a_die_gets_three_keys_and_three_certificates(vault: Vault, payloa
 
 
 async def test_the_record_tells_of_each_key_and_its_proof(vault: Vault) -> None:
-    await vault.personalise("L1/1", DirectLink(three_key_chip()))
+    await vault.personalise("L1/1", DirectLink(sound_chip()))
     record = await vault.means.registry.record_of("L1/1")
     assert record is not None
     body = msgspec.json.decode(record.body)
@@ -67,7 +67,7 @@ async def test_the_record_tells_of_each_key_and_its_proof(vault: Vault) -> None:
 
 
 async def test_each_certificate_is_of_the_authority_and_for_the_use_of_its_key(vault: Vault) -> None:
-    await vault.personalise("L1/1", DirectLink(three_key_chip()))
+    await vault.personalise("L1/1", DirectLink(sound_chip()))
     issuer, certificates = vault.means.issuer, await vault.means.registry.certificates("L1/1")
     ec, pq = issuer.authority(Algorithm.P384), issuer.authority(Algorithm.MLDSA65)
     assert [cert.issuer for cert in certificates] == [ec.identifier, pq.identifier, pq.identifier]
@@ -85,7 +85,7 @@ async def test_each_certificate_is_of_the_authority_and_for_the_use_of_its_key(v
 
 
 async def test_a_second_implementation_verifies_what_the_authorities_signed(vault: Vault) -> None:
-    await vault.personalise("L1/1", DirectLink(three_key_chip()))
+    await vault.personalise("L1/1", DirectLink(sound_chip()))
     issuer, certificates = vault.means.issuer, await vault.means.registry.certificates("L1/1")
     ec, pq = issuer.authority(Algorithm.P384).certificate, issuer.authority(Algorithm.MLDSA65).certificate
     root_key, pq_key = (
@@ -98,7 +98,7 @@ async def test_a_second_implementation_verifies_what_the_authorities_signed(vaul
 
 
 async def test_the_die_holds_the_certificates_and_who_issued_them(vault: Vault) -> None:
-    link = DirectLink(three_key_chip())
+    link = DirectLink(sound_chip())
     written: list[bytes] = []
     secure = Script.secure
 
@@ -132,13 +132,12 @@ STEPS = {"S0": 7, "S1": 5, "S2": 8, "S3": 8, "S4": 6, "S5": 2, "S6": 6, "S7": 10
 
 
 async def test_the_steps_are_those_that_the_drops_count(vault: Vault) -> None:
-    assert await steps_of_each_script(vault, three_key_chip(payload=4096)) == STEPS
+    assert await steps_of_each_script(vault, sound_chip(payload=4096)) == STEPS
 
 
-@pytest.mark.parametrize("script", ["S2", "S3", "S4"])
-async def test_a_link_lost_anywhere_is_recovered_on_the_same_contact(vault: Vault, script: str) -> None:
-    for arrived in range(STEPS[script] + 1):
-        link = drops(script, arrived, three_key_chip(10 + arrived, payload=4096))
+async def test_a_link_lost_while_a_die_proves_its_keys_is_recovered_on_the_same_contact(vault: Vault) -> None:
+    for arrived in range(STEPS["S3"] + 1):
+        link = drops("S3", arrived, sound_chip(10 + arrived, payload=4096))
         unit = f"L1/{arrived}"
         await vault.personalise(unit, link)
         assert await vault.standing(unit) == (Standing.REGISTERED, Intent.NONE)
@@ -147,24 +146,18 @@ async def test_a_link_lost_anywhere_is_recovered_on_the_same_contact(vault: Vaul
 
 
 async def test_a_sealed_device_attests_and_proves_its_lock_again(vault: Vault) -> None:
-    chip = three_key_chip()
+    chip = sound_chip()
     sealed = await vault.personalise("L1/1", DirectLink(chip))
     again: Sealed = await vault.personalise("L1/1", DirectLink(chip), Purpose.VERIFY)
     assert again == sealed
 
 
 async def test_a_vault_that_makes_fewer_keys_than_the_die_wants_does_not_lock_it(vault: Vault) -> None:
-    chip: Chip = three_key_chip()
+    chip: Chip = sound_chip()
     with pytest.raises(FaultError) as caught:
         await with_profile(vault, slots=(2,)).personalise("L1/1", DirectLink(chip))
     assert (caught.value.code, caught.value.fate) == (Code.STATUS_WORD, Fate.QUARANTINE)
     assert chip.life_cycle is LifeCycle.INITIALIZED
-
-
-async def test_the_firmware_as_it_is_takes_all_keys_too(vault: Vault) -> None:
-    chip = sound_chip()
-    await vault.personalise("L1/1", DirectLink(chip))
-    assert set(chip.public_keys()) == {Slot.ID_EC, Slot.ID_PQ, Slot.ID_KEM}
 
 
 async def test_one_die_in_sixteen_is_drawn_for_the_rejection_check(vault: Vault) -> None:
@@ -177,4 +170,4 @@ async def test_one_die_in_sixteen_is_drawn_for_the_rejection_check(vault: Vault)
 
 async def test_a_die_that_is_not_drawn_is_spared_the_rejection_check(vault: Vault) -> None:
     spared = with_profile(vault, rejection_check=1 << 31)
-    assert await steps_of_each_script(spared, three_key_chip(payload=4096)) == STEPS | {"S3": 6}
+    assert await steps_of_each_script(spared, sound_chip(payload=4096)) == STEPS | {"S3": 6}
