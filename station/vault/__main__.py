@@ -87,12 +87,13 @@ def _only_one(folder: Path) -> Iterator[None]:
 async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | None) -> None:
     stop = _stop_event()
     store = KeyStore.open(folder, seed)
-    issuer = Issuer.open(folder, store)
     journal = Journal(folder / "vault.sqlite")
     try:
         await journal.open()
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto") as pool:
-            means = Means(store, issuer, Registry(journal), SE1, Workers(pool))
+            work = Workers(pool)
+            issuer = await Issuer.open(folder, store, work)
+            means = Means(store, issuer, Registry(journal), SE1, work)
             server = serving(Floor(means, Times(development=True, epoch=epoch)), socket)
             await server.start()
             _spare_the_collector()

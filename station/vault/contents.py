@@ -1,14 +1,15 @@
 """What a die is given: its identity, its certificates, and the hash of both as it must read them back."""
 
 from base64 import b32encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
 from drivers.protocols import se1_objects
 from drivers.protocols.se1_table import ContainerKind, ObjectType
+from station.vault.authorities import serial_of
+from station.vault.certificates import Subject
 from station.vault.dossier import Certificate, Dossier, PublicKey
-from station.vault.issuer import Subject, serial_of
 from station.vault.job import Job, Means
 from station.vault.slots import DieKeys
 
@@ -51,21 +52,18 @@ class Contents:
     async def sign(self, uid: bytes, keys: DieKeys) -> None:
         """Issue what is reserved; a certificate that exists is never signed again."""
         missing = [place for place in self.certificates if not place.der]
-        signed = await self._means.work(self._signed, uid, missing, keys) if missing else {}
+        if not missing:
+            return
+        subjects = [self._subject(uid, place, keys) for place in missing]
+        issued = await self._means.issuer.issue(subjects, self._means.profile, self._job.order)
+        signed = {place.slot: der for place, der in zip(missing, issued, strict=True)}
         self.certificates = tuple(
             replace(cert, der=cert.der or signed[cert.slot]) for cert in self.certificates
         )
 
-    def _signed(self, uid: bytes, places: list[Certificate], keys: DieKeys) -> Mapping[int, bytes]:
-        """Certificates by slot, in one turn of a worker."""
-        means, signed = self._means, dict[int, bytes]()
-        for place in places:
-            slot = place.slot
-            kind, public, spki = self._kinds[slot], keys.public[slot], keys.spkis[slot]
-            signed[slot] = means.issuer.issue(
-                Subject(uid, public, spki, kind, place.not_before), means.profile
-            )
-        return signed
+    def _subject(self, uid: bytes, place: Certificate, keys: DieKeys) -> Subject:
+        slot = place.slot
+        return Subject(uid, keys.public[slot], keys.spkis[slot], self._kinds[slot], place.not_before)
 
     def store_hash(self) -> bytes:
         """The hash over both containers, as the vault computes it."""

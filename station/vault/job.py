@@ -1,8 +1,8 @@
 """What a personalisation is given: the job, the way to the die, and the vault's means."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
 from drivers.protocols.se1_table import SlotState
 from station.vault import scp03
@@ -12,9 +12,7 @@ from station.vault.profiles import Profile
 from station.vault.recovery import Reading
 from station.vault.registry import Registry
 from station.vault.script import Script
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from station.vault.work import Work
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,6 @@ class Link(Protocol):
 
     async def run(self, script: Script) -> dict[str, bytes]:
         """Have a script relayed and return what came back, checked; DoubtError, GoneError."""
-
-
-class Work(Protocol):
-    """Where computing that would hold the loop up is done."""
-
-    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        """Begin at once; the function's result comes when it is awaited."""
 
 
 @dataclass(frozen=True)

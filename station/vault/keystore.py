@@ -13,12 +13,11 @@ import msgspec
 from cryptography.hazmat.primitives import hashes, hpke
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import CertificateBuilder
 
 from station.errors import ConfigError
 from station.vault.scp03 import KeySet, kdf
 from station.vault.secret import Secret
+from station.vault.signing import VerifyingKey
 
 FILE = "development.keys"
 TRANSPORT, ISSUER = 0x30, 0x31
@@ -47,7 +46,6 @@ SIZES = {
 P384_ORDER_BYTES = 48
 
 SigningKey: TypeAlias = mldsa.MLDSA87PrivateKey | mldsa.MLDSA65PrivateKey | ec.EllipticCurvePrivateKey
-VerifyingKey: TypeAlias = mldsa.MLDSA87PublicKey | mldsa.MLDSA65PublicKey | ec.EllipticCurvePublicKey
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,15 +107,17 @@ class KeyStore:
         )
         return KeySet(kvn, enc, mac, dek)
 
-    def signer(self, name: str) -> VerifyingKey:
-        """The public key of a key that certifies."""
-        return self._signing[name].public_key()
+    def public(self, key: str) -> VerifyingKey:
+        """The public half of a key that certifies."""
+        return self._signing[key].public_key()
 
-    def certify(self, name: str, certificate: CertificateBuilder) -> bytes:
-        """Sign a certificate with an issuing key and return its DER; releases the GIL while it signs."""
-        key = self._signing[name]
-        digest = hashes.SHA384() if isinstance(key, ec.EllipticCurvePrivateKey) else None
-        return certificate.sign(key, digest).public_bytes(Encoding.DER)
+    async def sign(self, key: str, message: bytes, order: str) -> bytes:
+        """Sign with a key that certifies; this store counts nothing, so the order is only named."""
+        del order
+        signer = self._signing[key]
+        if isinstance(signer, ec.EllipticCurvePrivateKey):
+            return signer.sign(message, ec.ECDSA(hashes.SHA384()))
+        return signer.sign(message)
 
     def sign_record(self, header: bytes, message: bytes) -> bytes:
         """ML-DSA-65 signature of a device record, over `header . message`."""

@@ -20,10 +20,10 @@ from drivers.protocols.se1_table import (
     Token,
 )
 from station.vault import record, scp03
+from station.vault.certificates import certified_key
 from station.vault.contents import Contents, identity_container
 from station.vault.dossier import Dossier, Record, Screened
 from station.vault.faults import Code, DoubtError, Fate, FaultError
-from station.vault.issuer import certified_key
 from station.vault.job import Die, Job, Link, Means, Sealed
 from station.vault.opening import Opening
 from station.vault.proofs import Attesting, Possession

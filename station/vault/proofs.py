@@ -7,11 +7,11 @@ from drivers.protocols import se1, se1_objects
 from drivers.protocols.se1_objects import ATTESTATION_LABEL, KEM_LABEL, PROOF_LABEL
 from drivers.protocols.se1_table import LifeCycle, ObjectType, SlotState
 from station.vault.faults import Code, FaultError
-from station.vault.job import Work
 from station.vault.kinds import KemKind, SigningKind
 from station.vault.script import Script
 from station.vault.secret import Secret
 from station.vault.slots import DieKeys
+from station.vault.work import Work
 
 PROOF, ATTEST = 0, 1
 SLOTS = 3

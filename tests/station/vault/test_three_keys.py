@@ -14,8 +14,8 @@ from dilithium_py.ml_dsa import ML_DSA_65, ML_DSA_87
 from drivers.protocols import se1_objects
 from drivers.protocols.se1_table import Algorithm, LifeCycle, ObjectType, Slot
 from sim.dut.chip import Chip
+from station.vault.certificates import certified_key
 from station.vault.faults import Code, Fate, FaultError
-from station.vault.issuer import certified_key
 from station.vault.job import Sealed
 from station.vault.kinds import KINDS
 from station.vault.profiles import SE1, Profile

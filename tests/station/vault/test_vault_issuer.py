@@ -1,5 +1,6 @@
 """The embedded authority: vectors, the second path, and a second implementation of ML-DSA as judge."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,15 +12,19 @@ from dilithium_py.ml_dsa import ML_DSA_65, ML_DSA_87
 
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
+from station.vault import der
+from station.vault.authorities import RANKS, key_identifier, serial_of
+from station.vault.certificates import Subject
 from station.vault.faults import Code, FaultError
-from station.vault.issuer import RANKS, Issuer, Subject, key_identifier, serial_of
+from station.vault.issuer import Issuer
 from station.vault.keystore import ISSUING, ISSUING_EC, ROOT, KeyStore
 from station.vault.kinds import MLDSA65
 from station.vault.profiles import SE1
-from tests.station.vault.dies import NOW
+from tests.station.vault.dies import NOW, Here
 from tests.station.vault.test_scp03 import VECTORS
 
 PUBLIC = MLDSA65PrivateKey.from_seed_bytes(bytes(32)).public_key().public_bytes_raw()
+ORDER = "WO-1"
 SPKI = MLDSA65.spki(PUBLIC)
 SUBJECT = Subject(bytes(16), PUBLIC, SPKI, MLDSA65, int(NOW))
 
@@ -31,14 +36,14 @@ def test_identifiers_and_serial_are_those_of_the_vectors() -> None:
     assert serial_of(bytes.fromhex(wanted["issuer_ski"]), SPKI).hex() == wanted["serial"]
 
 
-def test_a_second_implementation_verifies_the_chain(tmp_path: Path) -> None:
+async def test_a_second_implementation_verifies_the_chain(tmp_path: Path) -> None:
     store = KeyStore.open(tmp_path, 1)
-    issuer = Issuer.open(tmp_path, store)
+    issuer = await Issuer.open(tmp_path, store, Here())
     issuing = issuer.authority(Algorithm.MLDSA65).certificate
     root = x509.load_der_x509_certificate(issuer.root)
-    leaf = x509.load_der_x509_certificate(issuer.issue(SUBJECT, SE1))
+    leaf = x509.load_der_x509_certificate((await issuer.issue([SUBJECT], SE1, ORDER))[0])
     root_key, issuing_key = (
-        store.signer(name).public_bytes(Encoding.Raw, PublicFormat.Raw) for name in (ROOT, ISSUING)
+        store.public(name).public_bytes(Encoding.Raw, PublicFormat.Raw) for name in (ROOT, ISSUING)
     )
     assert ML_DSA_87.verify(root_key, root.tbs_certificate_bytes, root.signature)
     assert ML_DSA_87.verify(root_key, issuing.tbs_certificate_bytes, issuing.signature)
@@ -46,9 +51,9 @@ def test_a_second_implementation_verifies_the_chain(tmp_path: Path) -> None:
     assert not ML_DSA_65.verify(issuing_key, leaf.tbs_certificate_bytes + b"\0", leaf.signature)
 
 
-def test_a_device_certificate_is_as_its_profile_says(tmp_path: Path) -> None:
-    issuer = Issuer.open(tmp_path, KeyStore.open(tmp_path, 1))
-    der = issuer.issue(SUBJECT, SE1)
+async def test_a_device_certificate_is_as_its_profile_says(tmp_path: Path) -> None:
+    issuer = await Issuer.open(tmp_path, KeyStore.open(tmp_path, 1), Here())
+    der = (await issuer.issue([SUBJECT], SE1, ORDER))[0]
     cert = x509.load_der_x509_certificate(der)
     assert b"99991231235959Z" in der
     assert cert.signature_algorithm_oid.dotted_string == "2.16.840.1.101.3.4.3.18"
@@ -58,51 +63,85 @@ def test_a_device_certificate_is_as_its_profile_says(tmp_path: Path) -> None:
     assert [p.policy_identifier.dotted_string for p in policies] == [SE1.policy_oid]
 
 
+class Elsewhere:
+    """A signer that signs, but not what or with what it was asked."""
+
+    def __init__(self, store: KeyStore, instead: Callable[[str, bytes], bytes]) -> None:
+        self.public, self._instead = store.public, instead
+
+    async def sign(self, key: str, message: bytes, order: str) -> bytes:
+        del order
+        return self._instead(key, message)
+
+
+async def with_signer(folder: Path, instead: Callable[[str, bytes], bytes]) -> Issuer:
+    store = KeyStore.open(folder, 1)
+    await Issuer.open(folder, store, Here())
+    return await Issuer.open(folder, Elsewhere(store, instead), Here())
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
         (Subject(b"\x01" * 16, PUBLIC, SPKI, MLDSA65, int(NOW)), "subject"),
-        (Subject(bytes(16), PUBLIC, SPKI, MLDSA65, int(NOW) + 1), "notBefore"),
+        (Subject(bytes(16), PUBLIC, SPKI, MLDSA65, int(NOW) + 1), "not_before"),
     ],
 )
-def test_the_second_path_catches_a_certificate_that_differs(
+async def test_the_second_path_catches_a_certificate_that_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: Subject, named: str
 ) -> None:
-    issuer = Issuer.open(tmp_path, KeyStore.open(tmp_path, 1))
-    other = issuer.issue(changed, SE1)
-    monkeypatch.setattr(KeyStore, "certify", lambda *_: other)
+    issuer = await Issuer.open(tmp_path, KeyStore.open(tmp_path, 1), Here())
+    (other,) = await issuer.issue([changed], SE1, ORDER)
+    monkeypatch.setattr(der, "signed", lambda *_: other)
     with pytest.raises(FaultError, match=named) as caught:
-        issuer.issue(SUBJECT, SE1)
+        await issuer.issue([SUBJECT], SE1, ORDER)
     assert caught.value.code is Code.ISSUER_CHECK
 
 
-def test_the_second_path_catches_a_signature_by_another_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    issuer = Issuer.open(tmp_path, KeyStore.open(tmp_path, 1))
+async def test_the_second_path_catches_a_signature_by_another_key(tmp_path: Path) -> None:
     stranger = MLDSA65PrivateKey.generate()
-    monkeypatch.setattr(
-        KeyStore, "certify", lambda _s, _n, b: b.sign(stranger, None).public_bytes(Encoding.DER)
-    )
+    issuer = await with_signer(tmp_path, lambda _, message: stranger.sign(message))
     with pytest.raises(FaultError, match="chain"):
-        issuer.issue(SUBJECT, SE1)
+        await issuer.issue([SUBJECT], SE1, ORDER)
 
 
-def test_the_same_seed_gives_the_same_authority_and_serials(tmp_path: Path) -> None:
+@pytest.mark.parametrize("signature", [b"", b"\x30", bytes(3309)])
+async def test_the_second_path_catches_a_signature_that_is_none(tmp_path: Path, signature: bytes) -> None:
+    issuer = await with_signer(tmp_path, lambda *_: signature)
+    with pytest.raises(FaultError, match="chain") as caught:
+        await issuer.issue([SUBJECT], SE1, ORDER)
+    assert caught.value.code is Code.ISSUER_CHECK
+
+
+async def test_the_key_store_is_asked_once_for_each_certificate_and_told_the_order(tmp_path: Path) -> None:
+    store, asked = KeyStore.open(tmp_path, 1), list[tuple[str, str]]()
+
+    class Watched(Elsewhere):
+        async def sign(self, key: str, message: bytes, order: str) -> bytes:
+            asked.append((key, order))
+            return await store.sign(key, message, order)
+
+    await Issuer.open(tmp_path, store, Here())
+    issuer = await Issuer.open(tmp_path, Watched(store, lambda *_: b""), Here())
+    await issuer.issue([SUBJECT, SUBJECT], SE1, ORDER)
+    assert asked == [(ISSUING, ORDER)] * 2
+
+
+async def test_the_same_seed_gives_the_same_authority_and_serials(tmp_path: Path) -> None:
     serials = set()
     for name in ("a", "b"):
         folder = tmp_path / name
         folder.mkdir()
-        issuer = Issuer.open(folder, KeyStore.open(folder, 5))
+        issuer = await Issuer.open(folder, KeyStore.open(folder, 5), Here())
         serials.add(tuple(issuer.authority(algorithm).identifier for algorithm in RANKS))
     assert len(serials) == 1
 
 
-def test_authorities_of_another_store_are_refused(tmp_path: Path) -> None:
-    Issuer.open(tmp_path, KeyStore.open(tmp_path, 1))
+async def test_authorities_of_another_store_are_refused(tmp_path: Path) -> None:
+    await Issuer.open(tmp_path, KeyStore.open(tmp_path, 1), Here())
     (tmp_path / "development.keys").unlink()
     with pytest.raises(ConfigError, match="not the certificate of this key store"):
-        Issuer.open(tmp_path, KeyStore.open(tmp_path, 2))
+        await Issuer.open(tmp_path, KeyStore.open(tmp_path, 2), Here())
 
 
 def test_the_store_is_private_marked_and_not_shown(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ async def opened_vault(folder: Path, profile: Profile = SE1) -> AsyncIterator[Va
     try:
         registry = Registry(journal)
         await registry.open_lot("L1", "se1", "WO-1", QUANTITY, NOW)
-        yield Vault(Means(store, Issuer.open(folder, store), registry, profile, Here()), journal)
+        issuer = await Issuer.open(folder, store, Here())
+        yield Vault(Means(store, issuer, registry, profile, Here()), journal)
     finally:
         journal.close()
 
