@@ -3,23 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import verification
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
 from station.vault import der
+from station.vault.chains import Anchor, key_identifier, loaded, serial_of, verifying_key
 from station.vault.keystore import ISSUING, ISSUING_EC, ROOT, sync_folder
 from station.vault.kinds import usage
+from station.vault.profiles import DEVELOPMENT_ORGANISATION
 from station.vault.signing import (
     Signing,
     VerifyingKey,
@@ -29,7 +30,6 @@ from station.vault.signing import (
     spki,
 )
 
-SERIAL_LABEL = b"hardbin-serial-v1"
 AUTHORITIES_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """Development authorities are valid from before any simulated lot."""
 ROOT_YEARS, ISSUING_YEARS = 30, 20
@@ -58,7 +58,13 @@ class Rank:
     role: str
     file: str
 
+    @property
+    def crl(self) -> str:
+        """The name of its list of revoked certificates."""
+        return self.file.replace(".der", ".crl")
 
+
+TOP = Rank(ROOT, "root", ROOT_FILE)
 RANKS: Mapping[Algorithm, Rank] = {
     Algorithm.P384: Rank(ISSUING_EC, "issuing EC", "issuing-ec.der"),
     Algorithm.MLDSA65: Rank(ISSUING, "issuing", "issuing.der"),
@@ -66,21 +72,23 @@ RANKS: Mapping[Algorithm, Rank] = {
 """The authorities below the root, by the algorithm of their key."""
 
 
-@dataclass(frozen=True)
-class House:
-    """Who the authorities belong to, as their names say it."""
+class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who the authorities belong to."""
 
     country: str = "ZZ"
     """Two letters of ISO 3166, which leaves these to its users."""
-    organisation: str = "hardbin development"
+    organisation: str = DEVELOPMENT_ORGANISATION
+    crl_base: str = ""
+    """Where the root's list of revoked certificates can be fetched; empty: certificates do not say it."""
 
-    def name(self, role: str, number: int = 1) -> x509.Name:
-        """The name of an authority."""
+    def name(self, rank: Rank) -> x509.Name:
+        """The name of an authority; its number is that of its key."""
+        number = rank.key.rpartition("-")[2]
         return x509.Name(
             [
                 x509.NameAttribute(NameOID.COUNTRY_NAME, self.country),
                 x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.organisation),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"{self.organisation} {role} {number}"),
+                x509.NameAttribute(NameOID.COMMON_NAME, f"{self.organisation} {rank.role} {number}"),
             ]
         )
 
@@ -88,42 +96,39 @@ class House:
 DEVELOPMENT = House()
 
 
-def key_identifier(public: bytes) -> bytes:
-    """SHA-256 of the public key bits, cut to 20 bytes (RFC 7093, method 1)."""
-    return sha256(public).digest()[:20]
+@dataclass(frozen=True)
+class Trust:
+    """What a production vault was told: whose authorities it has, and which root stands over them."""
+
+    house: House
+    root: bytes
+    """The root's certificate, DER."""
+
+    def refused(self) -> list[str]:
+        """Say why production cannot rest on it."""
+        root = loaded(self.root, ROOT_FILE)
+        names = root.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        wrong = broken_root(root)
+        if self.house.organisation == DEVELOPMENT_ORGANISATION or DEVELOPMENT_ORGANISATION in [
+            str(name.value) for name in names
+        ]:
+            wrong.append("it is a development root")
+        return wrong
 
 
-def serial_of(issuer: bytes, subject: bytes) -> bytes:
-    """The serial number of a key's certificate: the same for the same issuer and SPKI, positive, 20 bytes."""
-    digest = sha256(SERIAL_LABEL + issuer + subject).digest()[:20]
-    return bytes([digest[0] & 0x7F | 0x40]) + digest[1:]
-
-
-class Authority:
+class Authority(Anchor):
     """The certificate of one issuing key, which is verified up to the root before anything is issued."""
 
     def __init__(self, rank: Rank, certificate: x509.Certificate) -> None:
-        self.rank, self.certificate = rank, certificate
-        self.key = verifying_key(certificate)
-        self.identifier = key_identifier(key_bits(self.key))
-        self.signature = signature_algorithm(self.key)
-        """The algorithm of what it signs."""
-        self._policy = _policy(certificate)
-
-    def broken_chain(self, cert: x509.Certificate, at: datetime) -> list[str]:
-        """Verify a certificate under this authority, both valid at a time; say what is wrong."""
-        try:
-            self._policy.time(at).build_client_verifier().verify(cert, [])
-        except verification.VerificationError as error:
-            return [f"chain: {error}"]
-        return []
+        super().__init__(certificate)
+        self.rank = rank
 
 
 # -- certificates of authorities
 async def root_certificate(signing: Signing, house: House, since: datetime, order: str) -> bytes:
     """A root's certificate for the root key, signed by itself, DER."""
     own = signing.public(ROOT)
-    draft = _root_draft(own, house.name("root"), since)
+    draft = _root_draft(own, house.name(TOP), since)
     return await _signed(draft.tbs(), draft.signature, signing, ROOT, order)
 
 
@@ -133,7 +138,7 @@ async def request(signing: Signing, rank: Rank, house: House, order: str) -> byt
     body = asn1.encode_der(
         RequestInfo(
             version=0,
-            subject=der.tlv(house.name(rank.role).public_bytes()),
+            subject=der.tlv(house.name(rank).public_bytes()),
             spki=der.tlv(spki(own)),
             attributes=asn1.SetOf[asn1.TLV]([]),
         )
@@ -141,31 +146,27 @@ async def request(signing: Signing, rank: Rank, house: House, order: str) -> byt
     return await _signed(body, signature_algorithm(own), signing, rank.key, order)
 
 
-async def certify(asked: bytes, root: bytes, signing: Signing, since: datetime, order: str) -> bytes:
+async def certify(asked: bytes, trust: Trust, signing: Signing, since: datetime, order: str) -> bytes:
     """What the root answers to a request; ConfigError if the request proves nothing, or is none."""
     subject, key = _requested(asked)
-    above = loaded(root, "the root's certificate")
-    draft = _issuing_draft(key, subject, above, since)
+    draft = _issuing_draft(key, subject, trust, since)
     return await _signed(draft.tbs(), draft.signature, signing, ROOT, order)
 
 
-def take(certificate: bytes, rank: Rank, signing: Signing, trusted: bytes) -> Authority:
+def take(certificate: bytes, rank: Rank, signing: Signing, trust: Trust) -> Authority:
     """Check a certificate that came for an issuing key against that key and the root that is trusted.
 
     Every field must be as the profile of authorities has it. ConfigError says what is wrong.
     """
-    cert, root = loaded(certificate, rank.file), loaded(trusted, ROOT_FILE)
-    wrong = broken_root(root)
-    if spki(signing.public(rank.key)) != der.read(cert).spki:
+    cert, root = loaded(certificate, rank.file), loaded(trust.root, ROOT_FILE)
+    wrong, own = broken_root(root), signing.public(rank.key)
+    if spki(own) != der.read(cert).spki:
         wrong.append(f"it is not the certificate of this key store's {rank.key}")
     else:
-        expected = _issuing_draft(signing.public(rank.key), cert.subject, root, cert.not_valid_before_utc)
+        expected = _issuing_draft(own, trust.house.name(rank), trust, cert.not_valid_before_utc)
         wrong += expected.differences(certificate)
     for at in (cert.not_valid_before_utc, cert.not_valid_after_utc):
-        try:
-            _policy(root).time(at).build_client_verifier().verify(cert, [])
-        except verification.VerificationError as error:
-            wrong.append(str(error))
+        wrong += Anchor(root).broken_chain(cert, at)
     if wrong:
         raise ConfigError(f"{rank.file} cannot be used: {'; '.join(wrong)}")
     return Authority(rank, cert)
@@ -181,23 +182,19 @@ def broken_root(root: x509.Certificate) -> list[str]:
     return [f"root: {name}" for name in wrong]
 
 
-def verifying_key(cert: x509.Certificate) -> VerifyingKey:
-    """The key of an authority's certificate; ValueError if authorities have no such keys."""
-    key = cert.public_key()
-    signature_algorithm(key)
-    return cast(VerifyingKey, key)
-
-
 def _root_draft(own: VerifyingKey, name: x509.Name, since: datetime) -> der.Draft:
     extensions = _authority_extensions(own, path_length=None)
     return _draft(own, own, (name, name), (since, ROOT_YEARS), extensions)
 
 
-def _issuing_draft(own: VerifyingKey, name: x509.Name, above: x509.Certificate, since: datetime) -> der.Draft:
+def _issuing_draft(own: VerifyingKey, name: x509.Name, trust: Trust, since: datetime) -> der.Draft:
+    above = loaded(trust.root, ROOT_FILE)
     root = verifying_key(above)
     issuer = x509.AuthorityKeyIdentifier(key_identifier(key_bits(root)), None, None)
     policy = x509.CertificatePolicies([x509.PolicyInformation(ANY_POLICY, None)])
     extensions = [*_authority_extensions(own, path_length=0), (issuer, False), (policy, False)]
+    if trust.house.crl_base:
+        extensions.append((der.crl_point(trust.house.crl_base, TOP.crl), False))
     return _draft(own, root, (name, above.subject), (since, ISSUING_YEARS), extensions)
 
 
@@ -253,26 +250,6 @@ def _requested(asked: bytes) -> tuple[x509.Name, VerifyingKey]:
         return found.subject, key
     name = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
     raise ConfigError(f"certificate request: its key, {name}, is none of ML-DSA-65 and P-384")
-
-
-def loaded(content: bytes, what: str) -> x509.Certificate:
-    """Parse a certificate; ConfigError names what it should be."""
-    try:
-        cert = x509.load_der_x509_certificate(content)
-        verifying_key(cert)
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{what}: no certificate of an authority: {error}") from error
-    return cert
-
-
-def _policy(anchor: x509.Certificate) -> verification.PolicyBuilder:
-    permit_all = verification.ExtensionPolicy.permit_all()
-    authority = permit_all.require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, None)
-    return (
-        verification.PolicyBuilder()
-        .store(verification.Store([anchor]))
-        .extension_policies(ca_policy=authority, ee_policy=permit_all)
-    )
 
 
 def write(path: Path, content: bytes) -> None:

@@ -10,8 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from station.vault.authorities import Authority, key_identifier, serial_of
-from station.vault.der import Draft, Extensions
+from station.vault.authorities import Authority
+from station.vault.chains import key_identifier, serial_of
+from station.vault.der import Draft, Extensions, crl_point, hardware_module
 from station.vault.kinds import Kind
 from station.vault.profiles import Profile
 
@@ -53,13 +54,18 @@ def certified_key(der: bytes, kind: Kind) -> bytes:
 
 def _extensions(subject: Subject, profile: Profile, authority: Authority) -> Extensions:
     policy = x509.PolicyInformation(ObjectIdentifier(profile.policy_oid), None)
-    return [
+    extensions: Extensions = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (subject.kind.usage, True),
         (x509.SubjectKeyIdentifier(key_identifier(subject.public)), False),
         (x509.AuthorityKeyIdentifier(authority.identifier, None, None), False),
         (x509.CertificatePolicies([policy]), False),
     ]
+    if profile.hardware_type:
+        extensions.append((hardware_module(profile.hardware_type, subject.uid), False))
+    if profile.crl_base:
+        extensions.append((crl_point(profile.crl_base, authority.rank.crl), False))
+    return extensions
 
 
 def _name(subject: Subject, profile: Profile) -> x509.Name:

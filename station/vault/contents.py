@@ -7,8 +7,8 @@ from hashlib import sha256
 
 from drivers.protocols import se1_objects
 from drivers.protocols.se1_table import ContainerKind, ObjectType
-from station.vault.authorities import serial_of
 from station.vault.certificates import Subject
+from station.vault.chains import serial_of
 from station.vault.dossier import Certificate, Dossier, PublicKey
 from station.vault.job import Job, Means
 from station.vault.slots import DieKeys

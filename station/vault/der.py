@@ -13,6 +13,7 @@ Extensions: TypeAlias = list[tuple[x509.ExtensionType, bool]]
 """Extensions in their order, each with whether it is critical."""
 
 V3 = 2
+HARDWARE_MODULE_NAME = ObjectIdentifier("1.3.6.1.5.5.7.8.4")
 UTC_TIME_ENDS = 2050
 
 
@@ -61,6 +62,14 @@ class Signed:
     body: asn1.TLV
     algorithm: AlgorithmIdentifier
     signature: asn1.BitString
+
+
+@asn1.sequence
+class HardwareModuleName:
+    """Names a hardware module (RFC 4108, section 5)."""
+
+    hardware_type: ObjectIdentifier
+    serial: bytes
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,18 @@ def signed(body: bytes, algorithm: ObjectIdentifier, signature: bytes) -> bytes:
             signature=asn1.BitString(signature, 0),
         )
     )
+
+
+def crl_point(base: str, name: str) -> x509.CRLDistributionPoints:
+    """Where a list of revoked certificates can be fetched."""
+    where = x509.UniformResourceIdentifier(f"{base.rstrip('/')}/{name}")
+    return x509.CRLDistributionPoints([x509.DistributionPoint([where], None, None, None)])
+
+
+def hardware_module(hardware_type: str, serial: bytes) -> x509.SubjectAlternativeName:
+    """The hardwareModuleName of RFC 4108, section 5: what sort of module, and which one."""
+    name = HardwareModuleName(hardware_type=ObjectIdentifier(hardware_type), serial=serial)
+    return x509.SubjectAlternativeName([x509.OtherName(HARDWARE_MODULE_NAME, asn1.encode_der(name))])
 
 
 def encoded(extensions: Extensions) -> list[Extension]:

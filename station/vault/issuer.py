@@ -9,7 +9,16 @@ from cryptography import x509
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
 from station.vault import authorities, der
-from station.vault.authorities import AUTHORITIES_FROM, CEREMONY, DEVELOPMENT, RANKS, ROOT_FILE, Authority
+from station.vault.authorities import (
+    AUTHORITIES_FROM,
+    CEREMONY,
+    DEVELOPMENT,
+    RANKS,
+    ROOT_FILE,
+    Authority,
+    Rank,
+    Trust,
+)
 from station.vault.certificates import Subject, drafted
 from station.vault.faults import Code, FaultError
 from station.vault.profiles import Profile
@@ -28,19 +37,20 @@ class Issuer:
         self._authorities, self._signing, self._work = found, signing, work
 
     @classmethod
-    async def open(cls, folder: Path, signing: Signing, work: Work) -> "Issuer":
-        """Load a folder's authorities, made at the first start; ConfigError if they are not the store's."""
-        await _make(folder, signing)
+    async def open(cls, folder: Path, signing: Signing, work: Work, trust: Trust | None = None) -> "Issuer":
+        """Load a folder's authorities; ConfigError if they are not the key store's, or under another root.
+
+        Without `trust` they are for development, and made at the first start.
+        """
+        if trust is None:
+            trust = await _made(folder, signing)
+        elif wrong := trust.refused():
+            raise ConfigError(f"the root that production is to trust: {'; '.join(wrong)}")
         try:
-            root = (folder / ROOT_FILE).read_bytes()
-            files = {algorithm: (folder / rank.file).read_bytes() for algorithm, rank in RANKS.items()}
-        except OSError as error:
-            raise ConfigError(f"{folder}: its authorities cannot be read: {error}") from error
-        try:
-            found = {a: authorities.take(file, RANKS[a], signing, root) for a, file in files.items()}
+            found = {a: _taken(folder, rank, signing, trust) for a, rank in RANKS.items()}
         except ConfigError as error:
             raise ConfigError(f"{folder}: {error}") from error
-        return cls(root, found, signing, work)
+        return cls(trust.root, found, signing, work)
 
     def authority(self, algorithm: Algorithm) -> Authority:
         """The authority whose key is of this algorithm."""
@@ -75,17 +85,25 @@ def _wrong(subject: Subject, certificate: bytes, profile: Profile, authority: Au
     return wrong + authority.broken_chain(cert, datetime.fromtimestamp(subject.not_before, UTC))
 
 
-async def _make(folder: Path, signing: Signing) -> None:
+def _taken(folder: Path, rank: Rank, signing: Signing, trust: Trust) -> Authority:
+    try:
+        certificate = (folder / rank.file).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{rank.file} cannot be read: {error.strerror}") from error
+    return authorities.take(certificate, rank, signing, trust)
+
+
+async def _made(folder: Path, signing: Signing) -> Trust:
     """Hold the ceremony of a development root for what a folder does not have yet."""
     path = folder / ROOT_FILE
     if not path.exists():
-        authorities.write(
-            path, await authorities.root_certificate(signing, DEVELOPMENT, AUTHORITIES_FROM, CEREMONY)
-        )
-    root = path.read_bytes()
+        root = await authorities.root_certificate(signing, DEVELOPMENT, AUTHORITIES_FROM, CEREMONY)
+        authorities.write(path, root)
+    trust = Trust(DEVELOPMENT, path.read_bytes())
     for rank in RANKS.values():
         if not (folder / rank.file).exists():
             asked = await authorities.request(signing, rank, DEVELOPMENT, CEREMONY)
-            answer = await authorities.certify(asked, root, signing, AUTHORITIES_FROM, CEREMONY)
-            authorities.take(answer, rank, signing, root)
+            answer = await authorities.certify(asked, trust, signing, AUTHORITIES_FROM, CEREMONY)
+            authorities.take(answer, rank, signing, trust)
             authorities.write(folder / rank.file, answer)
+    return trust

@@ -1,6 +1,7 @@
 """What a product demands of its devices: keys, screening limits, certificate fields."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 import msgspec
@@ -10,6 +11,7 @@ from station.vault.kinds import KINDS, Kind
 
 DEVELOPMENT_ARC = "1.3.6.1.4.1.32473"
 """Documentation number of RFC 5612; production refuses it."""
+DEVELOPMENT_ORGANISATION = "hardbin development"
 
 
 class Trng(msgspec.Struct, frozen=True):
@@ -26,8 +28,16 @@ class Profile(msgspec.Struct, frozen=True):
     product: str
     number: int
     """The product number in UIDs and identities."""
-    organisation: str = "hardbin development"
+    organisation: str = DEVELOPMENT_ORGANISATION
     policy_oid: str = DEVELOPMENT_ARC + ".1.1.1"
+    hardware_type: str = ""
+    """hwType, an OID, of a hardwareModuleName (RFC 4108) in certificates; empty: no such name."""
+    crl_base: str = ""
+    """Where lists of revoked certificates can be fetched; empty: certificates do not say it."""
+    ocsp: bool = False
+    """Whether an answer about each certificate is signed in advance."""
+    pq_only: bool = False
+    """Whether P-384 keys too are certified by the ML-DSA authority."""
     slots: tuple[int, ...] = PERSONALISED_SLOTS
     """The slots that get a key; the chip's own list, since the chip wants each of them before it locks."""
     attesting: int = Slot.ID_PQ
@@ -43,11 +53,25 @@ class Profile(msgspec.Struct, frozen=True):
 
     def kinds(self) -> dict[int, Kind]:
         """The kind of key for each slot, in order."""
-        return {slot: KINDS[Slot(slot)] for slot in sorted(self.slots)}
+        kinds = {slot: KINDS[Slot(slot)] for slot in sorted(self.slots)}
+        if not self.pq_only:
+            return kinds
+        return {slot: replace(kind, authority=Algorithm.MLDSA65) for slot, kind in kinds.items()}
 
     def authorities(self) -> tuple[Algorithm, ...]:
         """The algorithms of the issuing keys that the certificates need, in order."""
         return tuple(sorted({kind.authority for kind in self.kinds().values()}))
+
+    def refused(self) -> list[str]:
+        """Say why production cannot make devices by it."""
+        wrong = [
+            f"{name} {oid} lies in the documentation arc {DEVELOPMENT_ARC}"
+            for name, oid in (("policy_oid", self.policy_oid), ("hardware_type", self.hardware_type))
+            if f"{oid}.".startswith(f"{DEVELOPMENT_ARC}.")
+        ]
+        if self.organisation == DEVELOPMENT_ORGANISATION:
+            wrong.append(f"organisation is {DEVELOPMENT_ORGANISATION!r}")
+        return wrong
 
 
 SE1 = Profile(product="se1", number=0x0001)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
-from station.vault.authorities import RANKS, House, certify, loaded, request, root_certificate, take
+from station.vault.authorities import RANKS, House, Trust, certify, request, root_certificate, take
+from station.vault.chains import loaded
 from station.vault.keystore import KeyStore
 from station.vault.signing import Signing
 
@@ -33,7 +34,7 @@ async def certified(store: Signing, algorithm: Algorithm) -> tuple[bytes, bytes]
     """A root, and an issuing authority's certificate by it."""
     root = await root_certificate(store, HOUSE, SINCE, ORDER)
     asked = await request(store, RANKS[algorithm], HOUSE, ORDER)
-    return root, await certify(asked, root, store, SINCE, ORDER)
+    return root, await certify(asked, Trust(HOUSE, root), store, SINCE, ORDER)
 
 
 @pytest.mark.parametrize("algorithm", RANKS)
@@ -56,7 +57,7 @@ async def test_a_second_implementation_verifies_the_request(store: Signing) -> N
 @pytest.mark.parametrize("algorithm", RANKS)
 async def test_what_the_root_answers_is_taken(store: Signing, algorithm: Algorithm) -> None:
     root, answer = await certified(store, algorithm)
-    authority = take(answer, RANKS[algorithm], store, root)
+    authority = take(answer, RANKS[algorithm], store, Trust(HOUSE, root))
     cert = authority.certificate
     assert cert.issuer == loaded(root, "root").subject
     assert cert.not_valid_after_utc == datetime(2048, 2, 28, 12, tzinfo=UTC)
@@ -69,20 +70,20 @@ async def test_a_certificate_under_another_root_is_refused(store: Signing, tmp_p
     other.mkdir()
     trusted = await root_certificate(KeyStore.open(other, 4), HOUSE, SINCE, ORDER)
     with pytest.raises(ConfigError, match=r"issuing-ec\.der cannot be used: serial; extensions"):
-        take(answer, RANKS[Algorithm.P384], store, trusted)
+        take(answer, RANKS[Algorithm.P384], store, Trust(HOUSE, trusted))
 
 
 async def test_a_certificate_for_another_key_is_refused(store: Signing) -> None:
     root, answer = await certified(store, Algorithm.P384)
     with pytest.raises(ConfigError, match="not the certificate of this key store's ICA-PQ-1"):
-        take(answer, RANKS[Algorithm.MLDSA65], store, root)
+        take(answer, RANKS[Algorithm.MLDSA65], store, Trust(HOUSE, root))
 
 
 async def test_a_root_that_did_not_sign_itself_is_refused(store: Signing) -> None:
     root, answer = await certified(store, Algorithm.P384)
     forged = root[:-1] + bytes([root[-1] ^ 1])
     with pytest.raises(ConfigError, match="root: signature"):
-        take(answer, RANKS[Algorithm.P384], store, forged)
+        take(answer, RANKS[Algorithm.P384], store, Trust(HOUSE, forged))
 
 
 async def test_an_authority_with_other_rights_is_refused(store: Signing) -> None:
@@ -93,7 +94,7 @@ async def test_an_authority_with_other_rights_is_refused(store: Signing) -> None
     wide = (
         x509.CertificateBuilder()
         .issuer_name(above.subject)
-        .subject_name(HOUSE.name("issuing EC"))
+        .subject_name(HOUSE.name(RANKS[Algorithm.P384]))
         .public_key(store.public(RANKS[Algorithm.P384].key))
         .serial_number(1 << 158)
         .not_valid_before(SINCE)
@@ -102,14 +103,14 @@ async def test_an_authority_with_other_rights_is_refused(store: Signing) -> None
         .sign(key, None)
     )
     with pytest.raises(ConfigError, match="serial; not_after; extensions"):
-        take(wide.public_bytes(Encoding.DER), RANKS[Algorithm.P384], store, root)
+        take(wide.public_bytes(Encoding.DER), RANKS[Algorithm.P384], store, Trust(HOUSE, root))
 
 
 async def test_a_request_that_its_key_did_not_sign_is_refused(store: Signing) -> None:
     root = await root_certificate(store, HOUSE, SINCE, ORDER)
     asked = await request(store, RANKS[Algorithm.MLDSA65], HOUSE, ORDER)
     with pytest.raises(ConfigError, match="its signature is not that of its key"):
-        await certify(asked[:-1] + bytes([asked[-1] ^ 1]), root, store, SINCE, ORDER)
+        await certify(asked[:-1] + bytes([asked[-1] ^ 1]), Trust(HOUSE, root), store, SINCE, ORDER)
 
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()])
@@ -119,18 +120,18 @@ async def test_only_keys_that_authorities_have_are_certified(store: Signing, cur
     builder = x509.CertificateSigningRequestBuilder(name)
     signed = builder.sign(ec.generate_private_key(curve), SHA384()).public_bytes(Encoding.DER)
     if isinstance(curve, ec.SECP384R1):
-        assert await certify(signed, root, store, SINCE, ORDER)
+        assert await certify(signed, Trust(HOUSE, root), store, SINCE, ORDER)
         return
     with pytest.raises(ConfigError, match="secp256r1, is none of ML-DSA-65 and P-384"):
-        await certify(signed, root, store, SINCE, ORDER)
+        await certify(signed, Trust(HOUSE, root), store, SINCE, ORDER)
 
 
 async def test_a_request_for_an_ml_dsa_44_key_is_refused(store: Signing) -> None:
     root = await root_certificate(store, HOUSE, SINCE, ORDER)
-    builder = x509.CertificateSigningRequestBuilder(HOUSE.name("issuing"))
+    builder = x509.CertificateSigningRequestBuilder(HOUSE.name(RANKS[Algorithm.MLDSA65]))
     asked = builder.sign(mldsa.MLDSA44PrivateKey.generate(), None).public_bytes(Encoding.DER)
     with pytest.raises(ConfigError, match="MLDSA44PublicKey, is none of"):
-        await certify(asked, root, store, SINCE, ORDER)
+        await certify(asked, Trust(HOUSE, root), store, SINCE, ORDER)
 
 
 @given(st.binary(max_size=600))

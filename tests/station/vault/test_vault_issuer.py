@@ -13,8 +13,9 @@ from dilithium_py.ml_dsa import ML_DSA_65, ML_DSA_87
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
 from station.vault import der
-from station.vault.authorities import RANKS, key_identifier, serial_of
+from station.vault.authorities import RANKS
 from station.vault.certificates import Subject
+from station.vault.chains import key_identifier, serial_of
 from station.vault.faults import Code, FaultError
 from station.vault.issuer import Issuer
 from station.vault.keystore import ISSUING, ISSUING_EC, ROOT, KeyStore
