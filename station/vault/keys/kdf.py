@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 from station.vault.keys.errors import RequestError
+from station.vault.keys.words import PROOF
 from station.vault.secret import Secret
 
 LABEL = 12
 BLOCK = 128
 BITS = (128, 192, 256)
-PROOF = b"hardbin-proof-v1\0"
-"""Neither DER nor a label of a derivation begins like this."""
 PROOF_NONCE = range(16, 65)
 
 Mac = Callable[[bytes], bytes]

@@ -21,6 +21,7 @@ from station.vault.keys.register import Act, Register
 from station.vault.keys.words import (
     LIMIT_MAX,
     ORDER_ID,
+    PROOF,
     SYMMETRIC,
     Algorithm,
     Approval,
@@ -137,7 +138,7 @@ class Store:
     def sign(self, key: str, message: bytes, order: str, now: float) -> bytes:
         """Sign, having counted against the key and the order."""
         entry = self._permitted(key, Act.SIGN, now)
-        if message.startswith(kdf.PROOF):
+        if message.startswith(PROOF):
             raise PolicyError(f"key {key}: what begins like a proof of possession is not signed")
         counters: list[tuple[str, int | None]] = [(key, entry.profile.limit)]
         if entry.profile.purpose is Purpose.ISSUE or order:

@@ -71,6 +71,8 @@ class PqPolicy(StrEnum):
 DEVELOPMENT_CUSTODIAN = "everybody"
 DEVELOPMENT_PASSPHRASE = b"hardbin development store"
 """Public: a development store is sealed, so that the code is the same, and protects nothing."""
+PROOF = b"hardbin-proof-v1\0"
+"""Begins what a proof of possession signs; neither DER nor a label of a derivation begins like this."""
 SOFTWARE_PQ = "software PQ key"
 """The mark of a key that lies in the file although the store has a hardware module."""
 SYMMETRIC = frozenset({Algorithm.AES_256})

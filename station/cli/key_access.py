@@ -1,0 +1,100 @@
+"""How the commands of `hardbin key` reach a store, read passphrases, and say what was refused."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from station.cli.codes import Exit
+from station.vault.keys import errors
+from station.vault.keys.control import Control, own, running
+
+PASSPHRASE_MAX = 1024
+CODES = {
+    errors.PassphraseError: Exit.DENIED,
+    errors.LockedError: Exit.WRONG_STATE,
+    errors.PolicyError: Exit.WRONG_STATE,
+    errors.RequestError: Exit.CONFIG,
+    errors.ModuleError: Exit.EQUIPMENT,
+    errors.DownError: Exit.TIMEOUT,
+}
+FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+FILES = click.option(
+    "--passphrase-file",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Read a passphrase from a file; one trailing newline is left out.",
+)
+FDS = click.option("--passphrase-fd", "fds", multiple=True, type=int, help="Read one from a descriptor.")
+
+
+@contextmanager
+def reached(folder: Path) -> Iterator[Control]:
+    """The process that serves the folder, or one of our own."""
+    if not folder.is_dir():
+        stop(Exit.NOT_FOUND, f"{folder}: there is no such folder")
+    with running(folder) as served:
+        if served is not None:
+            yield served
+            return
+    with own(folder) as started:
+        yield started
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Say what the store refused, with the exit code of its kind."""
+    try:
+        yield
+    except errors.KeyStoreError as error:
+        stop(CODES.get(type(error), Exit.INTEGRITY), str(error))
+
+
+def passphrases(files: tuple[Path, ...], fds: tuple[int, ...]) -> Iterator[bytearray]:
+    """The passphrases that files and descriptors hold, one after the other."""
+    for file in files:
+        with file.open("rb", buffering=0) as opened:
+            yield _read(opened.fileno(), str(file))
+    for fd in fds:
+        yield _read(fd, f"descriptor {fd}")
+
+
+def _read(fd: int, name: str) -> bytearray:
+    content = bytearray(PASSPHRASE_MAX + 3)
+    view, at = memoryview(content), 0
+    try:
+        while at < len(content) and (count := os.readv(fd, [view[at:]])):
+            at += count
+    except OSError as error:
+        stop(Exit.USAGE, f"{name}: {error.strerror}")
+    found = content[:at].removesuffix(b"\n").removesuffix(b"\r")
+    content[:] = bytes(len(content))
+    if not found:
+        stop(Exit.USAGE, f"{name}: holds no passphrase")
+    return found
+
+
+def prompted(name: str, *, new: bool) -> bytearray:
+    """Ask for a passphrase at the terminal."""
+    asked = click.prompt(f"Passphrase of {name}", hide_input=True, confirmation_prompt=new, err=True)
+    return bytearray(str(asked).encode())
+
+
+def pin(file: Path | None, fd: int | None) -> bytearray:
+    """The PIN of a token, from wherever it is given."""
+    given = passphrases(() if file is None else (file,), () if fd is None else (fd,))
+    found = next(given, None)
+    if found is not None:
+        return found
+    return bytearray(str(click.prompt("PIN of the token", hide_input=True, err=True)).encode())
+
+
+def stop(code: Exit, message: str) -> NoReturn:
+    """End the command with a code, having said why."""
+    click.echo(f"hardbin: {message}", err=True)
+    click.get_current_context().exit(code)

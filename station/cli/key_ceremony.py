@@ -1,0 +1,131 @@
+"""`hardbin key ceremony`: plan one, carry it out, go on after an interruption, check it afterwards."""
+
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+
+from station.cli.key_access import said
+from station.clock import RealClock
+from station.errors import StoppedError
+from station.vault.ceremonies import plan as plans
+from station.vault.ceremonies import printed
+from station.vault.ceremonies.conductor import Conductor, Outcome
+from station.vault.ceremonies.proof import verified
+from station.vault.ceremonies.questions import Answers, Questions
+
+FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+ANSWERS = click.option(
+    "--answers-fd", type=int, help="Take answers from a descriptor, one a line: `question = answer`."
+)
+
+
+class Terminal:
+    """Asks at the terminal; what is said goes to standard error."""
+
+    def word(self, about: str) -> str:
+        return str(click.prompt(about.capitalize(), err=True))
+
+    def secret(self, about: str, *, new: bool) -> bytearray:
+        asked = click.prompt(about.capitalize(), hide_input=True, confirmation_prompt=new, err=True)
+        return bytearray(str(asked).encode())
+
+    def yes(self, about: str) -> bool:
+        confirmed: bool = click.confirm(about.capitalize(), default=None, err=True)
+        return confirmed
+
+    def say(self, text: str) -> None:
+        click.echo(text, err=True)
+
+
+@click.group()
+def ceremony() -> None:
+    """Do to keys what takes several persons: scripted, resumable, with a transcript."""
+
+
+@ceremony.command()
+@click.argument("name")
+@FOLDER
+@click.option("--store", required=True, type=click.Path(path_type=Path), help="The key store's folder.")
+@click.option("--person", "persons", multiple=True, help="Who confirms each step, in the script's order.")
+@click.option("--custodian", "custodians", multiple=True, help="Who gets a share of a new store.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the script.")
+@JSON
+def plan(
+    name: str,
+    folder: Path,
+    *,
+    store: Path,
+    persons: tuple[str, ...],
+    custodians: tuple[str, ...],
+    given: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Fill in the script NAME and write it as the plan of a new ceremony FOLDER; nothing else is done."""
+    words = dict(_parameter(one) for one in given)
+    parameters: dict[str, plans.Given] = {**words, **({"custodians": custodians} if custodians else {})}
+    made = plans.made(name, str(store.absolute()), persons, parameters, RealClock().unix())
+    plans.write(made, folder)
+    if as_json:
+        click.echo(msgspec.json.encode({"plan": made.hash, "steps": len(made.steps)}).decode())
+    else:
+        click.echo(printed.overview(made))
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, parted, value = text.partition("=")
+    if not parted:
+        raise click.UsageError(f"--set {text!r}: NAME=VALUE")
+    return name, value
+
+
+@ceremony.command()
+@FOLDER
+@ANSWERS
+@JSON
+def run(folder: Path, *, answers_fd: int | None, as_json: bool) -> None:
+    """Carry the plan of FOLDER out, from its first step."""
+    with said():
+        _show(folder, Conductor(folder, _questions(answers_fd), RealClock()).run(), as_json=as_json)
+
+
+@ceremony.command()
+@FOLDER
+@ANSWERS
+@JSON
+def resume(folder: Path, *, answers_fd: int | None, as_json: bool) -> None:
+    """Go on with the ceremony of FOLDER where it was interrupted."""
+    with said():
+        _show(folder, Conductor(folder, _questions(answers_fd), RealClock()).resume(), as_json=as_json)
+
+
+@ceremony.command()
+@FOLDER
+@JSON
+def verify(folder: Path, *, as_json: bool) -> None:
+    """Check a ceremony that is over, offline: plan, chain, signatures, attributes, bundle."""
+    found = verified(folder)
+    if as_json:
+        click.echo(msgspec.json.encode({"sound": True, **found._asdict()}).decode())
+        return
+    click.echo(f"{found.ceremony}: {found.steps} steps, {found.lines} lines, {len(found.keys)} keys, sound")
+    click.echo(f"transcript {printed.grouped(found.transcript)}")
+
+
+def _questions(fd: int | None) -> Questions:
+    if fd is not None:
+        return Answers(fd)
+    if not sys.stdin.isatty():
+        raise StoppedError("a ceremony needs a terminal, or --answers-fd")
+    return Terminal()
+
+
+def _show(folder: Path, outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(outcome._asdict()).decode())
+        return
+    click.echo(f"\n{outcome.steps} steps done. {folder / 'transcript.txt'} is to be printed and signed.")
+    click.echo(f"transcript {printed.grouped(outcome.transcript)}")
+    click.echo(f"bundle     {printed.grouped(outcome.bundle)}")

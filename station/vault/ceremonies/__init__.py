@@ -1,0 +1,1 @@
+"""Key ceremonies: what persons do to keys together, step by step, with a transcript of it."""
