@@ -9,6 +9,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
+from station.vault import revoked
+
 T = TypeVar("T")
 
 GROUP = 64
@@ -136,7 +138,7 @@ class Journal:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        db.executescript(SCHEMA)
+        db.executescript(SCHEMA + revoked.SCHEMA)
         return db
 
     def _group(self) -> "tuple[list[Change[object]], bool]":
