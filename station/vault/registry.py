@@ -8,6 +8,7 @@ from enum import Enum
 
 import msgspec
 
+from station.vault import revoked
 from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
@@ -141,7 +142,7 @@ class Registry:
                 "SELECT unit FROM unit WHERE uid = ? AND unit <> ?", (born.uid, step.unit)
             ).fetchone()
             if other is not None:
-                db.execute("UPDATE unit SET account = 'QUARANTINE' WHERE unit = ?", other)
+                _moved(db, other[0], Fate.QUARANTINE, step.now)
                 return b""
             db.execute("UPDATE unit SET uid = ? WHERE unit = ?", (born.uid, step.unit))
             db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (step.unit, born.identity))
@@ -229,9 +230,15 @@ class Registry:
         def act(db: sqlite3.Connection) -> None:
             _note(db, step, code.name.lower(), "failed", {"fate": fate.name})
             if fate in (Fate.REJECT_HELD, Fate.QUARANTINE):
-                db.execute("UPDATE unit SET account = ? WHERE unit = ?", (fate.name, step.unit))
+                _moved(db, step.unit, fate, step.now)
 
         await self._journal.commit(act)
+
+
+def _moved(db: sqlite3.Connection, unit: str, fate: Fate, now: float) -> None:
+    """Move a unit to an account, and its certificates after it."""
+    db.execute("UPDATE unit SET account = ? WHERE unit = ?", (fate.name, unit))
+    revoked.follow(db, unit, fate.name, now)
 
 
 def _lot(db: sqlite3.Connection, ask: Admission) -> tuple[str, str]:

@@ -21,11 +21,14 @@ from station.errors import CustodyError
 from station.vault import revoked
 from station.vault.authorities import RANKS
 from station.vault.crl import CrlDraft, Revoked
+from station.vault.faults import Code, Fate
 from station.vault.issuer import Issuer
 from station.vault.journal import Journal
 from station.vault.keystore import KeyStore
 from station.vault.profiles import SE1
 from station.vault.publication import CRL_DAYS, DAY_S, FOLDER, Publication
+from station.vault.recovery import Intent, Standing
+from station.vault.registry import Step
 from station.vault.revocation import Revocations
 from station.vault.signing import Signing
 from tests.station.vault.dies import NOW, DirectLink, Here, sound_chip
@@ -239,7 +242,8 @@ async def test_a_rejected_unit_is_on_the_next_list(published: Published) -> None
     vault = published.vault
     await vault.personalise("L1/1", DirectLink(sound_chip()))
     await published.publication.publish(NOW)
-    await vault.journal.commit(lambda db: revoked.follow(db, "L1/1", Account.REJECT_HELD, NOW + 5))
+    step = Step("L1/1", bytes(16), NOW + 5, Standing.ISSUED, Intent.WRITE)
+    await vault.means.registry.failed(step, Code.SELF_TEST, Fate.REJECT_HELD)
     assert len(await published.publication.publish(NOW + 6)) == 2
     certificates = await vault.means.registry.certificates("L1/1")
     found = await published.list_of(Algorithm.MLDSA65)
