@@ -294,7 +294,7 @@ def _site(
     hints = typing.get_type_hints(sequence.site)
     values: dict[str, object] = {"number": number}
     for field in dataclasses.fields(sequence.site):
-        if field.name == "number":
+        if field.name == "number" or not field.init:
             continue
         found = _value(field.name, hints[field.name], roles, vault)
         if found is None and hints[field.name] is VaultClient:

@@ -5,6 +5,7 @@ needs it. What a caller asks wrongly raises `ValueError`, what a device answers 
 """
 
 from collections.abc import Iterable, Sequence
+from enum import IntFlag
 
 import msgspec
 
@@ -50,15 +51,37 @@ class DieStatus(msgspec.Struct, frozen=True):
     """Bit 0 identity, 1 credentials, 2 customer, 7 staging under way."""
     in_session: bool
     alarms: int
-    """Bit 0 sensor, 1 NVM integrity, 2 RNG, 3 CAST."""
+    """Bits of `Alarms`."""
     boots: int
 
 
-class SelfTest(msgspec.Struct, frozen=True):
-    """SELF TEST and RUN BIST: which tests ran and which failed, by bit.
+class SelfTests(IntFlag):
+    """The bits of SELF TEST and RUN BIST."""
 
-    Bit 0 AES, 1 SHA, 2 DRBG, 3 TRNG start-up, 4 ECDSA, 5 ML-DSA, 6 ML-KEM, 7 ROM hash, 8 NVM.
-    """
+    AES = 1
+    SHA = 2
+    DRBG = 4
+    TRNG = 8
+    """Start-up test of the noise source."""
+    ECDSA = 16
+    MLDSA = 32
+    MLKEM = 64
+    ROM = 128
+    NVM = 256
+    ALL = 511
+
+
+class Alarms(IntFlag):
+    """The bits of the alarms in DIE STATUS."""
+
+    SENSOR = 1
+    NVM = 2
+    RNG = 4
+    CAST = 8
+
+
+class SelfTest(msgspec.Struct, frozen=True):
+    """SELF TEST and RUN BIST: which of `SelfTests` ran and which failed."""
 
     run: int
     failed: int

@@ -2,6 +2,10 @@
 #include "internal.h"
 
 #define KEM_CIPHERTEXT 1088
+#define EC_PUBLIC 97
+#define EC_SIGNATURE 96
+#define DSA_PUBLIC 1952
+#define DSA_SIGNATURE 3309
 
 static int answer(se1 *chip, const uint8_t *data, size_t n) {
   TRY(chip->hal->digest(chip->ctx, SE1_DIGEST_SHA384, NULL, 0, data, n, chip->out));
@@ -18,16 +22,27 @@ static int kat_cmac(se1 *chip) {
   return answer(chip, tag, sizeof tag);
 }
 
-static int kat_verify(se1 *chip, uint16_t algorithm, size_t public_n, size_t signature_n) {
-  const uint8_t *signature = chip->operand + public_n, *message = signature + signature_n;
-  if (chip->operand_n < public_n + signature_n)
+static int accepted(se1 *chip, int result) {
+  uint8_t yes = result == SE1_OK;
+  return result == SE1_CUT ? result : answer(chip, &yes, 1);
+}
+
+static int kat_ecdsa_verify(se1 *chip) {
+  const uint8_t *signature = chip->operand + EC_PUBLIC, *message = signature + EC_SIGNATURE;
+  if (chip->operand_n < EC_PUBLIC + EC_SIGNATURE)
     return SE1_SW_DATA;
-  int result = chip->hal->verify(chip->ctx, algorithm, chip->operand, message,
-                                 chip->operand_n - public_n - signature_n, signature);
-  if (result == SE1_CUT)
-    return result;
-  uint8_t accepted = result == SE1_OK;
-  return answer(chip, &accepted, 1);
+  return accepted(chip, chip->hal->verify(chip->ctx, SE1_ALG_P384, chip->operand, NULL, 0, message,
+                                          chip->operand_n - EC_PUBLIC - EC_SIGNATURE, signature));
+}
+
+static int kat_mldsa_verify(se1 *chip) {
+  const uint8_t *signature = chip->operand + DSA_PUBLIC, *label = signature + DSA_SIGNATURE + 1;
+  const size_t head = DSA_PUBLIC + DSA_SIGNATURE + 1;
+  if (chip->operand_n < head || chip->operand_n - head < chip->operand[head - 1])
+    return SE1_SW_DATA;
+  const size_t label_n = chip->operand[head - 1];
+  return accepted(chip, chip->hal->verify(chip->ctx, SE1_ALG_MLDSA65, chip->operand, label, label_n, label + label_n,
+                                          chip->operand_n - head - label_n, signature));
 }
 
 static int kat_keygen(se1 *chip, uint16_t algorithm, size_t seed_n, size_t public_n) {
@@ -53,11 +68,11 @@ int do_run_kat(se1 *chip, const se1_command *command) {
   case SE1_KAT_SHA384:
     return answer(chip, chip->operand, chip->operand_n);
   case SE1_KAT_ECDSA_P384_VERIFY:
-    return kat_verify(chip, SE1_ALG_P384, 97, 96);
+    return kat_ecdsa_verify(chip);
   case SE1_KAT_MLDSA65_KEYGEN:
-    return kat_keygen(chip, SE1_ALG_MLDSA65, 32, 1952);
+    return kat_keygen(chip, SE1_ALG_MLDSA65, 32, DSA_PUBLIC);
   case SE1_KAT_MLDSA65_VERIFY:
-    return kat_verify(chip, SE1_ALG_MLDSA65, 1952, 3309);
+    return kat_mldsa_verify(chip);
   case SE1_KAT_MLKEM768_DECAPS:
     return kat_decaps(chip);
   case SE1_KAT_MLKEM768_KEYGEN:

@@ -15,7 +15,8 @@ enum { SE1_AES_ECB_ENCRYPT, SE1_AES_ECB_DECRYPT, SE1_AES_CBC_ENCRYPT, SE1_AES_CB
 enum { SE1_DIGEST_SHA384, SE1_DIGEST_HMAC };
 
 /* Each returns SE1_OK, SE1_FAIL or SE1_CUT. `priv` of a post-quantum key is its seed. `label` is the context string
-   of ML-DSA, NULL for the empty one; ECDSA signs SHA-384 of the message and knows no label. */
+   of ML-DSA, NULL for the empty one; `sign` has labels of 8 bytes, `verify` of any length up to 255. ECDSA signs SHA-384
+   of the message and knows no label. */
 typedef struct se1_hal {
   int (*nvm_read)(void *ctx, uint32_t page, uint8_t out[64]);
   int (*nvm_write)(void *ctx, uint32_t page, const uint8_t in[64]);
@@ -27,7 +28,8 @@ typedef struct se1_hal {
   int (*keypair)(void *ctx, uint16_t alg, const uint8_t *seed, uint8_t *priv, uint8_t *pub); /* seed NULL: fresh */
   int (*sign)(void *ctx, uint16_t alg, const uint8_t *priv, const uint8_t label[8], const uint8_t *msg, size_t n,
               uint8_t *sig);
-  int (*verify)(void *ctx, uint16_t alg, const uint8_t *pub, const uint8_t *msg, size_t n, const uint8_t *sig);
+  int (*verify)(void *ctx, uint16_t alg, const uint8_t *pub, const uint8_t *label, size_t label_n, const uint8_t *msg,
+                size_t n, const uint8_t *sig);
   int (*encaps)(void *ctx, const uint8_t *pub, uint8_t ct[1088], uint8_t ss[32]);
   int (*decaps)(void *ctx, const uint8_t *priv, const uint8_t ct[1088], uint8_t ss[32]);
 } se1_hal;

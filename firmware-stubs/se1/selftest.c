@@ -35,10 +35,10 @@ static int test_trng(se1 *chip) { return chip->trng.state != SE1_RNG_SOUND; }
 
 /* A good signature must pass, and a spoilt one must not. */
 static int test_verify(se1 *chip, uint16_t algorithm, const uint8_t *public, const uint8_t *signature, size_t n) {
-  TRY(chip->hal->verify(chip->ctx, algorithm, public, message, sizeof message, signature));
+  TRY(chip->hal->verify(chip->ctx, algorithm, public, NULL, 0, message, sizeof message, signature));
   memcpy(chip->work, signature, n);
   chip->work[n / 2] ^= 1;
-  int result = chip->hal->verify(chip->ctx, algorithm, public, message, sizeof message, chip->work);
+  int result = chip->hal->verify(chip->ctx, algorithm, public, NULL, 0, message, sizeof message, chip->work);
   return result == SE1_CUT ? SE1_CUT : result == SE1_OK;
 }
 

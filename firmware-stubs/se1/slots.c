@@ -40,7 +40,7 @@ static int pair_signs(se1 *chip, const se1_slot_kind *kind, const uint8_t *priva
   static const uint8_t message[] = "se1 pairwise test";
   uint8_t *signature = chip->work + SIGNATURE_AT;
   TRY(chip->hal->sign(chip->ctx, kind->algorithm, private, NULL, message, sizeof message, signature));
-  int result = chip->hal->verify(chip->ctx, kind->algorithm, chip->work, message, sizeof message, signature);
+  int result = chip->hal->verify(chip->ctx, kind->algorithm, chip->work, NULL, 0, message, sizeof message, signature);
   return result == SE1_FAIL ? (int)SE1_SW_PAIRWISE_FAILED : result;
 }
 

@@ -1,8 +1,8 @@
 """What a sequence for `se1` finds at a site, and how it talks to the chip."""
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
 from drivers.errors import DutError
 from drivers.protocols import se1
@@ -17,6 +17,22 @@ PAYLOAD = 1024
 """Bytes of data that every `se1` takes in one command."""
 
 
+@dataclass
+class Noise:
+    """A sample of a chip's noise source, shared by the rows of one block, so that it is read once."""
+
+    sample: bytes = field(default=b"", repr=False)
+
+    @contextmanager
+    def kept(self, sample: bytes) -> Generator[None, None, None]:
+        """Keep a sample for the rows within; what one device said is never judged as another's."""
+        self.sample = sample
+        try:
+            yield
+        finally:
+            self.sample = b""
+
+
 @dataclass(frozen=True)
 class Se1Site(Site):
     """A source-measure channel at each input, a supply, the card interface, and the way to the vault."""
@@ -25,6 +41,8 @@ class Se1Site(Site):
     vdd: Supply
     chip: Card
     vault: VaultClient
+    noise: Noise = field(init=False, default_factory=Noise, compare=False)
+    """Raw noise of the device in contact, while a block of the sequence keeps it."""
 
 
 @asynccontextmanager

@@ -39,7 +39,8 @@ class ChipFaults:
     """Never answers to reset."""
     mute_after: int | None = None
     """Answers this many commands after each reset, then no more."""
-    trng: Literal["sound", "stuck", "biased"] = "sound"
+    trng: Literal["sound", "stuck", "biased", "repeating"] = "sound"
+    """A repeating source says the same 256 bytes again and again."""
     bias: float = 0.75
     """Probability of a one if the source is biased."""
     broken: Literal["nothing", "aes", "mldsa", "mlkem"] = "nothing"
@@ -188,6 +189,11 @@ class Chip:
         return self._generator("noise")
 
     @cached_property
+    def period(self) -> bytes:
+        """All that a repeating noise source says."""
+        return self._generator("period").randbytes(256)
+
+    @cached_property
     def drbg(self) -> Random:
         """What conditioned random bytes come from."""
         return self._generator("drbg")
@@ -229,6 +235,8 @@ class _Hal:
                 return bytes(n)
             case "biased":
                 return _biased(self._chip.noise, n, self._chip.faults.bias)
+            case "repeating":
+                return (self._chip.period * (n // len(self._chip.period) + 1))[:n]
         return self._chip.noise.randbytes(n)
 
     def aes(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
@@ -252,11 +260,11 @@ class _Hal:
         spoilt = b"!" if self._chip.faults.pairwise else b""
         return crypto.sign(algorithm, private, label, message + spoilt)
 
-    def verify(self, algorithm: int, public: bytes, message: bytes, signature: bytes) -> bool:
+    def verify(self, algorithm: int, public: bytes, label: bytes, message: bytes, signature: bytes) -> bool:
         self._time.asymmetric("verify", algorithm)
         if algorithm == Algorithm.MLDSA65 and self._chip.faults.broken == "mldsa":
             return True
-        return crypto.verify(algorithm, public, message, signature)
+        return crypto.verify(algorithm, public, label, message, signature)
 
     def encaps(self, public: bytes) -> tuple[bytes, bytes]:
         self._time.asymmetric("encaps", Algorithm.MLKEM768)

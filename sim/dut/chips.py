@@ -10,6 +10,9 @@ from sim.dut.latency import Profile
 from sim.dut.population import Defect, Die
 from sim.dut.wishes import Wishes
 
+BIASES = (0.56, 0.8)
+"""From what only a host sees in 2 KiB of noise, to what the chip's own tests see at boot."""
+
 
 @dataclass(frozen=True)
 class Chips:
@@ -36,23 +39,26 @@ class Chips:
         return ChipFaults(
             mute_after=self.wishes.mute_after(index),
             trng=_trng(die),
+            bias=Random(die.chip_seed).uniform(*BIASES),
             broken=_broken(die),
             pairwise=die.defect is Defect.PAIRWISE,
             life_cycle=self.wishes.life_cycle(index),
         )
 
 
-def _trng(die: Die) -> Literal["sound", "stuck", "biased"]:
+def _trng(die: Die) -> Literal["sound", "stuck", "biased", "repeating"]:
     match die.defect:
         case Defect.TRNG_STUCK:
             return "stuck"
         case Defect.TRNG_BIASED:
             return "biased"
+        case Defect.TRNG_REPEATING:
+            return "repeating"
         case _:
             return "sound"
 
 
-def _broken(die: Die) -> Literal["nothing", "aes", "mldsa"]:
+def _broken(die: Die) -> Literal["nothing", "aes", "mldsa", "mlkem"]:
     if die.defect is not Defect.KAT:
         return "nothing"
-    return Random(die.chip_seed).choice(("aes", "mldsa"))
+    return Random(die.chip_seed).choice(("aes", "mldsa", "mlkem"))

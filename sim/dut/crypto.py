@@ -96,11 +96,11 @@ def sign(algorithm: int, private: bytes, label: bytes, message: bytes) -> bytes:
 
 
 @lru_cache(maxsize=32)  # each chip verifies the same known answers at each of its self-tests
-def verify(algorithm: int, public: bytes, message: bytes, signature: bytes) -> bool:
+def verify(algorithm: int, public: bytes, label: bytes, message: bytes, signature: bytes) -> bool:
     """Whether a signature is good; a public key that is none makes every signature bad."""
     try:
         if algorithm == Algorithm.MLDSA65:
-            mldsa.MLDSA65PublicKey.from_public_bytes(public).verify(signature, message)
+            mldsa.MLDSA65PublicKey.from_public_bytes(public).verify(signature, message, label)
         else:
             halves = (int.from_bytes(half, "big") for half in (signature[:HALF], signature[HALF:]))
             key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), public)

@@ -31,7 +31,8 @@ typedef struct se1_hal {
   int (*digest)(void *, int, const uint8_t *, size_t, const uint8_t *, size_t, uint8_t *);
   int (*keypair)(void *, uint16_t, const uint8_t *, uint8_t *, uint8_t *);
   int (*sign)(void *, uint16_t, const uint8_t *, const uint8_t *, const uint8_t *, size_t, uint8_t *);
-  int (*verify)(void *, uint16_t, const uint8_t *, const uint8_t *, size_t, const uint8_t *);
+  int (*verify)(void *, uint16_t, const uint8_t *, const uint8_t *, size_t, const uint8_t *, size_t,
+                const uint8_t *);
   int (*encaps)(void *, const uint8_t *, uint8_t *, uint8_t *);
   int (*decaps)(void *, const uint8_t *, const uint8_t *, uint8_t *);
 } se1_hal;
@@ -73,8 +74,8 @@ class Peripherals(Protocol):
     def sign(self, algorithm: int, private: bytes, label: bytes, message: bytes) -> bytes:
         """Sign under a context string."""
 
-    def verify(self, algorithm: int, public: bytes, message: bytes, signature: bytes) -> bool:
-        """Whether the signature is good, under the empty context."""
+    def verify(self, algorithm: int, public: bytes, label: bytes, message: bytes, signature: bytes) -> bool:
+        """Whether the signature is good under a context string."""
 
     def encaps(self, public: bytes) -> tuple[bytes, bytes]:
         """Ciphertext and shared secret."""
@@ -156,12 +157,20 @@ def _sign(
     return OK
 
 
-def _verify(
-    ctx: Pointer, algorithm: int, public: Pointer, message: Pointer, n: int, signature: Pointer
+def _verify(  # noqa: PLR0913, PLR0917 -- as the HAL has it
+    ctx: Pointer,
+    algorithm: int,
+    public: Pointer,
+    label: Pointer,
+    label_n: int,
+    message: Pointer,
+    n: int,
+    signature: Pointer,
 ) -> int:
     _, public_n, signature_n = LENGTHS[algorithm]
     key, signed = _bytes(public, public_n), _bytes(signature, signature_n)
-    return OK if _peripherals(ctx).verify(algorithm, key, _bytes(message, n), signed) else FAIL
+    good = _peripherals(ctx).verify(algorithm, key, _bytes(label, label_n), _bytes(message, n), signed)
+    return OK if good else FAIL
 
 
 def _encaps(ctx: Pointer, public: Pointer, ciphertext: Pointer, secret: Pointer) -> int:

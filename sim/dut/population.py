@@ -35,6 +35,8 @@ class Defect(Enum):
     """An ATR, then silence."""
     TRNG_STUCK = "trng_stuck"
     TRNG_BIASED = "trng_biased"
+    TRNG_REPEATING = "trng_repeating"
+    """The noise source says the same again and again."""
     KAT = "kat"
     """An algorithm computes wrongly."""
     PAIRWISE = "pairwise"
@@ -98,6 +100,7 @@ TYPICAL = Population(
         Defect.KAT: 0.004,
         Defect.PAIRWISE: 0.002,
         Defect.MARGINAL: 0.015,
+        Defect.TRNG_REPEATING: 0.002,
     },
     dirt=0.008,
 )

@@ -127,11 +127,11 @@ def test_proof_and_tag() -> None:
 def signed(algorithm: int, public: bytes, label: bytes, message: bytes, signature: bytes) -> bool:
     """Whether a signature holds under its label, and no other."""
     if algorithm == Algorithm.P384:
-        return crypto.verify(algorithm, public, message, signature)
+        return crypto.verify(algorithm, public, b"", message, signature)
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 
     MLDSA65PublicKey.from_public_bytes(public).verify(signature, message, label)
-    return not crypto.verify(algorithm, public, message, signature)
+    return not crypto.verify(algorithm, public, b"", message, signature)
 
 
 def answer(operand: bytes, kat: Kat) -> bytes:
@@ -158,14 +158,15 @@ def test_known_answers_of_decapsulation() -> None:
 
 def test_known_answers_of_verification() -> None:
     yes, no = (hashlib.sha384(bytes((accepted,))).digest() for accepted in (1, 0))
-    for kat, algorithm, seed in (
-        (Kat.MLDSA65_VERIFY, Algorithm.MLDSA65, bytes(32)),
-        (Kat.ECDSA_P384_VERIFY, Algorithm.P384, bytes(48)),
+    for kat, algorithm, seed, context in (
+        (Kat.MLDSA65_VERIFY, Algorithm.MLDSA65, bytes(32), b"\0"),
+        (Kat.MLDSA65_VERIFY, Algorithm.MLDSA65, bytes(32), b"\3abc"),
+        (Kat.ECDSA_P384_VERIFY, Algorithm.P384, bytes(48), b""),
     ):
         private, public = crypto.keypair(algorithm, seed)
-        signature = crypto.sign(algorithm, private, b"", b"message")
-        assert answer(public + signature + b"message", kat) == yes
-        assert answer(public + signature + b"another", kat) == no
+        signature = crypto.sign(algorithm, private, context[1:], b"message")
+        assert answer(public + signature + context + b"message", kat) == yes
+        assert answer(public + signature + context + b"another", kat) == no
 
 
 def test_known_answers_of_symmetric_algorithms() -> None:
@@ -182,6 +183,8 @@ def test_known_answer_needs_its_operand() -> None:
         if kat is not Kat.SHA384:
             assert host.plain("RUN KAT", kat=kat).sw == StatusWord.DATA
     assert host.plain("RUN KAT", kat=0x55).sw == StatusWord.P1P2
+    host.done(*se1.write_operand_all(bytes(1952 + 3309) + b"\4abc", 1024))
+    assert host.plain("RUN KAT", kat=Kat.MLDSA65_VERIFY).sw == StatusWord.DATA, "less context than it says"
 
 
 def test_health_cutoffs_are_those_of_sp_800_90b() -> None:

@@ -201,7 +201,7 @@ def test_an_alarm_in_operation_is_held_until_reset() -> None:
 def test_broken_mldsa_accepts_everything_and_is_found() -> None:
     host = Host(faulty(ChipFaults(broken="mldsa")))
     _, public = crypto.keypair(Algorithm.MLDSA65, bytes(32))
-    host.done(*se1.write_operand_all(public + bytes(3309), 1024))
+    host.done(*se1.write_operand_all(public + bytes(3310), 1024))
     accepted = host.do("RUN KAT", kat=Kat.MLDSA65_VERIFY)
     assert accepted == crypto.digest(None, b"\x01")
     assert se1.self_test(host.do("SELF TEST")).failed == 0b100000
