@@ -11,25 +11,36 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
-from station.errors import ConfigError
+from station.custody import durable_file
+from station.custody.ledger import Fact
+from station.custody.log_keys import key_of
+from station.errors import ConfigError, LedgerError
+from station.vault import configuration
+from station.vault.configuration import Configuration
 from station.vault.issuer import Issuer
 from station.vault.job import Means
 from station.vault.journal import Journal, JournalError
-from station.vault.keystore import KeyStore
+from station.vault.keyring import Keyring
+from station.vault.keys.client import KeyStoreClient
+from station.vault.keys.errors import KeyStoreError
 from station.vault.process import READY
 from station.vault.profiles import SE1
+from station.vault.publisher import Publisher, Witnessed
 from station.vault.registry import Registry
 from station.vault.server import Workers, serving
 from station.vault.service import Floor
+from station.vault.teller import Teller
 from station.vault.times import Times
 
 STOP_S = 1.0
 STDIN = 0
+DATABASE, KEYS, LEDGER, LOG_KEYS = "vault.sqlite", "keys", "ledger", "ledger.keys"
 GARBAGE_EVERY = 20_000
 REFUSED = 2
 """Exit status when the vault cannot start; the message says why."""
@@ -46,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _only_one(options.folder):
             options.socket.unlink(missing_ok=True)
             asyncio.run(_serve(options.folder, options.socket, options.epoch, options.seed))
-    except (ConfigError, JournalError, OSError) as error:
+    except (ConfigError, JournalError, KeyStoreError, LedgerError, OSError) as error:
         sys.stderr.write(f"hardbin-vault: {error}\n")
         return REFUSED
     return 0
@@ -86,23 +97,58 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | None) -> None:
     stop = _stop_event()
-    store = KeyStore.open(folder, seed)
-    journal = Journal(folder / "vault.sqlite")
-    try:
-        await journal.open()
-        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto") as pool:
-            work = Workers(pool)
-            issuer = await Issuer.open(folder, store, work)
-            means = Means(store, issuer, Registry(journal), SE1, work)
-            server = serving(Floor(means, Times(development=True, epoch=epoch)), socket)
-            await server.start()
-            _spare_the_collector()
-            sys.stdout.write(f"{READY.decode()}{socket}\n")
-            sys.stdout.flush()
-            await stop.wait()
-            await server.stop(STOP_S)
-    finally:
-        journal.close()
+    config = configuration.load(folder / configuration.FILE)
+    times = Times(development=not config.production, epoch=epoch)
+    async with AsyncExitStack() as stack:
+        store = KeyStoreClient(folder / KEYS, production=config.production)
+        stack.push_async_callback(store.aclose)
+        store.begin()
+        keys = await Keyring.open(store, folder, production=config.production, seed=seed)
+        work = Workers(stack.enter_context(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto")))
+        issuer = await Issuer.open(folder, keys, work)
+        registry = await _registry(folder, config, stack)
+        await _started(registry, config, times)
+        publisher = await _publisher(folder, config, keys, stack)
+        means = Means(keys, issuer, registry, SE1, work)
+        server = serving(Floor(means, times, config, publisher), socket)
+        await server.start()
+        _spare_the_collector()
+        sys.stdout.write(f"{READY.decode()}{socket}\n")
+        sys.stdout.flush()
+        await stop.wait()
+        await server.stop(STOP_S)
+        await registry.told(Fact("vault.stopped"), times.now(None))
+
+
+async def _registry(folder: Path, config: Configuration, stack: AsyncExitStack) -> Registry:
+    journal, monotonic = Journal(folder / DATABASE), asyncio.get_running_loop().time
+    stack.callback(journal.close)
+    await journal.open()
+    return Registry(journal, Teller(config.hash(), monotonic, monotonic()))
+
+
+async def _started(registry: Registry, config: Configuration, times: Times) -> None:
+    about = {"name": config.name, "mode": config.mode, "version": version("hardbin")}
+    opening = Fact("log.opened", data={"origin": config.ledger.origin, "mode": config.mode})
+    await registry.began(opening, Fact("vault.started", data=about), times.now(None))
+
+
+async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: AsyncExitStack) -> Publisher:
+    """The ledger's folder, compared with what was signed last; LedgerError if one of them went back."""
+    witnesses = [Witnessed(one.url, (key_of(one.key),)) for one in config.ledger.witness]
+    publisher = Publisher(folder / DATABASE, folder / LEDGER, config.ledger, keys, witnesses)
+    await publisher.open()
+    stack.push_async_callback(publisher.close)
+    lines = "".join(f"{key}\n" for key in keys.log_keys(config.ledger.origin))
+    durable_file.replace(folder / LOG_KEYS, lines.encode())
+    running = asyncio.get_running_loop().create_task(publisher.run(), name="ledger")
+    stack.push_async_callback(_ended, running)
+    return publisher
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _spare_the_collector() -> None:

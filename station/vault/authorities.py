@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from drivers.protocols.se1_table import Algorithm
+from station.custody import durable_file
 from station.errors import ConfigError
 from station.vault import der
 from station.vault.chains import Anchor, key_identifier, loaded, serial_of, verifying_key
-from station.vault.keystore import ISSUING, ISSUING_EC, ROOT, sync_folder
 from station.vault.kinds import usage
+from station.vault.names import ISSUING, ISSUING_EC, ROOT
 from station.vault.profiles import DEVELOPMENT_ORGANISATION
 from station.vault.signing import (
     Signing,
@@ -254,7 +255,4 @@ def _requested(asked: bytes) -> tuple[x509.Name, VerifyingKey]:
 
 def write(path: Path, content: bytes) -> None:
     """Write a file whole, or not at all."""
-    temporary = path.with_suffix(".new")
-    temporary.write_bytes(content)
-    temporary.rename(path)
-    sync_folder(path.parent)
+    durable_file.replace(path, content)

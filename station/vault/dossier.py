@@ -56,7 +56,10 @@ class Record:
     serial: str
     body: bytes
     hash: bytes
+    """SHA-384 of the body."""
     jws: bytes
+    leaf: int = -1
+    """Index of the ledger's leaf that tells of it; -1: not yet told."""
 
 
 @dataclass(frozen=True)

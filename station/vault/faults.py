@@ -12,6 +12,7 @@ class Code(IntEnum):
     ORDER_EXHAUSTED = 103
     PROFILE_MISMATCH = 106
     CLOCK_UNSAFE = 108
+    LOG_UNSAFE = 109
     LINE_STOPPED = 111
     UNIT_SPOILED = 114
     UNIT_SEALED = 115
@@ -38,6 +39,7 @@ class Code(IntEnum):
     R_MAC = 403
     BUDGET = 404
     RELAY_GONE = 405
+    KEY_STORE_DOWN = 501
     JOURNAL = 502
     INTERNAL = 504
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from drivers.protocols.se1_table import SlotState
 from station.vault import scp03
 from station.vault.issuer import Issuer
-from station.vault.keystore import KeyStore
+from station.vault.keyring import Keyring
 from station.vault.profiles import Profile
 from station.vault.recovery import Reading
 from station.vault.registry import Registry
@@ -42,6 +42,8 @@ class Sealed:
     serial: str
     record: bytes
     certificates: tuple[bytes, ...]
+    leaf: int
+    """Index of the ledger's leaf that tells of it."""
 
 
 class Link(Protocol):
@@ -55,7 +57,7 @@ class Link(Protocol):
 class Means:
     """What the vault has to do its work with."""
 
-    store: KeyStore
+    store: Keyring
     issuer: Issuer
     registry: Registry
     profile: Profile

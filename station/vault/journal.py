@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
 
+from station.custody import leaf_table
 from station.vault import revoked
 
 T = TypeVar("T")
@@ -41,9 +42,11 @@ CREATE TABLE IF NOT EXISTS cert(
   PRIMARY KEY(issuer, serial), UNIQUE(unit, slot, spki_hash)) STRICT;
 CREATE TABLE IF NOT EXISTS record(
   unit TEXT PRIMARY KEY REFERENCES unit, serial TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
-  hash BLOB NOT NULL UNIQUE, jws BLOB NOT NULL) STRICT;
+  hash BLOB NOT NULL UNIQUE, jws BLOB NOT NULL, leaf INTEGER NOT NULL UNIQUE) STRICT;
 CREATE TABLE IF NOT EXISTS rma(
   unit TEXT PRIMARY KEY REFERENCES unit, box BLOB NOT NULL, token_hash BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS claim(
+  station TEXT PRIMARY KEY, next INTEGER NOT NULL, leaf INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS unit_lot ON unit(lot);
 CREATE INDEX IF NOT EXISTS step_unit ON step(unit);
 CREATE INDEX IF NOT EXISTS public_key_unit ON public_key(unit, slot);
@@ -138,7 +141,7 @@ class Journal:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        db.executescript(SCHEMA + revoked.SCHEMA)
+        db.executescript(SCHEMA + leaf_table.SCHEMA + revoked.SCHEMA)
         return db
 
     def _group(self) -> "tuple[list[Change[object]], bool]":

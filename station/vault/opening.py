@@ -46,7 +46,7 @@ class Opening:
         if go.kvn != guess.kvn:
             offer = await self._ask_again(go.kvn, host_challenge)
         try:
-            session = self._session(uid, go.kvn, host_challenge, offer)
+            session = await self._session(uid, go.kvn, host_challenge, offer)
         except scp03.CryptogramError as error:
             go, session = await self._instead(go, uid, error)
         die = Die(uid, self._payload(seen["SELECT"]), reading, status.slots, session)
@@ -89,14 +89,14 @@ class Opening:
         host_challenge = self._means.store.random(16)
         offer = await self._ask_again(go.instead.kvn, host_challenge)
         try:
-            return go.instead, self._session(uid, go.instead.kvn, host_challenge, offer)
+            return go.instead, await self._session(uid, go.instead.kvn, host_challenge, offer)
         except scp03.CryptogramError as second:
             raise self._held(Code.CARD_CRYPTOGRAM, str(second)) from second
 
-    def _session(self, uid: bytes, kvn: int, host_challenge: bytes, offer: bytes) -> scp03.Session:
+    async def _session(self, uid: bytes, kvn: int, host_challenge: bytes, offer: bytes) -> scp03.Session:
         if not offer:
             raise DoubtError(Code.STATUS_WORD, f"the die refuses to open under key set {kvn:02x}")
-        keys = self._means.store.die_keys(uid, kvn)
+        keys = await self._means.store.die_keys(uid, kvn)
         try:
             session = scp03.open_session(keys, host_challenge, offer)
         except scp03.OfferError as error:

@@ -20,6 +20,7 @@ from drivers.protocols.se1_table import (
     Token,
 )
 from station.vault import record, scp03
+from station.vault.asked import Step
 from station.vault.certificates import certified_key
 from station.vault.contents import Contents, identity_container
 from station.vault.dossier import Dossier, Record, Screened
@@ -28,7 +29,6 @@ from station.vault.job import Die, Job, Link, Means, Sealed
 from station.vault.opening import Opening
 from station.vault.proofs import Attesting, Possession
 from station.vault.recovery import Go, Intent, Phase, Standing
-from station.vault.registry import Step
 from station.vault.script import Script
 from station.vault.slots import DieKeys
 
@@ -138,13 +138,14 @@ class Contact:
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
         seen = await self._link.run(script)
         await self._attested(attesting, seen, LifeCycle.SECURED)
-        keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
+        keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
         self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
         await self._prove_lock()
         signed = await self._registry.record_of(self._job.unit)
         if signed is None:
             raise FaultError(Code.INTERNAL, f"unit {self._job.unit} is sealed and has no record")
-        return self._sealed(signed)
+        await self._registry.verified(self._job.unit, self._job.now)
+        return self._sealed(signed, signed.leaf)
 
     async def _screen(self) -> None:
         """The die is sound and ours: bind its UID, and bear what it will be given."""
@@ -193,7 +194,7 @@ class Contact:
     async def _prove(self) -> None:
         """S3: each key proves itself over a fresh nonce; the vault builds what is signed itself."""
         store, uid, keys = self._means.store, self.die.uid, self._keys
-        nonce, reject = store.random(NONCE), store.drawn(uid, self._means.profile.rejection_check)
+        nonce, reject = store.random(NONCE), await store.drawn(uid, self._means.profile.rejection_check)
         possession = Possession(keys, nonce, reject=reject)
         script = self._script("S3 prove")
         possession.ask(script, self.die.payload)
@@ -238,7 +239,7 @@ class Contact:
 
     async def _rotate(self) -> None:
         """S5: the issuer's keys go in under the session key, and are proven before the old ones go."""
-        keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
+        keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
         host_challenge = self._means.store.random(16)
         script = self._script("S5 rotate")
         if KeySet.ISSUER in self.die.reading.key_sets:
@@ -264,7 +265,7 @@ class Contact:
         script.plain("SELECT", se1.select())
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
         seen = await self._link.run(script)
-        keys = self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
+        keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
         self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
         self._secured = self._registry.forward(self._step(Standing.SECURED, Intent.LOCK))
 
@@ -300,13 +301,13 @@ class Contact:
         identity = se1_objects.decode_identity(self._contents.identity)
         facts = record.Facts(identity, self._contents.certificates, self._proofs)
         means = self._means
-        signed = await means.work(record.compose, self._job, facts, means.profile, means.store)
-        await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)
-        return self._sealed(signed)
+        signed = await record.compose(self._job, facts, means.profile, means.store)
+        leaf = await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)
+        return self._sealed(signed, leaf)
 
-    def _sealed(self, signed: Record) -> Sealed:
+    def _sealed(self, signed: Record, leaf: int) -> Sealed:
         hashes = tuple(sha256(cert.der).digest() for cert in self._contents.certificates)
-        return Sealed(self.die.uid, signed.serial, signed.hash, hashes)
+        return Sealed(self.die.uid, signed.serial, signed.hash, hashes, leaf)
 
     def _step(self, standing: Standing, intent: Intent, proofs: Mapping[str, str] | None = None) -> Step:
         self._proofs |= proofs or {}

@@ -25,8 +25,8 @@ CRL_DAYS = 7
 """How long a list may be used; a new one comes each day."""
 CHECK_S = 5.0
 """How soon after a revocation a list tells of it, at most."""
-ORDER = "revocation"
-"""The order under which lists are signed."""
+ORDER = ""
+"""A list needs no order: the key store knows it from a certificate."""
 
 
 class Publication:

@@ -2,67 +2,34 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from hashlib import sha256
 
-import msgspec
-
-from station.vault import revoked
+from station.custody import leaf_table
+from station.custody.ledger import Fact
+from station.errors import LedgerError
+from station.vault import revoked, rows
+from station.vault.asked import Admission, Admitted, Purpose, Step
 from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
-from station.vault.recovery import Intent, Standing
+from station.vault.teller import Teller
 
-WIP, SECURED = "WIP", "SECURED"
-
-
-class Purpose(Enum):
-    """Why a unit is brought."""
-
-    PERSONALISE = 1
-    RESUME = 2
-    VERIFY = 3
-
-
-@dataclass(frozen=True)
-class Admission:
-    """Who asks for admission of what."""
-
-    unit: str
-    lot: str
-    purpose: Purpose
-    session: bytes
-    now: float
-
-
-@dataclass(frozen=True)
-class Step:
-    """A unit's step forward: where it stands now, and what is announced next."""
-
-    unit: str
-    session: bytes
-    now: float
-    standing: Standing
-    intent: Intent
-    proofs: Mapping[str, str] | None = None
-    """Hashes and nonces for the device record; kept with the step."""
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """A unit that may be served, under what its lot says."""
-
-    product: str
-    order: str
-    dossier: Dossier
+NOTHING: Mapping[str, object] = {}
+ALARMS = {
+    Code.UID_DUPLICATE: "uid.duplicate",
+    Code.SPKI_DUPLICATE: "spki.duplicate",
+    Code.R_MAC: "rmac.wrong",
+    Code.CARD_CRYPTOGRAM: "cryptogram.wrong",
+}
+"""Faults that are told as alarms of their own."""
 
 
 class Registry:
     """The tables of the journal, by what they are for."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, teller: Teller) -> None:
+        self._journal, self._teller = journal, teller
         self.claiming = asyncio.Lock()
         """Held by who awaits something between a die's word and its claim, so that none is overtaken."""
 
@@ -75,27 +42,33 @@ class Registry:
                 db.execute(
                     "INSERT INTO lot VALUES (?, ?, ?, ?, 'open', ?)", (lot, product, order, quantity, now)
                 )
+                told = {"product": product, "quantity": quantity}
+                self._teller.tell(db, now, Fact("lot.opened", lot=lot, order=order or None, data=told))
             elif row != (product, quantity, "open"):
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} is {row[2]} with {row[1]} devices of {row[0]}")
 
         await self._journal.commit(act)
 
-    async def close_lot(self, lot: str) -> dict[str, int]:
+    async def close_lot(self, lot: str, now: float) -> dict[str, int]:
         """Close a lot unless a unit of it is in work, and return the count of each account."""
 
         def act(db: sqlite3.Connection) -> dict[str, int]:
-            if db.execute("SELECT 1 FROM lot WHERE lot = ?", (lot,)).fetchone() is None:
+            row = db.execute("SELECT state FROM lot WHERE lot = ?", (lot,)).fetchone()
+            if row is None:
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} is not known")
             work = db.execute(
                 "SELECT unit FROM unit WHERE lot = ? AND account = ? AND intent <> '' ORDER BY unit",
-                (lot, WIP),
+                (lot, rows.WIP),
             ).fetchall()
             if work:
                 units = ", ".join(unit for (unit,) in work[:5])
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} has {len(work)} units in work: {units}")
-            db.execute("UPDATE lot SET state = 'closed' WHERE lot = ?", (lot,))
             query = "SELECT account, count(*) FROM unit WHERE lot = ? GROUP BY account"
-            return dict(db.execute(query, (lot,)).fetchall())
+            accounts: dict[str, int] = dict(db.execute(query, (lot,)).fetchall())
+            if row[0] == "open":
+                db.execute("UPDATE lot SET state = 'closed' WHERE lot = ?", (lot,))
+                self._teller.tell(db, now, Fact("lot.closed", lot=lot, data={"accounts": accounts}))
+            return accounts
 
         return await self._journal.commit(act)
 
@@ -103,18 +76,17 @@ class Registry:
         """Admit a unit to a session, or refuse with a code 1xx."""
 
         def act(db: sqlite3.Connection) -> Admitted:
-            product, order = _lot(db, ask)
-            known = _unit(db, ask.unit)
+            product, order = rows.lot_of(db, ask)
+            known = rows.unit_of(db, ask.unit)
             if known is None and ask.purpose is not Purpose.VERIFY:
-                _admit_new(db, ask)
+                rows.admit_new(db, ask)
+                self._tell(db, ask.now, "die.admitted", ask.unit)
             else:
-                _refuse(ask, known)
-                db.execute(
-                    "UPDATE unit SET contacts = contacts + 1, sessions = sessions + 1, updated = ?"
-                    " WHERE unit = ?",
-                    (ask.now, ask.unit),
-                )
-            return Admitted(product, order, _dossier(db, _required(db, ask.unit)))
+                rows.refuse(ask, known)
+                rows.came_again(db, ask)
+                if ask.purpose is not Purpose.VERIFY:
+                    self._tell(db, ask.now, "die.resumed", ask.unit)
+            return Admitted(product, order, rows.dossier_of(db, rows.required(db, ask.unit)))
 
         return await self._journal.commit(act)
 
@@ -122,14 +94,14 @@ class Registry:
         """All that is kept of a unit; None if it was never admitted."""
 
         def act(db: sqlite3.Connection) -> Dossier | None:
-            known = _unit(db, unit)
-            return None if known is None else _dossier(db, known)
+            known = rows.unit_of(db, unit)
+            return None if known is None else rows.dossier_of(db, known)
 
         return await self._journal.commit(act)
 
     async def unit(self, unit: str) -> Unit | None:
         """What is known of a unit; None if it was never admitted."""
-        return await self._journal.commit(lambda db: _unit(db, unit))
+        return await self._journal.commit(lambda db: rows.unit_of(db, unit))
 
     def screened(self, step: Step, born: Screened) -> Awaitable[bytes]:
         """Bind the UID, keep what was born for the die, and return its IDENTITY object.
@@ -142,13 +114,15 @@ class Registry:
                 "SELECT unit FROM unit WHERE uid = ? AND unit <> ?", (born.uid, step.unit)
             ).fetchone()
             if other is not None:
-                _moved(db, other[0], Fate.QUARANTINE, step.now)
+                self._moved(db, other[0], Fate.QUARANTINE, step.now)
+                data = {"code": Code.UID_DUPLICATE.name, "other": step.unit}
+                self._tell(db, step.now, "unit.quarantined", other[0], data)
                 return b""
             db.execute("UPDATE unit SET uid = ? WHERE unit = ?", (born.uid, step.unit))
             db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (step.unit, born.identity))
             db.execute("INSERT OR IGNORE INTO rma VALUES (?, ?, ?)", (step.unit, born.rma_box, born.rma_hash))
-            _forward(db, step)
-            return _identity(db, step.unit)
+            rows.forward(db, step)
+            return rows.identity_of(db, step.unit)
 
         return self._journal.commit(act)
 
@@ -167,7 +141,7 @@ class Registry:
                 db.execute("DELETE FROM public_key WHERE unit = ? AND slot = ?", (step.unit, key.slot))
                 row_values = (key.spki_hash, step.unit, key.slot, key.algorithm)
                 db.execute("INSERT INTO public_key VALUES (?, ?, ?, ?)", row_values)
-            _forward(db, step)
+            rows.forward(db, step)
 
         await self._journal.commit(act)
 
@@ -180,8 +154,8 @@ class Registry:
                     "INSERT OR IGNORE INTO cert VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, 'reserved')",
                     (cert.issuer, cert.serial, step.unit, cert.slot, cert.spki_hash, cert.not_before),
                 )
-            _forward(db, step)
-            return _certificates(db, step.unit)
+            rows.forward(db, step)
+            return rows.certificates_of(db, step.unit)
 
         return await self._journal.commit(act)
 
@@ -189,158 +163,118 @@ class Registry:
         """Keep the signed certificates, each with its SHA-256; one that is kept stays as it is."""
 
         def act(db: sqlite3.Connection) -> None:
-            for cert, digest in certificates:
-                db.execute(
-                    "UPDATE cert SET der = ?, der_hash = ?, state = 'issued'"
-                    " WHERE issuer = ? AND serial = ? AND der IS NULL",
-                    (cert.der, digest, cert.issuer, cert.serial),
-                )
-            _forward(db, step)
+            new = {
+                str(cert.slot): digest.hex() for cert, digest in certificates if rows.kept(db, cert, digest)
+            }
+            if new:
+                self._tell(db, step.now, "die.issued", step.unit, {"certificates": new})
+            rows.forward(db, step)
 
         await self._journal.commit(act)
 
     async def certificates(self, unit: str) -> tuple[Certificate, ...]:
         """The unit's certificates and reserved places, by slot."""
-        return await self._journal.commit(lambda db: _certificates(db, unit))
+        return await self._journal.commit(lambda db: rows.certificates_of(db, unit))
 
     def forward(self, step: Step) -> Awaitable[None]:
         """Take a step that needs no table but the unit's; it is on its way before anyone waits for it."""
-        return self._journal.commit(lambda db: _forward(db, step))
+        return self._journal.commit(lambda db: rows.forward(db, step))
 
-    async def register(self, step: Step, record: Record) -> None:
-        """Keep the record and move the unit to SECURED; the same record's unit again is no change."""
+    async def register(self, step: Step, record: Record) -> int:
+        """Keep the record, move the unit to SECURED, and return the index of the leaf that tells so.
 
-        def act(db: sqlite3.Connection) -> None:
-            row = (step.unit, record.serial, record.body, record.hash, record.jws)
-            db.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?) ON CONFLICT(unit) DO NOTHING", row)
-            _forward(db, step)
-            db.execute("UPDATE unit SET account = ?, intent = '' WHERE unit = ?", (SECURED, step.unit))
+        A unit that is sealed keeps the record and the leaf that it has.
+        """
 
-        await self._journal.commit(act)
+        def act(db: sqlite3.Connection) -> int:
+            row = db.execute("SELECT leaf FROM record WHERE unit = ?", (step.unit,)).fetchone()
+            if row is not None:
+                return int(row[0])
+            rows.forward(db, step)
+            rows.moved(db, step.unit, rows.SECURED)
+            data = {"record": record.hash.hex(), "serial": record.serial}
+            leaf = self._tell(db, step.now, "die.sealed", step.unit, data)
+            values = (step.unit, record.serial, record.body, record.hash, record.jws, leaf)
+            db.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", values)
+            return leaf
+
+        return await self._journal.commit(act)
 
     async def record_of(self, unit: str) -> Record | None:
         """The record of a sealed unit."""
-        query = "SELECT serial, body, hash, jws FROM record WHERE unit = ?"
+        query = "SELECT serial, body, hash, jws, leaf FROM record WHERE unit = ?"
         row = await self._journal.commit(lambda db: db.execute(query, (unit,)).fetchone())
         return None if row is None else Record(*row)
+
+    async def verified(self, unit: str, now: float) -> None:
+        """Tell that a sealed unit proved to be what was sealed."""
+        await self._journal.commit(lambda db: self._tell(db, now, "die.verified", unit))
 
     async def failed(self, step: Step, code: Code, fate: Fate) -> None:
         """Note a failure; a fate that is final moves the unit to its account."""
 
         def act(db: sqlite3.Connection) -> None:
-            _note(db, step, code.name.lower(), "failed", {"fate": fate.name})
+            rows.note(db, step, code.name.lower(), "failed", {"fate": fate.name})
+            if code in ALARMS:
+                self._tell(db, step.now, ALARMS[code], step.unit)
             if fate in (Fate.REJECT_HELD, Fate.QUARANTINE):
-                _moved(db, step.unit, fate, step.now)
+                self._moved(db, step.unit, fate, step.now)
+                told = {"code": code.name, "fate": fate.name}
+                self._tell(db, step.now, "die.spoiled", step.unit, told)
 
         await self._journal.commit(act)
 
+    async def claimed(
+        self, station: str, first: int, claims: Sequence[tuple[Fact, float]]
+    ) -> tuple[int, int]:
+        """Take a station's claims, numbered from `first`; return the next number, and the last leaf.
 
-def _moved(db: sqlite3.Connection, unit: str, fate: Fate, now: float) -> None:
-    """Move a unit to an account, and its certificates after it."""
-    db.execute("UPDATE unit SET account = ? WHERE unit = ?", (fate.name, unit))
-    revoked.follow(db, unit, fate.name, now)
+        Claims that came before are passed over; LedgerError if some before the first never came.
+        """
 
+        def act(db: sqlite3.Connection) -> tuple[int, int]:
+            row = db.execute("SELECT next, leaf FROM claim WHERE station = ?", (station,)).fetchone()
+            following, leaf = row or (0, -1)
+            if first > following:
+                raise LedgerError(f"station {station} claims from {first} on, {following} is next")
+            for fact, now in claims[following - first :]:
+                leaf = self._teller.tell(db, now, fact)
+            following = max(following, first + len(claims))
+            db.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", (station, following, leaf))
+            return following, leaf
 
-def _lot(db: sqlite3.Connection, ask: Admission) -> tuple[str, str]:
-    """Product and order of a lot, which must be open; to verify a device it may be closed."""
-    row = db.execute("SELECT product, order_id, state FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
-    if row is None or (row[2] != "open" and ask.purpose is not Purpose.VERIFY):
-        raise FaultError(Code.LOT_CLOSED, f"lot {ask.lot} is not open")
-    return row[0], row[1]
+        return await self._journal.commit(act)
 
+    async def began(self, opening: Fact, start: Fact, now: float) -> None:
+        """Tell that the vault started, and before it, in an empty ledger, what the ledger is."""
 
-def _admit_new(db: sqlite3.Connection, ask: Admission) -> None:
-    (quantity,) = db.execute("SELECT quantity FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
-    (count,) = db.execute("SELECT count(*) FROM unit WHERE lot = ?", (ask.lot,)).fetchone()
-    if count >= quantity:
-        raise FaultError(Code.ORDER_EXHAUSTED, f"lot {ask.lot} has {quantity} devices and all are admitted")
-    place = ask.unit.partition("/")[2]
-    row = (ask.unit, ask.lot, place, Standing.ADMITTED.name, WIP, ask.now)
-    db.execute("INSERT INTO unit VALUES (?, ?, ?, NULL, ?, '', ?, 1, 1, ?)", row)
-    step = Step(ask.unit, ask.session, ask.now, Standing.ADMITTED, Intent.NONE)
-    _note(db, step, Standing.ADMITTED.name.lower(), "done", {})
+        def act(db: sqlite3.Connection) -> None:
+            if leaf_table.head(db).edge.size == 0:
+                self._teller.tell(db, now, opening)
+            self._teller.tell(db, now, start)
 
+        await self._journal.commit(act)
 
-def _refuse(ask: Admission, known: Unit | None) -> None:
-    if known is None or (ask.purpose is Purpose.VERIFY and known.standing is not Standing.REGISTERED):
-        raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is not sealed, so there is nothing to verify")
-    if ask.purpose is Purpose.VERIFY:
-        return
-    if known.standing is Standing.REGISTERED:
-        raise FaultError(Code.UNIT_SEALED, f"unit {known.unit} is sealed")
-    if known.account != WIP:
-        raise FaultError(Code.UNIT_SPOILED, f"unit {known.unit} is in account {known.account}")
-    if known.intent is not Intent.NONE and ask.purpose is not Purpose.RESUME:
-        raise FaultError(
-            Code.UNIT_SPOILED, f"unit {known.unit} is in work, it goes on only by purpose RESUME"
-        )
+    async def told(self, fact: Fact, now: float) -> None:
+        """Tell what is no change of a unit."""
+        await self._journal.commit(lambda db: self._teller.tell(db, now, fact))
 
+    def _moved(self, db: sqlite3.Connection, unit: str, fate: Fate, now: float) -> None:
+        """Move a unit to an account, and its certificates after it."""
+        rows.moved(db, unit, fate.name)
+        for fact in revoked.follow(db, unit, fate.name, now):
+            self._teller.tell(db, now, fact)
 
-def _forward(db: sqlite3.Connection, step: Step) -> None:
-    known = _required(db, step.unit)
-    if known.account != WIP:
-        raise FaultError(Code.UID_DUPLICATE, "meanwhile another unit showed this UID; both are quarantined")
-    _note(db, step, step.standing.name.lower(), "done", dict(step.proofs or {}))
-    if step.intent is not known.intent:
-        _note(db, step, step.intent.value, "intent", {})
-    db.execute(
-        "UPDATE unit SET standing = ?, intent = ?, updated = ? WHERE unit = ?",
-        (step.standing.name, step.intent.value, step.now, step.unit),
-    )
-
-
-def _note(db: sqlite3.Connection, step: Step, name: str, phase: str, detail: Mapping[str, str]) -> None:
-    db.execute(
-        "INSERT INTO step(unit, name, phase, session, t, detail) VALUES (?, ?, ?, ?, ?, ?)",
-        (step.unit, name, phase, step.session, step.now, msgspec.json.encode(detail).decode()),
-    )
-
-
-def _unit(db: sqlite3.Connection, unit: str) -> Unit | None:
-    query = "SELECT unit, coalesce(uid, x''), standing, intent, account, sessions FROM unit WHERE unit = ?"
-    row = db.execute(query, (unit,)).fetchone()
-    if row is None:
-        return None
-    name, uid, standing, intent, account, sessions = row
-    return Unit(name, uid, Standing[standing], Intent(intent), account, sessions)
-
-
-def _required(db: sqlite3.Connection, unit: str) -> Unit:
-    found = _unit(db, unit)
-    if found is None:
-        raise FaultError(Code.INTERNAL, f"unit {unit} has no row")
-    return found
-
-
-def _dossier(db: sqlite3.Connection, unit: Unit) -> Dossier:
-    if unit.intent is Intent.NONE and unit.standing is Standing.ADMITTED:
-        return Dossier(unit)
-    keys = db.execute("SELECT spki_hash FROM public_key WHERE unit = ?", (unit.unit,))
-    return Dossier(
-        unit,
-        _identity(db, unit.unit),
-        frozenset(digest for (digest,) in keys),
-        _certificates(db, unit.unit),
-        _proofs(db, unit.unit),
-    )
-
-
-def _identity(db: sqlite3.Connection, unit: str) -> bytes:
-    row = db.execute("SELECT object FROM identity WHERE unit = ?", (unit,)).fetchone()
-    return b"" if row is None else bytes(row[0])
-
-
-def _certificates(db: sqlite3.Connection, unit: str) -> tuple[Certificate, ...]:
-    query = (
-        "SELECT issuer, serial, slot, spki_hash, not_before, coalesce(der, x'') FROM cert"
-        " WHERE unit = ? ORDER BY slot"
-    )
-    return tuple(Certificate(*row) for row in db.execute(query, (unit,)))
-
-
-def _proofs(db: sqlite3.Connection, unit: str) -> dict[str, str]:
-    query = "SELECT detail FROM step WHERE unit = ? AND phase = 'done' ORDER BY seq"
-    found: dict[str, str] = {}
-    for (detail,) in db.execute(query, (unit,)):
-        found |= msgspec.json.decode(detail, type=dict[str, str])
-    return found
+    def _tell(
+        self,
+        db: sqlite3.Connection,
+        now: float,
+        event: str,
+        unit: str,
+        data: Mapping[str, object] = NOTHING,
+    ) -> int:
+        """Tell of a unit; return the leaf's index."""
+        lot, order, uid = rows.about(db, unit)
+        hashed = sha256(uid).hexdigest() if uid else None
+        fact = Fact(event, data=data, unit=unit, uid_h=hashed, lot=lot, order=order or None)
+        return self._teller.tell(db, now, fact)

@@ -44,7 +44,7 @@ def serving(floor: Floor, socket: Path) -> grpc.aio.Server:
         "OpenLot": unary(floor.open_lot, wire.OpenLotRequest.FromString, wire.LotReply.SerializeToString),
         "CloseLot": unary(floor.close_lot, wire.CloseLotRequest.FromString, wire.LotReply.SerializeToString),
         "AskUnit": unary(floor.ask_unit, wire.UnitRequest.FromString, wire.UnitReply.SerializeToString),
-        "Record": unary(floor.not_yet, wire.RecordRequest.FromString, wire.RecordReply.SerializeToString),
+        "Record": unary(floor.record, wire.RecordRequest.FromString, wire.RecordReply.SerializeToString),
         "Watch": unary(floor.not_yet, wire.WatchRequest.FromString, wire.Notice.SerializeToString),
         "Serve": stream(floor.serve, wire.FromStation.FromString, wire.FromVault.SerializeToString),
     }

@@ -11,14 +11,20 @@ from typing import NoReturn
 import grpc
 import structlog
 
+from station.custody.ledger import Fact
+from station.errors import LedgerError
+from station.vault.asked import Admission, Purpose, Step
+from station.vault.claims import Claims
+from station.vault.configuration import Configuration
 from station.vault.dossier import Unit
 from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
 from station.vault.job import Job, Means, Sealed
 from station.vault.journal import JournalError
+from station.vault.keys.errors import KeyStoreError
 from station.vault.pqp import personalise
 from station.vault.profiles import PRODUCTS
+from station.vault.publisher import Publisher
 from station.vault.recovery import Intent
-from station.vault.registry import Admission, Purpose, Step
 from station.vault.stream import Context, StreamLink, nonsense
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
@@ -26,7 +32,6 @@ from station.vault.wire import floor_pb2 as wire
 log = structlog.get_logger()
 
 PROTOCOL = 1
-SESSIONS_MAX = 256
 STREAM_S = 300.0
 SESSION_SIZE, FINGERPRINT_SIZE = 16, 32
 NAME_MAX = 128
@@ -37,26 +42,28 @@ CRYPTOGRAMS_IN_A_ROW = 2
 class Floor:
     """The vault as stations see it."""
 
-    def __init__(self, means: Means, times: Times, name: str = "vault-1") -> None:
-        self._means, self._times, self._name = means, times, name
+    def __init__(
+        self, means: Means, times: Times, configuration: Configuration, publisher: Publisher
+    ) -> None:
+        self._means, self._times, self._publisher = means, times, publisher
+        self._configuration = configuration
         self._stops: dict[Code, str] = {}
         self._in_work: dict[str, str] = {}
         """Lot by unit."""
-        self._places = asyncio.Semaphore(SESSIONS_MAX)
+        self._places = asyncio.Semaphore(configuration.limits.sessions_max)
         self._wrong_cryptograms = 0
 
     async def hello(self, request: wire.HelloRequest, context: Context) -> wire.HelloReply:
         """Say who we are and whether anything stops the line."""
         del context
         log.info("hello", station=request.station)
-        profiles = b"".join(profile.hash() for profile in PRODUCTS.values())
         return wire.HelloReply(
-            vault=self._name,
+            vault=self._configuration.name,
             version=version("hardbin"),
             protocol=PROTOCOL,
             mode=self._means.store.mode,
             stops=list(self._stops.values()),
-            config_hash=sha256(self._means.store.mode.encode() + profiles).digest(),
+            config_hash=bytes.fromhex(self._configuration.hash()),
         )
 
     async def open_lot(self, request: wire.OpenLotRequest, context: Context) -> wire.LotReply:
@@ -68,23 +75,37 @@ class Floor:
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
             if not request.lot or request.count < 1:
                 raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")
-            await self._means.registry.open_lot(
-                request.lot, request.product, request.order, request.count, now
-            )
-        except FaultError as fault:
-            return wire.LotReply(error=fault.code, detail=fault.detail)
+            order = request.order or request.lot
+            await self._means.registry.open_lot(request.lot, request.product, order, request.count, now)
+            await self._means.store.open_order(order, signatures_of(request))
+        except (FaultError, KeyStoreError) as error:
+            return _refused(error)
         return wire.LotReply(done=True)
 
     async def close_lot(self, request: wire.CloseLotRequest, context: Context) -> wire.LotReply:
-        """Close a lot that has no unit in work; the accounts tell where its units ended."""
-        del context
+        """Close a lot that has no unit in work; the accounts tell where its units ended.
+
+        The checkpoint is the ledger's, with every witness's signature, and covers the closing.
+        """
         try:
+            now = self._times.now(context.invocation_metadata())
             if request.lot in self._in_work.values():
                 raise FaultError(Code.LOT_CLOSED, f"lot {request.lot} has a die in contact")
-            accounts = await self._means.registry.close_lot(request.lot)
-        except FaultError as fault:
-            return wire.LotReply(error=fault.code, detail=fault.detail)
-        return wire.LotReply(done=True, accounts=accounts)
+            accounts = await self._means.registry.close_lot(request.lot, now)
+            note = await self._publisher.publish()
+        except (FaultError, KeyStoreError, LedgerError) as error:
+            return _refused(error)
+        return wire.LotReply(done=True, accounts=accounts, checkpoint=note.encode())
+
+    async def record(self, request: wire.RecordRequest, context: Context) -> wire.RecordReply:
+        """Take the station's claims into the ledger; those that came before are not taken again."""
+        claims = Claims(_station(context), request.first, request.events)
+        try:
+            taken = claims.read()
+        except LedgerError as error:
+            await nonsense(context, str(error))
+        following, leaf = await self._means.registry.claimed(claims.station, request.first, taken)
+        return wire.RecordReply(next=following, leaf=max(leaf, 0))
 
     async def ask_unit(self, request: wire.UnitRequest, context: Context) -> wire.UnitReply:
         """Tell what is known of a unit; nothing, if it was never admitted."""
@@ -96,13 +117,14 @@ class Floor:
         record = await self._means.registry.record_of(request.unit)
         if record is not None:
             hashes = [sha256(c.der).digest() for c in await self._means.registry.certificates(request.unit)]
-            reply.sealed.CopyFrom(_sealed(Sealed(unit.uid, record.serial, record.hash, tuple(hashes))))
+            sealed = Sealed(unit.uid, record.serial, record.hash, tuple(hashes), record.leaf)
+            reply.sealed.CopyFrom(_sealed(sealed))
         return reply
 
     async def not_yet(self, request: object, context: Context) -> NoReturn:
         """Refuse what this version does not do."""
         del request
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this vault keeps no ledger yet: Record and Watch")
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this vault does not serve Watch yet")
 
     async def serve(self, requests: object, context: Context) -> None:
         """Serve one die: admission, scripts, verdict."""
@@ -137,6 +159,9 @@ class Floor:
             await self._note(admit, FaultError(Code.RELAY_GONE, str(gone), Fate.RETRY), now)
             log.warning("station left", unit=admit.unit, reason=str(gone))
             return None
+        except KeyStoreError as error:
+            down = FaultError(Code.KEY_STORE_DOWN, str(error), Fate.RETRY)
+            return await self._judged(admit, down, now)
         except JournalError:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of our own must stop the line, not pass as a die's
@@ -151,6 +176,8 @@ class Floor:
     async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed:
         if self._stops:
             raise FaultError(Code.LINE_STOPPED, "; ".join(self._stops.values()))
+        if why := self._publisher.unsafe():
+            raise FaultError(Code.LOG_UNSAFE, why)
         with self._working(admit):
             purpose = Purpose(admit.purpose)
             ask = Admission(admit.unit, admit.lot, purpose, admit.session, now)
@@ -181,17 +208,22 @@ class Floor:
             del self._in_work[admit.unit]
 
     async def _judged(self, admit: wire.Admit, fault: FaultError, now: float) -> wire.Verdict:
+        await self._note(admit, fault, now)
         if fault.code in STOPPING:
-            self._stops[fault.code] = STOPPING[fault.code]
+            await self._stop(fault.code, STOPPING[fault.code], now)
         if fault.code is Code.CARD_CRYPTOGRAM:
             self._wrong_cryptograms += 1
             if self._wrong_cryptograms >= CRYPTOGRAMS_IN_A_ROW:
-                self._stops[fault.code] = "two dies in a row do not know the transport keys"
-        await self._note(admit, fault, now)
+                await self._stop(fault.code, "two dies in a row do not know the transport keys", now)
         log.warning(
             "not sealed", unit=admit.unit, code=fault.code.name, fate=fault.fate.name, why=fault.detail
         )
         return _verdict_of(fault)
+
+    async def _stop(self, code: Code, why: str, now: float) -> None:
+        """Stop the line at once, and tell the ledger of it."""
+        self._stops[code] = why
+        await self._means.registry.told(Fact("line.stopped", data={"code": code.name, "why": why}), now)
 
     async def _note(self, admit: wire.Admit, fault: FaultError, now: float) -> None:
         """Journal a failure of a unit that is known; a refused admission changes nothing of the unit."""
@@ -227,10 +259,26 @@ def _station(context: Context) -> str:
     return ""
 
 
+def signatures_of(request: wire.OpenLotRequest) -> int:
+    """How many certificates a lot may have signed."""
+    return request.count * len(PRODUCTS[request.product].slots)
+
+
+def _refused(error: FaultError | KeyStoreError | LedgerError) -> wire.LotReply:
+    match error:
+        case FaultError():
+            return wire.LotReply(error=error.code, detail=error.detail)
+        case KeyStoreError():
+            return wire.LotReply(error=Code.KEY_STORE_DOWN, detail=str(error))
+        case LedgerError():
+            return wire.LotReply(error=Code.LOG_UNSAFE, detail=str(error))
+
+
 def _sealed(sealed: Sealed) -> wire.Sealed:
     return wire.Sealed(
         uid=sealed.uid,
         serial=sealed.serial,
+        leaf=sealed.leaf,
         record_sha384=sealed.record,
         certificate_sha256=list(sealed.certificates),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from station.clock import RealClock
-from station.vault.keys.errors import KeyStoreError
+from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.hardening import Hardening, die_with_parent, harden
 from station.vault.keys.process import Server, Stopped, listening
 from station.vault.keys.service import Service
@@ -54,14 +54,26 @@ def _serve(options: argparse.Namespace, hardening: Hardening) -> None:
         vault = socket.socket(fileno=options.fd)
         os.set_inheritable(options.fd, False)  # noqa: FBT003 - its parameter has no name
     service = Service(options.folder, RealClock(), hardening, production=options.production)
-    people = listening(options.folder)
+    people = _people(options.folder, needed=vault is None)
     try:
         if vault is None:
             sys.stderr.write(f"hardbin-keys: serving {options.folder}\n")
         Server(service, vault, people).run()
     finally:
         service.close()
-        people.close()
+        if people is not None:
+            people.close()
+
+
+def _people(folder: Path, *, needed: bool) -> socket.socket | None:
+    """Where people reach the store; a vault's store does without where the path is too long for a socket."""
+    try:
+        return listening(folder)
+    except RequestError as error:
+        if needed:
+            raise
+        sys.stderr.write(f"hardbin-keys: people cannot reach this store: {error}\n")
+        return None
 
 
 def _stop(number: int, at: FrameType | None) -> None:

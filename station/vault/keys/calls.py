@@ -74,10 +74,10 @@ class Load(_Call, frozen=True):
 
 
 class Derive(_Call, frozen=True):
-    """A key from a master."""
+    """Keys from a master, one for each label."""
 
     key: str
-    label: bytes
+    labels: tuple[bytes, ...]
     context: bytes
     bits: int
 

@@ -17,6 +17,7 @@ from station.vault.keys import calls, words
 from station.vault.keys.breaker import Breaker
 from station.vault.keys.errors import DownError, RequestError
 from station.vault.keys.frames import LENGTH, frame, length_of, value_of, wipe
+from station.vault.keys.header import Head
 from station.vault.keys.soft import unwrapped, wrapped
 from station.vault.keys.words import (
     Approval,
@@ -263,7 +264,14 @@ class KeyStoreClient:
         return KeyRef(profile.id)
 
     async def derive(self, key: KeyRef, label: bytes, context: bytes, bits: int) -> Secret:
-        return await self._secret(calls.Derive(key.id, label, context, bits))
+        return await self._secret(calls.Derive(key.id, (label,), context, bits))
+
+    async def derive_all(
+        self, key: KeyRef, labels: tuple[bytes, ...], context: bytes, bits: int
+    ) -> tuple[Secret, ...]:
+        with await self._secret(calls.Derive(key.id, labels, context, bits)) as joined:
+            size, content = bits // 8, joined.reveal()
+            return tuple(Secret(content[at : at + size]) for at in range(0, len(content), size))
 
     async def random(self, size: int) -> bytes:
         return await self._ask(calls.Random(size), bytes)
@@ -284,9 +292,8 @@ class KeyStoreClient:
     async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
         return await self._secret(calls.Decapsulate(key.id, ciphertext))
 
-    async def open_ledger(self, origin: str) -> None:
-        """Name the ledger whose heads are signed."""
-        await self._ask(calls.OpenLedger(origin), type(None))
+    async def open_ledger(self, origin: str) -> Head:
+        return await self._ask(calls.OpenLedger(origin), Head)
 
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         return await self._ask(calls.SignCheckpoint(old, size, root, tuple(proof)), list[str])

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from station.vault.keys.header import Head
 from station.vault.keys.words import (
     Approval,
     Attributes,
@@ -28,6 +29,11 @@ class KeyStore(Protocol):
     async def derive(self, key: KeyRef, label: bytes, context: bytes, bits: int) -> Secret:
         """SP 800-108 counter mode with AES-CMAC, in SCP03's order."""
 
+    async def derive_all(
+        self, key: KeyRef, labels: tuple[bytes, ...], context: bytes, bits: int
+    ) -> tuple[Secret, ...]:
+        """One key for each label, in one question."""
+
     async def random(self, size: int) -> bytes:
         """Random bytes, of the module if there is one."""
 
@@ -42,6 +48,9 @@ class KeyStore(Protocol):
 
     async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
         """The shared secret of an ML-KEM ciphertext."""
+
+    async def open_ledger(self, origin: str) -> Head:
+        """Name the ledger whose heads are signed, once; the head that was signed last."""
 
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         """Signature lines for a head of the ledger that grew from the last one signed, and only for such."""

@@ -135,7 +135,7 @@ def _asked(store: Store, call: calls.Call, now: float) -> object:
     """What uses a key."""
     match call:
         case calls.Derive():
-            return store.derive(call.key, call.label, call.context, call.bits, now)
+            return store.derive(call.key, call.labels, call.context, call.bits, now)
         case calls.Sign():
             return store.sign(call.key, call.message, call.order, now)
         case calls.Decapsulate():
@@ -163,6 +163,8 @@ def _told(store: Store, call: calls.Call, now: float) -> object:
             return store.attest(call.key)
         case calls.Usage():
             return store.usage(call.key)
+        case calls.OpenLedger():
+            return store.open_ledger(call.origin)
     _changed(store, call, now)
     return None
 
@@ -179,7 +181,5 @@ def _changed(store: Store, call: calls.Call, now: float) -> None:
             store.change(call.key, call.state, call.approval, now)
         case calls.OpenOrder():
             store.open_order(call.order, call.limit)
-        case calls.OpenLedger():
-            store.open_ledger(call.origin)
         case _:
             raise RequestError("this is not asked of an active store")

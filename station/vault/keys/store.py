@@ -16,6 +16,7 @@ from station.vault.keys.backend import Backend
 from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
 from station.vault.keys.header import Head, Header, Order
 from station.vault.keys.leases import Leases
+from station.vault.keys.lists import is_list
 from station.vault.keys.reconcile import findings_of, weaknesses
 from station.vault.keys.register import Act, Register
 from station.vault.keys.words import (
@@ -39,6 +40,7 @@ FILE = "keys.hbks"
 LEASE_KEY, PIN = "!leases", "!pin"
 """Records of the file that are no keys; no key's name begins so."""
 RANDOM_MAX = 65536
+LABELS_MAX = 8
 ORDER = "order "
 """Begins an order's counter."""
 
@@ -118,11 +120,19 @@ class Store:
                 self._register.drop(profile.id)
             raise
 
-    def derive(self, key: str, label: bytes, context: bytes, bits: int, now: float) -> Secret:
-        """A key from a master; counted."""
+    def derive(self, key: str, labels: tuple[bytes, ...], context: bytes, bits: int, now: float) -> Secret:
+        """Keys from a master, one after the other; each is counted."""
+        if not 1 <= len(labels) <= LABELS_MAX:
+            raise RequestError(f"1 to {LABELS_MAX} keys are derived at once, not {len(labels)}")
         entry = self._permitted(key, Act.DERIVE, now)
-        self._leases.take((key, entry.profile.limit))
-        return kdf.derive(lambda message: self._backend.mac(key, message), label, context, bits)
+        joined = bytearray()
+        for label in labels:
+            self._leases.take((key, entry.profile.limit))
+            with kdf.derive(lambda message: self._backend.mac(key, message), label, context, bits) as one:
+                joined += one.reveal()
+        derived = Secret(joined)
+        joined[:] = bytes(len(joined))
+        return derived
 
     def wrap(self, key: str, content: Secret, now: float) -> bytes:
         """AES-KWP; counted."""
@@ -141,7 +151,8 @@ class Store:
         if message.startswith(PROOF):
             raise PolicyError(f"key {key}: what begins like a proof of possession is not signed")
         counters: list[tuple[str, int | None]] = [(key, entry.profile.limit)]
-        if entry.profile.purpose is Purpose.ISSUE or order:
+        issues = entry.profile.purpose is Purpose.ISSUE and not is_list(message, entry.public)
+        if issues or order:
             if order not in self._orders:
                 raise PolicyError(f"key {key} issues for an open order only, and {order[:64]!r} is none")
             counters.append((ORDER + order, self._orders[order].limit))
@@ -180,8 +191,8 @@ class Store:
             with self._changing():
                 self._orders[order] = Order(limit)
 
-    def open_ledger(self, origin: str) -> None:
-        """Name the ledger whose heads are signed; once."""
+    def open_ledger(self, origin: str) -> Head:
+        """Name the ledger whose heads are signed, once; return the head that was signed last."""
         try:
             checked_origin(origin)
         except LedgerError as error:
@@ -191,6 +202,7 @@ class Store:
         if self._ledger is None:
             with self._changing():
                 self._ledger = Head(origin, 0, EMPTY)
+        return self._ledger
 
     def sign_checkpoint(
         self, old: int, size: int, root: bytes, proof: tuple[bytes, ...], now: float

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
+from station.vault import der
 from station.vault.authorities import RANKS, House, Trust, certify, request, root_certificate, take
 from station.vault.chains import loaded
-from station.vault.keystore import KeyStore
-from station.vault.signing import Signing
+from station.vault.names import ROOT
+from station.vault.signing import Signing, signature_algorithm
+from tests.station.vault.store_here import keys_in
 
 HOUSE = House("NL", "Example Semiconductors")
 SINCE = datetime(2028, 2, 29, 12, tzinfo=UTC)
@@ -26,8 +28,8 @@ ORDER = "ceremony-7"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Signing:
-    return KeyStore.open(tmp_path, 3)
+async def store(tmp_path: Path) -> Signing:
+    return await keys_in(tmp_path, 3, (ORDER,))
 
 
 async def certified(store: Signing, algorithm: Algorithm) -> tuple[bytes, bytes]:
@@ -68,7 +70,7 @@ async def test_a_certificate_under_another_root_is_refused(store: Signing, tmp_p
     _, answer = await certified(store, Algorithm.P384)
     other = tmp_path / "other"
     other.mkdir()
-    trusted = await root_certificate(KeyStore.open(other, 4), HOUSE, SINCE, ORDER)
+    trusted = await root_certificate(await keys_in(other, 4), HOUSE, SINCE, ORDER)
     with pytest.raises(ConfigError, match=r"issuing-ec\.der cannot be used: serial; extensions"):
         take(answer, RANKS[Algorithm.P384], store, Trust(HOUSE, trusted))
 
@@ -90,7 +92,6 @@ async def test_an_authority_with_other_rights_is_refused(store: Signing) -> None
     """A root that was made to let its issuing authority make further ones."""
     root, _ = await certified(store, Algorithm.P384)
     above = loaded(root, "root")
-    key = store._signing["ROOT-PQ-1"]  # type: ignore[attr-defined]
     wide = (
         x509.CertificateBuilder()
         .issuer_name(above.subject)
@@ -100,10 +101,12 @@ async def test_an_authority_with_other_rights_is_refused(store: Signing) -> None
         .not_valid_before(SINCE)
         .not_valid_after(SINCE.replace(year=2040))
         .add_extension(x509.BasicConstraints(ca=True, path_length=3), critical=True)
-        .sign(key, None)
+        .sign(mldsa.MLDSA87PrivateKey.generate(), None)
+        .tbs_certificate_bytes
     )
+    signed = der.signed(wide, signature_algorithm(above.public_key()), await store.sign(ROOT, wide, ORDER))
     with pytest.raises(ConfigError, match="serial; not_after; extensions"):
-        take(wide.public_bytes(Encoding.DER), RANKS[Algorithm.P384], store, Trust(HOUSE, root))
+        take(signed, RANKS[Algorithm.P384], store, Trust(HOUSE, root))
 
 
 async def test_a_request_that_its_key_did_not_sign_is_refused(store: Signing) -> None:

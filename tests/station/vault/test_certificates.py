@@ -20,11 +20,11 @@ from station.vault.authorities import RANKS, House, Trust, certify, request, roo
 from station.vault.certificates import Subject
 from station.vault.der import HARDWARE_MODULE_NAME
 from station.vault.issuer import Issuer
-from station.vault.keystore import KeyStore
 from station.vault.kinds import KINDS
 from station.vault.profiles import SE1, Profile
 from tests.station.vault.dies import NOW, Here
 from tests.station.vault.lint import lint_certificate
+from tests.station.vault.store_here import keys_in
 
 UID = bytes(range(16))
 ORDER = "WO-1"
@@ -62,7 +62,7 @@ class Chain:
 
 
 async def chain(folder: Path, slot: int, profile: Profile) -> Chain:
-    issuer = await Issuer.open(folder, KeyStore.open(folder, 1), Here())
+    issuer = await Issuer.open(folder, await keys_in(folder, 1, (ORDER,)), Here())
     kind = profile.kinds()[slot]
     subject = Subject(UID, PUBLIC[slot], kind.spki(PUBLIC[slot]), kind, int(NOW))
     (leaf,) = await issuer.issue([subject], profile, ORDER)
@@ -137,7 +137,7 @@ async def test_flags_add_the_hardware_name_and_the_list_of_revoked(tmp_path: Pat
 
 async def test_the_linter_catches_a_bad_certificate(tmp_path: Path) -> None:
     """A KEM key that may sign, no key identifiers, a serial number of zero: what the issuer never makes."""
-    issuer = await Issuer.open(tmp_path, KeyStore.open(tmp_path, 1), Here())
+    issuer = await Issuer.open(tmp_path, await keys_in(tmp_path, 1, (ORDER,)), Here())
     key, name = ec.generate_private_key(ec.SECP384R1()), issuer.authority(Algorithm.P384).certificate.subject
     bad = (
         x509.CertificateBuilder()
@@ -155,7 +155,7 @@ async def test_the_linter_catches_a_bad_certificate(tmp_path: Path) -> None:
 
 
 async def test_a_production_chain_has_the_house_in_it(tmp_path: Path) -> None:
-    store = KeyStore.open(tmp_path, 1)
+    store = await keys_in(tmp_path, 1, (ORDER,))
     trust = Trust(PRODUCTION, await root_certificate(store, PRODUCTION, SINCE, ORDER))
     for rank in RANKS.values():
         asked = await request(store, rank, PRODUCTION, ORDER)
@@ -169,7 +169,7 @@ async def test_a_production_chain_has_the_house_in_it(tmp_path: Path) -> None:
 
 
 async def test_production_makes_no_authority_of_its_own(tmp_path: Path) -> None:
-    store = KeyStore.open(tmp_path, 1)
+    store = await keys_in(tmp_path, 1, (ORDER,))
     trust = Trust(PRODUCTION, await root_certificate(store, PRODUCTION, SINCE, ORDER))
     with pytest.raises(ConfigError, match=r"issuing-ec\.der cannot be read: No such file"):
         await Issuer.open(tmp_path, store, Here(), trust)
@@ -177,7 +177,7 @@ async def test_production_makes_no_authority_of_its_own(tmp_path: Path) -> None:
 
 
 async def test_production_refuses_a_development_root(tmp_path: Path) -> None:
-    store = KeyStore.open(tmp_path, 1)
+    store = await keys_in(tmp_path, 1, (ORDER,))
     await Issuer.open(tmp_path, store, Here())
     for house in (House(), PRODUCTION):
         with pytest.raises(ConfigError, match="it is a development root"):

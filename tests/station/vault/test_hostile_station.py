@@ -141,13 +141,14 @@ def test_swapped_replies_cost_a_session_and_nothing_else(process: VaultProcess, 
     assert verdict.disposition == wire.SEALED
 
 
-async def _record(socket: Path) -> None:
+async def _watch(socket: Path) -> None:
     async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
         stub: wire_grpc.FloorAsyncStub = wire_grpc.FloorStub(channel)
-        await stub.Record(wire.RecordRequest())
+        async for _ in stub.Watch(wire.WatchRequest()):
+            pass
 
 
 def test_what_is_not_there_yet_says_so(process: VaultProcess, io: IoThread) -> None:
-    with pytest.raises(grpc.aio.AioRpcError, match="keeps no ledger yet") as caught:
-        io.submit(_record(process.socket)).result()
+    with pytest.raises(grpc.aio.AioRpcError, match="does not serve Watch yet") as caught:
+        io.submit(_watch(process.socket)).result()
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -12,14 +12,14 @@ from hypothesis.strategies import binary, sampled_from
 from drivers.protocols.se1_table import LifeCycle
 from sim.dut.chip import Chip, ChipFaults
 from sim.dut.transport import development_uid
+from station.vault.asked import Purpose
 from station.vault.faults import Code, DoubtError, Fate, FaultError
-from station.vault.keystore import MASTER
+from station.vault.keyring import ISSUER
 from station.vault.pqp import personalise
 from station.vault.profiles import SE1
 from station.vault.recovery import Intent, Standing
-from station.vault.registry import Purpose
+from station.vault.scp03 import KeySet
 from station.vault.script import Answer, Script
-from station.vault.secret import Secret
 from tests.station.vault.dies import FINGERPRINT, DirectLink, sound_chip
 from tests.station.vault.vaults import QUANTITY, Vault, drops, opened_vault, steps_of_each_script
 
@@ -212,17 +212,20 @@ async def test_a_unit_resumed_under_another_sequence_keeps_its_identity(vault: V
 async def test_new_keys_that_the_die_does_not_know_are_put_again(vault: Vault) -> None:
     """A cut in rotation may leave a key set 31 that is not the one we derive."""
     link = drops("S5", 1, sound_chip(payload=4096))
-    right, wrong = Secret(bytes(vault.means.store._keys[MASTER].reveal())), Secret(bytes(32))
-    vault.means.store._keys[MASTER] = wrong
+    keys, right = vault.means.store, vault.means.store.die_keys
     run = link.run
+
+    async def wrong(uid: bytes, kvn: int) -> KeySet:
+        return await right(bytes(16) if kvn == ISSUER else uid, kvn)
 
     async def corrected(script: Script) -> dict[str, bytes]:
         try:
             return await run(script)
         except DoubtError:
-            vault.means.store._keys[MASTER] = right
+            keys.die_keys = right  # type: ignore[method-assign]
             raise
 
+    keys.die_keys = wrong  # type: ignore[method-assign]
     link.run = corrected  # type: ignore[method-assign]
     await vault.personalise("L1/1", link)
     assert link.labels[-4:] == ["S1 screen", "S5 rotate", "S6 lock", "S7 proof of lock"]

@@ -14,13 +14,13 @@ from dilithium_py.ml_dsa import ML_DSA_65, ML_DSA_87
 from drivers.protocols import se1_objects
 from drivers.protocols.se1_table import Algorithm, LifeCycle, ObjectType, Slot
 from sim.dut.chip import Chip
+from station.vault.asked import Purpose
 from station.vault.certificates import certified_key
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.job import Sealed
 from station.vault.kinds import KINDS
 from station.vault.profiles import SE1, Profile
 from station.vault.recovery import Intent, Standing
-from station.vault.registry import Purpose
 from station.vault.script import Script
 from tests.station.vault.dies import DirectLink, sound_chip
 from tests.station.vault.vaults import Vault, drops, opened_vault, steps_of_each_script
@@ -163,8 +163,8 @@ async def test_a_vault_that_makes_fewer_keys_than_the_die_wants_does_not_lock_it
 async def test_one_die_in_sixteen_is_drawn_for_the_rejection_check(vault: Vault) -> None:
     store = vault.means.store
     uids = [sha256(number.to_bytes(2)).digest()[:16] for number in range(4096)]
-    drawn = [store.drawn(uid, 16) for uid in uids]
-    assert drawn == [store.drawn(uid, 16) for uid in uids]
+    drawn = [await store.drawn(uid, 16) for uid in uids]
+    assert drawn == [await store.drawn(uid, 16) for uid in uids]
     assert 200 < sum(drawn) < 320
 
 

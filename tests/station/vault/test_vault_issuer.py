@@ -1,5 +1,6 @@
 """The embedded authority: vectors, the second path, and a second implementation of ML-DSA as judge."""
 
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -13,15 +14,16 @@ from dilithium_py.ml_dsa import ML_DSA_65, ML_DSA_87
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
 from station.vault import der
-from station.vault.authorities import RANKS
 from station.vault.certificates import Subject
 from station.vault.chains import key_identifier, serial_of
 from station.vault.faults import Code, FaultError
 from station.vault.issuer import Issuer
-from station.vault.keystore import ISSUING, ISSUING_EC, ROOT, KeyStore
+from station.vault.keyring import Keyring
 from station.vault.kinds import MLDSA65
+from station.vault.names import ISSUING, ROOT
 from station.vault.profiles import SE1
 from tests.station.vault.dies import NOW, Here
+from tests.station.vault.store_here import keys_in
 from tests.station.vault.test_scp03 import VECTORS
 
 PUBLIC = MLDSA65PrivateKey.from_seed_bytes(bytes(32)).public_key().public_bytes_raw()
@@ -38,7 +40,7 @@ def test_identifiers_and_serial_are_those_of_the_vectors() -> None:
 
 
 async def test_a_second_implementation_verifies_the_chain(tmp_path: Path) -> None:
-    store = KeyStore.open(tmp_path, 1)
+    store = await keys_in(tmp_path, 1, (ORDER,))
     issuer = await Issuer.open(tmp_path, store, Here())
     issuing = issuer.authority(Algorithm.MLDSA65).certificate
     root = x509.load_der_x509_certificate(issuer.root)
@@ -53,7 +55,7 @@ async def test_a_second_implementation_verifies_the_chain(tmp_path: Path) -> Non
 
 
 async def test_a_device_certificate_is_as_its_profile_says(tmp_path: Path) -> None:
-    issuer = await Issuer.open(tmp_path, KeyStore.open(tmp_path, 1), Here())
+    issuer = await Issuer.open(tmp_path, await keys_in(tmp_path, 1, (ORDER,)), Here())
     der = (await issuer.issue([SUBJECT], SE1, ORDER))[0]
     cert = x509.load_der_x509_certificate(der)
     assert b"99991231235959Z" in der
@@ -67,7 +69,7 @@ async def test_a_device_certificate_is_as_its_profile_says(tmp_path: Path) -> No
 class Elsewhere:
     """A signer that signs, but not what or with what it was asked."""
 
-    def __init__(self, store: KeyStore, instead: Callable[[str, bytes], bytes]) -> None:
+    def __init__(self, store: Keyring, instead: Callable[[str, bytes], bytes]) -> None:
         self.public, self._instead = store.public, instead
 
     async def sign(self, key: str, message: bytes, order: str) -> bytes:
@@ -76,7 +78,7 @@ class Elsewhere:
 
 
 async def with_signer(folder: Path, instead: Callable[[str, bytes], bytes]) -> Issuer:
-    store = KeyStore.open(folder, 1)
+    store = await keys_in(folder, 1, (ORDER,))
     await Issuer.open(folder, store, Here())
     return await Issuer.open(folder, Elsewhere(store, instead), Here())
 
@@ -91,7 +93,7 @@ async def with_signer(folder: Path, instead: Callable[[str, bytes], bytes]) -> I
 async def test_the_second_path_catches_a_certificate_that_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: Subject, named: str
 ) -> None:
-    issuer = await Issuer.open(tmp_path, KeyStore.open(tmp_path, 1), Here())
+    issuer = await Issuer.open(tmp_path, await keys_in(tmp_path, 1, (ORDER,)), Here())
     (other,) = await issuer.issue([changed], SE1, ORDER)
     monkeypatch.setattr(der, "signed", lambda *_: other)
     with pytest.raises(FaultError, match=named) as caught:
@@ -115,7 +117,7 @@ async def test_the_second_path_catches_a_signature_that_is_none(tmp_path: Path, 
 
 
 async def test_the_key_store_is_asked_once_for_each_certificate_and_told_the_order(tmp_path: Path) -> None:
-    store, asked = KeyStore.open(tmp_path, 1), list[tuple[str, str]]()
+    store, asked = await keys_in(tmp_path, 1, (ORDER,)), list[tuple[str, str]]()
 
     class Watched(Elsewhere):
         async def sign(self, key: str, message: bytes, order: str) -> bytes:
@@ -128,42 +130,9 @@ async def test_the_key_store_is_asked_once_for_each_certificate_and_told_the_ord
     assert asked == [(ISSUING, ORDER)] * 2
 
 
-async def test_the_same_seed_gives_the_same_authority_and_serials(tmp_path: Path) -> None:
-    serials = set()
-    for name in ("a", "b"):
-        folder = tmp_path / name
-        folder.mkdir()
-        issuer = await Issuer.open(folder, KeyStore.open(folder, 5), Here())
-        serials.add(tuple(issuer.authority(algorithm).identifier for algorithm in RANKS))
-    assert len(serials) == 1
-
-
 async def test_authorities_of_another_store_are_refused(tmp_path: Path) -> None:
-    await Issuer.open(tmp_path, KeyStore.open(tmp_path, 1), Here())
-    (tmp_path / "development.keys").unlink()
+    await Issuer.open(tmp_path, await keys_in(tmp_path, 1), Here())
+    shutil.rmtree(tmp_path / "keys")
+    (tmp_path / "seed").unlink()
     with pytest.raises(ConfigError, match="not the certificate of this key store"):
-        await Issuer.open(tmp_path, KeyStore.open(tmp_path, 2), Here())
-
-
-def test_the_store_is_private_marked_and_not_shown(tmp_path: Path) -> None:
-    store = KeyStore.open(tmp_path, None)
-    path = tmp_path / "development.keys"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert b'"mode":"development"' in path.read_bytes()
-    assert store.mode == "development"
-    with pytest.raises(ConfigError, match="made with seed None, not 3"):
-        KeyStore.open(tmp_path, 3)
-
-
-def test_a_damaged_store_is_refused_without_showing_it(tmp_path: Path) -> None:
-    (tmp_path / "development.keys").write_text('{"format": 1, "keys": {"ROOT-PQ-1": "00"}}')
-    with pytest.raises(ConfigError, match="not a development key store"):
-        KeyStore.open(tmp_path, None)
-
-
-def test_a_store_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
-    KeyStore.open(tmp_path, 1)
-    path = tmp_path / "development.keys"
-    path.write_text(path.read_text().replace(ISSUING_EC, "ICA-EC-0"))
-    with pytest.raises(ConfigError, match="lacks ICA-EC-1, as of an earlier version; use another folder"):
-        KeyStore.open(tmp_path, 1)
+        await Issuer.open(tmp_path, await keys_in(tmp_path, 2), Here())

@@ -7,18 +7,20 @@ from hashlib import sha256
 from pathlib import Path
 
 from sim.dut.chip import Chip
+from station.vault.asked import Admission, Purpose
 from station.vault.dossier import Dossier
 from station.vault.faults import Code, DoubtError
 from station.vault.issuer import Issuer
 from station.vault.job import Job, Means, Sealed
 from station.vault.journal import Journal
-from station.vault.keystore import KeyStore
 from station.vault.pqp import personalise
 from station.vault.profiles import SE1, Profile
 from station.vault.recovery import Intent, Standing
-from station.vault.registry import Admission, Purpose, Registry
+from station.vault.registry import Registry
 from station.vault.script import Script
+from station.vault.teller import Teller
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of
+from tests.station.vault.store_here import keys_in
 
 QUANTITY = 24
 
@@ -55,14 +57,13 @@ class Vault:
 @asynccontextmanager
 async def opened_vault(folder: Path, profile: Profile = SE1) -> AsyncIterator[Vault]:
     """A vault with its files in `folder`; its keys are drawn from a seed."""
-    store = KeyStore.open(folder, 7)
-    journal = Journal(folder / "vault.sqlite")
+    keys, journal = await keys_in(folder, 7, ("WO-1",)), Journal(folder / "vault.sqlite")
     await journal.open()
     try:
-        registry = Registry(journal)
+        registry = Registry(journal, Teller("00" * 32, lambda: 1.0, 0.0))
         await registry.open_lot("L1", "se1", "WO-1", QUANTITY, NOW)
-        issuer = await Issuer.open(folder, store, Here())
-        yield Vault(Means(store, issuer, registry, profile, Here()), journal)
+        issuer = await Issuer.open(folder, keys, Here())
+        yield Vault(Means(keys, issuer, registry, profile, Here()), journal)
     finally:
         journal.close()
 

@@ -221,7 +221,7 @@ async def test_people_may_ask_for_little_and_nonsense_is_an_answer(tmp_path: Pat
         assert (number, verdict) == (7, "ok")
         for request, kind in (
             (pack([8, "random", [16]]), "policy"),
-            (pack([8, "derive", ["TM", LABEL, b"", 256]]), "policy"),
+            (pack([8, "derive", ["TM", [LABEL], b"", 256]]), "policy"),
             (pack([8, "dump", []]), "request"),
             (pack([8, "activate", ["planted-custodian"]]), "request"),
             (pack([8, "activate", ["anna", "planted text"]]), "request"),

@@ -160,12 +160,12 @@ def test_derivation_is_that_of_the_protocol(service: Service) -> None:
     service.answer(calls.Load(profile("TM", Algorithm.AES_256, Purpose.DERIVE), bytearray(MASTER)))
     service.answer(calls.Move("TM", KeyState.ACTIVE, OFFICER))
     for bits in (128, 192, 256):
-        derived = cast(Secret, service.answer(calls.Derive("TM", LABEL, DIE + b"\x30", bits)))
+        derived = cast(Secret, service.answer(calls.Derive("TM", (LABEL,), DIE + b"\x30", bits)))
         expected = scp03.kdf(Secret(MASTER), LABEL, DIE + b"\x30", bits)
         assert derived.reveal() == expected.reveal()
     for label, bits in ((b"short", 256), (LABEL, 512), (b"hardbin-proof-v1"[:12], 256)):
         with pytest.raises(RequestError):
-            service.answer(calls.Derive("TM", label, DIE, bits))
+            service.answer(calls.Derive("TM", (label,), DIE, bits))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""What is asked of the registry, and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from station.vault.dossier import Dossier
+from station.vault.recovery import Intent, Standing
+
+
+class Purpose(Enum):
+    """Why a unit is brought."""
+
+    PERSONALISE = 1
+    RESUME = 2
+    VERIFY = 3
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Who asks for admission of what."""
+
+    unit: str
+    lot: str
+    purpose: Purpose
+    session: bytes
+    now: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A unit's step forward: where it stands now, and what is announced next."""
+
+    unit: str
+    session: bytes
+    now: float
+    standing: Standing
+    intent: Intent
+    proofs: Mapping[str, str] | None = None
+    """Hashes and nonces for the device record; kept with the step."""
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A unit that may be served, under what its lot says."""
+
+    product: str
+    order: str
+    dossier: Dossier

@@ -1,0 +1,80 @@
+"""What a vault is told by its file: mode, name, ledger, limits. Its hash is in every entry of the ledger."""
+
+import tomllib
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from station.config import explained
+from station.errors import ConfigError
+
+FILE = "vault.toml"
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}\Z")]
+
+
+class WitnessTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """A witness: where it listens, and its public key as `hardbin witness key` prints it."""
+
+    url: str
+    key: str
+
+
+class LedgerTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """The ledger that the vault writes."""
+
+    origin: str = "hardbin.example/development"
+    checkpoint_s: Seconds = 1.0
+    """A checkpoint comes at most this long after a leaf."""
+    witness: tuple[WitnessTable, ...] = ()
+    cosign_max_s: Seconds = 60.0
+    """How old a witness's last signature may be before nothing more is admitted."""
+
+    @property
+    def cosign_s(self) -> float:
+        """How old it may be before a witness is asked again."""
+        return self.cosign_max_s / 2
+
+
+class LimitsTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of what is done at once."""
+
+    sessions_max: Annotated[int, Meta(ge=1, le=4096)] = 256
+
+
+class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
+    """A vault's file; everything has a default that is right for development."""
+
+    mode: Literal["production", "development"] = "development"
+    plant: Name = "development"
+    name: Name = "vault-1"
+    ledger: LedgerTable = LedgerTable()
+    limits: LimitsTable = LimitsTable()
+
+    def hash(self) -> str:
+        """SHA-256 of the effective configuration, hexadecimal."""
+        return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    @property
+    def production(self) -> bool:
+        """Whether keys and orders are real."""
+        return self.mode == "production"
+
+
+def load(path: Path) -> Configuration:
+    """Read a vault's file; without one it is for development. ConfigError: what, where, what is allowed."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Configuration()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    try:
+        return msgspec.convert(table, Configuration)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {explained(error, Configuration, table)}") from error

@@ -1,0 +1,116 @@
+"""The vault's keys, by what they are for; they live in the key store, only keys of dies come out of it."""
+
+import os
+from collections.abc import Mapping
+from hashlib import sha256, sha384
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from station.custody import log_keys
+from station.errors import ConfigError
+from station.vault import development
+from station.vault.keys.client import KeyStoreClient
+from station.vault.keys.errors import KeyStoreError
+from station.vault.keys.header import Head
+from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Purpose, Ticket
+from station.vault.names import ISSUER_MASTER, RMA, TRANSPORT_MASTER
+from station.vault.scp03 import KeySet
+from station.vault.secret import Secret
+from station.vault.signing import VerifyingKey
+
+TRANSPORT, ISSUER = 0x30, 0x31
+MASTERS = {TRANSPORT: TRANSPORT_MASTER, ISSUER: ISSUER_MASTER}
+DIE_KEYS = (b"PQP1-DIE-ENC", b"PQP1-DIE-MAC", b"PQP1-DIE-DEK")
+DRAW = b"PQP1-DRAW-CK"
+MLKEM1024_BYTES = 1568
+
+
+class Keyring:
+    """Keys by name; private keys never leave their store, and nothing here is printable."""
+
+    def __init__(self, store: KeyStoreClient, entries: Mapping[str, Entry], mode: str, rma: bytes) -> None:
+        """`rma`: the public key that RMA tokens are sealed to, ML-KEM-1024 then P-384."""
+        self._store, self._entries, self.mode = store, entries, mode
+        self._rma = hpke.MLKEM1024P384PublicKey(
+            mlkem.MLKEM1024PublicKey.from_public_bytes(rma[:MLKEM1024_BYTES]),
+            ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), rma[MLKEM1024_BYTES:]),
+        )
+        self._suite = hpke.Suite(hpke.KEM.MLKEM1024_P384, hpke.KDF.HKDF_SHA384, hpke.AEAD.AES_256_GCM)
+
+    @classmethod
+    async def open(
+        cls, store: KeyStoreClient, folder: Path, *, production: bool, seed: int | None = None
+    ) -> "Keyring":
+        """Take up a vault's keys; a development store is made, and filled, at the first start.
+
+        `seed` draws a development store's masters from a number. ConfigError if the store cannot be used.
+        """
+        try:
+            if not production:
+                await development.fill(store, folder, seed)
+            entries = {entry.id: entry for entry in await store.entries()}
+            health = await store.health()
+            return cls(store, entries, health.mode.value, (folder / development.RMA_FILE).read_bytes())
+        except (KeyStoreError, OSError, ValueError) as error:
+            raise ConfigError(f"{folder}: its key store cannot be used: {error}") from error
+
+    def random(self, size: int) -> bytes:
+        """Fresh random bytes: challenges, nonces, tokens."""
+        return os.urandom(size)
+
+    async def die_keys(self, uid: bytes, kvn: int) -> KeySet:
+        """The key set 30 or 31 of one die."""
+        context = uid + bytes([kvn])
+        enc, mac, dek = await self._store.derive_all(KeyRef(MASTERS[kvn]), DIE_KEYS, context, 256)
+        return KeySet(kvn, enc, mac, dek)
+
+    async def drawn(self, uid: bytes, one_in: int) -> bool:
+        """Whether a die is one of those drawn for an extra check; the die cannot know it beforehand."""
+        if one_in == 1:
+            return True
+        with await self._store.derive(KeyRef(ISSUER_MASTER), DRAW, uid, 128) as lot:
+            return int.from_bytes(lot.reveal()) % one_in == 0
+
+    def public(self, key: str) -> VerifyingKey:
+        """The public key of a key that signs; ConfigError if the store has none of this name."""
+        if key not in self._entries:
+            raise ConfigError(f"the key store has no key {key}")
+        return load_der_public_key(self._entries[key].public)  # type: ignore[return-value]
+
+    async def sign(self, key: str, message: bytes, order: str = "") -> bytes:
+        """Sign a whole message: ECDSA-SHA384 in DER, or pure ML-DSA; issuing keys need an open order."""
+        issuing = self._entries[key].profile.purpose is Purpose.ISSUE
+        return await self._store.sign(KeyRef(key), message, Ticket(order if issuing else ""))
+
+    async def open_order(self, order: str, signatures: int) -> None:
+        """Let issuing keys sign so often for an order."""
+        await self._store.open_order(order, signatures)
+
+    async def open_ledger(self, origin: str) -> Head:
+        """Name the ledger, and return the head that was signed last."""
+        return await self._store.open_ledger(origin)
+
+    async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
+        """Signature lines for a head that follows from the one signed last."""
+        return await self._store.sign_checkpoint(old, size, root, proof)
+
+    def log_keys(self, origin: str) -> tuple[log_keys.Key, ...]:
+        """The public keys that sign the ledger's checkpoints."""
+        found = (e for e in self._entries.values() if e.profile.purpose is Purpose.CHECKPOINT)
+        return tuple(_log_key(origin, entry) for entry in found if entry.state is KeyState.ACTIVE)
+
+    def rma_token(self, uid: bytes) -> tuple[bytes, bytes]:
+        """Return the hash of a new RMA token and the box, opened by the offline key only, that holds it."""
+        with Secret(self.random(32)) as token:
+            digest = sha384(b"PQP1-RMA" + uid + bytes(token.reveal())).digest()
+            sealed = self._suite.encrypt(bytes(token.reveal()), self._rma, info=b"PQP1-RMA" + uid)
+        return digest, b"HBX1\x01\x00\x01" + sha256(RMA.encode()).digest()[:8] + sealed
+
+
+def _log_key(origin: str, entry: Entry) -> log_keys.Key:
+    kind = log_keys.Kind.ED25519 if entry.profile.algorithm is Algorithm.ED25519 else log_keys.Kind.MLDSA44
+    public = load_der_public_key(entry.public)
+    return log_keys.Key(origin, kind, public.public_bytes_raw())  # type: ignore[union-attr]

@@ -1,0 +1,158 @@
+"""Rows of the journal: what a change reads and writes within its transaction."""
+
+import sqlite3
+from collections.abc import Mapping
+
+import msgspec
+
+from station.vault.asked import Admission, Purpose, Step
+from station.vault.dossier import Certificate, Dossier, Unit
+from station.vault.faults import Code, FaultError
+from station.vault.recovery import Intent, Standing
+
+WIP, SECURED = "WIP", "SECURED"
+
+
+def lot_of(db: sqlite3.Connection, ask: Admission) -> tuple[str, str]:
+    """Product and order of a lot, which must be open; to verify a device it may be closed."""
+    row = db.execute("SELECT product, order_id, state FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
+    if row is None or (row[2] != "open" and ask.purpose is not Purpose.VERIFY):
+        raise FaultError(Code.LOT_CLOSED, f"lot {ask.lot} is not open")
+    return row[0], row[1]
+
+
+def admit_new(db: sqlite3.Connection, ask: Admission) -> None:
+    """Admit a unit that was never seen; FaultError if its lot has all its devices."""
+    (quantity,) = db.execute("SELECT quantity FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
+    (count,) = db.execute("SELECT count(*) FROM unit WHERE lot = ?", (ask.lot,)).fetchone()
+    if count >= quantity:
+        raise FaultError(Code.ORDER_EXHAUSTED, f"lot {ask.lot} has {quantity} devices and all are admitted")
+    place = ask.unit.partition("/")[2]
+    row = (ask.unit, ask.lot, place, Standing.ADMITTED.name, WIP, ask.now)
+    db.execute("INSERT INTO unit VALUES (?, ?, ?, NULL, ?, '', ?, 1, 1, ?)", row)
+    step = Step(ask.unit, ask.session, ask.now, Standing.ADMITTED, Intent.NONE)
+    note(db, step, Standing.ADMITTED.name.lower(), "done", {})
+
+
+def came_again(db: sqlite3.Connection, ask: Admission) -> None:
+    """Count one more contact of a unit that is known."""
+    query = "UPDATE unit SET contacts = contacts + 1, sessions = sessions + 1, updated = ? WHERE unit = ?"
+    db.execute(query, (ask.now, ask.unit))
+
+
+def moved(db: sqlite3.Connection, unit: str, account: str) -> None:
+    """Move a unit to an account."""
+    db.execute("UPDATE unit SET account = ? WHERE unit = ?", (account, unit))
+
+
+def about(db: sqlite3.Connection, unit: str) -> tuple[str, str, bytes]:
+    """Lot, order and UID of a unit; no UID yet is empty."""
+    query = (
+        "SELECT lot.lot, lot.order_id, coalesce(unit.uid, x'') FROM unit JOIN lot ON lot.lot = unit.lot"
+        " WHERE unit.unit = ?"
+    )
+    lot, order, uid = db.execute(query, (unit,)).fetchone()
+    return lot, order, uid
+
+
+def kept(db: sqlite3.Connection, cert: Certificate, digest: bytes) -> bool:
+    """Keep a signed certificate with its SHA-256; False if it was kept before, and stays as it is."""
+    query = (
+        "UPDATE cert SET der = ?, der_hash = ?, state = 'issued' WHERE issuer = ? AND serial = ?"
+        " AND der IS NULL"
+    )
+    return db.execute(query, (cert.der, digest, cert.issuer, cert.serial)).rowcount == 1
+
+
+def refuse(ask: Admission, known: Unit | None) -> None:
+    """Raise FaultError if a known unit may not be served for this purpose."""
+    if known is None or (ask.purpose is Purpose.VERIFY and known.standing is not Standing.REGISTERED):
+        raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is not sealed, so there is nothing to verify")
+    if ask.purpose is Purpose.VERIFY:
+        return
+    if known.standing is Standing.REGISTERED:
+        raise FaultError(Code.UNIT_SEALED, f"unit {known.unit} is sealed")
+    if known.account != WIP:
+        raise FaultError(Code.UNIT_SPOILED, f"unit {known.unit} is in account {known.account}")
+    if known.intent is not Intent.NONE and ask.purpose is not Purpose.RESUME:
+        raise FaultError(
+            Code.UNIT_SPOILED, f"unit {known.unit} is in work, it goes on only by purpose RESUME"
+        )
+
+
+def forward(db: sqlite3.Connection, step: Step) -> None:
+    """Take a step: what is done, what is announced next."""
+    known = required(db, step.unit)
+    if known.account != WIP:
+        raise FaultError(Code.UID_DUPLICATE, "meanwhile another unit showed this UID; both are quarantined")
+    note(db, step, step.standing.name.lower(), "done", dict(step.proofs or {}))
+    if step.intent is not known.intent:
+        note(db, step, step.intent.value, "intent", {})
+    db.execute(
+        "UPDATE unit SET standing = ?, intent = ?, updated = ? WHERE unit = ?",
+        (step.standing.name, step.intent.value, step.now, step.unit),
+    )
+
+
+def note(db: sqlite3.Connection, step: Step, name: str, phase: str, detail: Mapping[str, str]) -> None:
+    """Write down a step of a unit."""
+    db.execute(
+        "INSERT INTO step(unit, name, phase, session, t, detail) VALUES (?, ?, ?, ?, ?, ?)",
+        (step.unit, name, phase, step.session, step.now, msgspec.json.encode(detail).decode()),
+    )
+
+
+def unit_of(db: sqlite3.Connection, unit: str) -> Unit | None:
+    """The unit's row; None if it was never admitted."""
+    query = "SELECT unit, coalesce(uid, x''), standing, intent, account, sessions FROM unit WHERE unit = ?"
+    row = db.execute(query, (unit,)).fetchone()
+    if row is None:
+        return None
+    name, uid, standing, intent, account, sessions = row
+    return Unit(name, uid, Standing[standing], Intent(intent), account, sessions)
+
+
+def required(db: sqlite3.Connection, unit: str) -> Unit:
+    """The row of a unit that must be there."""
+    found = unit_of(db, unit)
+    if found is None:
+        raise FaultError(Code.INTERNAL, f"unit {unit} has no row")
+    return found
+
+
+def dossier_of(db: sqlite3.Connection, unit: Unit) -> Dossier:
+    """All that is kept of a unit."""
+    if unit.intent is Intent.NONE and unit.standing is Standing.ADMITTED:
+        return Dossier(unit)
+    keys = db.execute("SELECT spki_hash FROM public_key WHERE unit = ?", (unit.unit,))
+    return Dossier(
+        unit,
+        identity_of(db, unit.unit),
+        frozenset(digest for (digest,) in keys),
+        certificates_of(db, unit.unit),
+        proofs_of(db, unit.unit),
+    )
+
+
+def identity_of(db: sqlite3.Connection, unit: str) -> bytes:
+    """Its IDENTITY object; empty if there is none."""
+    row = db.execute("SELECT object FROM identity WHERE unit = ?", (unit,)).fetchone()
+    return b"" if row is None else bytes(row[0])
+
+
+def certificates_of(db: sqlite3.Connection, unit: str) -> tuple[Certificate, ...]:
+    """Its certificates and reserved places, by slot."""
+    query = (
+        "SELECT issuer, serial, slot, spki_hash, not_before, coalesce(der, x'') FROM cert"
+        " WHERE unit = ? ORDER BY slot"
+    )
+    return tuple(Certificate(*row) for row in db.execute(query, (unit,)))
+
+
+def proofs_of(db: sqlite3.Connection, unit: str) -> dict[str, str]:
+    """What its steps have proven, the last word of each."""
+    query = "SELECT detail FROM step WHERE unit = ? AND phase = 'done' ORDER BY seq"
+    found: dict[str, str] = {}
+    for (detail,) in db.execute(query, (unit,)):
+        found |= msgspec.json.decode(detail, type=dict[str, str])
+    return found

@@ -1,0 +1,45 @@
+"""Issuing keys sign revocation lists without an order, and nothing else."""
+
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from station.vault.keys.lists import is_list
+
+AT = datetime(2027, 1, 1, tzinfo=UTC)
+KEY = ec.generate_private_key(ec.SECP384R1())
+SPKI = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+NAME = x509.Name([])
+
+
+def a_list() -> bytes:
+    built = x509.CertificateRevocationListBuilder(NAME, AT, AT).add_extension(
+        x509.CRLNumber(1), critical=False
+    )
+    return built.sign(KEY, SHA384()).tbs_certlist_bytes
+
+
+def a_certificate() -> bytes:
+    built = x509.CertificateBuilder(NAME, NAME, KEY.public_key(), 1, AT, AT)
+    return built.sign(KEY, SHA384()).tbs_certificate_bytes
+
+
+def test_a_list_is_one_and_a_certificate_is_none() -> None:
+    assert is_list(a_list(), SPKI)
+    assert not is_list(a_certificate(), SPKI)
+
+
+def test_a_certificate_of_version_1_is_none() -> None:
+    """Without its version, a certificate begins as a list does: a number and an algorithm."""
+    body = a_certificate()
+    start = body.index(bytes.fromhex("a003020102"))
+    inner = body[start + 5 :]
+    assert not is_list(b"\x30\x82" + len(inner).to_bytes(2) + inner, SPKI)
+
+
+def test_what_is_more_or_less_than_a_list_is_none() -> None:
+    body = a_list()
+    assert not any(is_list(other, SPKI) for other in (b"", body + b"\0", body[:-1], b"\0" + body))
