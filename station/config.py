@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -49,6 +49,13 @@ class VaultTable(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Annotated[str, Meta(pattern="^(development|none)$")] = "development"
 
 
+class SimulationTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a simulated run of this station is like; a run on hardware reads it and does without."""
+
+    latency: Literal["zero", "qvault", "qvault-full"] = "qvault"
+    """What the chips charge for their work: nothing, public-key operations, all of it."""
+
+
 class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -57,6 +64,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     equipment: list[EquipmentTable]
     site: dict[str, str]
     vault: VaultTable = VaultTable()
+    simulation: SimulationTable = SimulationTable()
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class StationConfig:
     station: StationTable
     cell: CellTable
     vault: VaultTable
+    simulation: SimulationTable
     equipment: tuple[Placed, ...]
     sites: Mapping[int, Mapping[str, str]]
     """By site and role, the name of a machine or `machine.channel`."""
@@ -101,6 +110,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         station=file.station,
         cell=file.cell,
         vault=file.vault,
+        simulation=file.simulation,
         equipment=tuple(_placed(file)),
         sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},
     )

@@ -105,6 +105,7 @@ def simulated(
             faults=faults,
             speed=speed,
             epoch=epoch,
+            latency=config.simulation.latency,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -51,7 +51,9 @@ def engine(touchdowns: int, devices: int, as_json: bool) -> None:
 @bench.command()
 @click.option("--devices", type=click.IntRange(2), default=128, show_default=True)
 @click.option("--sites", type=click.IntRange(1, 64), default=8, show_default=True)
-@click.option("--latency", type=click.Choice(["zero", "qvault"]), default="zero", show_default=True)
+@click.option(
+    "--latency", type=click.Choice(["zero", "qvault", "qvault-full"]), default="zero", show_default=True
+)
 @click.option("--payload", type=click.Choice(["223", "1024", "4096"]), default="1024", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def vault(devices: int, sites: int, latency: str, payload: str, as_json: bool) -> None:

@@ -67,6 +67,7 @@ def changed(folder: Path, old: str, new: str) -> str:
         ('"smu-{site}.b"', '"smu-{site}.q"', "smu-1.q"),
         ('sequence = "se1-final-test"', 'sequence = "se9"', "there is no sequence 'se9'"),
         ("visa:GPIB1::1::INSTR", "gpib:1", "'gpib:1'"),
+        ("[site]", '[simulation]\nlatency = "quick"\n[site]', "simulation.latency"),
     ],
 )
 def test_a_station_file_that_cannot_be_meant(

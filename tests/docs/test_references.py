@@ -82,6 +82,7 @@ def test_exit_codes() -> None:
         ("[cell]", config.CellTable),
         ("[[equipment]]", config.EquipmentTable),
         ("[vault]", config.VaultTable),
+        ("[simulation]", config.SimulationTable),
     ],
 )
 def test_every_key_of_the_station_file_is_there(heading: str, kind: type[msgspec.Struct]) -> None:
