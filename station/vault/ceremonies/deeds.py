@@ -52,7 +52,7 @@ class Deeds:
             case steps.Generate():
                 return self._generated(step.profile, again=again)
             case steps.OpenLedger():
-                self._store.ask(calls.OpenLedger(step.origin), type(None))
+                self._store.ask(calls.OpenLedger(step.origin), object)
                 return {"ledger": step.origin}
             case steps.Move():
                 return self._moved(step, again=again)

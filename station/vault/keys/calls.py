@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from station.vault.keys.words import Approval, KeyProfile, KeyState, Mode, PqPolicy
+from station.vault.keys.words import Approval, BackupShare, KeyProfile, KeyState, Mode, PqPolicy
 
 SOCKET = "keys.sock"
 """Where people reach the process, in the store's folder."""
@@ -58,6 +58,72 @@ class Zeroise(_Call, frozen=True):
 
     store: str
     """Its id in hex, so that nobody means another one."""
+
+
+class Decide(_Call, frozen=True):
+    """Bring a key into another state, by people: all but stopping it takes as many custodians as opening."""
+
+    key: str
+    state: KeyState
+    approval: Approval
+    by: tuple[Custodian, ...]
+
+
+class Repassphrase(_Call, frozen=True):
+    """Give a share another passphrase."""
+
+    custodian: str
+    old: bytearray
+    new: bytearray
+
+
+class Reshare(_Call, frozen=True):
+    """Draw a new key for the file and give shares of it to these; the old shares are worth nothing."""
+
+    by: tuple[Custodian, ...]
+    custodians: tuple[Custodian, ...]
+    threshold: int
+    recovered: bool
+    """The store was recovered: it gets another id, and names the old one."""
+    lost: int
+    """Uses of each key that the copy it was recovered from does not know of."""
+
+
+class Backup(_Call, frozen=True):
+    """Cut the file's key into further shares, which are kept elsewhere."""
+
+    by: tuple[Custodian, ...]
+    holders: tuple[Custodian, ...]
+    threshold: int
+
+
+class Restore(_Call, frozen=True):
+    """Give a share of a backup."""
+
+    share: BackupShare
+    passphrase: bytearray
+
+
+class StateRegister(_Call, frozen=True):
+    """The register as a statement that these keys sign."""
+
+    keys: tuple[str, ...]
+
+
+class SignRequest(_Call, frozen=True):
+    """Have an issuing key sign a PKCS #10 request for itself, also before it is active."""
+
+    key: str
+    info: bytes
+
+
+class LoadSealed(_Call, frozen=True):
+    """Take over a key that was sealed to a key of this store."""
+
+    profile: KeyProfile
+    kem: str
+    ciphertext: bytes
+    box: bytes
 
 
 class Generate(_Call, frozen=True):
@@ -174,6 +240,14 @@ class Usage(_Call, frozen=True):
 
 Call: TypeAlias = (
     Init
+    | Decide
+    | Repassphrase
+    | Reshare
+    | Backup
+    | Restore
+    | StateRegister
+    | SignRequest
+    | LoadSealed
     | Activate
     | Health
     | Entries
@@ -201,6 +275,14 @@ CALLS: dict[str, type[Call]] = {
     "health": Health,
     "entries": Entries,
     "zeroise": Zeroise,
+    "decide": Decide,
+    "repassphrase": Repassphrase,
+    "reshare": Reshare,
+    "backup": Backup,
+    "restore": Restore,
+    "state_register": StateRegister,
+    "sign_request": SignRequest,
+    "load_sealed": LoadSealed,
     "generate": Generate,
     "load": Load,
     "derive": Derive,
@@ -219,9 +301,36 @@ CALLS: dict[str, type[Call]] = {
     "usage": Usage,
 }
 NAMES = {call: name for name, call in CALLS.items()}
-OF_PEOPLE: tuple[type[Call], ...] = (Activate, Health, Entries, Zeroise)
+OF_PEOPLE: tuple[type[Call], ...] = (
+    Activate,
+    Restore,
+    Health,
+    Entries,
+    Usage,
+    Attest,
+    Prove,
+    Decide,
+    Repassphrase,
+    Reshare,
+    Backup,
+    StateRegister,
+    Zeroise,
+)
 """What people may ask at the socket in the store's folder; the rest is the vault's."""
-SLOW: tuple[type[Call], ...] = (Init, Activate, Generate, Load, Zeroise, Move)
+SLOW: tuple[type[Call], ...] = (
+    Init,
+    Activate,
+    Restore,
+    Decide,
+    Repassphrase,
+    Reshare,
+    Backup,
+    Generate,
+    Load,
+    LoadSealed,
+    Zeroise,
+    Move,
+)
 """Stretch passphrases, make keys, or write the file."""
 SECONDS, SLOW_SECONDS = 5.0, 60.0
 
@@ -234,3 +343,29 @@ def deadline_s(call: Call) -> float:
 def operation(call: Call) -> list[object]:
     """The part of a request's frame that says what is wanted."""
     return [NAMES[type(call)], call]
+
+
+def secrets(call: Call) -> list[bytearray]:
+    """What a call brings that must be wiped."""
+    match call:
+        case Activate() | Restore():
+            return [call.passphrase]
+        case Repassphrase():
+            return [call.old, call.new]
+        case Load() | Wrap():
+            return [call.key]
+        case Init():
+            token = [] if call.token is None else [call.token.pin]
+            return [*_passphrases(call.custodians), *token]
+        case Decide():
+            return _passphrases(call.by)
+        case Reshare():
+            return _passphrases((*call.by, *call.custodians))
+        case Backup():
+            return _passphrases((*call.by, *call.holders))
+        case _:
+            return []
+
+
+def _passphrases(custodians: tuple[Custodian, ...]) -> list[bytearray]:
+    return [custodian.passphrase for custodian in custodians]

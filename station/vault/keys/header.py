@@ -57,6 +57,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[Entry, ...] = ()
     orders: dict[str, Order] = {}
     ledger: Head | None = None
+    before: bytes = b""
+    """The id of the store that this one was recovered from."""
 
     @property
     def backend(self) -> str:

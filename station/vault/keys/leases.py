@@ -85,6 +85,13 @@ class Leases:
         for counter, _ in counters:
             self._used[counter] = self._used.get(counter, 0) + 1
 
+    def waste(self, counter: str, limit: int | None, count: int) -> None:
+        """Count uses that nobody knows more of than that they may have been; durable."""
+        leased = self._leased.get(counter, 0)
+        upto = min(leased + count, UNLIMITED if limit is None else limit)
+        self._lease_up_to(counter, upto)
+        self._used[counter] = upto
+
     def use(self, counter: str, limit: int | None) -> Use:
         """Tell how far a counter has come."""
         return Use(self._used.get(counter, 0), self._leased.get(counter, 0), limit)
@@ -95,7 +102,9 @@ class Leases:
 
     def _lease(self, counter: str, limit: int | None) -> None:
         leased = self._leased.get(counter, 0)
-        upto = min(leased + block_of(limit), UNLIMITED if limit is None else limit)
+        self._lease_up_to(counter, min(leased + block_of(limit), UNLIMITED if limit is None else limit))
+
+    def _lease_up_to(self, counter: str, upto: int) -> None:
         packed = msgspec.msgpack.encode((counter, upto))
         mac = self._mac(packed)
         self._append(self._line(packed, mac) + b"\n")

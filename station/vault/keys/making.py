@@ -6,19 +6,18 @@ from pathlib import Path
 
 import msgspec
 
-from station.vault.keys import hbks, shares
+from station.vault.keys import hbks, holders, shares
 from station.vault.keys.backend import Backend
 from station.vault.keys.calls import Init
 from station.vault.keys.errors import DamagedError, LockedError, PassphraseError, PolicyError, RequestError
 from station.vault.keys.header import STORE_ID, SUITE, Header, Token, check_of, damaged, parse
+from station.vault.keys.shares import SealedShare
 from station.vault.keys.soft import SoftKeys
 from station.vault.keys.store import FILE, LEASE_KEY, PIN, Store
-from station.vault.keys.words import KEY_ID, Change, Entry, KeyState, Mode
+from station.vault.keys.words import BackupShare, Change, Entry, KeyState, Mode
 from station.vault.secret import Secret
 
-KEK = 32
 CUSTODIANS, THRESHOLD = 3, 2
-PASSPHRASE_MIN, PASSPHRASE_MAX = 12, 1024
 
 
 def create(folder: Path, plan: Init) -> Header:
@@ -30,36 +29,25 @@ def create(folder: Path, plan: Init) -> Header:
     store = os.urandom(STORE_ID)
     token = None if plan.token is None else Token(plan.token.module, plan.token.label, plan.token.pq)
     threshold = 1 if plan.mode is Mode.DEVELOPMENT else THRESHOLD
-    with Secret(os.urandom(KEK)) as kek, Secret(os.urandom(32)) as leases:
+    with holders.fresh() as kek, Secret(os.urandom(32)) as leases:
         records = {LEASE_KEY: leases}
         if plan.token is not None:
             records[PIN] = Secret(plan.token.pin)
-        parts = shares.split(kek, len(plan.custodians), threshold)
-        sealed = tuple(
-            shares.seal(part, custodian.name, custodian.passphrase, store)
-            for part, custodian in zip(parts, plan.custodians, strict=True)
-        )
+        sealed = holders.cut(kek, plan.custodians, threshold, store)
         header = Header(store, SUITE, plan.mode, threshold, sealed, check_of(kek), token=token)
         if token is not None:
             _backend(header, records).close()
         hbks.write(path, hbks.encode(header, records, kek))
-        for part in parts:
-            part.wipe()
     return header
 
 
 def _check(plan: Init) -> None:
-    names = [custodian.name for custodian in plan.custodians]
-    wanted = {Mode.PRODUCTION: CUSTODIANS, Mode.DEVELOPMENT: 1}.get(plan.mode)
-    if len(names) != wanted or len(set(names)) != len(names):
+    if len(plan.custodians) != {Mode.PRODUCTION: CUSTODIANS, Mode.DEVELOPMENT: 1}.get(plan.mode):
         raise RequestError(f"a store for production has {CUSTODIANS} different custodians")
-    wrong = [name for name in names if not KEY_ID.fullmatch(name)]
-    if wrong:
-        raise RequestError(f"custodian {wrong[0][:64]!r}: letters, digits and . _ -, at most 48")
-    if any(not PASSPHRASE_MIN <= len(one.passphrase) <= PASSPHRASE_MAX for one in plan.custodians):
-        raise RequestError(f"a passphrase has {PASSPHRASE_MIN} to {PASSPHRASE_MAX} bytes")
-    if len({bytes(one.passphrase) for one in plan.custodians}) != len(names):
-        raise RequestError("custodians have different passphrases")
+    if plan.mode is Mode.PRODUCTION:
+        holders.check(plan.custodians, THRESHOLD)
+    else:
+        holders.check_passphrases(plan.custodians)
 
 
 class Locked:
@@ -70,6 +58,7 @@ class Locked:
         self._content = hbks.read(self._path)
         self.header = parse(self._content, str(self._path)).header
         self._given: dict[str, Secret] = {}
+        self._backup: dict[str, BackupShare] = {}
 
     @property
     def given(self) -> int:
@@ -79,12 +68,31 @@ class Locked:
     def give(self, custodian: str, passphrase: bytearray) -> Store | None:
         """Open a custodian's share; the store, if that was the last one needed."""
         self._alive()
-        sealed = next((share for share in self.header.shares if share.custodian == custodian), None)
-        if sealed is None:
-            raise PassphraseError(f"{custodian[:64]!r} is no custodian of this store")
-        share = shares.unseal(sealed, passphrase, self.header.store)
-        self._given.setdefault(custodian, share)
-        if len(self._given) < self.header.threshold:
+        if self._backup:
+            self.forget()
+        share = holders.opened(self.header.shares, custodian, passphrase, self.header.store)
+        return self._taken(custodian, share, self.header.threshold)
+
+    def restore(self, backup: BackupShare, passphrase: bytearray) -> Store | None:
+        """Open a share of a backup; the store, if that was the last one needed."""
+        self._alive()
+        if backup.store != self.header.store.hex():
+            raise PassphraseError(f"the share of {backup.holder[:64]!r} is of another store")
+        if len(self._given) != len(self._backup):
+            self.forget()
+        sealed = sealed_of(backup)
+        share = holders.opened([sealed], backup.holder, passphrase, self.header.store)
+        self._backup[backup.holder] = backup
+        return self._taken(backup.holder, share, max(2, backup.threshold))
+
+    @property
+    def restoring(self) -> bool:
+        """Whether shares of a backup are being given."""
+        return bool(self._backup)
+
+    def _taken(self, holder: str, share: Secret, threshold: int) -> Store | None:
+        self._given.setdefault(holder, share)
+        if len(self._given) < threshold:
             return None
         try:
             return self._opened()
@@ -115,10 +123,16 @@ class Locked:
         for share in self._given.values():
             share.wipe()
         self._given.clear()
+        self._backup.clear()
 
     def _alive(self) -> None:
         if self.header.mode is Mode.ZEROISED:
             raise LockedError(f"{self._path}: this store was zeroised")
+
+
+def sealed_of(backup: BackupShare) -> SealedShare:
+    """A backup's share as a store's file has one."""
+    return SealedShare(backup.holder, backup.salt, backup.nonce, backup.box)
 
 
 def _backend(header: Header, records: Mapping[str, Secret]) -> Backend:

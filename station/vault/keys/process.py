@@ -162,18 +162,8 @@ def _wiped(call: calls.Call) -> Iterator[None]:
     try:
         yield
     finally:
-        match call:
-            case calls.Activate():
-                wipe(call.passphrase)
-            case calls.Load() | calls.Wrap():
-                wipe(call.key)
-            case calls.Init():
-                for custodian in call.custodians:
-                    wipe(custodian.passphrase)
-                if call.token is not None:
-                    wipe(call.token.pin)
-            case _:
-                pass
+        for secret in calls.secrets(call):
+            wipe(secret)
 
 
 def listening(folder: Path) -> socket.socket:

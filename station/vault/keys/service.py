@@ -5,10 +5,11 @@ from pathlib import Path
 import msgspec
 
 from station.clock import Clock
-from station.vault.keys import calls, making
+from station.vault.keys import calls, custodians, making
 from station.vault.keys.errors import LockedError, PolicyError, RequestError
 from station.vault.keys.hardening import Hardening
 from station.vault.keys.header import Header
+from station.vault.keys.shares import SealedShare
 from station.vault.keys.store import FILE, Store
 from station.vault.keys.words import DEVELOPMENT_CUSTODIAN, DEVELOPMENT_PASSPHRASE, Health, KeyState, Mode
 from station.vault.secret import Secret
@@ -22,6 +23,8 @@ class Service:
         self._production = production
         self._locked: making.Locked | None = None
         self._store: Store | None = None
+        self._backup: tuple[SealedShare, ...] = ()
+        """Shares of a backup that were given since the start."""
         if (folder / FILE).exists():
             self._take_up()
 
@@ -44,12 +47,16 @@ class Service:
                 return self.health()
             case calls.Activate():
                 return self._activate(call)
+            case calls.Restore():
+                return self._restore(call)
             case calls.Health():
                 return self.health()
             case calls.Entries():
                 return self._entries()
             case calls.Zeroise():
                 return self._zeroise(call.store)
+            case calls.Decide() | calls.Repassphrase() | calls.Reshare() | calls.Backup():
+                return custodians.done(self._active(), call, self._backup, self._clock.unix())
             case _:
                 return _asked(self._active(), call, self._clock.unix())
 
@@ -69,6 +76,16 @@ class Service:
         if self._store is not None:
             raise PolicyError(f"{self._folder}: the key store is active already")
         self._store = self._held().give(call.custodian, call.passphrase)
+        return self.health()
+
+    def _restore(self, call: calls.Restore) -> Health:
+        if self._store is not None:
+            raise PolicyError(f"{self._folder}: the key store is active already")
+        locked = self._held()
+        if not locked.restoring:
+            self._backup = ()
+        self._store = locked.restore(call.share, call.passphrase)
+        self._backup = (*self._backup, making.sealed_of(call.share))
         return self.health()
 
     def _entries(self) -> list[object]:
@@ -111,6 +128,7 @@ class Service:
             mechanisms=() if store is None else store.backend.mechanisms,
             memory_locked=self._hardening.memory_locked,
             dumpable=self._hardening.dumpable,
+            before=header.before.hex(),
         )
 
     def close(self) -> None:
@@ -165,6 +183,10 @@ def _told(store: Store, call: calls.Call, now: float) -> object:
             return store.usage(call.key)
         case calls.OpenLedger():
             return store.open_ledger(call.origin)
+        case calls.StateRegister():
+            return store.state_register(call.keys, now)
+        case calls.SignRequest():
+            return store.sign_request(call.key, call.info, now)
     _changed(store, call, now)
     return None
 
@@ -177,6 +199,8 @@ def _changed(store: Store, call: calls.Call, now: float) -> None:
         case calls.Load():
             with Secret(call.key) as key:
                 store.load(call.profile, key)
+        case calls.LoadSealed():
+            store.load_sealed(call.profile, call.kem, call.ciphertext, call.box, now)
         case calls.Move():
             store.change(call.key, call.state, call.approval, now)
         case calls.OpenOrder():

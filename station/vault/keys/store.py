@@ -11,18 +11,20 @@ from station.custody.checkpoint import Checkpoint, checked_origin
 from station.custody.log_keys import Key, Kind, Signer
 from station.custody.merkle import EMPTY, HASH_BYTES, consistent
 from station.errors import LedgerError
-from station.vault.keys import hbks, kdf
+from station.vault.keys import hbks, kdf, sealed_keys, statements
 from station.vault.keys.backend import Backend
 from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
-from station.vault.keys.header import Head, Header, Order
+from station.vault.keys.header import Head, Header, Order, check_of
 from station.vault.keys.leases import Leases
 from station.vault.keys.lists import is_list
 from station.vault.keys.reconcile import findings_of, weaknesses
 from station.vault.keys.register import Act, Register
+from station.vault.keys.shares import SealedShare
 from station.vault.keys.words import (
     LIMIT_MAX,
     ORDER_ID,
     PROOF,
+    STATED,
     SYMMETRIC,
     Algorithm,
     Approval,
@@ -148,8 +150,8 @@ class Store:
     def sign(self, key: str, message: bytes, order: str, now: float) -> bytes:
         """Sign, having counted against the key and the order."""
         entry = self._permitted(key, Act.SIGN, now)
-        if message.startswith(PROOF):
-            raise PolicyError(f"key {key}: what begins like a proof of possession is not signed")
+        if message.startswith((PROOF, STATED)):
+            raise PolicyError(f"key {key}: what begins like the store's own proofs is not signed")
         counters: list[tuple[str, int | None]] = [(key, entry.profile.limit)]
         issues = entry.profile.purpose is Purpose.ISSUE and not is_list(message, entry.public)
         if issues or order:
@@ -177,6 +179,29 @@ class Store:
         if entry.profile.algorithm in SYMMETRIC:
             return self._backend.mac(key, message)
         return self._backend.sign(key, message)
+
+    def sign_request(self, key: str, info: bytes, now: float) -> bytes:
+        """Sign the body of a certificate request: the proof of possession that an issuing key gives."""
+        entry = self._permitted(key, Act.PROVE, now)
+        if entry.profile.purpose is not Purpose.ISSUE or not statements.requests(info, entry.public):
+            raise PolicyError(f"key {key}: not the body of a certificate request for an issuing key")
+        return self._backend.sign(key, info)
+
+    def state_register(self, keys: tuple[str, ...], now: float) -> bytes:
+        """The register, signed by keys that sign records."""
+        signers = [self._permitted(key, Act.SIGN, now) for key in keys]
+        if not signers or any(entry.profile.purpose is not Purpose.SIGN for entry in signers):
+            raise RequestError("the register is signed by at least one active key with the purpose sign")
+        self._leases.take(*((entry.id, entry.profile.limit) for entry in signers))
+        return statements.register(self._header, self.register, signers, self._backend.sign, now)
+
+    def load_sealed(self, profile: KeyProfile, kem: str, ciphertext: bytes, box: bytes, now: float) -> None:
+        """Take over a symmetric key that was sealed to a key of this store."""
+        with (
+            self.decapsulate(kem, ciphertext, now) as shared,
+            sealed_keys.opened(shared, box, profile.id, self._header.store, ciphertext) as key,
+        ):
+            self.load(profile, key)
 
     def open_order(self, order: str, limit: int) -> None:
         """Allow `limit` signatures for an order; again with the same limit does nothing."""
@@ -260,6 +285,38 @@ class Store:
     def usage(self, key: str) -> Use:
         """How far a key's counter has come."""
         return self._leases.use(key, self._register[key].profile.limit)
+
+    def key(self) -> Secret:
+        """A copy of the file's key, to cut into shares; whoever asks wipes it."""
+        return Secret(self._kek.reveal())
+
+    def lose(self, count: int) -> None:
+        """Count uses of every limited key that a copy of the store cannot know of."""
+        for entry in self._register:
+            if entry.profile.limit is not None and count:
+                self._leases.waste(entry.id, entry.profile.limit, count)
+
+    def reshared(
+        self,
+        sealed: tuple[SealedShare, ...],
+        threshold: int,
+        kek: Secret | None = None,
+        store: bytes | None = None,
+    ) -> None:
+        """Write the file with other shares, perhaps under another key, and as another store."""
+        held = self._header, self._kek
+        new, store = self._kek if kek is None else kek, self._header.store if store is None else store
+        before = self._header.before if store == self._header.store else self._header.store
+        changes = {"store": store, "before": before, "shares": sealed, "threshold": threshold}
+        self._header = msgspec.structs.replace(self._header, check=check_of(new), **changes)
+        self._kek = new
+        try:
+            self._save()
+        except BaseException:
+            self._header, self._kek = held
+            raise
+        if new is not held[1]:
+            held[1].wipe()
 
     def close(self) -> None:
         """Wipe and leave."""

@@ -73,6 +73,10 @@ DEVELOPMENT_PASSPHRASE = b"hardbin development store"
 """Public: a development store is sealed, so that the code is the same, and protects nothing."""
 PROOF = b"hardbin-proof-v1\0"
 """Begins what a proof of possession signs; neither DER nor a label of a derivation begins like this."""
+REGISTER = "hardbin.key-register.v1"
+"""What a statement of the register is."""
+STATED = b'{"typ":"hardbin.key-'
+"""Begins what only the store itself states."""
 SOFTWARE_PQ = "software PQ key"
 """The mark of a key that lies in the file although the store has a hardware module."""
 SYMMETRIC = frozenset({Algorithm.AES_256})
@@ -169,6 +173,19 @@ class Entry(msgspec.Struct, frozen=True):
         return self.profile.id
 
 
+class BackupShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A share outside the store, sealed under its holder's passphrase; it opens the store if enough come."""
+
+    store: str
+    """The store's id in hex."""
+    holder: str
+    threshold: int
+    of: int
+    salt: bytes
+    nonce: bytes
+    box: bytes
+
+
 class Use(msgspec.Struct, frozen=True):
     """How far a counter has come: `leased` is durable and at most 100 ahead of `used`."""
 
@@ -198,3 +215,5 @@ class Health(msgspec.Struct, frozen=True):
     mechanisms: tuple[str, ...] = ()
     memory_locked: bool = False
     dumpable: bool = True
+    before: str = ""
+    """The id of the store that this one was recovered from, in hex."""
