@@ -284,11 +284,16 @@ def test_nobody_has_a_register_signed_that_is_none(opened: Service) -> None:
 
 
 # -- certificate requests
+def tlv(tag: int, content: bytes) -> bytes:
+    size = (len(content).bit_length() + 7) // 8
+    length = (
+        bytes([len(content)]) if len(content) < 128 else bytes([128 + size]) + len(content).to_bytes(size)
+    )
+    return bytes([tag]) + length + content
+
+
 def request_of(public: bytes, name: bytes = b"\x30\x02\x31\x00") -> bytes:
-    body = b"\x02\x01\x00" + name + public + b"\xa0\x00"
-    size = (len(body).bit_length() + 7) // 8
-    length = bytes([len(body)]) if len(body) < 128 else bytes([128 + size]) + len(body).to_bytes(size)
-    return b"\x30" + length + body
+    return tlv(0x30, b"\x02\x01\x00" + name + public + b"\xa0\x00")
 
 
 def test_a_key_asks_for_its_certificate_before_it_is_active(opened: Service) -> None:
@@ -297,9 +302,7 @@ def test_a_key_asks_for_its_certificate_before_it_is_active(opened: Service) -> 
     signature = opened.answer(calls.SignRequest("ICA-1", info))
     assert isinstance(signature, bytes)
     algorithm = bytes.fromhex("300a06082a8648ce3d040303")
-    bits = b"\x03" + bytes([len(signature) + 1]) + b"\0" + signature
-    whole = info + algorithm + bits
-    csr = x509.load_der_x509_csr(b"\x30\x82" + len(whole).to_bytes(2) + whole)
+    csr = x509.load_der_x509_csr(tlv(0x30, info + algorithm + tlv(0x03, b"\0" + signature)))
     assert csr.is_signature_valid
     with pytest.raises(PolicyError):
         opened.answer(calls.Sign("ICA-1", info, ""))

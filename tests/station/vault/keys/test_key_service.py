@@ -217,7 +217,7 @@ def test_a_key_proves_itself_before_it_is_active_and_never_signs_a_proof(service
     with pytest.raises(PolicyError, match="it cannot sign"):
         service.answer(calls.Sign("K-1", b"m", ""))
     service.answer(calls.Move("K-1", KeyState.ACTIVE, OFFICER))
-    with pytest.raises(PolicyError, match="like a proof of possession"):
+    with pytest.raises(PolicyError, match="the store's own proofs"):
         service.answer(calls.Sign("K-1", message, ""))
 
 
