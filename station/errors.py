@@ -21,5 +21,13 @@ class LedgerError(CustodyError):
     """An entry, a checkpoint, a proof or a ledger's folder is not what it must be."""
 
 
+class EvidenceError(CustodyError):
+    """A bundle of evidence, or a part of it, cannot be read, or is not what was signed."""
+
+
+class TrustError(CustodyError):
+    """There is no key to believe: no trust file, a bad one, or something signed by a key that it lacks."""
+
+
 class StoppedError(Exception):
     """Somebody has stopped a run before there was a lot."""

@@ -62,12 +62,50 @@ class LotReport(Struct, frozen=True):
     stdf: str
     store: str
     journal: str
+    evidence: str = ""
+    """The bundle for the customer; empty if nothing is personalised."""
     truth: TruthReport | None = None
 
     @property
     def yield_fraction(self) -> float:
         """Good devices of those tested."""
         return self.good / self.tested if self.tested else 0.0
+
+
+class StationReport(Struct, frozen=True):
+    """What the station claims of a lot, as its evidence carries it."""
+
+    lot: str
+    station: str
+    sequence: str
+    sequence_version: str
+    fingerprint: str
+    state: str
+    tested: int
+    good: int
+    secured: int
+    retested: int
+    bins: tuple[BinCount, ...]
+    accounts: dict[str, int]
+
+
+def claimed(info: LotInfo, balance: Balance, state: str, retested: int) -> StationReport:
+    """Say what the station knows of a lot."""
+    accounts = balance.accounts()
+    return StationReport(
+        lot=info.lot,
+        station=info.station,
+        sequence=info.sequence,
+        sequence_version=info.sequence_version,
+        fingerprint=info.fingerprint,
+        state=state,
+        tested=balance.tested(),
+        good=accounts.get("good", 0),
+        secured=balance.secured(),
+        retested=retested,
+        bins=bin_counts(info, balance),
+        accounts=accounts,
+    )
 
 
 def bin_counts(info: LotInfo, balance: Balance) -> tuple[BinCount, ...]:

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from msgspec import json
+
 from station import assemble, commands
 from station.config import StationConfig
 from station.custody.balance import Balance, balance_of
@@ -21,10 +23,11 @@ from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound
 from station.engine.records import Records
 from station.engine.states import State
-from station.errors import ConfigError, StoppedError, StorageError
+from station.errors import ConfigError, CustodyError, StoppedError, StorageError
+from station.evidence.bundle import BUNDLE
 from station.io_thread import IoThread
 from station.model import LotInfo
-from station.report import LotReport, bin_counts, compared, written
+from station.report import LotReport, bin_counts, claimed, compared, written
 from station.sequence import Sequence
 from station.surroundings import Surroundings
 from station.vault.client import VaultClient, VaultProcess
@@ -92,6 +95,7 @@ class LotSession:
         self._sequence = assemble.sequence_named(config.cell.sequence)
         self._bus = Bus()
         self._folder: Folder | None = None
+        self._unexported: CustodyError | None = None
 
     async def run(self, watch: Watch, stop: StopRequest) -> LotReport:
         """Run the lot; whatever happens, the outputs are off and the files closed when this returns."""
@@ -112,8 +116,11 @@ class LotSession:
             loop_began = asyncio.get_running_loop().time()
             state = await self._through(cell, stop)
             took = asyncio.get_running_loop().time() - loop_began
+            await self._leave_evidence(cell, state, vault)
         report = self._report(cell, state, took, self._real_s() - began)
         written(report, self._order.folder)
+        if self._unexported is not None:
+            raise self._unexported
         return report
 
     @asynccontextmanager
@@ -193,6 +200,17 @@ class LotSession:
             stopping.cancel()
         return state
 
+    async def _leave_evidence(self, cell: Cell[Any], state: State, vault: VaultClient | None) -> None:
+        """Have the vault put the lot's evidence into its folder."""
+        if vault is None or self._folder is None or cell.info is None:
+            return
+        claim = claimed(cell.info, self._folder.journal.balance, state.value, cell.retested)
+        try:
+            await vault.export(self._order.lot, self._order.folder, report=json.encode(claim))
+        except CustodyError as error:
+            if state is State.CLOSED:  # else there is a reason already, and the lot is not for the customer
+                self._unexported = CustodyError(f"lot {self._order.lot} is closed without evidence: {error}")
+
     def _from_journal(self) -> Balance:
         """The balance once more, from the disk: what is compared is what was written."""
         return balance_of(read(self._order.folder / JOURNAL), identities=True)
@@ -219,6 +237,7 @@ class LotSession:
             stdf="" if cell.stdf is None else str(cell.stdf),
             store=str(folder / STORE),
             journal=str(folder / JOURNAL),
+            evidence=str(folder / BUNDLE) if (folder / BUNDLE).exists() else "",
             truth=compared(self._from_journal(), self._surroundings.truth()),
         )
 

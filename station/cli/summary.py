@@ -38,6 +38,8 @@ def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:
     yield "STDF", report.stdf or "not written: the lot is open"
     yield "store", report.store
     yield "journal", report.journal
+    if report.evidence:
+        yield "evidence", report.evidence
 
 
 def _bins(report: LotReport) -> Table:

@@ -67,8 +67,13 @@ def audited(folder: Path, trust: Trust) -> Report:
         data, files = limited(path, NOTE_BYTES), Files.read(folder)
     except OSError as error:
         raise LedgerError(f"{error.filename or path}: {error.strerror}") from error
+    return audited_files(data, files, trust)
+
+
+def audited_files(checkpoint: bytes, files: Files, trust: Trust) -> Report:
+    """Check a ledger of which all files were read, wherever they were."""
     try:
-        note = parsed(data)
+        note = parsed(checkpoint)
     except LedgerError as error:
         return Report("", 0, "", (), {}, (Finding(CHECKPOINT, str(error)),), ())
     return _Audit(note, trust, files).run()

@@ -23,6 +23,7 @@ from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
 from station.vault import configuration
 from station.vault.configuration import Configuration
+from station.vault.exporter import Exporter
 from station.vault.issuer import Issuer
 from station.vault.job import Means
 from station.vault.journal import Journal, JournalError
@@ -110,7 +111,8 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         await _started(registry, config, times)
         publisher = await _publisher(folder, config, keys, stack)
         means = Means(keys, issuer, registry, SE1, work)
-        server = serving(Floor(means, times, config, publisher), socket)
+        exporter = Exporter(folder, means, publisher, config, times)
+        server = serving(Floor(means, times, config, publisher), exporter, socket)
         await server.start()
         _spare_the_collector()
         sys.stdout.write(f"{READY.decode()}{socket}\n")

@@ -95,6 +95,14 @@ class VaultClient:
         request = wire.CloseLotRequest(lot=lot)
         return _settled(await self._answer(self._relay.close_lot(request, self._clock.unix())))
 
+    async def export(self, lot: str, folder: Path, *, report: bytes = b"") -> None:
+        """Have a lot's evidence, and what one would trust it by, written into `folder`.
+
+        `report` is the station's own and goes into the bundle as its claim. CustodyError if nothing came.
+        """
+        request = wire.ExportRequest(lot=lot, report=report)
+        await self._answer(self._relay.export(request, folder, self._clock.unix()))
+
     async def ask_unit(self, unit: str) -> Unit:
         """Ask what the vault knows of a unit."""
         reply = await self._answer(self._relay.ask_unit(wire.UnitRequest(unit=unit), self._clock.unix()))

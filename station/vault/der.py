@@ -104,9 +104,12 @@ class Draft:
     def differences(self, der: bytes) -> list[str]:
         """Parse a certificate anew and name each field that is not as drafted; ValueError if it is none."""
         cert = x509.load_der_x509_certificate(der)
-        found = read(cert)
-        wrong = [f.name for f in fields(self) if getattr(found, f.name) != getattr(self, f.name)]
+        wrong = self.unlike(read(cert))
         return wrong if cert.version is x509.Version.v3 else ["version", *wrong]
+
+    def unlike(self, found: "Draft") -> list[str]:
+        """Name each field that another has different."""
+        return [f.name for f in fields(self) if getattr(found, f.name) != getattr(self, f.name)]
 
 
 def read(cert: x509.Certificate) -> Draft:

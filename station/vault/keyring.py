@@ -102,6 +102,11 @@ class Keyring:
         found = (e for e in self._entries.values() if e.profile.purpose is Purpose.CHECKPOINT)
         return tuple(_log_key(origin, entry) for entry in found if entry.state is KeyState.ACTIVE)
 
+    async def register(self) -> "list[tuple[Entry, int]]":
+        """Every key as the store tells of it, and how often it was used."""
+        entries = await self._store.entries()
+        return [(entry, (await self._store.usage(KeyRef(entry.id))).used) for entry in entries]
+
     def rma_token(self, uid: bytes) -> tuple[bytes, bytes]:
         """Return the hash of a new RMA token and the box, opened by the offline key only, that holds it."""
         with Secret(self.random(32)) as token:

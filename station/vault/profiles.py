@@ -47,9 +47,13 @@ class Profile(msgspec.Struct, frozen=True):
     budget_factor: float = 1.0
     trng: Trng = Trng()
 
+    def encode(self) -> bytes:
+        """The canonical JSON of the profile."""
+        return msgspec.json.encode(self, order="deterministic")
+
     def hash(self) -> bytes:
-        """SHA-256 of the canonical JSON of the profile."""
-        return sha256(msgspec.json.encode(self, order="deterministic")).digest()
+        """SHA-256 of the canonical JSON."""
+        return sha256(self.encode()).digest()
 
     def kinds(self) -> dict[int, Kind]:
         """The kind of key for each slot, in order."""

@@ -10,6 +10,8 @@ from typing import TypeVar
 import grpc
 
 from drivers.roles.card import Apdu, CardReply, CardStep, Reset, ScriptReply, Stopped
+from station.evidence.bundle import BUNDLE, TRUST
+from station.vault import delivery
 from station.vault.wire import floor_pb2 as wire
 from station.vault.wire import floor_pb2_grpc as wire_grpc
 
@@ -18,6 +20,9 @@ T = TypeVar("T")
 PROTOCOL = 1
 CALL_S = 10.0
 STREAM_S = 300.0
+EXPORT_S = 900.0
+EVIDENCE = (BUNDLE, TRUST)
+"""The files of an export."""
 LEAVE_S = 2.0
 MESSAGE_MAX = 1 << 20
 STEPS_MAX = 128
@@ -69,6 +74,16 @@ class Relay:
     async def ask_unit(self, request: wire.UnitRequest, now: float) -> wire.UnitReply:
         """Ask for the standing of a unit."""
         return await _reply(self._stub().AskUnit(request, timeout=CALL_S, metadata=self._told(now)))
+
+    async def export(self, request: wire.ExportRequest, folder: Path, now: float) -> None:
+        """Have a lot's evidence put into a folder."""
+        parts = self._stub().Export(request, timeout=EXPORT_S, metadata=self._told(now))
+        try:
+            await delivery.received(parts, folder, EVIDENCE)
+        except grpc.aio.AioRpcError as error:
+            raise _fault(error) from error
+        except (delivery.DeliveryError, OSError) as error:
+            raise RelayError(f"{folder}: the evidence did not arrive: {error}") from error
 
     def stream(self, now: float) -> "DieStream":
         """Prepare the stream of one die."""

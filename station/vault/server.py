@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import grpc
 
+from station.vault.exporter import Exporter
 from station.vault.service import Floor
 from station.vault.wire import floor_pb2 as wire
 
@@ -36,7 +37,7 @@ class Workers:
         return asyncio.get_running_loop().run_in_executor(self._pool, job)
 
 
-def serving(floor: Floor, socket: Path) -> grpc.aio.Server:
+def serving(floor: Floor, exporter: Exporter, socket: Path) -> grpc.aio.Server:
     """A server for the socket, not yet started."""
     unary, stream = grpc.unary_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
     handlers = {
@@ -46,6 +47,9 @@ def serving(floor: Floor, socket: Path) -> grpc.aio.Server:
         "AskUnit": unary(floor.ask_unit, wire.UnitRequest.FromString, wire.UnitReply.SerializeToString),
         "Record": unary(floor.record, wire.RecordRequest.FromString, wire.RecordReply.SerializeToString),
         "Watch": unary(floor.not_yet, wire.WatchRequest.FromString, wire.Notice.SerializeToString),
+        "Export": grpc.unary_stream_rpc_method_handler(
+            exporter.serve, wire.ExportRequest.FromString, wire.ExportPart.SerializeToString
+        ),
         "Serve": stream(floor.serve, wire.FromStation.FromString, wire.FromVault.SerializeToString),
     }
     server = grpc.aio.server(options=OPTIONS)

@@ -69,6 +69,11 @@ class FloorStub:
                 request_serializer=station_dot_vault_dot_wire_dot_floor__pb2.WatchRequest.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.Notice.FromString,
                 _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/hardbin.vault.v1.Floor/Export',
+                request_serializer=station_dot_vault_dot_wire_dot_floor__pb2.ExportRequest.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.ExportPart.FromString,
+                _registered_method=True)
 
 
 class FloorServicer:
@@ -120,6 +125,13 @@ class FloorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Export(self, request, context):
+        """a lot's evidence, piece by piece
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FloorServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -157,6 +169,11 @@ def add_FloorServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.WatchRequest.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_floor__pb2.Notice.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.ExportRequest.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_floor__pb2.ExportPart.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -348,6 +365,33 @@ class Floor:
             '/hardbin.vault.v1.Floor/Watch',
             station_dot_vault_dot_wire_dot_floor__pb2.WatchRequest.SerializeToString,
             station_dot_vault_dot_wire_dot_floor__pb2.Notice.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hardbin.vault.v1.Floor/Export',
+            station_dot_vault_dot_wire_dot_floor__pb2.ExportRequest.SerializeToString,
+            station_dot_vault_dot_wire_dot_floor__pb2.ExportPart.FromString,
             options,
             channel_credentials,
             insecure,

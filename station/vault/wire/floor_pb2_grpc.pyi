@@ -42,6 +42,8 @@ class FloorStub:
     """custody events of the station, batched"""
     AskUnit: _grpc.UnaryUnaryMultiCallable[_floor_pb2.UnitRequest, _floor_pb2.UnitReply]
     Watch: _grpc.UnaryStreamMultiCallable[_floor_pb2.WatchRequest, _floor_pb2.Notice]
+    Export: _grpc.UnaryStreamMultiCallable[_floor_pb2.ExportRequest, _floor_pb2.ExportPart]
+    """a lot's evidence, piece by piece"""
 
 @_typing.type_check_only
 class FloorAsyncStub(FloorStub):
@@ -57,6 +59,8 @@ class FloorAsyncStub(FloorStub):
     """custody events of the station, batched"""
     AskUnit: _aio.UnaryUnaryMultiCallable[_floor_pb2.UnitRequest, _floor_pb2.UnitReply]  # type: ignore[assignment]
     Watch: _aio.UnaryStreamMultiCallable[_floor_pb2.WatchRequest, _floor_pb2.Notice]  # type: ignore[assignment]
+    Export: _aio.UnaryStreamMultiCallable[_floor_pb2.ExportRequest, _floor_pb2.ExportPart]  # type: ignore[assignment]
+    """a lot's evidence, piece by piece"""
 
 class FloorServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -111,5 +115,13 @@ class FloorServicer(metaclass=_abc_1.ABCMeta):
         request: _floor_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_floor_pb2.Notice], _abc.AsyncIterator[_floor_pb2.Notice]]: ...
+
+    @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _floor_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_floor_pb2.ExportPart], _abc.AsyncIterator[_floor_pb2.ExportPart]]:
+        """a lot's evidence, piece by piece"""
 
 def add_FloorServicer_to_server(servicer: FloorServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,52 @@
+"""The files of a bundle, and what is in those that are one piece of JSON."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+LOT, BALANCE, PROFILE, CHECKPOINT = "lot.json", "balance.json", "profile.json", "checkpoint.txt"
+UNSEALED, REGISTER = "unsealed.jsonl", "key-register.json"
+CONFIGURATION, VERSIONS = "configuration.json", "versions.json"
+LEDGER, CERTIFICATES = "ledger", "certificates"
+REPORT = "station/report.json"
+"""The station's own report: a claim."""
+NEEDED = (LOT, BALANCE, PROFILE, CHECKPOINT, UNSEALED, REGISTER, f"{LEDGER}/checkpoint")
+BUNDLE, TRUST = "evidence.tar", "trust.json"
+"""The bundle itself; and what a development vault writes beside it."""
+
+
+class LotSummary(Struct, frozen=True, forbid_unknown_fields=True):
+    """`lot.json`: the lot in one glance, for the customer."""
+
+    v: Literal[1]
+    lot: str
+    product: str
+    order: str
+    mode: str
+    quantity: int
+    admitted: int
+    sealed: int
+    certificates: int
+    """Of sealed devices and of others."""
+    accounts: dict[str, int]
+    closed: bool
+
+
+class BalanceSheet(Struct, frozen=True, forbid_unknown_fields=True):
+    """`balance.json`: which units each account has."""
+
+    v: Literal[1]
+    lot: str
+    received: int
+    waiting: int
+    """Received, and never brought to the vault."""
+    accounts: dict[str, tuple[str, ...]]
+
+
+class UnsealedUnit(Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of `unsealed.jsonl`: a unit that was admitted and not sealed."""
+
+    unit: str
+    account: str
+    certs: tuple[str, ...]
+    """What was issued for it nevertheless, DER in base64."""

@@ -1,0 +1,176 @@
+"""Checking one device by itself: record, certificates, and its leaf in the ledger."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from station.custody.checkpoint import Checkpoint
+from station.custody.ledger import Entry
+from station.custody.ledger import decoded as entry_decoded
+from station.custody.merkle import included, leaf_hash
+from station.errors import EvidenceError, LedgerError, TrustError
+from station.evidence.certificates import UNREADABLE, Authorities, DeviceCertificate, parsed
+from station.evidence.jws import RecordKeys
+from station.evidence.manifest import RECORD_TYPE, DeviceLine, Record, SealedData, record_hash
+from station.evidence.strict import base64, decoded
+from station.vault.der import read
+from station.vault.profiles import Profile
+
+
+class DeviceFacts(Struct, frozen=True):
+    """What must be compared with other devices, and with the ledger."""
+
+    unit: str
+    uid: str
+    serial: str
+    lot: str
+    order: str
+    mode: str
+    leaf: int
+    record: str
+    """SHA-384 of the record's bytes."""
+    keys: tuple[str, ...]
+    """SHA-256 of each SubjectPublicKeyInfo."""
+    certificates: tuple[tuple[str, str, str], ...]
+    """Issuer, serial number, and SHA-256 of each."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a device is checked by."""
+
+    records: RecordKeys
+    authorities: Authorities
+    profile: Profile
+    checkpoint: Checkpoint
+
+
+@dataclass
+class CheckedDevice:
+    """What was found of one line; `facts` is None if its record could not be believed."""
+
+    name: str
+    facts: DeviceFacts | None
+    faults: list[str]
+
+
+def checked(line: bytes, means: Means) -> CheckedDevice:
+    """Check a line of the manifest."""
+    try:
+        device = decoded(line, DeviceLine)
+    except EvidenceError as error:
+        return CheckedDevice("", None, [str(error)])
+    return checked_device(device, means)
+
+
+def checked_device(device: DeviceLine, means: Means) -> CheckedDevice:
+    """Check a device."""
+    try:
+        payload = means.records.payload(device.jws, RECORD_TYPE)
+        record = msgspec.json.decode(payload, type=Record)
+    except (EvidenceError, TrustError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return CheckedDevice(_claimed(device), None, [f"its record {error}"])
+    digest = record_hash(payload)
+    facts = DeviceFacts(
+        record.unit,
+        record.uid,
+        record.serial,
+        record.lot,
+        record.order,
+        record.mode,
+        device.log.index,
+        digest,
+        tuple(key.spki_sha256 for key in record.keys),
+        tuple((cert.issuer, cert.serial, cert.sha256) for cert in record.certs),
+    )
+    faults = [*_record(record, means), *_certificates(device, record, means), *_leaf(device, facts, means)]
+    return CheckedDevice(record.unit, facts, faults)
+
+
+def _claimed(device: DeviceLine) -> str:
+    """The unit that the leaf names, for want of a better."""
+    try:
+        return entry_decoded(device.log.entry.encode()).unit or ""
+    except (LedgerError, UnicodeEncodeError):
+        return ""
+
+
+def _record(record: Record, means: Means) -> Iterator[str]:
+    if record.life_cycle != "SECURED":
+        yield f"its record says {record.life_cycle}, not SECURED"
+    if record.profile != means.profile.hash().hex():
+        yield "its record names another profile"
+    if record.product != means.profile.product:
+        yield f"its record is of product {record.product}, not {means.profile.product}"
+    slots = [*means.profile.kinds()]
+    if [key.slot for key in record.keys] != slots or [cert.slot for cert in record.certs] != slots:
+        yield f"its record has other slots than the profile's {', '.join(map(str, slots))}"
+
+
+def _certificates(device: DeviceLine, record: Record, means: Means) -> Iterator[str]:
+    if len(device.certs) != len(record.certs) or len(record.keys) != len(record.certs):
+        yield f"{len(device.certs)} certificates for {len(record.certs)} in its record"
+        return
+    for text, told, key in zip(device.certs, record.certs, record.keys, strict=True):
+        try:
+            yield from _certificate(
+                base64(text), (told.sha256, key.spki_sha256), (told.slot, record.uid), means
+            )
+        except EvidenceError as error:
+            yield f"slot {told.slot}: the certificate {error}"
+
+
+def _certificate(der: bytes, told: tuple[str, str], place: tuple[int, str], means: Means) -> Iterator[str]:
+    slot, uid = place
+    if sha256(der).hexdigest() != told[0]:
+        yield f"slot {slot}: the certificate is not the one of its record"
+        return
+    certificate = parsed(der)
+    try:
+        fields = read(certificate)
+        if sha256(fields.spki).hexdigest() != told[1]:
+            yield f"slot {slot}: the certificate is for another key than its record has"
+        found = DeviceCertificate(slot, bytes.fromhex(uid), certificate, fields)
+        yield from means.authorities.wrong(found, means.profile)
+    except UNREADABLE as error:
+        yield f"slot {slot}: the certificate cannot be read: {error}"
+
+
+def _leaf(device: DeviceLine, facts: DeviceFacts, means: Means) -> Iterator[str]:
+    log, head = device.log, means.checkpoint
+    try:
+        encoded = log.entry.encode()
+        entry = entry_decoded(encoded)
+        proof = [base64(text) for text in log.proof]
+    except (LedgerError, EvidenceError, UnicodeEncodeError) as error:
+        yield f"its leaf cannot be read: {error}"
+        return
+    if not included(leaf_hash(encoded), log.index, head.size, proof, head.root):
+        yield f"its leaf {log.index} is not in the ledger that the checkpoint stands for"
+    yield from _told(entry, facts)
+
+
+def _told(entry: Entry, facts: DeviceFacts) -> Iterator[str]:
+    try:
+        data = msgspec.convert(entry.data, SealedData)
+        uid_h = sha256(bytes.fromhex(facts.uid)).hexdigest()
+    except (msgspec.ValidationError, ValueError) as error:
+        yield f"its leaf {entry.seq} does not tell of a sealed device: {error}"
+        return
+    wanted = {
+        "event": (entry.event, "die.sealed"),
+        "source": (entry.src, "vault"),
+        "unit": (entry.unit, facts.unit),
+        "lot": (entry.lot, facts.lot),
+        "order": (entry.order or "", facts.order),
+        "UID": (entry.uid_h, uid_h),
+        "serial": (data.serial, facts.serial),
+        "record": (data.record, facts.record),
+        "place": (entry.seq, facts.leaf),
+    }
+    for name, (found, expected) in wanted.items():
+        if found != expected:
+            yield f"its leaf {facts.leaf} tells of another {name} than its record"

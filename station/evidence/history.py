@@ -1,0 +1,162 @@
+"""What the ledger tells of one lot: where each unit went, which certificates it got, what was sealed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+
+from station.custody.audit_files import Files, readable
+from station.custody.ledger import Entry, decoded
+from station.custody.tiles import ENTRIES, tiles_of
+from station.errors import LedgerError
+from station.evidence.manifest import SealedData
+
+WIP, SECURED, QUARANTINE, REJECT_HELD = "WIP", "SECURED", "QUARANTINE", "REJECT_HELD"
+_MOVING = frozenset({"die.admitted", "die.issued", "die.sealed", "die.spoiled", "lot.closed"})
+"""What may not be once a lot is closed."""
+
+
+class OpenedData(Struct, frozen=True):
+    """`data` of a leaf `lot.opened`."""
+
+    product: str
+    quantity: int
+
+
+class ClosedData(Struct, frozen=True):
+    """`data` of a leaf `lot.closed`."""
+
+    accounts: dict[str, int]
+
+
+class IssuedData(Struct, frozen=True):
+    """`data` of a leaf `die.issued`: SHA-256 of each new certificate, by slot."""
+
+    certificates: dict[str, str]
+
+
+class SpoiledData(Struct, frozen=True):
+    """`data` of a leaf `die.spoiled`."""
+
+    fate: str
+
+
+@dataclass
+class LotHistory:
+    """One lot as the vault told it, leaf by leaf."""
+
+    lot: str
+    opened: OpenedData | None = None
+    order: str = ""
+    closed: ClosedData | None = None
+    accounts: dict[str, str] = field(default_factory=dict)
+    """Where each unit that was admitted is."""
+    issued: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Leaf and unit, by the certificate's SHA-256."""
+    sealed: dict[str, tuple[int, SealedData]] = field(default_factory=dict)
+    """Leaf and what it says, by unit."""
+    faults: list[tuple[int, str, str]] = field(default_factory=list)
+    """Leaf, unit, and what cannot be."""
+
+    def counts(self) -> Mapping[str, int]:
+        """How many units each account has."""
+        found: dict[str, int] = {}
+        for account in self.accounts.values():
+            found[account] = found.get(account, 0) + 1
+        return found
+
+    def add(self, entry: Entry) -> None:
+        """Take the next entry of the lot."""
+        if entry.src != "vault":
+            return
+        if self.closed is not None and entry.event in _MOVING:
+            self._fault(entry, f"{entry.event} after the lot was closed")
+        try:
+            self._take(entry, entry.unit or "")
+        except msgspec.ValidationError as error:
+            self._fault(entry, f"{entry.event} does not say what it must: {error}")
+
+    def _take(self, entry: Entry, unit: str) -> None:
+        match entry.event:
+            case "lot.opened":
+                self._open(entry)
+            case "lot.closed":
+                self._close(entry)
+            case "die.admitted":
+                self._admit(entry, unit)
+            case "die.issued":
+                self._issue(entry, unit)
+            case "die.sealed":
+                self._seal(entry, unit)
+            case "die.spoiled":
+                self._move(entry, msgspec.convert(entry.data, SpoiledData).fate, (WIP, QUARANTINE))
+            case "unit.quarantined":
+                self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
+            case _:
+                pass
+
+    def _fault(self, entry: Entry, what: str) -> None:
+        self.faults.append((entry.seq, entry.unit or "", what))
+
+    def _move(self, entry: Entry, account: str, sources: tuple[str, ...]) -> None:
+        unit = entry.unit or ""
+        if self.accounts.get(unit) not in sources:
+            self._fault(entry, f"{entry.event} of a unit in {self.accounts.get(unit, 'no account')}")
+        self.accounts[unit] = account
+
+    def _open(self, entry: Entry) -> None:
+        if self.opened is not None:
+            self._fault(entry, "the lot is opened twice")
+        self.opened, self.order = msgspec.convert(entry.data, OpenedData), entry.order or ""
+
+    def _close(self, entry: Entry) -> None:
+        self.closed = msgspec.convert(entry.data, ClosedData)
+        if self.closed.accounts != self.counts():
+            self._fault(entry, f"the lot is closed with {self.closed.accounts}, but has {self.counts()}")
+
+    def _admit(self, entry: Entry, unit: str) -> None:
+        if unit in self.accounts:
+            self._fault(entry, "is admitted twice")
+        self.accounts.setdefault(unit, WIP)
+
+    def _issue(self, entry: Entry, unit: str) -> None:
+        for digest in msgspec.convert(entry.data, IssuedData).certificates.values():
+            if digest in self.issued:
+                self._fault(entry, "a certificate is issued twice")
+            self.issued[digest] = (entry.seq, unit)
+
+    def _seal(self, entry: Entry, unit: str) -> None:
+        if unit in self.sealed:
+            self._fault(entry, "is sealed twice")
+        self._move(entry, SECURED, (WIP,))
+        self.sealed[unit] = (entry.seq, msgspec.convert(entry.data, SealedData))
+
+
+def history_of(files: Files, size: int, lot: str) -> LotHistory:
+    """Read what the first `size` leaves tell of a lot; what cannot be read is the audit's matter."""
+    history = LotHistory(lot)
+    for entry in _entries(files, size, lot):
+        history.add(entry)
+    return history
+
+
+def _entries(files: Files, size: int, lot: str) -> Iterator[Entry]:
+    mark = b'"lot":' + msgspec.json.encode(lot)
+    for tile in tiles_of(min(size, files.room())):
+        best = files.best(tile)
+        if tile.level != ENTRIES or best is None:
+            continue
+        entries, _ = readable(best[1], best[0].width)
+        for entry in entries[: tile.width]:
+            if mark in entry:
+                yield from _read(entry, lot)
+
+
+def _read(encoded: bytes, lot: str) -> Iterator[Entry]:
+    try:
+        entry = decoded(encoded)
+    except LedgerError:
+        return
+    if entry.lot == lot:
+        yield entry

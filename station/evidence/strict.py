@@ -1,0 +1,55 @@
+"""Decoding that knows one text for one content, so that no byte can differ and mean the same."""
+
+import binascii
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from typing import TypeVar
+
+import msgspec
+
+from station.errors import EvidenceError
+
+T = TypeVar("T")
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+def encoded(value: object) -> bytes:
+    """Encode as JSON: names sorted, no spaces."""
+    return _ENCODER.encode(value)
+
+
+def decoded(data: bytes, kind: type[T]) -> T:
+    """Decode JSON as `encoded` writes it; EvidenceError for anything else."""
+    try:
+        value = msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise EvidenceError(f"cannot be read: {error}") from error
+    if encoded(value) != data:
+        raise EvidenceError("is not canonical JSON: another order, spacing, escape, or name twice")
+    return value
+
+
+def base64(text: str) -> bytes:
+    """Decode base64."""
+    try:
+        value = b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise EvidenceError(f"not base64: {text[:40]!r}") from error
+    if b64encode(value).decode() != text:
+        raise EvidenceError(f"not base64 as it is written: {text[:40]!r}")
+    return value
+
+
+def base64url(text: str) -> bytes:
+    """Decode base64url without padding, as JWS has it."""
+    try:
+        value = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise EvidenceError(f"not base64url: {text[:40]!r}") from error
+    if unpadded(value) != text:
+        raise EvidenceError(f"not base64url as it is written: {text[:40]!r}")
+    return value
+
+
+def unpadded(value: bytes) -> str:
+    """Encode as base64url without padding."""
+    return urlsafe_b64encode(value).rstrip(b"=").decode()

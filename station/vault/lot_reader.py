@@ -1,0 +1,140 @@
+"""What the journal holds of one lot, as files of a bundle; read beside its writer, at one moment."""
+
+import sqlite3
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from station.custody.checkpoint import Note
+from station.custody.ledger import decoded
+from station.custody.merkle import inclusion
+from station.custody.tiles import CHECKPOINT as HEAD
+from station.custody.tiles import ENTRIES, TileReader, bundle, tiles_of
+from station.errors import EvidenceError
+from station.evidence.bundle import (
+    BALANCE,
+    CHECKPOINT,
+    LEDGER,
+    LOT,
+    UNSEALED,
+    BalanceSheet,
+    LotSummary,
+    UnsealedUnit,
+)
+from station.evidence.jws import Jws
+from station.evidence.manifest import MANIFEST, DeviceLine, Leaf
+from station.evidence.strict import encoded
+
+
+@dataclass(frozen=True)
+class LotRow:
+    """A lot as the journal has it."""
+
+    lot: str
+    product: str
+    order: str
+    quantity: int
+    closed: bool
+
+
+class LotReader:
+    """Reads one lot under a checkpoint that covers all its leaves."""
+
+    def __init__(self, db: sqlite3.Connection, ledger: Path, note: Note, lot: str) -> None:
+        """EvidenceError if the vault does not know the lot."""
+        self._db, self._note = db, note
+        self._tiles = TileReader(ledger, note.checkpoint.size)
+        query = "SELECT product, order_id, quantity, state = 'closed' FROM lot WHERE lot = ?"
+        row = db.execute(query, (lot,)).fetchone()
+        if row is None:
+            raise EvidenceError(f"the vault knows no lot {lot}")
+        product, order, quantity, closed = row
+        self.row = LotRow(lot, product, order, quantity, bool(closed))
+
+    def covered(self) -> bool:
+        """Whether the checkpoint covers all that the ledger tells of the lot."""
+        rows = self._db.execute("SELECT entry FROM leaf WHERE idx >= ?", (self._note.checkpoint.size,))
+        return not any(decoded(entry).lot == self.row.lot for (entry,) in rows)
+
+    def small(self, mode: str) -> dict[str, bytes]:
+        """Return the files that are one piece: summaries, checkpoint, units that were not sealed."""
+        accounts = self._accounts()
+        counts = {account: len(units) for account, units in accounts.items()}
+        admitted = sum(counts.values())
+        row = self.row
+        summary = LotSummary(
+            v=1,
+            lot=row.lot,
+            product=row.product,
+            order=row.order,
+            mode=mode,
+            quantity=row.quantity,
+            admitted=admitted,
+            sealed=self._count("SELECT count(*) FROM record JOIN unit USING(unit) WHERE lot = ?"),
+            certificates=self._count(
+                "SELECT count(*) FROM cert JOIN unit USING(unit) WHERE lot = ? AND der IS NOT NULL"
+            ),
+            accounts=counts,
+            closed=row.closed,
+        )
+        sheet = BalanceSheet(1, row.lot, row.quantity, row.quantity - admitted, accounts)
+        return {
+            LOT: encoded(summary),
+            BALANCE: encoded(sheet),
+            CHECKPOINT: self._note.encode(),
+            f"{LEDGER}/{HEAD}": self._note.encode(),
+            UNSEALED: b"".join(encoded(unit) + b"\n" for unit in self._unsealed()),
+        }
+
+    def tiles(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the ledger's tiles under the checkpoint, by their names in the bundle."""
+        for tile in tiles_of(self._note.checkpoint.size):
+            if tile.level == ENTRIES:
+                yield f"{LEDGER}/{tile.name}", bundle(self._tiles.entries(tile))
+            else:
+                yield f"{LEDGER}/{tile.name}", self._tiles.hashes(tile)
+
+    def write_manifest(self, folder: Path) -> Path:
+        """Write a line for each sealed device, in the order of their leaves."""
+        path = folder / MANIFEST
+        with path.open("wb") as out:
+            for line in self._lines():
+                out.write(encoded(line) + b"\n")
+        return path
+
+    def _lines(self) -> Iterator[DeviceLine]:
+        query = (
+            "SELECT unit, jws, leaf FROM record JOIN unit USING(unit) WHERE lot = ? AND leaf < ?"
+            " ORDER BY leaf"
+        )
+        size = self._note.checkpoint.size
+        for unit, jws, leaf in self._db.execute(query, (self.row.lot, size)):
+            proof = inclusion(self._tiles.node, leaf, size)
+            entry = self._tiles.entry(leaf).decode()
+            log = Leaf(leaf, entry, tuple(b64encode(one).decode() for one in proof))
+            yield DeviceLine(msgspec.json.decode(jws, type=Jws), self._certificates(unit), log)
+
+    def _certificates(self, unit: str) -> tuple[str, ...]:
+        query = "SELECT der FROM cert WHERE unit = ? AND der IS NOT NULL ORDER BY slot"
+        return tuple(b64encode(der).decode() for (der,) in self._db.execute(query, (unit,)))
+
+    def _unsealed(self) -> Iterator[UnsealedUnit]:
+        query = (
+            "SELECT unit, account FROM unit WHERE lot = ? AND unit NOT IN (SELECT unit FROM record)"
+            " ORDER BY unit"
+        )
+        for unit, account in self._db.execute(query, (self.row.lot,)):
+            yield UnsealedUnit(unit, account, self._certificates(unit))
+
+    def _accounts(self) -> dict[str, tuple[str, ...]]:
+        query = "SELECT account, unit FROM unit WHERE lot = ? ORDER BY account, unit"
+        found: dict[str, list[str]] = {}
+        for account, unit in self._db.execute(query, (self.row.lot,)):
+            found.setdefault(account, []).append(unit)
+        return {account: tuple(units) for account, units in found.items()}
+
+    def _count(self, query: str) -> int:
+        return int(self._db.execute(query, (self.row.lot,)).fetchone()[0])

@@ -1,0 +1,14 @@
+"""One lot for all: making it takes a second or two."""
+
+import asyncio
+
+import pytest
+
+from tests.station.evidence import lots
+from tests.station.evidence.lots import Lot
+
+
+@pytest.fixture(scope="session")
+def lot(tmp_path_factory: pytest.TempPathFactory) -> Lot:
+    """A small real lot, with its bundle; nobody changes it."""
+    return asyncio.run(lots.made(tmp_path_factory.mktemp("lot")))

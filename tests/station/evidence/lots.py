@@ -1,0 +1,117 @@
+"""A small real lot and its bundle, and what a dishonest holder of the record keys could make of it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from station.evidence import archive, index
+from station.evidence.archive import INDEX
+from station.evidence.bundle import BUNDLE, TRUST
+from station.evidence.index import Index
+from station.evidence.jws import Jws
+from station.evidence.strict import base64url, decoded, encoded
+from station.evidence.trust import Trust
+from station.evidence.verdict import Verdict
+from station.evidence.verification import verified
+from station.vault import jws
+from station.vault.asked import Step
+from station.vault.configuration import Configuration
+from station.vault.exporter import Exporter
+from station.vault.faults import FaultError
+from station.vault.keyring import Keyring
+from station.vault.publisher import Publisher
+from station.vault.script import Answer
+from station.vault.times import Times
+from tests.station.vault.dies import NOW, DirectLink, sound_chip
+from tests.station.vault.vaults import Vault, opened_vault
+
+SEALED = 3
+
+
+@dataclass
+class Lot:
+    """A lot of three sealed devices, one that was rejected and one in quarantine with its certificates."""
+
+    folder: Path
+    trust: Trust
+    files: Mapping[str, bytes]
+    keys: Keyring
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / BUNDLE
+
+    def forged(self, out: Path, changes: Mapping[str, bytes | None], *, signed: bool = True) -> Path:
+        """Make the bundle anew with other files, or without some; signed again, or the index as it was."""
+        files: dict[str, bytes | Path] = {
+            n: c for n, c in self.files.items() if n != INDEX and n not in changes
+        }
+        files |= {name: content for name, content in changes.items() if content is not None}
+        told = self.files[INDEX]
+        if signed:
+            old = decoded(base64url(decoded(told, Jws).payload), Index)
+            new = Index(old.v, old.lot, old.vault, old.mode, old.made, index.listed(files))
+            told = encoded(asyncio.run(jws.signed(encoded(new), index.TYPE, self.keys)))
+        archive.write(out, told, files)
+        return out
+
+    def verdict(self, path: Path | None = None, trust: Trust | None = None) -> Verdict:
+        return verified(path or self.bundle, trust or self.trust)
+
+    def judged(self, out: Path, changes: Mapping[str, bytes | None]) -> list[str]:
+        """What a check says of a forged bundle."""
+        return list(map(str, self.verdict(self.forged(out, changes)).findings))
+
+    def lines(self) -> list[bytes]:
+        return self.files["manifest.jsonl"].splitlines(keepends=True)
+
+
+async def made(folder: Path, *, close: bool = True) -> Lot:
+    """Personalise a lot and export it."""
+    async with opened_vault(folder) as vault:
+        for number in range(1, SEALED + 1):
+            await vault.personalise(f"L1/{number}", DirectLink(sound_chip(number)))
+        await _spoiled(vault, "L1/4", 4, "key 2")
+        await _spoiled(vault, "L1/5", 5, "STORE HASH")
+        if close:
+            await vault.means.registry.close_lot("L1", NOW)
+        return await _exported(folder, vault)
+
+
+async def _spoiled(vault: Vault, unit: str, number: int, step: str) -> None:
+    """A die whose answer to a step is another than it must be."""
+    link = DirectLink(sound_chip(number))
+    link.touch = _changed(step)
+    try:
+        await vault.personalise(unit, link)
+    except FaultError as fault:
+        known = await vault.means.registry.unit(unit)
+        assert known is not None
+        at = Step(unit, bytes(16), NOW, known.standing, known.intent)
+        await vault.means.registry.failed(at, fault.code, fault.fate)
+    else:
+        raise AssertionError(f"{unit} was sealed")
+
+
+def _changed(wanted: str) -> Callable[[str, str, Answer], Answer]:
+    def touch(label: str, step: str, answer: Answer) -> Answer:
+        if step != wanted:
+            return answer
+        return Answer(bytes(one ^ 0xFF for one in answer.data), answer.sw)
+
+    return touch
+
+
+async def _exported(folder: Path, vault: Vault) -> Lot:
+    configuration = Configuration()
+    publisher = Publisher(folder / "vault.sqlite", folder / "ledger", configuration.ledger, vault.means.store)
+    await publisher.open()
+    exporter = Exporter(folder, vault.means, publisher, configuration, Times(development=True, epoch=NOW))
+    async with exporter.exported("L1", {}, NOW) as found:
+        for name in (BUNDLE, TRUST):
+            (found / name).replace(folder / name)
+    await publisher.close()
+    with archive.opened(folder / BUNDLE) as bundle:
+        files = {name: bundle.read(name) for name in bundle.members}
+    return Lot(folder, exporter.trust(), files, vault.means.store)
