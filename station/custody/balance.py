@@ -6,12 +6,23 @@ A device costs a few bytes here, whatever happened to it: lots have many.
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from station import events
 from station.model import BinKind, Disposition
 
 NONE = -1
 TOUCHED, SPOILED, SEALED = 1, 2, 4
+
+
+@dataclass(frozen=True)
+class Binned:
+    """The bin that a device lies in."""
+
+    unit: str
+    hard: int
+    kind: str
+    """`pass`, `fail`, or `other` for a device that was not judged."""
 
 
 class Balance:
@@ -137,6 +148,16 @@ class Balance:
                 return f"rejected in bin {hard}"
             case BinKind.OTHER:
                 return f"not judged in bin {hard}"
+
+
+def binned(balance: Balance, lot: str) -> list[Binned]:
+    """Where each sorted device of a lot lies, by its running number."""
+    found = ((part, balance.hard_bin(part), balance.kind(part)) for part in balance.parts())
+    return [
+        Binned(f"{lot}/{part}", hard, "other" if kind is None else kind.value)
+        for part, hard, kind in found
+        if hard is not None
+    ]
 
 
 def balance_of(history: Iterable[events.Any], *, identities: bool = False) -> Balance:

@@ -12,6 +12,7 @@ from drivers.roles import Resource
 from drivers.roles.uninterrupted import uninterrupted
 from station import commands, events
 from station.clock import Clock
+from station.custody.balance import Binned, binned
 from station.engine.bus import Bus
 from station.engine.landing import Landing
 from station.engine.lot_journal import LotJournal
@@ -34,6 +35,9 @@ class LotVault(Protocol):
 
     async def open_lot(self, lot: str, *, product: str, quantity: int) -> None:
         """Tell the vault of the lot."""
+
+    async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
+        """Tell where its devices went."""
 
     async def close_lot(self, lot: str) -> object:
         """Close it there; CustodyError while a unit of it is in work."""
@@ -307,6 +311,7 @@ class Cell(Generic[S]):
         await self.shift(State.CLOSING)
         self.stdf = await folder.records.finish(self._now)
         if self._plan.vault is not None:
+            await self._plan.vault.claim(info.lot, binned(balance, info.lot))
             await self._plan.vault.close_lot(info.lot)
         self._go_on()
         accounts = balance.accounts()

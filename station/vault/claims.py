@@ -27,25 +27,36 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Claims:
-    """A call: `first` is the number of its first event, counted by the station from 0."""
+    """One call. The station numbers the claims of each lot from 0."""
 
     station: str
+    lot: str
     first: int
-    events: Sequence[bytes]
+    claims: Sequence[Claim]
 
-    def read(self) -> list[tuple[Fact, float]]:
-        """The claims as facts, each with its time; LedgerError if one is none."""
-        if len(self.events) > EVENTS_MAX:
-            raise LedgerError(f"{len(self.events)} events at once, at most {EVENTS_MAX} are allowed")
-        return [self._fact(self.first + place, event) for place, event in enumerate(self.events)]
+    @classmethod
+    def read(cls, station: str, first: int, events: Sequence[bytes]) -> "Claims":
+        """Read a call, whose claims are all of one lot; LedgerError if they are not, or one is none."""
+        if not 1 <= len(events) <= EVENTS_MAX:
+            raise LedgerError(f"{len(events)} events at once, 1 to {EVENTS_MAX} are allowed")
+        claims = [_claim(first + place, event) for place, event in enumerate(events)]
+        lot = claims[0].lot
+        if other := next((claim.lot for claim in claims if claim.lot != lot), None):
+            raise LedgerError(f"claims of one lot in a call, not of {lot!r} and {other!r}")
+        return cls(station, lot, first, claims)
 
-    def _fact(self, number: int, event: bytes) -> tuple[Fact, float]:
-        try:
-            claim = msgspec.json.decode(event, type=Claim)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LedgerError(f"event {number} is no claim: {error}") from error
-        if claim.event not in CLAIMED:
-            allowed = ", ".join(sorted(CLAIMED))
-            raise LedgerError(f"event {number}: a station claims {allowed}, not {claim.event[:64]!r}")
+    def facts(self) -> list[tuple[Fact, float]]:
+        """The claims for the ledger, each with its time."""
         source = f"station:{self.station}"
-        return Fact(claim.event, source, claim.data, unit=claim.unit, lot=claim.lot), claim.at
+        return [(Fact(c.event, source, c.data, unit=c.unit, lot=c.lot), c.at) for c in self.claims]
+
+
+def _claim(number: int, event: bytes) -> Claim:
+    try:
+        claim = msgspec.json.decode(event, type=Claim)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LedgerError(f"event {number} is no claim: {error}") from error
+    if claim.event not in CLAIMED:
+        allowed = ", ".join(sorted(CLAIMED))
+        raise LedgerError(f"event {number}: a station claims {allowed}, not {claim.event[:64]!r}")
+    return claim

@@ -1,20 +1,24 @@
 """The station's side of the vault: all that the engine may import of it. It relays bytes and sees no key."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from drivers.roles.card import Card
 from drivers.roles.uninterrupted import uninterrupted
 from station.clock import Clock, RealClock
+from station.custody.balance import Binned
 from station.errors import CustodyError
 from station.io_thread import IoThread
 from station.model import Disposition, Personalisation
 from station.sequence import Die
+from station.vault.claims import EVENTS_MAX, Claim
 from station.vault.process import VaultProcess
 from station.vault.relay import PROTOCOL, Relay, RelayError, result_of, steps_of
 from station.vault.wire import floor_pb2 as wire
@@ -90,6 +94,13 @@ class VaultClient:
         request = wire.OpenLotRequest(lot=lot, order=order, product=product, count=quantity)
         _settled(await self._answer(self._relay.open_lot(request, self._clock.unix())))
 
+    async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
+        """Tell the vault where the devices of a lot went; telling it again does nothing."""
+        for first in range(0, len(binned), EVENTS_MAX):
+            events = [_claim(lot, one, self._clock.unix()) for one in binned[first : first + EVENTS_MAX]]
+            request = wire.RecordRequest(first=first, events=events)
+            await self._answer(self._relay.record(request, self._clock.unix()))
+
     async def close_lot(self, lot: str) -> Mapping[str, int]:
         """Close a lot and return the vault's accounts; CustodyError while a unit of it is still in work."""
         request = wire.CloseLotRequest(lot=lot)
@@ -160,6 +171,11 @@ async def _run(script: wire.Script, card: Card) -> wire.ScriptResult:
     except RelayError as fault:
         raise CustodyError(str(fault)) from fault
     return result_of(script, await uninterrupted(card.run(steps)))
+
+
+def _claim(lot: str, binned: Binned, at: float) -> bytes:
+    data = {"bin": binned.hard, "kind": binned.kind}
+    return msgspec.json.encode(Claim("unit.binned", binned.unit, lot, at, data))
 
 
 def _admission(die: Die, purpose: Purpose) -> wire.FromStation:

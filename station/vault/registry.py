@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping
 from hashlib import sha256
 
 from station.custody import leaf_table
@@ -10,6 +10,7 @@ from station.custody.ledger import Fact
 from station.errors import LedgerError
 from station.vault import revoked, rows
 from station.vault.asked import Admission, Admitted, Purpose, Step
+from station.vault.claims import Claims
 from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
@@ -224,23 +225,22 @@ class Registry:
 
         await self._journal.commit(act)
 
-    async def claimed(
-        self, station: str, first: int, claims: Sequence[tuple[Fact, float]]
-    ) -> tuple[int, int]:
-        """Take a station's claims, numbered from `first`; return the next number, and the last leaf.
+    async def claimed(self, claims: Claims) -> tuple[int, int]:
+        """Take a station's claims of a lot; return the next number and the last leaf.
 
         Claims that came before are passed over; LedgerError if some before the first never came.
         """
 
         def act(db: sqlite3.Connection) -> tuple[int, int]:
-            row = db.execute("SELECT next, leaf FROM claim WHERE station = ?", (station,)).fetchone()
+            key = (claims.station, claims.lot)
+            row = db.execute("SELECT next, leaf FROM claim WHERE station = ? AND lot = ?", key).fetchone()
             following, leaf = row or (0, -1)
-            if first > following:
-                raise LedgerError(f"station {station} claims from {first} on, {following} is next")
-            for fact, now in claims[following - first :]:
+            if claims.first > following:
+                raise LedgerError(f"{claims.lot}: claims begin with {claims.first}, {following} is next")
+            for fact, now in claims.facts()[following - claims.first :]:
                 leaf = self._teller.tell(db, now, fact)
-            following = max(following, first + len(claims))
-            db.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", (station, following, leaf))
+            following = max(following, claims.first + len(claims.claims))
+            db.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", (*key, following, leaf))
             return following, leaf
 
         return await self._journal.commit(act)

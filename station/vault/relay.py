@@ -71,6 +71,10 @@ class Relay:
         """Ask for the end of a lot."""
         return await _reply(self._stub().CloseLot(request, timeout=CALL_S, metadata=self._told(now)))
 
+    async def record(self, request: wire.RecordRequest, now: float) -> wire.RecordReply:
+        """Claim where devices went."""
+        return await _reply(self._stub().Record(request, timeout=CALL_S, metadata=self._told(now)))
+
     async def ask_unit(self, request: wire.UnitRequest, now: float) -> wire.UnitReply:
         """Ask for the standing of a unit."""
         return await _reply(self._stub().AskUnit(request, timeout=CALL_S, metadata=self._told(now)))

@@ -99,12 +99,11 @@ class Floor:
 
     async def record(self, request: wire.RecordRequest, context: Context) -> wire.RecordReply:
         """Take the station's claims into the ledger; those that came before are not taken again."""
-        claims = Claims(_station(context), request.first, request.events)
         try:
-            taken = claims.read()
+            claims = Claims.read(_station(context), request.first, request.events)
+            following, leaf = await self._means.registry.claimed(claims)
         except LedgerError as error:
             await nonsense(context, str(error))
-        following, leaf = await self._means.registry.claimed(claims.station, request.first, taken)
         return wire.RecordReply(next=following, leaf=max(leaf, 0))
 
     async def ask_unit(self, request: wire.UnitRequest, context: Context) -> wire.UnitReply:

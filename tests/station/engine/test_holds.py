@@ -1,7 +1,7 @@
 """Holds and what ends them; what cannot be opened or closed; more devices than the lot has."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from drivers.errors import EquipmentError
 from drivers.roles.uninterrupted import NotUndoneError
 from station import commands, events
+from station.custody.balance import Binned
 from station.engine.safe_state import make_safe
 from station.engine.states import State
 from station.errors import CustodyError, StorageError
@@ -244,13 +245,17 @@ class Vault:
         if self.fails_in == "open":
             raise CustodyError("vault: open")
 
+    async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
+        if self.fails_in == "claim":
+            raise CustodyError("vault: claim")
+
     async def close_lot(self, lot: str) -> object:
         if self.fails_in == "close":
             raise CustodyError("vault: close")
         return None
 
 
-@pytest.mark.parametrize("operation", ["open", "close"])
+@pytest.mark.parametrize("operation", ["open", "claim", "close"])
 async def test_a_vault_that_fails(tmp_path: Path, operation: str) -> None:
     bench = Bench(tmp_path, sequence(returning(1.0)), ONE, Vault(operation))
     assert await bench.run() == "HELD"

@@ -152,19 +152,19 @@ async def test_a_witness_signs_each_checkpoint_and_admission_stops_without_one(t
 
 
 def claim(event: str = "unit.binned", **more: object) -> bytes:
-    return msgspec.json.encode({"event": event, "unit": "L1/1", "lot": "L1", "at": NOW, **more})
+    return msgspec.json.encode({"event": event, "unit": "L1/1", "lot": "L1", "at": NOW} | more)
 
 
 async def test_claims_are_taken_once_and_in_order(tmp_path: Path) -> None:
+    events = [claim(data={"bin": n}) for n in range(3)]
     async with opened_vault(tmp_path) as vault:
         registry = vault.means.registry
-        claims = Claims("cell-1", 0, [claim(data={"bin": n}) for n in range(3)]).read()
-        assert await registry.claimed("cell-1", 0, claims) == (3, 3)
-        assert await registry.claimed("cell-1", 0, claims) == (3, 3)
-        assert await registry.claimed("cell-1", 2, claims) == (5, 5)
-        with pytest.raises(LedgerError, match="claims from 6 on, 5 is next"):
-            await registry.claimed("cell-1", 6, claims)
-        assert await registry.claimed("cell-2", 0, claims[:1]) == (1, 6)
+        assert await registry.claimed(Claims.read("cell-1", 0, events)) == (3, 3)
+        assert await registry.claimed(Claims.read("cell-1", 0, events)) == (3, 3)
+        assert await registry.claimed(Claims.read("cell-1", 2, events)) == (5, 5)
+        with pytest.raises(LedgerError, match="claims begin with 6, 5 is next"):
+            await registry.claimed(Claims.read("cell-1", 6, events))
+        assert await registry.claimed(Claims.read("cell-2", 0, events[:1])) == (1, 6)
     assert Counter(event for event, _ in told(tmp_path)) == {"lot.opened": 1, "unit.binned": 6}
 
 
@@ -179,7 +179,7 @@ async def test_claims_are_taken_once_and_in_order(tmp_path: Path) -> None:
 )
 def test_what_is_no_claim_is_refused_by_its_number(event: bytes, why: str) -> None:
     with pytest.raises(LedgerError, match=f"event 8.*{why}"):
-        Claims("cell-1", 7, [claim(), event]).read()
+        Claims.read("cell-1", 7, [claim(), event])
 
 
 async def test_wrong_macs_are_told_as_alarms(tmp_path: Path) -> None:
@@ -195,3 +195,11 @@ async def test_wrong_macs_are_told_as_alarms(tmp_path: Path) -> None:
         link.touch = once_wrong
         await vault.personalise("L1/1", link)
     assert ("rmac.wrong", "L1/1") in told(tmp_path)
+
+
+def test_a_call_has_claims_of_one_lot() -> None:
+    with pytest.raises(LedgerError, match="claims of one lot in a call, not of 'L1' and 'L2'"):
+        Claims.read("cell-1", 0, [claim(), claim(lot="L2")])
+    for events in ([], [claim()] * 1025):
+        with pytest.raises(LedgerError, match="1 to 1024 are allowed"):
+            Claims.read("cell-1", 0, events)
