@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from station.cli import key_shares, key_states
 from station.cli.codes import Exit
 from station.cli.key_access import FDS, FILES, FOLDER, JSON, passphrases, pin, prompted, reached, said, stop
 from station.cli.key_ceremony import ceremony
@@ -26,7 +27,8 @@ def key() -> None:
     """Make, open, look into and destroy a key store."""
 
 
-key.add_command(ceremony)
+for _command in (ceremony, *key_shares.COMMANDS, *key_states.COMMANDS):
+    key.add_command(_command)
 
 
 @key.command()

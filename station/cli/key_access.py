@@ -9,8 +9,9 @@ from typing import NoReturn
 import click
 
 from station.cli.codes import Exit
-from station.vault.keys import errors
+from station.vault.keys import calls, errors
 from station.vault.keys.control import Control, own, running
+from station.vault.keys.words import DEVELOPMENT_CUSTODIAN, DEVELOPMENT_PASSPHRASE, Health, Mode
 
 PASSPHRASE_MAX = 1024
 CODES = {
@@ -98,3 +99,22 @@ def stop(code: Exit, message: str) -> NoReturn:
     """End the command with a code, having said why."""
     click.echo(f"hardbin: {message}", err=True)
     click.get_current_context().exit(code)
+
+
+def by(names: tuple[str, ...], files: tuple[Path, ...], fds: tuple[int, ...]) -> tuple[calls.Custodian, ...]:
+    """Custodians with their passphrases: from files, then descriptors, the rest from a prompt."""
+    if len(files) + len(fds) > len(names):
+        raise click.UsageError(f"{len(files) + len(fds)} passphrases for {len(names)} custodians")
+    given = passphrases(files, fds)
+    return tuple(calls.Custodian(name, next(given, None) or prompted(name, new=False)) for name in names)
+
+
+def opened(store: Control, holders: tuple[calls.Custodian, ...]) -> tuple[calls.Custodian, ...]:
+    """Have custodians open a store that is sealed; return who approves: in development everybody."""
+    health = store.ask(calls.Health(), Health)
+    if health.mode is Mode.DEVELOPMENT and not holders:
+        return (calls.Custodian(DEVELOPMENT_CUSTODIAN, bytearray(DEVELOPMENT_PASSPHRASE)),)
+    for holder in holders:
+        if health.state == "sealed":
+            health = store.ask(calls.Activate(holder.name, holder.passphrase), Health)
+    return holders
