@@ -30,7 +30,9 @@ from station.model import LotInfo
 from station.report import LotReport, bin_counts, claimed, compared, written
 from station.sequence import Sequence
 from station.surroundings import Surroundings
+from station.vault import development_order
 from station.vault.client import VaultClient, VaultProcess
+from station.vault.desk_client import DeskClient
 
 STOP_GRACE_S = 10.0
 """How long a touchdown under way may take to end after the first request to stop."""
@@ -139,8 +141,22 @@ class LotSession:
             io.start()
             client = VaultClient(process.socket, clock=clock, io=io, station=self._config.station.name)
             stack.push_async_callback(client.aclose)
-            await client.connect()
+            if await client.connect() == "development":
+                client.order = await clock.answered(io.submit(self._ordered(process)), latency_s=0.0)
             yield client
+
+    async def _ordered(self, process: VaultProcess) -> str:
+        """A development vault has an order for exactly this lot made for it; in another, persons sign one."""
+        now = self._surroundings.clock.unix()
+        lot = development_order.Lot(
+            name=self._order.lot,
+            product=self._config.cell.product,
+            quantity=self._order.devices,
+            fingerprint=self._sequence.fingerprint(),
+            station=self._config.station.name,
+            now=now,
+        )
+        return await development_order.order(DeskClient(process.desk, told_time=now), lot)
 
     def _plan(self, made: assemble.Equipment, bound: Bound[Any], vault: VaultClient | None) -> Plan[Any]:
         return Plan(

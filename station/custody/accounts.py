@@ -33,7 +33,9 @@ class LotState:
 
 
 @dataclass
-class _Unit:
+class Held:
+    """A unit in its account."""
+
     account: Account
     sealed: bool = False
     """Whether it has ever been sealed; a sealed unit is never personalised again."""
@@ -50,7 +52,7 @@ class Accounts:
     personalised: bool = True
     """Whether the lot's good units are sealed; if not, a passing bin is enough."""
     closed: Closing | None = None
-    _units: dict[str, _Unit] = field(default_factory=dict)
+    _units: dict[str, Held] = field(default_factory=dict)
     _sets: dict[Account, set[str]] = field(default_factory=lambda: {account: set() for account in Account})
 
     # -- moves
@@ -69,8 +71,13 @@ class Accounts:
         if self.closed:
             raise self._refused(min(named), "unit.received", None, Account.WIP, "the lot is closed")
         for unit in named:
-            self._units[unit] = _Unit(Account.WIP)
+            self._units[unit] = Held(Account.WIP)
         self._sets[Account.WIP] |= named
+
+    def restore(self, unit: str, held: Held) -> None:
+        """Take a unit as it was kept elsewhere, to go on with it here."""
+        self._units[unit] = held
+        self._sets[held.account].add(unit)
 
     def move(self, move: Move) -> Account:
         """Move a unit and return where it is now; MoveRefusedError if that may not be."""
@@ -87,7 +94,7 @@ class Accounts:
         self._moved(move, unit, target)
         return target
 
-    def _target(self, move: Move, unit: _Unit, rule: Rule) -> Account:
+    def _target(self, move: Move, unit: Held, rule: Rule) -> Account:
         """Choose the account that the event leads to; the move names it where there is a choice."""
         if unit.account not in rule.sources:
             allowed = ", ".join(sorted(rule.sources))
@@ -100,7 +107,7 @@ class Accounts:
             raise self._refused(move.unit, move.event, unit.account, move.to, f"leads only to {allowed}")
         return move.to
 
-    def _against(self, move: Move, unit: _Unit, target: Account) -> str:
+    def _against(self, move: Move, unit: Held, target: Account) -> str:
         """Say what is against a move, beside its own evidence; empty if nothing is."""
         match target:
             case Account.SECURED if move.event == "unit.released" and not unit.sealed:
@@ -120,7 +127,7 @@ class Accounts:
             case _:
                 return ""
 
-    def _moved(self, move: Move, unit: _Unit, target: Account) -> None:
+    def _moved(self, move: Move, unit: Held, target: Account) -> None:
         self._sets[unit.account].remove(move.unit)
         self._sets[target].add(move.unit)
         unit.account = target

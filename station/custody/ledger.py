@@ -25,7 +25,7 @@ FIRST = bytes(HASH_BYTES)
 EVENTS = frozenset(
     """
     log.opened log.rotated vault.started vault.stopped config.changed clock.step clock.offset spool.high
-    spool.full session.opened session.refused approval.given approval.used role.changed
+    spool.full session.opened session.refused approval.given approval.used approval.refused role.changed
     order.added order.exhausted order.closed recipe.released profile.released lot.opened lot.closed
     unit.received unit.binned unit.sampled unit.returned unit.quarantined unit.released unit.rejected
     unit.destroyed unit.shipped unit.missing unit.rma

@@ -30,12 +30,15 @@ from station.vault.journal import Journal, JournalError
 from station.vault.keyring import Keyring
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError
-from station.vault.process import READY
+from station.vault.orders import Orders, Place
+from station.vault.process import READY, desk_of
 from station.vault.profiles import SE1
 from station.vault.publisher import Publisher, Witnessed
+from station.vault.reception import reception, serving_desk
 from station.vault.registry import Registry
 from station.vault.server import Workers, serving
 from station.vault.service import Floor
+from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
 
@@ -56,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
         with _only_one(options.folder):
-            options.socket.unlink(missing_ok=True)
+            for path in (options.socket, desk_of(options.socket)):
+                path.unlink(missing_ok=True)
             asyncio.run(_serve(options.folder, options.socket, options.epoch, options.seed))
     except (ConfigError, JournalError, KeyStoreError, LedgerError, OSError) as error:
         sys.stderr.write(f"hardbin-vault: {error}\n")
@@ -107,26 +111,37 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         keys = await Keyring.open(store, folder, production=config.production, seed=seed)
         work = Workers(stack.enter_context(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto")))
         issuer = await Issuer.open(folder, keys, work)
-        registry = await _registry(folder, config, stack)
+        teller = _teller(config)
+        journal, orders, stops = await _journal(folder, stack), Orders(Place(config.name)), Stops()
+        registry = Registry(journal, teller, orders)
         await _started(registry, config, times)
         publisher = await _publisher(folder, config, keys, stack)
         means = Means(keys, issuer, registry, SE1, work)
         exporter = Exporter(folder, means, publisher, config, times)
-        server = serving(Floor(means, times, config, publisher), exporter, socket)
-        await server.start()
+        desk = await reception(journal, orders, stops, teller, times, config.mode)
+        floor = Floor(means, times, config, publisher, stops)
+        servers = serving(floor, exporter, socket), serving_desk(desk, desk_of(socket))
+        for server in servers:
+            await server.start()
         _spare_the_collector()
         sys.stdout.write(f"{READY.decode()}{socket}\n")
         sys.stdout.flush()
         await stop.wait()
-        await server.stop(STOP_S)
+        for server in servers:
+            await server.stop(STOP_S)
         await registry.told(Fact("vault.stopped"), times.now(None))
 
 
-async def _registry(folder: Path, config: Configuration, stack: AsyncExitStack) -> Registry:
-    journal, monotonic = Journal(folder / DATABASE), asyncio.get_running_loop().time
+def _teller(config: Configuration) -> Teller:
+    monotonic = asyncio.get_running_loop().time
+    return Teller(config.hash(), monotonic, monotonic())
+
+
+async def _journal(folder: Path, stack: AsyncExitStack) -> Journal:
+    journal = Journal(folder / DATABASE)
     stack.callback(journal.close)
     await journal.open()
-    return Registry(journal, Teller(config.hash(), monotonic, monotonic()))
+    return journal
 
 
 async def _started(registry: Registry, config: Configuration, times: Times) -> None:

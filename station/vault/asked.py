@@ -25,6 +25,9 @@ class Admission:
     purpose: Purpose
     session: bytes
     now: float
+    fingerprint: bytes = b""
+    """Of the sequence, SHA-256."""
+    station: str = ""
 
 
 @dataclass(frozen=True)

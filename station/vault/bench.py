@@ -26,12 +26,14 @@ from station.io_thread import IoThread
 from station.model import Disposition
 from station.sequence import Die
 from station.vault.client import VaultClient, VaultProcess
+from station.vault.desk_client import DeskClient
+from station.vault.development_order import Lot, order
 from station.vault.kinds import KemKind, Kind, SigningKind
 from station.vault.profiles import SE1
 
 T = TypeVar("T")
 
-LOT = "BENCH"
+LOT, STATION = "BENCH", "bench"
 FINGERPRINT = sha256(b"bench").digest()
 WARM_UP = 8
 CRYPTO_ROUNDS = 100
@@ -69,8 +71,10 @@ async def _measured(
     process: VaultProcess, io: IoThread, cards: Sequence[Card], sites: int
 ) -> Mapping[str, float]:
     clock = StopwatchClock()
-    client = VaultClient(process.socket, clock=clock, io=io, station="bench")
+    client = VaultClient(process.socket, clock=clock, io=io, station=STATION)
     await client.connect()
+    lot = Lot(LOT, SE1.product, len(cards), FINGERPRINT, STATION, clock.unix())
+    client.order = await asyncio.wrap_future(io.submit(order(DeskClient(process.desk), lot)))
     await client.open_lot(LOT, product=SE1.product, quantity=len(cards))
     numbered = iter(enumerate(cards, 1))
     warm = min(WARM_UP, len(cards) // 2)

@@ -80,6 +80,8 @@ class VaultClient:
         self, socket: Path, *, clock: Clock, io: IoThread, station: str, latency_s: float = LATENCY_S
     ) -> None:
         self._clock, self._io, self._latency_s = clock, io, latency_s
+        self.order = ""
+        """The work order under which lots are opened."""
         self._relay = Relay(socket, station, in_order=not isinstance(clock, RealClock))
 
     async def connect(self) -> str:
@@ -91,7 +93,8 @@ class VaultClient:
 
     async def open_lot(self, lot: str, *, product: str, quantity: int, order: str = "") -> None:
         """Tell the vault of a lot of `quantity` devices; opening the same one again does nothing."""
-        request = wire.OpenLotRequest(lot=lot, order=order, product=product, count=quantity)
+        named = order or self.order
+        request = wire.OpenLotRequest(lot=lot, order=named, product=product, count=quantity)
         _settled(await self._answer(self._relay.open_lot(request, self._clock.unix())))
 
     async def claim(self, lot: str, binned: Sequence[Binned]) -> None:

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 from station.custody import leaf_table
-from station.vault import revoked
+from station.vault import approvals, orders, people, revoked, stops, unit_moves
 
 T = TypeVar("T")
 
@@ -49,9 +49,20 @@ CREATE TABLE IF NOT EXISTS claim(
   station TEXT NOT NULL, lot TEXT NOT NULL REFERENCES lot, next INTEGER NOT NULL, leaf INTEGER NOT NULL,
   PRIMARY KEY(station, lot)) STRICT;
 CREATE INDEX IF NOT EXISTS unit_lot ON unit(lot);
+CREATE INDEX IF NOT EXISTS unit_in_work ON unit(lot) WHERE account = 'WIP' AND intent <> '';
 CREATE INDEX IF NOT EXISTS step_unit ON step(unit);
 CREATE INDEX IF NOT EXISTS public_key_unit ON public_key(unit, slot);
 """
+SCHEMAS = (
+    SCHEMA,
+    leaf_table.SCHEMA,
+    people.SCHEMA,
+    approvals.SCHEMA,
+    orders.SCHEMA,
+    unit_moves.SCHEMA,
+    stops.SCHEMA,
+    revoked.SCHEMA,
+)
 
 
 class JournalError(Exception):
@@ -142,7 +153,7 @@ class Journal:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        db.executescript(SCHEMA + leaf_table.SCHEMA + revoked.SCHEMA)
+        db.executescript("".join(SCHEMAS))
         return db
 
     def _group(self) -> "tuple[list[Change[object]], bool]":

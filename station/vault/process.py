@@ -16,6 +16,13 @@ SOCKET = "vault.sock"
 SOCKET_PATH_MAX = 100
 """`sun_path` has 108 bytes on Linux, 104 elsewhere."""
 READY = b"vault ready "
+DESK = "desk.sock"
+"""Where persons speak to the vault, beside the socket of the stations."""
+
+
+def desk_of(socket: Path) -> Path:
+    """The desk's socket of a vault that serves stations on this one."""
+    return socket.with_name(DESK)
 
 
 class VaultProcess:
@@ -48,6 +55,11 @@ class VaultProcess:
             vault.stop()
             raise CustodyError(f"the vault did not start within {ready_s:g} s; see {folder / 'vault.log'}")
         return vault
+
+    @property
+    def desk(self) -> Path:
+        """The socket for persons."""
+        return desk_of(self.socket)
 
     @property
     def pid(self) -> int:

@@ -11,9 +11,12 @@ from station.errors import LedgerError
 from station.vault import revoked, rows
 from station.vault.asked import Admission, Admitted, Purpose, Step
 from station.vault.claims import Claims
+from station.vault.documents import WorkOrder
 from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
+from station.vault.orders import Orders, Work
+from station.vault.stops import Stops
 from station.vault.teller import Teller
 
 NOTHING: Mapping[str, object] = {}
@@ -29,15 +32,18 @@ ALARMS = {
 class Registry:
     """The tables of the journal, by what they are for."""
 
-    def __init__(self, journal: Journal, teller: Teller) -> None:
-        self._journal, self._teller = journal, teller
+    def __init__(self, journal: Journal, teller: Teller, orders: Orders) -> None:
+        self._journal, self._teller, self._orders = journal, teller, orders
+        self._serving: set[str] = set()
+        """Units that have been admitted and not left, for the orders' count."""
         self.claiming = asyncio.Lock()
         """Held by who awaits something between a die's word and its claim, so that none is overtaken."""
 
-    async def open_lot(self, lot: str, product: str, order: str, quantity: int, now: float) -> None:
-        """Open a lot; the same lot again is no change, another quantity or product is refused."""
+    async def open_lot(self, lot: str, product: str, order: str, quantity: int, now: float) -> WorkOrder:
+        """Open a lot and return its order; the same lot again is no change, a different one is refused."""
 
-        def act(db: sqlite3.Connection) -> None:
+        def act(db: sqlite3.Connection) -> WorkOrder:
+            allowing = self._orders.for_lot(db, order, lot, product, now)
             row = db.execute("SELECT product, quantity, state FROM lot WHERE lot = ?", (lot,)).fetchone()
             if row is None:
                 db.execute(
@@ -47,8 +53,9 @@ class Registry:
                 self._teller.tell(db, now, Fact("lot.opened", lot=lot, order=order or None, data=told))
             elif row != (product, quantity, "open"):
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} is {row[2]} with {row[1]} devices of {row[0]}")
+            return allowing
 
-        await self._journal.commit(act)
+        return await self._journal.commit(act)
 
     async def close_lot(self, lot: str, now: float) -> dict[str, int]:
         """Close a lot unless a unit of it is in work, and return the count of each account."""
@@ -79,6 +86,9 @@ class Registry:
         def act(db: sqlite3.Connection) -> Admitted:
             product, order = rows.lot_of(db, ask)
             known = rows.unit_of(db, ask.unit)
+            if ask.purpose is not Purpose.VERIFY:
+                work = Work(ask.lot, product, ask.fingerprint, ask.station, ask.now)
+                self._orders.admit(db, self._orders.check(db, order, work), ask.unit, self._serving)
             if known is None and ask.purpose is not Purpose.VERIFY:
                 rows.admit_new(db, ask)
                 self._tell(db, ask.now, "die.admitted", ask.unit)
@@ -87,9 +97,14 @@ class Registry:
                 rows.came_again(db, ask)
                 if ask.purpose is not Purpose.VERIFY:
                     self._tell(db, ask.now, "die.resumed", ask.unit)
+            self._serving.add(ask.unit)
             return Admitted(product, order, rows.dossier_of(db, rows.required(db, ask.unit)))
 
         return await self._journal.commit(act)
+
+    def left(self, unit: str) -> None:
+        """A unit's session is over."""
+        self._serving.discard(unit)
 
     async def dossier(self, unit: str) -> Dossier | None:
         """All that is kept of a unit; None if it was never admitted."""
@@ -147,9 +162,10 @@ class Registry:
         await self._journal.commit(act)
 
     async def proven(self, step: Step, reserved: Iterable[Certificate]) -> tuple[Certificate, ...]:
-        """Reserve the certificates of proven keys and return the unit's; a reserved place stays as it is."""
+        """Count the unit against its order, reserve its certificates and return them; reserved ones stay."""
 
         def act(db: sqlite3.Connection) -> tuple[Certificate, ...]:
+            self._orders.begin(db, rows.about(db, step.unit)[1], step.unit)
             for cert in reserved:
                 db.execute(
                     "INSERT OR IGNORE INTO cert VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, 'reserved')",
@@ -197,6 +213,8 @@ class Registry:
             leaf = self._tell(db, step.now, "die.sealed", step.unit, data)
             values = (step.unit, record.serial, record.body, record.hash, record.jws, leaf)
             db.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", values)
+            if last_of := self._orders.seal(db, step.unit):
+                self._teller.tell(db, step.now, Fact("order.exhausted", order=last_of))
             return leaf
 
         return await self._journal.commit(act)
@@ -252,6 +270,15 @@ class Registry:
             if leaf_table.head(db).edge.size == 0:
                 self._teller.tell(db, now, opening)
             self._teller.tell(db, now, start)
+
+        await self._journal.commit(act)
+
+    async def stop_line(self, stops: Stops, code: Code, now: float) -> None:
+        """Make a stop of the line durable, and tell of it."""
+
+        def act(db: sqlite3.Connection) -> None:
+            data = {"code": code.name, "why": stops.keep(db, code, now)}
+            self._teller.tell(db, now, Fact("line.stopped", data=data))
 
         await self._journal.commit(act)
 

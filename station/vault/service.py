@@ -11,11 +11,11 @@ from typing import NoReturn
 import grpc
 import structlog
 
-from station.custody.ledger import Fact
 from station.errors import LedgerError
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.configuration import Configuration
+from station.vault.documents import WorkOrder
 from station.vault.dossier import Unit
 from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
 from station.vault.job import Job, Means, Sealed
@@ -25,6 +25,7 @@ from station.vault.pqp import personalise
 from station.vault.profiles import PRODUCTS
 from station.vault.publisher import Publisher
 from station.vault.recovery import Intent
+from station.vault.stops import Stops
 from station.vault.stream import Context, StreamLink, nonsense
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
@@ -37,17 +38,22 @@ SESSION_SIZE, FINGERPRINT_SIZE = 16, 32
 NAME_MAX = 128
 """Characters of a lot's, unit's or site's name."""
 CRYPTOGRAMS_IN_A_ROW = 2
+SPARE = 64
 
 
 class Floor:
     """The vault as stations see it."""
 
     def __init__(
-        self, means: Means, times: Times, configuration: Configuration, publisher: Publisher
+        self,
+        means: Means,
+        times: Times,
+        configuration: Configuration,
+        publisher: Publisher,
+        stops: Stops,
     ) -> None:
         self._means, self._times, self._publisher = means, times, publisher
-        self._configuration = configuration
-        self._stops: dict[Code, str] = {}
+        self._configuration, self._stops = configuration, stops
         self._in_work: dict[str, str] = {}
         """Lot by unit."""
         self._places = asyncio.Semaphore(configuration.limits.sessions_max)
@@ -62,7 +68,7 @@ class Floor:
             version=version("hardbin"),
             protocol=PROTOCOL,
             mode=self._means.store.mode,
-            stops=list(self._stops.values()),
+            stops=list(self._stops.reasons.values()),
             config_hash=bytes.fromhex(self._configuration.hash()),
         )
 
@@ -75,9 +81,10 @@ class Floor:
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
             if not request.lot or request.count < 1:
                 raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")
-            order = request.order or request.lot
-            await self._means.registry.open_lot(request.lot, request.product, order, request.count, now)
-            await self._means.store.open_order(order, signatures_of(request))
+            order = await self._means.registry.open_lot(
+                request.lot, request.product, request.order, request.count, now
+            )
+            await self._means.store.open_order(order.id, signatures_of(order))
         except (FaultError, KeyStoreError) as error:
             return _refused(error)
         return wire.LotReply(done=True)
@@ -142,7 +149,7 @@ class Floor:
                 log.warning("stream too long", unit=admit.unit)
                 return
             except JournalError as error:
-                self._stops[Code.JOURNAL] = STOPPING[Code.JOURNAL]
+                self._stops.now(Code.JOURNAL, STOPPING[Code.JOURNAL])
                 log.error("journal", error=str(error))
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the journal cannot be written")
         if verdict is not None:
@@ -174,12 +181,13 @@ class Floor:
 
     async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed:
         if self._stops:
-            raise FaultError(Code.LINE_STOPPED, "; ".join(self._stops.values()))
+            raise FaultError(Code.LINE_STOPPED, "; ".join(self._stops.reasons.values()))
         if why := self._publisher.unsafe():
             raise FaultError(Code.LOG_UNSAFE, why)
         with self._working(admit):
             purpose = Purpose(admit.purpose)
-            ask = Admission(admit.unit, admit.lot, purpose, admit.session, now)
+            station = _station(context)
+            ask = Admission(admit.unit, admit.lot, purpose, admit.session, now, admit.fingerprint, station)
             admitted = await self._means.registry.admit(ask)
             job = Job(
                 unit=admit.unit,
@@ -188,7 +196,7 @@ class Floor:
                 session=admit.session,
                 fingerprint=admit.fingerprint,
                 site=admit.site,
-                station=_station(context),
+                station=station,
                 now=now,
                 verify=purpose is Purpose.VERIFY,
                 payload_max=admit.payload_max,
@@ -205,6 +213,7 @@ class Floor:
             yield
         finally:
             del self._in_work[admit.unit]
+            self._means.registry.left(admit.unit)
 
     async def _judged(self, admit: wire.Admit, fault: FaultError, now: float) -> wire.Verdict:
         await self._note(admit, fault, now)
@@ -220,9 +229,9 @@ class Floor:
         return _verdict_of(fault)
 
     async def _stop(self, code: Code, why: str, now: float) -> None:
-        """Stop the line at once, and tell the ledger of it."""
-        self._stops[code] = why
-        await self._means.registry.told(Fact("line.stopped", data={"code": code.name, "why": why}), now)
+        """Stop the line at once, also for the next start: only two officers end it."""
+        self._stops.now(code, why)
+        await self._means.registry.stop_line(self._stops, code, now)
 
     async def _note(self, admit: wire.Admit, fault: FaultError, now: float) -> None:
         """Journal a failure of a unit that is known; a refused admission changes nothing of the unit."""
@@ -258,9 +267,13 @@ def _station(context: Context) -> str:
     return ""
 
 
-def signatures_of(request: wire.OpenLotRequest) -> int:
-    """How many certificates a lot may have signed."""
-    return request.count * len(PRODUCTS[request.product].slots)
+def signatures_of(order: WorkOrder) -> int:
+    """How many certificates the key store signs for an order at most.
+
+    A tenth beyond what may be begun, for leases that a crash wastes and for begins that were given back.
+    """
+    sound = order.begun_max * len(PRODUCTS[order.product].slots)
+    return sound + max(sound // 10, SPARE)
 
 
 def _refused(error: FaultError | KeyStoreError | LedgerError) -> wire.LotReply:

@@ -7,15 +7,11 @@ import os
 from collections.abc import Sequence
 
 import msgspec
-from argon2.low_level import Type, hash_secret_raw
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from station.vault.keys import sealing
 from station.vault.keys.errors import PassphraseError
 from station.vault.secret import Secret
 
-MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 1
-SALT, NONCE, KEY = 16, 12, 32
 LABEL = b"HBKS-share"
 
 
@@ -101,29 +97,17 @@ class SealedShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def seal(share: Secret, custodian: str, passphrase: bytearray, store: bytes) -> SealedShare:
     """Seal a share for a custodian of a store."""
-    salt, nonce = os.urandom(SALT), os.urandom(NONCE)
-    with _stretched(passphrase, salt) as key:
-        box = AESGCM(key.reveal()).encrypt(nonce, share.reveal(), _bound(store, custodian))
-    return SealedShare(custodian, salt, nonce, box)
+    box = sealing.seal(share, passphrase, _bound(store, custodian))
+    return SealedShare(custodian, box.salt, box.nonce, box.box)
 
 
 def unseal(sealed: SealedShare, passphrase: bytearray, store: bytes) -> Secret:
     """Open a share; PassphraseError if that is not its passphrase, or the share was changed."""
-    share = Secret(bytes(max(0, len(sealed.box) - 16)))
+    box = sealing.Box(sealed.salt, sealed.nonce, sealed.box)
     try:
-        with _stretched(passphrase, sealed.salt) as key:
-            AESGCM(key.reveal()).decrypt_into(
-                sealed.nonce, sealed.box, _bound(store, sealed.custodian), share.reveal()
-            )
-    except (InvalidTag, ValueError):
+        return sealing.unseal(box, passphrase, _bound(store, sealed.custodian))
+    except PassphraseError:
         raise PassphraseError(f"this passphrase does not open the share of {sealed.custodian}") from None
-    return share
-
-
-def _stretched(passphrase: bytearray, salt: bytes) -> Secret:
-    return Secret(
-        hash_secret_raw(bytes(passphrase), salt, PASSES, MEMORY_KIB, LANES, hash_len=KEY, type=Type.ID)
-    )
 
 
 def _bound(store: bytes, custodian: str) -> bytes:

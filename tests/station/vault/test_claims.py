@@ -9,6 +9,7 @@ from station.vault.process import VaultProcess
 from station.vault.relay import DieStream, Relay
 from station.vault.wire import floor_pb2 as wire
 from tests.station.vault.dies import FINGERPRINT, NOW, answer_of, sound_chip
+from tests.station.vault.vaults import development_order_of
 
 TRIALS = 6
 RIVALS = 4
@@ -56,7 +57,8 @@ async def trial(relay: Relay, number: int) -> list[str]:
 async def test_who_speaks_first_has_the_uid(tmp_path: Path) -> None:
     process = VaultProcess.start(tmp_path / "vault", seed=1)
     relay = Relay(process.socket, "cell-1", in_order=True)
-    await relay.open_lot(wire.OpenLotRequest(lot="L1", product="se1", count=100), NOW)
+    order = await development_order_of(process.desk, "L1", 100)
+    await relay.open_lot(wire.OpenLotRequest(lot="L1", order=order, product="se1", count=100), NOW)
     found = [await trial(relay, number) for number in range(TRIALS)]
     await relay.aclose()
     process.stop()

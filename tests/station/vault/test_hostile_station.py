@@ -11,9 +11,11 @@ from station.io_thread import IoThread
 from station.vault.process import VaultProcess
 from station.vault.wire import floor_pb2 as wire
 from station.vault.wire import floor_pb2_grpc as wire_grpc
-from tests.station.vault.dies import FINGERPRINT, answer_of, sound_chip
+from tests.station.vault.dies import FINGERPRINT, NOW, answer_of, sound_chip
+from tests.station.vault.vaults import development_order_of
 
 UNIT = "L1/1"
+TOLD = (("hardbin-station", "cell-1"), ("hardbin-time", repr(NOW)))
 ADMIT = wire.Admit(
     session=bytes(16), unit=UNIT, lot="L1", purpose=wire.PERSONALISE, fingerprint=FINGERPRINT, site="1"
 )
@@ -28,8 +30,9 @@ def io() -> Iterator[IoThread]:
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultProcess]:
+def process(tmp_path_factory: pytest.TempPathFactory, io: IoThread) -> Iterator[VaultProcess]:
     process = VaultProcess.start(tmp_path_factory.mktemp("hostile") / "vault")
+    io.submit(development_order_of(process.desk, "L1", 100)).result()
     yield process
     process.stop()
 
@@ -52,8 +55,10 @@ async def conversation(
     """Relay with every result passed through `lie`; None if the vault ends the stream without a verdict."""
     async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
         stub: wire_grpc.FloorAsyncStub = wire_grpc.FloorStub(channel)
-        await stub.OpenLot(wire.OpenLotRequest(lot="L1", product="se1", count=100))
-        call = stub.Serve(None)
+        await stub.OpenLot(
+            wire.OpenLotRequest(lot="L1", order="DEV-L1", product="se1", count=100), metadata=TOLD
+        )
+        call = stub.Serve(None, metadata=TOLD)
         await call.write(first)
         said = await call.read()
         while isinstance(said, wire.FromVault) and said.HasField("script"):

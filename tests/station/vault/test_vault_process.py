@@ -27,6 +27,7 @@ from station.vault.client import LATENCY_S, Purpose, VaultClient, VaultProcess, 
 from station.vault.development import master
 from station.vault.names import ISSUER_MASTER, TRANSPORT_MASTER
 from tests.station.vault.dies import NOW, ChipCard, die_of, sound_chip
+from tests.station.vault.vaults import development_order_of
 
 T = TypeVar("T")
 SCRIPTS = 8
@@ -84,9 +85,14 @@ def certificates_in(folder: Path) -> list[bytes]:
         return [der for (der,) in db.execute("SELECT der FROM cert WHERE der IS NOT NULL ORDER BY slot")]
 
 
+async def ordered(process: VaultProcess, io: IoThread, lot: str, quantity: int) -> str:
+    return await asyncio.wrap_future(io.submit(development_order_of(process.desk, lot, quantity)))
+
+
 async def open_client(process: VaultProcess, io: IoThread, lot: str) -> VaultClient:
     client = client_of(process, io)
     await client.connect()
+    client.order = await ordered(process, io, lot, 20)
     await client.open_lot(lot, product="se1", quantity=20)
     return client
 
@@ -95,6 +101,7 @@ async def test_a_die_is_sealed_over_the_socket(process: VaultProcess, io: IoThre
     clock = At()
     client = VaultClient(process.socket, clock=clock, io=io, station="cell-1")
     assert await client.connect() == "development"
+    client.order = await ordered(process, io, "L1", 2)
     await client.open_lot("L1", product="se1", quantity=2)
     await client.open_lot("L1", product="se1", quantity=2)
     clock.latencies.clear()

@@ -5,24 +5,34 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from sqlite3 import Connection
+
+import msgspec
 
 from sim.dut.chip import Chip
 from station.vault.asked import Admission, Purpose
+from station.vault.desk_client import DeskClient
+from station.vault.development_order import Lot, order
+from station.vault.documents import KeyRelease, WorkOrder, digest_of
 from station.vault.dossier import Dossier
 from station.vault.faults import Code, DoubtError
 from station.vault.issuer import Issuer
 from station.vault.job import Job, Means, Sealed
 from station.vault.journal import Journal
+from station.vault.orders import Orders, Place
 from station.vault.pqp import personalise
 from station.vault.profiles import SE1, Profile
 from station.vault.recovery import Intent, Standing
 from station.vault.registry import Registry
 from station.vault.script import Script
+from station.vault.statement import signed
 from station.vault.teller import Teller
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of
 from tests.station.vault.store_here import keys_in
 
 QUANTITY = 24
+DAY_S = 86_400
+TELLER = Teller("00" * 32, lambda: 1.0, 0.0)
 
 
 @dataclass
@@ -43,7 +53,9 @@ class Vault:
 
     async def _admitted(self, unit: str, purpose: Purpose) -> tuple[Job, Dossier]:
         session = sha256(unit.encode()).digest()[:16]
-        admitted = await self.means.registry.admit(Admission(unit, "L1", purpose, session, NOW))
+        admitted = await self.means.registry.admit(
+            Admission(unit, "L1", purpose, session, NOW, FINGERPRINT, "cell")
+        )
         verify = purpose is Purpose.VERIFY
         job = Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW, verify=verify)
         return job, admitted.dossier
@@ -54,13 +66,50 @@ class Vault:
         return known.standing, known.intent
 
 
+def work_order(**changes: object) -> WorkOrder:
+    """Order WO-1 for every die that the tests bring, or as it is changed."""
+    sound = WorkOrder(
+        id="WO-1",
+        customer="a customer",
+        product="se1",
+        quantity=QUANTITY,
+        not_before=int(NOW) - DAY_S,
+        not_after=int(NOW) + DAY_S,
+        profile_hash=SE1.hash().hex(),
+        fingerprints=(FINGERPRINT.hex(),),
+        policy_oid=SE1.policy_oid,
+    )
+    return msgspec.structs.replace(sound, **changes)
+
+
+def ordered(db: Connection, orders: Orders, **changes: object) -> WorkOrder:
+    """Bring an order, and release the keys for it, as if the desk had verified both."""
+    order = orders.add(db, signed(work_order(**changes), ()), lambda _product: SE1.hash().hex())
+    release = KeyRelease(
+        key_set=orders.place.key_set, order=order.id, stations=("cell",), not_after=order.not_after
+    )
+    envelope = signed(release, ())
+    orders.release(db, envelope, digest_of(envelope))
+    return order
+
+
+async def development_order_of(
+    desk: Path, lot: str, quantity: int, *, station: str = "cell-1", product: str = "se1"
+) -> str:
+    """Bring an order for a lot to the desk of a development vault."""
+    wanted = Lot(lot, product, quantity, FINGERPRINT, station, NOW)
+    return await order(DeskClient(desk, told_time=NOW), wanted)
+
+
 @asynccontextmanager
 async def opened_vault(folder: Path, profile: Profile = SE1) -> AsyncIterator[Vault]:
     """A vault with its files in `folder`; its keys are drawn from a seed."""
     keys, journal = await keys_in(folder, 7, ("WO-1",)), Journal(folder / "vault.sqlite")
     await journal.open()
     try:
-        registry = Registry(journal, Teller("00" * 32, lambda: 1.0, 0.0))
+        orders = Orders(Place())
+        await journal.commit(lambda db: ordered(db, orders))
+        registry = Registry(journal, TELLER, orders)
         await registry.open_lot("L1", "se1", "WO-1", QUANTITY, NOW)
         issuer = await Issuer.open(folder, keys, Here())
         yield Vault(Means(keys, issuer, registry, profile, Here()), journal)

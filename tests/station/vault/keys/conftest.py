@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from station.vault.keys import shares
+from station.vault.keys import sealing
 from station.vault.keys.service import Service
 from tests.station.vault.keys.stores import OPEN, At, development
 
 
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shares, "MEMORY_KIB", 8)
+    monkeypatch.setattr(sealing, "MEMORY_KIB", 8)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from station.vault import scp03
-from station.vault.keys import calls, hbks, shares
+from station.vault.keys import calls, hbks, sealing, shares
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.control import own
 from station.vault.keys.errors import ModuleError, PolicyError, RequestError
@@ -243,7 +243,7 @@ async def test_an_object_of_a_key_that_was_never_finished_is_removed(
 ) -> None:
     async with served(token, development(plan())) as store:
         await activated(store, profile("A"))
-    monkeypatch.setattr(shares, "MEMORY_KIB", 8)
+    monkeypatch.setattr(sealing, "MEMORY_KIB", 8)
     half_made(token, "HALF")
     tool("plant", "hardbin:HALF")
     async with served(token) as again:

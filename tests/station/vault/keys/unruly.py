@@ -8,7 +8,7 @@ import ctypes
 import sys
 
 from station.vault.keys import __main__ as keys
-from station.vault.keys import calls, shares, soft
+from station.vault.keys import calls, sealing, soft
 
 HANG, CRASH, TELL = b"please hang!", b"please crash", b"please tell!"
 SECRET = b"a secret that an error would show"
@@ -33,6 +33,6 @@ def deadline_s(call: calls.Call) -> float:
 
 if __name__ == "__main__":
     calls.deadline_s = deadline_s
-    shares.MEMORY_KIB = 8
+    sealing.MEMORY_KIB = 8
     setattr(soft.SoftKeys, "mac", mac)  # noqa: B010 - a method is not assigned to otherwise
     sys.exit(keys.main())

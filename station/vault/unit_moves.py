@@ -1,0 +1,154 @@
+"""The plant's balance in the vault's journal: units of a lot move from account to account by the rules."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from station.custody.accounts import Accounts, Closing, Held
+from station.custody.ledger import Fact
+from station.custody.moves import Account, Move
+from station.vault import revoked
+from station.vault.recovery import Standing
+from station.vault.statement import StatementError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS unit_state(
+  unit TEXT PRIMARY KEY REFERENCES unit, claimed INTEGER NOT NULL, container TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS move(
+  seq INTEGER PRIMARY KEY, unit TEXT NOT NULL REFERENCES unit, event TEXT NOT NULL, source TEXT NOT NULL,
+  target TEXT NOT NULL, persons TEXT NOT NULL, evidence TEXT NOT NULL, action_hash TEXT NOT NULL,
+  at REAL NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS move_unit ON move(unit);
+"""
+
+
+@dataclass(frozen=True)
+class Why:
+    """What a move rests on beside the rules."""
+
+    now: float
+    action_hash: str = ""
+    """The action that persons approved; empty if a station moved it."""
+
+
+class LotBalance(msgspec.Struct, frozen=True):
+    """One lot's balance; `WIP` has also the units that the vault has not seen yet."""
+
+    lot: str
+    state: str
+    received: int
+    accounts: dict[str, int]
+    unseen: int
+    difference: int
+    """`received` less the sum of the accounts: zero."""
+
+    def hindrance(self) -> str:
+        """Say why the lot cannot be closed; empty if it can."""
+        if self.difference:
+            return f"the balance is not zero but {self.difference}"
+        held = [
+            f"{self.accounts[account]} units in {account}"
+            for account in (Account.WIP, Account.QUARANTINE)
+            if self.accounts[account]
+        ]
+        return ", ".join(held)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A move that was made, and what it did to the unit's certificates."""
+
+    source: Account
+    target: Account
+    certificates: list[Fact]
+
+
+def moved(db: sqlite3.Connection, move: Move, why: Why) -> Moved:
+    """Move a unit, its certificates after it, and keep why; MoveRefusedError changes nothing."""
+    lot, held, closed = _held(db, move.unit)
+    accounts = Accounts(lot, closed=closed)
+    accounts.restore(move.unit, held)
+    source = held.account
+    target = accounts.move(move)
+    db.execute("UPDATE unit SET account = ?, updated = ? WHERE unit = ?", (target, why.now, move.unit))
+    state = (move.unit, held.claimed, held.container)
+    db.execute("INSERT OR REPLACE INTO unit_state VALUES (?, ?, ?)", state)
+    persons = msgspec.json.encode([[one.name, one.role] for one in move.persons]).decode()
+    evidence = msgspec.json.encode(move.evidence, order="sorted").decode()
+    row = (move.unit, move.event, source, target, persons, evidence, why.action_hash, why.now)
+    db.execute(
+        "INSERT INTO move(unit, event, source, target, persons, evidence, action_hash, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        row,
+    )
+    return Moved(source, target, revoked.follow(db, move.unit, target, why.now))
+
+
+def balance(db: sqlite3.Connection, lot: str) -> LotBalance:
+    """Return a lot's balance; StatementError if the lot is not known."""
+    row = db.execute("SELECT quantity, state FROM lot WHERE lot = ?", (lot,)).fetchone()
+    if row is None:
+        raise StatementError("not_found", f"lot {lot} is not known")
+    quantity, state = row
+    query = "SELECT account, count(*) FROM unit WHERE lot = ? GROUP BY account"
+    counts: dict[str, int] = {account.value: 0 for account in Account}
+    counts |= dict(db.execute(query, (lot,)).fetchall())
+    unseen = max(0, quantity - sum(counts.values()))
+    counts[Account.WIP] += unseen
+    return LotBalance(lot, state, quantity, counts, unseen, quantity - sum(counts.values()))
+
+
+def lots(db: sqlite3.Connection) -> list[str]:
+    """Return all lots, in the order in which they were opened."""
+    return [lot for (lot,) in db.execute("SELECT lot FROM lot ORDER BY opened, lot")]
+
+
+def units(db: sqlite3.Connection, lot: str, account: str, most: int) -> list[dict[str, object]]:
+    """Return units of a lot, of one account if it is named."""
+    query = (
+        "SELECT unit, account, standing, intent, coalesce(hex(uid), '') FROM unit WHERE lot = ?"
+        " AND (? = '' OR account = ?) ORDER BY unit LIMIT ?"
+    )
+    names = ("unit", "account", "standing", "intent", "uid")
+    return [dict(zip(names, row, strict=True)) for row in db.execute(query, (lot, account, account, most))]
+
+
+def see(db: sqlite3.Connection, lot: str, unit: str, now: float) -> None:
+    """Enter a unit of an open lot that never came as far as the vault; StatementError if it cannot be one."""
+    if db.execute("SELECT 1 FROM unit WHERE unit = ?", (unit,)).fetchone() is not None:
+        return
+    found = balance(db, lot)
+    if found.state != "open" or not unit.startswith(f"{lot}/"):
+        raise StatementError("not_found", f"unit {unit} is not known, and is none of open lot {lot}")
+    if not found.unseen:
+        raise StatementError("not_found", f"unit {unit} is not known: all {found.received} of lot {lot} are")
+    place = unit.removeprefix(f"{lot}/")
+    row = (unit, lot, place, Standing.ADMITTED.name, Account.WIP, now)
+    db.execute("INSERT INTO unit VALUES (?, ?, ?, NULL, ?, '', ?, 0, 0, ?)", row)
+
+
+def _held(db: sqlite3.Connection, unit: str) -> tuple[str, Held, Closing | None]:
+    query = (
+        "SELECT lot, account, record.unit IS NOT NULL, coalesce(claimed, 0), coalesce(container, ''),"
+        " lot.state FROM unit JOIN lot USING(lot) LEFT JOIN record USING(unit)"
+        " LEFT JOIN unit_state USING(unit)"
+        " WHERE unit.unit = ?"
+    )
+    row = db.execute(query, (unit,)).fetchone()
+    if row is None:
+        raise StatementError("not_found", f"unit {unit} is not known")
+    lot, account, sealed, claimed, container, state = row
+    held = Held(Account(account), bool(sealed), bool(claimed), container)
+    return lot, held, None if state == "open" else Closing.CLEAN
+
+
+def claimed(db: sqlite3.Connection, unit: str, container: str) -> None:
+    """A station has a secured unit in a passing bin."""
+    db.execute("INSERT OR REPLACE INTO unit_state VALUES (?, 1, ?)", (unit, container))
+
+
+def evidence(**given: str) -> Mapping[str, str]:
+    """Return the evidence that was given, without what was not."""
+    return {name: value for name, value in given.items() if value}
