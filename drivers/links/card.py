@@ -49,6 +49,10 @@ class _Session:
     fi_di: int
     t1: T1 | None
     """None where the reader speaks the block protocol itself, and for T=0."""
+    character_s: float = 0.0
+    """One character at the rate agreed on."""
+    waiting_s: float = 0.0
+    """How long the chip may take for one answer."""
 
 
 class SlotLink:
@@ -117,6 +121,7 @@ class SlotLink:
             elif atr.specific is None:
                 session.fi_di = yield from self._selected(atr, protocol, deadline)
             yield from self._told(session, deadline)
+        self._time(session)
         if features & Features.TPDU and session.protocol == 1:
             session.t1 = yield from self._begun(session, deadline)
         self._session = session
@@ -232,7 +237,7 @@ class SlotLink:
         try:
             send = next(exchange)
             while True:
-                wait_s = self._waits_s(session, len(send.raw), max(1, send.waiting))
+                wait_s = _waits_s(session, len(send.raw), max(1, send.waiting))
                 answer = yield from self._heard(send.raw, send.waiting, wait_s, deadline)
                 send = exchange.send(answer)
         except StopIteration as end:
@@ -255,7 +260,7 @@ class SlotLink:
     def _by_characters(self, command: bytes, session: _Session, deadline: float) -> Conversation[bytes]:
         """Run T=0; the reader does the procedure bytes."""
         exchange = t0.transmit(command)
-        wait_s = self._waits_s(session, len(command), 1)
+        wait_s = _waits_s(session, len(command), 1)
         try:
             tpdu = next(exchange)
             while True:
@@ -271,13 +276,13 @@ class SlotLink:
             raise ValueError(
                 f"command of {len(command)} bytes; this reader takes short APDUs of at most {SHORT_APDU}"
             )
-        wait_s = self._waits_s(session, len(command), 1)
+        wait_s = _waits_s(session, len(command), 1)
         return (yield from self._moved(command, wait_s, deadline)).data
 
     def _chained(self, command: bytes, session: _Session, deadline: float) -> Conversation[bytes]:
         """Move an APDU of any length in pieces that fit into the reader's messages, and its answer."""
         size = self._reader.capabilities.maximum_message - HEADER
-        wait_s = self._waits_s(session, size, 1)
+        wait_s = _waits_s(session, size, 1)
         pieces = [command[at : at + size] for at in range(0, len(command), size)]
         for piece, level in zip(pieces, _levels(len(pieces)), strict=True):
             answer = yield from self._moved(piece, wait_s, deadline, level=level)
@@ -308,16 +313,19 @@ class SlotLink:
         """Whether the reader is fast enough for a rate."""
         return 1 / etu_s(fi_di, self._clock_hz) <= self._reader.capabilities.maximum_data_rate
 
-    def _waits_s(self, session: _Session, sent: int, factor: int) -> float:
-        """How long an exchange may take: both ways at the rate agreed on, and the waiting time between."""
-        characters_s = (
-            (sent + LONGEST_BLOCK) * (12 + session.atr.guard % 255) * etu_s(session.fi_di, self._clock_hz)
-        )
+    def _time(self, session: _Session) -> None:
+        """Work out the times that hold from now on, once: each block needs them."""
+        atr, fi_di = session.atr, session.fi_di
+        session.character_s = (12 + atr.guard % 255) * etu_s(fi_di, self._clock_hz)
         if session.protocol == 1:
-            waiting_s = block_waiting_s(session.atr.bwi, session.fi_di, self._clock_hz)
+            session.waiting_s = block_waiting_s(atr.bwi, fi_di, self._clock_hz)
         else:
-            waiting_s = work_waiting_s(session.atr.wi, session.fi_di, self._clock_hz)
-        return characters_s + factor * waiting_s + MARGIN_S
+            session.waiting_s = work_waiting_s(atr.wi, fi_di, self._clock_hz)
+
+
+def _waits_s(session: _Session, sent: int, factor: int) -> float:
+    """How long an exchange may take: both ways at the rate agreed on, and the waiting time between."""
+    return (sent + LONGEST_BLOCK) * session.character_s + factor * session.waiting_s + MARGIN_S
 
 
 def _levels(pieces: int) -> list[Level]:

@@ -122,7 +122,7 @@ class ReaderLink:
         left_s, others = wait_s, 0
         while others < STRAYS:
             answer = Answer.decode(_received((yield Read(left_s, self._in))))
-            if (answer.slot, answer.seq) != (command.slot, command.seq):
+            if answer.seq != command.seq or answer.slot != command.slot:
                 others += 1
             elif answer.outcome is not Outcome.EXTENSION:
                 return _expected(answer, command)

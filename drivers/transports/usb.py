@@ -139,13 +139,14 @@ class _Owner:
         """Hold a conversation, on its thread; a failing step raises inside it, a cancel closes it."""
         reply: Reply = None
         failed: EquipmentError | None = None
+        worker = self.worker
         while True:
             try:
                 step = conversation.send(reply) if failed is None else conversation.throw(failed)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            if self.worker.interrupted:
+            if worker.interrupted:
                 conversation.close()
                 raise TransportError(f"{self._name}: the conversation was cancelled")
             reply, failed = None, None

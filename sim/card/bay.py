@@ -19,7 +19,7 @@ from drivers.protocols.ccid import (
     Tell,
 )
 from sim.card.contacts import Contacts
-from sim.card.said import Said
+from sim.card.said import MUTE as SILENCE
 from sim.clock import Clock
 from sim.sockets import Slot
 
@@ -140,7 +140,7 @@ class Bay:
         except AtrError:
             return Answer(Tell.DATA, command.slot, command.seq, Icc.ACTIVE, data=atr), activation_s
         self._parameters = Parameters(contacts.protocol, contacts.fi_di)
-        atr_s = contacts.seconds(atr, 0x11)
+        atr_s = contacts.seconds(len(atr), 0x11)
         return Answer(Tell.DATA, command.slot, command.seq, data=atr), activation_s + atr_s
 
     def power_off(self, command: Command) -> tuple[Answer, float]:
@@ -174,18 +174,17 @@ class Bay:
         self.chaining = False
         if self._contacts is None:
             return refused(command, icc, MUTE), 0.0
-        rate = self._parameters.fi_di
+        contacts, data, rate = self._contacts, command.data, self._parameters.fi_di
         allowed_s = self.waiting_s * max(1, command.specific[0])
-        sent_s = self._contacts.seconds(command.data, rate)
-        heard = rate == self._contacts.fi_di
-        said = self._contacts.received(command.data) if heard and not mute else Said(None)
-        if said.raw is None or (said.after_s > allowed_s and self._contacts.protocol == 1):
+        sent_s = contacts.seconds(len(data), rate)
+        said = contacts.received(data) if rate == contacts.fi_di and not mute else SILENCE
+        raw = said.raw
+        if raw is None or (said.after_s > allowed_s and contacts.protocol == 1):
             return refused(command, icc, MUTE), sent_s + allowed_s
-        guard_s = self._contacts.seconds(b"\0", rate) * BLOCK_GUARD_ETU / 12
-        answer_s = self._contacts.seconds(said.raw, rate)
-        answer = Answer(Tell.DATA, command.slot, command.seq, icc, data=said.raw)
-        self.chaining = self._contacts.protocol == 1 and _carries_on(said.raw)
-        return answer, sent_s + guard_s + said.after_s + answer_s
+        guard_s = contacts.seconds(1, rate) * BLOCK_GUARD_ETU / 12
+        answer = Answer(Tell.DATA, command.slot, command.seq, icc, Outcome.OK, 0, 0, raw)
+        self.chaining = contacts.protocol == 1 and _carries_on(raw)
+        return answer, sent_s + guard_s + said.after_s + contacts.seconds(len(raw), rate)
 
 
 def _carries_on(block: bytes) -> bool:
@@ -226,7 +225,7 @@ class ApduBay(Bay):
             more = Answer(Tell.DATA, command.slot, command.seq, icc, extra=Level.GO_ON)
             return more, 0.0
         reply, busy_s = (None, self.waiting_s) if mute else self._slot.apdu(bytes(self._command))
-        moved_s = self._contacts.seconds(bytes(self._command) + (reply or b""), self._contacts.fi_di)
+        moved_s = self._contacts.seconds(len(self._command) + len(reply or b""), self._contacts.fi_di)
         if reply is None:
             return refused(command, icc, MUTE), moved_s + self.waiting_s
         self._reply = reply

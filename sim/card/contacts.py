@@ -41,6 +41,6 @@ class Contacts:
         self._t1 = ChipT1(self._slot, self.atr, self._waiting_s())
         return Said(request)
 
-    def seconds(self, raw: bytes, fi_di: int) -> float:
+    def seconds(self, count: int, fi_di: int) -> float:
         """Return how long bytes take at a rate: 12 etu each, 11 where the chip asks for no guard time."""
-        return len(raw) * self._character_etu * etu_s(fi_di, self._clock_hz)
+        return count * self._character_etu * etu_s(fi_di, self._clock_hz)

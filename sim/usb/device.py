@@ -147,26 +147,28 @@ class Attachment:
     def receive(self, endpoint: int, buffer: "array[int]", timeout_ms: int) -> int:
         """Wait for a transfer, at most `timeout_ms`; 0 is for ever, as in libusb."""
         clock = self.device.clock
-        deadline = clock.time() + timeout_ms / 1000 if timeout_ms else math.inf
+        now = clock.time()
+        deadline = now + timeout_ms / 1000 if timeout_ms else math.inf
         pipe = self.device.pipe(endpoint)
         with pipe.lock:
-            while (data := self._due(pipe)) is None:
-                if clock.time() >= deadline:
+            while (data := self._due(pipe, now)) is None:
+                if now >= deadline:
                     raise silent()
                 wakes = min(pipe.transfers[0][0], deadline) if pipe.transfers else deadline
                 clock.wait(pipe.condition, None if wakes == math.inf else wakes)
+                now = clock.time()
         count = min(len(data), len(buffer))
         buffer[:count] = array("B", data[:count])
         if count < len(data):
             raise overflow()
         return count
 
-    def _due(self, pipe: Pipe) -> bytes | None:
+    def _due(self, pipe: Pipe, now: float) -> bytes | None:
         if self.gone:
             raise gone()
         if pipe.halted:
             raise stalled()
-        if pipe.transfers and pipe.transfers[0][0] <= self.device.clock.time():
+        if pipe.transfers and pipe.transfers[0][0] <= now:
             return pipe.transfers.popleft()[1]
         return None
 
