@@ -104,9 +104,9 @@ class CardSlot:
             device.deactivate()
 
     def apdu(self, command: bytes) -> tuple[bytes | None, float]:
-        device = self._socket.heard
+        device, began = self._socket.heard, self._socket.clock.time()
         reply, seconds = (None, 0.0) if device is None else device.apdu(command)
-        self._socket.busy_until = self._socket.clock.time() + seconds
+        self._socket.busy_until = began + seconds
         return reply, seconds
 
 

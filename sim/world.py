@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from itertools import count
 
 from sim.bench import Bench
+from sim.dut.aside import Aside
 from sim.dut.cards import cards
 from sim.dut.chips import Chips
 from sim.dut.latency import Profile
@@ -65,7 +66,8 @@ class World:
         self._sites = tuple(sites)
         self._check()
         asked = wishes(self.faults, seed)
-        self.lot = Lot(lot, devices, seed, Chips(seed, profile(latency), asked), asked)
+        self._aside = Aside()
+        self.lot = Lot(lot, devices, seed, Chips(seed, profile(latency), asked, self._aside), asked)
         self._loop: VirtualLoop | None = None
         self._clock: VirtualClock | None = None
         self._bench: Bench | None = None
@@ -127,6 +129,8 @@ class World:
         self._bench = Bench(self._sites, self.lot, clock)
         self._usb = SimUsbBackend(UsbBus(clock))
         self._plugged.callback(worlds.unregister, self.name)
+        self._aside.open(clock)
+        self._plugged.callback(self._aside.close)
         plant = Plant(
             world=self.name,
             bench=self._bench,

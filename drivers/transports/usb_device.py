@@ -131,7 +131,7 @@ class UsbDevice:
     ) -> bytes:
         left_s = timeout_s
         while left_s > 0 and not stopping():
-            data = self._slice(endpoint, self._buffer, left_s if left_s < SLICE_S else SLICE_S)
+            data = self._slice(endpoint, self._buffer, min(SLICE_S, left_s))
             if data is not None:
                 recorder.note("<", data)
                 return data

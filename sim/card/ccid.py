@@ -177,7 +177,7 @@ class CcidReader(UsbDevice):
         raw = answer.encode()
         if (left := self.faults.strikes("truncate")) is not None:
             raw = raw[: int(left or 5)]
-        self.push(BULK_IN, raw, after_s=after_s + slow * bay.waiting_s)
+        self.answer(BULK_IN, raw, after_s=after_s + slow * bay.waiting_s)
 
     def _abort(self, command: Command, bay: "Bay") -> None:
         if bay.aborting != command.seq:
@@ -192,7 +192,7 @@ class CcidReader(UsbDevice):
         self._answer(Answer(Tell.SLOT_STATUS, command.slot, command.seq, bay.icc, extra=bay.clock_state))
 
     def _answer(self, answer: Answer, after_s: float = 0.0) -> None:
-        self.push(BULK_IN, answer.encode(), after_s=after_s)
+        self.answer(BULK_IN, answer.encode(), after_s=after_s)
 
 
 def _with_data(answer: Answer, data: bytes) -> Answer:

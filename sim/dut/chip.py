@@ -1,13 +1,14 @@
 """One die `se1`: the firmware stub decides; memory, noise, mathematics, time and power are here."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from random import Random
 from typing import Literal, Self
 
 from drivers.protocols import se1
 from drivers.protocols.se1_table import ATR, Algorithm, LifeCycle, Slot, SlotState
 from sim.dut import crypto, transport
+from sim.dut.aside import LONGEST_S, Aside
 from sim.dut.firmware import CUT, LENGTHS, OK, Firmware
 from sim.dut.latency import Latency, Profile
 from sim.dut.memory import Memory, PowerCut
@@ -58,6 +59,9 @@ SOUND = ChipFaults()
 
 class Chip:
     """A die with its memory, a few kilobytes; the firmware's context exists only under power and clock."""
+
+    aside: Aside | None = None
+    """Who makes its longest signatures; None: it does so itself."""
 
     def __init__(
         self,
@@ -258,7 +262,10 @@ class _Hal:
     def sign(self, algorithm: int, private: bytes, label: bytes, message: bytes) -> bytes:
         self._time.asymmetric("sign", algorithm)
         spoilt = b"!" if self._chip.faults.pairwise else b""
-        return crypto.sign(algorithm, private, label, message + spoilt)
+        made = partial(crypto.sign, algorithm, private, label, message + spoilt)
+        if self._chip.aside is None or algorithm != Algorithm.MLDSA65:
+            return made()
+        return self._chip.aside.do(made, self._time.advance(LONGEST_S))
 
     def verify(self, algorithm: int, public: bytes, label: bytes, message: bytes, signature: bytes) -> bool:
         self._time.asymmetric("verify", algorithm)

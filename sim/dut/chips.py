@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from sim.dut.aside import Aside
 from sim.dut.chip import Chip, ChipFaults
 from sim.dut.device import Device
 from sim.dut.latency import Profile
@@ -21,6 +22,7 @@ class Chips:
     seed: int
     latency: Profile
     wishes: Wishes
+    aside: Aside | None = None
 
     def __call__(self, device: Device) -> Chip:
         """Make the chip of a device, as it first gets power."""
@@ -31,6 +33,7 @@ class Chips:
             latency=self.latency,
             faults=self._faults(device),
         )
+        chip.aside = self.aside
         chip.cut(self.wishes.power_cut(device.index))
         return chip
 

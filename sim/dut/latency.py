@@ -37,12 +37,19 @@ class Latency:
         self._full = profile == "qvault-full"
         self._random = random
         self._spent = 0.0
+        self._advanced = 0.0
         self._generating = False
 
     def take(self) -> float:
         """Seconds since the last call."""
-        spent, self._spent, self._generating = self._spent, 0.0, False
+        spent, self._spent, self._advanced, self._generating = self._spent, 0.0, 0.0, False
         return spent
+
+    def advance(self, most_s: float) -> float:
+        """How much of what was charged may pass before the command is done; at most `most_s` a command."""
+        free_s = min(self._spent, most_s) - self._advanced
+        self._advanced += free_s
+        return free_s
 
     def asymmetric(self, operation: str, algorithm: int, *, fresh: bool = False) -> None:
         """Charge one operation; the pairwise test that follows a fresh key pair is part of its time."""

@@ -41,7 +41,8 @@ class UsbDevice(ABC):
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.pipes: dict[int, Pipe] = {}
-        self._out_s = 0.0
+        self._began = self._out_s = 0.0
+        """When the last transfer that came out began, and when it has arrived."""
 
     # -- the model's side
     @abstractmethod
@@ -64,10 +65,16 @@ class UsbDevice(ABC):
         """Give the station a transfer `after_s` after the last one that came out has arrived."""
         self._push(endpoint, data, max(self.clock.time(), self._out_s) + after_s + TRANSFER_S)
 
+    def answer(self, endpoint: int, data: bytes, *, after_s: float = 0.0) -> None:
+        """As `push`, for the transfer that is being taken, however long the model thinks about it."""
+        if self._out_s:  # else the device was reset meanwhile
+            self._push(endpoint, data, self._out_s + after_s + TRANSFER_S)
+
     def push_on_credit(self, endpoint: int, data: bytes, *, after_s: float) -> float:
         """Give a transfer at once; return the seconds that the next one has to be later by."""
-        self._push(endpoint, data, self.clock.time())
-        return TRANSFER_S + after_s + TRANSFER_S
+        now = self.clock.time()
+        self._push(endpoint, data, now)
+        return TRANSFER_S + after_s + TRANSFER_S - (now - self._began)
 
     def _push(self, endpoint: int, data: bytes, due: float) -> None:
         pipe = self.pipe(endpoint)
@@ -93,7 +100,8 @@ class UsbDevice(ABC):
         """Take a transfer from the bus."""
         if self.pipe(endpoint).halted:
             raise stalled()
-        self._out_s = self.clock.time() + TRANSFER_S
+        self._began = self.clock.time()
+        self._out_s = self._began + TRANSFER_S
         self.on_out(endpoint, data)
 
     def standard(self, request: int, value: int) -> bytes:

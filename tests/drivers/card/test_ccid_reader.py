@@ -15,7 +15,7 @@ from drivers.protocols.ccid import Features, SlotChange
 from drivers.roles import Apdu, Card, Identity, Reset, ScriptReply, Stopped
 from drivers.transports.usb import UsbPort
 from sim.card import ccid as model
-from sim.clock import RealClock
+from sim.clock import Clock, RealClock
 from sim.faults import Faults, parse
 from sim.time import VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
@@ -160,6 +160,37 @@ def test_long_operation_asks_for_time_and_ends_within_its_budget() -> None:
     (reply,) = run(lambda bench: on(bench, (slow(20, 30.0),))).replies
     assert reply.status == 0x9000
     assert reply.elapsed_s == pytest.approx(20, abs=0.2)
+
+
+class Thinker(Chip):
+    """Takes `takes_s` for each command, and spends some of it before it says so."""
+
+    def __init__(self, length: int, takes_s: float, spends_s: float) -> None:
+        super().__init__(SE1)
+        self.clock: Clock | None = None
+        self._answer = bytes(length) + b"\x90\x00", takes_s
+        self._spends_s = spends_s
+
+    def apdu(self, command: bytes) -> tuple[bytes | None, float]:
+        if self.clock is not None:
+            self.clock.sleep(self._spends_s)
+        return self._answer
+
+
+@pytest.mark.parametrize("length", [0, 100, 3000])
+@pytest.mark.parametrize("takes_s", [0.4, 5.0])
+def test_chip_that_spends_some_of_its_time_at_once_takes_no_longer(length: int, takes_s: float) -> None:
+    def taken(chip: Thinker) -> list[float]:
+        async def main(bench: Bench) -> list[float]:
+            chip.clock = bench.bus.clock
+            result = await on(bench, [echo(b"1"), echo(b"2")])
+            assert [len(reply.data) for reply in result.replies] == [length, length]
+            return [*(reply.elapsed_s for reply in result.replies), now()]
+
+        return run(main, chips=[chip])
+
+    thinks, at_once = taken(Thinker(length, takes_s, 0.3)), taken(Thinker(length, takes_s, 0.0))
+    assert thinks == pytest.approx(at_once) and thinks[0] > takes_s
 
 
 def test_reset_in_a_script_warm_and_cold() -> None:
