@@ -60,6 +60,7 @@ def constants(table: Table) -> Iterator[str]:
     yield f"/* {NOTE} */"
     yield from ("#ifndef SE1_COMMANDS_H", "#define SE1_COMMANDS_H", "", "#include <stdint.h>", "")
     yield f"#define SE1_AID {braces(bytes.fromhex(table['aid']))}"
+    yield f"#define SE1_ATR {braces(bytes.fromhex(table['atr']))}"
     scp = table["scp"]
     for key in ("id", "i", "level"):
         yield f"#define SE1_SCP_{key.upper()} {number(scp[key])}u"

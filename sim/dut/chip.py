@@ -158,7 +158,7 @@ class Chip:
             return None
         self.memory.lost = False
         self._answered = 0
-        self._firmware = Firmware(_Hal(self))
+        self._firmware = Firmware(Hal(self))
         self.latency.take()
         return None if self.memory.lost else ATR
 
@@ -208,7 +208,7 @@ class Chip:
         return self._generator("keys")
 
 
-class _Hal:
+class Hal:
     """The firmware's peripherals."""
 
     def __init__(self, chip: Chip) -> None:

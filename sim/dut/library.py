@@ -34,13 +34,19 @@ def compiler() -> tuple[str, ...]:
 
 
 def build(folder: Path = HERE, flags: tuple[str, ...] = (), kind: tuple[str, ...] = SHARED) -> Path:
-    """Compile the stub unless that was done before; return the file."""
-    command = (*compiler(), *STRICT, *kind, *flags)
-    inputs = sorted((folder / "se1").glob("*.[ch]"))
+    """Compile the stub as a shared library unless that was done before; return the file."""
+    command = (*compiler(), *kind, *flags)
+    return built((folder / "se1",), command, folder / ".build", "se1-{}.so")
+
+
+def built(sources: tuple[Path, ...], compiler: tuple[str, ...], folder: Path, name: str) -> Path:
+    """Compile the C files of some folders unless that was done before; the hash of all goes into the name."""
+    command = (*compiler, *STRICT)
+    inputs = sorted(path for source in sources for path in source.iterdir() if path.is_file())
     digest = hashlib.sha256("\0".join(command).encode())
     for path in inputs:
         digest.update(path.name.encode() + path.read_bytes())
-    target = folder / ".build" / f"se1-{digest.hexdigest()[:24]}.so"
+    target = folder / name.format(digest.hexdigest()[:24])
     if not target.exists():
         _compile(command, [path for path in inputs if path.suffix == ".c"], target)
     return target

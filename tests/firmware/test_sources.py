@@ -11,10 +11,11 @@ from types import ModuleType
 import pytest
 
 from drivers.protocols.se1_table import COMMANDS, PERSONALISED_SLOTS, Slot
-from sim.dut import library
+from sim.dut import board, library
 
 ROOT = Path(__file__).resolve().parents[2]
 STUBS = ROOT / "firmware-stubs"
+WARNINGS = ("-Wshadow", "-Wconversion", "-Wvla")
 SANITISED = "-fsanitize=address,undefined"
 
 
@@ -50,10 +51,19 @@ def test_no_warning(name: str, tmp_path: Path) -> None:
     if name == "gcc" and found is None:
         pytest.skip("no gcc here")
     compiler = [found] if found else [sys.executable, "-m", "ziglang", "cc"]
-    flags = [*library.STRICT, "-Wshadow", "-Wconversion", "-Wvla", *library.SHARED, "-o", "se1.so"]
+    flags = [*library.STRICT, *WARNINGS, *library.SHARED, "-o", "se1.so"]
     sources = sorted((STUBS / "se1").glob("*.c"))
     done = subprocess.run(
         [*compiler, *flags, *sources], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_warning_on_the_board(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ziglang", "cc", *board.TARGET, *library.STRICT, *WARNINGS, "-c"]
+    sources = sorted((STUBS / "board").glob("*.c"))
+    done = subprocess.run(
+        [*command, f"-I{STUBS / 'board' / 'include'}", *sources], cwd=tmp_path, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
 
