@@ -7,9 +7,11 @@ import click
 import msgspec
 
 from station import events
+from station.cli.audit import given_note
 from station.cli.codes import Exit
 from station.clock import RealClock
 from station.custody import journal
+from station.custody.checkpoint import Note
 from station.errors import EvidenceError, TrustError
 from station.evidence import device_file, trust, verification
 from station.evidence.bundle import BUNDLE, TRUST
@@ -73,9 +75,12 @@ async def _exported(vault: Path, info: LotInfo, target: Path) -> None:
 @evidence.command()
 @click.argument("bundle", type=FILE)
 @click.option("--trust", "trust_file", type=FILE, required=True, help="What you trust; keep it apart.")
+@click.option("--since", type=FILE, multiple=True, help="A checkpoint from before; repeatable.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes; by default one a core.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all findings.")
-def verify(bundle: Path, *, trust_file: Path, workers: int | None, as_json: bool) -> int:
+def verify(
+    bundle: Path, *, trust_file: Path, since: tuple[Path, ...], workers: int | None, as_json: bool
+) -> int:
     """Check BUNDLE, or one device's file, without network or vault.
 
     The first line names the first thing that is wrong. Exit code 0 if nothing is, 13 for findings, 7 if the
@@ -83,7 +88,7 @@ def verify(bundle: Path, *, trust_file: Path, workers: int | None, as_json: bool
     """
     try:
         trusted = trust.read(trust_file)
-        verdict = _verified(bundle, trusted, workers)
+        verdict = _verified(bundle, trusted, [given_note(path) for path in since], workers)
     except TrustError as error:
         return _said(Exit.TRUST, str(error))
     except EvidenceError as error:
@@ -114,7 +119,7 @@ def device(bundle: Path, device: str, *, out: Path | None, as_json: bool) -> int
     return Exit.OK
 
 
-def _verified(path: Path, trusted: trust.Trust, workers: int | None) -> Verdict:
+def _verified(path: Path, trusted: trust.Trust, older: list[Note], workers: int | None) -> Verdict:
     try:
         with path.open("rb") as file:
             begins = file.read(1)
@@ -122,7 +127,7 @@ def _verified(path: Path, trusted: trust.Trust, workers: int | None) -> Verdict:
         raise EvidenceError(f"{path}: {error.strerror}") from error
     if begins == b"{":
         return device_file.verified(path, trusted)
-    return verification.verified(path, trusted, workers=workers)
+    return verification.verified(path, trusted, older=older, workers=workers)
 
 
 def _said(code: Exit, message: str) -> Exit:

@@ -124,6 +124,10 @@ class Archive:
             found.update(chunk)
         return found.hexdigest()
 
+    def contents(self, folder: str) -> dict[str, bytes]:
+        """Return the contents of a folder's files, by their names in it."""
+        return {name: self.part(one.start, one.size) for name, one in self.below(folder).items()}
+
     def below(self, folder: str) -> dict[str, Member]:
         """Return the files of a folder, by their names in it."""
         start = folder + "/"

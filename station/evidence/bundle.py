@@ -7,7 +7,7 @@ from msgspec import Struct
 LOT, BALANCE, PROFILE, CHECKPOINT = "lot.json", "balance.json", "profile.json", "checkpoint.txt"
 UNSEALED, REGISTER = "unsealed.jsonl", "key-register.json"
 CONFIGURATION, VERSIONS = "configuration.json", "versions.json"
-LEDGER, CERTIFICATES = "ledger", "certificates"
+LEDGER, CERTIFICATES, CRLS = "ledger", "certificates", "crls"
 REPORT = "station/report.json"
 """The station's own report: a claim."""
 NEEDED = (LOT, BALANCE, PROFILE, CHECKPOINT, UNSEALED, REGISTER, f"{LEDGER}/checkpoint")
@@ -43,10 +43,19 @@ class BalanceSheet(Struct, frozen=True, forbid_unknown_fields=True):
     accounts: dict[str, tuple[str, ...]]
 
 
+class SlotCertificate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate, DER in base64, and the slot of its key."""
+
+    slot: int
+    der: str
+
+
 class UnsealedUnit(Struct, frozen=True, forbid_unknown_fields=True):
     """A line of `unsealed.jsonl`: a unit that was admitted and not sealed."""
 
     unit: str
+    uid: str
+    """Hexadecimal; empty if it was never proven."""
     account: str
-    certs: tuple[str, ...]
-    """What was issued for it nevertheless, DER in base64."""
+    certs: tuple[SlotCertificate, ...]
+    """What was issued for it nevertheless."""

@@ -13,12 +13,13 @@ from station.errors import EvidenceError
 from station.vault.authorities import CA_USAGE, RANKS, Authority, Rank
 from station.vault.certificates import Subject, drafted
 from station.vault.chains import Anchor, verifying_key
-from station.vault.der import Draft
+from station.vault.der import Draft, read
 from station.vault.kinds import Kind
 from station.vault.profiles import Profile
 from station.vault.signing import holds
 
 UNREADABLE = (
+    EvidenceError,
     ValueError,
     TypeError,
     OverflowError,
@@ -48,13 +49,19 @@ class DeviceCertificate:
     """What the certificate says; `read` of it."""
 
 
+def certificate_of(slot: int, uid: str, der: bytes) -> DeviceCertificate:
+    """Read a device's certificate; one of UNREADABLE."""
+    certificate = parsed(der)
+    return DeviceCertificate(slot, bytes.fromhex(uid), certificate, read(certificate))
+
+
 class Authorities:
     """The issuing authorities that lead to a trusted root."""
 
     def __init__(self, roots: Sequence[x509.Certificate], found: Mapping[str, x509.Certificate]) -> None:
         self.faults: list[tuple[str, str]] = []
         """What is wrong with an authority, by the file that it is in."""
-        self._by_identifier: dict[bytes, Authority] = {}
+        self.by_identifier: dict[bytes, Authority] = {}
         anchors = {root.public_bytes(Encoding.DER) for root in roots}
         for name, certificate in found.items():
             if certificate.public_bytes(Encoding.DER) not in anchors:
@@ -66,7 +73,7 @@ class Authorities:
             self.faults += [(name, what) for what in wrong]
             if not wrong:
                 authority = Authority(_rank(certificate), certificate)
-                self._by_identifier[authority.identifier] = authority
+                self.by_identifier[authority.identifier] = authority
         except UNREADABLE as error:
             self.faults.append((name, f"cannot be read: {error}"))
 
@@ -88,11 +95,16 @@ class Authorities:
             yield f"slot {device.slot}: {name} of the certificate is not what the profile demands"
 
     def _issuer(self, certificate: x509.Certificate) -> Authority | None:
+        return self.by_identifier.get(self.identifier(certificate))
+
+    @staticmethod
+    def identifier(certificate: x509.Certificate) -> bytes:
+        """Who issued it, by its own word; empty if it does not say."""
         try:
             named = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
         except x509.ExtensionNotFound:
-            return None
-        return self._by_identifier.get(named.key_identifier or b"")
+            return b""
+        return named.key_identifier or b""
 
 
 def _rank(certificate: x509.Certificate) -> Rank:

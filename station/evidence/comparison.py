@@ -25,19 +25,30 @@ class Told:
 
     summary: LotSummary
     sheet: BalanceSheet
-    unsealed: dict[str, str]
-    """Unit by the SHA-256 of each certificate of a unit that was not sealed."""
+    unsealed: tuple[UnsealedUnit, ...]
 
     @classmethod
     def read(cls, bundle: Archive) -> "Told":
         """Read them; EvidenceError if one is not in form."""
-        lines = bundle.read(UNSEALED).splitlines()
-        units = [_read(UNSEALED, line, UnsealedUnit) for line in lines]
         return cls(
             _read(LOT, bundle.read(LOT), LotSummary),
             _read(BALANCE, bundle.read(BALANCE), BalanceSheet),
-            {sha256(base64(text)).hexdigest(): unit.unit for unit in units for text in unit.certs},
+            tuple(_units(bundle.read(UNSEALED))),
         )
+
+    def certificates(self) -> dict[str, str]:
+        """Unit by the SHA-256 of each certificate of a unit that was not sealed."""
+        return {
+            sha256(base64(one.der)).hexdigest(): unit.unit for unit in self.unsealed for one in unit.certs
+        }
+
+
+def _units(data: bytes) -> Iterator[UnsealedUnit]:
+    lines = data.split(b"\n")
+    if lines.pop():
+        raise EvidenceError(f"{UNSEALED}: its last line has no end")
+    for line in lines:
+        yield _read(UNSEALED, line, UnsealedUnit)
 
 
 def _read(name: str, data: bytes, kind: type[T]) -> T:
@@ -92,7 +103,7 @@ def _unique(devices: Sequence[DeviceFacts]) -> Iterator[Finding]:
 
 def _issued(history: LotHistory, devices: Sequence[DeviceFacts], told: Told) -> Iterator[Finding]:
     held = {digest: one.unit for one in devices for _, _, digest in one.certificates}
-    held |= told.unsealed
+    held |= told.certificates()
     for digest, unit in held.items():
         leaf_and_unit = history.issued.get(digest)
         if leaf_and_unit is None:

@@ -12,11 +12,10 @@ from station.custody.ledger import Entry
 from station.custody.ledger import decoded as entry_decoded
 from station.custody.merkle import included, leaf_hash
 from station.errors import EvidenceError, LedgerError, TrustError
-from station.evidence.certificates import UNREADABLE, Authorities, DeviceCertificate, parsed
+from station.evidence.certificates import UNREADABLE, Authorities, certificate_of
 from station.evidence.jws import RecordKeys
 from station.evidence.manifest import RECORD_TYPE, DeviceLine, Record, SealedData, record_hash
 from station.evidence.strict import base64, decoded
-from station.vault.der import read
 from station.vault.profiles import Profile
 
 
@@ -119,8 +118,8 @@ def _certificates(device: DeviceLine, record: Record, means: Means) -> Iterator[
             yield from _certificate(
                 base64(text), (told.sha256, key.spki_sha256), (told.slot, record.uid), means
             )
-        except EvidenceError as error:
-            yield f"slot {told.slot}: the certificate {error}"
+        except UNREADABLE as error:
+            yield f"slot {told.slot}: the certificate cannot be read: {error}"
 
 
 def _certificate(der: bytes, told: tuple[str, str], place: tuple[int, str], means: Means) -> Iterator[str]:
@@ -128,15 +127,10 @@ def _certificate(der: bytes, told: tuple[str, str], place: tuple[int, str], mean
     if sha256(der).hexdigest() != told[0]:
         yield f"slot {slot}: the certificate is not the one of its record"
         return
-    certificate = parsed(der)
-    try:
-        fields = read(certificate)
-        if sha256(fields.spki).hexdigest() != told[1]:
-            yield f"slot {slot}: the certificate is for another key than its record has"
-        found = DeviceCertificate(slot, bytes.fromhex(uid), certificate, fields)
-        yield from means.authorities.wrong(found, means.profile)
-    except UNREADABLE as error:
-        yield f"slot {slot}: the certificate cannot be read: {error}"
+    found = certificate_of(slot, uid, der)
+    if sha256(found.fields.spki).hexdigest() != told[1]:
+        yield f"slot {slot}: the certificate is for another key than its record has"
+    yield from means.authorities.wrong(found, means.profile)
 
 
 def _leaf(device: DeviceLine, facts: DeviceFacts, means: Means) -> Iterator[str]:

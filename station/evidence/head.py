@@ -15,6 +15,18 @@ def signers(note: Note, trust: Trust) -> tuple[str, ...]:
 
 def faults(note: Note, trust: Trust) -> Iterator[str]:
     """Say what the checkpoint lacks to be believed."""
+    yield from unsigned(note, trust)
+    try:
+        good = _good(note, trust)
+    except LedgerError:
+        return
+    count = len({key.name for key in trust.witness_keys() if key in good})
+    if count < trust.witnesses_needed:
+        yield f"{count} trusted witnesses have signed it, {trust.witnesses_needed} are needed"
+
+
+def unsigned(note: Note, trust: Trust) -> Iterator[str]:
+    """Say which keys of the log have not signed a checkpoint, or whether one signed badly."""
     try:
         good = _good(note, trust)
     except LedgerError as error:
@@ -25,9 +37,6 @@ def faults(note: Note, trust: Trust) -> Iterator[str]:
             yield f"{key.name} ({key.kind.name}) has not signed it"
         if key.name != note.checkpoint.origin:
             yield f"is of log {note.checkpoint.origin}, the trusted key of {key.name}"
-    count = len({key.name for key in trust.witness_keys() if key in good})
-    if count < trust.witnesses_needed:
-        yield f"{count} trusted witnesses have signed it, {trust.witnesses_needed} are needed"
 
 
 def _good(note: Note, trust: Trust) -> list[Key]:

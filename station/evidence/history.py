@@ -13,6 +13,7 @@ from station.errors import LedgerError
 from station.evidence.manifest import SealedData
 
 WIP, SECURED, QUARANTINE, REJECT_HELD = "WIP", "SECURED", "QUARANTINE", "REJECT_HELD"
+OFF_HOLD = "removeFromCRL"
 _MOVING = frozenset({"die.admitted", "die.issued", "die.sealed", "die.spoiled", "lot.closed"})
 """What may not be once a lot is closed."""
 
@@ -36,6 +37,14 @@ class IssuedData(Struct, frozen=True):
     certificates: dict[str, str]
 
 
+class RevokedData(Struct, frozen=True):
+    """`data` of a leaf `cert.revoked`; hexadecimal."""
+
+    issuer: str
+    serial: str
+    reason: str
+
+
 class SpoiledData(Struct, frozen=True):
     """`data` of a leaf `die.spoiled`."""
 
@@ -56,6 +65,8 @@ class LotHistory:
     """Leaf and unit, by the certificate's SHA-256."""
     sealed: dict[str, tuple[int, SealedData]] = field(default_factory=dict)
     """Leaf and what it says, by unit."""
+    revoked: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Why a certificate does not count, by its issuer and serial number."""
     faults: list[tuple[int, str, str]] = field(default_factory=list)
     """Leaf, unit, and what cannot be."""
 
@@ -91,6 +102,8 @@ class LotHistory:
                 self._seal(entry, unit)
             case "die.spoiled":
                 self._move(entry, msgspec.convert(entry.data, SpoiledData).fate, (WIP, QUARANTINE))
+            case "cert.revoked":
+                self._revoke(entry)
             case "unit.quarantined":
                 self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
             case _:
@@ -125,6 +138,13 @@ class LotHistory:
             if digest in self.issued:
                 self._fault(entry, "a certificate is issued twice")
             self.issued[digest] = (entry.seq, unit)
+
+    def _revoke(self, entry: Entry) -> None:
+        data = msgspec.convert(entry.data, RevokedData)
+        if data.reason == OFF_HOLD:
+            self.revoked.pop((data.issuer, data.serial), None)
+        else:
+            self.revoked[data.issuer, data.serial] = data.reason
 
     def _seal(self, entry: Entry, unit: str) -> None:
         if unit in self.sealed:

@@ -1,11 +1,22 @@
 """The key register of a bundle: every key of the vault's store, its public half, its life and its uses."""
 
 from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
+from station.errors import EvidenceError
+from station.evidence.archive import Archive
+from station.evidence.bundle import REGISTER
+from station.evidence.certificates import Authorities
+from station.evidence.finding import Finding
+from station.evidence.revocations import Issued
+from station.evidence.strict import decoded
+from station.evidence.trust import Trust
 from station.vault.keys.words import Entry
+from station.vault.signing import spki
 
 
 class KeyChange(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,3 +68,45 @@ class Register(Struct, frozen=True, forbid_unknown_fields=True):
 
     v: Literal[1]
     keys: tuple[RegisteredKey, ...]
+
+
+def differences(
+    bundle: Archive, trust: Trust, authorities: Authorities, issued: Sequence[Issued]
+) -> Iterator[Finding]:
+    """Compare the register with the keys that signed, and their uses with what there is of them."""
+    register = _read(bundle)
+    for what in (*_counted(register), *_known(register, trust), *_uses(register, authorities, issued)):
+        yield Finding(REGISTER, what)
+
+
+def _read(bundle: Archive) -> Register:
+    try:
+        return decoded(bundle.read(REGISTER), Register)
+    except EvidenceError as error:
+        raise EvidenceError(f"{REGISTER}: {error}") from error
+
+
+def _counted(register: Register) -> Iterator[str]:
+    for key in register.keys:
+        if key.limit is not None and key.used > key.limit:
+            yield f"{key.id} was used {key.used} times, {key.limit} are allowed"
+
+
+def _known(register: Register, trust: Trust) -> Iterator[str]:
+    """A key that signed must be one of the store, under its name."""
+    there = {(key.id, key.public) for key in register.keys}
+    for one in trust.records:
+        if (one.kid, one.public) not in there:
+            yield f"has no key {one.kid} like the trusted one"
+
+
+def _uses(register: Register, authorities: Authorities, issued: Sequence[Issued]) -> Iterator[str]:
+    """Each certificate of the lot was one use of its issuing key."""
+    counts = Counter(one.issuer for one in issued)
+    by_public = {key.public: key for key in register.keys}
+    for identifier, authority in authorities.by_identifier.items():
+        key = by_public.get(b64encode(spki(authority.key)).decode())
+        if key is None:
+            yield f"has no key of the authority {authority.certificate.subject.rfc4514_string()}"
+        elif key.used < counts[identifier.hex()]:
+            yield f"{key.id} was used {key.used} times, but issued {counts[identifier.hex()]} certificates"

@@ -1,5 +1,6 @@
 """Checking a bundle offline: nothing is believed but what the trust file names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,10 +9,10 @@ from station.custody.audit_files import Files
 from station.custody.checkpoint import Note
 from station.custody.tiles import TILES, tile_of
 from station.errors import CustodyError, EvidenceError, LedgerError
-from station.evidence import archive, comparison, device_pool, head, index
+from station.evidence import archive, comparison, device_pool, head, index, register, revocations
 from station.evidence.archive import INDEX, Archive
-from station.evidence.bundle import CERTIFICATES, CHECKPOINT, LEDGER, NEEDED, PROFILE
-from station.evidence.device import DeviceFacts
+from station.evidence.bundle import CERTIFICATES, CHECKPOINT, CRLS, LEDGER, NEEDED, PROFILE
+from station.evidence.device import DeviceFacts, Means
 from station.evidence.device_pool import Ground
 from station.evidence.finding import Finding
 from station.evidence.history import LotHistory, history_of
@@ -23,10 +24,13 @@ from station.evidence.verdict import Verdict
 DETAILED = frozenset({MANIFEST})
 
 
-def verified(path: Path, trust: Trust, *, workers: int | None = None) -> Verdict:
-    """Check a bundle; EvidenceError if it cannot be read as one, TrustError if unknown keys signed it."""
+def verified(path: Path, trust: Trust, *, older: Sequence[Note] = (), workers: int | None = None) -> Verdict:
+    """Check a bundle; EvidenceError if it cannot be read as one, TrustError if unknown keys signed it.
+
+    `older` are checkpoints from before: the ledger must begin with what they covered.
+    """
     with archive.opened(path) as bundle:
-        return _Verification(path, bundle, trust, workers).run()
+        return _Verification(path, bundle, trust, workers, older).run()
 
 
 @dataclass
@@ -35,6 +39,8 @@ class _Verification:
     bundle: Archive
     trust: Trust
     workers: int | None
+    older: Sequence[Note] = ()
+    signed: Index = Index(1, "", "", "", 0, ())
     findings: list[Finding] = field(default_factory=list)
     later: list[Finding] = field(default_factory=list)
     """That a file is not the one that was signed, if a closer look may tell what is wrong with it."""
@@ -47,15 +53,14 @@ class _Verification:
         except EvidenceError as error:
             self._find(INDEX, str(error))
             return Verdict(findings=tuple(self.findings))
+        self.signed = signed
         if not self._complete(signed):
             return Verdict(signed.lot, signed.mode, findings=tuple(self.findings))
         note = self._ledger()
         if note is None:
             return Verdict(signed.lot, signed.mode, findings=tuple(self.findings))
         history = history_of(self._files(), note.checkpoint.size, signed.lot)
-        self._devices()
-        self.findings += self.later
-        self._compare(signed, history)
+        self._devices(history)
         return self._verdict(signed, note, history)
 
     def _verdict(self, signed: Index, note: Note, history: LotHistory) -> Verdict:
@@ -94,7 +99,10 @@ class _Verification:
             self._find(CHECKPOINT, str(error))
             return None
         self.findings += [Finding(CHECKPOINT, what) for what in head.faults(note, self.trust)]
-        report = audit.audited_files(raw, self._files(), audit.Trust(()))
+        for before in self.older:
+            name = f"checkpoint of {before.checkpoint.size} leaves"
+            self.findings += [Finding(name, what) for what in head.unsigned(before, self.trust)]
+        report = audit.audited_files(raw, self._files(), audit.Trust((), older=self.older))
         self.findings += [Finding(f"{LEDGER}/{one.file}", one.what) for one in report.findings]
         return note
 
@@ -109,27 +117,33 @@ class _Verification:
         return Files(dict(sorted(tiles.items())), tuple(strange))
 
     # -- devices
-    def _devices(self) -> None:
+    def _devices(self, history: LotHistory) -> None:
         bundle = self.bundle
-        authorities = {
-            f"{CERTIFICATES}/{name}": bundle.part(member.start, member.size)
-            for name, member in bundle.below(CERTIFICATES).items()
-        }
+        authorities = {f"{CERTIFICATES}/{name}": der for name, der in bundle.contents(CERTIFICATES).items()}
         ground = Ground(self.trust, bundle.read(PROFILE), bundle.read(CHECKPOINT), authorities)
         try:
-            for file, what in ground.means().authorities.faults:
-                self._find(file, what)
-            for number, found in enumerate(device_pool.checked(self.path, bundle, ground, self.workers), 1):
-                name = found.name or f"line {number}"
-                self.findings += [Finding(MANIFEST, what, name) for what in found.faults]
-                self.devices += [found.facts] if found.facts is not None else []
+            means = ground.means()
+            self.findings += [Finding(file, what) for file, what in means.authorities.faults]
+            self._manifest(ground)
+            told = comparison.Told.read(bundle)
+            self.findings += comparison.differences(self.signed, history, self.devices, told)
+            self._certificates(means, told, history)
         except CustodyError as error:
-            self._find(MANIFEST, str(error))
+            file, _, what = str(error).partition(": ")
+            self._find(*((file, what) if file in self.bundle.members else (self.path.name, str(error))))
 
-    def _compare(self, signed: Index, history: LotHistory) -> None:
-        """Compare what the parts say of each other."""
-        try:
-            told = comparison.Told.read(self.bundle)
-            self.findings += comparison.differences(signed, history, self.devices, told)
-        except EvidenceError as error:
-            self._find("", str(error))
+    def _manifest(self, ground: Ground) -> None:
+        for number, found in enumerate(device_pool.checked(self.path, self.bundle, ground, self.workers), 1):
+            name = found.name or f"line {number}"
+            self.findings += [Finding(MANIFEST, what, name) for what in found.faults]
+            self.devices += [found.facts] if found.facts is not None else []
+        self.findings += self.later
+
+    def _certificates(self, means: Means, told: comparison.Told, history: LotHistory) -> None:
+        others, wrong = revocations.unsealed(told.unsealed, means)
+        issued = [*revocations.of_devices(self.devices), *others]
+        self.findings += wrong
+        self.findings += revocations.differences(issued, history)
+        lists = self.bundle.contents(CRLS)
+        self.findings += revocations.listed(lists, means.authorities, issued, history)
+        self.findings += register.differences(self.bundle, self.trust, means.authorities, issued)

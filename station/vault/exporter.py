@@ -19,6 +19,7 @@ from station.evidence.bundle import (
     BUNDLE,
     CERTIFICATES,
     CONFIGURATION,
+    CRLS,
     PROFILE,
     REGISTER,
     REPORT,
@@ -130,7 +131,15 @@ class Exporter:
                 return None
             small, tiles = reader.small(self._keys.mode), dict(reader.tiles())
             manifest = {MANIFEST: reader.write_manifest(folder)}
-            return Collected(reader.row.product, {**small, **tiles, **manifest})
+            return Collected(reader.row.product, {**small, **tiles, **manifest, **self._lists(reader)})
+
+    def _lists(self, reader: LotReader) -> dict[str, bytes]:
+        """The lists of revoked certificates that there are."""
+        found = {
+            f"{CRLS}/{rank.crl}": reader.crl(self._issuer.authority(algorithm).identifier)
+            for algorithm, rank in RANKS.items()
+        }
+        return {name: crl for name, crl in found.items() if crl}
 
     def _constant(self, product: str) -> dict[str, bytes]:
         """What is the same for every lot of a product."""

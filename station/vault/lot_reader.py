@@ -22,11 +22,13 @@ from station.evidence.bundle import (
     UNSEALED,
     BalanceSheet,
     LotSummary,
+    SlotCertificate,
     UnsealedUnit,
 )
 from station.evidence.jws import Jws
 from station.evidence.manifest import MANIFEST, DeviceLine, Leaf
 from station.evidence.strict import encoded
+from station.vault import revoked
 
 
 @dataclass(frozen=True)
@@ -123,11 +125,19 @@ class LotReader:
 
     def _unsealed(self) -> Iterator[UnsealedUnit]:
         query = (
-            "SELECT unit, account FROM unit WHERE lot = ? AND unit NOT IN (SELECT unit FROM record)"
-            " ORDER BY unit"
+            "SELECT unit, coalesce(uid, x''), account FROM unit"
+            " WHERE lot = ? AND unit NOT IN (SELECT unit FROM record) ORDER BY unit"
         )
-        for unit, account in self._db.execute(query, (self.row.lot,)):
-            yield UnsealedUnit(unit, account, self._certificates(unit))
+        issued = "SELECT slot, der FROM cert WHERE unit = ? AND der IS NOT NULL ORDER BY slot"
+        for unit, uid, account in self._db.execute(query, (self.row.lot,)):
+            found = self._db.execute(issued, (unit,))
+            certs = tuple(SlotCertificate(slot, b64encode(der).decode()) for slot, der in found)
+            yield UnsealedUnit(unit, uid.hex(), account, certs)
+
+    def crl(self, issuer: bytes) -> bytes:
+        """The last list of revoked certificates that an authority signed; empty if there is none."""
+        row = self._db.execute(revoked.LAST, (issuer,)).fetchone()
+        return b"" if row is None else bytes(row[3])
 
     def _accounts(self) -> dict[str, tuple[str, ...]]:
         query = "SELECT account, unit FROM unit WHERE lot = ? ORDER BY account, unit"
