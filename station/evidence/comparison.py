@@ -73,6 +73,9 @@ def differences(
 def _lot(signed: Index, history: LotHistory) -> Iterator[Finding]:
     if history.opened is None:
         yield Finding(LEDGER, f"tells of no lot {signed.lot}")
+    elif len(history.accounts) > history.opened.quantity:
+        count, received = len(history.accounts), history.opened.quantity
+        yield Finding(LEDGER, f"{count} units are admitted, {received} were received")
     for leaf, unit, what in history.faults:
         yield Finding(LEDGER, f"leaf {leaf}: {what}", unit)
 

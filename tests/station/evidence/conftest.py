@@ -1,7 +1,5 @@
 """One lot for all: making it takes a second or two."""
 
-import asyncio
-
 import pytest
 
 from tests.station.evidence import lots
@@ -11,4 +9,4 @@ from tests.station.evidence.lots import Lot
 @pytest.fixture(scope="session")
 def lot(tmp_path_factory: pytest.TempPathFactory) -> Lot:
     """A small real lot, with its bundle; nobody changes it."""
-    return asyncio.run(lots.made(tmp_path_factory.mktemp("lot")))
+    return lots.of(tmp_path_factory.mktemp("lot"))

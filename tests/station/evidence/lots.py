@@ -1,10 +1,11 @@
 """A small real lot and its bundle, and what a dishonest holder of the record keys could make of it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from station.custody.checkpoint import Note
 from station.evidence import archive, index
 from station.evidence.archive import INDEX
 from station.evidence.bundle import BUNDLE, TRUST
@@ -20,8 +21,11 @@ from station.vault.configuration import Configuration
 from station.vault.exporter import Exporter
 from station.vault.faults import FaultError
 from station.vault.keyring import Keyring
+from station.vault.publication import Publication
 from station.vault.publisher import Publisher
+from station.vault.revocation import Revocations
 from station.vault.script import Answer
+from station.vault.teller import Teller
 from station.vault.times import Times
 from tests.station.vault.dies import NOW, DirectLink, sound_chip
 from tests.station.vault.vaults import Vault, opened_vault
@@ -56,8 +60,10 @@ class Lot:
         archive.write(out, told, files)
         return out
 
-    def verdict(self, path: Path | None = None, trust: Trust | None = None) -> Verdict:
-        return verified(path or self.bundle, trust or self.trust)
+    def verdict(
+        self, path: Path | None = None, trust: Trust | None = None, older: Sequence[Note] = ()
+    ) -> Verdict:
+        return verified(path or self.bundle, trust or self.trust, older=older)
 
     def judged(self, out: Path, changes: Mapping[str, bytes | None]) -> list[str]:
         """What a check says of a forged bundle."""
@@ -67,15 +73,20 @@ class Lot:
         return self.files["manifest.jsonl"].splitlines(keepends=True)
 
 
-async def made(folder: Path, *, close: bool = True) -> Lot:
+def of(folder: Path) -> Lot:
+    """Make the lot."""
+    return asyncio.run(_made(folder))
+
+
+async def _made(folder: Path) -> Lot:
     """Personalise a lot and export it."""
     async with opened_vault(folder) as vault:
         for number in range(1, SEALED + 1):
             await vault.personalise(f"L1/{number}", DirectLink(sound_chip(number)))
         await _spoiled(vault, "L1/4", 4, "key 2")
         await _spoiled(vault, "L1/5", 5, "STORE HASH")
-        if close:
-            await vault.means.registry.close_lot("L1", NOW)
+        await vault.means.registry.close_lot("L1", NOW)
+        await _published(folder, vault)
         return await _exported(folder, vault)
 
 
@@ -101,6 +112,15 @@ def _changed(wanted: str) -> Callable[[str, str, Answer], Answer]:
         return Answer(bytes(one ^ 0xFF for one in answer.data), answer.sw)
 
     return touch
+
+
+async def _published(folder: Path, vault: Vault) -> None:
+    """Lists of what is revoked of the lot."""
+    revocations = Revocations(vault.journal, Teller("00" * 32, lambda: 1.0, 0.0).tell)
+    means = vault.means
+    publication = Publication(folder, means.issuer, revocations, means.store, means.work)
+    await publication.open(NOW)
+    await publication.publish(NOW)
 
 
 async def _exported(folder: Path, vault: Vault) -> Lot:
