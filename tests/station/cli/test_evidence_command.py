@@ -18,7 +18,9 @@ def lot(tmp_path_factory: pytest.TempPathFactory) -> Lot:
 
 
 def verify(lot: Lot, *arguments: str, path: Path | None = None) -> int:
-    return code_of(["evidence", "verify", str(path or lot.bundle), "--trust", str(lot.folder / TRUST), *arguments])
+    return code_of(
+        ["evidence", "verify", str(path or lot.bundle), "--trust", str(lot.folder / TRUST), *arguments]
+    )
 
 
 def test_a_sound_bundle(lot: Lot, capsys: pytest.CaptureFixture[str]) -> None:
