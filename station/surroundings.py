@@ -120,13 +120,13 @@ def simulated_station_file() -> Path:
 class _Dies(Protocol):
     """What a bench of the vault needs of a simulator."""
 
-    def cards(self, count: int, *, payload: int, latency: str) -> Sequence[Card]:
-        """Make so many good dies."""
+    def cards(self, indices: range, *, payload: int, latency: str) -> Sequence[Card]:
+        """Make the good dies of these numbers."""
 
 
-def simulated_cards(count: int, *, payload: int, latency: str) -> Sequence[Card]:
-    """Return good dies of `se1` at their card interface, ready to be personalised."""
-    return cast("_Dies", _world()).cards(count, payload=payload, latency=latency)
+def simulated_cards(indices: range, *, payload: int, latency: str) -> Sequence[Card]:
+    """Return good dies of `se1`, by their numbers, at their card interface, ready to be personalised."""
+    return cast("_Dies", _world()).cards(indices, payload=payload, latency=latency)
 
 
 def _world() -> type:

@@ -51,11 +51,11 @@ class DieCard(Card):
         return CardReply(reply[:-2], int.from_bytes(reply[-2:]), took_s) if reply else None
 
 
-def cards(count: int, *, payload: int, latency: Profile) -> list[DieCard]:
+def cards(indices: range, *, payload: int, latency: Profile) -> list[DieCard]:
     """Good dies of one made-up lot, in OP_READY."""
     return [
         DieCard(
             Chip.from_sort(index, seed="bench", payload=payload, latency=latency, state=LifeCycle.OP_READY)
         )
-        for index in range(count)
+        for index in indices
     ]

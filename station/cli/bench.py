@@ -1,8 +1,11 @@
 """`hardbin bench`: speeds, each beside its floor from the same run."""
 
+from collections.abc import Sequence
+
 import click
 from msgspec import json
 
+from drivers.roles.card import Card
 from station.engine.bench import measured
 from station.surroundings import simulated_cards
 from station.vault import bench as vault_bench
@@ -17,14 +20,19 @@ LABELS = {
 }
 
 VAULT_LABELS = {
-    "chips_per_hour": "chips/hour, {sites} sites, latency {latency}, payload {payload}",
-    "chips_per_hour_per_vault_core": "chips/hour that one core of the vault could do",
-    "vault_cpu_ms_per_die": "ms of CPU a die: vault",
-    "crypto_cpu_ms_per_die": "ms of CPU a die: its public-key operations alone, same run",
-    "vault_over_crypto": "vault / public-key operations",
-    "exchange_p50_ms": "ms for an answer of the vault, median",
-    "exchange_p99_ms": "ms for an answer of the vault, 99 of 100",
+    "dies_per_s_core": "dies a second that one core does, vault and key store, dies without latency",
+    "crypto_bound_per_s_core": "floor: a die's public-key operations alone, same run",
+    "vault_over_crypto": "CPU of a die / that of its public-key operations",
+    "endorsement_p99_ms": "ms from the proofs to the certificates, 99 of 100, {sites} sites",
+    "dies_per_s_{sites}_sites": "dies a second, {sites} sites, latency {latency}, payload {payload}",
+    "chips_per_hour": "chips/hour, the same",
+    "ledger_events_per_s": "events a second, each with its leaf and on disk",
+    "leaked_sessions": "channels left open by {torn} dies that lost contact",
 }
+
+
+CPU_SITES = 8
+"""Sites side by side where only CPU counts."""
 
 
 @click.group()
@@ -49,20 +57,36 @@ def engine(touchdowns: int, devices: int, as_json: bool) -> None:
 
 
 @bench.command()
-@click.option("--devices", type=click.IntRange(2), default=128, show_default=True)
-@click.option("--sites", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--devices", type=click.IntRange(2), default=128, show_default=True, help="For each part.")
+@click.option("--sites", type=click.IntRange(1, 64), default=64, show_default=True)
 @click.option(
-    "--latency", type=click.Choice(["zero", "qvault", "qvault-full"]), default="zero", show_default=True
+    "--latency", type=click.Choice(["zero", "qvault", "qvault-full"]), default="qvault", show_default=True
 )
 @click.option("--payload", type=click.Choice(["223", "1024", "4096"]), default="1024", show_default=True)
+@click.option(
+    "--torn", type=click.IntRange(1), default=128, show_default=True, help="Dies that lose contact."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
-def vault(devices: int, sites: int, latency: str, payload: str, as_json: bool) -> None:
+def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as_json: bool) -> None:
     """The vault with simulated dies and no cell around them, in real time."""
-    cards = simulated_cards(devices, payload=int(payload), latency=latency)
-    figures = vault_bench.measured(cards, sites)
+
+    def cards(part: int, count: int, how: str) -> Sequence[Card]:
+        first = part * devices
+        return simulated_cards(range(first, first + count), payload=int(payload), latency=how)
+
+    few = min(sites, CPU_SITES)
+    with vault_bench.bench() as running:
+        figures = {
+            **vault_bench.cpu_of_dies(running, cards(0, devices, "zero"), few),
+            **vault_bench.side_by_side(running, cards(1, devices, latency), sites),
+            "ledger_events_per_s": vault_bench.ledger_events_per_s(),
+            "leaked_sessions": vault_bench.leaked_sessions(running, cards(2, torn, "zero"), few),
+        }
     conditions = {"devices": devices, "sites": sites, "latency": latency, "payload": int(payload)}
+    conditions["torn"] = torn
     if as_json:
         click.echo(json.encode({**conditions, **figures}))
         return
+    labels = {key.format(**conditions): text.format(**conditions) for key, text in VAULT_LABELS.items()}
     for key, figure in figures.items():
-        click.echo(f"{figure:>12,.1f}  {VAULT_LABELS[key].format(**conditions)}")
+        click.echo(f"{figure:>12,.1f}  {labels[key]}")

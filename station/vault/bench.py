@@ -1,44 +1,47 @@
 """How fast the vault is, beside the cryptography that it cannot do without, measured in the same run.
 
-The vault is a process of its own, as in production; the dies are simulated in this one, so that at a latency
-of zero both share the machine. CPU is user plus system, all threads of the vault, after a warm-up.
+Vault and key store are processes of their own, as in production; the dies are simulated in this one, so that
+all share the machine. CPU is user plus system, all threads of both processes, after a warm-up.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from cryptography.hazmat.primitives import hashes, hpke
-from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem
-
-from drivers.protocols.se1_table import Algorithm
-from drivers.roles.card import Card
+from drivers.errors import TransportError
+from drivers.roles.card import Card, CardStep, ScriptReply
 from station.clock import RealClock
+from station.custody.ledger import Fact
 from station.errors import CustodyError
 from station.io_thread import IoThread
 from station.model import Disposition
 from station.sequence import Die
 from station.vault.client import VaultClient, VaultProcess
+from station.vault.crypto_bound import crypto_bound_s
 from station.vault.desk_client import DeskClient
 from station.vault.development_order import Lot, order
-from station.vault.kinds import KemKind, Kind, SigningKind
+from station.vault.journal import Journal
 from station.vault.profiles import SE1
+from station.vault.teller import Teller
 
 T = TypeVar("T")
 
-LOT, STATION = "BENCH", "bench"
+STATION = "bench"
 FINGERPRINT = sha256(b"bench").digest()
 WARM_UP = 8
-CRYPTO_ROUNDS = 100
-MESSAGE = bytes(1500)
-"""About as long as what a certificate's signature covers."""
+ENDORSED = 5
+"""Which answer of a die's stream brings the certificates: after S0, S1, S2 and S3."""
+EVENTS, TELLERS = 20_000, 64
 
 
 @dataclass
@@ -54,119 +57,175 @@ class StopwatchClock(RealClock):
         return answer
 
 
-def measured(cards: Sequence[Card], sites: int) -> Mapping[str, float]:
-    """Personalise the dies at so many sites; the first few are a warm-up and are not counted."""
+@dataclass(frozen=True)
+class Bench:
+    """A vault, and the way to it."""
+
+    process: VaultProcess
+    io: IoThread
+
+    def client(self, clock: RealClock) -> VaultClient:
+        """A station of its own."""
+        return VaultClient(self.process.socket, clock=clock, io=self.io, station=STATION)
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """A vault in a folder that is removed afterwards."""
     with TemporaryDirectory() as folder:
         process = VaultProcess.start(Path(folder) / "vault")
         io = IoThread()
         io.start()
         try:
-            return asyncio.run(_measured(process, io, cards, sites))
+            yield Bench(process, io)
         finally:
             io.stop()
             process.stop()
 
 
-async def _measured(
-    process: VaultProcess, io: IoThread, cards: Sequence[Card], sites: int
-) -> Mapping[str, float]:
-    clock = StopwatchClock()
-    client = VaultClient(process.socket, clock=clock, io=io, station=STATION)
-    await client.connect()
-    lot = Lot(LOT, SE1.product, len(cards), FINGERPRINT, STATION, clock.unix())
-    client.order = await asyncio.wrap_future(io.submit(order(DeskClient(process.desk), lot)))
-    await client.open_lot(LOT, product=SE1.product, quantity=len(cards))
-    numbered = iter(enumerate(cards, 1))
+def cpu_of_dies(vault: Bench, cards: Sequence[Card], sites: int) -> Mapping[str, float]:
+    """What a die costs the vault; the first few are a warm-up and are not counted."""
     warm = min(WARM_UP, len(cards) // 2)
-    await _personalised(client, iter([next(numbered) for _ in range(warm)]), sites)
-    clock.took_s.clear()
-    cpu, began = _cpu_s(process.pid), time.perf_counter()
-    await _personalised(client, numbered, sites)
-    seconds, cpu = time.perf_counter() - began, _cpu_s(process.pid) - cpu
-    await client.aclose()
-    return _figures(len(cards) - warm, seconds, cpu, sorted(clock.took_s))
-
-
-async def _personalised(client: VaultClient, dies: "Iterator[tuple[int, Card]]", sites: int) -> None:
-    """All dies, as many side by side as there are sites; CustodyError if one is not sealed."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for site in range(1, sites + 1):
-                group.create_task(_site(client, dies, site))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None  # one die's reason is enough
-
-
-async def _site(client: VaultClient, dies: "Iterator[tuple[int, Card]]", site: int) -> None:
-    for number, card in dies:
-        unit = f"{LOT}/{number}"
-        die = Die(unit, LOT, 1, site, FINGERPRINT, sha256(unit.encode()).digest()[:16])
-        outcome = await client.personalise(die, card)
-        if outcome.disposition is not Disposition.SEALED:
-            raise CustodyError(f"{unit} was not sealed: {outcome.error} {outcome.detail}")
-
-
-def _figures(dies: int, seconds: float, cpu_s: float, took_s: Sequence[float]) -> Mapping[str, float]:
-    vault_ms, crypto_ms = cpu_s / dies * 1e3, crypto_bound_s(tuple(SE1.kinds().values())) * 1e3
+    asyncio.run(_personalised(vault, "WARM", cards[:warm], sites))
+    cpu = _cpu_s(vault.process.pid)
+    asyncio.run(_personalised(vault, "CPU", cards[warm:], sites))
+    cpu = _cpu_s(vault.process.pid) - cpu
+    bound, count = crypto_bound_s(tuple(SE1.kinds().values())), len(cards) - warm
     return {
-        "chips_per_hour": dies / seconds * 3600,
-        "chips_per_hour_per_vault_core": 3_600_000 / vault_ms,
-        "vault_cpu_ms_per_die": vault_ms,
-        "crypto_cpu_ms_per_die": crypto_ms,
-        "vault_over_crypto": vault_ms / crypto_ms,
-        "exchange_p50_ms": took_s[len(took_s) // 2] * 1e3,
-        "exchange_p99_ms": took_s[len(took_s) * 99 // 100] * 1e3,
+        "dies_per_s_core": count / cpu,
+        "crypto_bound_per_s_core": 1 / bound,
+        "vault_over_crypto": cpu / count / bound,
     }
 
 
-def crypto_bound_s(kinds: Sequence[Kind]) -> float:
-    """CPU seconds a die of the public-key operations alone."""
-    needed = operations(kinds)
-    began = time.thread_time()
-    for _ in range(CRYPTO_ROUNDS):
-        for operation in needed:
-            operation()
-    return (time.thread_time() - began) / CRYPTO_ROUNDS
+def side_by_side(vault: Bench, cards: Sequence[Card], sites: int) -> Mapping[str, float]:
+    """How many dies a second many sites finish, and how long they wait for their certificates."""
+    began = time.perf_counter()
+    answers = asyncio.run(_personalised(vault, "SITES", cards, sites))
+    seconds = time.perf_counter() - began
+    endorsed = sorted(times[ENDORSED - 1] for times in answers)
+    return {
+        "endorsement_p99_ms": endorsed[len(endorsed) * 99 // 100] * 1e3,
+        f"dies_per_s_{sites}_sites": len(cards) / seconds,
+        "chips_per_hour": len(cards) / seconds * 3600,
+    }
 
 
-def operations(kinds: Sequence[Kind]) -> list[Callable[[], object]]:
-    """The public-key operations that one die of these keys needs of the vault."""
-    return [*_always(), *(operation for kind in kinds for operation in _of_key(kind))]
+def leaked_sessions(vault: Bench, cards: Sequence[Card], sites: int) -> int:
+    """How many channels stay open after dies whose contact is lost at random moments."""
+    random = Random(1)  # noqa: S311 - moments at which a contact is lost
+    torn = [TornCard(card, random.randint(1, 7)) for card in cards]
+    return asyncio.run(_leaked(vault, torn, sites))
 
 
-def _always() -> Iterator[Callable[[], object]]:
-    """The record's two signatures, the RMA token's box, the attestation."""
-    pair = (mlkem.MLKEM1024PrivateKey.generate(), ec.generate_private_key(ec.SECP384R1()))
-    box = hpke.MLKEM1024P384PrivateKey(*pair).public_key()
-    suite = hpke.Suite(hpke.KEM.MLKEM1024_P384, hpke.KDF.HKDF_SHA384, hpke.AEAD.AES_256_GCM)
-    signs, verifies = _mldsa65()
-    yield from (signs, verifies, _p384()[0], lambda: suite.encrypt(bytes(32), box))
+async def _leaked(vault: Bench, cards: Sequence[Card], sites: int) -> int:
+    await _personalised(vault, "TORN", cards, sites, sealed=False)
+    client = vault.client(RealClock())
+    await client.connect()
+    left = await client.open_sessions()
+    await client.aclose()
+    return left
 
 
-def _of_key(kind: Kind) -> Iterator[Callable[[], object]]:
-    """Its certificate, made and verified, and its proof."""
-    yield from _mldsa65() if kind.authority is Algorithm.MLDSA65 else _p384()
-    match kind:
-        case SigningKind():
-            yield (_mldsa65() if kind.algorithm is Algorithm.MLDSA65 else _p384())[1]
-        case KemKind():
-            public = mlkem.MLKEM768PrivateKey.generate().public_key()
-            yield public.encapsulate
+class TornCard(Card):
+    """A die whose reader fails at one script and every later one."""
+
+    def __init__(self, card: Card, fails_at: int) -> None:
+        super().__init__(card.name)
+        self._card, self._left = card, fails_at
+
+    async def run(self, script: Sequence[CardStep]) -> ScriptReply:
+        self._left -= 1
+        if self._left < 0:
+            raise TransportError("the reader is unplugged")
+        return await self._card.run(script)
+
+    async def power_on(self) -> bytes:
+        return await self._card.power_on()
+
+    async def power_off(self) -> None:
+        await self._card.power_off()
+
+    async def make_safe(self) -> None:
+        await self._card.make_safe()
 
 
-def _mldsa65() -> tuple[Callable[[], object], Callable[[], object]]:
-    key = mldsa.MLDSA65PrivateKey.generate()
-    public, signature = key.public_key(), key.sign(MESSAGE)
-    return lambda: key.sign(MESSAGE), lambda: public.verify(signature, MESSAGE)
+async def _personalised(
+    vault: Bench, lot: str, cards: Sequence[Card], sites: int, *, sealed: bool = True
+) -> list[list[float]]:
+    """All dies, as many side by side as there are sites; how long each waited for each answer."""
+    client = vault.client(RealClock())
+    await client.connect()
+    asked = Lot(lot, SE1.product, len(cards), FINGERPRINT, STATION, RealClock().unix())
+    client.order = await asyncio.wrap_future(vault.io.submit(order(DeskClient(vault.process.desk), asked)))
+    await client.open_lot(lot, product=SE1.product, quantity=len(cards))
+    await client.aclose()
+    numbered, took = iter(enumerate(cards, 1)), list[list[float]]()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for site in range(1, sites + 1):
+                group.create_task(_site(vault, (lot, site), numbered, took, sealed=sealed))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # one die's reason is enough
+    return took
 
 
-def _p384() -> tuple[Callable[[], object], Callable[[], object]]:
-    key, how = ec.generate_private_key(ec.SECP384R1()), ec.ECDSA(hashes.SHA384())
-    public, signature = key.public_key(), key.sign(MESSAGE, how)
-    return lambda: key.sign(MESSAGE, how), lambda: public.verify(signature, MESSAGE, how)
+async def _site(
+    vault: Bench,
+    place: tuple[str, int],
+    dies: "Iterator[tuple[int, Card]]",
+    took: list[list[float]],
+    *,
+    sealed: bool,
+) -> None:
+    lot, site = place
+    clock = StopwatchClock()
+    client = vault.client(clock)
+    for number, card in dies:
+        unit = f"{lot}/{number}"
+        die = Die(unit, lot, 1, site, FINGERPRINT, sha256(unit.encode()).digest()[:16])
+        clock.took_s = []
+        try:
+            outcome = await client.personalise(die, card)
+        except TransportError:
+            continue
+        if sealed and outcome.disposition is not Disposition.SEALED:
+            raise CustodyError(f"{unit} was not sealed: {outcome.error} {outcome.detail}")
+        took.append(clock.took_s)
+    await client.aclose()
+
+
+def ledger_events_per_s() -> float:
+    """How many events a second reach the disk, each with its leaf, told by many at a time."""
+    with TemporaryDirectory() as folder:
+        return asyncio.run(_ledger(Path(folder)))
+
+
+async def _ledger(folder: Path) -> float:
+    journal, monotonic = Journal(folder / "vault.sqlite"), asyncio.get_running_loop().time
+    await journal.open()
+    teller = Teller("00" * 32, monotonic, monotonic())
+    began = monotonic()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(TELLERS):
+            group.create_task(_told(journal, teller, EVENTS // TELLERS))
+    seconds = monotonic() - began
+    journal.close()
+    return EVENTS // TELLERS * TELLERS / seconds
+
+
+async def _told(journal: Journal, teller: Teller, count: int) -> None:
+    for number in range(count):
+        fact = Fact("unit.binned", unit=f"L1/{number}", lot="L1", data={"bin": 1})
+        await journal.commit(partial(teller.tell, now=0.0, fact=fact))
 
 
 def _cpu_s(pid: int) -> float:
-    """User and system time of a running process."""
+    """User and system time of a running process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(_own_cpu_s(one) for one in (pid, *map(int, children)))
+
+
+def _own_cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -91,6 +91,10 @@ class VaultClient:
             raise CustodyError(f"the vault speaks protocol {hello.protocol}, this station {PROTOCOL}")
         return hello.mode
 
+    async def open_sessions(self) -> int:
+        """How many channels to dies the vault has open, of all stations."""
+        return (await self._answer(self._relay.hello(self._clock.unix()))).sessions
+
     async def open_lot(self, lot: str, *, product: str, quantity: int, order: str = "") -> None:
         """Tell the vault of a lot of `quantity` devices; opening the same one again does nothing."""
         named = order or self.order

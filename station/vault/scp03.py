@@ -6,6 +6,7 @@ exist for tests. A card that offers anything else is refused, never adapted to.
 
 from dataclasses import dataclass, field
 from hmac import compare_digest
+from typing import ClassVar
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
@@ -141,7 +142,11 @@ class Session:
     """Host challenge and card challenge."""
     suite: Suite = PQP
 
+    alive: ClassVar[int] = 0
+    """Channels of this process whose keys are not wiped yet."""
+
     def __post_init__(self) -> None:
+        Session.alive += 1
         bits = self.suite.key * 8
         self._enc = self._derived(self.keys.enc, S_ENC, bits)
         self._mac = self._derived(self.keys.mac, S_MAC, bits)
@@ -194,6 +199,8 @@ class Session:
 
     def close(self) -> None:
         """Wipe the session's keys and the static ones it came from."""
+        if self._ciphers is not None:
+            Session.alive -= 1
         self._ciphers = None
         self.keys.wipe()
         for key in (self._enc, self._mac, self._rmac):

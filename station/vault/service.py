@@ -12,6 +12,7 @@ import grpc
 import structlog
 
 from station.errors import LedgerError
+from station.vault import scp03
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.configuration import Configuration
@@ -70,6 +71,7 @@ class Floor:
             mode=self._means.store.mode,
             stops=list(self._stops.reasons.values()),
             config_hash=bytes.fromhex(self._configuration.hash()),
+            sessions=scp03.Session.alive,
         )
 
     async def open_lot(self, request: wire.OpenLotRequest, context: Context) -> wire.LotReply:

@@ -127,11 +127,13 @@ class HelloReply(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     STOPS_FIELD_NUMBER: _builtins.int
     CONFIG_HASH_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
     vault: _builtins.str
     version: _builtins.str
     protocol: _builtins.int
     mode: _builtins.str
     config_hash: _builtins.bytes
+    sessions: _builtins.int
     @_builtins.property
     def stops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -143,10 +145,11 @@ class HelloReply(_message.Message):
         mode: _builtins.str = ...,
         stops: _abc.Iterable[_builtins.str] | None = ...,
         config_hash: _builtins.bytes = ...,
+        sessions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_hash", b"config_hash", "mode", b"mode", "protocol", b"protocol", "stops", b"stops", "vault", b"vault", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_hash", b"config_hash", "mode", b"mode", "protocol", b"protocol", "sessions", b"sessions", "stops", b"stops", "vault", b"vault", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,28 +7,33 @@ from msgspec import json
 from station.cli.bench import bench
 from station.errors import CustodyError
 from station.surroundings import simulated_cards
-from station.vault.bench import measured, operations
+from station.vault.bench import bench as running
+from station.vault.bench import side_by_side
+from station.vault.crypto_bound import operations
 from station.vault.kinds import MLDSA65, MLKEM768, P384
+
+SMALL = ["--devices", "4", "--sites", "2", "--latency", "zero", "--payload", "4096", "--torn", "6"]
 
 
 def test_the_bench_names_its_conditions_beside_its_figures() -> None:
-    done = CliRunner().invoke(
-        bench, ["vault", "--devices", "4", "--sites", "2", "--payload", "4096", "--json"]
-    )
+    done = CliRunner().invoke(bench, ["vault", *SMALL, "--json"])
     assert done.exit_code == 0, done.output
     told = json.decode(done.output)
     assert (told["devices"], told["sites"], told["latency"], told["payload"]) == (4, 2, "zero", 4096)
-    assert told["chips_per_hour"] > 0
+    assert told["leaked_sessions"] == 0
+    assert told["dies_per_s_core"] > 0
     assert told["vault_over_crypto"] == pytest.approx(
-        told["vault_cpu_ms_per_die"] / told["crypto_cpu_ms_per_die"]
+        told["crypto_bound_per_s_core"] / told["dies_per_s_core"]
     )
-    assert told["exchange_p50_ms"] <= told["exchange_p99_ms"]
+    assert told["chips_per_hour"] == pytest.approx(3600 * told["dies_per_s_2_sites"])
+    assert told["endorsement_p99_ms"] > 0
+    assert told["ledger_events_per_s"] > 0
 
 
 def test_a_die_that_is_not_sealed_ends_the_bench() -> None:
-    (card,) = simulated_cards(1, payload=1024, latency="zero")
-    with pytest.raises(CustodyError, match="was not sealed"):
-        measured([card, card], 1)
+    (card,) = simulated_cards(range(1), payload=1024, latency="zero")
+    with running() as vault, pytest.raises(CustodyError, match="was not sealed"):
+        side_by_side(vault, [card, card], 1)
 
 
 def test_the_floor_has_every_operation_of_every_key() -> None:
