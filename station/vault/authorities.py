@@ -126,11 +126,13 @@ class Authority(Anchor):
 
 
 # -- certificates of authorities
-async def root_certificate(signing: Signing, house: House, since: datetime, order: str) -> bytes:
-    """A root's certificate for the root key, signed by itself, DER."""
-    own = signing.public(ROOT)
-    draft = _root_draft(own, house.name(TOP), since)
-    return await _signed(draft.tbs(), draft.signature, signing, ROOT, order)
+async def root_certificate(
+    signing: Signing, house: House, since: datetime, order: str, rank: Rank = TOP
+) -> bytes:
+    """A root's certificate for its key, signed by itself, DER."""
+    own = signing.public(rank.key)
+    draft = _root_draft(own, house.name(rank), since)
+    return await _signed(draft.tbs(), draft.signature, signing, rank.key, order)
 
 
 async def request(signing: Signing, rank: Rank, house: House, order: str) -> bytes:
@@ -147,11 +149,13 @@ async def request(signing: Signing, rank: Rank, house: House, order: str) -> byt
     return await _signed(body, signature_algorithm(own), signing, rank.key, order)
 
 
-async def certify(asked: bytes, trust: Trust, signing: Signing, since: datetime, order: str) -> bytes:
-    """What the root answers to a request; ConfigError if the request proves nothing, or is none."""
+async def certify(
+    asked: bytes, trust: Trust, signing: Signing, since: datetime, order: str, root: str = ROOT
+) -> bytes:
+    """What the root of this key answers to a request; ConfigError if that proves nothing, or is none."""
     subject, key = _requested(asked)
     draft = _issuing_draft(key, subject, trust, since)
-    return await _signed(draft.tbs(), draft.signature, signing, ROOT, order)
+    return await _signed(draft.tbs(), draft.signature, signing, root, order)
 
 
 def take(certificate: bytes, rank: Rank, signing: Signing, trust: Trust) -> Authority:

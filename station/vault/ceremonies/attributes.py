@@ -44,7 +44,7 @@ def wanted(plan: Plan) -> dict[str, tuple[KeyProfile | None, KeyState]]:
     found: dict[str, tuple[KeyProfile | None, KeyState]] = {}
     for step in plan.steps:
         match step:
-            case steps.Generate():
+            case steps.Generate() | steps.LoadSealed():
                 found[step.profile.id] = (step.profile, KeyState.PRE_ACTIVE)
             case steps.Move():
                 profile, _ = found.get(step.key, (None, step.state))
@@ -59,7 +59,8 @@ def dumped(store: Control, plan: Plan) -> list[Dumped]:
     health = store.ask(calls.Health(), Health)
     entries = {entry.id: entry for entry in store.ask(calls.Entries(), list[Entry])}
     keys, wrong = [], [*health.findings]
-    for key, (profile, state) in wanted(plan).items():
+    expected = wanted(plan) or {key: (None, entry.state) for key, entry in entries.items()}
+    for key, (profile, state) in expected.items():
         if key not in entries:
             wrong.append(f"{key}: it is not in the register")
             continue

@@ -28,6 +28,8 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     keys: tuple[Dumped, ...]
     files: dict[str, str] = {}
     """SHA-256 of each file beside it that belongs to it."""
+    revoked: str = ""
+    """The id of the store that must not be used any more."""
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

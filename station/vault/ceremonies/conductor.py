@@ -13,7 +13,7 @@ from station.custody import durable_file
 from station.errors import ConfigError, StoppedError
 from station.vault.ceremonies import bundle, persons, plan, printed, record, steps, transcript
 from station.vault.ceremonies.attributes import Dumped
-from station.vault.ceremonies.deeds import Deeds, Result
+from station.vault.ceremonies.deeds import Deeds, Result, Sitting
 from station.vault.ceremonies.questions import Questions
 from station.vault.ceremonies.transcript import (
     Activated,
@@ -91,7 +91,12 @@ class Conductor:
         self._questions.say(printed.heading(self._plan))
         self._attend()
         with own(Path(self._plan.store)) as store:
-            deeds = Deeds(self._plan, store, self._questions, lambda name: self._add(Activated(name)))
+            deeds = Deeds(
+                Sitting(self._plan, self._folder),
+                store,
+                self._questions,
+                lambda name: self._add(Activated(name)),
+            )
             while (step := self._record.step) is not None:
                 self._take(step, deeds)
         return self._closed()
@@ -152,7 +157,11 @@ class Conductor:
 def content_of(wanted: plan.Plan, results: list[Result], head: str) -> bundle.Content:
     """What a ceremony's bundle must say, by its transcript alone."""
     dump: Result = {"store": "", "keys": []}
+    files: dict[str, str] = {}
+    revoked = ""
     for step, result in zip(wanted.steps, results, strict=True):
+        files |= result.get("files", {})
+        revoked = result.get("revoked", revoked)
         if isinstance(step, steps.Dump):
             dump = result
     return bundle.Content(
@@ -161,4 +170,6 @@ def content_of(wanted: plan.Plan, results: list[Result], head: str) -> bundle.Co
         transcript=head,
         store=dump["store"],
         keys=msgspec.convert(dump["keys"], tuple[Dumped, ...]),
+        files=files,
+        revoked=revoked,
     )

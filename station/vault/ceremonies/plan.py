@@ -125,7 +125,7 @@ def _step(number: int, raw: Mapping[str, Any], given: Mapping[str, Given], now: 
         filled["profile"] = _dated(profile, now)
     try:
         step: steps.Step = msgspec.convert(filled, steps.Step, strict=False)
-        if isinstance(step, steps.Generate):
+        if isinstance(step, steps.Generate | steps.LoadSealed):
             step.profile.check()
     except (msgspec.ValidationError, RequestError) as error:
         raise ConfigError(f"step {number}: {error}") from error

@@ -64,6 +64,8 @@ def _rows(result: dict[str, Any]) -> Iterable[str]:
         if name == "keys":
             for found in value:
                 yield from _key(found)
+        elif name == "files":
+            yield from (f"{file}, SHA-256: {grouped(digest)}" for file, digest in value.items())
         elif name == "public key":
             yield f"public key, SHA-256: {grouped(value)}"
         elif value not in ("", []):

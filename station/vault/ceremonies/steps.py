@@ -1,9 +1,10 @@
 """The steps that a ceremony can consist of, as data. Each says in `text` what the persons confirm."""
 
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import msgspec
 
+from station.vault.authorities import House
 from station.vault.keys.words import KeyProfile, KeyState, Mode, PqPolicy
 
 
@@ -27,7 +28,10 @@ class MakeStore(_Step, frozen=True, tag="make-store"):
 
 
 class OpenStore(_Step, frozen=True, tag="open-store"):
-    """Have custodians open the store."""
+    """Have custodians open the store, or holders of a backup."""
+
+    backup: str = ""
+    """The folder with the backup's shares."""
 
 
 class Generate(_Step, frozen=True, tag="generate"):
@@ -50,28 +54,109 @@ class Move(_Step, frozen=True, tag="change"):
     reason: str
 
 
+class Request(_Step, frozen=True, tag="request"):
+    """Write an issuing key's request for a certificate."""
+
+    key: str
+    house: House
+    file: str
+
+
+class CertifyRoot(_Step, frozen=True, tag="certify-root"):
+    """Write a root's certificate, signed by itself."""
+
+    key: str
+    house: House
+    file: str
+
+
+class Certify(_Step, frozen=True, tag="certify"):
+    """Answer the request of an issuing key by a root's signature."""
+
+    key: str
+    house: House
+    root: str
+    """The file with the root's certificate."""
+    request: str
+    file: str
+
+
+class TakeCertificate(_Step, frozen=True, tag="take-certificate"):
+    """Check what the root has answered, and put it where the vault looks for it."""
+
+    key: str
+    house: House
+    root: str
+    certificate: str
+    into: str
+    """The vault's folder."""
+
+
+class Backup(_Step, frozen=True, tag="backup"):
+    """Cut the file's key into further shares, a file for each holder."""
+
+    holders: tuple[str, ...]
+    threshold: int
+
+
+class Recover(_Step, frozen=True, tag="recover"):
+    """Make a copy of a store a store of its own: another key, other shares, another id."""
+
+    custodians: tuple[str, ...]
+    threshold: int
+    lost: int
+    """Uses of each limited key that the copy cannot know of."""
+
+
+class LoadSealed(_Step, frozen=True, tag="load-sealed"):
+    """Take over a key that was sealed to this store."""
+
+    profile: KeyProfile
+    kem: str
+    file: str
+
+
 class Dump(_Step, frozen=True, tag="dump"):
-    """Compare every key of this ceremony with its profile; a difference fails."""
+    """Compare every key of this ceremony, or all of the store, with its profile; a difference fails."""
 
 
-Step: TypeAlias = Inspect | MakeStore | OpenStore | Generate | OpenLedger | Move | Dump
-NAMES = {
-    kind: str(kind.__struct_config__.tag)
-    for kind in (Inspect, MakeStore, OpenStore, Generate, OpenLedger, Move, Dump)
-}
+Step: TypeAlias = (
+    Inspect
+    | MakeStore
+    | OpenStore
+    | Generate
+    | LoadSealed
+    | OpenLedger
+    | Move
+    | Request
+    | CertifyRoot
+    | Certify
+    | TakeCertificate
+    | Backup
+    | Recover
+    | Dump
+)
+NAMES: dict[type[Step], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(Step)}
 
 
 def title(step: Step) -> str:
     """What a step does, in a few words."""
+    name = NAMES[type(step)]
     match step:
         case MakeStore():
-            return f"make-store {step.mode}"
-        case Generate():
+            return f"{name} {step.mode}"
+        case Generate() | LoadSealed():
             profile = step.profile
-            return f"generate {profile.id}, {profile.algorithm} to {profile.purpose}"
+            return f"{name} {profile.id}, {profile.algorithm} to {profile.purpose}"
         case OpenLedger():
-            return f"open-ledger {step.origin}"
+            return f"{name} {step.origin}"
         case Move():
-            return f"change {step.key} to {step.state}"
+            return f"{name} {step.key} to {step.state}"
+        case Request() | CertifyRoot() | TakeCertificate():
+            return f"{name} {step.key}"
+        case Certify():
+            return f"{name} {step.request} by {step.key}"
+        case Backup():
+            return f"{name} {step.threshold} of {len(step.holders)}"
         case _:
-            return NAMES[type(step)]
+            return name

@@ -186,6 +186,18 @@ class BackupShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     box: bytes
 
 
+class SealedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key on its way to a store, sealed to one of its keys."""
+
+    store: str
+    """The store's id in hex."""
+    kem: str
+    key: str
+    """The name that it will have."""
+    ciphertext: bytes
+    box: bytes
+
+
 class Use(msgspec.Struct, frozen=True):
     """How far a counter has come: `leased` is durable and at most 100 ahead of `used`."""
 
