@@ -10,6 +10,7 @@ from station.cli import key_shares, key_states
 from station.cli.codes import Exit
 from station.cli.key_access import FDS, FILES, FOLDER, JSON, passphrases, pin, prompted, reached, said, stop
 from station.cli.key_ceremony import ceremony
+from station.cli.key_seal import seal
 from station.vault.keys import calls
 from station.vault.keys.control import own, running
 from station.vault.keys.words import (
@@ -27,7 +28,7 @@ def key() -> None:
     """Make, open, look into and destroy a key store."""
 
 
-for _command in (ceremony, *key_shares.COMMANDS, *key_states.COMMANDS):
+for _command in (ceremony, seal, *key_shares.COMMANDS, *key_states.COMMANDS):
     key.add_command(_command)
 
 

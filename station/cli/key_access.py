@@ -56,16 +56,16 @@ def said() -> Iterator[None]:
         stop(CODES.get(type(error), Exit.INTEGRITY), str(error))
 
 
-def passphrases(files: tuple[Path, ...], fds: tuple[int, ...]) -> Iterator[bytearray]:
-    """The passphrases that files and descriptors hold, one after the other."""
+def passphrases(files: tuple[Path, ...], fds: tuple[int, ...], *, raw: bool = False) -> Iterator[bytearray]:
+    """What files and descriptors hold, one after the other; `raw`: a newline at the end is part of it."""
     for file in files:
         with file.open("rb", buffering=0) as opened:
-            yield _read(opened.fileno(), str(file))
+            yield _read(opened.fileno(), str(file), raw=raw)
     for fd in fds:
-        yield _read(fd, f"descriptor {fd}")
+        yield _read(fd, f"descriptor {fd}", raw=raw)
 
 
-def _read(fd: int, name: str) -> bytearray:
+def _read(fd: int, name: str, *, raw: bool) -> bytearray:
     content = bytearray(PASSPHRASE_MAX + 3)
     view, at = memoryview(content), 0
     try:
@@ -73,7 +73,9 @@ def _read(fd: int, name: str) -> bytearray:
             at += count
     except OSError as error:
         stop(Exit.USAGE, f"{name}: {error.strerror}")
-    found = content[:at].removesuffix(b"\n").removesuffix(b"\r")
+    found = content[:at]
+    if not raw:
+        found = found.removesuffix(b"\n").removesuffix(b"\r")
     content[:] = bytes(len(content))
     if not found:
         stop(Exit.USAGE, f"{name}: holds no passphrase")

@@ -51,6 +51,7 @@ def ceremony() -> None:
 @click.option("--store", required=True, type=click.Path(path_type=Path), help="The key store's folder.")
 @click.option("--person", "persons", multiple=True, help="Who confirms each step, in the script's order.")
 @click.option("--custodian", "custodians", multiple=True, help="Who gets a share of a new store.")
+@click.option("--holder", "holders", multiple=True, help="Who gets a share of a backup.")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the script.")
 @JSON
 def plan(
@@ -60,12 +61,14 @@ def plan(
     store: Path,
     persons: tuple[str, ...],
     custodians: tuple[str, ...],
+    holders: tuple[str, ...],
     given: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Fill in the script NAME and write it as the plan of a new ceremony FOLDER; nothing else is done."""
     words = dict(_parameter(one) for one in given)
-    parameters: dict[str, plans.Given] = {**words, **({"custodians": custodians} if custodians else {})}
+    several = {"custodians": custodians, "holders": holders}
+    parameters: dict[str, plans.Given] = {**words, **{name: who for name, who in several.items() if who}}
     made = plans.made(name, str(store.absolute()), persons, parameters, RealClock().unix())
     plans.write(made, folder)
     if as_json:

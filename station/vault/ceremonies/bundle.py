@@ -1,7 +1,6 @@
 """What a ceremony leaves to import: its result as a statement, signed by the persons who were there."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -56,19 +55,26 @@ def sealed(content: Content, attendants: list[Attendant]) -> bytes:
 
 def opened(envelope: bytes, persons: dict[str, bytes]) -> Content:
     """Read a bundle that every one of these persons has signed; ValueError says what is wrong."""
-    try:
-        found = msgspec.json.decode(envelope, type=Envelope)
-        payload = _bytes(found.payload)
-        content = msgspec.json.decode(payload, type=Content)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise ValueError("no bundle of a ceremony") from error
-    if content.typ != TYPE:
-        raise ValueError(f"a statement {content.typ[:64]!r}, not {TYPE!r}")
+    content = read(envelope)
+    found = msgspec.json.decode(envelope, type=Envelope)
+    payload = _bytes(found.payload)
     if sorted(one.kid for one in found.signatures) != sorted(persons):
         raise ValueError(f"it must be signed by {', '.join(sorted(persons))}, each once")
     for one in found.signatures:
         if one.alg != ALGORITHM or not _verified(persons[one.kid], one.sig, payload):
             raise ValueError(f"the signature of {one.kid} does not verify")
+    return content
+
+
+def read(envelope: bytes) -> Content:
+    """What a bundle says; nothing of it is believed yet. ValueError if it is none."""
+    try:
+        found = msgspec.json.decode(envelope, type=Envelope)
+        content = msgspec.json.decode(_bytes(found.payload), type=Content)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise ValueError("no bundle of a ceremony") from error
+    if content.typ != TYPE:
+        raise ValueError(f"a statement {content.typ[:64]!r}, not {TYPE!r}")
     return content
 
 
@@ -86,9 +92,3 @@ def _text(content: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def plain(content: Content) -> dict[str, Any]:
-    """As JSON has it."""
-    found: dict[str, Any] = msgspec.to_builtins(content)
-    return found

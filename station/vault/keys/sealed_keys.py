@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from station.vault.keys.errors import PolicyError, RequestError
-from station.vault.secret import Secret
 
 LABEL = b"hardbin-key-to-store-v1\0"
 NONCE = bytes(12)
@@ -30,23 +29,21 @@ class Sealed(NamedTuple):
     box: bytes
 
 
-def seal(key: Secret, name: str, store: bytes, public: bytes) -> Sealed:
+def seal(key: bytearray, name: str, store: bytes, public: bytes) -> Sealed:
     """Seal a key to a store's ML-KEM key, given as SubjectPublicKeyInfo."""
     kem = load_der_public_key(public)
     if not isinstance(kem, mlkem.MLKEM768PublicKey | mlkem.MLKEM1024PublicKey):
         raise RequestError("keys are sealed to an ML-KEM key")
     shared, ciphertext = kem.encapsulate()
-    with Secret(shared) as secret:
-        return Sealed(
-            ciphertext, _cipher(secret, _bound(name, store, ciphertext)).encrypt(NONCE, key.reveal(), None)
-        )
+    cipher = _cipher(shared, _bound(name, store, ciphertext))
+    return Sealed(ciphertext, cipher.encrypt(NONCE, key, None))
 
 
-def opened(shared: Secret, box: bytes, name: str, store: bytes, ciphertext: bytes) -> Secret:
+def opened(shared: bytearray, box: bytes, name: str, store: bytes, ciphertext: bytes) -> bytearray:
     """Open what was sealed; PolicyError if it was changed, or was for another store or name."""
-    key = Secret(bytes(max(0, len(box) - TAG)))
+    key = bytearray(max(0, len(box) - TAG))
     try:
-        _cipher(shared, _bound(name, store, ciphertext)).decrypt_into(NONCE, box, None, key.reveal())
+        _cipher(bytes(shared), _bound(name, store, ciphertext)).decrypt_into(NONCE, box, None, key)
     except (InvalidTag, ValueError):
         raise PolicyError(f"key {name}: was changed, or is sealed to another store or name") from None
     return key
@@ -56,5 +53,5 @@ def _bound(name: str, store: bytes, ciphertext: bytes) -> bytes:
     return LABEL + store + sha256(ciphertext).digest() + name.encode()
 
 
-def _cipher(shared: Secret, bound: bytes) -> AESGCM:
-    return AESGCM(HKDF(hashes.SHA384(), KEY, None, bound).derive(bytes(shared.reveal())))
+def _cipher(shared: bytes, bound: bytes) -> AESGCM:
+    return AESGCM(HKDF(hashes.SHA384(), KEY, None, bound).derive(shared))

@@ -197,10 +197,10 @@ class Store:
 
     def load_sealed(self, profile: KeyProfile, kem: str, ciphertext: bytes, box: bytes, now: float) -> None:
         """Take over a symmetric key that was sealed to a key of this store."""
-        with (
-            self.decapsulate(kem, ciphertext, now) as shared,
-            sealed_keys.opened(shared, box, profile.id, self._header.store, ciphertext) as key,
-        ):
+        with self.decapsulate(kem, ciphertext, now) as shared:
+            content = sealed_keys.opened(shared.reveal(), box, profile.id, self._header.store, ciphertext)
+        with Secret(content) as key:
+            content[:] = bytes(len(content))
             self.load(profile, key)
 
     def open_order(self, order: str, limit: int) -> None:

@@ -1,6 +1,6 @@
 """Rooms for ceremonies: persons who answer everything, and a key store in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -18,8 +18,15 @@ from tests.station.vault.keys.stores import OPEN, PASSPHRASES, At
 
 T = TypeVar("T")
 OFFICERS = ("dora", "emil")
-SAID = {"dora": b"planted officer 1", "emil": b"planted officer 2"}
-VAULT: dict[str, Given] = {"custodians": tuple(PASSPHRASES), "origin": "plant.example/cell-3/2027"}
+SAID = {"dora": b"planted officer 1", "emil": b"planted officer 2", "fay": b"planted witness 1"}
+WITNESS = "fay"
+HOLDERS = {f"h{number}": b"planted backup %d" % number for number in range(1, 6)}
+HOUSE: dict[str, Given] = {"organisation": "plant.example", "country": "DE"}
+VAULT: dict[str, Given] = {
+    "custodians": tuple(PASSPHRASES),
+    "origin": "plant.example/cell-3/2027",
+    **HOUSE,
+}
 AT = At()
 
 
@@ -54,11 +61,11 @@ def direct(folder: Path) -> Iterator[Direct]:
 class Room:
     """Answers to every question; `stop_at` questions later nobody does any more."""
 
-    def __init__(self, stop_at: int | None = None) -> None:
+    def __init__(self, stop_at: int | None = None, coming: Sequence[str] = tuple(PASSPHRASES)) -> None:
         self.asked: list[str] = []
         self.heard: list[str] = []
         self._stop_at = stop_at
-        self._coming = [*PASSPHRASES]
+        self._coming = [*coming]
 
     def _ask(self, about: str) -> None:
         if len(self.asked) == self._stop_at:
@@ -68,12 +75,13 @@ class Room:
     def word(self, about: str) -> str:
         self._ask(about)
         assert about == "custodian"
-        return self._coming.pop(0)
+        self._coming.append(self._coming.pop(0))
+        return self._coming[-1]
 
     def secret(self, about: str, *, new: bool) -> bytearray:
         del new
         self._ask(about)
-        return bytearray((SAID | PASSPHRASES)[about.rpartition(" ")[2]])
+        return bytearray((SAID | PASSPHRASES | HOLDERS)[about.rpartition(" ")[2]])
 
     def yes(self, about: str) -> bool:
         self._ask(about)
@@ -86,7 +94,8 @@ class Room:
 def planned(folder: Path, name: str = "init-vault", **given: Given) -> Path:
     """Write the plan of a ceremony, whose store lies beside it."""
     parameters = VAULT | given if name == "init-vault" else given
-    made = plan.made(name, str(folder / "store"), OFFICERS, parameters, AT.unix())
+    attending = OFFICERS if name != "load-product" else (*OFFICERS, WITNESS)
+    made = plan.made(name, str(folder / "store"), attending, parameters, AT.unix())
     plan.write(made, folder / name)
     return folder / name
 

@@ -30,6 +30,7 @@ KEYS = {
     "LOG-PQ-1": (Algorithm.ML_DSA_44, ACTIVE),
     "ICA-PQ-1": (Algorithm.ML_DSA_65, WAITING),
     "ICA-EC-1": (Algorithm.P384, WAITING),
+    "IN-1": (Algorithm.ML_KEM_1024, ACTIVE),
 }
 
 
@@ -167,7 +168,7 @@ def test_a_key_that_is_not_as_planned_fails(tmp_path: Path, monkeypatch: pytest.
     folder = planned(tmp_path)
     with pytest.raises(PolicyError, match="LOG-1: it does not prove itself"):
         carried_out(folder)
-    with pytest.raises(transcript.TranscriptError, match="not over: step 15 of 15"):
+    with pytest.raises(transcript.TranscriptError, match="not over: step 19 of 19"):
         verified(folder)
 
 

@@ -24,7 +24,6 @@ from station.vault.keys.words import (
     Purpose,
     Use,
 )
-from station.vault.secret import Secret
 from tests.station.vault.keys.stores import (
     OFFICER,
     OPEN,
@@ -343,7 +342,7 @@ def test_a_key_comes_sealed_to_this_store_only(opened: Service) -> None:
     public = entry(opened, "IN-1").public
     wanted = profile("IM-1", Algorithm.AES_256, Purpose.DERIVE)
     master = bytes(range(32))
-    ciphertext, box = sealed_keys.seal(Secret(master), "IM-1", store, public)
+    ciphertext, box = sealed_keys.seal(bytearray(master), "IM-1", store, public)
     for name, sent, content in (
         ("IM-2", ciphertext, box),
         ("IM-1", ciphertext, bytes([box[0] ^ 1]) + box[1:]),
@@ -354,7 +353,7 @@ def test_a_key_comes_sealed_to_this_store_only(opened: Service) -> None:
             opened.answer(calls.LoadSealed(msgspec.structs.replace(wanted, id=name), "IN-1", sent, content))
     with pytest.raises(RequestError):
         opened.answer(calls.LoadSealed(wanted, "IN-1", b"short", box))
-    elsewhere = sealed_keys.seal(Secret(master), "IM-1", bytes(16), public)
+    elsewhere = sealed_keys.seal(bytearray(master), "IM-1", bytes(16), public)
     with pytest.raises(PolicyError):
         opened.answer(calls.LoadSealed(wanted, "IN-1", *elsewhere))
     opened.answer(calls.LoadSealed(wanted, "IN-1", ciphertext, box))

@@ -1,0 +1,216 @@
+"""A root, a vault, certificates between them, a product's keys, and a store that comes back elsewhere."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography import x509
+
+from station.errors import ConfigError
+from station.vault import authorities
+from station.vault.authorities import RANKS, House, Trust
+from station.vault.ceremonies import bundle
+from station.vault.ceremonies.certificates import StoreSigning
+from station.vault.ceremonies.proof import verified
+from station.vault.keys import calls, sealed_keys
+from station.vault.keys.errors import PassphraseError, PolicyError, RequestError
+from station.vault.keys.words import Entry, Health, KeyState, SealedKey, Use
+from tests.station.vault.ceremonies.rooms import HOLDERS, HOUSE, SAID, Room, carried_out, direct, planned
+from tests.station.vault.keys.stores import PASSPHRASES, files
+
+PLANT = House("DE", "plant.example")
+MASTER = bytes(range(7, 39))
+
+
+def root_of(folder: Path) -> Path:
+    """A root's ceremony, carried out."""
+    made = planned(folder, "init-root", custodians=tuple(PASSPHRASES), holders=tuple(HOLDERS), **HOUSE)
+    carried_out(made)
+    return made
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return root_of(tmp_path / "root")
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    made = planned(tmp_path / "vault")
+    carried_out(made)
+    return made
+
+
+def issued(root: Path, vault: Path) -> Path:
+    answers = planned(
+        root.parent,
+        "issue-ica",
+        root=str(root / "root.der"),
+        pq=str(vault / "ICA-PQ-1.csr"),
+        ec=str(vault / "ICA-EC-1.csr"),
+        **HOUSE,
+    )
+    carried_out(answers)
+    return answers
+
+
+def imported(vault: Path, root: Path, answers: Path) -> Path:
+    return planned(
+        vault.parent,
+        "import-ica",
+        root=str(root / "root.der"),
+        pq=str(answers / "issuing.der"),
+        ec=str(answers / "issuing-ec.der"),
+        vault=str(vault.parent / "vault"),
+        **HOUSE,
+    )
+
+
+def register(folder: Path) -> dict[str, Entry]:
+    with direct(folder / "store") as store:
+        return {entry.id: entry for entry in store.ask(calls.Entries(), list[Entry])}
+
+
+def test_a_vault_is_certified_by_a_root_that_it_never_met(root: Path, vault: Path) -> None:
+    answers = issued(root, vault)
+    last = imported(vault, root, answers)
+    carried_out(last)
+    for folder in (root, vault, answers, last):
+        verified(folder)
+    placed = vault.parent / "vault"
+    trust = Trust(PLANT, (placed / "root.der").read_bytes())
+    assert trust.refused() == []
+    with direct(vault.parent / "store") as store:
+        signing = StoreSigning(store)  # type: ignore[arg-type]
+        for rank in RANKS.values():
+            authorities.take((placed / rank.file).read_bytes(), rank, signing, trust)
+            assert signing.entry(rank.key).state is KeyState.ACTIVE
+    backed = x509.load_der_x509_certificate((root / "root-ec.der").read_bytes())
+    backed.verify_directly_issued_by(backed)
+    told = bundle.read((root / "bundle.json").read_bytes())
+    assert {f"backup/{name}.share" for name in HOLDERS} | {"root.der", "root-ec.der"} == set(told.files)
+    for secret in (*SAID.values(), *PASSPHRASES.values(), *HOLDERS.values()):
+        assert secret not in files(root.parent) + files(vault.parent)
+
+
+def test_an_issuing_key_signs_nothing_but_its_request_until_then(vault: Path) -> None:
+    asked = x509.load_der_x509_csr((vault / "ICA-EC-1.csr").read_bytes())
+    assert asked.is_signature_valid
+    assert asked.subject == PLANT.name(RANKS[next(kind for kind in RANKS if kind.name == "P384")])
+    assert register(vault.parent)["ICA-EC-1"].used == 0
+
+
+def test_a_changed_request_is_not_certified(root: Path, vault: Path) -> None:
+    path = vault / "ICA-EC-1.csr"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(PolicyError, match="its signature is not that of its key"):
+        issued(root, vault)
+    path.write_bytes(b"no request")
+    shutil.rmtree(root.parent / "issue-ica")
+    with pytest.raises(PolicyError, match="certificate request"):
+        issued(root, vault)
+    path.unlink()
+    shutil.rmtree(root.parent / "issue-ica")
+    with pytest.raises(RequestError, match="No such file"):
+        issued(root, vault)
+
+
+def test_certificates_of_another_root_or_key_are_not_taken(root: Path, vault: Path, tmp_path: Path) -> None:
+    answers, other = issued(root, vault), root_of(tmp_path / "other")
+    with pytest.raises(PolicyError, match="issuing.der"):
+        carried_out(imported(vault, other, answers))
+    assert not (vault.parent / "vault").exists()
+    shutil.rmtree(vault.parent / "import-ica")
+    (answers / "issuing.der").write_bytes((answers / "issuing-ec.der").read_bytes())
+    with pytest.raises(PolicyError, match="not the certificate of this key store's ICA-PQ-1"):
+        carried_out(imported(vault, root, answers))
+    assert register(vault.parent)["ICA-PQ-1"].state is KeyState.PRE_ACTIVE
+
+
+def test_the_root_certifies_with_its_own_certificate_only(root: Path, vault: Path, tmp_path: Path) -> None:
+    other = root_of(tmp_path / "other")
+    shutil.copy(other / "root.der", root / "root.der")
+    with pytest.raises(PolicyError, match="not the certificate of ROOT-PQ-1"):
+        issued(root, vault)
+
+
+def sealed_master(vault: Path, name: str = "IM-se1-1") -> SealedKey:
+    told = bundle.read((vault / "bundle.json").read_bytes())
+    (public,) = [one.public for one in told.keys if one.profile.id == "IN-1"]
+    sent = sealed_keys.seal(bytearray(MASTER), name, bytes.fromhex(told.store), public)
+    return SealedKey(told.store, "IN-1", name, sent.ciphertext, sent.box)
+
+
+def test_a_products_keys_come_with_the_customers_witness(vault: Path) -> None:
+    path = vault.parent / "im.sealed"
+    path.write_bytes(msgspec.json.encode(sealed_master(vault)))
+    folder = planned(vault.parent, "load-product", product="se1", sealed=str(path))
+    room = Room()
+    carried_out(folder, room)
+    assert "confirm step 5 fay" in room.asked
+    found = register(vault.parent)
+    assert {key: found[key].origin for key in ("TM-se1-1", "TT-se1-1", "IM-se1-1")} == {
+        "TM-se1-1": "generated",
+        "TT-se1-1": "generated",
+        "IM-se1-1": "imported",
+    }
+    assert set(verified(folder).keys) == {"TM-se1-1", "TT-se1-1", "IM-se1-1"}
+    assert MASTER not in files(vault.parent)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{}", "not a key sealed to a store"),
+        (b"\xff", "not a key sealed to a store"),
+        (None, "No such file"),
+    ],
+)
+def test_what_is_no_sealed_key_is_not_loaded(vault: Path, content: bytes | None, message: str) -> None:
+    path = vault.parent / "im.sealed"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RequestError, match=message):
+        carried_out(planned(vault.parent, "load-product", product="se1", sealed=str(path)))
+
+
+def test_a_key_for_another_name_is_not_loaded(vault: Path) -> None:
+    path = vault.parent / "im.sealed"
+    path.write_bytes(msgspec.json.encode(sealed_master(vault, "IM-se2-1")))
+    with pytest.raises(PolicyError, match="sealed to another store or name"):
+        carried_out(planned(vault.parent, "load-product", product="se1", sealed=str(path)))
+
+
+@pytest.mark.parametrize("backup", [False, True], ids=["custodians", "holders of a backup"])
+def test_a_store_comes_up_on_another_host(root: Path, tmp_path: Path, *, backup: bool) -> None:
+    new = tmp_path / "new"
+    shutil.copytree(root.parent / "store", new / "store")
+    folder = planned(
+        new,
+        "recover-store",
+        custodians=("anna", "dora", "emil"),
+        lost="7",
+        backup=str(root / "backup") if backup else "",
+    )
+    with pytest.raises(PassphraseError):
+        carried_out(folder, Room(coming=("fay",)))
+    coming = ("h1", "h3", "h5") if backup else ("anna", "cleo")
+    carried_out(folder, Room(coming=coming))
+    told = bundle.read((folder / "bundle.json").read_bytes())
+    assert told.revoked == bundle.read((root / "bundle.json").read_bytes()).store
+    assert told.store != told.revoked
+    assert set(verified(folder).keys) == {"ROOT-PQ-1", "ROOT-EC-1"}
+    with direct(new / "store") as store:
+        health = store.ask(calls.Health(), Health)
+        assert (health.custodians, health.before) == (("anna", "dora", "emil"), told.revoked)
+        said = PASSPHRASES | SAID
+        for name in ("dora", "emil"):
+            store.ask(calls.Activate(name, bytearray(said[name])), Health)
+        assert store.ask(calls.Usage("ROOT-PQ-1"), Use).used >= 7
+
+
+def test_plans_of_backups_need_holders(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="parameter 'holders' is missing"):
+        planned(tmp_path, "init-root", custodians=tuple(PASSPHRASES), **HOUSE)
