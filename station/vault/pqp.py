@@ -196,13 +196,15 @@ class Contact:
         store, uid, keys = self._means.store, self.die.uid, self._keys
         nonce, reject = store.random(NONCE), await store.drawn(uid, self._means.profile.rejection_check)
         possession = Possession(keys, nonce, reject=reject)
-        script = self._script("S3 prove")
-        possession.ask(script, self.die.payload)
-        seen = await self._link.run(script)
         # the die takes the fingerprint from the identity that it was given, maybe on an earlier contact
         fingerprint = se1_objects.decode_identity(self._contents.identity).fingerprint
         proof = se1_objects.Proof(uid, nonce, keys.hash(), fingerprint)
-        proofs = await possession.check(seen, proof, self._means.work)
+        script = self._script("S3 prove")
+        try:
+            possession.ask(script, self.die.payload)
+            proofs = await possession.check(await self._link.run(script), proof, self._means.work)
+        finally:
+            possession.close()
         reserved = [self._contents.reserved(key, keys.spkis[key.slot]) for key in keys.registered()]
         step = self._step(Standing.POP_OK, Intent.ISSUE, proofs)
         self._contents.certificates = await self._registry.proven(step, reserved)

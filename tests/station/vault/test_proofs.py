@@ -137,3 +137,12 @@ def test_the_key_bits_are_the_end_of_what_is_certified(algorithm: Algorithm) -> 
 def test_a_slot_that_does_not_sign_cannot_attest() -> None:
     with pytest.raises(TypeError, match="slot 3 cannot attest"):
         Attesting(keys(), 3, NONCE)
+
+
+def test_what_was_sent_to_a_die_is_wiped_whatever_it_answers() -> None:
+    possession = Possession(keys(), NONCE, reject=True)
+    possession.ask(Plain("S3"), 1024)
+    (secret,) = possession._secrets.values()
+    assert any(secret.reveal())
+    possession.close()
+    assert not any(secret.reveal())
