@@ -8,7 +8,6 @@ not approximated. Samples are the bytes of a string; `bits` makes each bit a sam
 from collections.abc import Iterator
 from decimal import Context, Decimal, localcontext
 from functools import cache
-from itertools import groupby
 from math import ceil
 
 SCREEN = 40
@@ -16,7 +15,7 @@ SCREEN = 40
 BIT_WINDOW = 1024
 DIGITS = 60
 TWO = Decimal(2)
-DIGIT_VALUES = bytes.maketrans(b"01", b"\0\1")
+BITS_OF = [bytes(byte >> place & 1 for place in reversed(range(8))) for byte in range(256)]
 
 
 def repetition_cutoff(entropy: float, alpha_exponent: int = SCREEN) -> int:
@@ -46,13 +45,18 @@ def overkill(samples: int, alpha_exponent: int = SCREEN) -> float:
 
 def bits(noise: bytes) -> bytes:
     """Each bit as a sample of its own, the first one first."""
-    digits = f"{int.from_bytes(noise):0{8 * len(noise)}b}" if noise else ""
-    return digits.encode().translate(DIGIT_VALUES)
+    return b"".join(map(BITS_OF.__getitem__, noise))
 
 
 def longest_run(samples: bytes) -> int:
     """Length of the longest run of equal samples."""
-    return max((sum(1 for _ in run) for _, run in groupby(samples)), default=0)
+    number = int.from_bytes(samples)
+    steps = (number ^ number >> 8).to_bytes(len(samples))[1:]  # 0 where a sample equals the one before it
+    longest, too_long = 0, len(samples)
+    while too_long - longest > 1:
+        length = (longest + too_long) // 2
+        longest, too_long = (length, too_long) if bytes(length) in steps else (longest, length)
+    return longest + bool(samples)
 
 
 def worst_proportion(samples: bytes, window: int) -> int:
@@ -68,7 +72,7 @@ def shares_of_ones(noise: bytes) -> tuple[float, ...]:
 
 def share_of_ones(noise: bytes) -> float:
     """The share of ones among all bits."""
-    return bits(noise).count(1) / (8 * len(noise))
+    return int.from_bytes(noise).bit_count() / (8 * len(noise))
 
 
 def repeats(noise: bytes, length: int = 8) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
 import cffi
+from _cffi_backend import from_handle
 
 from sim.dut.library import build
 
@@ -91,15 +92,11 @@ _raised = threading.local()
 
 
 _buffer = ffi.buffer
+_peripherals: Callable[[Pointer], Peripherals] = from_handle  # of the backend: FFI's own only calls it
 
 
 def _bytes(pointer: Pointer, n: int) -> bytes:
     return _buffer(pointer, n)[:] if n else b""
-
-
-def _peripherals(ctx: Pointer) -> Peripherals:
-    found: Peripherals = ffi.from_handle(ctx)
-    return found
 
 
 def _keep(_kind: Exception, error: BaseException, _trace: object) -> None:
