@@ -1,17 +1,19 @@
 """What the vault publishes of its certificates: signs lists when they are due, keeps them, writes files."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
 
 from station.custody import durable_file
 from station.errors import CustodyError
+from station.vault.answers import Answers
 from station.vault.authorities import RANKS, Authority
 from station.vault.crl import CrlDraft
 from station.vault.issuer import Issuer
 from station.vault.keys.errors import KeyStoreError
+from station.vault.profiles import Profile
 from station.vault.revocation import Revocations
 from station.vault.revoked import Listed
 from station.vault.signing import Signing
@@ -37,11 +39,13 @@ class Publication:
     ) -> None:
         self._folder, self._issuer, self._revocations = folder / FOLDER, issuer, revocations
         self._signing, self._work = signing, work
+        self._answers = Answers(self._folder, revocations.journal, issuer, signing, work)
         self._turn = asyncio.Lock()
 
-    async def open(self, now: float) -> None:
+    async def open(self, now: float, profiles: Iterable[Profile]) -> None:
         """Bring certificates to where their units are, and write what was signed last."""
         await self._revocations.settle(now)
+        await self._answers.open(profile.product for profile in profiles if profile.ocsp)
         self._folder.mkdir(exist_ok=True)
         for algorithm, rank in RANKS.items():
             authority = self._issuer.authority(algorithm)
@@ -49,7 +53,10 @@ class Publication:
                 await self._work(durable_file.replace, self._folder / rank.crl, content)
 
     async def publish(self, now: float) -> list[Path]:
-        """Sign and write each list that is due, and return their files; CustodyError if one is wrong."""
+        """Sign and write each list that is due, and return their files; then answers.
+
+        CustodyError if one does not pass its second check.
+        """
         async with self._turn:
             written = []
             for algorithm, rank in RANKS.items():
@@ -59,6 +66,7 @@ class Publication:
                     content = await self._listed(authority, listed, max(int(now), listed.latest))
                     await self._work(durable_file.replace, self._folder / rank.crl, content)
                     written.append(self._folder / rank.crl)
+            await self._answers.publish(now, ORDER)
             return written
 
     async def run(self, now: Callable[[], float]) -> None:

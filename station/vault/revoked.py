@@ -24,7 +24,16 @@ CREATE TABLE IF NOT EXISTS revocation_count(
 CREATE TABLE IF NOT EXISTS crl(
   issuer BLOB NOT NULL, number INTEGER NOT NULL, this_update INTEGER NOT NULL, changes INTEGER NOT NULL,
   der BLOB NOT NULL, PRIMARY KEY(issuer, number)) STRICT;
+CREATE TABLE IF NOT EXISTS ocsp_product(product TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS ocsp(
+  issuer BLOB NOT NULL, serial BLOB NOT NULL, due INTEGER NOT NULL, PRIMARY KEY(issuer, serial)) STRICT;
+CREATE INDEX IF NOT EXISTS ocsp_due ON ocsp(due);
+CREATE TRIGGER IF NOT EXISTS ocsp_issued AFTER UPDATE OF der ON cert
+WHEN old.der IS NULL AND EXISTS (
+  SELECT 1 FROM unit JOIN lot USING(lot) JOIN ocsp_product USING(product) WHERE unit.unit = new.unit)
+BEGIN INSERT OR IGNORE INTO ocsp VALUES (new.issuer, new.serial, 0); END;
 """
+"""The trigger spares whoever issues from knowing which products want answers."""
 LAST = "SELECT number, this_update, changes, der FROM crl WHERE issuer = ? ORDER BY number DESC LIMIT 1"
 HOLD = ReasonFlags.certificate_hold
 SCRAPPED = ReasonFlags.cessation_of_operation
@@ -166,6 +175,7 @@ def _brought(db: sqlite3.Connection, cert: _Issued, wanted: ReasonFlags | None, 
         )
         db.execute(upsert, (*key, wanted.value, int(now)))
     _counted(db, cert.issuer, now)
+    db.execute("UPDATE ocsp SET due = 0 WHERE issuer = ? AND serial = ?", key)
     yield _fact(db, cert, wanted or OFF_HOLD)
 
 

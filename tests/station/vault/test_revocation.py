@@ -220,7 +220,7 @@ async def published(tmp_path: Path) -> AsyncIterator[Published]:
         revocations = Revocations(vault.journal, lambda _db, _now, fact: told.append(fact))
         store: Signing = vault.means.store
         publication = Publication(tmp_path, vault.means.issuer, revocations, store, Here())
-        await publication.open(NOW)
+        await publication.open(NOW, ())
         yield Published(vault, tmp_path, told, publication)
 
 
@@ -281,7 +281,7 @@ async def test_a_list_that_was_lost_as_a_file_is_written_again(published: Publis
     before = await published.list_of(Algorithm.P384)
     path = published.folder / FOLDER / RANKS[Algorithm.P384].crl
     path.unlink()
-    await published.publication.open(NOW)
+    await published.publication.open(NOW, ())
     assert await published.list_of(Algorithm.P384) == before
 
 
