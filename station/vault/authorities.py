@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -18,7 +17,7 @@ from drivers.protocols.se1_table import Algorithm
 from station.custody import durable_file
 from station.errors import ConfigError
 from station.vault import der
-from station.vault.chains import Anchor, key_identifier, loaded, serial_of, verifying_key
+from station.vault.chains import UNREADABLE, Anchor, key_identifier, loaded, serial_of, verifying_key
 from station.vault.kinds import usage
 from station.vault.names import ISSUING, ISSUING_EC, ROOT
 from station.vault.profiles import DEVELOPMENT_ORGANISATION
@@ -247,7 +246,7 @@ def _requested(asked: bytes) -> tuple[x509.Name, VerifyingKey]:
         key = found.public_key()
         if not found.is_signature_valid:
             raise ValueError("its signature is not that of its key")
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise ConfigError(f"certificate request: {error}") from error
     if isinstance(key, mldsa.MLDSA65PublicKey):
         return found.subject, key

@@ -11,12 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from station.vault.authorities import Authority
-from station.vault.chains import key_identifier, serial_of
+from station.vault.chains import NEVER, key_identifier, serial_of
 from station.vault.der import Draft, Extensions, crl_point, hardware_module
 from station.vault.kinds import Kind
 from station.vault.profiles import Profile
-
-NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 @dataclass(frozen=True)

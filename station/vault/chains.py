@@ -1,6 +1,6 @@
 """What holds certificates together: identifiers, serial numbers, signatures, and the way up to an anchor."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import cast
 
@@ -13,6 +13,18 @@ from station.vault.signing import VerifyingKey, key_bits, signature_algorithm
 
 SERIAL_LABEL = b"hardbin-serial-v1"
 SERIAL_BYTES = 20
+NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""The end of what has none (RFC 5280, 4.1.2.5; IEEE 802.1AR)."""
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What comes of DER that is not well made, sooner or later."""
 
 
 def key_identifier(public: bytes) -> bytes:
@@ -38,7 +50,8 @@ def loaded(content: bytes, what: str) -> x509.Certificate:
     try:
         cert = x509.load_der_x509_certificate(content)
         verifying_key(cert)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        list(cert.extensions)
+    except UNREADABLE as error:
         raise ConfigError(f"{what}: no certificate of an authority: {error}") from error
     return cert
 
@@ -67,5 +80,5 @@ class Anchor:
         try:
             self._policy.time(at).build_client_verifier().verify(cert, list(between))
         except (verification.VerificationError, UnsupportedAlgorithm) as error:
-            return [f"chain: {error}"]
+            return [f"chain: {str(error).partition(' (encountered')[0]}"]
         return []

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.x509 import ReasonFlags
 
 from station.vault import der
-from station.vault.chains import SERIAL_BYTES, Anchor
+from station.vault.chains import UNREADABLE, Anchor
 from station.vault.signing import holds
 
 V2 = 1
@@ -96,7 +95,7 @@ class CrlDraft:
         try:
             found = x509.load_der_x509_crl(content)
             wrong = [name for name, same in self._compared(found).items() if not same]
-        except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+        except UNREADABLE as error:
             return [f"no list: {error}"]
         return wrong
 
@@ -130,8 +129,7 @@ def _entry(one: x509.RevokedCertificate) -> Revoked:
             reason = extension.value.reason
         elif extension.critical:
             raise ValueError(f"an entry has an unknown critical extension {extension.oid.dotted_string}")
-    size = max(SERIAL_BYTES, (one.serial_number.bit_length() + 7) // 8)
-    return Revoked(one.serial_number.to_bytes(size), reason, int(one.revocation_date_utc.timestamp()))
+    return Revoked(der.serial_bytes(one.serial_number), reason, int(one.revocation_date_utc.timestamp()))
 
 
 def _time(at: int) -> asn1.UTCTime | asn1.GeneralizedTime:

@@ -34,6 +34,14 @@ class Extension:
 
 
 @asn1.sequence
+class PublicKeyInfo:
+    """A key with its algorithm."""
+
+    algorithm: asn1.TLV
+    key: asn1.BitString
+
+
+@asn1.sequence
 class Validity:
     """From when to when, both included."""
 
@@ -115,7 +123,7 @@ class Draft:
 def read(cert: x509.Certificate) -> Draft:
     """The fields of a certificate."""
     return Draft(
-        cert.serial_number.to_bytes(20),
+        serial_bytes(cert.serial_number),
         cert.signature_algorithm_oid,
         cert.issuer,
         cert.subject,
@@ -160,6 +168,16 @@ def encoded(extensions: Extensions) -> list[Extension]:
 def time(at: datetime) -> asn1.UTCTime | asn1.GeneralizedTime:
     """A time as RFC 5280 wants it written, to the second."""
     return asn1.UTCTime(at) if at.year < UTC_TIME_ENDS else asn1.GeneralizedTime(at)
+
+
+def serial_bytes(number: int) -> bytes:
+    """A serial number as it is written, without the sign's byte; OverflowError for a negative one."""
+    return number.to_bytes(max(1, (number.bit_length() + 7) // 8))
+
+
+def key_bits(spki: bytes) -> bytes:
+    """The bit string of a SubjectPublicKeyInfo; ValueError if it is none."""
+    return asn1.decode_der(PublicKeyInfo, spki).key.as_bytes()
 
 
 def tlv(der: bytes) -> asn1.TLV:

@@ -20,6 +20,7 @@ from station.vault.authorities import (
     Trust,
 )
 from station.vault.certificates import Subject, drafted
+from station.vault.chains import UNREADABLE
 from station.vault.faults import Code, FaultError
 from station.vault.profiles import Profile
 from station.vault.signing import Signing
@@ -80,7 +81,7 @@ def _wrong(subject: Subject, certificate: bytes, profile: Profile, authority: Au
     try:
         wrong = drafted(subject, profile, authority).differences(certificate)
         cert = x509.load_der_x509_certificate(certificate)
-    except ValueError as error:
+    except UNREADABLE as error:
         return [f"no certificate: {error}"]
     return wrong + authority.broken_chain(cert, datetime.fromtimestamp(subject.not_before, UTC))
 

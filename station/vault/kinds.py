@@ -22,20 +22,23 @@ DECAPSULATING = BORN | SlotAttribute.DECAPSULATE
 P384_HALF = 48
 
 
+USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+"""The bits of keyUsage (RFC 5280, 4.2.1.3)."""
+
+
 def usage(*allowed: str) -> KeyUsage:
     """A keyUsage extension with the named bits."""
-    names = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-        "encipher_only",
-        "decipher_only",
-    )
-    return KeyUsage(**{name: name in allowed for name in names})
+    return KeyUsage(**{name: name in allowed for name in USAGES})
 
 
 @dataclass(frozen=True)

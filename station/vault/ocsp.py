@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.x509 import ReasonFlags, ocsp
 from cryptography.x509.oid import ObjectIdentifier
 
 from station.vault import der
-from station.vault.chains import Anchor
+from station.vault.chains import UNREADABLE, Anchor
 from station.vault.crl import Revoked
 from station.vault.signing import holds, key_bits
 
@@ -127,7 +126,7 @@ class AnswerDraft:
         try:
             found = ocsp.load_der_ocsp_response(content)
             return [name for name, same in self._compared(found).items() if not same]
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except UNREADABLE as error:
             return [f"no answer: {error}"]
 
     def _compared(self, found: ocsp.OCSPResponse) -> dict[str, bool]:
@@ -152,7 +151,7 @@ def status(found: ocsp.OCSPResponse) -> Revoked | None:
     if found.certificate_status is ocsp.OCSPCertStatus.UNKNOWN or since is None:
         raise ValueError("the responder does not know the certificate")
     reason = found.revocation_reason or ReasonFlags.unspecified
-    return Revoked(found.serial_number.to_bytes(20), reason, int(since.timestamp()))
+    return Revoked(der.serial_bytes(found.serial_number), reason, int(since.timestamp()))
 
 
 def _info(revoked: Revoked) -> RevokedInfo:
