@@ -117,9 +117,7 @@ class AnswerDraft:
 
     def signed(self, body: bytes, signature: bytes) -> bytes:
         """Put body and signature together."""
-        basic = der.signed(body, self.authority.signature, signature)
-        response = OcspResponse(status=der.tlv(SUCCESSFUL), body=ResponseBytes(kind=BASIC, response=basic))
-        return asn1.encode_der(response)
+        return assembled(body, self.authority.signature, signature)
 
     def differences(self, content: bytes) -> list[str]:
         """Parse an answer anew, name each field that is not as drafted, and verify its signature."""
@@ -141,6 +139,13 @@ class AnswerDraft:
             "signature algorithm": found.signature_algorithm_oid == self.authority.signature,
             "signature": holds(self.authority.key, found.signature, found.tbs_response_bytes),
         }
+
+
+def assembled(body: bytes, algorithm: ObjectIdentifier, signature: bytes) -> bytes:
+    """An answer of a body and its signature."""
+    basic = der.signed(body, algorithm, signature)
+    response = OcspResponse(status=der.tlv(SUCCESSFUL), body=ResponseBytes(kind=BASIC, response=basic))
+    return asn1.encode_der(response)
 
 
 def status(found: ocsp.OCSPResponse) -> Revoked | None:

@@ -16,7 +16,7 @@ from station.vault.keys.backend import Backend
 from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
 from station.vault.keys.header import Head, Header, Order, check_of
 from station.vault.keys.leases import Leases
-from station.vault.keys.lists import is_list
+from station.vault.keys.lists import about_revocation
 from station.vault.keys.reconcile import findings_of, weaknesses
 from station.vault.keys.register import Act, Register
 from station.vault.keys.shares import SealedShare
@@ -153,7 +153,7 @@ class Store:
         if message.startswith((PROOF, STATED)):
             raise PolicyError(f"key {key}: what begins like the store's own proofs is not signed")
         counters: list[tuple[str, int | None]] = [(key, entry.profile.limit)]
-        issues = entry.profile.purpose is Purpose.ISSUE and not is_list(message, entry.public)
+        issues = entry.profile.purpose is Purpose.ISSUE and not about_revocation(message, entry.public)
         if issues or order:
             if order not in self._orders:
                 raise PolicyError(f"key {key} issues for an open order only, and {order[:64]!r} is none")

@@ -10,10 +10,10 @@ import pytest
 from station.cli import code_of
 from station.cli.codes import Exit
 from station.vault.issuer import Issuer
-from station.vault.keystore import KeyStore
 from station.vault.publication import FOLDER, Publication
 from station.vault.revocation import Revocations
 from tests.station.vault.dies import NOW, DirectLink, Here, sound_chip
+from tests.station.vault.store_here import keys_in
 from tests.station.vault.vaults import opened_vault
 
 
@@ -33,6 +33,10 @@ async def folder(tmp_path: Path) -> Path:
 
 def device(folder: Path) -> list[str]:
     return [str(folder / f"device-{slot}.der") for slot in (1, 2, 3)]
+
+
+async def another(folder: Path) -> None:
+    await Issuer.open(folder, await keys_in(folder, 99), Here())
 
 
 def at() -> str:
@@ -56,7 +60,7 @@ def test_another_root_is_found(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path_factory.mktemp("other")
-    asyncio.run(Issuer.open(other, KeyStore.open(other, 99), Here()))
+    asyncio.run(another(other))
     arguments = ["--folder", str(folder), "--root", str(other / "root.der"), "--at", at(), "--json"]
     assert code_of(["cert", "verify", *arguments, *device(folder)]) == Exit.INTEGRITY
     found = json.loads(capsys.readouterr().out)

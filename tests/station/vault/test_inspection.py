@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ReasonFlags
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -18,14 +17,19 @@ from hypothesis import strategies as st
 
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
-from station.vault import inspection
+from station.vault import der, inspection
+from station.vault.certificates import Subject
 from station.vault.chains import Anchor
 from station.vault.crl import CrlDraft, Revoked
 from station.vault.inspection import Trusted
 from station.vault.issuer import Issuer
-from station.vault.keystore import KeyStore
+from station.vault.keyring import Keyring
+from station.vault.kinds import P384
+from station.vault.names import ISSUING_EC
+from station.vault.signing import signature_algorithm, spki
 from tests.station.vault.dies import NOW, Here
-from tests.station.vault.test_certificates import FLAGS, UID, chain
+from tests.station.vault.store_here import keys_in
+from tests.station.vault.test_certificates import FLAGS, ORDER, PUBLIC, UID
 
 AT = datetime.fromtimestamp(NOW, UTC)
 
@@ -33,7 +37,8 @@ AT = datetime.fromtimestamp(NOW, UTC)
 class Made:
     """A leaf of the P-384 authority, its list, and the way up."""
 
-    def __init__(self, issuer: Issuer, leaf: bytes, crl: bytes) -> None:
+    def __init__(self, keys: Keyring, issuer: Issuer, leaf: bytes, crl: bytes) -> None:
+        self.keys = keys
         self.leaf, self.crl = inspection.certificate(leaf), inspection.crl(crl)
         issuing = (
             issuer.authority(Algorithm.P384).certificate,
@@ -43,13 +48,15 @@ class Made:
 
 
 async def made(folder: Path, *entries: Revoked) -> Made:
-    store = KeyStore.open(folder, 1)
-    leaf = (await chain(folder, 1, FLAGS["named"])).leaf
-    issuer = await Issuer.open(folder, store, Here())
+    """Everything by one key store; the keys are the same in every folder."""
+    keys = await keys_in(folder, 1, (ORDER,))
+    issuer = await Issuer.open(folder, keys, Here())
+    subject = Subject(UID, PUBLIC[1], P384.spki(PUBLIC[1]), P384, int(NOW))
+    (leaf,) = await issuer.issue([subject], FLAGS["named"], ORDER)
     authority = issuer.authority(Algorithm.P384)
     draft = CrlDraft(authority, 7, int(NOW), int(NOW) + 100, entries)
     body = draft.tbs()
-    return Made(issuer, leaf, draft.signed(body, await store.sign(authority.rank.key, body, "")))
+    return Made(keys, issuer, leaf, draft.signed(body, await keys.sign(authority.rank.key, body)))
 
 
 async def test_what_a_device_certificate_says(tmp_path: Path) -> None:
@@ -71,9 +78,9 @@ async def test_a_sound_one_has_no_findings(tmp_path: Path) -> None:
 
 
 async def test_a_revoked_one_is_found(tmp_path: Path) -> None:
-    serial = inspection.described((await made(tmp_path)).leaf).serial
+    serial = inspection.described((await made(tmp_path / "a")).leaf).serial
     entry = Revoked(bytes.fromhex(serial), ReasonFlags.certificate_hold, int(NOW))
-    found = await made(tmp_path, entry)
+    found = await made(tmp_path / "b", entry)
     (finding,) = inspection.wrong(found.leaf, found.trusted, AT)
     assert finding == f"revoked since {AT:%Y-%m-%dT%H:%M:%SZ}: certificateHold"
     (listed,) = inspection.listed(found.crl).entries
@@ -105,20 +112,24 @@ async def test_an_issuer_that_was_not_given_is_told(tmp_path: Path) -> None:
 async def test_a_certificate_that_breaks_the_rules_is_found(tmp_path: Path) -> None:
     """What some other software might sign with the same key."""
     found = await made(tmp_path)
-    key = KeyStore.open(tmp_path, 1)._signing["ICA-EC-1"]
+    keys = found.keys
     own = ec.generate_private_key(ec.SECP384R1()).public_key()
-    builder = (
-        x509.CertificateBuilder()
-        .issuer_name(found.leaf.issuer)
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")]))
-        .public_key(own)
-        .serial_number(5)
-        .not_valid_before(AT - timedelta(days=1))
-        .not_valid_after(AT + timedelta(days=365))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(own), critical=False)
+    draft = der.Draft(
+        serial=b"\x05",
+        signature=signature_algorithm(keys.public(ISSUING_EC)),
+        issuer=found.leaf.issuer,
+        subject=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")]),
+        not_before=AT - timedelta(days=1),
+        not_after=AT + timedelta(days=365),
+        spki=spki(own),
+        extensions=[
+            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False),
+            (x509.SubjectKeyIdentifier.from_public_key(own), False),
+        ],
     )
-    findings = inspection.wrong(builder.sign(key, SHA384()), found.trusted, AT)
+    signature = await keys.sign(ISSUING_EC, draft.tbs(), ORDER)
+    bad = inspection.certificate(der.signed(draft.tbs(), draft.signature, signature))
+    findings = inspection.wrong(bad, found.trusted, AT)
     assert [finding.partition(":")[0] for finding in findings] == [
         "serial number",
         "SubjectKeyIdentifier",

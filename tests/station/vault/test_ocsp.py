@@ -15,13 +15,13 @@ from dilithium_py.ml_dsa import ML_DSA_65
 
 from drivers.protocols.se1_table import Algorithm
 from station.vault.answers import DAYS, RENEW_DAYS, Answers, file_of
+from station.vault.asked import Step
 from station.vault.crl import Revoked
 from station.vault.faults import Code, Fate
 from station.vault.ocsp import REASONS, AnswerDraft, status
 from station.vault.profiles import SE1
 from station.vault.publication import DAY_S, FOLDER, Publication
 from station.vault.recovery import Intent, Standing
-from station.vault.registry import Step
 from station.vault.revocation import Revocations
 from tests.station.vault.dies import NOW, DirectLink, Here, sound_chip
 from tests.station.vault.lint import lint_ocsp

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from station.vault.keys.lists import is_list
+from station.vault.keys.lists import about_revocation
 
 AT = datetime(2027, 1, 1, tzinfo=UTC)
 KEY = ec.generate_private_key(ec.SECP384R1())
@@ -28,8 +28,8 @@ def a_certificate() -> bytes:
 
 
 def test_a_list_is_one_and_a_certificate_is_none() -> None:
-    assert is_list(a_list(), SPKI)
-    assert not is_list(a_certificate(), SPKI)
+    assert about_revocation(a_list(), SPKI)
+    assert not about_revocation(a_certificate(), SPKI)
 
 
 def test_a_certificate_of_version_1_is_none() -> None:
@@ -37,9 +37,9 @@ def test_a_certificate_of_version_1_is_none() -> None:
     body = a_certificate()
     start = body.index(bytes.fromhex("a003020102"))
     inner = body[start + 5 :]
-    assert not is_list(b"\x30\x82" + len(inner).to_bytes(2) + inner, SPKI)
+    assert not about_revocation(b"\x30\x82" + len(inner).to_bytes(2) + inner, SPKI)
 
 
 def test_what_is_more_or_less_than_a_list_is_none() -> None:
     body = a_list()
-    assert not any(is_list(other, SPKI) for other in (b"", body + b"\0", body[:-1], b"\0" + body))
+    assert not any(about_revocation(other, SPKI) for other in (b"", body + b"\0", body[:-1], b"\0" + body))
