@@ -10,7 +10,19 @@ CONFIGURATION, VERSIONS = "configuration.json", "versions.json"
 LEDGER, CERTIFICATES, CRLS = "ledger", "certificates", "crls"
 REPORT = "station/report.json"
 """The station's own report: a claim."""
-NEEDED = (LOT, BALANCE, PROFILE, CHECKPOINT, UNSEALED, REGISTER, f"{LEDGER}/checkpoint")
+ORDER, RELEASES = "order.json", "releases"
+PERSONS, ACTIONS = "persons.jsonl", "actions.jsonl"
+NEEDED = (
+    LOT,
+    BALANCE,
+    PROFILE,
+    CHECKPOINT,
+    UNSEALED,
+    REGISTER,
+    PERSONS,
+    ACTIONS,
+    f"{LEDGER}/checkpoint",
+)
 BUNDLE, TRUST = "evidence.tar", "trust.json"
 """The bundle itself; and what a development vault writes beside it."""
 

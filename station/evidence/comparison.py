@@ -14,7 +14,7 @@ from station.evidence.finding import Finding
 from station.evidence.history import LotHistory
 from station.evidence.index import Index
 from station.evidence.manifest import MANIFEST
-from station.evidence.strict import base64, decoded
+from station.evidence.strict import base64, decoded, lines_of
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Told:
         return cls(
             _read(LOT, bundle.read(LOT), LotSummary),
             _read(BALANCE, bundle.read(BALANCE), BalanceSheet),
-            tuple(_units(bundle.read(UNSEALED))),
+            tuple(lines_of(UNSEALED, bundle.read(UNSEALED), UnsealedUnit)),
         )
 
     def certificates(self) -> dict[str, str]:
@@ -41,14 +41,6 @@ class Told:
         return {
             sha256(base64(one.der)).hexdigest(): unit.unit for unit in self.unsealed for one in unit.certs
         }
-
-
-def _units(data: bytes) -> Iterator[UnsealedUnit]:
-    lines = data.split(b"\n")
-    if lines.pop():
-        raise EvidenceError(f"{UNSEALED}: its last line has no end")
-    for line in lines:
-        yield _read(UNSEALED, line, UnsealedUnit)
 
 
 def _read(name: str, data: bytes, kind: type[T]) -> T:

@@ -28,6 +28,10 @@ class DeviceFacts(Struct, frozen=True):
     lot: str
     order: str
     mode: str
+    station: str
+    fingerprint: str
+    profile: str
+    secured_at: str
     leaf: int
     record: str
     """SHA-384 of the record's bytes."""
@@ -80,6 +84,10 @@ def checked_device(device: DeviceLine, means: Means) -> CheckedDevice:
         record.lot,
         record.order,
         record.mode,
+        record.station,
+        record.fingerprint,
+        record.profile,
+        record.secured_at,
         device.log.index,
         digest,
         tuple(key.spki_sha256 for key in record.keys),

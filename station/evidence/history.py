@@ -1,6 +1,7 @@
 """What the ledger tells of one lot: where each unit went, which certificates it got, what was sealed."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -8,11 +9,16 @@ from msgspec import Struct
 
 from station.custody.audit_files import Files, readable
 from station.custody.ledger import Entry, decoded
+from station.custody.moves import RULES
 from station.custody.tiles import ENTRIES, tiles_of
 from station.errors import LedgerError
 from station.evidence.manifest import SealedData
+from station.evidence.order_history import OrderHistory
 
 WIP, SECURED, QUARANTINE, REJECT_HELD = "WIP", "SECURED", "QUARANTINE", "REJECT_HELD"
+SPEAKING = frozenset({"vault", "desk"})
+"""Whose entries count; those of stations are claims."""
+DESK = frozenset({"unit.released", "unit.destroyed", "unit.missing", "unit.returned", "unit.sampled"})
 OFF_HOLD = "removeFromCRL"
 _MOVING = frozenset({"die.admitted", "die.issued", "die.sealed", "die.spoiled", "lot.closed"})
 """What may not be once a lot is closed."""
@@ -35,6 +41,13 @@ class IssuedData(Struct, frozen=True):
     """`data` of a leaf `die.issued`: SHA-256 of each new certificate, by slot."""
 
     certificates: dict[str, str]
+
+
+class MovedData(Struct, frozen=True):
+    """`data` of a move by persons."""
+
+    to: str
+    source: str = msgspec.field(name="from")
 
 
 class RevokedData(Struct, frozen=True):
@@ -79,7 +92,7 @@ class LotHistory:
 
     def add(self, entry: Entry) -> None:
         """Take the next entry of the lot."""
-        if entry.src != "vault":
+        if entry.src not in SPEAKING:
             return
         if self.closed is not None and entry.event in _MOVING:
             self._fault(entry, f"{entry.event} after the lot was closed")
@@ -106,6 +119,8 @@ class LotHistory:
                 self._revoke(entry)
             case "unit.quarantined":
                 self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
+            case event if event in DESK:
+                self._desk(entry)
             case _:
                 pass
 
@@ -139,6 +154,15 @@ class LotHistory:
                 self._fault(entry, "a certificate is issued twice")
             self.issued[digest] = (entry.seq, unit)
 
+    def _desk(self, entry: Entry) -> None:
+        """A move by persons; a unit that never came as far as the vault is in work."""
+        data = msgspec.convert(entry.data, MovedData)
+        self.accounts.setdefault(entry.unit or "", WIP)
+        self._move(entry, data.to, (data.source,))
+        rule = RULES[entry.event]
+        if not {data.source} <= set(rule.sources) or data.to not in rule.targets:
+            self._fault(entry, f"{entry.event} from {data.source} to {data.to}")
+
     def _revoke(self, entry: Entry) -> None:
         data = msgspec.convert(entry.data, RevokedData)
         if data.reason == OFF_HOLD:
@@ -153,30 +177,26 @@ class LotHistory:
         self.sealed[unit] = (entry.seq, msgspec.convert(entry.data, SealedData))
 
 
-def history_of(files: Files, size: int, lot: str) -> LotHistory:
-    """Read what the first `size` leaves tell of a lot; what cannot be read is the audit's matter."""
-    history = LotHistory(lot)
+def histories_of(files: Files, size: int, lot: str) -> tuple[LotHistory, OrderHistory]:
+    """Read what the leaves tell of a lot, and of all orders; what cannot be read is the audit's matter."""
+    history, orders = LotHistory(lot), OrderHistory()
     for entry in _entries(files, size, lot):
-        history.add(entry)
-    return history
+        if entry.lot == lot:
+            history.add(entry)
+        if entry.src in SPEAKING:
+            orders.add(entry)
+    return history, orders
 
 
 def _entries(files: Files, size: int, lot: str) -> Iterator[Entry]:
-    mark = b'"lot":' + msgspec.json.encode(lot)
+    """Yield the lot's entries, and those of dies and of the desk."""
+    marks = (b'"lot":' + msgspec.json.encode(lot), b'"event":"die.', b'"src":"desk"')
     for tile in tiles_of(min(size, files.room())):
         best = files.best(tile)
         if tile.level != ENTRIES or best is None:
             continue
         entries, _ = readable(best[1], best[0].width)
         for entry in entries[: tile.width]:
-            if mark in entry:
-                yield from _read(entry, lot)
-
-
-def _read(encoded: bytes, lot: str) -> Iterator[Entry]:
-    try:
-        entry = decoded(encoded)
-    except LedgerError:
-        return
-    if entry.lot == lot:
-        yield entry
+            if any(mark in entry for mark in marks):
+                with suppress(LedgerError):
+                    yield decoded(entry)

@@ -72,6 +72,9 @@ class Record(Struct, frozen=True):
     mode: str
     life_cycle: str
     profile: str
+    fingerprint: str
+    station: str
+    secured_at: str
     keys: tuple[RecordedKey, ...]
     certs: tuple[RecordedCertificate, ...]
 

@@ -2,6 +2,7 @@
 
 import binascii
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
@@ -26,6 +27,18 @@ def decoded(data: bytes, kind: type[T]) -> T:
     if encoded(value) != data:
         raise EvidenceError("is not canonical JSON: another order, spacing, escape, or name twice")
     return value
+
+
+def lines_of(name: str, data: bytes, kind: type[T]) -> Iterator[T]:
+    """Decode the lines of a file; EvidenceError names file and line."""
+    lines = data.split(b"\n")
+    if lines.pop():
+        raise EvidenceError(f"{name}: its last line has no end")
+    for number, line in enumerate(lines, 1):
+        try:
+            yield decoded(line, kind)
+        except EvidenceError as error:
+            raise EvidenceError(f"{name}: line {number}: {error}") from error
 
 
 def base64(text: str) -> bytes:

@@ -29,6 +29,8 @@ class Trust(Struct, frozen=True, forbid_unknown_fields=True):
     """Public keys of witnesses, written like those of logs."""
     witnesses_needed: int = 0
     """How many witnesses must have signed the checkpoint."""
+    persons: dict[str, str] = {}
+    """Ed25519 keys, hexadecimal, by pseudonym; of others the vault is believed."""
 
     def log_keys(self) -> Sequence[Key]:
         """The keys of the ledger."""

@@ -14,10 +14,12 @@ from station.evidence.archive import INDEX, Archive
 from station.evidence.bundle import CERTIFICATES, CHECKPOINT, CRLS, LEDGER, NEEDED, PROFILE
 from station.evidence.device import DeviceFacts, Means
 from station.evidence.device_pool import Ground
+from station.evidence.dual_control import DualControl
 from station.evidence.finding import Finding
-from station.evidence.history import LotHistory, history_of
+from station.evidence.history import LotHistory, histories_of
 from station.evidence.index import Index
 from station.evidence.manifest import MANIFEST
+from station.evidence.order_history import OrderHistory
 from station.evidence.trust import Trust
 from station.evidence.verdict import Verdict
 
@@ -41,6 +43,7 @@ class _Verification:
     workers: int | None
     older: Sequence[Note] = ()
     signed: Index = Index(1, "", "", "", 0, ())
+    orders: OrderHistory = field(default_factory=OrderHistory)
     findings: list[Finding] = field(default_factory=list)
     later: list[Finding] = field(default_factory=list)
     """That a file is not the one that was signed, if a closer look may tell what is wrong with it."""
@@ -59,7 +62,7 @@ class _Verification:
         note = self._ledger()
         if note is None:
             return Verdict(signed.lot, signed.mode, findings=tuple(self.findings))
-        history = history_of(self._files(), note.checkpoint.size, signed.lot)
+        history, self.orders = histories_of(self._files(), note.checkpoint.size, signed.lot)
         self._devices(history)
         return self._verdict(signed, note, history)
 
@@ -128,6 +131,8 @@ class _Verification:
             told = comparison.Told.read(bundle)
             self.findings += comparison.differences(self.signed, history, self.devices, told)
             self._certificates(means, told, history)
+            control = DualControl(bundle, self.trust, history, self.orders)
+            self.findings += control.differences(self.devices)
         except CustodyError as error:
             file, _, what = str(error).partition(": ")
             self._find(*((file, what) if file in self.bundle.members else (self.path.name, str(error))))

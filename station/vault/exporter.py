@@ -131,7 +131,8 @@ class Exporter:
                 return None
             small, tiles = reader.small(self._keys.mode), dict(reader.tiles())
             manifest = {MANIFEST: reader.write_manifest(folder)}
-            return Collected(reader.row.product, {**small, **tiles, **manifest, **self._lists(reader)})
+            papers = {**reader.papers(), **self._lists(reader)}
+            return Collected(reader.row.product, {**small, **tiles, **manifest, **papers})
 
     def _lists(self, reader: LotReader) -> dict[str, bytes]:
         """The lists of revoked certificates that there are."""

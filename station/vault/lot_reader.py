@@ -15,20 +15,27 @@ from station.custody.tiles import CHECKPOINT as HEAD
 from station.custody.tiles import ENTRIES, TileReader, bundle, tiles_of
 from station.errors import EvidenceError
 from station.evidence.bundle import (
+    ACTIONS,
     BALANCE,
     CHECKPOINT,
     LEDGER,
     LOT,
+    ORDER,
+    PERSONS,
+    RELEASES,
     UNSEALED,
     BalanceSheet,
     LotSummary,
     SlotCertificate,
     UnsealedUnit,
 )
+from station.evidence.dual_control import ActionLine, PersonLine
 from station.evidence.jws import Jws
 from station.evidence.manifest import MANIFEST, DeviceLine, Leaf
 from station.evidence.strict import encoded
-from station.vault import revoked
+from station.vault import people, revoked
+from station.vault.documents import Request
+from station.vault.statement import opened
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,37 @@ class LotReader:
         """The last list of revoked certificates that an authority signed; empty if there is none."""
         row = self._db.execute(revoked.LAST, (issuer,)).fetchone()
         return b"" if row is None else bytes(row[3])
+
+    def papers(self) -> dict[str, bytes]:
+        """Return what persons signed: the order, key releases, approvals of moves, and their cards."""
+        found = {
+            PERSONS: b"".join(encoded(line) + b"\n" for line in self._persons()),
+            ACTIONS: b"".join(encoded(line) + b"\n" for line in self._actions()),
+        }
+        order = self._db.execute(
+            "SELECT statement FROM work_order WHERE id = ?", (self.row.order,)
+        ).fetchone()
+        if order is not None:
+            found[ORDER] = bytes(order[0])
+        query = "SELECT hash, statement FROM key_release WHERE order_id = ?"
+        for digest, statement in self._db.execute(query, (self.row.order,)):
+            found[f"{RELEASES}/{digest}.json"] = bytes(statement)
+        return found
+
+    def _persons(self) -> Iterator[PersonLine]:
+        for person in people.everybody(self._db):
+            query = "SELECT card FROM person WHERE person = ?"
+            (card,) = self._db.execute(query, (person.person,)).fetchone()
+            yield PersonLine(person.person, tuple(sorted(person.roles)), card.decode())
+
+    def _actions(self) -> Iterator[ActionLine]:
+        """Actions on the lot that were approved and done, in the order of their hashes."""
+        query = "SELECT action_hash, request FROM proposal WHERE state = 'used' ORDER BY action_hash"
+        given = "SELECT statement FROM approval WHERE action_hash = ? AND used_by IS NOT NULL ORDER BY person"
+        for digest, request in self._db.execute(query):
+            if opened(request).read(Request).target == self.row.lot:
+                approvals = tuple(one.decode() for (one,) in self._db.execute(given, (digest,)))
+                yield ActionLine(request.decode(), approvals)
 
     def _accounts(self) -> dict[str, tuple[str, ...]]:
         query = "SELECT account, unit FROM unit WHERE lot = ? ORDER BY account, unit"

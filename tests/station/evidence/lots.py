@@ -27,6 +27,7 @@ from station.vault.revocation import Revocations
 from station.vault.script import Answer
 from station.vault.teller import Teller
 from station.vault.times import Times
+from tests.station.evidence.desks import DeskHere
 from tests.station.vault.dies import NOW, DirectLink, sound_chip
 from tests.station.vault.vaults import Vault, opened_vault
 
@@ -35,7 +36,7 @@ SEALED = 3
 
 @dataclass
 class Lot:
-    """A lot of three sealed devices, one that was rejected and one in quarantine with its certificates."""
+    """Three sealed devices, a reject, one in quarantine with its certificates, and a destroyed one."""
 
     folder: Path
     trust: Trust
@@ -81,10 +82,15 @@ def of(folder: Path) -> Lot:
 async def _made(folder: Path) -> Lot:
     """Personalise a lot and export it."""
     async with opened_vault(folder) as vault:
+        desk = DeskHere(vault)
+        await desk.opened()
+        await desk.ordered()
         for number in range(1, SEALED + 1):
             await vault.personalise(f"L1/{number}", DirectLink(sound_chip(number)))
         await _spoiled(vault, "L1/4", 4, "key 2")
         await _spoiled(vault, "L1/5", 5, "STORE HASH")
+        await _spoiled(vault, "L1/6", 6, "STORE HASH")
+        await desk.destroyed("L1/6")
         await vault.means.registry.close_lot("L1", NOW)
         await _published(folder, vault)
         return await _exported(folder, vault)

@@ -34,7 +34,7 @@ def entries(lot: Lot) -> list[bytes]:
 
 def rewritten(lot: Lot, folder: Path, kept: list[bytes]) -> tuple[Note, dict[str, bytes | None]]:
     """A ledger of these entries, chained and signed anew by whoever has the log's keys."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     writer = TileWriter(folder)
     for told in map(decoded, kept):
         fact = Fact(told.event, told.src, told.data, told.unit, told.uid_h, told.lot, told.order)
@@ -138,15 +138,15 @@ def test_a_rollback_loses_what_was_sealed_since(lot: Lot, tmp_path: Path) -> Non
 
 
 def test_a_quota_that_is_exceeded(lot: Lot, tmp_path: Path) -> None:
-    """The ledger opens the lot with two devices, and five are admitted."""
+    """The ledger opens the lot with two devices, and six are admitted."""
     changed = [entry.replace(b'"quantity":24', b'"quantity":2') for entry in entries(lot)]
     _, files = rewritten(lot, tmp_path / "more", changed)
     summary = strictly(lot.files["lot.json"], LotSummary)
     sheet = strictly(lot.files["balance.json"], BalanceSheet)
     files["lot.json"] = encoded(msgspec.structs.replace(summary, quantity=2))
-    files["balance.json"] = encoded(msgspec.structs.replace(sheet, received=2, waiting=-3))
+    files["balance.json"] = encoded(msgspec.structs.replace(sheet, received=2, waiting=-4))
     found = list(map(str, lot.verdict(lot.forged(tmp_path / "more.tar", files), trusting(lot)).findings))
-    assert found == ["ledger: 5 units are admitted, 2 were received"]
+    assert found == ["ledger: 6 units are admitted, 2 were received"]
 
 
 # -- witnesses

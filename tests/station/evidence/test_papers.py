@@ -27,13 +27,14 @@ def test_units_that_were_not_sealed_are_there_with_their_certificates(lot: Lot) 
     assert [(unit.unit, unit.account, len(unit.certs)) for unit in units(lot)] == [
         ("L1/4", "REJECT_HELD", 0),
         ("L1/5", "QUARANTINE", 3),
+        ("L1/6", "DESTROYED", 3),
     ]
 
 
 def test_their_certificates_are_checked_like_others(lot: Lot, tmp_path: Path) -> None:
-    rejected, held = units(lot)
+    rejected, held, destroyed = units(lot)
     other = msgspec.structs.replace(held, uid="00" * 16)
-    found = lot.judged(tmp_path / "b.tar", unsealed(rejected, other))
+    found = lot.judged(tmp_path / "b.tar", unsealed(rejected, other, destroyed))
     assert found == [
         f"unsealed.jsonl: L1/5: slot {slot}: subject of the certificate is not what the profile demands"
         for slot in (1, 2, 3)
@@ -42,9 +43,10 @@ def test_their_certificates_are_checked_like_others(lot: Lot, tmp_path: Path) ->
 
 def test_certificates_of_rejects_must_be_revoked(lot: Lot, tmp_path: Path) -> None:
     """The ledger revoked them for unit 5; a certificate of unit 1 moved there would count."""
-    rejected, held = units(lot)
+    rejected, held, destroyed = units(lot)
     moved = msgspec.structs.replace(rejected, uid=held.uid, certs=held.certs)
-    found = lot.judged(tmp_path / "b.tar", unsealed(moved, msgspec.structs.replace(held, certs=())))
+    empty = msgspec.structs.replace(held, certs=())
+    found = lot.judged(tmp_path / "b.tar", unsealed(moved, empty, destroyed))
     assert len(found) == 3
     assert all("tells of its certificate for L1/5" in one for one in found)
 
@@ -90,7 +92,7 @@ def test_the_register_has_every_key_and_no_secret(lot: Lot) -> None:
 
 def test_fewer_uses_than_certificates(lot: Lot, tmp_path: Path) -> None:
     assert lot.judged(tmp_path / "b.tar", changed(lot, "ICA-EC-1", used=3)) == [
-        "key-register.json: ICA-EC-1 was used 3 times, but issued 4 certificates"
+        "key-register.json: ICA-EC-1 was used 3 times, but issued 5 certificates"
     ]
 
 
