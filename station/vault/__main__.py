@@ -32,10 +32,12 @@ from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError
 from station.vault.orders import Orders, Place
 from station.vault.process import READY, desk_of
-from station.vault.profiles import SE1
+from station.vault.profiles import PRODUCTS, SE1
+from station.vault.publication import Publication
 from station.vault.publisher import Publisher, Witnessed
 from station.vault.reception import reception, serving_desk
 from station.vault.registry import Registry
+from station.vault.revocation import Revocations
 from station.vault.server import Workers, serving
 from station.vault.service import Floor
 from station.vault.stops import Stops
@@ -116,6 +118,8 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         registry = Registry(journal, teller, orders)
         await _started(registry, config, times)
         publisher = await _publisher(folder, config, keys, stack)
+        publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
+        await _published(publication, times, stack)
         means = Means(keys, issuer, registry, SE1, work)
         exporter = Exporter(folder, means, publisher, config, times)
         desk = await reception(journal, orders, stops, teller, times, config.mode)
@@ -161,6 +165,18 @@ async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: 
     running = asyncio.get_running_loop().create_task(publisher.run(), name="ledger")
     stack.push_async_callback(_ended, running)
     return publisher
+
+
+async def _published(publication: Publication, times: Times, stack: AsyncExitStack) -> None:
+    """What is said of certificates: lists and answers, brought up to date until the vault stops."""
+
+    def now() -> float:
+        return times.now(None)
+
+    await publication.open(now(), PRODUCTS.values())
+    stack.push_async_callback(publication.close, now)
+    running = asyncio.get_running_loop().create_task(publication.run(now), name="published")
+    stack.push_async_callback(_ended, running)
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

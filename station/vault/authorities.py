@@ -18,6 +18,7 @@ from station.custody import durable_file
 from station.errors import ConfigError
 from station.vault import der
 from station.vault.chains import UNREADABLE, Anchor, key_identifier, loaded, serial_of, verifying_key
+from station.vault.crl import CrlDraft
 from station.vault.kinds import usage
 from station.vault.names import ISSUING, ISSUING_EC, ROOT
 from station.vault.profiles import DEVELOPMENT_ORGANISATION
@@ -155,6 +156,15 @@ async def certify(
     subject, key = _requested(asked)
     draft = _issuing_draft(key, subject, trust, since)
     return await _signed(draft.tbs(), draft.signature, signing, root, order)
+
+
+async def root_list(list_: CrlDraft, signing: Signing, order: str) -> bytes:
+    """The root's list of revoked authorities, DER; ConfigError if it is not as it was drafted."""
+    body = list_.tbs()
+    made = list_.signed(body, await signing.sign(ROOT, body, order))
+    if wrong := list_.differences(made):
+        raise ConfigError(f"{TOP.crl} failed its second check: {'; '.join(wrong)}")
+    return made
 
 
 def take(certificate: bytes, rank: Rank, signing: Signing, trust: Trust) -> Authority:

@@ -249,6 +249,8 @@ def _name(name: x509.Name) -> str:
 
 
 def _camel(name: str) -> str:
+    if name == "crl_sign":
+        return "cRLSign"
     first, *rest = name.split("_")
     return first + "".join(word.title() for word in rest)
 

@@ -11,7 +11,9 @@ from station.errors import CustodyError
 from station.vault.answers import Answers
 from station.vault.authorities import RANKS, Authority
 from station.vault.crl import CrlDraft
+from station.vault.faults import FaultError
 from station.vault.issuer import Issuer
+from station.vault.journal import JournalError
 from station.vault.keys.errors import KeyStoreError
 from station.vault.profiles import Profile
 from station.vault.revocation import Revocations
@@ -42,7 +44,7 @@ class Publication:
         self._answers = Answers(self._folder, revocations.journal, issuer, signing, work)
         self._turn = asyncio.Lock()
 
-    async def open(self, now: float, profiles: Iterable[Profile]) -> None:
+    async def open(self, now: float, profiles: Iterable[Profile] = ()) -> None:
         """Bring certificates to where their units are, and write what was signed last."""
         await self._revocations.settle(now)
         await self._answers.open(profile.product for profile in profiles if profile.ocsp)
@@ -72,11 +74,18 @@ class Publication:
     async def run(self, now: Callable[[], float]) -> None:
         """Publish whatever is due, until cancelled; what fails is tried again, and told."""
         while True:
-            try:
-                await self.publish(now())
-            except (CustodyError, KeyStoreError) as error:
-                log.error("published", error=str(error))
+            await self._tried(now)
             await asyncio.sleep(CHECK_S)
+
+    async def close(self, now: Callable[[], float]) -> None:
+        """Publish what is due, and leave."""
+        await self._tried(now)
+
+    async def _tried(self, now: Callable[[], float]) -> None:
+        try:
+            await self.publish(now())
+        except (CustodyError, KeyStoreError, JournalError, FaultError) as error:
+            log.error("published", error=str(error))
 
     async def _listed(self, authority: Authority, listed: Listed, now: int) -> bytes:
         number = listed.number + 1

@@ -8,18 +8,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ReasonFlags
 from cryptography.x509.oid import NameOID
-from dilithium_py.ml_dsa import ML_DSA_65
+from dilithium_py.ml_dsa import ML_DSA_65, ML_DSA_87
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
-from station.vault import der
-from station.vault.authorities import RANKS, House, Trust, certify, request, root_certificate, take
-from station.vault.chains import loaded
+from station.vault import der, inspection
+from station.vault.authorities import RANKS, House, Trust, certify, request, root_certificate, root_list, take
+from station.vault.chains import Anchor, loaded
+from station.vault.crl import CrlDraft, Revoked
 from station.vault.names import ROOT
 from station.vault.signing import Signing, signature_algorithm
+from tests.station.vault.lint import lint_crl
 from tests.station.vault.store_here import keys_in
 
 HOUSE = House("NL", "Example Semiconductors")
@@ -141,3 +144,33 @@ async def test_a_request_for_an_ml_dsa_44_key_is_refused(store: Signing) -> None
 def test_what_is_no_certificate_gets_one_message(content: bytes) -> None:
     with pytest.raises(ConfigError, match="root: no certificate of an authority"):
         loaded(content, "root")
+
+
+async def test_the_root_revokes_an_authority(store: Signing) -> None:
+    root, answer = await certified(store, Algorithm.MLDSA65)
+    trusted, issuing = Anchor(loaded(root, "root")), loaded(answer, "issuing")
+    entry = Revoked(issuing.serial_number.to_bytes(20), ReasonFlags.ca_compromise, int(SINCE.timestamp()))
+    begins = int(SINCE.timestamp())
+    draft = CrlDraft(trusted, 1, begins, begins + 365 * 86_400, (entry,))
+    made = await root_list(draft, store, ORDER)
+    assert lint_crl(made) == []
+    found = x509.load_der_x509_crl(made)
+    key = trusted.certificate.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    assert ML_DSA_87.verify(key, found.tbs_certlist_bytes, found.signature)
+    (one,) = inspection.wrong(issuing, inspection.Trusted(trusted, (issuing,), (found,)), SINCE)
+    assert one == "revoked since 2028-02-29T12:00:00Z: cACompromise"
+
+
+async def test_a_list_that_another_key_signed_is_not_the_roots(store: Signing) -> None:
+    root, _ = await certified(store, Algorithm.MLDSA65)
+    draft = CrlDraft(Anchor(loaded(root, "root")), 1, 0, 1, ())
+
+    class Wrong:
+        public = staticmethod(store.public)
+
+        async def sign(self, key: str, message: bytes, order: str) -> bytes:
+            del key
+            return await store.sign(RANKS[Algorithm.MLDSA65].key, message, order)
+
+    with pytest.raises(ConfigError, match=r"root\.crl failed its second check: signature"):
+        await root_list(draft, Wrong(), ORDER)

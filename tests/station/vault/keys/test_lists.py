@@ -1,11 +1,15 @@
-"""Issuing keys sign revocation lists without an order, and nothing else."""
+"""Issuing keys sign revocation lists and OCSP answers without an order, and nothing else."""
 
 from datetime import UTC, datetime
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from station.vault.keys.lists import about_revocation
 
@@ -30,6 +34,33 @@ def a_certificate() -> bytes:
 def test_a_list_is_one_and_a_certificate_is_none() -> None:
     assert about_revocation(a_list(), SPKI)
     assert not about_revocation(a_certificate(), SPKI)
+
+
+def an_answer() -> bytes:
+    certificate = x509.CertificateBuilder(NAME, NAME, KEY.public_key(), 1, AT, AT).sign(KEY, SHA384())
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        certificate, certificate, SHA256(), ocsp.OCSPCertStatus.GOOD, AT, AT, None, None
+    )
+    answered = builder.responder_id(ocsp.OCSPResponderEncoding.NAME, certificate)
+    return answered.sign(KEY, SHA384()).tbs_response_bytes
+
+
+def test_an_answer_is_one() -> None:
+    body = an_answer()
+    assert about_revocation(body, SPKI)
+    assert not any(about_revocation(other, SPKI) for other in (body + b"\0", body[:-1], b"\0" + body))
+
+
+@given(st.binary(max_size=200))
+def test_nonsense_is_neither(body: bytes) -> None:
+    assert not about_revocation(body, SPKI)
+
+
+@pytest.mark.parametrize("position", range(8))
+def test_a_list_of_another_version_is_none(position: int) -> None:
+    body = bytearray(a_list())
+    body[position] ^= 2
+    assert not about_revocation(bytes(body), SPKI)
 
 
 def test_a_certificate_of_version_1_is_none() -> None:
