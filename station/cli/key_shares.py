@@ -22,7 +22,9 @@ from station.cli.key_access import (
 from station.custody import durable_file
 from station.vault.keys import calls
 from station.vault.keys.control import running
-from station.vault.keys.words import BackupShare, Health
+from station.vault.keys.words import BackupShare, Health, Signatory
+from station.vault.people import card_of
+from station.vault.statement import StatementError
 
 APPROVED = click.option("--by", "approving", multiple=True, help="A custodian who approves it.")
 
@@ -160,4 +162,53 @@ def read_share(path: Path) -> BackupShare:
         stop(Exit.INTEGRITY, f"{path}: not a share of a backup")
 
 
-COMMANDS = (passphrase, reshare, backup, restore)
+@click.command()
+@FOLDER
+@click.option(
+    "--person",
+    "persons",
+    multiple=True,
+    metavar="CARD=ROLE[,ROLE]",
+    help="The file with a person's card, and his roles.",
+)
+@APPROVED
+@FILES
+@FDS
+@JSON
+def trust(
+    folder: Path,
+    *,
+    persons: tuple[str, ...],
+    approving: tuple[str, ...],
+    files: tuple[Path, ...],
+    fds: tuple[int, ...],
+    as_json: bool,
+) -> None:
+    """Say whose signatures under work orders the store believes: these persons, and no others."""
+    believed = tuple(_signatory(one) for one in persons)
+    with said(), reached(folder) as store:
+        allowing = opened(store, _holders(approving, passphrases(files, fds), new=False))
+        store.ask(calls.Trust(allowing, believed), type(None))
+    if as_json:
+        click.echo(
+            msgspec.json.encode([{"person": one.person, "roles": one.roles} for one in believed]).decode()
+        )
+        return
+    for one in believed:
+        click.echo(f"{one.person}: {', '.join(one.roles)}")
+
+
+def _signatory(text: str) -> Signatory:
+    path, parted, roles = text.rpartition("=")
+    if not parted:
+        raise click.UsageError(f"--person {text!r}: CARD=ROLE[,ROLE]")
+    try:
+        card = card_of(Path(path).read_bytes())
+    except OSError as error:
+        stop(Exit.NOT_FOUND, f"{path}: {error.strerror}")
+    except StatementError as error:
+        stop(Exit.INTEGRITY, f"{path}: not a person's card: {error}")
+    return Signatory(card.person, tuple(roles.split(",")), bytes.fromhex(card.ed25519))
+
+
+COMMANDS = (passphrase, reshare, backup, restore, trust)

@@ -38,7 +38,7 @@ CA_USAGE = usage("key_cert_sign", "crl_sign")
 ANY_POLICY = ObjectIdentifier("2.5.29.32.0")
 ROOT_FILE = "root.der"
 CEREMONY = "ceremony"
-"""The order under which authorities are certified."""
+"""Stands for an order where authorities are certified: an issuing key then signs its own request only."""
 
 
 @asn1.sequence

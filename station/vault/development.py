@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from station.custody import durable_file
 from station.errors import ConfigError
-from station.vault.authorities import CEREMONY
 from station.vault.keys import calls
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.store import FILE
@@ -53,8 +52,6 @@ MADE = (
     KeyProfile(LOG_PQ, Algorithm.ML_DSA_44, Purpose.CHECKPOINT),
 )
 LOADED = (TRANSPORT_MASTER, ISSUER_MASTER)
-CEREMONY_LIMIT = 16
-"""Signatures that making the authorities may take."""
 KEYS, SEED_FILE, RMA_FILE = "keys", "seed", "rma.pub"
 
 
@@ -76,7 +73,6 @@ async def fill(store: KeyStoreClient, folder: Path, seed: int | None) -> None:
     for entry in await store.entries():
         if entry.state is KeyState.PRE_ACTIVE:
             await store.change(KeyRef(entry.id), KeyState.ACTIVE, APPROVAL)
-    await store.open_order(CEREMONY, CEREMONY_LIMIT)
     if not (folder / RMA_FILE).exists():
         durable_file.replace(folder / RMA_FILE, _rma_public(seed))
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from station.custody import log_keys
 from station.errors import ConfigError
 from station.vault import development
+from station.vault.authorities import CEREMONY
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError
 from station.vault.keys.header import Head
@@ -83,11 +84,13 @@ class Keyring:
     async def sign(self, key: str, message: bytes, order: str = "") -> bytes:
         """Sign a whole message: ECDSA-SHA384 in DER, or pure ML-DSA; issuing keys need an open order."""
         issuing = self._entries[key].profile.purpose is Purpose.ISSUE
+        if issuing and order == CEREMONY:
+            return await self._store.sign_request(KeyRef(key), message)
         return await self._store.sign(KeyRef(key), message, Ticket(order if issuing else ""))
 
-    async def open_order(self, order: str, signatures: int) -> None:
-        """Let issuing keys sign so often for an order."""
-        await self._store.open_order(order, signatures)
+    async def open_order(self, statement: bytes) -> None:
+        """Let issuing keys sign for a work order; the key store looks at its signatures itself."""
+        await self._store.open_order(statement)
 
     async def open_ledger(self, origin: str) -> Head:
         """Name the ledger, and return the head that was signed last."""

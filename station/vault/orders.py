@@ -173,6 +173,13 @@ class Orders:
             )
             raise FaultError(Code.KEY_NOT_ACTIVE, f"{what}, or no longer")
 
+    def statement(self, db: sqlite3.Connection, order_id: str) -> bytes:
+        """Return the signed statement of an order; FaultError 102 if there is none."""
+        found = db.execute("SELECT statement FROM work_order WHERE id = ?", (order_id,)).fetchone()
+        if found is None:
+            raise FaultError(Code.ORDER_INVALID, f"there is no order {order_id}")
+        return bytes(found[0])
+
     # -- counting
     def admit(self, db: sqlite3.Connection, order: WorkOrder, unit: str, serving: Collection[str]) -> None:
         """Refuse a unit for which no place may be left, those in work counted; FaultError 103."""

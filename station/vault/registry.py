@@ -57,6 +57,10 @@ class Registry:
 
         return await self._journal.commit(act)
 
+    async def order_statement(self, order: str) -> bytes:
+        """An order as persons signed it."""
+        return await self._journal.commit(lambda db: self._orders.statement(db, order))
+
     async def close_lot(self, lot: str, now: float) -> dict[str, int]:
         """Close a lot unless a unit of it is in work, and return the count of each account."""
 

@@ -16,7 +16,6 @@ from station.vault import scp03
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.configuration import Configuration
-from station.vault.documents import WorkOrder
 from station.vault.dossier import Unit
 from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
 from station.vault.job import Job, Means, Sealed
@@ -39,7 +38,6 @@ SESSION_SIZE, FINGERPRINT_SIZE = 16, 32
 NAME_MAX = 128
 """Characters of a lot's, unit's or site's name."""
 CRYPTOGRAMS_IN_A_ROW = 2
-SPARE = 64
 
 
 class Floor:
@@ -86,7 +84,7 @@ class Floor:
             order = await self._means.registry.open_lot(
                 request.lot, request.product, request.order, request.count, now
             )
-            await self._means.store.open_order(order.id, signatures_of(order))
+            await self._means.store.open_order(await self._means.registry.order_statement(order.id))
         except (FaultError, KeyStoreError) as error:
             return _refused(error)
         return wire.LotReply(done=True)
@@ -267,15 +265,6 @@ def _station(context: Context) -> str:
         if key == "hardbin-station" and isinstance(value, str):
             return value
     return ""
-
-
-def signatures_of(order: WorkOrder) -> int:
-    """How many certificates the key store signs for an order at most.
-
-    A tenth beyond what may be begun, for leases that a crash wastes and for begins that were given back.
-    """
-    sound = order.begun_max * len(PRODUCTS[order.product].slots)
-    return sound + max(sound // 10, SPARE)
 
 
 def _refused(error: FaultError | KeyStoreError | LedgerError) -> wire.LotReply:

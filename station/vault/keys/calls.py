@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from station.vault.keys.words import Approval, BackupShare, KeyProfile, KeyState, Mode, PqPolicy
+from station.vault.keys.words import Approval, BackupShare, KeyProfile, KeyState, Mode, PqPolicy, Signatory
 
 SOCKET = "keys.sock"
 """Where people reach the process, in the store's folder."""
@@ -95,6 +95,13 @@ class Backup(_Call, frozen=True):
     by: tuple[Custodian, ...]
     holders: tuple[Custodian, ...]
     threshold: int
+
+
+class Trust(_Call, frozen=True):
+    """Whose signatures under work orders are believed from now on."""
+
+    by: tuple[Custodian, ...]
+    persons: tuple[Signatory, ...]
 
 
 class Restore(_Call, frozen=True):
@@ -199,10 +206,9 @@ class SignCheckpoint(_Call, frozen=True):
 
 
 class OpenOrder(_Call, frozen=True):
-    """Allow signatures for an order."""
+    """Allow signatures for a work order that persons signed."""
 
-    order: str
-    limit: int
+    statement: bytes
 
 
 class Move(_Call, frozen=True):
@@ -245,6 +251,7 @@ Call: TypeAlias = (
     | Reshare
     | Backup
     | Restore
+    | Trust
     | StateRegister
     | SignRequest
     | LoadSealed
@@ -280,6 +287,7 @@ CALLS: dict[str, type[Call]] = {
     "reshare": Reshare,
     "backup": Backup,
     "restore": Restore,
+    "trust": Trust,
     "state_register": StateRegister,
     "sign_request": SignRequest,
     "load_sealed": LoadSealed,
@@ -313,6 +321,7 @@ OF_PEOPLE: tuple[type[Call], ...] = (
     Repassphrase,
     Reshare,
     Backup,
+    Trust,
     StateRegister,
     Zeroise,
 )
@@ -325,6 +334,8 @@ SLOW: tuple[type[Call], ...] = (
     Repassphrase,
     Reshare,
     Backup,
+    Trust,
+    OpenOrder,
     Generate,
     Load,
     LoadSealed,
@@ -357,7 +368,7 @@ def secrets(call: Call) -> list[bytearray]:
         case Init():
             token = [] if call.token is None else [call.token.pin]
             return [*_passphrases(call.custodians), *token]
-        case Decide():
+        case Decide() | Trust():
             return _passphrases(call.by)
         case Reshare():
             return _passphrases((*call.by, *call.custodians))

@@ -298,8 +298,11 @@ class KeyStoreClient:
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         return await self._ask(calls.SignCheckpoint(old, size, root, tuple(proof)), list[str])
 
-    async def open_order(self, order: str, limit: int) -> None:
-        await self._ask(calls.OpenOrder(order, limit), type(None))
+    async def sign_request(self, key: KeyRef, info: bytes) -> bytes:
+        return await self._ask(calls.SignRequest(key.id, info), bytes)
+
+    async def open_order(self, statement: bytes) -> None:
+        await self._ask(calls.OpenOrder(statement), type(None))
 
     async def change(self, key: KeyRef, state: KeyState, approval: Approval) -> None:
         await self._ask(calls.Move(key.id, state, approval), type(None))

@@ -1,6 +1,6 @@
 """What people may have done to an active store, and what they must show for it."""
 
-from station.vault.keys import calls, holders
+from station.vault.keys import calls, holders, orders
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.header import Header
 from station.vault.keys.shares import SealedShare
@@ -24,6 +24,11 @@ def done(store: Store, call: calls.Call, backup: tuple[SealedShare, ...], now: f
             _of_production(store)
             _approved(store, call.by, backup)
             _reshared(store, call)
+        case calls.Trust():
+            _of_production(store)
+            _approved(store, call.by, backup)
+            orders.foreign(call.persons)
+            store.trust(orders.checked(call.persons))
         case calls.Backup():
             _of_production(store)
             _approved(store, call.by, backup)

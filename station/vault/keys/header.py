@@ -8,7 +8,7 @@ import msgspec
 
 from station.vault.keys.errors import DamagedError
 from station.vault.keys.shares import SealedShare
-from station.vault.keys.words import Entry, Mode, PqPolicy
+from station.vault.keys.words import Entry, Mode, PqPolicy, Signatory
 from station.vault.secret import Secret
 
 MAGIC, VERSION = b"HBKS", 1
@@ -31,6 +31,11 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: int
     used: int = 0
+    statement: bytes = b""
+    """SHA-256 of what persons signed."""
+    not_before: int = 0
+    not_after: int = 0
+    """Unix seconds; for production, signatures are given in between."""
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +62,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[Entry, ...] = ()
     orders: dict[str, Order] = {}
     ledger: Head | None = None
+    persons: tuple[Signatory, ...] = ()
+    """Whose signatures under work orders are believed."""
     before: bytes = b""
     """The id of the store that this one was recovered from."""
 

@@ -55,8 +55,11 @@ class KeyStore(Protocol):
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         """Signature lines for a head of the ledger that grew from the last one signed, and only for such."""
 
-    async def open_order(self, order: str, limit: int) -> None:
-        """Let issuing keys sign for an order, `limit` signatures in all; the limit never changes."""
+    async def sign_request(self, key: KeyRef, info: bytes) -> bytes:
+        """Have an issuing key sign the body of a PKCS #10 request for itself; nothing is counted."""
+
+    async def open_order(self, statement: bytes) -> None:
+        """Let issuing keys sign for a work order, if persons whom the store knows have signed it."""
 
     async def change(self, key: KeyRef, state: KeyState, approval: Approval) -> None:
         """Bring a key into another state; only legal transitions."""

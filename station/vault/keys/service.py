@@ -55,7 +55,7 @@ class Service:
                 return self._entries()
             case calls.Zeroise():
                 return self._zeroise(call.store)
-            case calls.Decide() | calls.Repassphrase() | calls.Reshare() | calls.Backup():
+            case calls.Decide() | calls.Repassphrase() | calls.Reshare() | calls.Backup() | calls.Trust():
                 return custodians.done(self._active(), call, self._backup, self._clock.unix())
             case _:
                 return _asked(self._active(), call, self._clock.unix())
@@ -204,6 +204,6 @@ def _changed(store: Store, call: calls.Call, now: float) -> None:
         case calls.Move():
             store.change(call.key, call.state, call.approval, now)
         case calls.OpenOrder():
-            store.open_order(call.order, call.limit)
+            store.open_order(call.statement)
         case _:
             raise RequestError("this is not asked of an active store")

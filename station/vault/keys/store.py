@@ -11,7 +11,7 @@ from station.custody.checkpoint import Checkpoint, checked_origin
 from station.custody.log_keys import Key, Kind, Signer
 from station.custody.merkle import EMPTY, HASH_BYTES, consistent
 from station.errors import LedgerError
-from station.vault.keys import hbks, kdf, sealed_keys, statements
+from station.vault.keys import hbks, kdf, orders, sealed_keys, statements
 from station.vault.keys.backend import Backend
 from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
 from station.vault.keys.header import Head, Header, Order, check_of
@@ -21,8 +21,6 @@ from station.vault.keys.reconcile import findings_of, weaknesses
 from station.vault.keys.register import Act, Register
 from station.vault.keys.shares import SealedShare
 from station.vault.keys.words import (
-    LIMIT_MAX,
-    ORDER_ID,
     PROOF,
     STATED,
     SYMMETRIC,
@@ -34,6 +32,7 @@ from station.vault.keys.words import (
     KeyState,
     Mode,
     Purpose,
+    Signatory,
     Use,
 )
 from station.vault.secret import Secret
@@ -155,11 +154,19 @@ class Store:
         counters: list[tuple[str, int | None]] = [(key, entry.profile.limit)]
         issues = entry.profile.purpose is Purpose.ISSUE and not about_revocation(message, entry.public)
         if issues or order:
-            if order not in self._orders:
-                raise PolicyError(f"key {key} issues for an open order only, and {order[:64]!r} is none")
-            counters.append((ORDER + order, self._orders[order].limit))
+            counters.append((ORDER + order, self._open(key, order, now).limit))
         self._leases.take(*counters)
         return self._backend.sign(key, message)
+
+    def _open(self, key: str, order: str, now: float) -> Order:
+        """An order under which may be signed now. In development its dates are those of simulated lots."""
+        found = self._orders.get(order)
+        if found is None:
+            raise PolicyError(f"key {key} issues for an open order only, and {order[:64]!r} is none")
+        valid = found.not_before <= now <= found.not_after
+        if self._header.mode is Mode.PRODUCTION and not valid:
+            raise PolicyError(f"order {order}: its dates do not allow it now")
+        return found
 
     def decapsulate(self, key: str, ciphertext: bytes, now: float) -> Secret:
         """The shared secret of a ciphertext."""
@@ -203,18 +210,24 @@ class Store:
             content[:] = bytes(len(content))
             self.load(profile, key)
 
-    def open_order(self, order: str, limit: int) -> None:
-        """Allow `limit` signatures for an order; again with the same limit does nothing."""
-        if not ORDER_ID.fullmatch(order) or not 1 <= limit <= LIMIT_MAX:
-            raise RequestError(
-                f"order {order[:64]!r}: 1 to 128 printable characters, and a limit from 1 to {LIMIT_MAX}"
-            )
-        if order in self._orders and self._orders[order].limit != limit:
-            held = self._orders[order].limit
-            raise PolicyError(f"order {order} has the limit {held}; it does not become {limit}")
-        if order not in self._orders:
+    def open_order(self, statement: bytes) -> None:
+        """Allow signatures for a work order; again does nothing, another order of its name is refused."""
+        order, opened = orders.believed(statement, self._header)
+        held = self._orders.get(order)
+        if held is not None and held.statement != opened.statement:
+            raise PolicyError(f"order {order} was opened before, and is another one")
+        if held is None:
             with self._changing():
-                self._orders[order] = Order(limit)
+                self._orders[order] = opened
+
+    def trust(self, persons: tuple[Signatory, ...]) -> None:
+        """Believe these persons under work orders, and no others."""
+        held, self._header = self._header, msgspec.structs.replace(self._header, persons=persons)
+        try:
+            self._save()
+        except BaseException:
+            self._header = held
+            raise
 
     def open_ledger(self, origin: str) -> Head:
         """Name the ledger whose heads are signed, once; return the head that was signed last."""
@@ -353,14 +366,15 @@ class Store:
             raise
 
     def _save(self) -> None:
-        orders = {
-            name: Order(order.limit, self._leases.used(ORDER + name)) for name, order in self._orders.items()
+        counted = {
+            name: msgspec.structs.replace(order, used=self._leases.used(ORDER + name))
+            for name, order in self._orders.items()
         }
         self._header = msgspec.structs.replace(
             self._header,
             generation=self._header.generation + 1,
             keys=tuple(self._counted(entry) for entry in self._register),
-            orders=orders,
+            orders=counted,
             ledger=self._ledger,
         )
         own = {name: secret for name, secret in self._records.items() if name.startswith("!")}

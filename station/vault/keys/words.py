@@ -9,7 +9,6 @@ import msgspec
 from station.vault.keys.errors import RequestError
 
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
-ORDER_ID = re.compile(r"[!-~]{1,128}")
 LIMIT_MAX = 10**12
 
 
@@ -184,6 +183,15 @@ class BackupShare(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: bytes
     nonce: bytes
     box: bytes
+
+
+class Signatory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person whose signature a store believes."""
+
+    person: str
+    roles: tuple[str, ...]
+    ed25519: bytes
+    """The raw public key."""
 
 
 class SealedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from station.vault.keys.frames import frame, value_of
 from station.vault.keys.hardening import Hardening
 from station.vault.keys.service import Service
 from station.vault.secret import Secret
+from tests.station.vault.keys.stores import work_order_of
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ async def keys_in(folder: Path, seed: int | None = 1, orders: tuple[str, ...] = 
         shutil.copytree(await _made(seed), folder, dirs_exist_ok=True)
     keys = await Keyring.open(StoreHere(folder / development.KEYS), folder, production=False, seed=seed)
     for order in orders:
-        await keys.open_order(order, 1000)
+        await keys.open_order(work_order_of(order))
     return keys
 
 

@@ -1,8 +1,13 @@
 """Key stores for tests: planted secrets, and ways to make a store without custodians at a desk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from station.clock import RealClock
+from station.vault import signers
+from station.vault.documents import WorkOrder
 from station.vault.keys import calls
 from station.vault.keys.hardening import Hardening
 from station.vault.keys.service import Service
@@ -17,6 +22,7 @@ from station.vault.keys.words import (
     Mode,
     Purpose,
 )
+from station.vault.statement import Signer, signed
 
 PASSPHRASES = {
     "anna": b"planted passphrase 1",
@@ -81,3 +87,27 @@ def entry(service: Service, key: str) -> Entry:
 def files(folder: Path) -> bytes:
     """All that is on disk."""
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+ENGINEER, OFFICER_1 = signers.development("p-00000001"), signers.development("p-00000002")
+
+
+def work_order_of(
+    order: str,
+    quantity: int = 1000,
+    by: Sequence[Signer] = (ENGINEER, OFFICER_1),
+    **more: object,
+) -> bytes:
+    """A work order, signed by an engineer and an officer."""
+    sound = WorkOrder(
+        id=order,
+        customer="a customer",
+        product="se1",
+        quantity=quantity,
+        not_before=1_899_999_000,
+        not_after=1_900_001_000,
+        profile_hash="00" * 32,
+        fingerprints=("00" * 32,),
+        policy_oid="1.2.3",
+    )
+    return signed(msgspec.structs.replace(sound, **more), by)

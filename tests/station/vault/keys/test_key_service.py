@@ -18,7 +18,7 @@ from station.custody.checkpoint import Checkpoint, signatures
 from station.custody.log_keys import Key, Kind
 from station.custody.merkle import Tree, consistency, leaf_hash
 from station.vault import scp03
-from station.vault.keys import calls, hbks
+from station.vault.keys import calls, hbks, orders
 from station.vault.keys.errors import (
     DamagedError,
     KeyStoreError,
@@ -46,6 +46,7 @@ from tests.station.vault.keys.stores import (
     give,
     production,
     profile,
+    work_order_of,
 )
 
 MASTER = bytes(range(100, 132))
@@ -222,22 +223,24 @@ def test_a_key_proves_itself_before_it_is_active_and_never_signs_a_proof(service
 
 
 def test_issuing_needs_an_open_order_and_counts_it(service: Service) -> None:
-    key = active(service, profile("ICA", Algorithm.P384, Purpose.ISSUE, limit=5))
+    key = active(service, profile("ICA", Algorithm.P384, Purpose.ISSUE, limit=100))
     with pytest.raises(PolicyError, match="issues for an open order only"):
         service.answer(calls.Sign(key, b"tbs", ""))
-    service.answer(calls.OpenOrder("WO-1", 3))
-    service.answer(calls.OpenOrder("WO-1", 3))
-    with pytest.raises(PolicyError, match="has the limit 3; it does not become 4"):
-        service.answer(calls.OpenOrder("WO-1", 4))
-    for _ in range(3):
+    order = work_order_of("WO-1", 1)
+    service.answer(calls.OpenOrder(order))
+    service.answer(calls.OpenOrder(order))
+    with pytest.raises(PolicyError, match="order WO-1 was opened before, and is another one"):
+        service.answer(calls.OpenOrder(work_order_of("WO-1", 2)))
+    limit = 3 + orders.SPARE
+    for _ in range(limit):
         service.answer(calls.Sign(key, b"tbs", "WO-1"))
-    with pytest.raises(LimitError, match="order WO-1: all 3 uses are spent"):
+    with pytest.raises(LimitError, match=f"order WO-1: all {limit} uses are spent"):
         service.answer(calls.Sign(key, b"tbs", "WO-1"))
-    assert service.answer(calls.Usage(key)) == Use(3, 3, 5)
-    service.answer(calls.OpenOrder("WO-2", 9))
-    for _ in range(2):
+    assert service.answer(calls.Usage(key)) == Use(limit, limit, 100)
+    service.answer(calls.OpenOrder(work_order_of("WO-2", 9)))
+    for _ in range(100 - limit):
         service.answer(calls.Sign(key, b"tbs", "WO-2"))
-    with pytest.raises(LimitError, match="ICA: all 5 uses are spent"):
+    with pytest.raises(LimitError, match="ICA: all 100 uses are spent"):
         service.answer(calls.Sign(key, b"tbs", "WO-2"))
 
 

@@ -1,0 +1,88 @@
+"""Work orders: the key store believes the signatures of persons whom it knows, not the vault."""
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+
+from station.vault.documents import WorkOrder
+from station.vault.keys.errors import PolicyError, RequestError
+from station.vault.keys.header import Header, Order
+from station.vault.keys.words import Mode, Signatory
+from station.vault.people import card_of
+from station.vault.profiles import PRODUCTS
+from station.vault.roles import Action, Role, conflict, seated
+from station.vault.signers import DEVELOPMENT, development
+from station.vault.statement import ED25519, StatementError, opened
+
+SPARE = 64
+TENTH = 10
+PERSONS_MAX = 256
+
+
+def believed(statement: bytes, header: Header) -> tuple[str, Order]:
+    """An order's id and what it allows; PolicyError unless persons whom the store knows have signed it."""
+    known = {one.person: one for one in _known(header)}
+    try:
+        read = opened(statement)
+        order = read.read(WorkOrder)
+        signed_by = read.signed_by(lambda name: _keys(known, name))
+    except StatementError as error:
+        raise PolicyError(f"work order: {error}") from None
+    if not seated(Action.ADD_ORDER, {name: [Role(role) for role in known[name].roles] for name in signed_by}):
+        raise PolicyError(f"order {order.id}: an engineer and a security officer sign it, two persons")
+    return order.id, Order(
+        limit=limit_of(order),
+        statement=sha256(read.payload).digest(),
+        not_before=order.not_before,
+        not_after=order.not_after,
+    )
+
+
+def limit_of(order: WorkOrder) -> int:
+    """How many signatures of issuing keys an order takes at most.
+
+    A tenth beyond what may be begun, for leases that a crash wastes and for begins that were given back.
+    """
+    if order.product not in PRODUCTS:
+        raise PolicyError(f"order {order.id}: product {order.product!r} is none of {', '.join(PRODUCTS)}")
+    sound = order.begun_max * len(PRODUCTS[order.product].slots)
+    return sound + max(sound // TENTH, SPARE)
+
+
+def checked(persons: tuple[Signatory, ...]) -> tuple[Signatory, ...]:
+    """Raise RequestError unless these can be the persons of a store."""
+    names, keys = {one.person for one in persons}, {one.ed25519 for one in persons}
+    if len(persons) > PERSONS_MAX or not len(names) == len(keys) == len(persons):
+        raise RequestError(f"at most {PERSONS_MAX} persons, each once, each with a key of his own")
+    for one in persons:
+        if not set(one.roles) <= set(Role):
+            raise RequestError(f"{one.person}: roles are {', '.join(Role)}")
+        if reason := conflict([Role(role) for role in one.roles]):
+            raise RequestError(f"{one.person}: {reason}")
+    return persons
+
+
+def _keys(known: Mapping[str, Signatory], name: str) -> Mapping[str, bytes] | None:
+    return {ED25519: known[name].ed25519} if name in known else None
+
+
+def _known(header: Header) -> tuple[Signatory, ...]:
+    """A development store knows the persons for whom everybody can sign; production never those."""
+    return _everybody() if header.mode is Mode.DEVELOPMENT else header.persons
+
+
+@cache
+def _everybody() -> tuple[Signatory, ...]:
+    cards = {name: card_of(development(name).card()) for name in DEVELOPMENT}
+    return tuple(
+        Signatory(name, tuple(sorted(DEVELOPMENT[name])), bytes.fromhex(card.ed25519))
+        for name, card in cards.items()
+    )
+
+
+def foreign(persons: tuple[Signatory, ...]) -> None:
+    """Raise PolicyError if one of these is a person for whom everybody can sign."""
+    public = {one.ed25519 for one in _everybody()}
+    for one in persons:
+        if one.ed25519 in public:
+            raise PolicyError(f"{one.person}: a development person, for whom everybody can sign")
