@@ -30,6 +30,14 @@ SORTED_STATES = (
 )
 PROTECTED = 0x84
 DIE_STATUS = bytes.fromhex("80cadf00")
+ENDLESS_S = 1e6
+CHECK_VALUE_INPUT = b"\1" * 16
+CHECK_VALUES = 3
+"""PUT KEY computes so many when it unwraps the keys, and as many again to answer them."""
+SET_30_PAGES = frozenset((8, 9, 32, 33, 34))
+"""The marker of key set 30 in both its pages, and its keys: cell 4 and area 0 of nvm.c."""
+SLOT_PAGES = 12
+"""Where the states of the slots begin, two pages each: cell 6 of nvm.c."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,20 @@ class ChipFaults:
     """What DIE STATUS says in the clear, whatever the truth is."""
     wrong_mac: bool = False
     """The MAC of every protected reply has a wrong bit."""
+    short_mac: bool = False
+    """The MAC of every protected reply has half its length."""
+    long_replies: bool = False
+    """Replies in the clear have a byte more than they should."""
+    check_value: bool = False
+    """PUT KEY answers wrong check values."""
+    surviving_set: bool = False
+    """DELETE KEY says that key set 30 is gone, and at the next reset it is there again."""
+    lost_slot: int | None = None
+    """This key slot is empty after each reset."""
+    endless: int | None = None
+    """Commands with this INS never come to an end."""
+    cloned_keys: bool = False
+    """Makes the same key pairs as every other die with this fault."""
 
 
 SOUND = ChipFaults()
@@ -80,6 +102,8 @@ class Chip:
         self._firmware: Firmware | None = None
         self._powered = False
         self._answered = 0
+        self.check_values = 0
+        """How many the command under way has computed."""
         self.made: dict[int, bytes] = {}
         """The last public key made, by algorithm."""
         if payload not in PAYLOADS:
@@ -158,6 +182,8 @@ class Chip:
             return None
         self.memory.lost = False
         self._answered = 0
+        if (slot := self.faults.lost_slot) is not None:
+            self.memory.forget(SLOT_PAGES + 2 * (slot - 1), 2)
         self._firmware = Firmware(Hal(self))
         self.latency.take()
         return None if self.memory.lost else ATR
@@ -168,8 +194,11 @@ class Chip:
         if self._firmware is None or (limit is not None and self._answered >= limit):
             return None, 0.0
         self._answered += 1
+        self.check_values = 0
         reply = self._firmware.apdu(command)
-        return self._disguised(command, reply), self.latency.take()
+        seconds = self.latency.take()
+        endless = self.faults.endless is not None and command[1:2] == bytes((self.faults.endless,))
+        return self._disguised(command, reply), ENDLESS_S if endless else seconds
 
     def cut(self, cut: PowerCut | None) -> None:
         """Plan a power cut at a write; after it struck the chip is mute until the next reset."""
@@ -180,9 +209,14 @@ class Chip:
             return reply
         if self.faults.life_cycle is not None and command[:4] == DIE_STATUS:
             return reply[:1] + bytes((self.faults.life_cycle,)) + reply[2:]
-        if self.faults.wrong_mac and command[0] == PROTECTED:
+        if command[0] == PROTECTED:
+            return self._spoilt(reply)
+        return reply[:-2] + b"!" + reply[-2:] if self.faults.long_replies else reply
+
+    def _spoilt(self, reply: bytes) -> bytes:
+        if self.faults.wrong_mac:
             return reply[:-3] + bytes((reply[-3] ^ 1,)) + reply[-2:]
-        return reply
+        return reply[:-10] + reply[-2:] if self.faults.short_mac else reply
 
     def _generator(self, name: str) -> Random:
         return Random(f"{self._seed}:{name}")
@@ -205,7 +239,7 @@ class Chip:
     @cached_property
     def key_seeds(self) -> Random:
         """What fresh keys come from."""
-        return self._generator("keys")
+        return Random("cloned") if self.faults.cloned_keys else self._generator("keys")
 
 
 class Hal:
@@ -222,6 +256,8 @@ class Hal:
 
     def nvm_write(self, page: int, data: bytes) -> int:
         self._time.page()
+        if self._chip.faults.surviving_set and page in SET_30_PAGES:
+            return OK
         return OK if self._memory.write(page, data) else CUT
 
     def otp_read(self, bit: int) -> int:
@@ -246,7 +282,15 @@ class Hal:
     def aes(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
         self._time.symmetric("aes", len(data))
         result = self._aes.run(op, key, iv, data)
-        return result[:-1] + bytes((result[-1] ^ 1,)) if self._chip.faults.broken == "aes" else result
+        if self._chip.faults.broken == "aes":
+            return result[:-1] + bytes((result[-1] ^ 1,))
+        if self._chip.faults.check_value and data == CHECK_VALUE_INPUT:
+            return self._check_value(result)
+        return result
+
+    def _check_value(self, right: bytes) -> bytes:
+        self._chip.check_values += 1
+        return right if self._chip.check_values <= CHECK_VALUES else bytes((right[0] ^ 1,)) + right[1:]
 
     def digest(self, key: bytes | None, data: bytes) -> bytes:
         self._time.symmetric("digest", len(data))

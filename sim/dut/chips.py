@@ -39,6 +39,7 @@ class Chips:
 
     def _faults(self, device: Device) -> ChipFaults:
         die, index = device.die, device.index
+        flaws = self.wishes.flaws(index)
         return ChipFaults(
             mute_after=self.wishes.mute_after(index),
             trng=_trng(die),
@@ -46,6 +47,14 @@ class Chips:
             broken=_broken(die),
             pairwise=die.defect is Defect.PAIRWISE,
             life_cycle=self.wishes.life_cycle(index),
+            wrong_mac="wrong_mac" in flaws,
+            short_mac="short_mac" in flaws,
+            long_replies="long_replies" in flaws,
+            check_value="check_value" in flaws,
+            surviving_set="surviving_set" in flaws,
+            lost_slot=flaws.get("lost_slot"),
+            endless=flaws.get("endless"),
+            cloned_keys="cloned_keys" in flaws,
         )
 
 

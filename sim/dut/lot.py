@@ -13,6 +13,8 @@ from sim.dut.wishes import TWIN, Wishes
 CREATOR, PRODUCT, PLANT = 0x0A01, 1, 7
 DIES_PER_WAFER, DIES_PER_ROW = 2400, 60
 MAX_DEVICES = DIES_PER_WAFER * 255
+CLONED = "cloned_keys"
+"""Of the devices with one key, a station may accept one."""
 NEAR = 0.03
 """How near a limit a true parameter must be to count as a reason for rejecting a good device."""
 
@@ -75,7 +77,9 @@ class Lot:
         """Return what makes the device bad; empty if it is good."""
         if not die.good:
             return die.outside() if die.defect in (Defect.NONE, Defect.MARGINAL) else die.defect.value
-        return "life_cycle" if self.wishes.life_cycle(index) is not None else ""
+        if self.wishes.life_cycle(index) is not None:
+            return "life_cycle"
+        return next((flaw for flaw in sorted(self.wishes.flaws(index)) if flaw != CLONED), "")
 
     def _reasons(self, index: int, die: Die) -> tuple[str, ...]:
         """Return why a good device may be rejected all the same."""
@@ -85,6 +89,7 @@ class Lot:
             TWIN: self.wishes.has_twin(index),
             "mute_after": self.wishes.mute_after(index) is not None,
             "power_cut": self.wishes.power_cut(index) is not None,
+            CLONED: CLONED in self.wishes.flaws(index),
         }
         return (*die.near(NEAR), *(name for name, true in causes.items() if true), *self.fates.notes(index))
 

@@ -53,6 +53,11 @@ class Memory:
             self.pages[page] = self._torn(self.read(page), data)
         return not self.lost
 
+    def forget(self, page: int, n: int) -> None:
+        """Blank some pages, as a cell does that does not hold its charge."""
+        for number in range(page, page + n):
+            self.pages.pop(number, None)
+
     def read_bit(self, bit: int) -> bool:
         """One OTP bit."""
         return self._random.random() < 0.5 if bit in self.weak else bit in self.bits

@@ -56,6 +56,11 @@ class Wishes:
         value = self._chip("life_cycle", index)
         return None if value is None else int(value or "0x0f", 0)
 
+    def flaws(self, index: int) -> Mapping[str, int]:
+        """What else is wrong with the chip: fields of `ChipFaults`, each with its number or 1."""
+        asked = {fault.knob: fault.value for fault in reversed(self.chip) if self._hits(fault, index)}
+        return {knob: int(asked[knob] or FLAWS[knob], 0) for knob in FLAWS if knob in asked}
+
     def power_cut(self, index: int) -> PowerCut | None:
         """The write to its memory at which the chip loses power; None: never."""
         value = self._chip("power_cut", index)
@@ -126,6 +131,17 @@ def _cuts(value: str) -> bool:
     return int(at or 40) >= 1 and (kind or "torn") in CUT_KINDS
 
 
+FLAWS: Mapping[str, str] = {
+    "wrong_mac": "1",
+    "short_mac": "1",
+    "long_replies": "1",
+    "check_value": "1",
+    "surviving_set": "1",
+    "cloned_keys": "1",
+    "lost_slot": "2",
+    "endless": "0x46",
+}
+"""The number of each if none is given; only the last two have one."""
 Knob = tuple[Callable[[str], bool], str]
 """What a value must be, in code and in words."""
 
@@ -144,6 +160,9 @@ KNOBS: Mapping[str, Mapping[str, Knob]] = {
     "chip": {
         "mute_after": (lambda value: not value or int(value) >= 0, "how many commands it answers, 0 or more"),
         "life_cycle": (lambda value: not value or 0 <= int(value, 0) <= 255, "a byte, as in 0x0F"),
+        **dict.fromkeys(FLAWS, (lambda value: not value, "it has no value")),
+        "lost_slot": (lambda value: value in ("", "1", "2", "3"), "the key slot, 1 to 3"),
+        "endless": (lambda value: not value or 0 <= int(value, 0) <= 255, "an INS byte, as in 0x46"),
         "power_cut": (_cuts, "the write, from 1, and how it is hit: 40:before, 40:torn or 40:after"),
     },
 }

@@ -295,6 +295,8 @@ class Contact:
             raise FaultError(Code.LOCK_PROOF, "the transport keys are still there")
         if status.life_cycle is not LifeCycle.SECURED or status.alarms:
             raise FaultError(Code.LOCK_PROOF, f"{status.life_cycle.name}, alarms {status.alarms:#06x}")
+        if lost := [slot for slot in self._keys.kinds if status.slots[slot - 1] is not SlotState.VALID]:
+            raise FaultError(Code.LOCK_PROOF, f"the key of slot {lost[0]} is gone")
         if seen["STORE HASH"] != self._contents.store_hash():
             raise FaultError(Code.LOCK_PROOF, "the containers changed after they were attested")
 

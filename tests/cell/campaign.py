@@ -50,6 +50,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "chunk": ("1", "3"),
     "mute_after": ("1", "10", "60"),
     "life_cycle": ("", "0x07"),
+    "lost_slot": ("", "1"),
+    "endless": ("", "0x2A", "0xCA"),
     "power_cut": ("1", "40", "60:before", "60:torn", "60:after", "90"),
     "dirt": ("", "1"),
     "temperature": ("85", "-40"),
