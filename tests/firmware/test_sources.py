@@ -12,11 +12,11 @@ import pytest
 
 from drivers.protocols.se1_table import COMMANDS, PERSONALISED_SLOTS, Slot
 from sim.dut import board, library
+from tests.firmware import fuzz
 
 ROOT = Path(__file__).resolve().parents[2]
 STUBS = ROOT / "firmware-stubs"
 WARNINGS = ("-Wshadow", "-Wconversion", "-Wvla")
-SANITISED = "-fsanitize=address,undefined"
 
 
 def script(name: str) -> ModuleType:
@@ -122,63 +122,19 @@ def test_a_source_that_does_not_compile_is_told(tmp_path: Path) -> None:
         library.build(tmp_path)
 
 
-EXERCISE = """
-import sys
-sys.path.insert(0, {root!r})
-from pathlib import Path
-from random import Random
-from sim.dut import firmware
-firmware.default = lambda: firmware.load(Path({library!r}))
-from drivers.protocols import se1
-from drivers.protocols.se1_table import COMMANDS, LifeCycle
-from tests.firmware.host import personalise, ready, specimen, twin
-SIZES = (0, 1, 2, 7, 16, 31, 32, 33, 142, 153, 255, 300, 1024, 1100, 4160, 5000)
-random = Random(0)
-def parameter(value):
-    return random.choice((value if isinstance(value, int) else 1, random.randrange(256)))
-personalise(ready())
-for state in LifeCycle:
-    host = twin(specimen(state))
-    for _ in range(500):
-        row = COMMANDS[random.choice(list(COMMANDS))]
-        header = bytes((random.choice((row.cla, 0x84)), row.ins, parameter(row.p1), parameter(row.p2)))
-        apdu = se1.apdu(header, random.randbytes(random.choice(SIZES)))
-        host.chip.apdu(apdu[: random.choice((len(apdu), len(apdu), random.randrange(len(apdu) + 1)))])
-for _ in range(500):
-    host = twin(specimen(LifeCycle.INITIALIZED)) if _ % 100 == 0 else host
-    host.channel or host.open()
-    row = COMMANDS[random.choice(list(COMMANDS))]
-    header = bytes((row.cla, row.ins, parameter(row.p1), parameter(row.p2)))
-    try:
-        host.send(se1.apdu(header, random.randbytes(random.choice(SIZES[:-2]))))
-    except (ConnectionError, AssertionError):
-        host = twin(specimen(LifeCycle.INITIALIZED))
-print("clean")
-"""
-
-
-def test_clean_under_the_sanitisers() -> None:
+def test_clean_under_the_sanitisers_whatever_comes() -> None:
+    """Every command in every state, and a few hundred dialogues that the fuzzer makes of them."""
     if "gcc" not in Path(os.path.realpath(library.compiler()[0])).name:
         pytest.skip("the sanitisers' runtime is preloaded as gcc names it")
     try:
-        built = library.build(flags=(SANITISED, "-fno-sanitize-recover=all", "-g"))
+        built = fuzz.built()
     except library.BuildError as error:
         pytest.skip(f"no sanitisers here: {error}")
-    asked = [library.compiler()[0], "-print-file-name=libasan.so"]
-    runtime = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    environment = {
-        **os.environ,
-        "LD_PRELOAD": runtime,
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",
-    }
-    program = EXERCISE.format(root=str(ROOT), library=str(built))
+    asked = [sys.executable, "-m", "tests.firmware.fuzz", "400", "1", "--library", str(built)]
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        asked, env=fuzz.environment(), cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.stdout == "clean\n", done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]
+    count, began, covered = (int(word) for word in done.stdout.split() if word.isdigit())
+    assert count == 400
+    assert 700 < began < covered, "the fuzzer reaches what the table does not"
