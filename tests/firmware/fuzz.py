@@ -2,7 +2,7 @@
 
 Short dialogues are drawn, mutated, and kept where they reach code that none reached before. Whatever comes,
 the chip answers with a status word or not at all, and with no secret.
-`python -m tests.firmware.fuzz COUNT SEED` is a campaign; with the same numbers it is the same one.
+`python -m tests.firmware.fuzz COUNT SEED` is a campaign.
 """
 
 import os
