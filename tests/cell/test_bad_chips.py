@@ -8,9 +8,7 @@ from station.cli.codes import Exit
 from tests.cell.lots import lot
 
 
-@pytest.mark.parametrize(
-    "fault", ["chip.endless", "chip.endless=0x2A", "chip.long_replies", "chip.lost_slot"]
-)
+@pytest.mark.parametrize("fault", ["chip.endless", "chip.long_replies"])
 def test_a_bad_chip_is_rejected_and_its_neighbour_is_not(tmp_path: Path, fault: str) -> None:
     size = ("--devices", "2", "--sites", "2", "--fault", "dut.population=ideal")
     code, report = lot(tmp_path, *size, "--fault", f"{fault}@once")
