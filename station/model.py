@@ -196,6 +196,15 @@ class LotInfo(Struct, frozen=True):
     limit_set: str = ""
 
 
+class LotClosing(Struct, frozen=True):
+    """What the vault made of a lot's end."""
+
+    accounts: Mapping[str, int]
+    """How many units each account has, if the lot is closed."""
+    open: str = ""
+    """Why the lot stays open in the vault; empty if it is closed."""
+
+
 def usable(value: float) -> bool:
     """Tell whether a reading is a number that a datalog can hold: finite as float32."""
     return isfinite(value) and abs(value) <= 3.4028234663852886e38

@@ -63,6 +63,8 @@ class LotReport(Struct, frozen=True):
     store: str
     journal: str
     evidence: str = ""
+    order: str = ""
+    vault_open: str = ""
     """The bundle for the customer; empty if nothing is personalised."""
     truth: TruthReport | None = None
 

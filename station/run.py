@@ -97,6 +97,7 @@ class LotSession:
         self._sequence = assemble.sequence_named(config.cell.sequence)
         self._bus = Bus()
         self._folder: Folder | None = None
+        self._ordered_as = ""
         self._unexported: CustodyError | None = None
 
     async def run(self, watch: Watch, stop: StopRequest) -> LotReport:
@@ -143,6 +144,7 @@ class LotSession:
             stack.push_async_callback(client.aclose)
             if await client.connect() == "development":
                 client.order = await clock.answered(io.submit(self._ordered(process)), latency_s=0.0)
+                self._ordered_as = f"{client.order}, development: its signers stand for nobody"
             yield client
 
     async def _ordered(self, process: VaultProcess) -> str:
@@ -253,6 +255,8 @@ class LotSession:
             stdf="" if cell.stdf is None else str(cell.stdf),
             store=str(folder / STORE),
             journal=str(folder / JOURNAL),
+            order=self._ordered_as,
+            vault_open="" if cell.vault_closing is None else cell.vault_closing.open,
             evidence=str(folder / BUNDLE) if (folder / BUNDLE).exists() else "",
             truth=compared(self._from_journal(), self._surroundings.truth()),
         )

@@ -38,6 +38,10 @@ def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:
     yield "STDF", report.stdf or "not written: the lot is open"
     yield "store", report.store
     yield "journal", report.journal
+    if report.order:
+        yield "order", report.order
+    if report.vault_open:
+        yield "vault", Text(report.vault_open, style="yellow")
     if report.evidence:
         yield "evidence", report.evidence
 

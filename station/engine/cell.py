@@ -22,7 +22,7 @@ from station.engine.safe_state import make_safe
 from station.engine.states import FORWARD, LEGAL, State, may_follow
 from station.engine.stops import Aborted, Hold, Wish
 from station.errors import CustodyError, StorageError
-from station.model import LotInfo
+from station.model import LotClosing, LotInfo
 from station.sequence import S
 from station.sequence import Sequence as TestSequence
 
@@ -39,8 +39,8 @@ class LotVault(Protocol):
     async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
         """Tell where its devices went."""
 
-    async def close_lot(self, lot: str) -> object:
-        """Close it there; CustodyError while a unit of it is in work."""
+    async def close_lot(self, lot: str) -> LotClosing:
+        """Close it there, or learn why it stays open; CustodyError while a unit of it is in work."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class Cell(Generic[S]):
         self._ended = self._aborted = self._was_held = self._releasable = False
         self._why = "asked for"
         self.stdf: Path | None = None
+        self.vault_closing: LotClosing | None = None
         self.state = State.EMPTY
         self.reason = ""
         """Why the cell is in its state, where that needs a reason."""
@@ -96,7 +97,7 @@ class Cell(Generic[S]):
         self._started.clear()
         self._released.clear()
         self._ended = self._aborted = self._was_held = self._releasable = False
-        self._run = self.stdf = None
+        self._run = self.stdf = self.vault_closing = None
 
     # -- the one door
     async def request(self, command: commands.Any) -> commands.Receipt:
@@ -312,7 +313,7 @@ class Cell(Generic[S]):
         self.stdf = await folder.records.finish(self._now)
         if self._plan.vault is not None:
             await self._plan.vault.claim(info.lot, binned(balance, info.lot))
-            await self._plan.vault.close_lot(info.lot)
+            self.vault_closing = await self._plan.vault.close_lot(info.lot)
         self._go_on()
         accounts = balance.accounts()
         await self._record(

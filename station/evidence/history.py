@@ -18,7 +18,8 @@ from station.evidence.order_history import OrderHistory
 WIP, SECURED, QUARANTINE, REJECT_HELD = "WIP", "SECURED", "QUARANTINE", "REJECT_HELD"
 SPEAKING = frozenset({"vault", "desk"})
 """Whose entries count; those of stations are claims."""
-DESK = frozenset({"unit.released", "unit.destroyed", "unit.missing", "unit.returned", "unit.sampled"})
+MOVES = frozenset(RULES) - {"die.sealed", "unit.binned"}
+"""Moves that a leaf tells with `from` and `to`; `unit.quarantined` also without, for a UID seen twice."""
 OFF_HOLD = "removeFromCRL"
 _MOVING = frozenset({"die.admitted", "die.issued", "die.sealed", "die.spoiled", "lot.closed"})
 """What may not be once a lot is closed."""
@@ -44,7 +45,7 @@ class IssuedData(Struct, frozen=True):
 
 
 class MovedData(Struct, frozen=True):
-    """`data` of a move by persons."""
+    """`data` of a move."""
 
     to: str
     source: str = msgspec.field(name="from")
@@ -117,10 +118,10 @@ class LotHistory:
                 self._move(entry, msgspec.convert(entry.data, SpoiledData).fate, (WIP, QUARANTINE))
             case "cert.revoked":
                 self._revoke(entry)
-            case "unit.quarantined":
+            case "unit.quarantined" if "from" not in entry.data:
                 self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
-            case event if event in DESK:
-                self._desk(entry)
+            case event if event in MOVES:
+                self._settle(entry)
             case _:
                 pass
 
@@ -154,8 +155,8 @@ class LotHistory:
                 self._fault(entry, "a certificate is issued twice")
             self.issued[digest] = (entry.seq, unit)
 
-    def _desk(self, entry: Entry) -> None:
-        """A move by persons; a unit that never came as far as the vault is in work."""
+    def _settle(self, entry: Entry) -> None:
+        """A move by the rules; a unit that never came as far as the vault is in work."""
         data = msgspec.convert(entry.data, MovedData)
         self.accounts.setdefault(entry.unit or "", WIP)
         self._move(entry, data.to, (data.source,))

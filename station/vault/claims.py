@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from station.custody.ledger import Fact
 from station.errors import LedgerError
@@ -23,6 +25,22 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: float
     """Unix seconds."""
     data: dict[str, object] = {}
+
+    def binned(self) -> "Binned":
+        """The bin that is claimed; msgspec.ValidationError if none is."""
+        return msgspec.convert(self.data, Binned)
+
+
+class Binned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`data` of a claim `unit.binned`."""
+
+    bin: Annotated[int, Meta(ge=0, le=65535)]
+    kind: Literal["pass", "fail", "other"]
+
+    @property
+    def passing(self) -> bool:
+        """Whether good devices lie in the bin."""
+        return self.kind == "pass"
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,8 @@ class Claims:
 def _claim(number: int, event: bytes) -> Claim:
     try:
         claim = msgspec.json.decode(event, type=Claim)
+        if claim.event == "unit.binned":
+            claim.binned()
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LedgerError(f"event {number} is no claim: {error}") from error
     if claim.event not in CLAIMED:

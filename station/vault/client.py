@@ -16,9 +16,10 @@ from station.clock import Clock, RealClock
 from station.custody.balance import Binned
 from station.errors import CustodyError
 from station.io_thread import IoThread
-from station.model import Disposition, Personalisation
+from station.model import Disposition, LotClosing, Personalisation
 from station.sequence import Die
 from station.vault.claims import EVENTS_MAX, Claim
+from station.vault.faults import Code
 from station.vault.process import VaultProcess
 from station.vault.relay import PROTOCOL, Relay, RelayError, result_of, steps_of
 from station.vault.wire import floor_pb2 as wire
@@ -108,10 +109,13 @@ class VaultClient:
             request = wire.RecordRequest(first=first, events=events)
             await self._answer(self._relay.record(request, self._clock.unix()))
 
-    async def close_lot(self, lot: str) -> Mapping[str, int]:
-        """Close a lot and return the vault's accounts; CustodyError while a unit of it is still in work."""
+    async def close_lot(self, lot: str) -> LotClosing:
+        """Close a lot, or learn why its balance keeps it open; CustodyError while a unit is in work."""
         request = wire.CloseLotRequest(lot=lot)
-        return _settled(await self._answer(self._relay.close_lot(request, self._clock.unix())))
+        reply = await self._answer(self._relay.close_lot(request, self._clock.unix()))
+        if reply.error == Code.BALANCE_OPEN:
+            return LotClosing({}, reply.detail)
+        return LotClosing(_settled(reply))
 
     async def export(self, lot: str, folder: Path, *, report: bytes = b"") -> None:
         """Have a lot's evidence, and what one would trust it by, written into `folder`.

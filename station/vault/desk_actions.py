@@ -265,10 +265,12 @@ def _show_people(db: sqlite3.Connection, acting: Acting) -> object:
 
 
 def _balance(db: sqlite3.Connection, acting: Acting) -> object:
+    acting.parameters(Nothing)
     lots = [acting.request.target] if acting.request.target else unit_moves.lots(db)
+    found = [unit_moves.balance(db, lot) for lot in lots]
     return [
-        as_json(found) | {"open": found.hindrance()}
-        for found in (unit_moves.balance(db, lot) for lot in lots)
+        as_json(one) | {"hindrance": unit_moves.hindrance(db, one) if one.state == "open" else ""}
+        for one in found
     ]
 
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
-from station.vault import revoked, rows
+from station.vault import revoked, rows, unit_moves
 from station.vault.asked import Admission, Admitted, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.documents import WorkOrder
@@ -16,6 +16,7 @@ from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Scree
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
 from station.vault.orders import Orders, Work
+from station.vault.sorted_units import SortedUnits
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 
@@ -62,7 +63,7 @@ class Registry:
         return await self._journal.commit(lambda db: self._orders.statement(db, order))
 
     async def close_lot(self, lot: str, now: float) -> dict[str, int]:
-        """Close a lot unless a unit of it is in work, and return the count of each account."""
+        """Close a lot whose balance is zero, and return the count of each account; FaultError 101 or 116."""
 
         def act(db: sqlite3.Connection) -> dict[str, int]:
             row = db.execute("SELECT state FROM lot WHERE lot = ?", (lot,)).fetchone()
@@ -75,11 +76,14 @@ class Registry:
             if work:
                 units = ", ".join(unit for (unit,) in work[:5])
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} has {len(work)} units in work: {units}")
-            query = "SELECT account, count(*) FROM unit WHERE lot = ? GROUP BY account"
-            accounts: dict[str, int] = dict(db.execute(query, (lot,)).fetchall())
+            balance = unit_moves.balance(db, lot)
+            accounts = balance.held()
             if row[0] == "open":
+                if why := unit_moves.hindrance(db, balance):
+                    raise FaultError(Code.BALANCE_OPEN, f"lot {lot} stays open: {why}")
                 db.execute("UPDATE lot SET state = 'closed' WHERE lot = ?", (lot,))
-                self._teller.tell(db, now, Fact("lot.closed", lot=lot, data={"accounts": accounts}))
+                told = {"accounts": accounts, "outcome": balance.outcome()}
+                self._teller.tell(db, now, Fact("lot.closed", lot=lot, data=told))
             return accounts
 
         return await self._journal.commit(act)
@@ -259,8 +263,11 @@ class Registry:
             following, leaf = row or (0, -1)
             if claims.first > following:
                 raise LedgerError(f"{claims.lot}: claims begin with {claims.first}, {following} is next")
-            for fact, now in claims.facts()[following - claims.first :]:
-                leaf = self._teller.tell(db, now, fact)
+            units = SortedUnits(db, claims.lot)
+            news = list(zip(claims.claims, claims.facts(), strict=True))[following - claims.first :]
+            for claim, (fact, now) in news:
+                for one in (fact, *units.take(claim)):
+                    leaf = self._teller.tell(db, now, one)
             following = max(following, claims.first + len(claims.claims))
             db.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", (*key, following, leaf))
             return following, leaf

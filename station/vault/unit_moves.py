@@ -24,6 +24,10 @@ CREATE INDEX IF NOT EXISTS move_unit ON move(unit);
 """
 
 
+NAMED = 5
+"""Units that a message names at most."""
+
+
 @dataclass(frozen=True)
 class Why:
     """What a move rests on beside the rules."""
@@ -44,16 +48,13 @@ class LotBalance(msgspec.Struct, frozen=True):
     difference: int
     """`received` less the sum of the accounts: zero."""
 
-    def hindrance(self) -> str:
-        """Say why the lot cannot be closed; empty if it can."""
-        if self.difference:
-            return f"the balance is not zero but {self.difference}"
-        held = [
-            f"{self.accounts[account]} units in {account}"
-            for account in (Account.WIP, Account.QUARANTINE)
-            if self.accounts[account]
-        ]
-        return ", ".join(held)
+    def held(self) -> dict[str, int]:
+        """Return the accounts that have units."""
+        return {account: count for account, count in self.accounts.items() if count}
+
+    def outcome(self) -> Closing:
+        """How the lot is closed: with missing units it is not clean."""
+        return Closing.DISCREPANCY if self.accounts[Account.MISSING] else Closing.CLEAN
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,32 @@ def balance(db: sqlite3.Connection, lot: str) -> LotBalance:
     return LotBalance(lot, state, quantity, counts, unseen, quantity - sum(counts.values()))
 
 
+def hindrance(db: sqlite3.Connection, found: LotBalance) -> str:
+    """Say why a lot cannot be closed; empty if it can."""
+    if found.difference:
+        return f"the balance is not zero but {found.difference}"
+    held = [_some(db, found, account) for account in (Account.WIP, Account.QUARANTINE)]
+    query = (
+        "SELECT count(*) FROM unit LEFT JOIN unit_state USING(unit)"
+        " WHERE lot = ? AND account = 'SECURED' AND coalesce(claimed, 0) = 0"
+    )
+    (unclaimed,) = db.execute(query, (found.lot,)).fetchone()
+    if unclaimed:
+        held.append(f"{unclaimed} SECURED that no passing bin has claimed")
+    return "; ".join(filter(None, held))
+
+
+def _some(db: sqlite3.Connection, found: LotBalance, account: Account) -> str:
+    """Say how many units an account has, and which, as far as that fits a line."""
+    count = found.accounts[account]
+    if not count:
+        return ""
+    named = [str(one["unit"]) for one in units(db, found.lot, account, NAMED)]
+    unseen = [f"{found.unseen} never seen"] if account is Account.WIP and found.unseen else []
+    more = ["…"] if count > len(named) + (found.unseen if unseen else 0) else []
+    return f"{count} in {account} ({', '.join(named + more + unseen)})"
+
+
 def lots(db: sqlite3.Connection) -> list[str]:
     """Return all lots, in the order in which they were opened."""
     return [lot for (lot,) in db.execute("SELECT lot FROM lot ORDER BY opened, lot")]
@@ -124,6 +151,11 @@ def see(db: sqlite3.Connection, lot: str, unit: str, now: float) -> None:
         raise StatementError("not_found", f"unit {unit} is not known, and is none of open lot {lot}")
     if not found.unseen:
         raise StatementError("not_found", f"unit {unit} is not known: all {found.received} of lot {lot} are")
+    enter(db, lot, unit, now)
+
+
+def enter(db: sqlite3.Connection, lot: str, unit: str, now: float) -> None:
+    """Enter a unit that never came as far as the vault."""
     place = unit.removeprefix(f"{lot}/")
     row = (unit, lot, place, Standing.ADMITTED.name, Account.WIP, now)
     db.execute("INSERT INTO unit VALUES (?, ?, ?, NULL, ?, '', ?, 0, 0, ?)", row)

@@ -14,7 +14,7 @@ from station.custody.balance import Binned
 from station.engine.safe_state import make_safe
 from station.engine.states import State
 from station.errors import CustodyError, StorageError
-from station.model import Limit, Verdict
+from station.model import Limit, LotClosing, Verdict
 from station.sequence import Parametric, Retest, While
 from tests.station.engine.doubles import (
     ANY,
@@ -249,10 +249,10 @@ class Vault:
         if self.fails_in == "claim":
             raise CustodyError("vault: claim")
 
-    async def close_lot(self, lot: str) -> object:
+    async def close_lot(self, lot: str) -> LotClosing:
         if self.fails_in == "close":
             raise CustodyError("vault: close")
-        return None
+        return LotClosing({})
 
 
 @pytest.mark.parametrize("operation", ["open", "claim", "close"])

@@ -152,11 +152,13 @@ async def test_a_witness_signs_each_checkpoint_and_admission_stops_without_one(t
 
 
 def claim(event: str = "unit.binned", **more: object) -> bytes:
-    return msgspec.json.encode({"event": event, "unit": "L1/1", "lot": "L1", "at": NOW} | more)
+    data = {"bin": 1, "kind": "pass"} if event == "unit.binned" else {}
+    fields = {"event": event, "unit": "L1/1", "lot": "L1", "at": NOW, "data": data}
+    return msgspec.json.encode(fields | more)
 
 
 async def test_claims_are_taken_once_and_in_order(tmp_path: Path) -> None:
-    events = [claim(data={"bin": n}) for n in range(3)]
+    events = [claim("unit.received", data={"place": n}) for n in range(3)]
     async with opened_vault(tmp_path) as vault:
         registry = vault.means.registry
         assert await registry.claimed(Claims.read("cell-1", 0, events)) == (3, 3)
@@ -165,7 +167,7 @@ async def test_claims_are_taken_once_and_in_order(tmp_path: Path) -> None:
         with pytest.raises(LedgerError, match="claims begin with 6, 5 is next"):
             await registry.claimed(Claims.read("cell-1", 6, events))
         assert await registry.claimed(Claims.read("cell-2", 0, events[:1])) == (1, 6)
-    assert Counter(event for event, _ in told(tmp_path)) == {"lot.opened": 1, "unit.binned": 6}
+    assert Counter(event for event, _ in told(tmp_path)) == {"lot.opened": 1, "unit.received": 6}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,8 @@ async def test_claims_are_taken_once_and_in_order(tmp_path: Path) -> None:
         (claim("die.sealed"), f"a station claims {', '.join(sorted(CLAIMED))}, not 'die.sealed'"),
         (claim(more=1), "unknown field"),
         (claim(at="now"), "no claim"),
+        (claim(data={"bin": -1, "kind": "pass"}), "no claim"),
+        (claim(data={"bin": 1, "kind": "good"}), "no claim"),
     ],
 )
 def test_what_is_no_claim_is_refused_by_its_number(event: bytes, why: str) -> None:

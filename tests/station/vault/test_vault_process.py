@@ -20,9 +20,10 @@ from drivers.roles.card import CardStep, ScriptReply
 from sim.dut.chip import Chip
 from sim.dut.transport import development_uid
 from station.clock import RealClock
+from station.custody.balance import Binned
 from station.errors import CustodyError
 from station.io_thread import IoThread
-from station.model import Disposition
+from station.model import Disposition, LotClosing
 from station.vault.client import LATENCY_S, Purpose, VaultClient, VaultProcess, VaultRefusedError
 from station.vault.development import master
 from station.vault.names import ISSUER_MASTER, TRANSPORT_MASTER
@@ -113,7 +114,9 @@ async def test_a_die_is_sealed_over_the_socket(process: VaultProcess, io: IoThre
     known = await client.ask_unit("L1/1")
     assert (known.standing, known.account, known.sealed) == ("REGISTERED", "SECURED", True)
     assert known.serial == outcome.serial
-    assert await client.close_lot("L1") == {"SECURED": 1}
+    assert "1 in WIP (1 never seen); 1 SECURED that no passing" in (await client.close_lot("L1")).open
+    await client.claim("L1", [Binned("L1/1", 1, "pass"), Binned("L1/2", 4, "fail")])
+    assert await client.close_lot("L1") == LotClosing({"SECURED": 1, "REJECT_HELD": 1})
     await client.aclose()
 
 
@@ -155,7 +158,9 @@ async def test_a_bad_die_is_a_disposition_and_not_an_error(process: VaultProcess
     card.stop_at = lambda _script, step: step == 0
     outcome = await client.personalise(die_of("L4/3", lot="L4"), card)
     assert (outcome.disposition, outcome.error) == (Disposition.RETRY, 401)
-    assert await client.close_lot("L4") == {"QUARANTINE": 2, "WIP": 1}
+    await client.claim("L4", [Binned(f"L4/{n}", 4, "fail") for n in range(1, 21)])
+    closing = await client.close_lot("L4")
+    assert closing.open == "lot L4 stays open: 2 in QUARANTINE (L4/1, L4/2)"
     await client.aclose()
 
 
@@ -192,7 +197,8 @@ async def test_a_sealed_device_is_verified_and_another_in_its_place_is_not(
     sealed = await client.personalise(die_of("L7/1", lot="L7"), card)
     other = ChipCard(sound_chip(71))
     await client.personalise(die_of("L7/2", lot="L7"), other)
-    await client.close_lot("L7")
+    await client.claim("L7", [Binned(f"L7/{n}", 1, "pass" if n < 3 else "fail") for n in range(1, 21)])
+    assert (await client.close_lot("L7")).open == ""
     again = await client.personalise(die_of("L7/1", lot="L7", contact=2), card, purpose=Purpose.VERIFY)
     assert again == sealed
     wrong = await client.personalise(die_of("L7/1", lot="L7", contact=3), other, purpose=Purpose.VERIFY)
