@@ -91,7 +91,6 @@ async def _made(folder: Path) -> Lot:
         await _spoiled(vault, "L1/5", 5, "STORE HASH")
         await _spoiled(vault, "L1/6", 6, "STORE HASH")
         await desk.destroyed("L1/6")
-        await vault.means.registry.close_lot("L1", NOW)
         await _published(folder, vault)
         return await _exported(folder, vault)
 
