@@ -12,6 +12,9 @@ from station.cli.codes import Exit
 from station.custody.balance import Balance, balance_of
 from station.custody.journal import read
 from station.datalog.stdf.reader import read as stdf
+from station.evidence import trust
+from station.evidence.bundle import BUNDLE, TRUST
+from station.evidence.verification import verified
 from station.model import Disposition
 from station.report import LotReport
 
@@ -45,7 +48,8 @@ def complaints(left: Evidence) -> list[str]:
     balance = balance_of(history, identities=True)
     found += [*_ended(left, left.report, history), *_truth(left, left.report)]
     found += [*_balance(left, left.report, balance), *_contacts(history), *_bins(history, left.folder)]
-    return found + [*_identities(history), *_vault(balance, left.folder), *_datalog(history, left.folder)]
+    found += [*_identities(history), *_vault(balance, left.folder), *_datalog(history, left.folder)]
+    return found + [*_bundle(left.report, balance, left.folder)]
 
 
 def complaints_of_a_killed_lot(left: Evidence) -> list[str]:
@@ -193,6 +197,18 @@ def _vault(balance: Balance, folder: Path) -> Iterator[str]:
     spoiled = {part for part in balance.parts() if balance.spoiled(part)}
     if not sealed <= units <= sealed | spoiled:
         yield f"the vault has sealed {units}, the journal {sealed}, spoiled are {spoiled}"
+
+
+def _bundle(report: LotReport, balance: Balance, folder: Path) -> Iterator[str]:
+    """What the customer would get is sound, and has every device that the station believes to be sealed."""
+    if not (folder / BUNDLE).exists():
+        if report.state == "CLOSED" and (folder / "vault").exists():
+            yield "closed without evidence"
+        return
+    verdict = verified(folder / BUNDLE, trust.read(folder / TRUST), workers=1)
+    yield from (f"evidence: {finding}" for finding in verdict.findings[:5])
+    if verdict.devices < balance.secured():
+        yield f"evidence of {verdict.devices} devices, the station says that {balance.secured()} are sealed"
 
 
 def _datalog(history: list[events.Any], folder: Path, *, killed: bool = False) -> Iterator[str]:
