@@ -15,7 +15,7 @@ class Unit:
     standing: Standing
     intent: Intent
     account: str
-    sessions: int
+    contacts: int
 
 
 @dataclass(frozen=True)

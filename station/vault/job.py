@@ -1,7 +1,7 @@
 """What a personalisation is given: the job, the way to the die, and the vault's means."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.protocols.se1_table import SlotState
@@ -12,6 +12,7 @@ from station.vault.profiles import Profile
 from station.vault.recovery import Reading
 from station.vault.registry import Registry
 from station.vault.script import Script
+from station.vault.vigilance import Place, Vigilance
 from station.vault.work import Work
 
 
@@ -32,6 +33,11 @@ class Job:
     """Only prove that a sealed device still is what was sealed."""
     payload_max: int = 0
     """The most that the station's link carries per command; 0: as much as the die says."""
+
+    @property
+    def place(self) -> Place:
+        """Where the die is in contact."""
+        return Place(self.station, self.site, self.lot)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Means:
     registry: Registry
     profile: Profile
     work: Work
+    vigilance: Vigilance = field(default_factory=Vigilance)
+    """Counts what goes wrong, over all dies."""
 
 
 @dataclass

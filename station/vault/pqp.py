@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 SESSIONS = 3
 """How often one contact may begin anew."""
+CONTACTS = 3
+"""On how many contacts an untouched die may fail to answer before it is held as a reject."""
 
 IDENTITY_SIZE = 203
 NONCE = 32
@@ -79,6 +81,7 @@ async def _session(job: Job, link: Link, means: Means, known: Dossier) -> Sealed
 async def _note(job: Job, means: Means, doubt: DoubtError) -> None:
     """Keep what ended a session; a wrong MAC is an event of security."""
     log.warning("doubt", unit=job.unit, code=doubt.code.name, why=doubt.detail)
+    means.vigilance.doubted(job.place, doubt.code, job.now)
     unit = await means.registry.unit(job.unit)
     if unit is not None:
         step = Step(job.unit, job.session, job.now, unit.standing, unit.intent)
@@ -86,9 +89,9 @@ async def _note(job: Job, means: Means, doubt: DoubtError) -> None:
 
 
 async def _worn_out(job: Job, means: Means, last: DoubtError) -> FaultError:
-    """The end of a die that would not answer: untouched as long as nothing was announced."""
+    """The end of a die that would not answer: untouched while nothing was announced, for some contacts."""
     unit = await means.registry.unit(job.unit)
-    if unit is None or unit.intent is Intent.NONE:
+    if unit is None or (unit.intent is Intent.NONE and unit.contacts < CONTACTS):
         return FaultError(last.code, last.detail, Fate.RETRY)
     late = unit.standing.value >= Standing.ISSUED.value
     return FaultError(last.code, last.detail, Fate.QUARANTINE if late else Fate.REJECT_HELD)

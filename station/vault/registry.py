@@ -19,6 +19,7 @@ from station.vault.orders import Orders, Work
 from station.vault.sorted_units import SortedUnits
 from station.vault.stops import Stops
 from station.vault.teller import Teller
+from station.vault.vigilance import Stop
 
 NOTHING: Mapping[str, object] = {}
 ALARMS = {
@@ -284,11 +285,13 @@ class Registry:
 
         await self._journal.commit(act)
 
-    async def stop_line(self, stops: Stops, code: Code, now: float) -> None:
-        """Make a stop of the line durable, and tell of it."""
+    async def stop_line(self, stops: Stops, stop: Stop, now: float) -> None:
+        """Make a stop durable, and tell of it."""
 
         def act(db: sqlite3.Connection) -> None:
-            data = {"code": code.name, "why": stops.keep(db, code, now)}
+            stops.keep(db, stop, now)
+            where = {"station": stop.station, "site": stop.site} if stop.site else {}
+            data = {"code": stop.code.name, "why": stop.reason} | where
             self._teller.tell(db, now, Fact("line.stopped", data=data))
 
         await self._journal.commit(act)

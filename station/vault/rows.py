@@ -104,12 +104,12 @@ def note(db: sqlite3.Connection, step: Step, name: str, phase: str, detail: Mapp
 
 def unit_of(db: sqlite3.Connection, unit: str) -> Unit | None:
     """The unit's row; None if it was never admitted."""
-    query = "SELECT unit, coalesce(uid, x''), standing, intent, account, sessions FROM unit WHERE unit = ?"
+    query = "SELECT unit, coalesce(uid, x''), standing, intent, account, contacts FROM unit WHERE unit = ?"
     row = db.execute(query, (unit,)).fetchone()
     if row is None:
         return None
-    name, uid, standing, intent, account, sessions = row
-    return Unit(name, uid, Standing[standing], Intent(intent), account, sessions)
+    name, uid, standing, intent, account, contacts = row
+    return Unit(name, uid, Standing[standing], Intent(intent), account, contacts)
 
 
 def required(db: sqlite3.Connection, unit: str) -> Unit:

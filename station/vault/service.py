@@ -28,6 +28,7 @@ from station.vault.recovery import Intent
 from station.vault.stops import Stops
 from station.vault.stream import Context, StreamLink, nonsense
 from station.vault.times import Times
+from station.vault.vigilance import Place, Stop
 from station.vault.wire import floor_pb2 as wire
 
 log = structlog.get_logger()
@@ -37,7 +38,6 @@ STREAM_S = 300.0
 SESSION_SIZE, FINGERPRINT_SIZE = 16, 32
 NAME_MAX = 128
 """Characters of a lot's, unit's or site's name."""
-CRYPTOGRAMS_IN_A_ROW = 2
 
 
 class Floor:
@@ -56,7 +56,6 @@ class Floor:
         self._in_work: dict[str, str] = {}
         """Lot by unit."""
         self._places = asyncio.Semaphore(configuration.limits.sessions_max)
-        self._wrong_cryptograms = 0
 
     async def hello(self, request: wire.HelloRequest, context: Context) -> wire.HelloReply:
         """Say who we are and whether anything stops the line."""
@@ -145,11 +144,12 @@ class Floor:
             try:
                 async with asyncio.timeout(STREAM_S):
                     verdict = await self._verdict(admit, context, now)
+                    await self._stopped(now)
             except TimeoutError:
                 log.warning("stream too long", unit=admit.unit)
                 return
             except JournalError as error:
-                self._stops.now(Code.JOURNAL, STOPPING[Code.JOURNAL])
+                self._stops.now(Stop(Code.JOURNAL, STOPPING[Code.JOURNAL]))
                 log.error("journal", error=str(error))
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the journal cannot be written")
         if verdict is not None:
@@ -157,31 +157,32 @@ class Floor:
 
     async def _verdict(self, admit: wire.Admit, context: Context, now: float) -> wire.Verdict | None:
         """Bring one die to its end; None if the station left."""
+        place = Place(_station(context), admit.site, admit.lot)
         try:
             sealed = await self._personalised(admit, context, now)
         except FaultError as fault:
-            return await self._judged(admit, fault, now)
+            return await self._judged(admit, place, fault, now)
         except GoneError as gone:
             await self._note(admit, FaultError(Code.RELAY_GONE, str(gone), Fate.RETRY), now)
             log.warning("station left", unit=admit.unit, reason=str(gone))
             return None
         except KeyStoreError as error:
             down = FaultError(Code.KEY_STORE_DOWN, str(error), Fate.RETRY)
-            return await self._judged(admit, down, now)
+            return await self._judged(admit, place, down, now)
         except JournalError:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of our own must stop the line, not pass as a die's
             log.exception("internal", unit=admit.unit)
             own = FaultError(Code.INTERNAL, type(error).__name__, await self._fate(admit.unit))
-            return await self._judged(admit, own, now)
-        self._wrong_cryptograms = 0
+            return await self._judged(admit, place, own, now)
+        self._means.vigilance.sealed()
         done = wire.DONE if admit.purpose == wire.VERIFY else wire.SEALED
         log.info(wire.Disposition.Name(done).lower(), unit=admit.unit, serial=sealed.serial)
         return wire.Verdict(disposition=done, sealed=_sealed(sealed))
 
     async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed:
-        if self._stops:
-            raise FaultError(Code.LINE_STOPPED, "; ".join(self._stops.reasons.values()))
+        if why := self._stops.at(_station(context), admit.site):
+            raise FaultError(Code.LINE_STOPPED, why)
         if why := self._publisher.unsafe():
             raise FaultError(Code.LOG_UNSAFE, why)
         with self._working(admit):
@@ -215,23 +216,19 @@ class Floor:
             del self._in_work[admit.unit]
             self._means.registry.left(admit.unit)
 
-    async def _judged(self, admit: wire.Admit, fault: FaultError, now: float) -> wire.Verdict:
+    async def _judged(self, admit: wire.Admit, place: Place, fault: FaultError, now: float) -> wire.Verdict:
         await self._note(admit, fault, now)
-        if fault.code in STOPPING:
-            await self._stop(fault.code, STOPPING[fault.code], now)
-        if fault.code is Code.CARD_CRYPTOGRAM:
-            self._wrong_cryptograms += 1
-            if self._wrong_cryptograms >= CRYPTOGRAMS_IN_A_ROW:
-                await self._stop(fault.code, "two dies in a row do not know the transport keys", now)
+        self._means.vigilance.judged(place, fault.code)
         log.warning(
             "not sealed", unit=admit.unit, code=fault.code.name, fate=fault.fate.name, why=fault.detail
         )
         return _verdict_of(fault)
 
-    async def _stop(self, code: Code, why: str, now: float) -> None:
-        """Stop the line at once, also for the next start: only two officers end it."""
-        self._stops.now(code, why)
-        await self._means.registry.stop_line(self._stops, code, now)
+    async def _stopped(self, now: float) -> None:
+        """Stop what is to stop, at once and for the next start too: only two officers end it."""
+        for stop in self._means.vigilance.due():
+            self._stops.now(stop)
+            await self._means.registry.stop_line(self._stops, stop, now)
 
     async def _note(self, admit: wire.Admit, fault: FaultError, now: float) -> None:
         """Journal a failure of a unit that is known; a refused admission changes nothing of the unit."""

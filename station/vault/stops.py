@@ -1,45 +1,54 @@
-"""What stops the line: kept in the journal, so that only two officers end it and no restart does."""
+"""What stops the line, or a site: kept in the journal, so that two officers end it, and no restart does."""
 
 import sqlite3
 from collections.abc import Mapping
 
 from station.vault.faults import Code
+from station.vault.vigilance import Stop
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS line_stop(code INTEGER PRIMARY KEY, reason TEXT NOT NULL, at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS line_stop(
+  code INTEGER NOT NULL, station TEXT NOT NULL, site TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY(code, station, site)) STRICT;
 """
+
+Key = tuple[Code, str, str]
+"""Code, station and site; the last two are empty for the whole line."""
 
 
 class Stops:
-    """The reasons why nothing is admitted."""
+    """The reasons why nothing is admitted, or nothing at a site."""
 
     def __init__(self) -> None:
-        self._reasons: dict[Code, str] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._reasons)
+        self._reasons: dict[Key, str] = {}
 
     @property
-    def reasons(self) -> Mapping[Code, str]:
-        """What stops the line, and why."""
+    def reasons(self) -> Mapping[Key, str]:
+        """All that is stopped, and why."""
         return dict(self._reasons)
 
+    def at(self, station: str, site: str) -> str:
+        """Why nothing is admitted at a site; empty if nothing stops it."""
+        wanted = (("", ""), (station, site))
+        return "; ".join(why for (_, *where), why in self._reasons.items() if tuple(where) in wanted)
+
     def load(self, db: sqlite3.Connection) -> None:
-        """Take over what stopped the line before this start."""
-        self._reasons |= {Code(code): why for code, why in db.execute("SELECT code, reason FROM line_stop")}
+        """Take over what was stopped before this start."""
+        for code, station, site, reason in db.execute("SELECT code, station, site, reason FROM line_stop"):
+            self._reasons[Code(code), station, site] = reason
 
-    def now(self, code: Code, reason: str) -> None:
-        """Stop the line at once; it is durable only after `keep`."""
-        self._reasons[code] = reason
+    def now(self, stop: Stop) -> None:
+        """Stop at once; it is durable only after `keep`."""
+        self._reasons[stop.code, stop.station, stop.site] = stop.reason
 
-    def keep(self, db: sqlite3.Connection, code: Code, at: float) -> str:
-        """Make a stop outlive this process, and return its reason."""
-        db.execute("INSERT OR REPLACE INTO line_stop VALUES (?, ?, ?)", (code, self._reasons[code], at))
-        return self._reasons[code]
+    def keep(self, db: sqlite3.Connection, stop: Stop, at: float) -> None:
+        """Make a stop outlive this process."""
+        row = (stop.code, stop.station, stop.site, stop.reason, at)
+        db.execute("INSERT OR REPLACE INTO line_stop VALUES (?, ?, ?, ?, ?)", row)
 
     def release(self, db: sqlite3.Connection) -> list[str]:
         """End every stop that is kept and return the reasons; one that is not needs a new start."""
-        rows = db.execute("DELETE FROM line_stop RETURNING code, reason").fetchall()
-        for code, _ in rows:
-            self._reasons.pop(Code(code), None)
-        return [f"{Code(code).name}: {reason}" for code, reason in rows]
+        rows = db.execute("DELETE FROM line_stop RETURNING code, station, site, reason").fetchall()
+        for code, station, site, _ in rows:
+            self._reasons.pop((Code(code), station, site), None)
+        return [f"{Code(code).name}: {reason}" for code, _, _, reason in rows]

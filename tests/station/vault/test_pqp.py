@@ -251,3 +251,14 @@ async def test_nonsense_of_a_die_is_a_fault_and_nothing_else(vault: Vault, step:
     )
     with pytest.raises(FaultError):
         await vault.personalise("L1/1", link)
+
+
+async def test_a_die_that_never_answers_is_held_on_its_third_contact(vault: Vault) -> None:
+    link = DirectLink(sound_chip())
+    link.touch = lambda _label, _step, _answer: None
+    fates = []
+    for _ in range(3):
+        with pytest.raises(FaultError) as caught:
+            await vault.personalise("L1/1", link)
+        fates.append(caught.value.fate)
+    assert fates == [Fate.RETRY, Fate.RETRY, Fate.REJECT_HELD]
