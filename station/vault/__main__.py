@@ -22,9 +22,10 @@ from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
 from station.vault import configuration
+from station.vault.authorities import House, Trust
 from station.vault.configuration import Configuration
 from station.vault.exporter import Exporter
-from station.vault.issuer import Issuer
+from station.vault.issuer import Issuer, trusted
 from station.vault.job import Means
 from station.vault.journal import Journal, JournalError
 from station.vault.keyring import Keyring
@@ -112,7 +113,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         store.begin()
         keys = await Keyring.open(store, folder, production=config.production, seed=seed)
         work = Workers(stack.enter_context(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto")))
-        issuer = await Issuer.open(folder, keys, work)
+        issuer = await Issuer.open(folder, keys, work, _trust(folder, config))
         teller = _teller(config)
         journal, orders, stops = await _journal(folder, stack), Orders(Place(config.name)), Stops()
         registry = Registry(journal, teller, orders)
@@ -134,6 +135,14 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         for server in servers:
             await server.stop(STOP_S)
         await registry.told(Fact("vault.stopped"), times.now(None))
+
+
+def _trust(folder: Path, config: Configuration) -> Trust | None:
+    """What a production vault was told of its authorities; None: it makes its own, for development."""
+    if not config.production:
+        return None
+    told = config.authorities
+    return trusted(folder, told.root, House(told.country, told.organisation, told.crl_base))
 
 
 def _teller(config: Configuration) -> Teller:

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from station.config import explained
 from station.errors import ConfigError
+from station.vault.profiles import DEVELOPMENT_ORGANISATION
 
 FILE = "vault.toml"
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -39,6 +40,17 @@ class LedgerTable(Struct, frozen=True, forbid_unknown_fields=True):
         return self.cosign_max_s / 2
 
 
+class AuthoritiesTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose authorities these are, and which root stands over them; for production."""
+
+    root: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
+    """SHA-256 of the root's certificate, hexadecimal, as the ceremony's transcript tells it."""
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] = "ZZ"
+    organisation: Annotated[str, Meta(min_length=1, max_length=64)] = DEVELOPMENT_ORGANISATION
+    crl_base: str = ""
+    """Where the root's list of revoked certificates can be fetched."""
+
+
 class LimitsTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of what is done at once."""
 
@@ -52,6 +64,7 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     plant: Name = "development"
     name: Name = "vault-1"
     ledger: LedgerTable = LedgerTable()
+    authorities: AuthoritiesTable = AuthoritiesTable()
     limits: LimitsTable = LimitsTable()
 
     def hash(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
@@ -16,6 +17,7 @@ from station.vault.authorities import (
     RANKS,
     ROOT_FILE,
     Authority,
+    House,
     Rank,
     Trust,
 )
@@ -25,6 +27,23 @@ from station.vault.faults import Code, FaultError
 from station.vault.profiles import Profile
 from station.vault.signing import Signing
 from station.vault.work import Work
+
+
+def trusted(folder: Path, root_sha256: str, house: House) -> Trust:
+    """What production rests on: the root of a folder, if it is the one that was named; else ConfigError."""
+    if not root_sha256:
+        raise ConfigError(
+            "authorities.root is missing: the SHA-256 of the root's certificate, in hexadecimal"
+        )
+    path = folder / ROOT_FILE
+    try:
+        root = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; the ceremony import-ica puts it there") from error
+    found = sha256(root).hexdigest()
+    if found != root_sha256:
+        raise ConfigError(f"{path}: its SHA-256 is {found}, authorities.root names {root_sha256}")
+    return Trust(house, root)
 
 
 class Issuer:

@@ -78,6 +78,9 @@ class Floor:
             if request.product not in PRODUCTS:
                 known = ", ".join(PRODUCTS)
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
+            if self._configuration.production and (wrong := PRODUCTS[request.product].refused()):
+                detail = f"product {request.product} cannot be made in production: {'; '.join(wrong)}"
+                raise FaultError(Code.PROFILE_MISMATCH, detail)
             if not request.lot or request.count < 1:
                 raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")
             order = await self._means.registry.open_lot(

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -18,13 +20,22 @@ from drivers.protocols.se1_table import Algorithm
 from station.errors import ConfigError
 from station.vault.authorities import RANKS, House, Trust, certify, request, root_certificate, take
 from station.vault.certificates import Subject
+from station.vault.configuration import Configuration
 from station.vault.der import HARDWARE_MODULE_NAME
-from station.vault.issuer import Issuer
+from station.vault.faults import Code
+from station.vault.issuer import Issuer, trusted
 from station.vault.kinds import KINDS
 from station.vault.profiles import SE1, Profile
+from station.vault.publisher import Publisher
+from station.vault.service import Floor
+from station.vault.stops import Stops
+from station.vault.stream import Context
+from station.vault.times import Times
+from station.vault.wire import floor_pb2 as wire
 from tests.station.vault.dies import NOW, Here
 from tests.station.vault.lint import lint_certificate
 from tests.station.vault.store_here import keys_in
+from tests.station.vault.vaults import opened_vault
 
 UID = bytes(range(16))
 ORDER = "WO-1"
@@ -184,6 +195,19 @@ async def test_production_refuses_a_development_root(tmp_path: Path) -> None:
             await Issuer.open(tmp_path, store, Here(), Trust(house, (tmp_path / "root.der").read_bytes()))
 
 
+async def test_production_trusts_the_root_that_was_named_only(tmp_path: Path) -> None:
+    root = await root_certificate(await keys_in(tmp_path, 1, (ORDER,)), PRODUCTION, SINCE, ORDER)
+    named = sha256(root).hexdigest()
+    with pytest.raises(ConfigError, match=r"root\.der: No such file"):
+        trusted(tmp_path, named, PRODUCTION)
+    (tmp_path / "root.der").write_bytes(root)
+    assert trusted(tmp_path, named, PRODUCTION) == Trust(PRODUCTION, root)
+    with pytest.raises(ConfigError, match=rf"its SHA-256 is {named}, authorities\.root names 00"):
+        trusted(tmp_path, "00" * 32, PRODUCTION)
+    with pytest.raises(ConfigError, match=r"authorities\.root is missing"):
+        trusted(tmp_path, "", PRODUCTION)
+
+
 def test_production_refuses_the_documentation_arc() -> None:
     own = msgspec.structs.replace(SE1, organisation="Example", policy_oid="1.3.6.1.4.1.324730.1")
     assert own.refused() == []
@@ -195,3 +219,21 @@ def test_production_refuses_the_documentation_arc() -> None:
     assert hardware.refused() == [
         "hardware_type 1.3.6.1.4.1.32473 lies in the documentation arc 1.3.6.1.4.1.32473"
     ]
+
+
+class Call:
+    """A call without metadata."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+
+async def test_production_opens_no_lot_of_a_development_product(tmp_path: Path) -> None:
+    async with opened_vault(tmp_path) as vault:
+        configuration = Configuration(mode="production")
+        publisher = Publisher(tmp_path / "x", tmp_path / "y", configuration.ledger, vault.means.store)
+        floor = Floor(vault.means, Times(development=False), configuration, publisher, Stops())
+        asked = wire.OpenLotRequest(lot="L2", product="se1", order="WO-1", count=1)
+        reply = await floor.open_lot(asked, cast(Context, Call()))
+    assert (reply.done, reply.error) == (False, Code.PROFILE_MISMATCH)
+    assert reply.detail.startswith("product se1 cannot be made in production: policy_oid")
