@@ -548,7 +548,7 @@ COMMANDS: dict[str, Command] = {
         reply=(),
         sw=("OK", "TOKEN_WRONG", "BLOCKED", "CONDITIONS"),
         forward=True,
-        budget_ms=1000,
+        budget_ms=4000,
     ),
     "SET UID": Command(
         cla=0x80,

@@ -48,13 +48,15 @@ enum { CELL_UID, CELL_COUNTERS, CELL_DIRECTORY, CELL_RMA, CELL_SET_30, CELL_SET_
 #define AREA_SET(index) (32u + 8u * (index))
 #define AREA_PRIVATE(slot) (64u + 64u * (slot))
 #define AREA_PUBLIC(slot) (68u + 64u * (slot))
-#define AREA_BANK(bank) (512u + 288u * (bank))
+#define SE1_BANK_PAGES 288u
+#define AREA_BANK(bank) (512u + SE1_BANK_PAGES * (bank))
 #define SE1_BANKS 4
 int cell_read(se1 *chip, uint32_t cell, uint8_t *out, size_t n); /* zeros if never written */
 int cell_write(se1 *chip, uint32_t cell, const uint8_t *data, size_t n);
 int area_read(se1 *chip, uint32_t page, uint32_t offset, uint8_t *out, size_t n);
 int area_write(se1 *chip, uint32_t page, const uint8_t *data, size_t n);
 int area_wipe(se1 *chip, uint32_t page, size_t n);
+int pages_clear(se1 *chip, uint32_t page, uint32_t count);
 int records_load(se1 *chip);
 int counters_save(se1 *chip);
 int directory_save(se1 *chip);

@@ -66,10 +66,7 @@ static int rma_enter(se1 *chip) {
     TRY(area_wipe(chip, AREA_SET((uint32_t)index), SE1_TRANSPORT_SIZE));
     chip->has_set[index] = 0;
   }
-  for (uint32_t bank = 0; bank < SE1_BANKS; bank++)
-    for (int kind = 0; kind < SE1_KINDS; kind++)
-      if (chip->container[kind].length && chip->container[kind].bank == bank)
-        TRY(area_wipe(chip, AREA_BANK(bank), chip->container[kind].length));
+  TRY(pages_clear(chip, AREA_BANK(0), SE1_BANKS * SE1_BANK_PAGES)); /* also what was staged or replaced */
   memset(chip->container, 0, sizeof chip->container);
   TRY(directory_save(chip));
   TRY(otp_set(chip, OTP_RMA));

@@ -100,6 +100,18 @@ int area_wipe(se1 *chip, uint32_t page, size_t n) {
   return SE1_OK;
 }
 
+/* Whatever stands in a run of pages, known to a record or not. */
+int pages_clear(se1 *chip, uint32_t page, uint32_t count) {
+  static const uint8_t zeros[64];
+  uint8_t found[64];
+  for (; count; count--, page++) {
+    TRY(chip->hal->nvm_read(chip->ctx, page, found));
+    if (!page_blank(found) && differ(found, zeros, sizeof zeros))
+      TRY(chip->hal->nvm_write(chip->ctx, page, zeros));
+  }
+  return SE1_OK;
+}
+
 /* Keys without a marker: a cut fell between the marker and the wipe, or came before a new set was complete. */
 static int residue_wipe(se1 *chip, uint32_t index) {
   static const uint8_t zeros[64];

@@ -3,10 +3,11 @@
 import pytest
 
 from drivers.protocols import se1
-from drivers.protocols.se1_table import Kat, KeySet, LifeCycle, ObjectType, StatusWord, Token
-from sim.dut.memory import PowerCut
+from drivers.protocols.se1_objects import Container, Object
+from drivers.protocols.se1_table import ContainerKind, Kat, KeySet, LifeCycle, ObjectType, StatusWord, Token
+from sim.dut.memory import BLANK, PowerCut
 from sim.dut.transport import unlocking_token
-from tests.firmware.host import RMA_TOKEN, Host, specimen, twin
+from tests.firmware.host import RMA_TOKEN, Host, credentials, personalise, ready, specimen, twin
 
 FOUR = (LifeCycle.OP_READY, LifeCycle.INITIALIZED, LifeCycle.SECURED, LifeCycle.CARD_LOCKED)
 CODE = frozenset(range(7))
@@ -160,6 +161,25 @@ def test_a_locked_card_can_be_returned_too() -> None:
     assert host.plain("VERIFY TOKEN", kind=Token.RMA, token=RMA_TOKEN).ok
     assert host.chip.life_cycle is LifeCycle.RMA
     assert host.plain("VERIFY TOKEN", kind=Token.RMA, token=RMA_TOKEN).sw == StatusWord.CONDITIONS
+
+
+def test_nothing_that_was_ever_stored_outlives_a_return() -> None:
+    """Containers that were replaced, and blocks that were staged and never committed, go too."""
+    host = ready()
+    personalise(host, until="keys")
+    for data in (b"of the customer " * 500, b"x"):
+        host.store(Container(ContainerKind.CUSTOMER, (Object(ObjectType.CUSTOMER, 0, 0, data),)).encode())
+    host.store(credentials(size=900))
+    host.put_issuer_keys()
+    host.open(KeySet.ISSUER)
+    host.done(se1.delete_key(KeySet.TRANSPORT), *se1.store_data(credentials(size=1200), 1024)[:-1])
+    host.do("SET STATUS", life_cycle=LifeCycle.SECURED)
+    assert any(b"of the customer" in page for page in host.chip.memory.pages.values())
+    host.channel = None
+    host.power()
+    assert host.plain("VERIFY TOKEN", kind=Token.RMA, token=RMA_TOKEN).ok
+    stored = {number: page for number, page in host.chip.memory.pages.items() if number >= 32}
+    assert [number for number, page in stored.items() if any(page) and page != BLANK] == []
 
 
 def test_a_returned_die_can_be_examined_and_holds_nothing() -> None:

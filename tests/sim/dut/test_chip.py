@@ -205,13 +205,20 @@ def test_a_good_source_stays_sound() -> None:
     assert 15 <= health.rct_longest < health.rct_cutoff
 
 
-def test_an_alarm_in_operation_is_held_until_reset() -> None:
+@pytest.mark.parametrize(
+    ("faults", "alarm"),
+    [
+        (ChipFaults(trng="stuck"), "repetition count"),
+        (ChipFaults(trng="biased", bias=0.68), "adaptive proportion"),
+    ],
+)
+def test_an_alarm_in_operation_is_held_until_reset(faults: ChipFaults, alarm: str) -> None:
     chip = faulty(ChipFaults(), LifeCycle.OP_READY)
     host = Host(chip)
-    chip.faults = ChipFaults(trng="stuck")
+    chip.faults = faults
     personalise(host, until="identity")
-    host.done(se1.read(0x7D, 0, 0, 64))
-    assert se1.trng_health(host.do("TRNG HEALTH")).state == "repetition count"
+    host.done(se1.read(0x7D, 0, 0, 1024))
+    assert se1.trng_health(host.do("TRNG HEALTH")).state == alarm
     chip.faults = ChipFaults()
     generate = se1.command("GENERATE KEY PAIR", slot=2, algorithm=0x0202, attributes=0x0017)
     assert host.send(generate).sw == StatusWord.RNG_FAILED
