@@ -214,7 +214,8 @@ async def test_a_refused_action_leaves_its_approvals_for_when_it_may_be_done(des
     assert (await desk.ask(asked, OFFICER, OFFICERS)).code == "wrong_state"
     rows = await desk.journal.commit(
         lambda db: db.execute(
-            "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM approval), (SELECT count(*) FROM move)"
+            "SELECT (SELECT count(*) FROM request), (SELECT count(*) FROM approval),"
+            " (SELECT count(*) FROM move)"
         ).fetchone()
     )
     assert rows == (0, 0, 0), "a refused call uses nothing up"
