@@ -14,6 +14,8 @@ from station.vault.ceremonies import printed
 from station.vault.ceremonies.conductor import Conductor, Outcome
 from station.vault.ceremonies.proof import verified
 from station.vault.ceremonies.questions import Answers, Questions
+from station.vault.people import card_of
+from station.vault.statement import StatementError
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -49,7 +51,7 @@ def ceremony() -> None:
 @click.argument("name")
 @FOLDER
 @click.option("--store", required=True, type=click.Path(path_type=Path), help="The key store's folder.")
-@click.option("--person", "persons", multiple=True, help="Who confirms each step, in the script's order.")
+@click.option("--person", "persons", multiple=True, help="Who confirms each step: file of his card, or name.")
 @click.option("--custodian", "custodians", multiple=True, help="Who gets a share of a new store.")
 @click.option("--holder", "holders", multiple=True, help="Who gets a share of a backup.")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the script.")
@@ -69,12 +71,29 @@ def plan(
     words = dict(_parameter(one) for one in given)
     several = {"custodians": custodians, "holders": holders}
     parameters: dict[str, plans.Given] = {**words, **{name: who for name, who in several.items() if who}}
-    made = plans.made(name, str(store.absolute()), persons, parameters, RealClock().unix())
+    names, cards = _persons(persons)
+    made = plans.made(name, str(store.absolute()), names, parameters, RealClock().unix(), cards)
     plans.write(made, folder)
     if as_json:
         click.echo(msgspec.json.encode({"plan": made.hash, "steps": len(made.steps)}).decode())
     else:
         click.echo(printed.overview(made))
+
+
+def _persons(given: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+    """Names, and the public keys of those who gave a card."""
+    names, cards = [], {}
+    for one in given:
+        if not Path(one).is_file():
+            names.append(one)
+            continue
+        try:
+            card = card_of(Path(one).read_bytes())
+        except StatementError as error:
+            raise click.UsageError(f"{one}: not a person's card: {error}") from error
+        names.append(card.person)
+        cards[card.person] = card.ed25519
+    return names, cards
 
 
 def _parameter(text: str) -> tuple[str, str]:

@@ -49,7 +49,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def sealed(content: Content, attendants: list[Attendant]) -> bytes:
     """Sign a bundle by all who are there."""
     payload = msgspec.json.encode(content, order="sorted")
-    signatures = tuple(Signature(one.name, ALGORITHM, _text(one.key.sign(payload))) for one in attendants)
+    signatures = tuple(Signature(one.name, ALGORITHM, _text(one.state(payload))) for one in attendants)
     return msgspec.json.encode(Envelope(_text(payload), signatures))
 
 

@@ -107,16 +107,23 @@ class Conductor:
     def _attend(self) -> None:
         """Have each person come: enrol with a passphrase for this ceremony, later give the same again."""
         for person in self._plan.persons:
-            known = self._record.enrolled.get(person.name)
-            passphrase = self._questions.secret(f"passphrase of {person.name}", new=known is None)
-            if known is None:
-                attendant = persons.enrolled(person.name, passphrase)
+            attendant = self._coming(person)
+            if person.name not in self._record.enrolled:
                 self._add(Enrolled(person.name, attendant.salt, attendant.public))
-            else:
-                attendant = persons.returned(person.name, passphrase, known.salt, known.public)
             self._attendants.append(attendant)
             signature = attendant.sign(record.attendance(self._transcript.head))
             self._add(Attended(person.name, signature))
+
+    def _coming(self, person: plan.Person) -> persons.Attendant:
+        name, known = person.name, self._record.enrolled.get(person.name)
+        if person.public:
+            file = Path(self._questions.word(f"key file of {name}"))
+            passphrase = self._questions.secret(f"passphrase of {name}", new=False)
+            return persons.carded(name, bytes.fromhex(person.public), file, passphrase)
+        passphrase = self._questions.secret(f"passphrase of {name}", new=known is None)
+        if known is None:
+            return persons.enrolled(name, passphrase)
+        return persons.returned(name, passphrase, known.salt, known.public)
 
     def _take(self, step: steps.Step, deeds: Deeds) -> None:
         number = self._record.at

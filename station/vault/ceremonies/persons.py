@@ -1,18 +1,23 @@
 """The keys with which persons sign what they confirm in a ceremony.
 
-A person's Ed25519 key is stretched from a passphrase that he chooses for this ceremony, by Argon2id as the
-shares are, and is nowhere on disk: whoever comes back after an interruption types the passphrase again.
+A person of the vault's register signs with the key of his card, which lies in a file sealed under his
+passphrase. Who has no card yet chooses a passphrase for this ceremony: Argon2id stretches an Ed25519 key from
+it, as it does for shares, that is nowhere on disk. Whoever comes back after an interruption gives it again.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from station.vault import signers
 from station.vault.keys.errors import PassphraseError, RequestError
 from station.vault.keys.frames import wipe
+from station.vault.people import card_of
 
 MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 1
 SALT, KEY = 16, 32
@@ -27,16 +32,15 @@ class Attendant:
 
     name: str
     salt: bytes
-    key: Ed25519PrivateKey
-
-    @property
-    def public(self) -> bytes:
-        """His public key, raw."""
-        return self.key.public_key().public_bytes_raw()
+    """Of a passphrase for this ceremony; empty for the key of a card."""
+    public: bytes
+    """His public key, raw."""
+    state: Callable[[bytes], bytes]
+    """Sign the exact bytes of a statement."""
 
     def sign(self, message: bytes) -> bytes:
         """Sign something of a ceremony."""
-        return self.key.sign(LABEL + message)
+        return self.state(LABEL + message)
 
 
 def enrolled(name: str, passphrase: bytearray) -> Attendant:
@@ -57,7 +61,19 @@ def returned(name: str, passphrase: bytearray, salt: bytes, public: bytes) -> At
 def _attendant(name: str, passphrase: bytearray, salt: bytes) -> Attendant:
     seed = hash_secret_raw(bytes(passphrase), salt, PASSES, MEMORY_KIB, LANES, hash_len=KEY, type=Type.ID)
     wipe(passphrase)
-    return Attendant(name, salt, Ed25519PrivateKey.from_private_bytes(seed))
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    return Attendant(name, salt, key.public_key().public_bytes_raw(), key.sign)
+
+
+def carded(name: str, public: bytes, file: Path, passphrase: bytearray) -> Attendant:
+    """A person who brings the key of his card; PassphraseError if it is not that. The passphrase is wiped."""
+    try:
+        signer = signers.open_file(file, passphrase)
+    finally:
+        wipe(passphrase)
+    if signer.kid != name or bytes.fromhex(card_of(signer.card()).ed25519) != public:
+        raise PassphraseError(f"{file}: not the key of {name}'s card")
+    return Attendant(name, b"", public, signer.sign)
 
 
 def signed(public: bytes, signature: bytes, message: bytes) -> bool:

@@ -42,6 +42,8 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     role: str
+    public: str = ""
+    """The raw public key of his card, in hexadecimal; without it he chooses a passphrase."""
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,13 +83,22 @@ def script(name: str) -> Script:
         return msgspec.convert(tomllib.load(file), Script)
 
 
-def made(name: str, store: str, persons: Sequence[str], given: Mapping[str, Given], now: float) -> Plan:
-    """Fill a script in; ConfigError says what is missing, or cannot be."""
+def made(  # noqa: PLR0913, PLR0917 - a plan has these parts
+    name: str,
+    store: str,
+    persons: Sequence[str],
+    given: Mapping[str, Given],
+    now: float,
+    cards: Mapping[str, str] | None = None,
+) -> Plan:
+    """Fill a script in; ConfigError says what is missing, or cannot be. `cards`: public keys by person."""
     found = script(name)
     filled = _filled(found, given)
     wanted = tuple(_step(number, raw, filled, int(now)) for number, raw in enumerate(found.step, 1))
     _check_persons(found, persons)
-    attending = tuple(Person(*one) for one in zip(persons, found.roles, strict=True))
+    attending = tuple(
+        Person(who, role, (cards or {}).get(who, "")) for who, role in zip(persons, found.roles, strict=True)
+    )
     return Plan(
         ceremony=name,
         title=found.title,

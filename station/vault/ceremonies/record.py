@@ -113,8 +113,11 @@ class Record:
     def _wrong_of_person(self, what: Enrolled | Attended | Confirmed, head: str) -> Iterator[str]:
         match what:
             case Enrolled():
-                if what.person not in {person.name for person in self.plan.persons}:
+                cards = {person.name: person.public for person in self.plan.persons}
+                if what.person not in cards:
                     yield f"{what.person[:64]!r} is not of this ceremony"
+                elif cards[what.person] not in ("", what.public.hex()):
+                    yield f"this is not the key of {what.person}'s card"
                 if what.person in self.enrolled:
                     yield f"{what.person} enrolled before"
             case Attended():
