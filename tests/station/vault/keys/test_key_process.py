@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ import msgspec
 import pytest
 
 from station.vault.keys import calls, client, frames
+from station.vault.keys.__main__ import REFUSED
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import (
     DownError,
@@ -168,13 +171,17 @@ async def test_who_gives_up_harms_nobody(tmp_path: Path) -> None:
         assert not store.breaker.open
 
 
-async def test_a_folder_whose_socket_has_no_room_is_refused(tmp_path: Path) -> None:
+async def test_a_folder_whose_socket_has_no_room_serves_the_vault_alone(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30)
     store = KeyStoreClient(folder, command=UNRULY)
-    with pytest.raises(DownError):
+    with pytest.raises(LockedError, match="there is no key store yet"):
         await store.start()
     await store.aclose()
-    assert "the path of a socket has at most 100 bytes" in (folder / "keys.log").read_text("utf-8")
+    said = "people cannot reach this store: .* the path of a socket has at most 100 bytes"
+    assert re.search(said, (folder / "keys.log").read_text("utf-8"))
+    alone = subprocess.run([*UNRULY, "--folder", folder], capture_output=True, text=True, check=False)
+    assert alone.returncode == REFUSED
+    assert "at most 100 bytes" in alone.stderr
 
 
 async def test_after_three_failures_nobody_waits(tmp_path: Path) -> None:
