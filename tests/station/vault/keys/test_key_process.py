@@ -179,6 +179,10 @@ async def test_a_folder_whose_socket_has_no_room_serves_the_vault_alone(tmp_path
     await store.aclose()
     said = "people cannot reach this store: .* the path of a socket has at most 100 bytes"
     assert re.search(said, (folder / "keys.log").read_text("utf-8"))
+
+
+def test_without_a_vault_people_must_reach_it(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
     alone = subprocess.run([*UNRULY, "--folder", folder], capture_output=True, text=True, check=False)
     assert alone.returncode == REFUSED
     assert "at most 100 bytes" in alone.stderr
