@@ -25,9 +25,12 @@ class StoreHere(KeyStoreClient):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self._service = Service(
-            folder, RealClock(), Hardening(memory_locked=False, dumpable=True), production=False
-        )
+        self._service = _service(folder)
+
+    def reopen(self) -> None:
+        """Be the store's next process: all that is not in its files is forgotten."""
+        self._service.close()
+        self._service = _service(self._folder)
 
     async def _ask(self, call: calls.Call, answer: type[T]) -> T:
         value = self._service.answer(call)
@@ -36,6 +39,10 @@ class StoreHere(KeyStoreClient):
 
     async def aclose(self) -> None:
         self._service.close()
+
+
+def _service(folder: Path) -> Service:
+    return Service(folder, RealClock(), Hardening(memory_locked=False, dumpable=True), production=False)
 
 
 async def keys_in(folder: Path, seed: int | None = 1, orders: tuple[str, ...] = ()) -> Keyring:
