@@ -14,6 +14,7 @@ from station.custody.checkpoint import parsed
 from station.custody.ledger import Entry, decoded
 from station.custody.log_keys import Key
 from station.custody.merkle import Edge
+from station.vault import scp03
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.plant import DATABASE, KEYS, LEDGER, UNIT, Plant
 
@@ -41,6 +42,7 @@ class Evidence:
             self.entries = [decoded(entry) for (entry,) in self._all("entry", "leaf ORDER BY idx")]
             self.hashes = [bytes(one) for (one,) in self._all("hash", "leaf ORDER BY idx")]
             self.records = {u: (leaf, bytes(h)) for u, leaf, h in self._all("unit, leaf, hash", "record")}
+            self.used = self._all("intents, sealed", "order_use")
             self.certificates = list(self._all("unit, slot, serial, spki_hash, der, state", "cert"))
 
     def _all(self, columns: str, table: str) -> list[tuple[Any, ...]]:
@@ -50,6 +52,8 @@ class Evidence:
     def complaints(self, heard: list[wire.Verdict]) -> list[str]:
         """Everything that is not as it must be, whatever was cut."""
         found = [*self._end(heard), *self._leaves(), *self._set(), *self._balance(), *self._checkpoints()]
+        if scp03.Session.alive:
+            found.append(f"{scp03.Session.alive} sessions are open")
         return [*found, *self._signatures()]
 
     @property
@@ -100,7 +104,10 @@ class Evidence:
                 yield "a serial or a key is there twice"
 
     def _balance(self) -> Iterator[str]:
-        """Each unit is in one account, and who left work has no intent that waits for it."""
+        """Each unit is in one account, for a reason that is told, and the order counts what was done."""
+        begun = {row[0] for row in self.certificates}
+        if self.used != [(len(begun), len(self.records))]:
+            yield f"the order counts {self.used}, of {len(begun)} begun and {len(self.records)} sealed"
         for unit, row in self.units.items():
             if row.account not in ("WIP", "SECURED", "REJECT_HELD", "QUARANTINE"):
                 yield f"{unit} is in {row.account}"

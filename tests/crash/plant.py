@@ -27,27 +27,29 @@ from station.vault.journal import Change, Journal, JournalError
 from station.vault.keyring import Keyring
 from station.vault.keys import calls
 from station.vault.keys.errors import DownError, KeyStoreError
+from station.vault.orders import Orders, Place
 from station.vault.profiles import SE1
 from station.vault.publisher import Publisher
 from station.vault.registry import Registry
 from station.vault.relay import result_of, steps_of
-from station.vault.service import Floor
+from station.vault.service import Floor, signatures_of
+from station.vault.stops import Stops
 from station.vault.stream import Context
-from station.vault.teller import Teller
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.points import Cut, Kind, Points
 from tests.station.vault.dies import FINGERPRINT, NOW, ChipCard, Here, answer_of
 from tests.station.vault.store_here import StoreHere
+from tests.station.vault.vaults import TELLER, ordered
 
 T = TypeVar("T")
 LOT, UNIT, ORDER = "L1", "L1/2", "WO-1"
 DATABASE, KEYS, LEDGER = "vault.sqlite", "keys", "ledger"
-QUANTITY, SIGNATURES, SEED = 8, 1000, 7
+QUANTITY, SEED = 8, 7
 LIVES, CONTACTS = 4, 5
 RESTING = (wire.DONE, wire.REJECT_HELD, wire.QUARANTINE)
 STOPS = (Code.LINE_STOPPED, Code.JOURNAL, Code.INTERNAL)
-EPOCH = (("hardbin-station", "cell-1"), ("hardbin-time", repr(NOW)))
+EPOCH = (("hardbin-station", "cell"), ("hardbin-time", repr(NOW)))
 
 
 class KilledError(BaseException):
@@ -335,15 +337,18 @@ async def opened(plant: Plant) -> AsyncIterator[Life]:
         keys = await Keyring.open(store, folder, production=False, seed=SEED)
         issuer = await Issuer.open(folder, keys, Here())
         await journal.open()
-        registry = Registry(journal, Teller("00" * 32, lambda: 1.0, 0.0))
+        orders, stops = Orders(Place()), Stops()
+        await journal.commit(stops.load)
+        registry = Registry(journal, TELLER, orders)
         await registry.began(Fact("log.opened"), Fact("vault.started"), NOW)
         publisher = Publisher(folder / DATABASE, folder / LEDGER, LedgerTable(), keys)
         try:
             await publisher.open()
-            await registry.open_lot(LOT, "se1", ORDER, QUANTITY, NOW)
-            await keys.open_order(ORDER, SIGNATURES)
+            await journal.commit(lambda db: _allowed(db, orders))
+            order = await registry.open_lot(LOT, "se1", ORDER, QUANTITY, NOW)
+            await keys.open_order(ORDER, signatures_of(order))
             means = Means(keys, issuer, registry, SE1, Here())
-            floor = Floor(means, Times(development=True), Configuration(), publisher)
+            floor = Floor(means, Times(development=True), Configuration(), publisher, stops)
             life = Life(plant, floor, store, publisher)
             yield life
             await life.publish()
@@ -353,6 +358,12 @@ async def opened(plant: Plant) -> AsyncIterator[Life]:
         plant.signed += store.signed
         await store.aclose()
         journal.close()
+
+
+def _allowed(db: sqlite3.Connection, orders: Orders) -> None:
+    """The desk has an order of the lot's."""
+    if not db.execute("SELECT 1 FROM work_order").fetchone():
+        ordered(db, orders, quantity=QUANTITY)
 
 
 async def brought_to_rest(plant: Plant) -> list[wire.Verdict]:

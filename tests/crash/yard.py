@@ -15,7 +15,7 @@ from sim.dut import crypto
 from sim.dut.chip import Chip
 from station.custody import durable_file
 from station.vault.configuration import LedgerTable
-from station.vault.keys import shares
+from station.vault.keys import sealing
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.evidence import Evidence
 from tests.crash.plant import Plant, brought_to_rest, opened
@@ -55,7 +55,7 @@ class Yard:
         self._notes: list[bytes] = []
         self.secrets: set[bytes] = set()
         """Private keys that dies made."""
-        patch.setattr(shares, "hash_secret_raw", lru_cache(hash_secret_raw))
+        patch.setattr(sealing, "hash_secret_raw", lru_cache(hash_secret_raw))
         self._made = crypto.keypair
         patch.setattr(crypto, "keypair", self._keypair)
 
