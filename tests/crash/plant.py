@@ -32,13 +32,14 @@ from station.vault.profiles import SE1
 from station.vault.publisher import Publisher
 from station.vault.registry import Registry
 from station.vault.relay import result_of, steps_of
-from station.vault.service import Floor, signatures_of
+from station.vault.service import Floor
 from station.vault.stops import Stops
 from station.vault.stream import Context
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.points import Cut, Kind, Points
 from tests.station.vault.dies import FINGERPRINT, NOW, ChipCard, Here, answer_of
+from tests.station.vault.keys.stores import work_order_of
 from tests.station.vault.store_here import StoreHere
 from tests.station.vault.vaults import TELLER, ordered
 
@@ -345,8 +346,8 @@ async def opened(plant: Plant) -> AsyncIterator[Life]:
         try:
             await publisher.open()
             await journal.commit(lambda db: _allowed(db, orders))
-            order = await registry.open_lot(LOT, "se1", ORDER, QUANTITY, NOW)
-            await keys.open_order(ORDER, signatures_of(order))
+            await registry.open_lot(LOT, "se1", ORDER, QUANTITY, NOW)
+            await keys.open_order(work_order_of(ORDER))
             means = Means(keys, issuer, registry, SE1, Here())
             floor = Floor(means, Times(development=True), Configuration(), publisher, stops)
             life = Life(plant, floor, store, publisher)
