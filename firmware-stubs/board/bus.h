@@ -16,7 +16,8 @@ enum {
   BUS_SIGN,
   BUS_VERIFY,
   BUS_ENCAPS,
-  BUS_DECAPS
+  BUS_DECAPS,
+  BUS_SENSOR
 };
 
 void bus_open(void);

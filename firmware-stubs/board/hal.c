@@ -133,5 +133,12 @@ static int decaps(void *ctx, const uint8_t *priv, const uint8_t ct[1088], uint8_
   return bus_end(ss, 32, NULL, 0);
 }
 
+static int sensor(void *ctx) {
+  uint8_t value = 0;
+  (void)ctx;
+  bus_begin(BUS_SENSOR, 0);
+  return bus_end(&value, 1, NULL, 0) == SE1_OK && value;
+}
+
 const se1_hal board_hal = {nvm_read, nvm_write, otp_read, otp_set, random_bytes, aes,
-                           digest,   keypair,   sign,     verify,  encaps,       decaps};
+                           digest,   keypair,   sign,     verify,  encaps,       decaps, sensor};

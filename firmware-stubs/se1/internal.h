@@ -17,7 +17,7 @@
 #define SE1_FIRMWARE_VERSION 0x00010002u
 
 enum { SE1_NO_SESSION, SE1_CHALLENGED, SE1_OPEN, SE1_ABORTED };
-enum { SE1_ALARM_NVM = 2, SE1_ALARM_RNG = 4, SE1_ALARM_CAST = 8 };
+enum { SE1_ALARM_SENSOR = 1, SE1_ALARM_NVM = 2, SE1_ALARM_RNG = 4, SE1_ALARM_CAST = 8 };
 enum { SE1_RNG_SOUND, SE1_RNG_STARTUP, SE1_RNG_RCT, SE1_RNG_APT };
 
 /* A command as its handler sees it: in the clear, its length checked against the table. */

@@ -154,8 +154,24 @@ static int in_session(se1 *chip, se1_command *command, const uint8_t *header, si
   return run(chip, command, 1);
 }
 
+/* Under attack, and until the next reset, a die tells who it is and how it is, and computes nothing. */
+static int attacked(se1 *chip, const se1_command *command) {
+  const se1_command_row *status = &rows[SE1_DIE_STATUS], *uid = &rows[SE1_GET_UID];
+  if (chip->hal->sensor(chip->ctx) == 1) {
+    chip->alarms |= SE1_ALARM_SENSOR;
+    channel_close(chip, SE1_NO_SESSION);
+  }
+  if (!(chip->alarms & SE1_ALARM_SENSOR))
+    return 0;
+  return command->cla != status->cla || command->ins != status->ins ||
+         ((command->p1 != status->p1 || command->p2 != status->p2) &&
+          (command->p1 != uid->p1 || command->p2 != uid->p2));
+}
+
 static int dispatch(se1 *chip, se1_command *command, const uint8_t *header, size_t header_n, int *protect) {
   int fresh = ends_session(command), authenticates = command->cla == 0x84 && command->ins == 0x82;
+  if (attacked(chip, command))
+    return SE1_SW_SENSOR;
   if (fresh)
     channel_close(chip, SE1_NO_SESSION);
   if (chip->session.phase == SE1_ABORTED)

@@ -32,6 +32,7 @@ typedef struct se1_hal {
                 size_t n, const uint8_t *sig);
   int (*encaps)(void *ctx, const uint8_t *pub, uint8_t ct[1088], uint8_t ss[32]);
   int (*decaps)(void *ctx, const uint8_t *priv, const uint8_t ct[1088], uint8_t ss[32]);
+  int (*sensor)(void *ctx); /* 1: light, a glitch, heat: something is done to the chip */
 } se1_hal;
 
 #define SE1_BLOCK 16

@@ -68,6 +68,8 @@ class ChipFaults:
     """PUT KEY answers wrong check values."""
     surviving_set: bool = False
     """DELETE KEY says that key set 30 is gone, and at the next reset it is there again."""
+    sensor: bool = False
+    """A sensor of the chip tells of light, a glitch or heat."""
     lost_slot: int | None = None
     """This key slot is empty after each reset."""
     endless: int | None = None
@@ -327,6 +329,9 @@ class Hal:
         if self._chip.faults.broken == "mlkem" and secret == crypto.rejected(private, ciphertext):
             return bytes(len(secret))
         return secret
+
+    def sensor(self) -> int:
+        return self._chip.faults.sensor
 
 
 def _biased(noise: Random, n: int, ones: float) -> bytes:

@@ -52,6 +52,7 @@ class Chips:
             long_replies="long_replies" in flaws,
             check_value="check_value" in flaws,
             surviving_set="surviving_set" in flaws,
+            sensor="sensor" in flaws,
             lost_slot=flaws.get("lost_slot"),
             endless=flaws.get("endless"),
             cloned_keys="cloned_keys" in flaws,

@@ -36,6 +36,7 @@ typedef struct se1_hal {
                 const uint8_t *);
   int (*encaps)(void *, const uint8_t *, uint8_t *, uint8_t *);
   int (*decaps)(void *, const uint8_t *, const uint8_t *, uint8_t *);
+  int (*sensor)(void *);
 } se1_hal;
 typedef struct se1 se1;
 size_t se1_size(void);
@@ -83,6 +84,9 @@ class Peripherals(Protocol):
 
     def decaps(self, private: bytes, ciphertext: bytes) -> bytes:
         """Shared secret, the implicitly rejected one if the ciphertext is bad."""
+
+    def sensor(self) -> int:
+        """1 while something is done to the chip, else 0."""
 
 
 ffi = cffi.FFI()
@@ -182,6 +186,10 @@ def _decaps(ctx: Pointer, private: Pointer, ciphertext: Pointer, secret: Pointer
     return OK
 
 
+def _sensor(ctx: Pointer) -> int:
+    return _peripherals(ctx).sensor()
+
+
 CALLBACKS: dict[str, Callable[..., int]] = {
     "nvm_read": _nvm_read,
     "nvm_write": _nvm_write,
@@ -195,6 +203,7 @@ CALLBACKS: dict[str, Callable[..., int]] = {
     "verify": _verify,
     "encaps": _encaps,
     "decaps": _decaps,
+    "sensor": _sensor,
 }
 
 

@@ -138,6 +138,7 @@ FLAWS: Mapping[str, str] = {
     "check_value": "1",
     "surviving_set": "1",
     "cloned_keys": "1",
+    "sensor": "1",
     "lost_slot": "2",
     "endless": "0x46",
 }

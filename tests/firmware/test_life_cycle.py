@@ -5,6 +5,7 @@ import pytest
 from drivers.protocols import se1
 from drivers.protocols.se1_objects import Container, Object
 from drivers.protocols.se1_table import ContainerKind, Kat, KeySet, LifeCycle, ObjectType, StatusWord, Token
+from sim.dut.chip import ChipFaults
 from sim.dut.memory import BLANK, PowerCut
 from sim.dut.transport import unlocking_token
 from tests.firmware.host import RMA_TOKEN, Host, credentials, personalise, ready, specimen, twin
@@ -215,6 +216,24 @@ def test_only_signing_keys_sign_and_only_those_that_are_there() -> None:
 
 
 # ---- integrity
+
+
+def test_a_die_under_attack_computes_nothing_until_it_is_reset() -> None:
+    host = twin(specimen(LifeCycle.INITIALIZED))
+    channel = host.open()
+    host.chip.faults = ChipFaults(sensor=True)
+    assert se1.split(host.raw(channel.wrap(se1.command("STORE HASH")))).sw == StatusWord.SENSOR
+    host.channel = None
+    host.chip.faults = ChipFaults()
+    for name in ("SELF TEST", "GET KEY INFO", "TRNG HEALTH"):
+        assert host.plain(name).sw == StatusWord.SENSOR
+    assert host.send(se1.select()).sw == StatusWord.SENSOR
+    assert host.plain("GET UID").ok
+    told = status(host)
+    assert (told.alarms, told.in_session) == (se1.Alarms.SENSOR, False)
+    host.power()
+    assert status(host).alarms == 0
+    host.open()
 
 
 def test_a_page_that_changed_raises_the_alarm_of_the_memory() -> None:
