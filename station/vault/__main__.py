@@ -122,7 +122,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
         await _published(publication, times, stack)
         means = Means(keys, issuer, registry, SE1, work)
-        exporter = Exporter(folder, means, publisher, config, times)
+        exporter = Exporter(folder, means, publisher, publication, config, times)
         desk = await reception(journal, orders, stops, teller, times, config.mode)
         floor = Floor(means, times, config, publisher, stops)
         servers = serving(floor, exporter, socket), serving_desk(desk, desk_of(socket))

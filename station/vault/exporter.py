@@ -13,7 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from station.custody.checkpoint import Note
-from station.errors import EvidenceError, LedgerError
+from station.errors import CustodyError, EvidenceError
 from station.evidence import archive, index
 from station.evidence.bundle import (
     BUNDLE,
@@ -41,6 +41,7 @@ from station.vault.job import Means
 from station.vault.keys.errors import KeyStoreError
 from station.vault.lot_reader import LotReader
 from station.vault.profiles import PRODUCTS
+from station.vault.publication import Publication
 from station.vault.publisher import Publisher
 from station.vault.stream import Context
 from station.vault.times import Times
@@ -62,11 +63,17 @@ class Exporter:
     """Makes bundles; it alone of the vault reads the journal beside its writer."""
 
     def __init__(
-        self, folder: Path, means: Means, publisher: Publisher, configuration: Configuration, times: Times
+        self,
+        folder: Path,
+        means: Means,
+        publisher: Publisher,
+        publication: Publication,
+        configuration: Configuration,
+        times: Times,
     ) -> None:
         """`folder` is the vault's, with `vault.sqlite` and `ledger`."""
         self._folder, self._keys, self._issuer = folder, means.store, means.issuer
-        self._work, self._publisher = means.work, publisher
+        self._work, self._publisher, self._publication = means.work, publisher, publication
         self._configuration, self._times = configuration, times
 
     async def serve(self, request: wire.ExportRequest, context: Context) -> AsyncIterator[wire.ExportPart]:
@@ -79,7 +86,7 @@ class Exporter:
                     yield piece
         except FaultError as fault:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, fault.detail)
-        except (EvidenceError, LedgerError, KeyStoreError) as error:
+        except (CustodyError, KeyStoreError) as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
 
     @asynccontextmanager
@@ -87,7 +94,7 @@ class Exporter:
         """Keep a folder with the bundle and the trust file while the block lasts; EvidenceError."""
         with TemporaryDirectory(prefix="evidence-", dir=self._folder) as made:
             folder = Path(made)
-            found = await self._collected(lot, folder)
+            found = await self._collected(lot, folder, now)
             files = {**found.files, **self._constant(found.product), **attached}
             files[REGISTER] = encoded(await self._register())
             listed = await self._work(index.listed, files)
@@ -113,8 +120,9 @@ class Exporter:
             witnesses_needed=len(witnesses),
         )
 
-    async def _collected(self, lot: str, folder: Path) -> Collected:
+    async def _collected(self, lot: str, folder: Path, now: float) -> Collected:
         for _ in range(ATTEMPTS):
+            await self._publication.publish(now)  # the lists must say what the ledger says
             note = await self._publisher.publish()
             found = await self._work(self._read, lot, folder, note)
             if found is not None:

@@ -168,7 +168,7 @@ def wrong_crl(found: x509.CertificateRevocationList, trusted: Trusted, at: datet
         anchor = Anchor(one)
         if one.subject == found.issuer:
             wrong = [] if holds(anchor.key, found.signature, found.tbs_certlist_bytes) else ["signature"]
-            return wrong + ([] if _fresh(found, at) else [f"not valid at {_date(at)}"])
+            return wrong + _stale(found, at)
     return ["no certificate of its issuer was given"]
 
 
@@ -224,9 +224,12 @@ def _revoked(cert: x509.Certificate, trusted: Trusted, at: datetime) -> Iterator
                 yield f"revoked since {since}: {entry.reason.value}"
 
 
-def _fresh(found: x509.CertificateRevocationList, at: datetime) -> bool:
-    ends = found.next_update_utc
-    return found.last_update_utc <= at and (ends is None or at <= ends)
+def _stale(found: x509.CertificateRevocationList, at: datetime) -> list[str]:
+    begins, ends = found.last_update_utc, found.next_update_utc
+    if begins <= at and (ends is None or at <= ends):
+        return []
+    until = "" if ends is None else f" to {_date(ends)}"
+    return [f"valid from {_date(begins)}{until}, not at {_date(at)}"]
 
 
 def _authority(cert: x509.Certificate) -> bool:

@@ -91,7 +91,6 @@ async def _made(folder: Path) -> Lot:
         await _spoiled(vault, "L1/5", 5, "STORE HASH")
         await _spoiled(vault, "L1/6", 6, "STORE HASH")
         await desk.destroyed("L1/6")
-        await _published(folder, vault)
         return await _exported(folder, vault)
 
 
@@ -119,20 +118,21 @@ def _changed(wanted: str) -> Callable[[str, str, Answer], Answer]:
     return touch
 
 
-async def _published(folder: Path, vault: Vault) -> None:
-    """Lists of what is revoked of the lot."""
+async def _publication(folder: Path, vault: Vault) -> Publication:
+    """Publishes what is revoked of the lot."""
     revocations = Revocations(vault.journal, Teller("00" * 32, lambda: 1.0, 0.0).tell)
     means = vault.means
     publication = Publication(folder, means.issuer, revocations, means.store, means.work)
     await publication.open(NOW)
-    await publication.publish(NOW)
+    return publication
 
 
 async def _exported(folder: Path, vault: Vault) -> Lot:
     configuration = Configuration()
     publisher = Publisher(folder / "vault.sqlite", folder / "ledger", configuration.ledger, vault.means.store)
     await publisher.open()
-    exporter = Exporter(folder, vault.means, publisher, configuration, Times(development=True, epoch=NOW))
+    publication, times = await _publication(folder, vault), Times(development=True, epoch=NOW)
+    exporter = Exporter(folder, vault.means, publisher, publication, configuration, times)
     async with exporter.exported("L1", {}, NOW) as found:
         for name in (BUNDLE, TRUST):
             (found / name).replace(folder / name)
