@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -34,7 +35,7 @@ END = 0xFF
 """A call by which we tell ourselves that the board is gone."""
 HEAD = struct.Struct(">BI")
 NUMBER = struct.Struct(">I")
-PAGE, KEY, BLOCK = 64, 32, 16
+PAGE, KEY = 64, 32
 KEM_PUBLIC, KEM_PRIVATE = 1184, 64
 
 
@@ -45,6 +46,24 @@ def build() -> Path:
     flags = (f"-I{board / 'include'}", "-T", str(board / "virt.ld"))
     sources = (HERE / "se1", board, board / "include")
     return built(sources, (*compiler, *flags), HERE / ".build", "se1-{}.elf")
+
+
+class Call(IntEnum):
+    """The functions of the HAL, as `bus.h` numbers them."""
+
+    NVM_READ = 0
+    NVM_WRITE = 1
+    OTP_READ = 2
+    OTP_SET = 3
+    RANDOM = 4
+    AES = 5
+    DIGEST = 6
+    KEYPAIR = 7
+    SIGN = 8
+    VERIFY = 9
+    ENCAPS = 10
+    DECAPS = 11
+    SENSOR = 12
 
 
 class Bus:
@@ -70,21 +89,21 @@ class Bus:
     def _answer(self, op: int, parts: "Parts") -> tuple[int, bytes]:
         hal = self._peripherals
         match op:
-            case 0:
+            case Call.NVM_READ:
                 return OK, hal.nvm_read(parts.number())
-            case 1:
+            case Call.NVM_WRITE:
                 return hal.nvm_write(parts.number(), parts.take(PAGE)), b""
-            case 2:
+            case Call.OTP_READ:
                 return OK, bytes((hal.otp_read(parts.number()),))
-            case 3:
+            case Call.OTP_SET:
                 return hal.otp_set(parts.number()), b""
-            case 4:
+            case Call.RANDOM:
                 raw = bool(parts.number())
                 return OK, hal.random(parts.number(), raw=raw)
-            case 5:
-                op, key, iv = parts.number(), parts.take(KEY), parts.counted()
-                return OK, hal.aes(op, key, iv, parts.rest())
-            case 6:
+            case Call.AES:
+                operation, key, iv = parts.number(), parts.take(KEY), parts.counted()
+                return OK, hal.aes(operation, key, iv, parts.rest())
+            case Call.DIGEST:
                 keyed, key = parts.number(), parts.counted()
                 return OK, hal.digest(key if keyed else None, parts.rest())
             case _:
@@ -93,22 +112,22 @@ class Bus:
     def _asymmetric(self, op: int, parts: "Parts") -> tuple[int, bytes]:
         hal = self._peripherals
         match op:
-            case 7:
+            case Call.KEYPAIR:
                 return OK, b"".join(hal.keypair(parts.number(), parts.rest() or None))
-            case 8:
+            case Call.SIGN:
                 algorithm = parts.number()
                 private, label = parts.take(LENGTHS[algorithm][0]), parts.counted()
                 return OK, hal.sign(algorithm, private, label, parts.rest())
-            case 9:
+            case Call.VERIFY:
                 algorithm = parts.number()
                 public, signature = (parts.take(n) for n in LENGTHS[algorithm][1:])
                 good = hal.verify(algorithm, public, parts.counted(), parts.rest(), signature)
                 return OK if good else FAIL, b""
-            case 10:
+            case Call.ENCAPS:
                 return OK, b"".join(hal.encaps(parts.take(KEM_PUBLIC)))
-            case 11:
+            case Call.DECAPS:
                 return OK, hal.decaps(parts.take(KEM_PRIVATE), parts.rest())
-            case 12:
+            case Call.SENSOR:
                 return OK, bytes((hal.sensor(),))
         raise ValueError(f"the board asks for {op}, which is no call of the HAL")
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,12 @@ def test_no_warning_on_the_board(tmp_path: Path) -> None:
         [*command, f"-I{STUBS / 'board' / 'include'}", *sources], cwd=tmp_path, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_both_sides_of_the_bus_number_its_calls_alike() -> None:
+    listed = re.findall(r"^  BUS_(\w+),?$", (STUBS / "board" / "bus.h").read_text(), re.MULTILINE)
+    assert listed == [call.name for call in board.Call]
+    assert [int(call) for call in board.Call] == list(range(len(listed)))
 
 
 def test_a_machine_without_a_compiler_builds_it_with_the_one_of_the_ziglang_package(
