@@ -28,18 +28,22 @@ class Terminal:
     """Asks at the terminal; what is said goes to standard error."""
 
     def word(self, about: str) -> str:
-        return str(click.prompt(about.capitalize(), err=True))
+        return str(click.prompt(_said(about), err=True))
 
     def secret(self, about: str, *, new: bool) -> bytearray:
-        asked = click.prompt(about.capitalize(), hide_input=True, confirmation_prompt=new, err=True)
+        asked = click.prompt(_said(about), hide_input=True, confirmation_prompt=new, err=True)
         return bytearray(str(asked).encode())
 
     def yes(self, about: str) -> bool:
-        confirmed: bool = click.confirm(about.capitalize(), default=None, err=True)
+        confirmed: bool = click.confirm(about, default=None, err=True)
         return confirmed
 
     def say(self, text: str) -> None:
         click.echo(text, err=True)
+
+
+def _said(about: str) -> str:
+    return about[:1].upper() + about[1:]
 
 
 @click.group()

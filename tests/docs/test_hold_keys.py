@@ -28,7 +28,7 @@ def commands() -> list[list[str]]:
 def answers() -> bytes:
     said = [b"passphrase of %s = %s" % (name.encode(), word) for name, word in OFFICERS.items()]
     for step in range(1, STEPS + 1):
-        said += [b"confirm step %d %s = yes" % (step, name.encode()) for name in OFFICERS]
+        said += [b"%s confirms step %d = yes" % (name.encode(), step) for name in OFFICERS]
         if step == MAKES:
             said += [b"passphrase of custodian %s = %s" % (n.encode(), w) for n, w in PASSPHRASES.items()]
         if step == OPENS:
@@ -59,7 +59,7 @@ def test_the_ceremony_of_the_page(tmp_path: Path) -> None:
     step, dumped = shown("text")
     assert step in planned.stdout
     whole = answers()
-    cut = whole.index(b"confirm step 9 ")
+    cut = whole.index(b"dora confirms step 9 ")
     for number, (words, said) in enumerate(
         ((carry_out, whole[:cut]), ([*carry_out[:3], "resume", carry_out[4]], resumed(whole, cut)))
     ):

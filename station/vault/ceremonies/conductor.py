@@ -143,7 +143,7 @@ class Conductor:
         self._questions.say(printed.came(result))
 
     def _confirm(self, attendant: persons.Attendant, number: int, step: steps.Step) -> None:
-        if not self._questions.yes(f"confirm step {number} {attendant.name}"):
+        if not self._questions.yes(f"{attendant.name} confirms step {number}"):
             raise StoppedError(
                 f"{attendant.name} did not confirm step {number}; `hardbin key ceremony resume` asks again"
             )

@@ -137,7 +137,7 @@ def test_a_refused_step_is_confirmed_again(tmp_path: Path) -> None:
         store.ask(calls.Move("ICA-EC-1", KeyState.COMPROMISED, Approval("p-1", "a test")), type(None))
     room = Room()
     carried_out(folder, room)
-    assert room.asked.count("confirm step 3 dora") == 1
+    assert room.asked.count("dora confirms step 3") == 1
     assert verified(folder).keys == ("ICA-EC-1",)
     assert register(tmp_path)["ICA-EC-1"].state is KeyState.DESTROYED
     assert "FAILED: key ICA-EC-1 is pre-active" in (folder / "transcript.txt").read_text("utf-8")

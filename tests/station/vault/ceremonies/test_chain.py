@@ -149,7 +149,7 @@ def test_a_products_keys_come_with_the_customers_witness(vault: Path) -> None:
     folder = planned(vault.parent, "load-product", product="se1", sealed=str(path))
     room = Room()
     carried_out(folder, room)
-    assert "confirm step 5 fay" in room.asked
+    assert "fay confirms step 5" in room.asked
     found = register(vault.parent)
     assert {key: found[key].origin for key in ("TM-se1-1", "TT-se1-1", "IM-se1-1")} == {
         "TM-se1-1": "generated",
