@@ -182,7 +182,12 @@ def test_another_store_in_the_place_is_not_taken(tmp_path: Path) -> None:
 
 def test_what_cannot_be_planned_is_said(tmp_path: Path) -> None:
     for name, persons, given, message in (
-        ("dance", OFFICERS, VAULT, "there is no ceremony 'dance'; there are destroy, import-ica, init-root, init-vault"),
+        (
+            "dance",
+            OFFICERS,
+            VAULT,
+            "there is no ceremony 'dance'; there are destroy, import-ica, init-root, init-vault",
+        ),
         ("init-vault", ("dora",), VAULT, "needs 2 different persons: security officer, security officer"),
         ("init-vault", ("dora", "dora"), VAULT, "needs 2 different persons"),
         ("init-vault", ("dora", "em il"), VAULT, "letters, digits"),
