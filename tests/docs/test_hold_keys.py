@@ -12,7 +12,8 @@ from station.cli.codes import Exit
 from tests.station.vault.keys.stores import PASSPHRASES, files
 
 PAGE = (Path(__file__).parent.parent.parent / "docs/how-to/hold-keys.md").read_text("utf-8")
-SECTION = PAGE.partition("### By a ceremony")[2].partition("\n## ")[0]
+SECTION = PAGE.partition("### By a ceremony")[2].partition("\n##")[0]
+LATER = PAGE.partition("### Have it certified")[2].partition("\n## ")[0]
 OFFICERS = {"dora": b"planted officer 1", "emil": b"planted officer 2"}
 STEPS, MAKES, OPENS = 19, 2, 3
 
@@ -36,6 +37,21 @@ def answers() -> bytes:
                 said.append(b"custodian = " + name.encode())
                 said.append(b"passphrase of custodian %s = %s" % (name.encode(), PASSPHRASES[name]))
     return b"\n".join(said) + b"\n"
+
+
+def test_the_plans_of_the_page_can_be_made(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```console\n(.*?)^```", LATER, re.MULTILINE | re.DOTALL)
+    typed = [
+        shlex.split(line.removeprefix("$ "))
+        for block in blocks
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
+    plans = [words for words in typed if words[2:4] == ["ceremony", "plan"]]
+    assert [words[4] for words in plans] == ["init-root", "issue-ica", "import-ica", "load-product"]
+    for words in plans:
+        made = run(words, tmp_path)
+        assert made.returncode == Exit.OK, made.stderr
+        assert made.stdout.startswith(f"Ceremony {words[4]}: ")
 
 
 def run(words: Sequence[str], folder: Path, fd: int | None = None) -> "subprocess.CompletedProcess[str]":

@@ -94,7 +94,7 @@ class Room:
 def planned(folder: Path, name: str = "init-vault", **given: Given) -> Path:
     """Write the plan of a ceremony, whose store lies beside it."""
     parameters = VAULT | given if name == "init-vault" else given
-    attending = OFFICERS if name != "load-product" else (*OFFICERS, WITNESS)
+    attending = (*OFFICERS, WITNESS)[: len(plan.script(name).roles)]
     made = plan.made(name, str(folder / "store"), attending, parameters, AT.unix())
     plan.write(made, folder / name)
     return folder / name
