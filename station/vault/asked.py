@@ -14,6 +14,12 @@ class Purpose(Enum):
     PERSONALISE = 1
     RESUME = 2
     VERIFY = 3
+    TERMINATE = 5
+
+    @property
+    def makes(self) -> bool:
+        """Whether it goes on with what an order allows."""
+        return self in (Purpose.PERSONALISE, Purpose.RESUME)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ DISPOSITIONS = {
     wire.RETRY: Disposition.RETRY,
     wire.REJECT_HELD: Disposition.REJECT_HELD,
     wire.QUARANTINE: Disposition.QUARANTINE,
-    wire.DONE: Disposition.SEALED,
 }
 
 
@@ -49,6 +48,12 @@ class Purpose(Enum):
     """Go on with a unit whose personalisation began and was not sealed."""
     VERIFY = wire.VERIFY
     """Have a sealed device prove that it still is what was sealed; SEALED if it does."""
+    TERMINATE = wire.TERMINATE
+    """End a reject for good; REJECT_HELD without an error code if it did."""
+
+
+DONE = {Purpose.VERIFY: Disposition.SEALED, Purpose.TERMINATE: Disposition.REJECT_HELD}
+"""What a die is after a purpose that was served."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ class VaultClient:
         except (asyncio.CancelledError, Exception) as error:
             await uninterrupted(self._leave(stream.leave(_reason(error))))
             raise
-        return _judged(said.verdict)
+        return _judged(said.verdict, purpose)
 
     async def aclose(self) -> None:
         """Close the connection; never raises."""
@@ -202,8 +207,10 @@ def _admission(die: Die, purpose: Purpose) -> wire.FromStation:
     return wire.FromStation(admit=admit)
 
 
-def _judged(verdict: wire.Verdict) -> Personalisation:
+def _judged(verdict: wire.Verdict, purpose: Purpose) -> Personalisation:
     disposition = DISPOSITIONS.get(verdict.disposition)
+    if verdict.disposition == wire.DONE:
+        disposition = DONE.get(purpose)
     if disposition is None:
         raise CustodyError(f"the vault's verdict {verdict.disposition} is not one of its contract")
     sealed = verdict.sealed

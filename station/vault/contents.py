@@ -1,7 +1,7 @@
 """What a die is given: its identity, its certificates, and the hash of both as it must read them back."""
 
 from base64 import b32encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
@@ -10,7 +10,9 @@ from drivers.protocols.se1_table import ContainerKind, ObjectType
 from station.vault.certificates import Subject
 from station.vault.chains import serial_of
 from station.vault.dossier import Certificate, Dossier, PublicKey
+from station.vault.faults import Code, FaultError
 from station.vault.job import Job, Means
+from station.vault.script import Script
 from station.vault.slots import DieKeys
 
 SERIAL_LABEL = b"hardbin-device-serial-v1"
@@ -71,6 +73,20 @@ class Contents:
             containers = (identity_container(self.identity), self.credentials())
             self._store_hash = se1_objects.store_hash(containers)
         return self._store_hash
+
+    def read_back(self, script: Script, payload: int) -> None:
+        """Ask for every certificate, if the profile wants that."""
+        if self._means.profile.readback == "full":
+            for cert in self.certificates:
+                script.read(
+                    f"certificate {cert.slot}", ObjectType.CERTIFICATE, cert.slot, len(cert.der), payload
+                )
+
+    def check_read_back(self, seen: Mapping[str, bytes]) -> None:
+        """Compare what was asked for; FaultError for a certificate that is another."""
+        for cert in self.certificates:
+            if seen.get(f"certificate {cert.slot}", cert.der) != cert.der:
+                raise FaultError(Code.STORE_HASH, f"slot {cert.slot} holds another certificate")
 
     def credentials(self) -> bytes:
         """The credentials container: certificates by slot, then who issued them."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from drivers.protocols.se1_table import SlotState
 from station.vault import scp03
+from station.vault.asked import Purpose
 from station.vault.issuer import Issuer
 from station.vault.keyring import Keyring
 from station.vault.profiles import Profile
@@ -29,8 +30,7 @@ class Job:
     station: str
     now: float
     """Unix seconds."""
-    verify: bool = False
-    """Only prove that a sealed device still is what was sealed."""
+    purpose: Purpose = Purpose.PERSONALISE
     payload_max: int = 0
     """The most that the station's link carries per command; 0: as much as the die says."""
 

@@ -2,12 +2,12 @@
 
 from drivers.errors import DutError
 from drivers.protocols import se1, se1_objects
-from drivers.protocols.se1_table import StatusWord
+from drivers.protocols.se1_table import LifeCycle, StatusWord
 from station.vault import scp03
 from station.vault.dossier import Unit
 from station.vault.faults import Code, DoubtError, Fate, FaultError
 from station.vault.job import Die, Job, Link, Means
-from station.vault.recovery import ISSUER, End, Go, Intent, Phase, Reading, Standing, recover
+from station.vault.recovery import ISSUER, TRANSPORT, End, Go, Intent, Phase, Reading, Standing, recover
 from station.vault.script import Script
 
 ALARM_RNG = 0x0004
@@ -57,6 +57,28 @@ class Opening:
         except BaseException:
             session.close()
             raise
+
+    async def open_as_it_is(self) -> Die:
+        """Return the die with its channel, under whichever keys it has, not authenticated; to end it."""
+        try:
+            return await self._open_as_it_is()
+        except DutError as error:
+            raise DoubtError(Code.LINK, str(error)) from error
+
+    async def _open_as_it_is(self) -> Die:
+        host_challenge, guess = self._means.store.random(16), self._guess()
+        seen = await self._link.run(self._clear(guess.kvn, host_challenge))
+        status = se1.die_status(seen["DIE STATUS"])
+        reading = _reading(status, seen["GET KEY INFO"])
+        if reading.life_cycle is LifeCycle.TERMINATED:
+            raise _ended(End.TERMINATED, reading)
+        kvn = ISSUER if ISSUER in reading.key_sets else TRANSPORT
+        offer = seen["INITIALIZE UPDATE"]
+        if kvn != guess.kvn:
+            offer = await self._ask_again(kvn, host_challenge)
+        uid = self._uid(seen["GET UID"])
+        session = await self._session(uid, kvn, host_challenge, offer)
+        return Die(uid, self._payload(seen["SELECT"]), reading, status.slots, session)
 
     def _guess(self) -> Go:
         """Which keys a die should have by the journal alone, to save a round trip."""

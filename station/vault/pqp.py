@@ -20,10 +20,11 @@ from drivers.protocols.se1_table import (
     Token,
 )
 from station.vault import record, scp03
-from station.vault.asked import Step
+from station.vault.asked import Purpose, Step
 from station.vault.certificates import certified_key
 from station.vault.contents import Contents, identity_container
 from station.vault.dossier import Dossier, Record, Screened
+from station.vault.ending import terminate
 from station.vault.faults import Code, DoubtError, Fate, FaultError
 from station.vault.job import Die, Job, Link, Means, Sealed
 from station.vault.opening import Opening
@@ -43,8 +44,10 @@ IDENTITY_SIZE = 203
 NONCE = 32
 
 
-async def personalise(job: Job, link: Link, means: Means, known: Dossier | None = None) -> Sealed:
+async def personalise(job: Job, link: Link, means: Means, known: Dossier | None = None) -> Sealed | None:
     """Bring the die to its end, in up to three sessions; FaultError tells what else became of it.
+
+    Nothing is returned of a die that was terminated.
 
     `known` is what the journal has of the unit, if that was read just now.
     """
@@ -67,11 +70,14 @@ async def _known(job: Job, means: Means) -> Dossier:
     return dossier
 
 
-async def _session(job: Job, link: Link, means: Means, known: Dossier) -> Sealed:
+async def _session(job: Job, link: Link, means: Means, known: Dossier) -> Sealed | None:
+    if job.purpose is Purpose.TERMINATE:
+        await terminate(job, link, means, known.unit)
+        return None
     die, go = await Opening(job, link, means, known.unit).open()
     contact = Contact(job, link, means, known, die)
     try:
-        return await (contact.verify() if job.verify else contact.run(go))
+        return await (contact.verify() if job.purpose is Purpose.VERIFY else contact.run(go))
     except DutError as error:
         raise DoubtError(Code.LINK, str(error)) from error
     finally:
@@ -219,10 +225,12 @@ class Contact:
         script = self._script("S4 write")
         self._store(script, self._contents.credentials())
         script.secure("STORE HASH", se1.command("STORE HASH"))
+        self._contents.read_back(script, self.die.payload)
         attesting.ask(script, self.die.payload)
         seen = await self._link.run(script)
         if seen["STORE HASH"] != self._contents.store_hash():
             raise FaultError(Code.STORE_HASH, "the die holds other containers than were written")
+        self._contents.check_read_back(seen)
         proofs = await self._attested(attesting, seen, LifeCycle.INITIALIZED)
         await self._registry.forward(self._step(Standing.ATTESTED, Intent.ROTATE, proofs))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from typing import Literal
 
 import msgspec
 
@@ -43,6 +44,8 @@ class Profile(msgspec.Struct, frozen=True):
     attesting: int = Slot.ID_PQ
     rejection_check: int = 16
     """One die in so many, drawn by the vault, is also sent a ciphertext that it must reject; 1: each."""
+    readback: Literal["hash", "full"] = "hash"
+    """What is read back of the certificates after they were written: their hash, or all of it as well."""
     payload_max: int = 4096
     budget_factor: float = 1.0
     trng: Trng = Trng()

@@ -9,7 +9,7 @@ from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
 from station.vault import revoked, rows, unit_moves
-from station.vault.asked import Admission, Admitted, Purpose, Step
+from station.vault.asked import Admission, Admitted, Step
 from station.vault.claims import Claims
 from station.vault.documents import WorkOrder
 from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
@@ -95,16 +95,16 @@ class Registry:
         def act(db: sqlite3.Connection) -> Admitted:
             product, order = rows.lot_of(db, ask)
             known = rows.unit_of(db, ask.unit)
-            if ask.purpose is not Purpose.VERIFY:
+            if ask.purpose.makes:
                 work = Work(ask.lot, product, ask.fingerprint, ask.station, ask.now)
                 self._orders.admit(db, self._orders.check(db, order, work), ask.unit, self._serving)
-            if known is None and ask.purpose is not Purpose.VERIFY:
+            if known is None and ask.purpose.makes:
                 rows.admit_new(db, ask)
                 self._tell(db, ask.now, "die.admitted", ask.unit)
             else:
                 rows.refuse(ask, known)
                 rows.came_again(db, ask)
-                if ask.purpose is not Purpose.VERIFY:
+                if ask.purpose.makes:
                     self._tell(db, ask.now, "die.resumed", ask.unit)
             self._serving.add(ask.unit)
             return Admitted(product, order, rows.dossier_of(db, rows.required(db, ask.unit)))
@@ -237,6 +237,10 @@ class Registry:
     async def verified(self, unit: str, now: float) -> None:
         """Tell that a sealed unit proved to be what was sealed."""
         await self._journal.commit(lambda db: self._tell(db, now, "die.verified", unit))
+
+    async def terminated(self, unit: str, now: float) -> None:
+        """Tell that a die has ended for good; where the unit is does not change."""
+        await self._journal.commit(lambda db: self._tell(db, now, "die.terminated", unit))
 
     async def failed(self, step: Step, code: Code, fate: Fate) -> None:
         """Note a failure; a fate that is final moves the unit to its account."""

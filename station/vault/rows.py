@@ -11,12 +11,14 @@ from station.vault.faults import Code, FaultError
 from station.vault.recovery import Intent, Standing
 
 WIP, SECURED = "WIP", "SECURED"
+ENDED = frozenset({"REJECT_HELD", "QUARANTINE"})
+"""Where units are that may be terminated."""
 
 
 def lot_of(db: sqlite3.Connection, ask: Admission) -> tuple[str, str]:
-    """Product and order of a lot, which must be open; to verify a device it may be closed."""
+    """Product and order of a lot, which must be open; to verify or end a device it may be closed."""
     row = db.execute("SELECT product, order_id, state FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
-    if row is None or (row[2] != "open" and ask.purpose is not Purpose.VERIFY):
+    if row is None or (row[2] != "open" and ask.purpose.makes):
         raise FaultError(Code.LOT_CLOSED, f"lot {ask.lot} is not open")
     return row[0], row[1]
 
@@ -66,6 +68,10 @@ def kept(db: sqlite3.Connection, cert: Certificate, digest: bytes) -> bool:
 
 def refuse(ask: Admission, known: Unit | None) -> None:
     """Raise FaultError if a known unit may not be served for this purpose."""
+    if ask.purpose is Purpose.TERMINATE:
+        if known is None or known.account not in ENDED:
+            raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is no reject, so it is not terminated")
+        return
     if known is None or (ask.purpose is Purpose.VERIFY and known.standing is not Standing.REGISTERED):
         raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is not sealed, so there is nothing to verify")
     if ask.purpose is Purpose.VERIFY:

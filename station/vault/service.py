@@ -179,11 +179,14 @@ class Floor:
             own = FaultError(Code.INTERNAL, type(error).__name__, await self._fate(admit.unit))
             return await self._judged(admit, place, own, now)
         self._means.vigilance.sealed()
+        if sealed is None:
+            log.info("terminated", unit=admit.unit)
+            return wire.Verdict(disposition=wire.DONE)
         done = wire.DONE if admit.purpose == wire.VERIFY else wire.SEALED
         log.info(wire.Disposition.Name(done).lower(), unit=admit.unit, serial=sealed.serial)
         return wire.Verdict(disposition=done, sealed=_sealed(sealed))
 
-    async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed:
+    async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed | None:
         if why := self._stops.at(_station(context), admit.site):
             raise FaultError(Code.LINE_STOPPED, why)
         if why := self._publisher.unsafe():
@@ -202,7 +205,7 @@ class Floor:
                 site=admit.site,
                 station=station,
                 now=now,
-                verify=purpose is Purpose.VERIFY,
+                purpose=purpose,
                 payload_max=admit.payload_max,
             )
             means = replace(self._means, profile=PRODUCTS[admitted.product])
@@ -254,7 +257,7 @@ async def _admission(context: Context) -> wire.Admit:
         await nonsense(context, "Admit needs a unit, a session of 16 bytes and a fingerprint of 32")
     if max(len(admit.unit), len(admit.lot), len(admit.site)) > NAME_MAX:
         await nonsense(context, f"names have at most {NAME_MAX} characters")
-    if admit.purpose not in (wire.PERSONALISE, wire.RESUME, wire.VERIFY):
+    if admit.purpose not in {purpose.value for purpose in Purpose}:
         name = wire.Purpose.Name(admit.purpose)
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this vault does not serve purpose {name} yet")
     return admit

@@ -48,6 +48,14 @@ class Vault:
     async def personalise(
         self, unit: str, link: DirectLink, purpose: Purpose = Purpose.PERSONALISE
     ) -> Sealed:
+        sealed = await self._served(unit, link, purpose)
+        assert sealed is not None
+        return sealed
+
+    async def terminate(self, unit: str, link: DirectLink) -> None:
+        assert await self._served(unit, link, Purpose.TERMINATE) is None
+
+    async def _served(self, unit: str, link: DirectLink, purpose: Purpose) -> Sealed | None:
         job, known = await self._admitted(unit, purpose)
         return await personalise(job, link, self.means, known)
 
@@ -56,8 +64,7 @@ class Vault:
         admitted = await self.means.registry.admit(
             Admission(unit, "L1", purpose, session, NOW, FINGERPRINT, "cell")
         )
-        verify = purpose is Purpose.VERIFY
-        job = Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW, verify=verify)
+        job = Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW, purpose=purpose)
         return job, admitted.dossier
 
     async def standing(self, unit: str) -> tuple[Standing, Intent]:
