@@ -49,7 +49,7 @@ def left(out: Path, *, hash_seed: str) -> tuple[bytes, list[events.Any], dict[st
     arguments = ("--devices", "14", "--sites", "3", "--seed", "11", *FAULTS)
     _, report = lot(out, *arguments, hash_seed=hash_seed)
     history = [without_record(event) for event in read(out / LOT / "journal")]
-    timed = ("wall_s", "stdf", "store", "journal")
+    timed = ("wall_s", "stdf", "store", "journal", "evidence")
     datalog = next(iter((out / LOT).glob("*.std*"))).read_bytes()
     return datalog, history, {key: value for key, value in report.items() if key not in timed}
 

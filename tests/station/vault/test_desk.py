@@ -17,6 +17,7 @@ from station.vault.roles import APART, RIGHTS, Action, Role, conflict
 from station.vault.secret import Secret
 from station.vault.signers import PersonSigner
 from station.vault.statement import Statement, signed
+from station.vault.vigilance import Stop
 from station.vault.wire import desk_pb2 as wire
 from tests.station.vault.desks import SECOND_OFFICER, SIGNERS, DeskHere, add_person, opened_desk
 from tests.station.vault.dies import NOW
@@ -287,15 +288,16 @@ async def test_the_balance_closes_when_every_unit_is_settled(desk: DeskHere) -> 
 
 
 async def test_two_officers_let_the_line_run_again_and_no_restart_does(desk: DeskHere) -> None:
-    desk.stops.now(Code.ISSUER_CHECK, "an own certificate")
-    await desk.registry.stop_line(desk.stops, Code.ISSUER_CHECK, NOW)
+    stop = Stop(Code.ISSUER_CHECK, "an own certificate")
+    desk.stops.now(stop)
+    await desk.registry.stop_line(desk.stops, stop, NOW)
     again = type(desk.stops)()
     await desk.journal.commit(again.load)
-    assert again.reasons == {Code.ISSUER_CHECK: "an own certificate"}
+    assert again.at("cell-1", "1") == "an own certificate"
     assert (await desk.ask(ASKED[Action.RELEASE_LINE], OFFICER, OFFICERS[:1])).code == "dual_pending"
-    assert desk.stops
+    assert desk.stops.reasons
     assert (await desk.ask(ASKED[Action.RELEASE_LINE], OFFICER, OFFICERS)).code == "ok"
-    assert not desk.stops
+    assert not desk.stops.reasons
     assert (await desk.ask(ASKED[Action.RELEASE_LINE], OFFICER, OFFICERS)).code == "wrong_state"
 
 
