@@ -45,6 +45,13 @@ uint32_t crc32(const uint8_t *data, size_t n) {
   return ~crc;
 }
 
+/* What is secret goes with this: a memset of bytes that nobody reads again is left out by compilers. */
+void wipe(void *data, size_t n) {
+  volatile uint8_t *at = data;
+  while (n--)
+    *at++ = 0;
+}
+
 int differ(const uint8_t *a, const uint8_t *b, size_t n) {
   uint8_t sum = 0;
   while (n--)

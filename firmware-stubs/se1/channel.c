@@ -25,17 +25,21 @@ static int derive(se1 *chip, const uint8_t key[32], uint8_t constant, const uint
   return kdf(chip, key, label, context, 32, bits, out);
 }
 
-static int open_keys(se1 *chip, int index, const uint8_t context[32]) {
+static int session_keys(se1 *chip, int index, const uint8_t context[32], uint8_t keys[SE1_SET_SIZE]) {
   static const uint8_t kek_label[12] = {'P', 'Q', 'P', '1', '-', 'S', 'E', 'S', 'S', 'K', 'E', 'K'};
-  uint8_t keys[SE1_SET_SIZE];
   se1_session *session = &chip->session;
-  TRY(area_read(chip, AREA_SET((uint32_t)index), 0, keys, sizeof keys));
+  TRY(area_read(chip, AREA_SET((uint32_t)index), 0, keys, SE1_SET_SIZE));
   TRY(derive(chip, keys, CONSTANT_ENC, context, 256, session->enc));
   TRY(derive(chip, keys + 32, CONSTANT_MAC, context, 256, session->mac));
   TRY(derive(chip, keys + 32, CONSTANT_RMAC, context, 256, session->rmac));
-  TRY(kdf(chip, keys + 64, kek_label, context, 32, 256, session->kek));
-  memset(keys, 0, sizeof keys);
-  return SE1_OK;
+  return kdf(chip, keys + 64, kek_label, context, 32, 256, session->kek);
+}
+
+static int open_keys(se1 *chip, int index, const uint8_t context[32]) {
+  uint8_t keys[SE1_SET_SIZE];
+  int result = session_keys(chip, index, context, keys);
+  wipe(keys, sizeof keys);
+  return result;
 }
 
 int do_initialize_update(se1 *chip, const se1_command *command) {

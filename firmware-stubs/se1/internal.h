@@ -38,6 +38,7 @@ uint32_t get24(const uint8_t *in);
 uint32_t get32(const uint8_t *in);
 uint8_t crc8(const uint8_t *data, size_t n);
 uint32_t crc32(const uint8_t *data, size_t n);
+void wipe(void *data, size_t n);
 int differ(const uint8_t *a, const uint8_t *b, size_t n); /* in constant time; 0: equal */
 void reply_bytes(se1 *chip, const void *data, size_t n);
 

@@ -53,7 +53,7 @@ int kwp_unwrap(se1 *chip, const uint8_t key[32], const uint8_t *in, size_t n, ui
   TRY(unwrap_rounds(chip, key, a, out, (uint32_t)(padded / 8)));
   if (!(differ(a, expected, 8) | differ(out + want, zeros, padded - want)))
     return SE1_OK;
-  memset(out, 0, padded);
+  wipe(out, padded);
   return SE1_SW_DATA;
 }
 
@@ -87,16 +87,20 @@ static int unwrap_key(se1 *chip, const uint8_t *field, uint8_t key[32]) {
   return differ(check, field + 44, 3) ? (int)SE1_SW_DATA : SE1_OK;
 }
 
+static int put_key(se1 *chip, const uint8_t *fields, uint8_t keys[SE1_SET_SIZE]) {
+  for (size_t i = 0; i < 3; i++)
+    TRY(unwrap_key(chip, fields + KEY_FIELD * i, keys + 32 * i));
+  return set_write(chip, 1, SE1_KEYSET_ISSUER, keys, SE1_SET_SIZE);
+}
+
 int do_put_key(se1 *chip, const se1_command *command) {
   uint8_t keys[SE1_SET_SIZE];
   if (command->data[0] != SE1_KEYSET_ISSUER)
     return SE1_SW_DATA;
   if (chip->has_set[1])
     return SE1_SW_CONDITIONS;
-  for (size_t i = 0; i < 3; i++)
-    TRY(unwrap_key(chip, command->data + 1 + KEY_FIELD * i, keys + 32 * i));
-  int result = set_write(chip, 1, SE1_KEYSET_ISSUER, keys, sizeof keys);
-  memset(keys, 0, sizeof keys);
+  int result = put_key(chip, command->data + 1, keys);
+  wipe(keys, sizeof keys);
   return result;
 }
 
@@ -142,6 +146,8 @@ static int transport_key(se1 *chip, const uint8_t secret[32]) {
   info[23] = 1;
   TRY(hmac(chip, prk, sizeof prk, info, sizeof info, block));
   memcpy(chip->transport_key, block, 32);
+  wipe(prk, sizeof prk);
+  wipe(block, sizeof block);
   chip->has_transport_key = 1;
   return SE1_OK;
 }
@@ -157,6 +163,14 @@ static int plant_key_known(se1 *chip) {
   return SE1_SW_DATA;
 }
 
+static int encapsulated(se1 *chip, uint8_t secret[32]) {
+  TRY(chip->hal->encaps(chip->ctx, chip->operand, chip->result, secret));
+  chip->result_n = KEM_CIPHERTEXT;
+  memcpy(chip->work, chip->operand, KEM_PUBLIC);
+  memcpy(chip->work + KEM_PUBLIC, chip->result, KEM_CIPHERTEXT);
+  return transport_key(chip, secret);
+}
+
 int do_kem_transport(se1 *chip, const se1_command *command) {
   uint8_t secret[32], length[3];
   (void)command;
@@ -166,12 +180,9 @@ int do_kem_transport(se1 *chip, const se1_command *command) {
   if (chip->trng.state != SE1_RNG_SOUND)
     return SE1_SW_RNG_FAILED;
   TRY(cast(chip, TEST_MLKEM));
-  TRY(chip->hal->encaps(chip->ctx, chip->operand, chip->result, secret));
-  chip->result_n = KEM_CIPHERTEXT;
-  memcpy(chip->work, chip->operand, KEM_PUBLIC);
-  memcpy(chip->work + KEM_PUBLIC, chip->result, KEM_CIPHERTEXT);
-  TRY(transport_key(chip, secret));
-  memset(secret, 0, sizeof secret);
+  int result = encapsulated(chip, secret);
+  wipe(secret, sizeof secret);
+  TRY(result);
   put24(length, KEM_CIPHERTEXT);
   reply_bytes(chip, length, 3);
   return SE1_OK;
@@ -184,9 +195,10 @@ int do_put_transport_keys(se1 *chip, const se1_command *command) {
   if (command->data[0] != SE1_KEYSET_TRANSPORT)
     return SE1_SW_DATA;
   TRY(kwp_unwrap(chip, chip->transport_key, command->data + 1, TRANSPORT_WRAPPED, keys, sizeof keys));
-  TRY(set_write(chip, 0, SE1_KEYSET_TRANSPORT, keys, sizeof keys));
-  memset(keys, 0, sizeof keys);
-  memset(chip->transport_key, 0, sizeof chip->transport_key);
+  int result = set_write(chip, 0, SE1_KEYSET_TRANSPORT, keys, sizeof keys);
+  wipe(keys, sizeof keys);
+  TRY(result);
+  wipe(chip->transport_key, sizeof chip->transport_key);
   chip->has_transport_key = 0;
   return SE1_OK;
 }

@@ -84,7 +84,7 @@ static int sign(se1 *chip, uint32_t index, const char label[8], const uint8_t *m
   TRY(private_key(chip, index, private));
   int result = chip->hal->sign(chip->ctx, se1_slot_kinds[index].algorithm, private, (const uint8_t *)label, message, n,
                                signature);
-  memset(private, 0, sizeof private);
+  wipe(private, sizeof private);
   return result;
 }
 
@@ -112,21 +112,30 @@ int do_internal_authenticate(se1 *chip, const se1_command *command) {
   return SE1_OK;
 }
 
+static int kem_tag(se1 *chip, uint32_t index, const uint8_t message[PROOF_SIZE], uint8_t tag[SE1_HASH]) {
+  uint8_t private[64], secret[32];
+  TRY(private_key(chip, index, private));
+  int result = chip->hal->decaps(chip->ctx, private, chip->operand, secret);
+  if (result == SE1_OK)
+    result = chip->hal->digest(chip->ctx, SE1_DIGEST_HMAC, secret, sizeof secret, message, PROOF_SIZE, tag);
+  wipe(private, sizeof private);
+  wipe(secret, sizeof secret);
+  return result;
+}
+
 /* Answers the same way whether the ciphertext was good or not: decapsulation rejects implicitly. */
 int do_general_authenticate(se1 *chip, const se1_command *command) {
-  uint8_t private[64], secret[32], message[PROOF_SIZE], tag[SE1_HASH];
+  uint8_t message[PROOF_SIZE], tag[SE1_HASH];
   uint32_t index = command->p2 - 1u;
   if (index >= SE1_SLOTS || se1_slot_kinds[index].signature_n)
     return SE1_SW_P1P2;
   if (chip->slot[index].state == SE1_SLOT_STATE_VALID && chip->operand_n != CIPHERTEXT)
     return SE1_SW_DATA;
   TRY(cast(chip, se1_slot_kinds[index].cast));
-  TRY(private_key(chip, index, private));
+  if (chip->slot[index].state != SE1_SLOT_STATE_VALID)
+    return SE1_SW_NOT_FOUND;
   TRY(proof_message(chip, "PQP1-KEM", command->data, message));
-  TRY(chip->hal->decaps(chip->ctx, private, chip->operand, secret));
-  TRY(chip->hal->digest(chip->ctx, SE1_DIGEST_HMAC, secret, sizeof secret, message, sizeof message, tag));
-  memset(private, 0, sizeof private);
-  memset(secret, 0, sizeof secret);
+  TRY(kem_tag(chip, index, message, tag));
   reply_bytes(chip, tag, sizeof tag);
   return SE1_OK;
 }

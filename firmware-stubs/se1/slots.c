@@ -47,8 +47,12 @@ static int pair_signs(se1 *chip, const se1_slot_kind *kind, const uint8_t *priva
 static int pair_agrees(se1 *chip, const uint8_t *private) {
   uint8_t sent[32], received[32], *ciphertext = chip->work + SIGNATURE_AT;
   TRY(chip->hal->encaps(chip->ctx, chip->work, ciphertext, sent));
-  TRY(chip->hal->decaps(chip->ctx, private, ciphertext, received));
-  return differ(sent, received, sizeof sent) ? (int)SE1_SW_PAIRWISE_FAILED : SE1_OK;
+  int result = chip->hal->decaps(chip->ctx, private, ciphertext, received);
+  if (result == SE1_OK && differ(sent, received, sizeof sent))
+    result = (int)SE1_SW_PAIRWISE_FAILED;
+  wipe(sent, sizeof sent);
+  wipe(received, sizeof received);
+  return result;
 }
 
 /* Empty or half written; or written and not yet vouched for by credentials. */
@@ -112,7 +116,7 @@ int do_generate_key_pair(se1 *chip, const se1_command *command) {
   TRY(cast(chip, se1_slot_kinds[index].cast));
   TRY(chip->hal->keypair(chip->ctx, se1_slot_kinds[index].algorithm, NULL, private, chip->work));
   int result = slot_install(chip, index, private, get16(command->data + 2));
-  memset(private, 0, sizeof private);
+  wipe(private, sizeof private);
   return result;
 }
 
@@ -121,26 +125,30 @@ static int import_unwrap(se1 *chip, const se1_command *command, const se1_slot_k
   uint8_t key[8 + PRIVATE_MOST];
   size_t n = 4u + kind->private_n;
   TRY(kwp_unwrap(chip, chip->session.kek, chip->operand, chip->operand_n, key, n));
-  if (differ(key, command->data, 4))
-    return SE1_SW_DATA;
+  int result = differ(key, command->data, 4) ? (int)SE1_SW_DATA : SE1_OK;
   memcpy(seed, key + 4, kind->private_n);
-  memset(key, 0, sizeof key);
-  return SE1_OK;
+  wipe(key, sizeof key);
+  return result;
 }
 
-int do_import_key(se1 *chip, const se1_command *command) {
-  uint8_t seed[PRIVATE_MOST], private[PRIVATE_MOST], hash[SE1_HASH];
-  uint32_t index = command->p1 - 1u;
-  TRY(request_check(chip, command, SE1_ATTRIBUTE_IMPORTED));
+static int import(se1 *chip, const se1_command *command, uint8_t seed[PRIVATE_MOST], uint8_t private[PRIVATE_MOST]) {
+  const uint32_t index = command->p1 - 1u;
   const se1_slot_kind *kind = &se1_slot_kinds[index];
-  TRY(cast(chip, kind->cast));
+  uint8_t hash[SE1_HASH];
   TRY(import_unwrap(chip, command, kind, seed));
   TRY(chip->hal->keypair(chip->ctx, kind->algorithm, seed, private, chip->work));
   TRY(chip->hal->digest(chip->ctx, SE1_DIGEST_SHA384, NULL, 0, chip->work, kind->public_n, hash));
   if (differ(hash, command->data + 4, 8))
     return SE1_SW_DATA;
-  int result = slot_install(chip, index, private, get16(command->data + 2));
-  memset(seed, 0, sizeof seed);
-  memset(private, 0, sizeof private);
+  return slot_install(chip, index, private, get16(command->data + 2));
+}
+
+int do_import_key(se1 *chip, const se1_command *command) {
+  uint8_t seed[PRIVATE_MOST], private[PRIVATE_MOST];
+  TRY(request_check(chip, command, SE1_ATTRIBUTE_IMPORTED));
+  TRY(cast(chip, se1_slot_kinds[command->p1 - 1u].cast));
+  int result = import(chip, command, seed, private);
+  wipe(seed, sizeof seed);
+  wipe(private, sizeof private);
   return result;
 }

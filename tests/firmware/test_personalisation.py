@@ -30,7 +30,7 @@ from drivers.protocols.se1_table import (
     StatusWord,
     Token,
 )
-from sim.dut import crypto, transport
+from sim.dut import crypto, firmware, transport
 from sim.dut.chip import Chip
 from sim.dut.memory import PAGE
 from tests.firmware.host import (
@@ -339,6 +339,20 @@ def secrets(host: Host) -> list[bytes]:
         area = b"".join(pages.get(64 + 64 * slot + page, bytes(PAGE))[:60] for page in range(2))
         kept.append(area[:size])
     return kept
+
+
+def test_no_secret_stays_in_the_working_memory_of_a_die() -> None:
+    """Once its session is over: not in a buffer, not in what was left of a command."""
+    host = ready()
+    personalise(host, until="credentials")
+    host.put_issuer_keys()
+    host.do("SELF TEST")
+    host.raw(se1.select())
+    assert host.chip._firmware is not None
+    held = bytes(firmware.ffi.buffer(host.chip._firmware._memory))
+    assert host.uid in held
+    for secret in secrets(host):
+        assert not any(secret[at : at + 16] in held for at in range(len(secret) - 15))
 
 
 def test_no_reply_holds_sixteen_bytes_of_a_secret() -> None:
