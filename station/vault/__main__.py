@@ -120,7 +120,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         await _started(registry, config, times)
         publisher = await _publisher(folder, config, keys, stack)
         publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
-        await _published(publication, times, stack)
+        await _published(publication, keys, times, stack)
         means = Means(keys, issuer, registry, SE1, work)
         exporter = Exporter(folder, means, publisher, publication, config, times)
         desk = await reception(journal, orders, stops, teller, times, config.mode)
@@ -176,15 +176,16 @@ async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: 
     return publisher
 
 
-async def _published(publication: Publication, times: Times, stack: AsyncExitStack) -> None:
+async def _published(publication: Publication, keys: Keyring, times: Times, stack: AsyncExitStack) -> None:
     """What is said of certificates: lists and answers, brought up to date until the vault stops."""
 
     def now() -> float:
         return times.now(None)
 
     await publication.open(now(), PRODUCTS.values())
-    stack.push_async_callback(publication.close, now)
-    running = asyncio.get_running_loop().create_task(publication.run(now), name="published")
+    stack.push_async_callback(publication.attempt, now, keys.compromised)
+    publishing = publication.run(now, keys.compromised)
+    running = asyncio.get_running_loop().create_task(publishing, name="published")
     stack.push_async_callback(_ended, running)
 
 

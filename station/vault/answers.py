@@ -1,7 +1,7 @@
 """OCSP answers of the products that ask for them: which are due, signed in advance, written as files."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,12 +70,15 @@ class Answers:
 
         await self._journal.commit(act)
 
-    async def publish(self, now: float, order: str) -> int:
-        """Sign and write what is due, a batch at most; return how many. CustodyError if one is wrong."""
+    async def publish(self, now: float, order: str, without: Collection[str] = ()) -> int:
+        """Sign and write what is due, a batch at most; return how many. CustodyError if one is wrong.
+
+        `without`: keys that sign no more.
+        """
         due = await self._journal.commit(lambda db: _due(db, now))
         for one in due:
             authority = self._authorities.get(one.issuer)
-            if authority is not None:
+            if authority is not None and authority.rank.key not in without:
                 content = await self._answer(authority, one, int(now), order)
                 await self._work(self._write, one.serial, content)
         await self._journal.commit(lambda db: _done(db, due, now))

@@ -122,7 +122,8 @@ class Exporter:
 
     async def _collected(self, lot: str, folder: Path, now: float) -> Collected:
         for _ in range(ATTEMPTS):
-            await self._publication.publish(now)  # the lists must say what the ledger says
+            # the lists must say what the ledger says
+            await self._publication.attempt(lambda: now, self._keys.compromised)
             note = await self._publisher.publish()
             found = await self._work(self._read, lot, folder, note)
             if found is not None:

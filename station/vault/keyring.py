@@ -110,6 +110,14 @@ class Keyring:
         entries = await self._store.entries()
         return [(entry, (await self._store.usage(KeyRef(entry.id))).used) for entry in entries]
 
+    async def compromised(self) -> frozenset[str]:
+        """The keys that others may know, also those that are destroyed since."""
+        return frozenset(
+            entry.id
+            for entry in await self._store.entries()
+            if any(change.state is KeyState.COMPROMISED for change in entry.history)
+        )
+
     def rma_token(self, uid: bytes) -> tuple[bytes, bytes]:
         """Return the hash of a new RMA token and the box, opened by the offline key only, that holds it."""
         with Secret(self.random(32)) as token:

@@ -1,8 +1,9 @@
 """What the vault publishes of its certificates: signs lists when they are due, keeps them, writes files."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 
@@ -32,6 +33,9 @@ CHECK_S = 5.0
 ORDER = ""
 """A list needs no order: the key store knows it from a certificate."""
 
+Compromised: TypeAlias = Callable[[], Awaitable[Collection[str]]]
+"""Asks which keys others may know."""
+
 
 class Publication:
     """The one writer of the published folder."""
@@ -43,6 +47,7 @@ class Publication:
         self._signing, self._work = signing, work
         self._answers = Answers(self._folder, revocations.journal, issuer, signing, work)
         self._turn = asyncio.Lock()
+        self._compromised: set[str] = set()
 
     async def open(self, now: float, profiles: Iterable[Profile] = ()) -> None:
         """Bring certificates to where their units are, and write what was signed last."""
@@ -57,35 +62,52 @@ class Publication:
     async def publish(self, now: float) -> list[Path]:
         """Sign and write each list that is due, and return their files; then answers.
 
-        CustodyError if one does not pass its second check.
+        CustodyError if one does not pass its second check, KeyStoreError; the others are published first.
         """
         async with self._turn:
-            written = []
-            for algorithm, rank in RANKS.items():
-                authority = self._issuer.authority(algorithm)
-                listed = await self._revocations.listed(authority.identifier)
-                if listed.stale or now - listed.this_update >= DAY_S:
-                    content = await self._listed(authority, listed, max(int(now), listed.latest))
-                    await self._work(durable_file.replace, self._folder / rank.crl, content)
-                    written.append(self._folder / rank.crl)
-            await self._answers.publish(now, ORDER)
+            written: list[Path] = []
+            failed: list[Exception] = []
+            for algorithm in RANKS:
+                try:
+                    written += await self._published(self._issuer.authority(algorithm), now)
+                except (CustodyError, KeyStoreError) as error:
+                    failed.append(error)
+            if failed:
+                raise failed[0]
+            await self._answers.publish(now, ORDER, self._compromised)
             return written
 
-    async def run(self, now: Callable[[], float]) -> None:
+    async def heed(self, compromised: Collection[str], now: float) -> None:
+        """Revoke all that compromised keys signed; their lists are not signed any more."""
+        for algorithm, rank in RANKS.items():
+            if rank.key in compromised:
+                self._compromised.add(rank.key)
+                issuer = self._issuer.authority(algorithm).identifier
+                if count := await self._revocations.compromised(issuer, now):
+                    log.error("compromised", key=rank.key, revoked=count)
+
+    async def run(self, now: Callable[[], float], compromised: Compromised) -> None:
         """Publish whatever is due, until cancelled; what fails is tried again, and told."""
         while True:
-            await self._tried(now)
+            await self.attempt(now, compromised)
             await asyncio.sleep(CHECK_S)
 
-    async def close(self, now: Callable[[], float]) -> None:
-        """Publish what is due, and leave."""
-        await self._tried(now)
-
-    async def _tried(self, now: Callable[[], float]) -> None:
+    async def attempt(self, now: Callable[[], float], compromised: Compromised) -> None:
+        """Heed compromised keys and publish what is due; what fails is told."""
         try:
+            await self.heed(await compromised(), now())
             await self.publish(now())
         except (CustodyError, KeyStoreError, JournalError, FaultError) as error:
             log.error("published", error=str(error))
+
+    async def _published(self, authority: Authority, now: float) -> list[Path]:
+        rank = authority.rank
+        listed = await self._revocations.listed(authority.identifier)
+        if rank.key in self._compromised or not (listed.stale or now - listed.this_update >= DAY_S):
+            return []
+        content = await self._listed(authority, listed, max(int(now), listed.latest))
+        await self._work(durable_file.replace, self._folder / rank.crl, content)
+        return [self._folder / rank.crl]
 
     async def _listed(self, authority: Authority, listed: Listed, now: int) -> bytes:
         number = listed.number + 1

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ReasonFlags
 from dilithium_py.ml_dsa import ML_DSA_65
+from structlog.testing import capture_logs
 
 from drivers.protocols.se1_table import Algorithm
 from station.custody.ledger import Fact
@@ -27,6 +28,9 @@ from station.vault.faults import Code, Fate
 from station.vault.issuer import Issuer
 from station.vault.journal import Journal
 from station.vault.keyring import Keyring
+from station.vault.keys.errors import PolicyError
+from station.vault.keys.words import Approval, KeyRef, KeyState
+from station.vault.names import ISSUING, ISSUING_EC
 from station.vault.profiles import SE1
 from station.vault.publication import CRL_DAYS, DAY_S, FOLDER, Publication
 from station.vault.recovery import Intent, Standing
@@ -321,3 +325,33 @@ async def test_the_linter_catches_a_bad_list(published: Published) -> None:
     own = builder.sign(ec.generate_private_key(ec.SECP384R1()), SHA384())
     found = lint_crl(own.public_bytes(Encoding.DER))
     assert "pkix.crl_number_missing: " in found
+
+
+async def test_a_compromised_key_signs_no_list_and_the_other_goes_on(published: Published) -> None:
+    vault, publication, keys = published.vault, published.publication, published.vault.means.store
+    await vault.personalise("L1/1", DirectLink(sound_chip()))
+    await publication.attempt(lambda: NOW, keys.compromised)
+    approval = Approval("p-1", "the module was opened")
+    await keys._store.change(KeyRef(ISSUING), KeyState.COMPROMISED, approval)
+    assert await keys.compromised() == {ISSUING}
+    with capture_logs() as told:
+        await publication.attempt(lambda: NOW + DAY_S, keys.compromised)
+        await publication.attempt(lambda: NOW + 2 * DAY_S, keys.compromised)
+    assert told == [{"event": "compromised", "key": ISSUING, "revoked": 2, "log_level": "error"}]
+    issuer = vault.means.issuer
+    numbers = {}
+    for algorithm in RANKS:
+        found = await published.list_of(algorithm)
+        numbers[algorithm] = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    assert numbers == {Algorithm.P384: 3, Algorithm.MLDSA65: 1}
+    revocations = Revocations(vault.journal, lambda *_: None)
+    affected = await revocations.affected(issuer.authority(Algorithm.MLDSA65).identifier)
+    assert [one.reason for one in affected] == ["keyCompromise"] * 2
+
+
+async def test_a_key_that_fails_does_not_keep_the_other_list_back(published: Published) -> None:
+    keys = published.vault.means.store
+    await keys._store.change(KeyRef(ISSUING_EC), KeyState.SUSPENDED, Approval("p-1", "to be looked at"))
+    with pytest.raises(PolicyError, match="ICA-EC-1"):
+        await published.publication.publish(NOW)
+    assert len(await published.list_of(Algorithm.MLDSA65)) == 0
