@@ -8,6 +8,7 @@ import pytest
 from drivers.protocols import se1
 from drivers.protocols.se1_table import KeySet, LifeCycle, SlotState, Token
 from sim.dut.memory import PowerCut
+from sim.dut.transport import RAW_TOKEN, unlocking_token
 from tests.firmware.host import RMA_TOKEN, Host, credentials, identity, personalise, ready, specimen, twin
 
 KINDS: tuple[Literal["before", "torn", "after"], ...] = ("before", "torn", "after")
@@ -132,6 +133,13 @@ def test_leaving_the_test_states() -> None:
     start = twin(specimen(LifeCycle.TEST_UNLOCKED))
     check(start, set_status(LifeCycle.TEST_LOCKED), open_with=None)
     check(start, set_status(LifeCycle.OP_READY), open_with=None)
+
+
+def test_opening_the_test_port() -> None:
+    raw, locked = (twin(specimen(state)) for state in (LifeCycle.RAW, LifeCycle.TEST_LOCKED))
+    check(raw, lambda die: die.do("VERIFY TOKEN", kind=Token.RAW, token=RAW_TOKEN), open_with=None)
+    token = unlocking_token(locked.uid)
+    check(locked, lambda die: die.do("VERIFY TOKEN", kind=Token.TEST, token=token), open_with=None)
 
 
 def test_rma_is_finished_at_the_next_boot() -> None:

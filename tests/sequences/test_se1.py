@@ -1,6 +1,7 @@
 """The on-chip tests of `se1`, row by row: good dies pass, a bad one fails in the row that is there for it."""
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from typing import cast
 
 import pytest
@@ -93,3 +94,8 @@ def test_the_short_set_has_no_key_generation() -> None:
     left_out = {test.name for test in FINAL_TEST.tests()} - {test.name for test in SHORT_FINAL_TEST.tests()}
     assert left_out == {"mldsa65_keygen", "mlkem768_keygen"}
     assert FINAL_TEST.fingerprint() != SHORT_FINAL_TEST.fingerprint()
+
+
+def test_both_are_installed() -> None:
+    installed = {entry.name: entry.load() for entry in entry_points(group="hardbin.sequences")}
+    assert installed == {sequence.name: sequence for sequence in (FINAL_TEST, SHORT_FINAL_TEST)}
