@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -10,10 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from drivers.protocols.se1_table import Algorithm
 from station.errors import EvidenceError
+from station.evidence.forms import Form
 from station.vault.authorities import CA_USAGE, RANKS, Authority, Rank
 from station.vault.certificates import Subject, drafted
-from station.vault.chains import Anchor, verifying_key
-from station.vault.der import Draft, read
+from station.vault.chains import SERIAL_BYTES, Anchor, verifying_key
+from station.vault.der import read
 from station.vault.kinds import Kind
 from station.vault.profiles import Profile
 from station.vault.signing import holds
@@ -29,6 +32,9 @@ UNREADABLE = (
 )
 """What comes of a certificate that is not well made, sooner or later."""
 
+OUTER = 4
+"""Bytes before the signed part: tag and length of a certificate of more than 255 bytes."""
+
 
 def parsed(der: bytes) -> x509.Certificate:
     """Read a certificate; EvidenceError if it is none."""
@@ -39,20 +45,13 @@ def parsed(der: bytes) -> x509.Certificate:
 
 
 @dataclass(frozen=True)
-class DeviceCertificate:
-    """A certificate, and what it should certify."""
+class Judged:
+    """What a device's certificate says, hexadecimal, and what is wrong with it."""
 
-    slot: int
-    uid: bytes
-    certificate: x509.Certificate
-    fields: Draft
-    """What the certificate says; `read` of it."""
-
-
-def certificate_of(slot: int, uid: str, der: bytes) -> DeviceCertificate:
-    """Read a device's certificate; one of UNREADABLE."""
-    certificate = parsed(der)
-    return DeviceCertificate(slot, bytes.fromhex(uid), certificate, read(certificate))
+    issuer: str
+    serial: str
+    spki_sha256: str
+    faults: tuple[str, ...]
 
 
 class Authorities:
@@ -62,6 +61,7 @@ class Authorities:
         self.faults: list[tuple[str, str]] = []
         """What is wrong with an authority, by the file that it is in."""
         self.by_identifier: dict[bytes, Authority] = {}
+        self._forms: dict[tuple[int, Authority], Form] = {}
         anchors = {root.public_bytes(Encoding.DER) for root in roots}
         for name, certificate in found.items():
             if certificate.public_bytes(Encoding.DER) not in anchors:
@@ -77,25 +77,66 @@ class Authorities:
         except UNREADABLE as error:
             self.faults.append((name, f"cannot be read: {error}"))
 
-    def wrong(self, device: DeviceCertificate, profile: Profile) -> Iterator[str]:
-        """Say what is wrong with a device's certificate: issuer, signature, every field."""
-        kind = profile.kinds().get(device.slot)
+    def judged(self, slot: int, uid: bytes, der: bytes, profile: Profile) -> Judged:
+        """Check a device's certificate: issuer, signature, every field; one of UNREADABLE if it is none."""
+        certificate = parsed(der)
+        kind = profile.kinds().get(slot)
         if kind is None:
-            yield f"slot {device.slot} has no certificate in profile {profile.product}"
-            return
-        authority = self._issuer(device.certificate)
-        if authority is None:
-            yield f"slot {device.slot}: no authority that leads to a trusted root has issued it"
-            return
-        certificate = device.certificate
-        if not holds(authority.key, certificate.signature, certificate.tbs_certificate_bytes):
-            yield f"slot {device.slot}: the signature of the certificate is not that of its authority"
-            return
-        for name in _differences(device, profile, kind, authority):
-            yield f"slot {device.slot}: {name} of the certificate is not what the profile demands"
+            what = f"slot {slot} has no certificate in profile {profile.product}"
+            return _judged(certificate, self.identifier(certificate), (what,))
+        quick = self._quick((slot, kind), uid, certificate, der)
+        return quick or self._slow(slot, uid, certificate, profile)
 
-    def _issuer(self, certificate: x509.Certificate) -> Authority | None:
-        return self.by_identifier.get(self.identifier(certificate))
+    def _quick(
+        self, place: tuple[int, Kind], uid: bytes, certificate: x509.Certificate, der: bytes
+    ) -> Judged | None:
+        """Compare the bytes with those that they must be; None says nothing."""
+        (slot, kind), begins = place, certificate.not_valid_before_utc
+        for (known, authority), form in self._forms.items():
+            body = der[OUTER : OUTER + len(form.body)]
+            if known != slot or len(body) != len(form.body) or not _within(begins, authority):
+                continue
+            spki = body[form.key]
+            subject = Subject(uid, spki[-kind.size :], spki, kind, int(begins.timestamp()))
+            same = form.filled(subject, authority) == body
+            if (
+                same
+                and certificate.signature_algorithm_oid == authority.signature
+                and holds(authority.key, certificate.signature, body)
+            ):
+                serial = certificate.serial_number.to_bytes(SERIAL_BYTES).hex()
+                return Judged(authority.identifier.hex(), serial, sha256(spki).hexdigest(), ())
+        return None
+
+    def _slow(self, slot: int, uid: bytes, certificate: x509.Certificate, profile: Profile) -> Judged:
+        """Compare field by field, so that each difference has its name."""
+        identifier = self.identifier(certificate)
+        authority = self.by_identifier.get(identifier)
+        if authority is None:
+            what = f"slot {slot}: no authority that leads to a trusted root has issued it"
+        elif not holds(authority.key, certificate.signature, certificate.tbs_certificate_bytes):
+            what = f"slot {slot}: the signature of the certificate is not that of its authority"
+        else:
+            return self._compared(slot, uid, certificate, (profile, authority))
+        return _judged(certificate, identifier, (what,))
+
+    def _compared(
+        self, slot: int, uid: bytes, certificate: x509.Certificate, ground: tuple[Profile, Authority]
+    ) -> Judged:
+        """Compare with the certificate that the key must have got; from when it is valid, it says itself."""
+        profile, authority = ground
+        kind, fields = profile.kinds()[slot], read(certificate)
+        begins = int(fields.not_before.timestamp())
+        subject = Subject(uid, fields.spki[-kind.size :], fields.spki, kind, begins)
+        wrong = drafted(subject, profile, authority).unlike(fields)
+        if certificate.version is not x509.Version.v3:
+            wrong.append("version")
+        if not _within(fields.not_before, authority):
+            wrong.append("not_before")
+        if not wrong and (form := Form.of(subject, profile, authority)) is not None:
+            self._forms[slot, authority] = form
+        what = (f"slot {slot}: {name} of the certificate is not what the profile demands" for name in wrong)
+        return _judged(certificate, authority.identifier, tuple(what))
 
     @staticmethod
     def identifier(certificate: x509.Certificate) -> bytes:
@@ -129,15 +170,11 @@ def _wrong_authority(certificate: x509.Certificate, roots: Sequence[x509.Certifi
             yield f"{kind.__name__} is not that of an issuing authority"
 
 
-def _differences(device: DeviceCertificate, profile: Profile, kind: Kind, authority: Authority) -> list[str]:
-    """Compare with the certificate that the key must have got; from when it is valid, it says itself."""
-    begins = device.fields.not_before
-    spki = device.fields.spki
-    subject = Subject(device.uid, spki[-kind.size :], spki, kind, int(begins.timestamp()))
-    wrong = drafted(subject, profile, authority).unlike(device.fields)
-    if device.certificate.version is not x509.Version.v3:
-        wrong.append("version")
+def _within(begins: datetime, authority: Authority) -> bool:
     issuer = authority.certificate
-    if not issuer.not_valid_before_utc <= begins <= issuer.not_valid_after_utc:
-        wrong.append("not_before")
-    return wrong
+    return issuer.not_valid_before_utc <= begins <= issuer.not_valid_after_utc
+
+
+def _judged(certificate: x509.Certificate, issuer: bytes, faults: tuple[str, ...]) -> Judged:
+    fields = read(certificate)
+    return Judged(issuer.hex(), fields.serial.hex(), sha256(fields.spki).hexdigest(), faults)

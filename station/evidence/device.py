@@ -12,11 +12,21 @@ from station.custody.ledger import Entry
 from station.custody.ledger import decoded as entry_decoded
 from station.custody.merkle import included, leaf_hash
 from station.errors import EvidenceError, LedgerError, TrustError
-from station.evidence.certificates import UNREADABLE, Authorities, certificate_of
+from station.evidence.certificates import UNREADABLE, Authorities
 from station.evidence.jws import RecordKeys
-from station.evidence.manifest import RECORD_TYPE, DeviceLine, Record, SealedData, record_hash
-from station.evidence.strict import base64, decoded
+from station.evidence.manifest import (
+    RECORD_TYPE,
+    DeviceLine,
+    Record,
+    RecordedCertificate,
+    RecordedKey,
+    SealedData,
+    record_hash,
+)
+from station.evidence.strict import base64
 from station.vault.profiles import Profile
+
+_LINES = msgspec.json.Decoder(DeviceLine)
 
 
 class DeviceFacts(Struct, frozen=True):
@@ -61,11 +71,11 @@ class CheckedDevice:
 
 
 def checked(line: bytes, means: Means) -> CheckedDevice:
-    """Check a line of the manifest."""
+    """Check a line of the manifest; its spelling is the index's matter."""
     try:
-        device = decoded(line, DeviceLine)
-    except EvidenceError as error:
-        return CheckedDevice("", None, [str(error)])
+        device = _LINES.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return CheckedDevice("", None, [f"cannot be read: {error}"])
     return checked_device(device, means)
 
 
@@ -123,22 +133,24 @@ def _certificates(device: DeviceLine, record: Record, means: Means) -> Iterator[
         return
     for text, told, key in zip(device.certs, record.certs, record.keys, strict=True):
         try:
-            yield from _certificate(
-                base64(text), (told.sha256, key.spki_sha256), (told.slot, record.uid), means
-            )
+            yield from _certificate(base64(text), (told, key), record.uid, means)
         except UNREADABLE as error:
             yield f"slot {told.slot}: the certificate cannot be read: {error}"
 
 
-def _certificate(der: bytes, told: tuple[str, str], place: tuple[int, str], means: Means) -> Iterator[str]:
-    slot, uid = place
-    if sha256(der).hexdigest() != told[0]:
-        yield f"slot {slot}: the certificate is not the one of its record"
+def _certificate(
+    der: bytes, told: tuple[RecordedCertificate, RecordedKey], uid: str, means: Means
+) -> Iterator[str]:
+    cert, key = told
+    if sha256(der).hexdigest() != cert.sha256:
+        yield f"slot {cert.slot}: the certificate is not the one of its record"
         return
-    found = certificate_of(slot, uid, der)
-    if sha256(found.fields.spki).hexdigest() != told[1]:
-        yield f"slot {slot}: the certificate is for another key than its record has"
-    yield from means.authorities.wrong(found, means.profile)
+    found = means.authorities.judged(cert.slot, bytes.fromhex(uid), der, means.profile)
+    if found.spki_sha256 != key.spki_sha256:
+        yield f"slot {cert.slot}: the certificate is for another key than its record has"
+    if (found.issuer, found.serial) != (cert.issuer, cert.serial):
+        yield f"slot {cert.slot}: the certificate has another issuer or number than its record says"
+    yield from found.faults
 
 
 def _leaf(device: DeviceLine, facts: DeviceFacts, means: Means) -> Iterator[str]:

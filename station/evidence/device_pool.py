@@ -1,9 +1,11 @@
 """Checking the lines of a manifest in processes of their own, so that all cores work."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -91,22 +93,29 @@ def lines_of(bundle: Archive, span: Span) -> Iterator[bytes]:
         at += size + 1
 
 
-def checked(
+@contextmanager
+def checking(
     path: Path, bundle: Archive, ground: Ground, workers: int | None = None
-) -> Iterator[CheckedDevice]:
-    """Check every line and yield what was found, in order."""
+) -> Iterator[Iterator[CheckedDevice]]:
+    """Begin to check every line; what is found comes in order, to be read while or after it is made."""
     spans = list(spans_of(bundle))
     count = sum(len(span.sizes) for span in spans)
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     if count < WORTH_A_POOL or workers < 2:
-        means = ground.means()
-        for span in spans:
-            yield from (device.checked(line, means) for line in lines_of(bundle, span))
+        yield _here(bundle, ground, spans)
         return
     given = (path, msgspec.msgpack.encode(ground))
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin, given) as pool:
-        for some in pool.map(_work, spans):
-            yield from some
+        try:
+            yield chain.from_iterable(pool.map(_work, spans))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _here(bundle: Archive, ground: Ground, spans: Sequence[Span]) -> Iterator[CheckedDevice]:
+    means = ground.means()
+    for span in spans:
+        yield from (device.checked(line, means) for line in lines_of(bundle, span))
 
 
 _MEANS: list[Means] = []

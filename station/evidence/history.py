@@ -8,10 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from station.custody.audit_files import Files, readable
-from station.custody.ledger import Entry, decoded
+from station.custody.ledger import Entry
 from station.custody.moves import RULES
 from station.custody.tiles import ENTRIES, tiles_of
-from station.errors import LedgerError
 from station.evidence.manifest import SealedData
 from station.evidence.order_history import OrderHistory
 
@@ -63,6 +62,9 @@ class SpoiledData(Struct, frozen=True):
     """`data` of a leaf `die.spoiled`."""
 
     fate: str
+
+
+_ENTRIES = msgspec.json.Decoder(Entry)
 
 
 @dataclass
@@ -199,5 +201,5 @@ def _entries(files: Files, size: int, lot: str) -> Iterator[Entry]:
         entries, _ = readable(best[1], best[0].width)
         for entry in entries[: tile.width]:
             if any(mark in entry for mark in marks):
-                with suppress(LedgerError):
-                    yield decoded(entry)
+                with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    yield _ENTRIES.decode(entry)

@@ -5,6 +5,7 @@ Whoever breaks one kind of signature has broken neither the bundle nor a record:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -86,7 +87,7 @@ class RecordKeys:
 
     def payload(self, jws: Jws, typ: str) -> bytes:
         """Return what was signed, if one key of each kind signed it; EvidenceError, TrustError."""
-        headers = [decoded(base64url(one.protected), Header) for one in jws.signatures]
+        headers = [_header(one.protected) for one in jws.signatures]
         kinds = sorted(header.alg for header in headers)
         if kinds != sorted(ALGORITHMS):
             raise EvidenceError(
@@ -104,6 +105,11 @@ class RecordKeys:
             raise TrustError(f"is signed by {header.alg} key {header.kid[:40]!r}, which is not trusted")
         if not _verifies(key, base64url(one.signature), f"{one.protected}.{payload}".encode()):
             raise EvidenceError(f"the {header.alg} signature of {header.kid} does not verify")
+
+
+@lru_cache(maxsize=64)
+def _header(protected: str) -> Header:
+    return decoded(base64url(protected), Header)
 
 
 def _verifies(key: Public, signature: bytes, message: bytes) -> bool:

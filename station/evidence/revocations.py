@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from station.evidence.bundle import CRLS, UNSEALED, UnsealedUnit
-from station.evidence.certificates import UNREADABLE, Authorities, certificate_of
+from station.evidence.certificates import UNREADABLE, Authorities
 from station.evidence.device import DeviceFacts, Means
 from station.evidence.finding import Finding
 from station.evidence.history import SECURED, WIP, LotHistory
@@ -34,13 +34,13 @@ def unsealed(units: Sequence[UnsealedUnit], means: Means) -> tuple[list[Issued],
     for unit in units:
         for one in unit.certs:
             try:
-                found = certificate_of(one.slot, unit.uid, base64(one.der))
-                wrong = list(means.authorities.wrong(found, means.profile))
+                uid, der = bytes.fromhex(unit.uid), base64(one.der)
+                found = means.authorities.judged(one.slot, uid, der, means.profile)
+                wrong = found.faults
             except UNREADABLE as error:
-                wrong = [f"slot {one.slot}: the certificate cannot be read: {error}"]
+                wrong = (f"slot {one.slot}: the certificate cannot be read: {error}",)
             else:
-                identifier = means.authorities.identifier(found.certificate)
-                issued.append(Issued(unit.unit, identifier.hex(), found.fields.serial.hex()))
+                issued.append(Issued(unit.unit, found.issuer, found.serial))
             findings += [Finding(UNSEALED, what, unit.unit) for what in wrong]
     return issued, findings
 

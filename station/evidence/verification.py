@@ -1,6 +1,6 @@
 """Checking a bundle offline: nothing is believed but what the trust file names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from station.errors import CustodyError, EvidenceError, LedgerError
 from station.evidence import archive, comparison, device_pool, head, index, register, revocations
 from station.evidence.archive import INDEX, Archive
 from station.evidence.bundle import CERTIFICATES, CHECKPOINT, CRLS, LEDGER, NEEDED, PROFILE
-from station.evidence.device import DeviceFacts, Means
+from station.evidence.device import CheckedDevice, DeviceFacts, Means
 from station.evidence.device_pool import Ground
 from station.evidence.dual_control import DualControl
 from station.evidence.finding import Finding
@@ -43,6 +43,7 @@ class _Verification:
     workers: int | None
     older: Sequence[Note] = ()
     signed: Index = Index(1, "", "", "", 0, ())
+    history: LotHistory = field(default_factory=lambda: LotHistory(""))
     orders: OrderHistory = field(default_factory=OrderHistory)
     findings: list[Finding] = field(default_factory=list)
     later: list[Finding] = field(default_factory=list)
@@ -59,21 +60,24 @@ class _Verification:
         self.signed = signed
         if not self._complete(signed):
             return Verdict(signed.lot, signed.mode, findings=tuple(self.findings))
-        note = self._ledger()
+        note = self._note()
         if note is None:
             return Verdict(signed.lot, signed.mode, findings=tuple(self.findings))
-        history, self.orders = histories_of(self._files(), note.checkpoint.size, signed.lot)
-        self._devices(history)
-        return self._verdict(signed, note, history)
+        try:
+            self._parts(note)
+        except CustodyError as error:
+            file, _, what = str(error).partition(": ")
+            self._find(*((file, what) if file in self.bundle.members else (self.path.name, str(error))))
+        return self._verdict(signed, note)
 
-    def _verdict(self, signed: Index, note: Note, history: LotHistory) -> Verdict:
+    def _verdict(self, signed: Index, note: Note) -> Verdict:
         return Verdict(
             lot=signed.lot,
             mode=signed.mode,
             devices=len(self.devices),
             leaves=note.checkpoint.size,
             signed_by=() if any(head.faults(note, self.trust)) else head.signers(note, self.trust),
-            accounts=dict(history.counts()),
+            accounts=dict(self.history.counts()),
             findings=tuple(self.findings),
             notices=tuple(self.notices),
         )
@@ -82,17 +86,36 @@ class _Verification:
         self.findings.append(Finding(file, what, device))
 
     def _complete(self, signed: Index) -> bool:
-        """Whether all that is needed is there; what is there must be what was signed."""
-        for one in index.differences(self.bundle, signed):
-            (self.later if one.file in DETAILED else self.findings).append(one)
+        """Whether all that is needed is there."""
         if signed.mode != self.trust.mode:
             self._find(INDEX, f"is of mode {signed.mode}, the trust file of mode {self.trust.mode}")
         missing = [name for name in (*NEEDED, MANIFEST) if name not in self.bundle.members]
         self.findings += [Finding(name, "is missing") for name in missing]
         return not missing
 
+    def _parts(self, note: Note) -> None:
+        """Check ledger, devices and papers; other processes check devices while this one reads the ledger."""
+        bundle = self.bundle
+        authorities = {f"{CERTIFICATES}/{name}": der for name, der in bundle.contents(CERTIFICATES).items()}
+        ground = Ground(self.trust, bundle.read(PROFILE), bundle.read(CHECKPOINT), authorities)
+        means = ground.means()
+        with device_pool.checking(self.path, bundle, ground, self.workers) as checked:
+            self._hashes()
+            self._ledger(note)
+            self.findings += [Finding(file, what) for file, what in means.authorities.faults]
+            self._manifest(checked)
+        told = comparison.Told.read(bundle)
+        self.findings += comparison.differences(self.signed, self.history, self.devices, told)
+        self._certificates(means, told)
+        control = DualControl(bundle, self.trust, self.history, self.orders)
+        self.findings += control.differences(self.devices)
+
+    def _hashes(self) -> None:
+        for one in index.differences(self.bundle, self.signed):
+            (self.later if one.file in DETAILED else self.findings).append(one)
+
     # -- the ledger
-    def _ledger(self) -> Note | None:
+    def _note(self) -> Note | None:
         raw = self.bundle.read(CHECKPOINT)
         if raw != self.bundle.read(f"{LEDGER}/checkpoint"):
             self._find(CHECKPOINT, "is not the checkpoint of the ledger")
@@ -105,9 +128,13 @@ class _Verification:
         for before in self.older:
             name = f"checkpoint of {before.checkpoint.size} leaves"
             self.findings += [Finding(name, what) for what in head.unsigned(before, self.trust)]
-        report = audit.audited_files(raw, self._files(), audit.Trust((), older=self.older))
-        self.findings += [Finding(f"{LEDGER}/{one.file}", one.what) for one in report.findings]
         return note
+
+    def _ledger(self, note: Note) -> None:
+        files = self._files()
+        report = audit.audited_files(note.encode(), files, audit.Trust((), older=self.older))
+        self.findings += [Finding(f"{LEDGER}/{one.file}", one.what) for one in report.findings]
+        self.history, self.orders = histories_of(files, note.checkpoint.size, self.signed.lot)
 
     def _files(self) -> Files:
         tiles, strange = {}, []
@@ -120,35 +147,18 @@ class _Verification:
         return Files(dict(sorted(tiles.items())), tuple(strange))
 
     # -- devices
-    def _devices(self, history: LotHistory) -> None:
-        bundle = self.bundle
-        authorities = {f"{CERTIFICATES}/{name}": der for name, der in bundle.contents(CERTIFICATES).items()}
-        ground = Ground(self.trust, bundle.read(PROFILE), bundle.read(CHECKPOINT), authorities)
-        try:
-            means = ground.means()
-            self.findings += [Finding(file, what) for file, what in means.authorities.faults]
-            self._manifest(ground)
-            told = comparison.Told.read(bundle)
-            self.findings += comparison.differences(self.signed, history, self.devices, told)
-            self._certificates(means, told, history)
-            control = DualControl(bundle, self.trust, history, self.orders)
-            self.findings += control.differences(self.devices)
-        except CustodyError as error:
-            file, _, what = str(error).partition(": ")
-            self._find(*((file, what) if file in self.bundle.members else (self.path.name, str(error))))
-
-    def _manifest(self, ground: Ground) -> None:
-        for number, found in enumerate(device_pool.checked(self.path, self.bundle, ground, self.workers), 1):
+    def _manifest(self, checked: Iterator[CheckedDevice]) -> None:
+        for number, found in enumerate(checked, 1):
             name = found.name or f"line {number}"
             self.findings += [Finding(MANIFEST, what, name) for what in found.faults]
             self.devices += [found.facts] if found.facts is not None else []
         self.findings += self.later
 
-    def _certificates(self, means: Means, told: comparison.Told, history: LotHistory) -> None:
+    def _certificates(self, means: Means, told: comparison.Told) -> None:
         others, wrong = revocations.unsealed(told.unsealed, means)
         issued = [*revocations.of_devices(self.devices), *others]
         self.findings += wrong
-        self.findings += revocations.differences(issued, history)
+        self.findings += revocations.differences(issued, self.history)
         lists = self.bundle.contents(CRLS)
-        self.findings += revocations.listed(lists, means.authorities, issued, history)
+        self.findings += revocations.listed(lists, means.authorities, issued, self.history)
         self.findings += register.differences(self.bundle, self.trust, means.authorities, issued)
