@@ -93,7 +93,7 @@ class Chip:
         *,
         seed: str = "",
         latency: Profile = "qvault",
-        payload: int = 1024,
+        payload: int = 4096,
         faults: ChipFaults = SOUND,
     ) -> None:
         self.index = index
@@ -121,7 +121,7 @@ class Chip:
         seed: str = "",
         uid: bytes | None = None,
         latency: Profile = "qvault",
-        payload: int = 1024,
+        payload: int = 4096,
         faults: ChipFaults = SOUND,
         state: LifeCycle = LifeCycle.TEST_UNLOCKED,
     ) -> Self:
