@@ -18,9 +18,10 @@ import structlog
 
 from station.custody import checkpoint, leaf_table
 from station.custody.checkpoint import Checkpoint, Note
-from station.custody.log_keys import Key
+from station.custody.log_keys import Key, time_of
 from station.custody.merkle import consistency, root_of
 from station.custody.tile_writer import TileWriter
+from station.custody.tiles import CHECKPOINT
 from station.custody.witness_client import cosigned
 from station.errors import LedgerError
 from station.vault.configuration import LedgerTable
@@ -30,6 +31,9 @@ from station.vault.keys.header import Head
 P = ParamSpec("P")
 T = TypeVar("T")
 log = structlog.get_logger()
+
+ED25519_BYTES = 64
+"""A signature of this length tells no time."""
 
 
 class HeadSigner(Protocol):
@@ -70,6 +74,8 @@ class Publisher:
         self._note: Note | None = None
         self._cosigned, self._cosigned_s = 0, -inf
         """How many leaves every witness last signed, and when, in the loop's time."""
+        self.signed_at = 0
+        """When the last checkpoint was signed, in unix seconds; 0 if none was."""
 
     async def open(self) -> None:
         """Compare ledger, folder and what was signed last; LedgerError if one went back or is another."""
@@ -79,6 +85,8 @@ class Publisher:
     def _opened(self, signed: Head) -> TileWriter:
         writer = TileWriter(self._folder)
         self._caught_up(writer)
+        if writer.published is not None:
+            self.signed_at = _signed_at(checkpoint.parsed((self._folder / CHECKPOINT).read_bytes()))
         size = writer.head.edge.size
         if signed.size > size or root_of(writer.node, signed.size) != signed.root:
             raise LedgerError(
@@ -107,6 +115,7 @@ class Publisher:
                 self._head = Head(self._table.origin, edge.size, edge.root)
                 signatures = checkpoint.signatures("".join(line + "\n" for line in lines))
                 self._note = Note(Checkpoint(self._table.origin, edge.size, edge.root), signatures)
+                self.signed_at = _signed_at(self._note)
                 await self._apart(self._writer.publish, self._note)
             if self._witnesses and (edge.size > self._cosigned or self._age_s() > self._table.cosign_s):
                 self._note = await self._apart(self._witnessed, self._note)
@@ -148,3 +157,9 @@ class Publisher:
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, lambda: function(*args, **kwargs)
         )
+
+
+def _signed_at(note: Note) -> int:
+    """The time that the log's own ML-DSA-44 signature tells."""
+    own = (one for one in note.signatures if one.name == note.checkpoint.origin)
+    return max((time_of(one) for one in own if len(one.content) > ED25519_BYTES), default=0)

@@ -191,6 +191,7 @@ class Floor:
             raise FaultError(Code.LINE_STOPPED, why)
         if why := self._publisher.unsafe():
             raise FaultError(Code.LOG_UNSAFE, why)
+        now = self._times.admitting(now, self._publisher.signed_at)
         with self._working(admit):
             purpose = Purpose(admit.purpose)
             station = _station(context)

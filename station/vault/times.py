@@ -7,6 +7,8 @@ from station.vault.authorities import AUTHORITIES_FROM
 from station.vault.faults import Code, FaultError
 
 TIME_KEY = "hardbin-time"
+STEP_S = 1.0
+"""How far a clock may lag behind what it told before, without having been set back."""
 
 
 class Times:
@@ -23,6 +25,19 @@ class Times:
         if not AUTHORITIES_FROM.timestamp() <= now < 1e11:
             raise FaultError(Code.CLOCK_UNSAFE, f"{now:.0f} is no time to issue certificates at")
         return now
+
+    def admitting(self, now: float, checkpoint: float) -> float:
+        """The time of an admission, never before the last checkpoint: nothing is dated back.
+
+        FaultError if the clock lies more than a second behind it. A station's time is none of the key store's,
+        so in development it is taken as it is told.
+        """
+        if self._development:
+            return now
+        if now < checkpoint - STEP_S:
+            behind = f"{checkpoint - now:.0f} s behind the last checkpoint"
+            raise FaultError(Code.CLOCK_UNSAFE, f"the clock is {behind}; it was set back")
+        return max(now, checkpoint)
 
     @staticmethod
     def _told(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
