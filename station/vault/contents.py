@@ -52,7 +52,9 @@ class Contents:
         return Certificate(issuer, serial_of(issuer, spki), key.slot, key.spki_hash, int(self._job.now))
 
     async def sign(self, uid: bytes, keys: DieKeys) -> None:
-        """Issue what is reserved; a certificate that exists is never signed again."""
+        """Issue what is reserved; a certificate that exists is never signed again, and must be this die's."""
+        if kept := [(self._subject(uid, cert, keys), cert.der) for cert in self.certificates if cert.der]:
+            await self._means.issuer.check(kept, self._means.profile)
         missing = [place for place in self.certificates if not place.der]
         if not missing:
             return
