@@ -20,7 +20,7 @@ from sim.dut.memory import PowerCut
 from station.custody.ledger import Fact
 from station.errors import ConfigError, LedgerError
 from station.vault.configuration import Configuration, LedgerTable
-from station.vault.faults import Code
+from station.vault.faults import Code, FaultError
 from station.vault.issuer import Issuer
 from station.vault.job import Means
 from station.vault.journal import Change, Journal, JournalError
@@ -32,6 +32,7 @@ from station.vault.profiles import SE1
 from station.vault.publisher import Publisher
 from station.vault.registry import Registry
 from station.vault.relay import result_of, steps_of
+from station.vault.script import Answer
 from station.vault.service import Floor
 from station.vault.stops import Stops
 from station.vault.stream import Context
@@ -50,7 +51,6 @@ QUANTITY, SEED = 8, 7
 LIVES, CONTACTS = 4, 5
 RESTING = (wire.DONE, wire.REJECT_HELD, wire.QUARANTINE)
 STOPS = (Code.LINE_STOPPED, Code.JOURNAL, Code.INTERNAL)
-EPOCH = (("hardbin-station", "cell"), ("hardbin-time", repr(NOW)))
 
 
 class KilledError(BaseException):
@@ -66,6 +66,11 @@ class Plant:
         self.dead = self.store_lost = self.station_lost = self.power_lost = False
         self.lifted = self.link_lost = self.full = False
         self.struck: Kind | None = None
+        self.station, self.now, self.fingerprint = "cell", NOW, FINGERPRINT
+        self.lie: Callable[[bytes, Answer], Answer] = _truth
+        """What becomes of the reply to a command on its way to the vault."""
+        self.production = False
+        """Whether the vault has a clock of its own."""
         self.notes: list[bytes] = []
         """Every checkpoint that was published."""
         self.signed: list[tuple[str, bytes]] = []
@@ -118,6 +123,11 @@ class Plant:
             _room(None)
 
 
+def _truth(command: bytes, answer: Answer) -> Answer:
+    del command
+    return answer
+
+
 def _room(size: int | None) -> None:
     """Let no file of this process grow beyond `size` bytes; None: let them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -153,6 +163,7 @@ class CutCard(ChipCard):
         plant.points.after("step", number)
         if not self._reaches() or answer is None:
             return None
+        answer = plant.lie(command, answer)
         return CardReply(answer.data, answer.sw, 0.0)
 
     def _reaches(self) -> bool:
@@ -178,7 +189,7 @@ class Conversation:
             unit=unit,
             lot=LOT,
             purpose=purpose,
-            fingerprint=FINGERPRINT,
+            fingerprint=plant.fingerprint,
             site="1",
             contact=1,
         )
@@ -189,7 +200,7 @@ class Conversation:
         """What else happens before a script."""
 
     def invocation_metadata(self) -> object:
-        return EPOCH
+        return ("hardbin-station", self._plant.station), ("hardbin-time", repr(self._plant.now))
 
     async def read(self) -> object:
         self._plant.check_alive()
@@ -346,10 +357,11 @@ async def opened(plant: Plant) -> AsyncIterator[Life]:
         try:
             await publisher.open()
             await journal.commit(lambda db: _allowed(db, orders))
-            await registry.open_lot(LOT, "se1", ORDER, QUANTITY, NOW)
+            with suppress(FaultError):  # a lot that is closed stays so
+                await registry.open_lot(LOT, "se1", ORDER, QUANTITY, NOW)
             await keys.open_order(work_order_of(ORDER))
             means = Means(keys, issuer, registry, SE1, Here())
-            floor = Floor(means, Times(development=True), Configuration(), publisher, stops)
+            floor = Floor(means, Times(development=not plant.production), Configuration(), publisher, stops)
             life = Life(plant, floor, store, publisher)
             yield life
             await life.publish()

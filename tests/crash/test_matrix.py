@@ -10,8 +10,6 @@ import asyncio
 import os
 from collections.abc import Iterator
 from itertools import cycle
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,23 +20,11 @@ from tests.crash.points import KINDS, PLACES, Cut, Kind, Moment
 from tests.crash.yard import Played, Yard
 
 FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
-MEMORY = Path("/dev/shm")  # noqa: S108 - where a sync costs nothing
 ALWAYS: tuple[Kind, ...] = ("vault", "disk full", "site power")
 """Kinds that every commit is played with."""
 CELLS_APART = 1 if FULL else 18
 EDGES: tuple[Moment, ...] = ("before", "after")
 CELL_MOMENTS: tuple[Moment, ...] = ("before", "torn", "after")
-
-
-@pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        TemporaryDirectory(prefix="hardbin-crash-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
-    ):
-        yard = Yard(Path(folder), patch)
-        asyncio.run(yard.build())
-        yield yard
 
 
 @pytest.fixture(scope="module")

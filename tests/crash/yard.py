@@ -73,7 +73,7 @@ class Yard:
 
     async def play(self, cut: Cut | None) -> Played:
         """Bring a die to rest, with a cut on its way."""
-        plant = self._plant(cut)
+        plant = self.plant(cut)
         with _files_cut(plant), capture_logs():
             heard = await brought_to_rest(plant)
         keys = await keys_in(plant.folder, 7)
@@ -83,7 +83,8 @@ class Yard:
         """Remove a plant's files."""
         shutil.rmtree(played.plant.folder.parent)
 
-    def _plant(self, cut: Cut | None) -> Plant:
+    def plant(self, cut: Cut | None = None) -> Plant:
+        """A new plant."""
         self._count += 1
         folder = self._folder / str(self._count) / "life-1"
         shutil.copytree(self._folder / "made", folder)
