@@ -83,7 +83,7 @@ class Issuer:
         return made
 
     async def check(self, made: Sequence[tuple[Subject, bytes]], profile: Profile) -> None:
-        """Check certificates on the second path, whenever they were issued; FaultError if one is not right."""
+        """Check certificates on the second path, whenever they were issued; FaultError if one is wrong."""
         await self._work(self._check, made, profile)
 
     async def _signed(self, subject: Subject, profile: Profile, order: str) -> bytes:

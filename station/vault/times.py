@@ -29,7 +29,7 @@ class Times:
     def admitting(self, now: float, checkpoint: float) -> float:
         """The time of an admission, never before the last checkpoint: nothing is dated back.
 
-        FaultError if the clock lies more than a second behind it. A station's time is none of the key store's,
+        FaultError if the clock lies more than a second behind it. A station's time is not the key store's,
         so in development it is taken as it is told.
         """
         if self._development:
