@@ -99,7 +99,7 @@ def test_profiles() -> None:
 def test_a_personalisation_takes_what_the_page_says(profile: Profile, seconds: float) -> None:
     """Key generation, proofs and attestation, without self-tests; the mean, since signing varies by die."""
     spent = []
-    for index in range(30):
+    for index in range(12):
         host = Host(Chip.from_sort(index, seed="s", latency=profile, state=LifeCycle.OP_READY))
         host.do("SELF TEST")
         host.seconds = 0.0
