@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.x509 import ReasonFlags
 
 from station.evidence.bundle import CRLS, UNSEALED, UnsealedUnit
 from station.evidence.certificates import UNREADABLE, Authorities
@@ -16,6 +17,10 @@ from station.vault.signing import holds
 
 COUNTING = frozenset({WIP, SECURED, "PASSED", "SHIPPED", "SAMPLE"})
 """Accounts whose units' certificates are not revoked."""
+COMPROMISED = ReasonFlags.key_compromise.value
+"""The reason that any certificate may have; a compromised issuing key signs no list of it."""
+NAMED = 5
+"""Units that a notice names."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,17 @@ def differences(issued: Sequence[Issued], history: LotHistory) -> Iterator[Findi
         if reason is None and account not in COUNTING:
             what = f"certificate {one.serial[:16]}… is not revoked, though the unit is in {account}"
             yield Finding(UNSEALED, what, one.unit)
-        elif reason is not None and account in COUNTING:
+        elif reason not in (None, COMPROMISED) and account in COUNTING:
             what = f"certificate {one.serial[:16]}… is revoked ({reason}), though the unit is in {account}"
             yield Finding(UNSEALED, what, one.unit)
+
+
+def notices(issued: Sequence[Issued], history: LotHistory) -> Iterator[str]:
+    """Say what is no fault of the bundle, but should be known before devices are trusted."""
+    units = {one.unit for one in issued if history.revoked.get((one.issuer, one.serial)) == COMPROMISED}
+    if units:
+        names = ", ".join(sorted(units)[:NAMED])
+        yield f"a key that others may know: certificates of {len(units)} units are revoked, of {names}"
 
 
 def listed(
@@ -93,6 +106,6 @@ def _list(
     told = {one.serial.hex(): one.reason.value for one in crl.entries(found)}
     for one in issued:
         wanted = history.revoked.get((one.issuer, one.serial), "none")
-        if one.issuer == identifier.hex() and told.get(one.serial, "none") != wanted:
-            says = told.get(one.serial, "none")
+        says = told.get(one.serial, "none")
+        if one.issuer == identifier.hex() and says != wanted and wanted != COMPROMISED:
             yield f"gives {says} as reason for certificate {one.serial} of {one.unit}, the ledger {wanted}"

@@ -23,7 +23,8 @@ from station.evidence.order_history import OrderHistory
 from station.evidence.trust import Trust
 from station.evidence.verdict import Verdict
 
-DETAILED = frozenset({MANIFEST})
+DETAILED = (MANIFEST, f"{LEDGER}/{TILES}/")
+"""Files of which a closer look tells what is wrong; that they are not what was signed comes after it."""
 
 
 def verified(path: Path, trust: Trust, *, older: Sequence[Note] = (), workers: int | None = None) -> Verdict:
@@ -112,7 +113,7 @@ class _Verification:
 
     def _hashes(self) -> None:
         for one in index.differences(self.bundle, self.signed):
-            (self.later if one.file in DETAILED else self.findings).append(one)
+            (self.later if one.file.startswith(DETAILED) else self.findings).append(one)
 
     # -- the ledger
     def _note(self) -> Note | None:
@@ -159,6 +160,7 @@ class _Verification:
         issued = [*revocations.of_devices(self.devices), *others]
         self.findings += wrong
         self.findings += revocations.differences(issued, self.history)
+        self.notices += revocations.notices(issued, self.history)
         lists = self.bundle.contents(CRLS)
         self.findings += revocations.listed(lists, means.authorities, issued, self.history)
         self.findings += register.differences(self.bundle, self.trust, means.authorities, issued)
