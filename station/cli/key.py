@@ -146,6 +146,8 @@ def _show(health: Health, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(health).decode())
         return
     click.echo(f"{health.state}: {health.mode} store {health.store}, {health.backend}, {health.keys} keys")
+    if health.before:
+        click.echo(f"recovered: store {health.before} must not be used any more")
     if health.mode is Mode.DEVELOPMENT:
         click.echo("development: one share, a public passphrase; it protects nothing")
     if health.state == "sealed":

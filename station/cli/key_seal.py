@@ -12,6 +12,7 @@ from station.vault.ceremonies import bundle
 from station.vault.keys import sealed_keys
 from station.vault.keys.frames import wipe
 from station.vault.keys.words import SealedKey
+from station.vault.statement import StatementError
 
 KEY_BYTES = 32
 
@@ -68,5 +69,5 @@ def _told(path: Path) -> bundle.Content:
         return bundle.read(path.read_bytes())
     except OSError as error:
         stop(Exit.NOT_FOUND, f"{path}: {error.strerror}")
-    except ValueError as error:
+    except StatementError as error:
         stop(Exit.INTEGRITY, f"{path}: {error}")

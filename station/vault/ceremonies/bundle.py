@@ -1,22 +1,20 @@
 """What a ceremony leaves to import: its result as a statement, signed by the persons who were there."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
-import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from station.vault import statement
 from station.vault.ceremonies.attributes import Dumped
-from station.vault.ceremonies.persons import ALGORITHM, Attendant
+from station.vault.ceremonies.persons import Attendant
+from station.vault.statement import ED25519, Statement, StatementError
 
 FILE = "bundle.json"
-TYPE = "hardbin.ceremony.v1"
 
 
-class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Content(Statement, frozen=True, kw_only=True):
     """What is signed."""
 
-    typ: str = TYPE
+    typ: Literal["hardbin.ceremony.v1"] = "hardbin.ceremony.v1"
     ceremony: str
     plan: str
     """SHA-256 of the plan's file."""
@@ -31,64 +29,33 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The id of the store that must not be used any more."""
 
 
-class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One signature of an envelope."""
+class _Signer:
+    """An attendant, as statements know signers."""
 
-    kid: str
-    alg: str
-    sig: str
+    algorithm = ED25519
 
+    def __init__(self, attendant: Attendant) -> None:
+        self.kid, self._attendant = attendant.name, attendant
 
-class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A statement: the payload's exact bytes are what is signed."""
-
-    payload: str
-    signatures: tuple[Signature, ...]
+    def sign(self, payload: bytes) -> bytes:
+        return self._attendant.state(payload)
 
 
-def sealed(content: Content, attendants: list[Attendant]) -> bytes:
+def sealed(content: Content, attendants: Iterable[Attendant]) -> bytes:
     """Sign a bundle by all who are there."""
-    payload = msgspec.json.encode(content, order="sorted")
-    signatures = tuple(Signature(one.name, ALGORITHM, _text(one.state(payload))) for one in attendants)
-    return msgspec.json.encode(Envelope(_text(payload), signatures))
+    return statement.signed(content, [_Signer(one) for one in attendants])
 
 
-def opened(envelope: bytes, persons: dict[str, bytes]) -> Content:
-    """Read a bundle that every one of these persons has signed; ValueError says what is wrong."""
-    content = read(envelope)
-    found = msgspec.json.decode(envelope, type=Envelope)
-    payload = _bytes(found.payload)
-    if sorted(one.kid for one in found.signatures) != sorted(persons):
-        raise ValueError(f"it must be signed by {', '.join(sorted(persons))}, each once")
-    for one in found.signatures:
-        if one.alg != ALGORITHM or not _verified(persons[one.kid], one.sig, payload):
-            raise ValueError(f"the signature of {one.kid} does not verify")
+def opened(envelope: bytes, persons: Mapping[str, bytes]) -> Content:
+    """Read a bundle that every one of these persons has signed; StatementError says what is wrong."""
+    keys = {name: {ED25519: public} for name, public in persons.items()}
+    found = statement.opened(envelope)
+    content = found.read(Content)
+    if sorted(found.signed_by(keys.get)) != sorted(persons):
+        raise StatementError("unsigned", f"it must be signed by {', '.join(sorted(persons))}")
     return content
 
 
 def read(envelope: bytes) -> Content:
-    """What a bundle says; nothing of it is believed yet. ValueError if it is none."""
-    try:
-        found = msgspec.json.decode(envelope, type=Envelope)
-        content = msgspec.json.decode(_bytes(found.payload), type=Content)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise ValueError("no bundle of a ceremony") from error
-    if content.typ != TYPE:
-        raise ValueError(f"a statement {content.typ[:64]!r}, not {TYPE!r}")
-    return content
-
-
-def _verified(public: bytes, signature: str, payload: bytes) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(_bytes(signature), payload)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def _text(content: bytes) -> str:
-    return urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def _bytes(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    """What a bundle says; nothing of it is believed yet. StatementError if it is none."""
+    return statement.opened(envelope).read(Content)

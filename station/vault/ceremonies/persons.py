@@ -23,7 +23,6 @@ MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 1
 SALT, KEY = 16, 32
 PASSPHRASE_MIN, PASSPHRASE_MAX = 12, 1024
 LABEL = b"hardbin-ceremony-v1\0"
-ALGORITHM = "Ed25519"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from station.custody import durable_file
 from station.errors import ConfigError
 from station.vault.ceremonies import steps
 from station.vault.keys.errors import RequestError
-from station.vault.keys.words import KEY_ID
+from station.vault.keys.words import CUSTODIANS, KEY_ID, THRESHOLD, Mode
 
 SCRIPTS = Path(__file__).parent / "scripts"
 FILE = "plan.json"
@@ -132,21 +132,42 @@ def _filled(found: Script, given: Mapping[str, Given]) -> Mapping[str, Given]:
 def _step(number: int, raw: Mapping[str, Any], given: Mapping[str, Given], now: int) -> steps.Step:
     filled = _substituted(raw, given)
     profile = filled.get("profile")
-    if isinstance(profile, dict):
-        filled["profile"] = _dated(profile, now)
     try:
+        if isinstance(profile, dict):
+            filled["profile"] = _dated(profile, now)
         step: steps.Step = msgspec.convert(filled, steps.Step, strict=False)
         if isinstance(step, steps.Generate | steps.LoadSealed):
             step.profile.check()
+        _check_holders(step)
     except (msgspec.ValidationError, RequestError) as error:
         raise ConfigError(f"step {number}: {error}") from error
     return step
 
 
+def _check_holders(step: steps.Step) -> None:
+    """Raise RequestError if shares cannot be held so; better now than with everybody in the room."""
+    match step:
+        case steps.MakeStore(mode=Mode.PRODUCTION, custodians=holders):
+            threshold, wanted = THRESHOLD, CUSTODIANS
+        case steps.Recover(custodians=holders, threshold=threshold):
+            wanted = len(holders)
+        case steps.Backup(holders=holders, threshold=threshold):
+            wanted = len(holders)
+        case _:
+            return
+    different = len(set(holders)) == len(holders) == wanted and all(map(KEY_ID.fullmatch, holders))
+    if not different or not 2 <= threshold <= wanted:  # noqa: PLR2004 - one share opens nothing
+        raise RequestError(f"{threshold} of {', '.join(holders)}: not {max(wanted, 2)} different holders")
+
+
 def _dated(profile: dict[str, Any], now: int) -> dict[str, Any]:
     """A crypto period of `days` from now."""
     days = profile.pop("days", None)
-    return profile if days is None else profile | {"not_before": now, "not_after": now + int(days) * DAY_S}
+    if days is None:
+        return profile
+    if not str(days).isdecimal():
+        raise RequestError(f"days {str(days)[:16]!r}: a whole number")
+    return profile | {"not_before": now, "not_after": now + int(days) * DAY_S}
 
 
 def _substituted(raw: Mapping[str, Any], given: Mapping[str, Given]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from station.errors import ConfigError
 from station.vault.ceremonies import attributes, bundle, plan, printed, record, steps, transcript
 from station.vault.ceremonies.conductor import PRINTED, content_of
 from station.vault.ceremonies.transcript import TranscriptError
+from station.vault.statement import StatementError
 
 
 class Verdict(NamedTuple):
@@ -62,7 +63,7 @@ def _bundle(folder: Path, found: record.Record, head: str) -> None:
         raise TranscriptError(f"{path}: not the bundle that the transcript names")
     try:
         content = bundle.opened(sealed, {name: one.public for name, one in found.enrolled.items()})
-    except ValueError as error:
+    except StatementError as error:
         raise TranscriptError(f"{path}: {error}") from None
     if content != content_of(found.plan, found.results, head):
         raise TranscriptError(f"{path}: says something else than the transcript")

@@ -14,10 +14,8 @@ from station.vault.keys.header import STORE_ID, SUITE, Header, Token, check_of, 
 from station.vault.keys.shares import SealedShare
 from station.vault.keys.soft import SoftKeys
 from station.vault.keys.store import FILE, LEASE_KEY, PIN, Store
-from station.vault.keys.words import BackupShare, Change, Entry, KeyState, Mode
+from station.vault.keys.words import CUSTODIANS, THRESHOLD, BackupShare, Change, Entry, KeyState, Mode
 from station.vault.secret import Secret
-
-CUSTODIANS, THRESHOLD = 3, 2
 
 
 def create(folder: Path, plan: Init) -> Header:

@@ -10,6 +10,9 @@ from station.vault.keys.errors import RequestError
 
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 LIMIT_MAX = 10**12
+TIME_MAX = 10**11
+CUSTODIANS, THRESHOLD = 3, 2
+"""Of a store for production, as it is made."""
 
 
 class Algorithm(StrEnum):
@@ -124,6 +127,8 @@ class KeyProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise RequestError(f"key {self.id}: limit {self.limit} is not from 1 to {LIMIT_MAX}")
         if self.not_after is not None and self.not_after <= self.not_before:
             raise RequestError(f"key {self.id}: its period ends before it begins")
+        if not 0 <= self.not_before <= TIME_MAX or (self.not_after or 0) > TIME_MAX:
+            raise RequestError(f"key {self.id}: its period is from 0 to {TIME_MAX}, in Unix seconds")
 
 
 class Ticket(msgspec.Struct, frozen=True):

@@ -180,6 +180,9 @@ def test_another_store_in_the_place_is_not_taken(tmp_path: Path) -> None:
         carried_out(folder)
 
 
+ROTATED = {"old": "A", "new": "B", "algorithm": "P-384", "purpose": "sign", "days": "9"}
+
+
 def test_what_cannot_be_planned_is_said(tmp_path: Path) -> None:
     for name, persons, given, message in (
         (
@@ -194,6 +197,10 @@ def test_what_cannot_be_planned_is_said(tmp_path: Path) -> None:
         ("init-vault", OFFICERS, {"origin": "x"}, "parameter 'custodians' is missing"),
         ("init-vault", OFFICERS, VAULT | {"colour": "red"}, "no parameter 'colour'"),
         ("init-vault", OFFICERS, VAULT | {"mode": "maybe"}, "step 2: Invalid enum value 'maybe'"),
+        ("init-vault", OFFICERS, VAULT | {"custodians": ("a", "b")}, "step 2: 2 of a, b: not 3 different"),
+        ("init-vault", OFFICERS, VAULT | {"custodians": ("a", "a", "b")}, "not 3 different holders"),
+        ("rotate", OFFICERS, ROTATED | {"days": "soon"}, "step 3: days 'soon': a whole number"),
+        ("rotate", OFFICERS, ROTATED | {"days": "9" * 30}, "step 3: "),
         ("init-vault", OFFICERS, VAULT | {"generation": "/"}, "step 4: key id 'REC-EC-/'"),
     ):
         with pytest.raises(ConfigError, match=message):
