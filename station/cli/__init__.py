@@ -14,7 +14,20 @@ from station.errors import ConfigError, CustodyError, SequenceError, StoppedErro
 class Commands(click.Group):
     """Commands, each from the module of its name; imported when it is called, so that all start fast."""
 
-    names = ("audit", "bench", "cert", "evidence", "key", "run", "stdf", "witness")
+    names = (
+        "approve",
+        "audit",
+        "bench",
+        "cert",
+        "evidence",
+        "key",
+        "order",
+        "perso",
+        "person",
+        "run",
+        "stdf",
+        "witness",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self.names)

@@ -12,6 +12,8 @@ class Exit(IntEnum):
     CONFIG = 3
     NOT_FOUND = 4
     DENIED = 5
+    DUAL = 6
+    """Another person must approve, or may not approve this."""
     TRUST = 7
     """A signature by nobody who is trusted, or nothing to trust."""
     WRONG_STATE = 8

@@ -21,7 +21,7 @@ from station.custody import durable_file
 from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
-from station.vault import configuration
+from station.vault import configuration, founders
 from station.vault.authorities import House, Trust
 from station.vault.configuration import Configuration
 from station.vault.exporter import Exporter
@@ -123,7 +123,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         await _published(publication, keys, times, stack)
         means = Means(keys, issuer, registry, SE1, work)
         exporter = Exporter(folder, means, publisher, publication, config, times)
-        desk = await reception(journal, orders, stops, teller, times, config.mode)
+        desk = await reception(journal, orders, stops, teller, times, config.mode, founders.read(folder))
         floor = Floor(means, times, config, publisher, stops)
         servers = serving(floor, exporter, socket), serving_desk(desk, desk_of(socket))
         for server in servers:

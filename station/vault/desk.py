@@ -18,6 +18,7 @@ from station.vault.faults import FaultError
 from station.vault.journal import Journal, JournalError
 from station.vault.roles import RIGHTS, Action, seated
 from station.vault.statement import StatementError, opened
+from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
 from station.vault.wire import desk_pb2 as wire
@@ -68,9 +69,10 @@ class Desk:
         teller: Teller,
         times: Times,
         greeting: wire.GreetReply,
+        stops: Stops,
     ) -> None:
         self._journal, self._handlers, self._teller = journal, handlers, teller
-        self._times, self._greeting = times, greeting
+        self._times, self._greeting, self._stops = times, greeting, stops
 
     async def greet(self, request: wire.GreetRequest, context: DeskContext) -> wire.GreetReply:
         """Say who we are."""
@@ -78,6 +80,7 @@ class Desk:
         greeting = wire.GreetReply()
         greeting.CopyFrom(self._greeting)
         greeting.time = int(self._times.now(context.invocation_metadata()))
+        greeting.stops.extend(self._stops.reasons.values())
         return greeting
 
     def answering(self, action: Action) -> Callable[[wire.Call, DeskContext], object]:

@@ -106,7 +106,7 @@ async def _reply(call: Awaitable[T]) -> T:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        raise DeskGoneError(f"no vault answers at its desk: {error.details()}") from None
+        raise DeskGoneError(f"no vault answers ({error.code().name.lower()})") from None
 
 
 def requested(asked: Asked, person: str, vault: str, now: int) -> Request:

@@ -1,6 +1,7 @@
 """The desk put together: its persons, its actions, and its socket."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
@@ -10,6 +11,7 @@ from station.vault import people
 from station.vault.desk import Desk
 from station.vault.desk_actions import Actions
 from station.vault.desk_calls import CALLS
+from station.vault.founders import Founder, enter
 from station.vault.journal import Journal
 from station.vault.orders import Orders
 from station.vault.profiles import PRODUCTS
@@ -24,15 +26,22 @@ SERVICE = "hardbin.vault.v1.Desk"
 
 
 async def reception(
-    journal: Journal, orders: Orders, stops: Stops, teller: Teller, times: Times, mode: str
+    journal: Journal,
+    orders: Orders,
+    stops: Stops,
+    teller: Teller,
+    times: Times,
+    mode: str,
+    founders: Sequence[Founder] = (),
 ) -> Desk:
-    """Open the desk; in development it knows the persons whom anybody can sign for."""
+    """Open the desk with its first persons; in development those whom anybody can sign for are there too."""
+    await journal.commit(lambda db: enter(db, founders, teller, times.now(None)))
     if mode == "development":
         await journal.commit(lambda db: _enter_development(db, times.now(None)))
     await journal.commit(stops.load)
     actions = Actions(orders, PRODUCTS, stops, teller)
     greeting = wire.GreetReply(vault=orders.place.vault, mode=mode, key_set=orders.place.key_set)
-    return Desk(journal, actions.handlers(), teller, times, greeting)
+    return Desk(journal, actions.handlers(), teller, times, greeting, stops)
 
 
 def serving_desk(desk: Desk, socket: Path) -> grpc.aio.Server:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstation/vault/wire/desk.proto\x12\x10hardbin.vault.v1\"\x0e\n\x0cGreetRequest\"H\n\nGreetReply\x12\r\n\x05vault\x18\x01 \x01(\t\x12\x0c\n\x04mode\x18\x02 \x01(\t\x12\x0f\n\x07key_set\x18\x03 \x01(\t\x12\x0c\n\x04time\x18\x04 \x01(\x03\"<\n\x04\x43\x61ll\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x11\n\tapprovals\x18\x02 \x03(\x0c\x12\x10\n\x08\x64ocument\x18\x03 \x01(\x0c\"I\n\x06\x41nswer\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x63tion_hash\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x32\xfc\x08\n\x04\x44\x65sk\x12\x45\n\x05Greet\x12\x1e.hardbin.vault.v1.GreetRequest\x1a\x1c.hardbin.vault.v1.GreetReply\x12<\n\x08\x41\x64\x64Order\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12>\n\nCloseOrder\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12>\n\nShowOrders\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bReleaseKeys\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12;\n\x07\x41pprove\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12\x41\n\rShowProposals\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bReleaseUnit\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bReleaseLine\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12;\n\x07\x44\x65stroy\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bMarkMissing\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12:\n\x06Sample\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12:\n\x06Return\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12=\n\tAddPerson\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0b\x43hangeRoles\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12>\n\nShowPeople\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12;\n\x07\x42\x61lance\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12\x39\n\x05Units\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstation/vault/wire/desk.proto\x12\x10hardbin.vault.v1\"\x0e\n\x0cGreetRequest\"W\n\nGreetReply\x12\r\n\x05vault\x18\x01 \x01(\t\x12\x0c\n\x04mode\x18\x02 \x01(\t\x12\x0f\n\x07key_set\x18\x03 \x01(\t\x12\x0c\n\x04time\x18\x04 \x01(\x03\x12\r\n\x05stops\x18\x05 \x03(\t\"<\n\x04\x43\x61ll\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x11\n\tapprovals\x18\x02 \x03(\x0c\x12\x10\n\x08\x64ocument\x18\x03 \x01(\x0c\"I\n\x06\x41nswer\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x63tion_hash\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\x0c\x32\xfc\x08\n\x04\x44\x65sk\x12\x45\n\x05Greet\x12\x1e.hardbin.vault.v1.GreetRequest\x1a\x1c.hardbin.vault.v1.GreetReply\x12<\n\x08\x41\x64\x64Order\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12>\n\nCloseOrder\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12>\n\nShowOrders\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bReleaseKeys\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12;\n\x07\x41pprove\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12\x41\n\rShowProposals\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bReleaseUnit\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bReleaseLine\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12;\n\x07\x44\x65stroy\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0bMarkMissing\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12:\n\x06Sample\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12:\n\x06Return\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12=\n\tAddPerson\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12?\n\x0b\x43hangeRoles\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12>\n\nShowPeople\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12;\n\x07\x42\x61lance\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answer\x12\x39\n\x05Units\x12\x16.hardbin.vault.v1.Call\x1a\x18.hardbin.vault.v1.Answerb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,11 +34,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GREETREQUEST']._serialized_start=51
   _globals['_GREETREQUEST']._serialized_end=65
   _globals['_GREETREPLY']._serialized_start=67
-  _globals['_GREETREPLY']._serialized_end=139
-  _globals['_CALL']._serialized_start=141
-  _globals['_CALL']._serialized_end=201
-  _globals['_ANSWER']._serialized_start=203
-  _globals['_ANSWER']._serialized_end=276
-  _globals['_DESK']._serialized_start=279
-  _globals['_DESK']._serialized_end=1427
+  _globals['_GREETREPLY']._serialized_end=154
+  _globals['_CALL']._serialized_start=156
+  _globals['_CALL']._serialized_end=216
+  _globals['_ANSWER']._serialized_start=218
+  _globals['_ANSWER']._serialized_end=291
+  _globals['_DESK']._serialized_start=294
+  _globals['_DESK']._serialized_end=1442
 # @@protoc_insertion_point(module_scope)

@@ -41,10 +41,13 @@ class GreetReply(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     KEY_SET_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    STOPS_FIELD_NUMBER: _builtins.int
     vault: _builtins.str
     mode: _builtins.str
     key_set: _builtins.str
     time: _builtins.int
+    @_builtins.property
+    def stops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -52,10 +55,11 @@ class GreetReply(_message.Message):
         mode: _builtins.str = ...,
         key_set: _builtins.str = ...,
         time: _builtins.int = ...,
+        stops: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_set", b"key_set", "mode", b"mode", "time", b"time", "vault", b"vault"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_set", b"key_set", "mode", b"mode", "stops", b"stops", "time", b"time", "vault", b"vault"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

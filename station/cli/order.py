@@ -1,0 +1,214 @@
+"""`hardbin order`: draft and sign work orders and key releases, bring them to a vault, look at them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import msgspec
+
+from station.assemble import sequence_named
+from station.cli.codes import Exit
+from station.cli.desk_access import FILE, Caller, Person, at_desk, by_person
+from station.cli.key_access import stop
+from station.clock import RealClock
+from station.errors import ConfigError
+from station.vault.documents import KeyRelease, WorkOrder
+from station.vault.profiles import PRODUCTS
+from station.vault.roles import Action
+from station.vault.statement import Statement, StatementError, countersigned, opened, signed
+
+DAY_S = 86_400
+HOUR_S = 3_600
+KINDS: Mapping[str, type[WorkOrder] | type[KeyRelease]] = {
+    "hardbin.work-order.v1": WorkOrder,
+    "hardbin.key-release.v1": KeyRelease,
+}
+OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="A new file.")
+
+
+class _Typed(msgspec.Struct):
+    typ: str = ""
+
+
+@click.group()
+def order() -> None:
+    """Draft and sign work orders and key releases, bring them to a vault, look at them."""
+
+
+@order.command()
+@click.option("--id", "name", required=True, help="The order's name.")
+@click.option("--customer", default="", help="For whom.")
+@click.option("--product", type=click.Choice(sorted(PRODUCTS)), required=True, help="What is made.")
+@click.option("--quantity", type=click.IntRange(1), required=True, help="How many devices.")
+@click.option("--allowance", type=click.IntRange(0, 100), default=2, show_default=True, help="Percent.")
+@click.option("--sequence", "sequences", multiple=True, required=True, help="What may personalise them.")
+@click.option("--lot", "lots", multiple=True, help="Only these lots.")
+@click.option("--site", "sites", multiple=True, help="Only at these vaults.")
+@click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="From now on.")
+@OUT
+def draft(
+    name: str,
+    customer: str,
+    product: str,
+    quantity: int,
+    allowance: int,
+    sequences: tuple[str, ...],
+    lots: tuple[str, ...],
+    sites: tuple[str, ...],
+    days: int,
+    out: Path,
+) -> None:
+    """Write a work order that nobody has signed yet."""
+    now = int(RealClock().unix())
+    work = WorkOrder(
+        id=name,
+        customer=customer,
+        product=product,
+        quantity=quantity,
+        allowance=allowance,
+        not_before=now,
+        not_after=now + days * DAY_S,
+        profile_hash=PRODUCTS[product].hash().hex(),
+        fingerprints=tuple(sequence_named(one).fingerprint().hex() for one in sequences),
+        sites=sites,
+        lots=lots or "any",
+        policy_oid=PRODUCTS[product].policy_oid,
+    )
+    _write_draft(out, work)
+
+
+@order.command(name="draft-keys")
+@click.argument("name", metavar="ORDER")
+@click.option("--key-set", required=True, help="As `hardbin perso status` tells it.")
+@click.option("--station", "stations", multiple=True, required=True, help="Where they may be used.")
+@click.option("--hours", type=click.IntRange(1), default=12, show_default=True, help="From now on.")
+@OUT
+def draft_keys(name: str, key_set: str, stations: tuple[str, ...], hours: int, out: Path) -> None:
+    """Write a key release for an order that nobody has signed yet."""
+    until = int(RealClock().unix()) + hours * HOUR_S
+    _write_draft(out, KeyRelease(key_set=key_set, order=name, stations=stations, not_after=until))
+
+
+@order.command()
+@click.argument("file", type=FILE)
+@OUT
+@by_person
+def sign(who: Person, file: Path, out: Path) -> None:
+    """Sign a draft, or add a signature to one that somebody has signed."""
+    content = file.read_bytes()
+    try:
+        if b'"payload"' in content[:64]:
+            _kind(content)
+            envelope = countersigned(content, [who.signer()])
+        else:
+            envelope = signed(_read_draft(content), [who.signer()])
+    except StatementError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    _write_new(out, envelope)
+
+
+@order.command()
+@click.argument("file", type=FILE)
+@at_desk
+def add(caller: Caller, file: Path) -> None:
+    """Bring a signed work order, or a signed key release, to a vault."""
+    envelope = file.read_bytes()
+    try:
+        document = _kind(envelope)
+    except StatementError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    match document:
+        case WorkOrder():
+            body = caller.ask(Action.ADD_ORDER, document.id, document=envelope)
+            line = f"order {document.id}: {document.quantity} devices of {document.product}"
+        case _:
+            body = caller.ask(Action.RELEASE_KEYS, document.order, document=envelope)
+            line = (
+                f"{document.key_set} is released for order {document.order} at {', '.join(document.stations)}"
+            )
+    caller.show(body, [line])
+
+
+@order.command()
+@click.argument("name", metavar="[ORDER]", required=False, default="")
+@at_desk
+def show(caller: Caller, name: str) -> None:
+    """Print an order, or all, and what is used of each."""
+    body = caller.ask(Action.SHOW_ORDERS, name)
+    caller.show(body, use_lines(body))
+
+
+@order.command()
+@click.argument("name", metavar="ORDER")
+@click.option("--reason", required=True, help="Why.")
+@at_desk
+def close(caller: Caller, name: str, reason: str) -> None:
+    """Let nothing more be begun under an order."""
+    body = caller.ask(Action.CLOSE_ORDER, name, {"reason": reason})
+    caller.show(body, use_lines(body))
+
+
+class Used(msgspec.Struct):
+    """How much of an order is used."""
+
+    begun: int
+    sealed: int
+    credited: int
+    live: int
+
+
+class Shown(msgspec.Struct):
+    """An order as the desk shows it; it has more fields than these."""
+
+    id: str
+    product: str
+    quantity: int
+    begun_max: int
+    state: str
+    not_after: int
+    use: Used
+
+
+def use_lines(body: object) -> list[str]:
+    """Say of each order how much of it is used."""
+    return [_use_line(one) for one in msgspec.convert(body, list[Shown])] or ["no orders"]
+
+
+def _use_line(one: Shown) -> str:
+    use = one.use
+    given = f", {use.credited} given back" if use.credited else ""
+    counts = f"{use.sealed} of {one.quantity} sealed, {use.begun} of {one.begun_max} begun{given}"
+    return f"{one.id}: {one.product}, {one.state}, {counts}, {use.live} in work"
+
+
+def _kind(envelope: bytes) -> WorkOrder | KeyRelease:
+    """Return what an envelope states; StatementError if it is neither order nor key release."""
+    found = opened(envelope)
+    typ = msgspec.json.decode(found.payload, type=_Typed).typ
+    if typ not in KINDS:
+        raise StatementError("malformed", f"neither a work order nor a key release but {typ[:64]!r}")
+    return found.read(KINDS[typ])
+
+
+def _read_draft(content: bytes) -> Statement:
+    try:
+        typ = msgspec.json.decode(content, type=_Typed).typ
+        if typ not in KINDS:
+            raise StatementError("malformed", f"`typ` is {typ[:64]!r}; allowed are {', '.join(KINDS)}")
+        return msgspec.json.decode(content, type=KINDS[typ])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StatementError("malformed", f"not a draft: {error}") from None
+
+
+def _write_draft(out: Path, statement: Statement) -> None:
+    _write_new(out, msgspec.json.format(msgspec.json.encode(statement), indent=1) + b"\n")
+
+
+def _write_new(out: Path, content: bytes) -> None:
+    try:
+        with out.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        stop(Exit.CONFIG, f"{out} is there already; give a new file")
+    except OSError as error:
+        stop(Exit.CONFIG, f"{out}: {error.strerror}")

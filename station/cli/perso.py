@@ -1,0 +1,193 @@
+"""`hardbin perso`: what a vault has made, where each unit is, and what persons decide about units."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from station.cli.codes import Exit
+from station.cli.desk_access import DESK, JSON, Caller, Person, at_desk
+from station.cli.order import use_lines
+from station.custody.moves import Account
+from station.vault.roles import Action
+
+UNITS = click.argument("units", metavar="UNIT...", nargs=-1, required=True)
+LOT = click.argument("lot")
+REASON = click.option("--reason", required=True, help="Why.")
+
+
+@click.group()
+def perso() -> None:
+    """See what a vault has made and where each unit is, and decide about units."""
+
+
+@perso.command()
+@DESK
+@JSON
+def status(desk: Path, *, as_json: bool) -> None:
+    """Tell which vault this is; needs no signature."""
+    caller = Caller(desk, Person(None, None, None, None), None, as_json)
+    greeting = caller.wait(lambda client: client.greet())
+    told = {
+        "vault": greeting.vault,
+        "mode": greeting.mode,
+        "key_set": greeting.key_set,
+        "stops": list(greeting.stops),
+    }
+    stops = [f"stopped: {one}" for one in greeting.stops] or ["the line runs"]
+    caller.show(told, [f"{greeting.vault}: {greeting.mode}, key set {greeting.key_set}", *stops])
+
+
+@perso.command()
+@click.argument("order", metavar="[ORDER]", required=False, default="")
+@at_desk
+def quota(caller: Caller, order: str) -> None:
+    """Print how much of an order, or of each, is used."""
+    body = caller.ask(Action.SHOW_ORDERS, order)
+    caller.show(body, use_lines(body))
+
+
+class Balanced(msgspec.Struct):
+    """A lot's balance as the desk shows it."""
+
+    lot: str
+    state: str
+    received: int
+    accounts: dict[str, int]
+    unseen: int
+    difference: int
+    hindrance: str
+
+    def line(self) -> str:
+        """Say it in one line."""
+        held = ", ".join(f"{count} {name}" for name, count in self.accounts.items() if count)
+        zero = "zero" if not self.difference else f"NOT ZERO: {self.difference}"
+        why = f"; stays open: {self.hindrance}" if self.hindrance else ""
+        return (
+            f"{self.lot}: {self.state}, {self.received} received = {held or 'none'}; difference {zero}{why}"
+        )
+
+
+@perso.command()
+@click.argument("lot", metavar="[LOT]", required=False, default="")
+@at_desk
+def balance(caller: Caller, lot: str) -> None:
+    """Print the balance of a lot, or of all; exit code 13 if one is not zero."""
+    body = caller.ask(Action.BALANCE, lot)
+    found = msgspec.convert(body, list[Balanced])
+    caller.show(body, [one.line() for one in found] or ["no lots"])
+    if any(one.difference for one in found):
+        click.get_current_context().exit(Exit.INTEGRITY)
+
+
+class Listed(msgspec.Struct):
+    """A unit as the desk shows it."""
+
+    unit: str
+    account: str
+    standing: str
+    intent: str
+    uid: str
+
+
+@perso.command()
+@LOT
+@click.option("--account", type=click.Choice([one.value for one in Account]), help="Only of this account.")
+@click.option("--most", type=click.IntRange(1, 10_000), default=100, show_default=True, help="So many.")
+@at_desk
+def unit(caller: Caller, lot: str, account: str | None, most: int) -> None:
+    """Print the units of a lot, and where each is."""
+    wanted = {} if account is None else {"account": account}
+    body = caller.ask(Action.UNITS, lot, {"most": most, **wanted})
+    found = msgspec.convert(body, list[Listed])
+    rows = [f"{one.unit}: {one.account}, {one.standing}{one.intent and ' ' + one.intent}" for one in found]
+    caller.show(body, rows or ["no units"])
+
+
+@perso.command()
+@LOT
+@UNITS
+@click.option("--to", type=click.Choice(["WIP", "SECURED", "REJECT_HELD"]), required=True, help="Where to.")
+@REASON
+@at_desk
+def release(caller: Caller, lot: str, units: tuple[str, ...], to: str, reason: str) -> None:
+    """Take units out of quarantine; two security officers."""
+    _moved(caller, Action.RELEASE_UNIT, lot, units=units, to=to, reason=reason)
+
+
+@perso.command()
+@LOT
+@UNITS
+@click.option("--method", required=True, help="How they are destroyed.")
+@click.option("--place", required=True, help="Where.")
+@REASON
+@at_desk
+def destroy(caller: Caller, lot: str, units: tuple[str, ...], method: str, place: str, reason: str) -> None:
+    """Account for units that two witnesses have seen destroyed."""
+    _moved(caller, Action.DESTROY, lot, units=units, method=method, place=place, reason=reason)
+
+
+@perso.command()
+@LOT
+@UNITS
+@click.option("--incident", required=True, help="Under which it is looked into.")
+@REASON
+@at_desk
+def missing(caller: Caller, lot: str, units: tuple[str, ...], incident: str, reason: str) -> None:
+    """Account for units that nobody finds; an engineer and a security officer."""
+    _moved(caller, Action.MARK_MISSING, lot, units=units, incident=incident, reason=reason)
+
+
+@perso.command()
+@LOT
+@UNITS
+@REASON
+@at_desk
+def sample(caller: Caller, lot: str, units: tuple[str, ...], reason: str) -> None:
+    """Take units as samples; an engineer."""
+    _moved(caller, Action.SAMPLE, lot, units=units, reason=reason)
+
+
+@perso.command(name="return")
+@LOT
+@UNITS
+@REASON
+@at_desk
+def return_(caller: Caller, lot: str, units: tuple[str, ...], reason: str) -> None:
+    """Account for units that go back; an engineer and a security officer."""
+    _moved(caller, Action.RETURN, lot, units=units, reason=reason)
+
+
+@perso.command(name="release-line")
+@REASON
+@at_desk
+def release_line(caller: Caller, reason: str) -> None:
+    """Let a stopped line run again; two security officers."""
+    body = caller.ask(Action.RELEASE_LINE, "", {"reason": reason})
+    caller.show(body, [f"released: {one}" for one in msgspec.convert(body, Freed).released])
+
+
+class Freed(msgspec.Struct):
+    """What stopped the line until now."""
+
+    released: list[str]
+
+
+class Move(msgspec.Struct):
+    """Where a unit was, and is."""
+
+    unit: str
+    to: str
+    source: str = msgspec.field(name="from")
+
+
+class Moves(msgspec.Struct):
+    """What was moved."""
+
+    moved: list[Move]
+
+
+def _moved(caller: Caller, action: Action, lot: str, **parameters: object) -> None:
+    body = caller.ask(action, lot, parameters)
+    done = msgspec.convert(body, Moves).moved
+    caller.show(body, [f"{one.unit}: {one.source} to {one.to}" for one in done])
