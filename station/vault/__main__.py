@@ -23,7 +23,9 @@ from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
 from station.vault import configuration, founders
 from station.vault.authorities import House, Trust
+from station.vault.checks import Checks, Embedded
 from station.vault.configuration import Configuration
+from station.vault.courier import Courier, Office
 from station.vault.exporter import Exporter
 from station.vault.issuer import Issuer, trusted
 from station.vault.job import Means
@@ -41,6 +43,7 @@ from station.vault.registry import Registry
 from station.vault.revocation import Revocations
 from station.vault.server import Workers, serving
 from station.vault.service import Floor
+from station.vault.site_registry import NameTakenError
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
@@ -65,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for path in (options.socket, desk_of(options.socket)):
                 path.unlink(missing_ok=True)
             asyncio.run(_serve(options.folder, options.socket, options.epoch, options.seed))
-    except (ConfigError, JournalError, KeyStoreError, LedgerError, OSError) as error:
+    except (ConfigError, JournalError, KeyStoreError, LedgerError, NameTakenError, OSError) as error:
         sys.stderr.write(f"hardbin-vault: {error}\n")
         return REFUSED
     return 0
@@ -116,7 +119,8 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         issuer = await Issuer.open(folder, keys, work, _trust(folder, config))
         teller = _teller(config)
         journal, orders, stops = await _journal(folder, stack), Orders(Place(config.name)), Stops()
-        registry = Registry(journal, teller, orders)
+        office = Office(journal, teller, stops, lambda: times.now(None))
+        registry = Registry(journal, teller, orders, await _checks(config, office, stack))
         await _started(registry, config, times)
         publisher = await _publisher(folder, config, keys, stack)
         publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
@@ -155,6 +159,18 @@ async def _journal(folder: Path, stack: AsyncExitStack) -> Journal:
     stack.callback(journal.close)
     await journal.open()
     return journal
+
+
+async def _checks(config: Configuration, office: Office, stack: AsyncExitStack) -> Checks:
+    """The registry of the plant, if the vault's own file is not all of it."""
+    if config.registry.kind == "embedded":
+        return Embedded()
+    courier = Courier(office, config.registry, config.name)
+    stack.push_async_callback(courier.close)
+    await courier.open()
+    running = asyncio.get_running_loop().create_task(courier.run(), name="registry")
+    stack.push_async_callback(_ended, running)
+    return courier
 
 
 async def _started(registry: Registry, config: Configuration, times: Times) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from station.config import explained
 from station.errors import ConfigError
@@ -14,6 +16,7 @@ from station.vault.profiles import DEVELOPMENT_ORGANISATION
 
 FILE = "vault.toml"
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
+URLS = "postgresql://user@host/database or sqlite:////absolute/path is allowed"
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}\Z")]
 
 
@@ -57,6 +60,47 @@ class LimitsTable(Struct, frozen=True, forbid_unknown_fields=True):
     sessions_max: Annotated[int, Meta(ge=1, le=4096)] = 256
 
 
+class RegistryTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where UIDs, keys and numbers are unique: in this vault's own file, or in the registry of the plant."""
+
+    kind: Literal["embedded", "site"] = "embedded"
+    url: str = ""
+    """`postgresql://…` or `sqlite:////…`, without a password."""
+    spool_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000
+    """Units that may wait for the plant's registry before nothing more is admitted."""
+    wait_s: Annotated[float, Meta(ge=0.1, le=10)] = 2.0
+    """How long a step waits for it, and how long it may take to answer."""
+
+    def address(self) -> URL:
+        """The URL as SQLAlchemy has it."""
+        return make_url(self.url)
+
+    def fault(self, *, production: bool) -> str:
+        """Say what is wrong with the table, never showing the URL; empty if nothing is."""
+        if self.kind == "embedded":
+            return "" if not self.url else 'registry.url: only with registry.kind = "site"'
+        try:
+            url = self.address()
+        except ArgumentError:
+            return f"registry.url: no URL; {URLS}"
+        if url.password is not None or any("password" in name for name in url.query):
+            return "registry.url: holds a password; keep it in a file and name that: …?passfile=/path/of/it"
+        match url.drivername:
+            case "postgresql" if production and not _private(url):
+                return "registry.url: production wants a Unix socket or …?sslmode=verify-full"
+            case "postgresql":
+                return ""
+            case "sqlite" if (url.database or "").startswith("/"):
+                return ""
+            case _:
+                return f"registry.url: {URLS}"
+
+
+def _private(url: URL) -> bool:
+    host = url.host or str(url.query.get("host", ""))
+    return not host or host.startswith("/") or url.query.get("sslmode") == "verify-full"
+
+
 class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     """A vault's file; everything has a default that is right for development."""
 
@@ -66,6 +110,7 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     ledger: LedgerTable = LedgerTable()
     authorities: AuthoritiesTable = AuthoritiesTable()
     limits: LimitsTable = LimitsTable()
+    registry: RegistryTable = RegistryTable()
 
     def hash(self) -> str:
         """SHA-256 of the effective configuration, hexadecimal."""
@@ -88,6 +133,9 @@ def load(path: Path) -> Configuration:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
-        return msgspec.convert(table, Configuration)
+        found = msgspec.convert(table, Configuration)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, Configuration, table)}") from error
+    if fault := found.registry.fault(production=found.production):
+        raise ConfigError(f"{path}: {fault}")
+    return found

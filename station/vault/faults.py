@@ -17,6 +17,7 @@ class Code(IntEnum):
     KEY_NOT_ACTIVE = 107
     CLOCK_UNSAFE = 108
     LOG_UNSAFE = 109
+    SPOOL_FULL = 110
     LINE_STOPPED = 111
     UNIT_SPOILED = 114
     UNIT_SEALED = 115
@@ -46,6 +47,7 @@ class Code(IntEnum):
     RELAY_GONE = 405
     KEY_STORE_DOWN = 501
     JOURNAL = 502
+    REGISTRY_CONFLICT = 503
     INTERNAL = 504
 
 

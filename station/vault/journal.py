@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 from station.custody import leaf_table
-from station.vault import approvals, orders, people, revoked, stops, unit_moves
+from station.vault import approvals, orders, people, revoked, site_claims, stops, unit_moves
 
 T = TypeVar("T")
 
@@ -62,6 +62,7 @@ SCHEMAS = (
     unit_moves.SCHEMA,
     stops.SCHEMA,
     revoked.SCHEMA,
+    site_claims.SCHEMA,
 )
 
 

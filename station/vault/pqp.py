@@ -314,7 +314,8 @@ class Contact:
     async def _register(self) -> Sealed:
         """Sign the record and keep it: the device is sealed."""
         identity = se1_objects.decode_identity(self._contents.identity)
-        facts = record.Facts(identity, self._contents.certificates, self._proofs)
+        checked = await self._registry.checked(self._job.unit)
+        facts = record.Facts(identity, self._contents.certificates, self._proofs, checked)
         means = self._means
         signed = await record.compose(self._job, facts, means.profile, means.store)
         leaf = await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)

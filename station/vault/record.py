@@ -24,6 +24,8 @@ class Facts:
     identity: Identity
     certificates: tuple[Certificate, ...]
     proofs: Mapping[str, str]
+    checked: str
+    """Who has checked that its UID, keys and numbers are unique: `local` or `site`."""
 
 
 async def compose(job: Job, facts: Facts, profile: Profile, store: Keyring) -> Record:
@@ -73,6 +75,6 @@ def _content(job: Job, facts: Facts, profile: Profile, store: Keyring) -> dict[s
         "transport_key": TRANSPORT_MASTER,
         "issuer_key": ISSUER_MASTER,
         "proofs": dict(facts.proofs),
-        "checked": "local",
+        "checked": facts.checked,
         "flags": ["development keys"],
     }

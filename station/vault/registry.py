@@ -2,14 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from typing import TypeVar
 
 from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
-from station.vault import revoked, rows, unit_moves
+from station.vault import revoked, rows, site_claims, unit_moves
 from station.vault.asked import Admission, Admitted, Step
+from station.vault.checks import Checks, Embedded
 from station.vault.claims import Claims
 from station.vault.documents import WorkOrder
 from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
@@ -21,6 +23,8 @@ from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.vigilance import Stop
 
+T = TypeVar("T")
+EMBEDDED = Embedded()
 NOTHING: Mapping[str, object] = {}
 ALARMS = {
     Code.UID_DUPLICATE: "uid.duplicate",
@@ -34,8 +38,8 @@ ALARMS = {
 class Registry:
     """The tables of the journal, by what they are for."""
 
-    def __init__(self, journal: Journal, teller: Teller, orders: Orders) -> None:
-        self._journal, self._teller, self._orders = journal, teller, orders
+    def __init__(self, journal: Journal, teller: Teller, orders: Orders, checks: Checks = EMBEDDED) -> None:
+        self._journal, self._teller, self._orders, self._checks = journal, teller, orders, checks
         self._serving: set[str] = set()
         """Units that have been admitted and not left, for the orders' count."""
         self.claiming = asyncio.Lock()
@@ -96,6 +100,7 @@ class Registry:
             product, order = rows.lot_of(db, ask)
             known = rows.unit_of(db, ask.unit)
             if ask.purpose.makes:
+                self._checks.admit(db, ask.unit)
                 work = Work(ask.lot, product, ask.fingerprint, ask.station, ask.now)
                 self._orders.admit(db, self._orders.check(db, order, work), ask.unit, self._serving)
             if known is None and ask.purpose.makes:
@@ -146,12 +151,13 @@ class Registry:
             db.execute("UPDATE unit SET uid = ? WHERE unit = ?", (born.uid, step.unit))
             db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (step.unit, born.identity))
             db.execute("INSERT OR IGNORE INTO rma VALUES (?, ?, ?)", (step.unit, born.rma_box, born.rma_hash))
+            self._checks.write(db, step.unit, step.now, [site_claims.of_uid(step.unit, born.uid)])
             rows.forward(db, step)
             return rows.identity_of(db, step.unit)
 
-        return self._journal.commit(act)
+        return self._answered(step.unit, self._journal.commit(act))
 
-    async def keys_ready(self, step: Step, keys: Iterable[PublicKey]) -> None:
+    async def keys_ready(self, step: Step, keys: Sequence[PublicKey]) -> None:
         """Claim the public keys for the unit; FaultError if another one has them."""
 
         def act(db: sqlite3.Connection) -> None:
@@ -166,9 +172,11 @@ class Registry:
                 db.execute("DELETE FROM public_key WHERE unit = ? AND slot = ?", (step.unit, key.slot))
                 row_values = (key.spki_hash, step.unit, key.slot, key.algorithm)
                 db.execute("INSERT INTO public_key VALUES (?, ?, ?, ?)", row_values)
+            claims = (site_claims.of_key(step.unit, key.spki_hash) for key in keys)
+            self._checks.write(db, step.unit, step.now, claims)
             rows.forward(db, step)
 
-        await self._journal.commit(act)
+        await self._answered(step.unit, self._journal.commit(act))
 
     async def proven(self, step: Step, reserved: Iterable[Certificate]) -> tuple[Certificate, ...]:
         """Count the unit against its order, reserve its certificates and return them; reserved ones stay."""
@@ -180,10 +188,23 @@ class Registry:
                     "INSERT OR IGNORE INTO cert VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, 'reserved')",
                     (cert.issuer, cert.serial, step.unit, cert.slot, cert.spki_hash, cert.not_before),
                 )
+            places = rows.certificates_of(db, step.unit)
+            claims = site_claims.of_certificates(step.unit, rows.identity_of(db, step.unit), places)
+            self._checks.write(db, step.unit, step.now, claims)
             rows.forward(db, step)
-            return rows.certificates_of(db, step.unit)
+            return places
 
-        return await self._journal.commit(act)
+        return await self._answered(step.unit, self._journal.commit(act))
+
+    async def _answered(self, unit: str, committed: Awaitable[T]) -> T:
+        """What was committed, once the registry of the plant has checked it, or does not answer."""
+        done = await committed
+        await self._checks.answered(unit)
+        return done
+
+    async def checked(self, unit: str) -> str:
+        """Who has checked that all of a unit is unique: `local`, or `site`, the whole plant."""
+        return await self._checks.checked(unit)
 
     async def issued(self, step: Step, certificates: Iterable[tuple[Certificate, bytes]]) -> None:
         """Keep the signed certificates, each with its SHA-256; one that is kept stays as it is."""
@@ -247,7 +268,7 @@ class Registry:
 
         def act(db: sqlite3.Connection) -> None:
             rows.note(db, step, code.name.lower(), "failed", {"fate": fate.name})
-            if code in ALARMS:
+            if code in ALARMS and site_claims.disputed(db, step.unit) is not code:
                 self._tell(db, step.now, ALARMS[code], step.unit)
             if fate in (Fate.REJECT_HELD, Fate.QUARANTINE):
                 self._moved(db, step.unit, fate, step.now)

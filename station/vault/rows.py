@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from station.vault import site_claims
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.dossier import Certificate, Dossier, Unit
 from station.vault.faults import Code, FaultError
@@ -90,7 +91,8 @@ def forward(db: sqlite3.Connection, step: Step) -> None:
     """Take a step: what is done, what is announced next."""
     known = required(db, step.unit)
     if known.account != WIP:
-        raise FaultError(Code.UID_DUPLICATE, "meanwhile another unit showed this UID; both are quarantined")
+        code = site_claims.disputed(db, step.unit) or Code.UID_DUPLICATE
+        raise FaultError(code, "meanwhile another unit showed what this one has; both are quarantined")
     note(db, step, step.standing.name.lower(), "done", dict(step.proofs or {}))
     if step.intent is not known.intent:
         note(db, step, step.intent.value, "intent", {})

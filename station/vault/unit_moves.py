@@ -2,14 +2,14 @@
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from station.custody.accounts import Accounts, Closing, Held
 from station.custody.ledger import Fact
 from station.custody.moves import Account, Move
-from station.vault import revoked
+from station.vault import revoked, site_claims
 from station.vault.recovery import Standing
 from station.vault.statement import StatementError
 
@@ -69,6 +69,9 @@ class Moved:
 def moved(db: sqlite3.Connection, move: Move, why: Why) -> Moved:
     """Move a unit, its certificates after it, and keep why; MoveRefusedError changes nothing."""
     lot, held, closed = _held(db, move.unit)
+    if move.event == "unit.shipped":
+        seen = {"checked": site_claims.checked(db, move.unit)}
+        move = replace(move, evidence={**move.evidence, **seen})
     accounts = Accounts(lot, closed=closed)
     accounts.restore(move.unit, held)
     source = held.account

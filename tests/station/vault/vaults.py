@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from sqlite3 import Connection
@@ -11,6 +11,8 @@ import msgspec
 
 from sim.dut.chip import Chip
 from station.vault.asked import Admission, Purpose
+from station.vault.configuration import RegistryTable
+from station.vault.courier import Courier, Office
 from station.vault.desk_client import DeskClient
 from station.vault.development_order import Lot, order
 from station.vault.documents import KeyRelease, WorkOrder, digest_of
@@ -23,9 +25,10 @@ from station.vault.orders import Orders, Place
 from station.vault.pqp import personalise
 from station.vault.profiles import SE1, Profile
 from station.vault.recovery import Intent, Standing
-from station.vault.registry import Registry
+from station.vault.registry import EMBEDDED, Registry
 from station.vault.script import Script
 from station.vault.statement import signed
+from station.vault.stops import Stops
 from station.vault.teller import Teller
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of
 from tests.station.vault.store_here import keys_in
@@ -41,6 +44,8 @@ class Vault:
 
     means: Means
     journal: Journal
+    stops: Stops = field(default_factory=Stops)
+    courier: Courier | None = None
 
     async def admit(self, unit: str, purpose: Purpose = Purpose.PERSONALISE) -> Job:
         return (await self._admitted(unit, purpose))[0]
@@ -109,18 +114,26 @@ async def development_order_of(
 
 
 @asynccontextmanager
-async def opened_vault(folder: Path, profile: Profile = SE1) -> AsyncIterator[Vault]:
+async def opened_vault(
+    folder: Path, profile: Profile = SE1, site: RegistryTable | None = None, name: str = "vault-1"
+) -> AsyncIterator[Vault]:
     """A vault with its files in `folder`; its keys are drawn from a seed."""
     keys, journal = await keys_in(folder, 7, ("WO-1",)), Journal(folder / "vault.sqlite")
     await journal.open()
+    orders, stops, courier = Orders(Place()), Stops(), None
+    if site is not None:
+        courier = Courier(Office(journal, TELLER, stops, lambda: NOW), site, name)
     try:
-        orders = Orders(Place())
-        await journal.commit(lambda db: ordered(db, orders))
-        registry = Registry(journal, TELLER, orders)
+        await journal.commit(lambda db: orders.shown(db, "") or ordered(db, orders))
+        if courier is not None:
+            await courier.open()
+        registry = Registry(journal, TELLER, orders, courier or EMBEDDED)
         await registry.open_lot("L1", "se1", "WO-1", QUANTITY, NOW)
         issuer = await Issuer.open(folder, keys, Here())
-        yield Vault(Means(keys, issuer, registry, profile, Here()), journal)
+        yield Vault(Means(keys, issuer, registry, profile, Here()), journal, stops, courier)
     finally:
+        if courier is not None:
+            await courier.close()
         journal.close()
 
 
