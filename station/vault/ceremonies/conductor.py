@@ -68,8 +68,10 @@ class Conductor:
         with self._sitting(new=False):
             for line in self._transcript.lines:
                 self._record.follow(line)
-            if self._record.closed:
+            if self._record.closed and (self._folder / PRINTED).exists():
                 raise ConfigError(f"{self._folder}: this ceremony is over; `verify` checks it")
+            if self._record.closed:
+                return self._printed()
             if not self._record.opened:
                 self._add(Opened(self._plan.hash))
             return self._carried_out()
@@ -154,11 +156,14 @@ class Conductor:
         content = content_of(self._plan, self._record.results, self._transcript.head)
         sealed = bundle.sealed(content, self._attendants)
         durable_file.replace(self._folder / bundle.FILE, sealed)
-        digest = sha256(sealed).hexdigest()
-        self._add(Closed(digest))
+        self._add(Closed(sha256(sealed).hexdigest()))
+        return self._printed()
+
+    def _printed(self) -> Outcome:
+        """Write the text that is printed; all that may be missing once a ceremony is closed."""
         text = printed.whole(self._plan, self._transcript.lines, self._transcript.head)
         durable_file.replace(self._folder / PRINTED, text.encode())
-        return Outcome(self._transcript.head, digest, len(self._plan.steps))
+        return Outcome(self._transcript.head, self._record.closed, len(self._plan.steps))
 
 
 def content_of(wanted: plan.Plan, results: list[Result], head: str) -> bundle.Content:
