@@ -94,7 +94,7 @@ class Conductor:
         self._attend()
         with own(Path(self._plan.store)) as store:
             deeds = Deeds(
-                Sitting(self._plan, self._folder),
+                Sitting(self._plan, self._folder, self._record.results),
                 store,
                 self._questions,
                 lambda name: self._add(Activated(name)),

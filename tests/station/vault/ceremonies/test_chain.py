@@ -10,13 +10,13 @@ from cryptography import x509
 from station.errors import ConfigError
 from station.vault import authorities
 from station.vault.authorities import RANKS, House, Trust
-from station.vault.ceremonies import bundle
+from station.vault.ceremonies import bundle, transcript
 from station.vault.ceremonies.certificates import StoreSigning
 from station.vault.ceremonies.proof import verified
 from station.vault.keys import calls, sealed_keys
 from station.vault.keys.errors import PassphraseError, PolicyError, RequestError
 from station.vault.keys.words import Entry, Health, KeyState, SealedKey, Use
-from tests.station.vault.ceremonies.rooms import HOLDERS, HOUSE, SAID, Room, carried_out, direct, planned
+from tests.station.vault.ceremonies.rooms import HOLDERS, HOUSE, SAID, Cut, Room, carried_out, direct, planned
 from tests.station.vault.keys.stores import PASSPHRASES, files
 
 PLANT = House("DE", "plant.example")
@@ -209,6 +209,34 @@ def test_a_store_comes_up_on_another_host(root: Path, tmp_path: Path, *, backup:
         for name in ("dora", "emil"):
             store.ask(calls.Activate(name, bytearray(said[name])), Health)
         assert store.ask(calls.Usage("ROOT-PQ-1"), Use).used >= 7
+
+
+def test_a_recovery_that_was_cut_is_not_done_twice(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power goes when the store has its new id, and the transcript does not know it yet."""
+    new, real = tmp_path / "new", transcript.Transcript.add
+
+    def cutting(self: transcript.Transcript, what: transcript.What, now: float) -> transcript.Line:
+        if isinstance(what, transcript.Done) and "revoked" in what.result:
+            raise Cut
+        return real(self, what, now)
+
+    shutil.copytree(root.parent / "store", new / "store")
+    folder = planned(new, "recover-store", custodians=("anna", "dora", "emil"), lost="7")
+    with monkeypatch.context() as patched:
+        patched.setattr(transcript.Transcript, "add", cutting)
+        with pytest.raises(Cut):
+            carried_out(folder, Room(coming=("anna", "cleo")))
+    with direct(new / "store") as store:
+        identity = store.ask(calls.Health(), Health).store
+    carried_out(folder, Room(coming=("dora", "emil")))
+    told = bundle.read((folder / "bundle.json").read_bytes())
+    assert told.store == identity
+    assert told.revoked == bundle.read((root / "bundle.json").read_bytes()).store
+    with direct(new / "store") as store:
+        assert store.ask(calls.Entries(), list[Entry])[0].used < 14
+    verified(folder)
 
 
 def test_plans_of_backups_need_holders(tmp_path: Path) -> None:
