@@ -6,7 +6,7 @@ from msgspec import Struct
 
 LOT, BALANCE, PROFILE, CHECKPOINT = "lot.json", "balance.json", "profile.json", "checkpoint.txt"
 UNSEALED, REGISTER = "unsealed.jsonl", "key-register.json"
-CONFIGURATION, VERSIONS = "configuration.json", "versions.json"
+CONFIGURATION, VERSIONS, SBOM = "configuration.json", "versions.json", "sbom.cdx.json"
 LEDGER, CERTIFICATES, CRLS = "ledger", "certificates", "crls"
 REPORT = "station/report.json"
 """The station's own report: a claim."""

@@ -23,12 +23,12 @@ class Versions(Struct, frozen=True, forbid_unknown_fields=True):
 
 def versions() -> Versions:
     """Ask the installation that runs."""
-    lock = sha256(_lock().read_bytes()).hexdigest()
-    return Versions(v=1, hardbin=version("hardbin"), python=platform.python_version(), lock_sha256=lock)
+    digest = sha256(lock()).hexdigest()
+    return Versions(v=1, hardbin=version("hardbin"), python=platform.python_version(), lock_sha256=digest)
 
 
-def _lock() -> Path:
-    """In the package where it is installed, at the top of a source tree."""
+def lock() -> bytes:
+    """Return the lock file: in the package where it is installed, at the top of a source tree."""
     package = Path(__file__).resolve().parent.parent
     installed = package / LOCK
-    return installed if installed.exists() else package.parent / LOCK
+    return (installed if installed.exists() else package.parent / LOCK).read_bytes()

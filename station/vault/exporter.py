@@ -1,5 +1,6 @@
 """Exports a lot's evidence: what the journal and the ledger tell of it, in one bundle, signed."""
 
+import asyncio
 import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -23,6 +24,7 @@ from station.evidence.bundle import (
     PROFILE,
     REGISTER,
     REPORT,
+    SBOM,
     TRUST,
     VERSIONS,
 )
@@ -31,7 +33,7 @@ from station.evidence.manifest import MANIFEST
 from station.evidence.register import Register, RegisteredKey
 from station.evidence.strict import encoded
 from station.evidence.trust import Trust
-from station.evidence.versions import versions
+from station.evidence.versions import lock, versions
 from station.vault import jws
 from station.vault.authorities import RANKS, ROOT_FILE
 from station.vault.configuration import Configuration
@@ -74,6 +76,7 @@ class Exporter:
         """`folder` is the vault's, with `vault.sqlite` and `ledger`."""
         self._folder, self._keys, self._issuer = folder, means.store, means.issuer
         self._work, self._publisher, self._publication = means.work, publisher, publication
+        self._turn = asyncio.Lock()
         self._configuration, self._times = configuration, times
 
     async def serve(self, request: wire.ExportRequest, context: Context) -> AsyncIterator[wire.ExportPart]:
@@ -92,19 +95,23 @@ class Exporter:
     @asynccontextmanager
     async def exported(self, lot: str, attached: Mapping[str, bytes], now: float) -> AsyncIterator[Path]:
         """Keep a folder with the bundle and the trust file while the block lasts; EvidenceError."""
-        with TemporaryDirectory(prefix="evidence-", dir=self._folder) as made:
-            folder = Path(made)
-            found = await self._collected(lot, folder, now)
-            files = {**found.files, **self._constant(found.product), **attached}
-            files[REGISTER] = encoded(await self._register())
-            listed = await self._work(index.listed, files)
-            name, mode = self._configuration.name, self._keys.mode
-            content = Index(v=1, lot=lot, vault=name, mode=mode, made=round(now * 1000), files=listed)
-            signed = encoded(await jws.signed(encoded(content), index.TYPE, self._keys))
-            await self._work(archive.write, folder / BUNDLE, signed, files)
-            (folder / MANIFEST).unlink()
-            (folder / TRUST).write_bytes(msgspec.json.format(encoded(self.trust()), indent=2) + b"\n")
-            yield folder
+        async with self._turn:
+            with TemporaryDirectory(prefix="evidence-", dir=self._folder) as made:
+                await self._export(lot, attached, now, Path(made))
+                yield Path(made)
+
+    async def _export(self, lot: str, attached: Mapping[str, bytes], now: float, folder: Path) -> None:
+        found = await self._collected(lot, folder, now)
+        files = {**found.files, **self._constant(found.product), **attached}
+        files[REGISTER] = encoded(await self._register())
+        files[SBOM] = await self._work(_materials, now)
+        listed = await self._work(index.listed, files)
+        name, mode = self._configuration.name, self._keys.mode
+        content = Index(v=1, lot=lot, vault=name, mode=mode, made=round(now * 1000), files=listed)
+        signed = encoded(await jws.signed(encoded(content), index.TYPE, self._keys))
+        await self._work(archive.write, folder / BUNDLE, signed, files)
+        (folder / MANIFEST).unlink()
+        (folder / TRUST).write_bytes(msgspec.json.format(encoded(self.trust()), indent=2) + b"\n")
 
     def trust(self) -> Trust:
         """What whoever trusts this vault trusts."""
@@ -169,3 +176,9 @@ class Exporter:
     async def _register(self) -> Register:
         keys = [RegisteredKey.of(entry, used) for entry, used in await self._keys.register()]
         return Register(v=1, keys=tuple(keys))
+
+
+def _materials(now: float) -> bytes:
+    from station.evidence.sbom import sbom  # it takes long to import, and a vault starts with each lot
+
+    return sbom(lock(), now)

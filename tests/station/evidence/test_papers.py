@@ -1,10 +1,13 @@
 """The papers beside the devices: what was issued for others, lists of revoked ones, the key register."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from station.evidence.bundle import UnsealedUnit
 from station.evidence.register import Register
@@ -116,3 +119,14 @@ def test_an_authority_that_the_store_does_not_have(lot: Lot, tmp_path: Path) -> 
 def test_the_versions_are_those_that_run(lot: Lot) -> None:
     assert decoded(lot.files["versions.json"], Versions) == versions()
     assert len(versions().lock_sha256) == 64
+
+
+def test_the_bill_of_materials_is_valid_and_names_what_runs(lot: Lot) -> None:
+    text = lot.files["sbom.cdx.json"].decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    found = msgspec.json.decode(text)
+    named = {one["name"]: one["version"] for one in found["components"]}
+    assert named["cryptography"] == version("cryptography")
+    assert found["metadata"]["component"]["version"] == version("hardbin")
+    (root,) = [one for one in found["dependencies"] if one["ref"].startswith("hardbin==")]
+    assert {f"click=={version('click')}", f"grpcio=={version('grpcio')}"} <= set(root["dependsOn"])
