@@ -80,6 +80,23 @@ def balance(caller: Caller, lot: str) -> None:
         click.get_current_context().exit(Exit.INTEGRITY)
 
 
+class Closed(msgspec.Struct):
+    """A lot that is closed."""
+
+    lot: str
+    accounts: dict[str, int]
+
+
+@perso.command()
+@LOT
+@at_desk
+def close(caller: Caller, lot: str) -> None:
+    """Close a lot that its balance kept open, once that is zero."""
+    body = caller.ask(Action.CLOSE_LOT, lot)
+    held = ", ".join(f"{count} {name}" for name, count in msgspec.convert(body, Closed).accounts.items())
+    caller.show(body, [f"{lot}: closed, {held}"])
+
+
 class Listed(msgspec.Struct):
     """A unit as the desk shows it."""
 

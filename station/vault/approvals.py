@@ -124,7 +124,14 @@ def _consents(db: sqlite3.Connection, action_hash: str, now: float) -> tuple[Con
         "SELECT person, role FROM approval WHERE action_hash = ? AND used_by IS NULL AND at >= ?"
         " ORDER BY person"
     )
-    return tuple(Consent(who, Role(role)) for who, role in db.execute(query, (action_hash, now - FRESH_S)))
+    given = [Consent(who, Role(role)) for who, role in db.execute(query, (action_hash, now - FRESH_S))]
+    return tuple(one for one in given if _still(db, one))
+
+
+def _still(db: sqlite3.Connection, consent: Consent) -> bool:
+    """Whether a person who approved still has the role in which he did."""
+    person = people.known(db, consent.person)
+    return person is not None and consent.role in person.roles
 
 
 def _allowed(db: sqlite3.Connection, consent: Consent, request: Request) -> None:

@@ -10,10 +10,11 @@ from msgspec import Meta
 from station.custody import moves
 from station.custody.ledger import Fact
 from station.custody.moves import Account, Move
-from station.vault import approvals, people, unit_moves
+from station.vault import approvals, lot_closing, people, unit_moves
 from station.vault.approvals import Consent
 from station.vault.desk import Acting, Handler
 from station.vault.documents import Digest, Name, as_json, digest_of
+from station.vault.faults import FaultError
 from station.vault.orders import Orders
 from station.vault.profiles import Profile
 from station.vault.roles import Action, Role
@@ -122,6 +123,7 @@ class Actions:
             Action.ADD_PERSON: self._add_person,
             Action.CHANGE_ROLES: self._change_roles,
             Action.SHOW_PEOPLE: _show_people,
+            Action.CLOSE_LOT: self._close_lot,
             Action.BALANCE: _balance,
             Action.UNITS: _units,
         }
@@ -200,7 +202,19 @@ class Actions:
         data: dict[str, object] = {"person": person, "roles": sorted(roles), "persons": _names(acting)}
         self._told(db, acting, "role.changed", data)
 
-    # -- units
+    # -- lots and units
+    def _close_lot(self, db: sqlite3.Connection, acting: Acting) -> object:
+        acting.parameters(Nothing)
+        lot = acting.request.target
+        unit_moves.balance(db, lot)
+        try:
+            accounts = lot_closing.close(
+                db, self._teller, lot, acting.now, src="desk", actor=acting.request.person
+            )
+        except FaultError as fault:
+            raise StatementError("wrong_state", fault.detail) from None
+        return {"lot": lot, "accounts": accounts}
+
     def _move(self, db: sqlite3.Connection, acting: Acting) -> object:
         event, kind = EVENTS[acting.request.action]
         asked = acting.parameters(kind)

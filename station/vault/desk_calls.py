@@ -20,6 +20,7 @@ CALLS: Mapping[str, Action] = {
     "AddPerson": Action.ADD_PERSON,
     "ChangeRoles": Action.CHANGE_ROLES,
     "ShowPeople": Action.SHOW_PEOPLE,
+    "CloseLot": Action.CLOSE_LOT,
     "Balance": Action.BALANCE,
     "Units": Action.UNITS,
 }

@@ -9,7 +9,7 @@ from typing import TypeVar
 from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
-from station.vault import revoked, rows, site_claims, unit_moves
+from station.vault import lot_closing, revoked, rows, site_claims
 from station.vault.asked import Admission, Admitted, Step
 from station.vault.checks import Checks, Embedded
 from station.vault.claims import Claims
@@ -69,29 +69,7 @@ class Registry:
 
     async def close_lot(self, lot: str, now: float) -> dict[str, int]:
         """Close a lot whose balance is zero, and return the count of each account; FaultError 101 or 116."""
-
-        def act(db: sqlite3.Connection) -> dict[str, int]:
-            row = db.execute("SELECT state FROM lot WHERE lot = ?", (lot,)).fetchone()
-            if row is None:
-                raise FaultError(Code.LOT_CLOSED, f"lot {lot} is not known")
-            work = db.execute(
-                "SELECT unit FROM unit WHERE lot = ? AND account = ? AND intent <> '' ORDER BY unit",
-                (lot, rows.WIP),
-            ).fetchall()
-            if work:
-                units = ", ".join(unit for (unit,) in work[:5])
-                raise FaultError(Code.LOT_CLOSED, f"lot {lot} has {len(work)} units in work: {units}")
-            balance = unit_moves.balance(db, lot)
-            accounts = balance.held()
-            if row[0] == "open":
-                if why := unit_moves.hindrance(db, balance):
-                    raise FaultError(Code.BALANCE_OPEN, f"lot {lot} stays open: {why}")
-                db.execute("UPDATE lot SET state = 'closed' WHERE lot = ?", (lot,))
-                told = {"accounts": accounts, "outcome": balance.outcome()}
-                self._teller.tell(db, now, Fact("lot.closed", lot=lot, data=told))
-            return accounts
-
-        return await self._journal.commit(act)
+        return await self._journal.commit(lambda db: lot_closing.close(db, self._teller, lot, now))
 
     async def admit(self, ask: Admission) -> Admitted:
         """Admit a unit to a session, or refuse with a code 1xx."""

@@ -35,6 +35,7 @@ class Action(StrEnum):
     ADD_PERSON = "person.add"
     CHANGE_ROLES = "person.roles"
     SHOW_PEOPLE = "person.show"
+    CLOSE_LOT = "lot.close"
     BALANCE = "balance"
     UNITS = "units"
 
@@ -64,6 +65,7 @@ RIGHTS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
         Action.ADD_PERSON: (_ENGINEER, _OFFICER),
         Action.CHANGE_ROLES: (_ENGINEER, _OFFICER),
         Action.SHOW_PEOPLE: (_RECORDS,),
+        Action.CLOSE_LOT: (frozenset({Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER}),),
         Action.BALANCE: (_FLOOR,),
         Action.UNITS: (_FLOOR,),
     }

@@ -63,11 +63,12 @@ ASKED: Mapping[Action, Asked] = {
     Action.ADD_PERSON: Asked(Action.ADD_PERSON, NOBODY.kid, {"roles": ["operator"]}, document=NOBODY.card()),
     Action.CHANGE_ROLES: Asked(Action.CHANGE_ROLES, SIGNERS[Role.AUDITOR].kid, {"roles": []}),
     Action.SHOW_PEOPLE: Asked(Action.SHOW_PEOPLE),
+    Action.CLOSE_LOT: Asked(Action.CLOSE_LOT, "L1"),
     Action.BALANCE: Asked(Action.BALANCE, "L1"),
     Action.UNITS: Asked(Action.UNITS, "L1"),
 }
 # operator, technician, engineer, officer, custodian, auditor: o alone, p one of two, s a document that others
-# signed, n nothing there to do, - denied
+# signed, n nothing there to do, w not yet, - denied
 MATRIX = """
 order.add     --ss--
 order.close   --oo--
@@ -84,11 +85,12 @@ unit.return   --pp--
 person.add    --pp--
 person.roles  --pp--
 person.show   --oo-o
+lot.close     www---
 balance       oooo-o
 units         oooo-o
 """
 LETTERS = (Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER, Role.OFFICER, Role.CUSTODIAN, Role.AUDITOR)
-CODES = {"o": "ok", "s": "ok", "p": "dual_pending", "n": "not_found", "-": "denied"}
+CODES = {"w": "wrong_state", "o": "ok", "s": "ok", "p": "dual_pending", "n": "not_found", "-": "denied"}
 CELLS = [
     pytest.param(Action(name), role, CODES[letter], id=f"{name}-{role}")
     for name, letters in (line.split() for line in MATRIX.split("\n") if line)
@@ -198,6 +200,17 @@ async def test_an_action_is_done_once(desk: DeskHere) -> None:
     assert (await desk.approve(request, ENGINEER, Role.ENGINEER)).code == "replayed"
 
 
+async def test_who_lost_the_role_meanwhile_has_not_approved(desk: DeskHere) -> None:
+    await desk.journal.commit(lambda db: add_person(db, NOBODY, [Role.OFFICER]))
+    request = desk.request(RELEASED, OFFICER)
+    approval = approved(request, NOBODY, Role.OFFICER, int(NOW))
+    await desk.call(Action.RELEASE_UNIT, wire.Call(request=signed(request, [OFFICER]), approvals=[approval]))
+    asked = Asked(Action.CHANGE_ROLES, NOBODY.kid, {"roles": []})
+    assert (await desk.ask(asked, ENGINEER, MIXED)).code == "ok"
+    assert (await desk.approve(request, OFFICER, Role.OFFICER)).code == "dual_pending"
+    assert (await desk.approve(request, SECOND_OFFICER, Role.OFFICER)).code == "ok"
+
+
 async def test_what_two_approved_too_late_is_not_done(desk: DeskHere) -> None:
     request = desk.request(RELEASED, OFFICER)
     first = wire.Call(
@@ -281,8 +294,12 @@ async def test_the_balance_closes_when_every_unit_is_settled(desk: DeskHere) -> 
         {"units": [f"L1/{n}" for n in range(5, 11)], "reason": "gone", "incident": "INC-1"},
     )
     assert (await desk.ask(missing, OFFICER, MIXED)).code == "ok"
-    assert await desk.registry.close_lot("L1", NOW) == {"DESTROYED": 3, "MISSING": 6, "REJECT_HELD": 1}
+    answer = await desk.ask(ASKED[Action.CLOSE_LOT], SIGNERS[Role.OPERATOR])
+    accounts = {"DESTROYED": 3, "MISSING": 6, "REJECT_HELD": 1}
+    assert msgspec.json.decode(answer.body) == {"lot": "L1", "accounts": accounts}
+    assert await desk.registry.close_lot("L1", NOW) == accounts
     (closed,) = await desk.facts("lot.closed")
+    assert (closed["src"], closed["actor"]) == ("desk", "p-00000004")
     assert isinstance(closed["data"], dict)
     assert closed["data"]["outcome"] == "closed with discrepancy"
 
