@@ -120,6 +120,8 @@ class LotHistory:
                 self._move(entry, msgspec.convert(entry.data, SpoiledData).fate, (WIP, QUARANTINE))
             case "cert.revoked":
                 self._revoke(entry)
+            case "unit.quarantined" if "refused" in entry.data:
+                pass  # the plant's registry asked for it, and the unit was out of reach
             case "unit.quarantined" if "from" not in entry.data:
                 self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
             case event if event in MOVES:
