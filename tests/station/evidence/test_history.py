@@ -6,9 +6,10 @@ from station.custody.ledger import Entry
 from station.evidence.history import LotHistory
 
 LOT, DIGEST = "L1", "ab" * 32
+Told = tuple[str, str, dict[str, object]]
 
 
-def told(*facts: tuple[str, str, dict[str, object]], src: str = "vault") -> LotHistory:
+def told(*facts: Told, src: str = "vault") -> LotHistory:
     history = LotHistory(LOT)
     for seq, (event, unit, data) in enumerate(facts):
         history.add(
@@ -29,11 +30,11 @@ def told(*facts: tuple[str, str, dict[str, object]], src: str = "vault") -> LotH
     return history
 
 
-OPENED = ("lot.opened", "", {"product": "se1", "quantity": 3})
-ADMITTED = ("die.admitted", "L1/1", {})
-ISSUED = ("die.issued", "L1/1", {"certificates": {"1": DIGEST}})
-SEALED = ("die.sealed", "L1/1", {"record": "00" * 48, "serial": "S"})
-MOVED = {"from": "WIP", "to": "REJECT_HELD", "bin": "5", "container": "L1/bin-5"}
+OPENED: Told = ("lot.opened", "", {"product": "se1", "quantity": 3})
+ADMITTED: Told = ("die.admitted", "L1/1", {})
+ISSUED: Told = ("die.issued", "L1/1", {"certificates": {"1": DIGEST}})
+SEALED: Told = ("die.sealed", "L1/1", {"record": "00" * 48, "serial": "S"})
+MOVED: dict[str, object] = {"from": "WIP", "to": "REJECT_HELD", "bin": "5", "container": "L1/bin-5"}
 
 
 def test_a_device_from_admission_to_its_seal() -> None:
@@ -72,7 +73,7 @@ def test_stations_only_claim() -> None:
         ([ADMITTED, SEALED, ("unit.rejected", "L1/1", MOVED)], "unit.rejected of a unit in SECURED"),
     ],
 )
-def test_what_cannot_be(facts: list[tuple[str, str, dict[str, object]]], what: str) -> None:
+def test_what_cannot_be(facts: list[Told], what: str) -> None:
     assert what in [fault for _, _, fault in told(*facts).faults]
 
 
