@@ -120,10 +120,8 @@ class LotHistory:
                 self._move(entry, msgspec.convert(entry.data, SpoiledData).fate, (WIP, QUARANTINE))
             case "cert.revoked":
                 self._revoke(entry)
-            case "unit.quarantined" if "refused" in entry.data:
-                pass  # the plant's registry asked for it, and the unit was out of reach
             case "unit.quarantined" if "from" not in entry.data:
-                self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
+                self._quarantine(entry)
             case event if event in MOVES:
                 self._settle(entry)
             case _:
@@ -158,6 +156,11 @@ class LotHistory:
             if digest in self.issued:
                 self._fault(entry, "a certificate is issued twice")
             self.issued[digest] = (entry.seq, unit)
+
+    def _quarantine(self, entry: Entry) -> None:
+        """One of two units with one UID; a unit that the plant's registry could not hold stays where it is."""
+        if "refused" not in entry.data:
+            self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
 
     def _settle(self, entry: Entry) -> None:
         """A move by the rules; a unit that never came as far as the vault is in work."""
