@@ -1,10 +1,14 @@
 """Cut points: counted in one reference run of a die, then struck one at a time."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
+
+FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
+"""Everything is played, as each night."""
 
 Place = Literal["step", "commit", "key", "file", "word", "cell"]
 """A step of the die, a commit of the journal, a call of the key store, a file of the ledger, a word to the

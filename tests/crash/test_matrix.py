@@ -7,7 +7,6 @@ HARDBIN_CRASH_MATRIX=full plays every point with every kind.
 """
 
 import asyncio
-import os
 from collections.abc import Iterator
 from itertools import cycle
 
@@ -16,10 +15,9 @@ import pytest
 from station.vault.development import master
 from station.vault.names import ISSUER_MASTER, TRANSPORT_MASTER
 from tests.crash.evidence import leaked
-from tests.crash.points import KINDS, PLACES, Cut, Kind, Moment
+from tests.crash.points import FULL, KINDS, PLACES, Cut, Kind, Moment
 from tests.crash.yard import Played, Yard
 
-FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
 ALWAYS: tuple[Kind, ...] = ("vault", "disk full", "site power")
 """Kinds that every commit is played with."""
 CELLS_APART = 1 if FULL else 18
