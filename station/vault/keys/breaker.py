@@ -40,11 +40,16 @@ class Breaker:
         """How long until the next call may try."""
         return 0.0 if self._opened is None else max(0.0, self._opened + PAUSE_S - self._now())
 
-    def answered(self, seconds: float) -> None:
-        """A call was answered after so long; of those that were under way when it opened, none closes it."""
+    def answered(self, seconds: float | None) -> None:
+        """A call was answered after so long; of those that were under way when it opened, none closes it.
+
+        None: it waited for the other side to start, which tells nothing of how fast that answers.
+        """
         if self._opened is not None and not self._trying:
             return
         self._failures, self._opened, self._trying = 0, None, False
+        if seconds is None:
+            return
         self._seconds.append(seconds)
         if len(self._seconds) >= WINDOW_MIN and self._p95() > SLOW_S:
             self._open()

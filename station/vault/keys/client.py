@@ -66,6 +66,8 @@ class Process:
         ours.setblocking(False)
         self.end = ours
         self.waiting: dict[int, Waiting] = {}
+        self.serves = False
+        """It has answered something: what it takes from now on is not its start."""
 
     @property
     def pid(self) -> int:
@@ -160,12 +162,13 @@ class KeyStoreClient:
                 head = await _exactly(process.end, LENGTH.size)
                 reply = await _exactly(process.end, length_of(head))
                 number = _number_of(reply)
+                process.serves = True
                 waiting = process.waiting.pop(number, None)
                 if waiting is None or waiting.reply.done():
                     wipe(reply)
                 else:
                     waiting.reply.set_result(reply)
-        except (EOFError, OSError, RequestError, msgspec.DecodeError):
+        except (EOFError, OSError, RequestError, msgspec.DecodeError, UnicodeDecodeError):
             if self._process is process:
                 self.ended = process.kill()
         finally:
@@ -178,7 +181,7 @@ class KeyStoreClient:
         if not self.breaker.admits():
             wait = self.breaker.wait_s()
             raise DownError(f"the key store failed; it is tried again in {wait:.0f} s")
-        begun = loop.time()
+        begun, serves = loop.time(), self._serves
         try:
             reply = await self._exchanged(call)
         except DownError:
@@ -187,11 +190,15 @@ class KeyStoreClient:
         except BaseException:
             self.breaker.let_go()
             raise
-        self.breaker.answered(loop.time() - begun)
+        self.breaker.answered(loop.time() - begun if serves else None)
         try:
             return value_of(reply, answer)
         finally:
             wipe(reply)
+
+    @property
+    def _serves(self) -> bool:
+        return self._process is not None and self._process.running and self._process.serves
 
     async def _exchanged(self, call: calls.Call) -> bytearray:
         process = self._alive()

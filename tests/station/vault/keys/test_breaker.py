@@ -81,3 +81,17 @@ def test_one_slow_answer_in_a_hundred_does_not() -> None:
     for number in range(300):
         breaker.answered(9.0 if number % 100 == 0 else 0.01)
     assert not breaker.open
+
+
+def test_a_start_that_is_waited_for_is_no_slow_answer() -> None:
+    breaker = Breaker(Watch())
+    for _ in range(WINDOW_MIN):
+        breaker.answered(0.1)
+    for _ in range(WINDOW_MIN):
+        breaker.answered(None)
+    assert not breaker.open
+    breaker.failed()
+    breaker.failed()
+    breaker.answered(None)
+    breaker.failed()
+    assert not breaker.open, "it answers, whatever it took"
