@@ -21,6 +21,8 @@ from drivers.protocols.se1_table import (
 SIZES = {"u8": 1, "u16": 2, "u24": 3, "u32": 4, "u64": 8}
 SHORT_DATA = 255
 SHORT_REPLY = 256
+SHOWN = 64
+"""Bytes of a reply that a message shows."""
 SLOT_ENTRY = 54
 HEALTH = ("sound", "start-up failed", "repetition count", "adaptive proportion")
 
@@ -246,7 +248,7 @@ def payload_size(data: bytes) -> int:
     """Bytes of plaintext per command, from the reply to SELECT."""
     expected = b"\x6f\x11\x84\x08" + AID + b"\xa5\x05\x9f\x65\x02"
     if len(data) != 19 or data[:17] != expected:
-        raise DutError(f"SELECT: not the FCI of an se1: {data.hex()}")
+        raise DutError(f"SELECT: not the FCI of an se1: {_shown(data)}")
     return int.from_bytes(data[17:], "big")
 
 
@@ -286,7 +288,7 @@ def trng_health(data: bytes) -> TrngHealth:
 def uid_of(data: bytes) -> bytes:
     """Read the 16 bytes of the reply to GET UID."""
     if data[:2] != b"\x45\x10" or len(data) != 18:
-        raise DutError(f"GET UID: not a UID: {data.hex()}")
+        raise DutError(f"GET UID: not a UID: {_shown(data)}")
     return data[2:]
 
 
@@ -294,11 +296,11 @@ def key_sets(data: bytes) -> tuple[int, ...]:
     """Read the key versions present from the reply to GET KEY INFO; all keys must be AES-256, ids 1 to 3."""
     body = data[2:]
     if data[:1] != b"\xe0" or len(data) < 2 or data[1] != len(body) or len(body) % 18:
-        raise DutError(f"GET KEY INFO: malformed: {data.hex()}")
+        raise DutError(f"GET KEY INFO: malformed: {_shown(data)}")
     versions = tuple(body[at + 3] for at in range(0, len(body), 18))
     expected = b"".join(bytes((0xC0, 4, key, kvn, 0x88, 0x20)) for kvn in versions for key in (1, 2, 3))
     if body != expected:
-        raise DutError(f"GET KEY INFO: not three AES-256 keys a set: {data.hex()}")
+        raise DutError(f"GET KEY INFO: not three AES-256 keys a set: {_shown(data)}")
     return versions
 
 
@@ -357,6 +359,11 @@ def _member(what: str, allowed: Iterable[int], value: int) -> int:
 def _format(name: str, value: int) -> None:
     if value != 1:
         raise DutError(f"{name}: format {value} is not known")
+
+
+def _shown(data: bytes) -> str:
+    """The beginning of a reply, for a message."""
+    return data[:SHOWN].hex() + ("..." if len(data) > SHOWN else "")
 
 
 def _size(kind: str) -> int:

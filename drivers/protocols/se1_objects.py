@@ -63,7 +63,7 @@ class Uid(msgspec.Struct, frozen=True):
 def decode_uid(data: bytes) -> Uid:
     """Read 16 bytes; DutError if the CRC is wrong."""
     if len(data) != 16 or crc8(data[:15]) != data[15]:
-        raise DutError(f"UID {data.hex()}: not 16 bytes with a right CRC-8")
+        raise DutError(f"UID {data[:32].hex()}: not 16 bytes with a right CRC-8")
     return Uid(*UID.unpack(data[:15]))
 
 

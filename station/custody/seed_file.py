@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from station.custody.checkpoint import checked_origin
 from station.custody.log_keys import Key, Kind, Signer
-from station.errors import ConfigError
+from station.errors import ConfigError, LedgerError
 
 Seed = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
@@ -68,9 +68,12 @@ def read(path: Path) -> SeedFile:
         seeds = msgspec.json.decode(path.read_bytes(), type=SeedFile)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a file of seeds: {error}") from None
     if seeds.format != 1:
         raise ConfigError(f"{path}: format {seeds.format}; this version reads format 1")
-    checked_origin(seeds.name)
+    try:
+        checked_origin(seeds.name)
+    except LedgerError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return seeds

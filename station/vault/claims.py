@@ -74,7 +74,7 @@ def _claim(number: int, event: bytes) -> Claim:
         claim = msgspec.json.decode(event, type=Claim)
         if claim.event == "unit.binned":
             claim.binned()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LedgerError(f"event {number} is no claim: {error}") from error
     if claim.event not in CLAIMED:
         allowed = ", ".join(sorted(CLAIMED))

@@ -55,7 +55,7 @@ def value_of(reply: bytearray, answer: type[T]) -> T:
         if verdict == OK:
             return msgspec.msgpack.decode(rest, type=answer)
         fault = msgspec.msgpack.decode(rest, type=Fault)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise KeyStoreError("the key store's answer cannot be read") from None
     raise fault.error()
 
