@@ -68,7 +68,7 @@ class Publisher:
         self._database, self._folder, self._table, self._signer = database, folder, table, signer
         self._witnesses = tuple(witnesses)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._turn = asyncio.Lock()
+        self._turn, self._grown = asyncio.Lock(), asyncio.Event()
         self._head = Head(table.origin)
         self._writer: TileWriter
         self._note: Note | None = None
@@ -114,13 +114,26 @@ class Publisher:
                 lines = await self._signer.sign_checkpoint(self._head.size, edge.size, edge.root, proof)
                 self._head = Head(self._table.origin, edge.size, edge.root)
                 signatures = checkpoint.signatures("".join(line + "\n" for line in lines))
-                self._note = Note(Checkpoint(self._table.origin, edge.size, edge.root), signatures)
-                self.signed_at = _signed_at(self._note)
-                await self._apart(self._writer.publish, self._note)
+                note = Note(Checkpoint(self._table.origin, edge.size, edge.root), signatures)
+                await self._apart(self._writer.publish, note)
+                self._note, self.signed_at = note, _signed_at(note)
+                self._grown.set()
+                self._grown = asyncio.Event()
             if self._witnesses and (edge.size > self._cosigned or self._age_s() > self._table.cosign_s):
                 self._note = await self._apart(self._witnessed, self._note)
                 self._cosigned, self._cosigned_s = edge.size, asyncio.get_running_loop().time()
             return self._note
+
+    @property
+    def size(self) -> int:
+        """How many leaves are published."""
+        return 0 if self._note is None else self._note.checkpoint.size
+
+    async def beyond(self, size: int) -> int:
+        """Wait until more leaves than `size` are published, and return how many are."""
+        while self.size <= size:
+            await self._grown.wait()
+        return self.size
 
     def unsafe(self) -> str:
         """Why nothing more may be admitted: no witness has signed for too long; empty if all is well."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
-from station.vault import lot_closing, revoked, rows, site_claims
+from station.vault import lot_closing, notices, revoked, rows, site_claims
 from station.vault.asked import Admission, Admitted, Step
 from station.vault.checks import Checks, Embedded
 from station.vault.claims import Claims
@@ -22,6 +22,7 @@ from station.vault.sorted_units import SortedUnits
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.vigilance import Stop
+from station.vault.wire import floor_pb2 as wire
 
 T = TypeVar("T")
 EMBEDDED = Embedded()
@@ -298,6 +299,10 @@ class Registry:
             self._teller.tell(db, now, Fact("line.stopped", data=data))
 
         await self._journal.commit(act)
+
+    async def notices(self, start: int, end: int) -> list[wire.Notice]:
+        """What stations are to know of the leaves from `start` to before `end`."""
+        return await self._journal.commit(lambda db: notices.between(db, start, end))
 
     async def told(self, fact: Fact, now: float) -> None:
         """Tell what is no change of a unit."""

@@ -40,13 +40,14 @@ class Workers:
 def serving(floor: Floor, exporter: Exporter, socket: Path) -> grpc.aio.Server:
     """A server for the socket, not yet started."""
     unary, stream = grpc.unary_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
+    streamed = grpc.unary_stream_rpc_method_handler
     handlers = {
         "Hello": unary(floor.hello, wire.HelloRequest.FromString, wire.HelloReply.SerializeToString),
         "OpenLot": unary(floor.open_lot, wire.OpenLotRequest.FromString, wire.LotReply.SerializeToString),
         "CloseLot": unary(floor.close_lot, wire.CloseLotRequest.FromString, wire.LotReply.SerializeToString),
         "AskUnit": unary(floor.ask_unit, wire.UnitRequest.FromString, wire.UnitReply.SerializeToString),
         "Record": unary(floor.record, wire.RecordRequest.FromString, wire.RecordReply.SerializeToString),
-        "Watch": unary(floor.not_yet, wire.WatchRequest.FromString, wire.Notice.SerializeToString),
+        "Watch": streamed(floor.watch, wire.WatchRequest.FromString, wire.Notice.SerializeToString),
         "Export": grpc.unary_stream_rpc_method_handler(
             exporter.serve, wire.ExportRequest.FromString, wire.ExportPart.SerializeToString
         ),

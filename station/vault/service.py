@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from importlib.metadata import version
-from typing import NoReturn
+from typing import TypeAlias
 
 import grpc
 import structlog
@@ -21,6 +21,7 @@ from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
 from station.vault.job import Job, Means, Sealed
 from station.vault.journal import JournalError
 from station.vault.keys.errors import KeyStoreError
+from station.vault.notices import CHECKPOINT
 from station.vault.pqp import personalise
 from station.vault.profiles import PRODUCTS
 from station.vault.publisher import Publisher
@@ -32,6 +33,8 @@ from station.vault.vigilance import Place, Stop
 from station.vault.wire import floor_pb2 as wire
 
 log = structlog.get_logger()
+
+Watcher: TypeAlias = "grpc.aio.ServicerContext[wire.WatchRequest, wire.Notice]"
 
 PROTOCOL = 1
 STREAM_S = 300.0
@@ -129,10 +132,18 @@ class Floor:
             reply.sealed.CopyFrom(_sealed(sealed))
         return reply
 
-    async def not_yet(self, request: object, context: Context) -> NoReturn:
-        """Refuse what this version does not do."""
+    async def watch(self, request: wire.WatchRequest, context: Watcher) -> None:
+        """Tell of every stop, release, hold and checkpoint from now on, until the station leaves."""
         del request
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this vault does not serve Watch yet")
+        seen = self._publisher.size
+        await context.send_initial_metadata(())  # from here on nothing is missed
+        while True:
+            size = await self._publisher.beyond(seen)
+            for notice in await self._means.registry.notices(seen, size):
+                await context.write(notice)
+            origin = self._configuration.ledger.origin
+            await context.write(wire.Notice(kind=CHECKPOINT, scope=origin, leaf=size - 1))
+            seen = size
 
     async def serve(self, requests: object, context: Context) -> None:
         """Serve one die: admission, scripts, verdict."""

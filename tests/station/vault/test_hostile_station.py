@@ -93,7 +93,7 @@ def test_a_result_out_of_order_ends_the_stream(process: VaultProcess, io: IoThre
         (wire.FromStation(gone=wire.Gone()), grpc.StatusCode.INVALID_ARGUMENT),
         (wire.FromStation(admit=wire.Admit(unit="x")), grpc.StatusCode.INVALID_ARGUMENT),
         (admission("x" * 200), grpc.StatusCode.INVALID_ARGUMENT),
-        (admission("L1/2", purpose=wire.TERMINATE), grpc.StatusCode.UNIMPLEMENTED),
+        (admission("L1/2", purpose=wire.RMA_OPEN), grpc.StatusCode.UNIMPLEMENTED),
     ],
 )
 def test_a_stream_that_begins_wrongly_is_refused(
@@ -146,14 +146,26 @@ def test_swapped_replies_cost_a_session_and_nothing_else(process: VaultProcess, 
     assert verdict.disposition == wire.SEALED
 
 
-async def _watch(socket: Path) -> None:
+async def _watched(socket: Path) -> list[wire.Notice]:
+    """What a station is told until a UID was found twice, and the checkpoint that covers it."""
+    told: list[wire.Notice] = []
     async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
         stub: wire_grpc.FloorAsyncStub = wire_grpc.FloorStub(channel)
-        async for _ in stub.Watch(wire.WatchRequest()):
-            pass
+        call = stub.Watch(wire.WatchRequest())
+        await call.initial_metadata()
+        for unit in ("L1/twin-1", "L1/twin-2"):
+            await conversation(socket, admission(unit), lambda _: None, sound_chip(700))
+        notices = aiter(call)
+        while not any(notice.kind == "hold" for notice in told):
+            told.append(await anext(notices))
+        while told[-1].kind != "checkpoint":
+            told.append(await anext(notices))
+    return told
 
 
-def test_what_is_not_there_yet_says_so(process: VaultProcess, io: IoThread) -> None:
-    with pytest.raises(grpc.aio.AioRpcError, match="does not serve Watch yet") as caught:
-        io.submit(_watch(process.socket)).result()
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+def test_a_station_is_told_of_holds_and_checkpoints(process: VaultProcess, io: IoThread) -> None:
+    told = io.submit(_watched(process.socket)).result()
+    (hold,) = (notice for notice in told if notice.kind == "hold")
+    assert (hold.scope, hold.detail) == ("L1/twin-1", "UID_DUPLICATE")
+    assert hold.leaf < told[-1].leaf
+    assert told[-1].scope == "hardbin.example/development"
