@@ -58,6 +58,8 @@ class Means:
     records: RecordKeys
     authorities: Authorities
     profile: Profile
+    profile_hash: str
+    """Of the profile as it lies in the bundle; a later version may write the same one otherwise."""
     checkpoint: Checkpoint
 
 
@@ -118,7 +120,7 @@ def _claimed(device: DeviceLine) -> str:
 def _record(record: Record, means: Means) -> Iterator[str]:
     if record.life_cycle != "SECURED":
         yield f"its record says {record.life_cycle}, not SECURED"
-    if record.profile != means.profile.hash().hex():
+    if record.profile != means.profile_hash:
         yield "its record names another profile"
     if record.product != means.profile.product:
         yield f"its record is of product {record.product}, not {means.profile.product}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,13 +44,12 @@ class Ground(Struct, frozen=True):
             profile = msgspec.json.decode(self.profile, type=Profile)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise EvidenceError(f"the profile cannot be read: {error}") from error
-        if profile.encode() != self.profile:
-            raise EvidenceError("the profile is not written as it is hashed")
         read = {name: certificates.parsed(der) for name, der in self.authorities.items()}
         return Means(
             self.trust.record_keys(),
             certificates.Authorities(self.trust.root_certificates(), read),
             profile,
+            sha256(self.profile).hexdigest(),
             checkpoint.parsed(self.checkpoint).checkpoint,
         )
 

@@ -158,7 +158,7 @@ class LotHistory:
             self.issued[digest] = (entry.seq, unit)
 
     def _quarantine(self, entry: Entry) -> None:
-        """One of two units with one UID; a unit that the plant's registry could not hold stays where it is."""
+        """One of two units with one UID; a unit that the registry could not hold stays where it is."""
         if "refused" not in entry.data:
             self._move(entry, QUARANTINE, (WIP, SECURED, REJECT_HELD, QUARANTINE))
 

@@ -20,6 +20,7 @@ from station.errors import CustodyError, EvidenceError
 from station.evidence import device_file
 from station.evidence.manifest import DeviceFile
 from station.evidence.strict import decoded, encoded
+from station.vault.profiles import Profile
 from tests.station.evidence.lots import Lot
 
 JUDGE = """
@@ -150,3 +151,12 @@ def test_a_device_of_production_is_not_of_this_trust(lot: Lot, tmp_path: Path, s
 
 def test_errors_are_all_of_one_kind() -> None:
     assert issubclass(EvidenceError, CustodyError)
+
+
+def test_a_profile_of_an_earlier_version_is_read_as_it_was_hashed(
+    monkeypatch: pytest.MonkeyPatch, lot: Lot, tmp_path: Path, single: bytes
+) -> None:
+    """A field that came later must not make yesterday's bundles wrong."""
+    monkeypatch.setattr(Profile, "encode", lambda self: b"another spelling")
+    assert faults(lot, tmp_path / "d.json", single) == []
+    assert lot.verdict().findings == ()
