@@ -48,7 +48,7 @@ T = TypeVar("T")
 LOT, UNIT, ORDER = "L1", "L1/2", "WO-1"
 DATABASE, KEYS, LEDGER = "vault.sqlite", "keys", "ledger"
 QUANTITY, SEED = 8, 7
-LIVES, CONTACTS = 4, 5
+LIVES, CONTACTS, CONTACT_S = 4, 5, 10.0
 RESTING = (wire.DONE, wire.REJECT_HELD, wire.QUARANTINE)
 STOPS = (Code.LINE_STOPPED, Code.JOURNAL, Code.INTERNAL)
 
@@ -182,8 +182,8 @@ class CutCard(ChipCard):
 class Conversation:
     """One stream of the floor service, from the station's end: it says what it has to, and relays."""
 
-    def __init__(self, plant: Plant, unit: str, purpose: "wire.Purpose.ValueType") -> None:
-        self._plant, self._card = plant, CutCard(plant)
+    def __init__(self, plant: Plant, unit: str, purpose: "wire.Purpose.ValueType", card: ChipCard) -> None:
+        self._plant, self._card = plant, card
         admit = wire.Admit(
             session=plant.points.passed.total().to_bytes(16),
             unit=unit,
@@ -308,7 +308,7 @@ class Life:
     def __init__(self, plant: Plant, floor: Floor, store: CutStore, publisher: Publisher) -> None:
         self._plant, self._floor, self.store, self.publisher = plant, floor, store, publisher
 
-    async def contact(self, unit: str = UNIT) -> wire.Verdict | None:
+    async def contact(self, unit: str = UNIT, card: ChipCard | None = None) -> wire.Verdict | None:
         """Bring the die once, for what it needs; the vault's verdict, None if none was heard."""
         plant = self._plant
         plant.station_lost = plant.lifted = False
@@ -316,7 +316,8 @@ class Life:
         plant.chip.atr()
         known = await self._floor.ask_unit(wire.UnitRequest(unit=unit), cast(Context, None))
         purpose = wire.RESUME if known.intent else wire.PERSONALISE
-        conversation = Conversation(plant, unit, wire.VERIFY if known.HasField("sealed") else purpose)
+        purpose = wire.VERIFY if known.HasField("sealed") else purpose
+        conversation = Conversation(plant, unit, purpose, card or CutCard(plant))
         conversation.between = self._between
         try:
             await self._floor.serve(None, cast(Context, conversation))
@@ -386,7 +387,7 @@ async def brought_to_rest(plant: Plant) -> list[wire.Verdict]:
         plant.revived()
         try:
             async with opened(plant) as life:
-                await _contacts(life, heard)
+                await _contacts(plant, life, heard)
         except (KilledError, ConfigError, KeyStoreError, LedgerError, JournalError):
             pass
         finally:
@@ -396,10 +397,11 @@ async def brought_to_rest(plant: Plant) -> list[wire.Verdict]:
     return heard
 
 
-async def _contacts(life: Life, heard: list[wire.Verdict]) -> None:
+async def _contacts(plant: Plant, life: Life, heard: list[wire.Verdict]) -> None:
     """Bring the die to one vault until it rests or the vault must be started anew."""
     for _ in range(CONTACTS):
         verdict = await life.contact()
+        plant.now += CONTACT_S
         if verdict is not None:
             heard.append(verdict)
         if verdict is None or verdict.disposition in RESTING or verdict.error in STOPS:
