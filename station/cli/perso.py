@@ -105,6 +105,13 @@ class Listed(msgspec.Struct):
     standing: str
     intent: str
     uid: str
+    unchecked: int = 0
+    """Claims that the registry of the plant has not confirmed."""
+
+    def row(self) -> str:
+        """One line."""
+        open_ = f", {self.unchecked} claims not confirmed by the plant" if self.unchecked else ""
+        return f"{self.unit}: {self.account}, {self.standing}{self.intent and ' ' + self.intent}{open_}"
 
 
 @perso.command()
@@ -117,8 +124,7 @@ def unit(caller: Caller, lot: str, account: str | None, most: int) -> None:
     wanted = {} if account is None else {"account": account}
     body = caller.ask(Action.UNITS, lot, {"most": most, **wanted})
     found = msgspec.convert(body, list[Listed])
-    rows = [f"{one.unit}: {one.account}, {one.standing}{one.intent and ' ' + one.intent}" for one in found]
-    caller.show(body, rows or ["no units"])
+    caller.show(body, [one.row() for one in found] or ["no units"])
 
 
 @perso.command()

@@ -81,7 +81,7 @@ class RegistryTable(Struct, frozen=True, forbid_unknown_fields=True):
             return "" if not self.url else 'registry.url: only with registry.kind = "site"'
         try:
             url = self.address()
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             return f"registry.url: no URL; {URLS}"
         if url.password is not None or any("password" in name for name in url.query):
             return "registry.url: holds a password; keep it in a file and name that: …?passfile=/path/of/it"

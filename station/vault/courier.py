@@ -121,6 +121,11 @@ class Courier:
                 self._is_down(str(error))
                 await self._stop(Code.REGISTRY_CONFLICT, str(error))
                 return
+            except Exception:  # noqa: BLE001 - without its courier a vault would wait for answers for ever
+                log.exception("registry")
+                self._is_down(STOPPING[Code.INTERNAL])
+                await self._stop(Code.INTERNAL, STOPPING[Code.INTERNAL])
+                return
             if not more:
                 await self._woken()
 

@@ -4,7 +4,7 @@ One schema for SQLite and PostgreSQL. A claim is a row that is never changed and
 key decides which of two vaults was first. Every call blocks, and is bounded by the deadline.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from sqlite3 import Connection as SQLiteConnection
 
@@ -117,11 +117,11 @@ class SiteRegistry:
         """Insert in one order, so that two vaults with the same claims wait and never block each other."""
         ours = {"vault": member.name, "at_ms": at_ms}
         rows = [{"kind": one.kind.value, "value": one.value, "unit": one.unit, **ours} for one in claims]
-        db.execute(self._insert(CLAIM).on_conflict_do_nothing(), rows)
-        keys = tuple_(CLAIM.c.kind, CLAIM.c.value).in_([(one.kind.value, one.value) for one in claims])
-        query = select(CLAIM.c.kind, CLAIM.c.value, CLAIM.c.vault, CLAIM.c.unit).where(keys)
-        holders = {(kind, value): Holder(vault, unit) for kind, value, vault, unit in db.execute(query)}
-        for one in claims:
+        insert = self._insert(CLAIM).on_conflict_do_nothing().returning(CLAIM.c.kind, CLAIM.c.value)
+        new = {(kind, value) for kind, value in db.execute(insert, rows)}
+        known = [one for one in claims if (one.kind.value, one.value) not in new]
+        holders = _holders(db, known) if known else {}
+        for one in known:
             holder = holders[one.kind.value, one.value]
             if holder != Holder(member.name, one.unit):
                 self._alarm(db, one, holder, member)
@@ -152,6 +152,12 @@ class SiteRegistry:
             raise SiteDownError(" ".join(str(error.orig).split())) from None
         except PoolTimeoutError as error:
             raise SiteDownError("the last call is not over") from error
+
+
+def _holders(db: Connection, claims: Iterable[Claim]) -> dict[tuple[str, bytes], Holder]:
+    keys = tuple_(CLAIM.c.kind, CLAIM.c.value).in_([(one.kind.value, one.value) for one in claims])
+    query = select(CLAIM.c.kind, CLAIM.c.value, CLAIM.c.vault, CLAIM.c.unit).where(keys)
+    return {(kind, value): Holder(vault, unit) for kind, value, vault, unit in db.execute(query)}
 
 
 def _alarms(db: Connection, member: Member) -> tuple[Alarm, ...]:

@@ -138,10 +138,11 @@ def lots(db: sqlite3.Connection) -> list[str]:
 def units(db: sqlite3.Connection, lot: str, account: str, most: int) -> list[dict[str, object]]:
     """Return units of a lot, of one account if it is named."""
     query = (
-        "SELECT unit, account, standing, intent, coalesce(hex(uid), '') FROM unit WHERE lot = ?"
+        "SELECT unit, account, standing, intent, coalesce(hex(uid), ''), (SELECT count(*) FROM site_claim"
+        " WHERE site_claim.unit = unit.unit AND state <> 'held') FROM unit WHERE lot = ?"
         " AND (? = '' OR account = ?) ORDER BY unit LIMIT ?"
     )
-    names = ("unit", "account", "standing", "intent", "uid")
+    names = ("unit", "account", "standing", "intent", "uid", "unchecked")
     return [dict(zip(names, row, strict=True)) for row in db.execute(query, (lot, account, account, most))]
 
 
