@@ -62,7 +62,7 @@ class Courier:
         self._seen: tuple[int, ...] = ()
 
     async def open(self) -> None:
-        """Take up what waits; NameTakenError if the plant has another vault of this name."""
+        """Take up what waits; NameTakenError if the plant knows another vault by this name, or this by another."""
         mark = await self._office.journal.commit(self._opened)
         self._member = Member(self._name, mark)
         try:
@@ -71,6 +71,8 @@ class Courier:
             self._is_down(str(error))
 
     def _opened(self, db: sqlite3.Connection) -> bytes:
+        if (name := site_claims.name(db)) not in ("", self._name):
+            raise NameTakenError(f"the registry of the plant knows this vault as {name}, which it must keep")
         site_claims.catch_up(db)
         self._level(db, self._office.now())
         return site_claims.mark(db)
@@ -85,8 +87,10 @@ class Courier:
     def write(self, db: sqlite3.Connection, unit: str, now: float, claims: Iterable[Claim]) -> None:
         """Put claims into the outbox."""
         _refuse_lost(db, unit)
+        new = not site_claims.in_spool(db, unit)
         site_claims.wait(db, claims)
-        self._level(db, now)
+        if new:
+            self._level(db, now)
 
     async def answered(self, unit: str) -> None:
         """Wait for the answer about a unit; if the registry is down, not at all."""
@@ -166,6 +170,7 @@ class Courier:
             log.error("conflict", unit=claim.unit, kind=claim.kind, other=holder.unit, vault=holder.vault)
 
     def _followed(self, db: sqlite3.Connection, batch: list[Claim], answer: Answer, now: float) -> None:
+        site_claims.keep_name(db, self._name)
         lost = {claim for claim, _ in answer.lost}
         site_claims.held(db, (claim for claim in batch if claim not in lost))
         for fact in conflicts.follow(db, answer, now):

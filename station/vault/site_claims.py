@@ -154,6 +154,17 @@ def mark(db: sqlite3.Connection) -> bytes:
     return bytes(kept)
 
 
+def name(db: sqlite3.Connection) -> str:
+    """The name under which this vault has claimed; empty if it has not."""
+    row = db.execute("SELECT value FROM site_state WHERE name = 'vault'").fetchone()
+    return "" if row is None else bytes(row[0]).decode()
+
+
+def keep_name(db: sqlite3.Connection, vault: str) -> None:
+    """Note under which name this vault claims; it stays."""
+    db.execute("INSERT OR IGNORE INTO site_state VALUES ('vault', ?)", (vault.encode(),))
+
+
 def spooled(db: sqlite3.Connection) -> int:
     """Units of which something waits."""
     (count,) = db.execute("SELECT count(DISTINCT unit) FROM site_claim WHERE state = 'waiting'").fetchone()

@@ -75,7 +75,7 @@ class SiteDownError(Exception):
 
 
 class NameTakenError(Exception):
-    """Another vault of the plant has this one's name."""
+    """A vault's name is not the one by which the registry knows it."""
 
 
 class SiteRegistry:

@@ -53,9 +53,9 @@ class Server:
             db.execute(f"CREATE DATABASE {name}".encode())
         return self.address(name)
 
-    def address(self, name: str) -> str:
+    def address(self, name: str, user: str = USER) -> str:
         """The URL of a database."""
-        return f"postgresql://{USER}@/{name}?host={self._folder}"
+        return f"postgresql://{user}@/{name}?host={self._folder}"
 
     def _run(self, program: str, *arguments: str) -> None:
         command: list[str | Path] = [self._bin / program, "-D", self._folder / "data", *arguments]

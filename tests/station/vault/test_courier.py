@@ -278,6 +278,40 @@ async def test_two_vaults_of_one_name_are_refused(plant: Plant, tmp_path: Path) 
             pass
 
 
+async def test_a_name_that_is_found_taken_late_stops_the_line(plant: Plant, tmp_path: Path) -> None:
+    await plant.vault("vault-1")
+    plant.site.down()
+    (tmp_path / "other").mkdir()
+    async with opened_vault(tmp_path / "other", site=plant.table(), name="vault-1") as other:
+        assert other.courier is not None
+        plant.site.up()
+        await other.courier.run()
+        assert list(other.stops.reasons) == [(Code.REGISTRY_CONFLICT, "", "")]
+
+
+async def test_a_vault_that_has_claimed_keeps_its_name(plant: Plant, tmp_path: Path) -> None:
+    async with plant.serving("vault-1") as vault:
+        await vault.personalise("L1/1", DirectLink(sound_chip(1)))
+    with pytest.raises(NameTakenError, match="knows this vault as vault-1"):
+        async with opened_vault(tmp_path / "vault-1", site=plant.table(), name="vault-9"):
+            pass
+
+
+async def test_a_courier_that_fails_itself_stops_the_line(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> bool:
+        raise LookupError("a fault of our own")
+
+    async with opened_vault(tmp_path, site=RegistryTable("site", site.url)) as vault:
+        assert vault.courier is not None
+        monkeypatch.setattr(vault.courier, "round", broken)
+        await vault.courier.run()
+        assert list(vault.stops.reasons) == [(Code.INTERNAL, "", "")]
+        await vault.personalise("L1/1", DirectLink(sound_chip(1)))
+        assert await recorded(vault, "L1/1") == "local", "a die under way comes to its end"
+
+
 async def test_a_registry_that_is_down_is_asked_ever_less_often(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
