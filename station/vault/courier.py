@@ -62,7 +62,7 @@ class Courier:
         self._seen: tuple[int, ...] = ()
 
     async def open(self) -> None:
-        """Take up what waits; NameTakenError if the plant knows another vault by this name, or this by another."""
+        """Take up what waits; NameTakenError if the plant knows another vault by this name, or vice versa."""
         mark = await self._office.journal.commit(self._opened)
         self._member = Member(self._name, mark)
         try:
