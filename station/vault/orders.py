@@ -7,6 +7,7 @@ that was begun, not sealed, and destroyed gives its begin back, never a sealed o
 import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from station.vault.documents import KeyRelease, WorkOrder, as_json
 from station.vault.faults import Code, Fate, FaultError
@@ -121,7 +122,7 @@ class Orders:
         releases = db.execute(
             "SELECT statement FROM key_release WHERE order_id = ? ORDER BY not_after", (order_id,)
         )
-        kept = [opened(one).read(KeyRelease) for (one,) in releases]
+        kept = [_release(one) for (one,) in releases]
         return as_json(order) | {
             "state": state,
             "use": {"begun": use.begun, "sealed": use.sealed, "credited": use.credited, "live": use.live},
@@ -167,7 +168,7 @@ class Orders:
         query = "SELECT statement, not_after FROM key_release WHERE order_id = ? AND key_set = ?"
         found = db.execute(query, (order_id, self.place.key_set)).fetchall()
         valid = [statement for statement, not_after in found if work.now <= not_after]
-        if not any(work.station in opened(one).read(KeyRelease).stations for one in valid):
+        if not any(work.station in _release(one).stations for one in valid):
             what = (
                 f"key set {self.place.key_set} is not released for order {order_id} at {work.station or '?'}"
             )
@@ -267,9 +268,20 @@ class Orders:
         return bool(db.execute(changed, (order_id,)).rowcount)
 
 
+@lru_cache(maxsize=64)
+def _order(statement: bytes) -> WorkOrder:
+    """What a statement orders; the same bytes say the same, and every die asks."""
+    return opened(statement).read(WorkOrder)
+
+
+@lru_cache(maxsize=256)
+def _release(statement: bytes) -> KeyRelease:
+    return opened(statement).read(KeyRelease)
+
+
 def _row(db: sqlite3.Connection, order_id: str) -> tuple[WorkOrder, str] | None:
     found = db.execute("SELECT statement, state FROM work_order WHERE id = ?", (order_id,)).fetchone()
-    return None if found is None else (opened(found[0]).read(WorkOrder), found[1])
+    return None if found is None else (_order(found[0]), found[1])
 
 
 def _state(db: sqlite3.Connection, unit: str) -> str | None:
