@@ -30,8 +30,8 @@ class SortedUnits:
         account, standing = Account(row[0]), Standing[row[1]]
         binned = claim.binned()
         container = f"{self._lot}/bin-{binned.bin}"
-        if account is Account.SECURED and binned.passing:
-            unit_moves.claimed(self._db, claim.unit, container)
+        if _lies_right(account, passing=binned.passing):
+            unit_moves.lies(self._db, claim.unit, container, claimed=binned.passing)
             return []
         move = _move(claim, account, standing, container)
         return [] if move is None else self._moved(claim, move)
@@ -51,6 +51,11 @@ class SortedUnits:
         return [Fact(move.event, data=data, unit=claim.unit, lot=self._lot), *done.certificates]
 
 
+def _lies_right(account: Account, *, passing: bool) -> bool:
+    """Whether a unit may lie in its bin; one in quarantine may lie in any, which counts once it is released."""
+    return account is Account.QUARANTINE or account is (Account.SECURED if passing else Account.REJECT_HELD)
+
+
 def _move(claim: Claim, account: Account, standing: Standing, container: str) -> Move | None:
     """What a bin means for a unit; None if it stays where it is."""
     binned = claim.binned()
@@ -67,4 +72,5 @@ def _move(claim: Claim, account: Account, standing: Standing, container: str) ->
             reason = f"sealed, but in {where}, which is none for good devices"
         case _:
             return None
-    return Move(claim.unit, "unit.quarantined", evidence=unit_moves.evidence(reason=reason))
+    kept = unit_moves.evidence(reason=reason, container=container)
+    return Move(claim.unit, "unit.quarantined", evidence=kept)

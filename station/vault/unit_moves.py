@@ -74,8 +74,10 @@ def moved(db: sqlite3.Connection, move: Move, why: Why) -> Moved:
         move = replace(move, evidence={**move.evidence, **seen})
     accounts = Accounts(lot, closed=closed)
     accounts.restore(move.unit, held)
-    source = held.account
+    source, was_claimed = held.account, held.claimed
     target = accounts.move(move)
+    if move.event == "unit.released" and target is Account.SECURED:
+        held.claimed = was_claimed  # it never left its bin
     db.execute("UPDATE unit SET account = ?, updated = ? WHERE unit = ?", (target, why.now, move.unit))
     state = (move.unit, held.claimed, held.container)
     db.execute("INSERT OR REPLACE INTO unit_state VALUES (?, ?, ?)", state)
@@ -180,9 +182,9 @@ def _held(db: sqlite3.Connection, unit: str) -> tuple[str, Held, Closing | None]
     return lot, held, None if state == "open" else Closing.CLEAN
 
 
-def claimed(db: sqlite3.Connection, unit: str, container: str) -> None:
-    """A station has a secured unit in a passing bin."""
-    db.execute("INSERT OR REPLACE INTO unit_state VALUES (?, 1, ?)", (unit, container))
+def lies(db: sqlite3.Connection, unit: str, container: str, *, claimed: bool) -> None:
+    """A station has a unit in a bin; `claimed` if it is one for good devices."""
+    db.execute("INSERT OR REPLACE INTO unit_state VALUES (?, ?, ?)", (unit, claimed, container))
 
 
 def evidence(**given: str) -> Mapping[str, str]:

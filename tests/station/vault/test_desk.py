@@ -1,5 +1,6 @@
 """Who may do what at the desk, and what two persons must have approved."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from station.vault.claims import Claim, Claims
 from station.vault.desk_client import Asked, approved
 from station.vault.documents import KeyRelease
 from station.vault.faults import Code
@@ -299,6 +301,34 @@ async def test_the_balance_closes_when_every_unit_is_settled(desk: DeskHere) -> 
     assert (closed["src"], closed["actor"]) == ("desk", "p-00000004")
     assert isinstance(closed["data"], dict)
     assert closed["data"]["outcome"] == "closed with discrepancy"
+
+
+@pytest.mark.parametrize(
+    ("kind", "to", "code", "hindrance"),
+    [
+        ("pass", "SECURED", "ok", ""),
+        ("fail", "SECURED", "ok", "1 SECURED that no passing bin has claimed"),
+        ("fail", "REJECT_HELD", "ok", ""),
+        ("", "REJECT_HELD", "wrong_state", "1 in QUARANTINE (L1/1)"),
+    ],
+)
+async def test_a_released_unit_counts_by_the_bin_that_it_lies_in(
+    desk: DeskHere, kind: str, to: str, code: str, hindrance: str
+) -> None:
+    def sealed(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO record VALUES ('L1/1', 's', x'00', x'01', x'02', 99)")
+        db.execute("UPDATE unit SET account = 'REJECT_HELD' WHERE unit IN ('L1/2', 'L1/3')")
+        db.execute("UPDATE lot SET quantity = 4")
+
+    await desk.journal.commit(sealed)
+    if kind:
+        data: dict[str, object] = {"bin": 4, "kind": kind}
+        binned = [Claim("unit.binned", "L1/1", "L1", NOW, data)]
+        await desk.registry.claimed(Claims("cell", "L1", 0, binned))
+    release = replace(RELEASED, parameters={**SOUND, "to": to})
+    assert (await desk.ask(release, OFFICER, OFFICERS)).code == code
+    (lot,) = msgspec.json.decode((await desk.ask(ASKED[Action.BALANCE], ENGINEER)).body)
+    assert lot["hindrance"] == hindrance
 
 
 async def test_two_officers_let_the_line_run_again_and_no_restart_does(desk: DeskHere) -> None:
