@@ -52,7 +52,7 @@ class SortedUnits:
 
 
 def _lies_right(account: Account, *, passing: bool) -> bool:
-    """Whether a unit may lie in its bin; one in quarantine may lie in any, which counts once it is released."""
+    """Whether a unit may lie in its bin; one in quarantine may be in any, which counts at its release."""
     return account is Account.QUARANTINE or account is (Account.SECURED if passing else Account.REJECT_HELD)
 
 
