@@ -8,19 +8,25 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from station.vault import people
 from station.vault.claims import Claim, Claims
 from station.vault.desk_client import Asked, approved
 from station.vault.documents import KeyRelease
 from station.vault.faults import Code
+from station.vault.journal import Journal
+from station.vault.orders import Orders, Place
+from station.vault.reception import reception
 from station.vault.roles import APART, RIGHTS, Action, Role, conflict
 from station.vault.secret import Secret
-from station.vault.signers import PersonSigner
+from station.vault.signers import DEVELOPMENT, PersonSigner
 from station.vault.statement import Statement, signed
+from station.vault.stops import Stops
+from station.vault.times import Times
 from station.vault.vigilance import Stop
 from station.vault.wire import desk_pb2 as wire
 from tests.station.vault.desks import SECOND_OFFICER, SIGNERS, DeskHere, add_person, opened_desk
 from tests.station.vault.dies import NOW
-from tests.station.vault.vaults import work_order
+from tests.station.vault.vaults import TELLER, work_order
 
 CUSTODIAN = PersonSigner("p-0000000c", Secret(b"c" * 32))
 NOBODY = PersonSigner("p-0000000f", Secret(b"f" * 32))
@@ -128,6 +134,15 @@ async def test_roles_that_exclude_each_other_cannot_be_given(desk: DeskHere) -> 
 async def test_the_last_officers_cannot_be_taken_away(desk: DeskHere) -> None:
     asked = Asked(Action.CHANGE_ROLES, SECOND_OFFICER.kid, {"roles": []})
     assert (await desk.ask(asked, ENGINEER, MIXED)).code == "wrong_state"
+
+
+async def test_only_a_development_vault_has_persons_whom_anybody_can_sign_for(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "vault.sqlite")
+    await journal.open()
+    for mode, count in (("production", 0), ("development", len(DEVELOPMENT))):
+        await reception(journal, Orders(Place()), Stops(), TELLER, Times(development=True, epoch=NOW), mode)
+        assert len(await journal.commit(people.everybody)) == count
+    journal.close()
 
 
 # -- two persons
