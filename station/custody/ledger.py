@@ -31,7 +31,8 @@ EVENTS = frozenset(
     unit.destroyed unit.shipped unit.missing unit.rma
     die.loaded die.admitted die.issued die.sealed die.spoiled die.resumed die.verified die.terminated
     key.generated key.state key.released key.used key.destroyed ceremony.imported crl.signed cert.revoked
-    uid.duplicate spki.duplicate rmac.wrong cryptogram.wrong line.stopped line.released rate.unusual log.gap
+    uid.duplicate spki.duplicate registry.conflict rmac.wrong cryptogram.wrong line.stopped line.released
+    rate.unusual log.gap
     """.split()  # noqa: SIM905 - sixty names read better so
 )
 

@@ -11,7 +11,11 @@ from station.vault import rows, site_claims, unit_moves
 from station.vault.faults import Code
 from station.vault.uniqueness import Alarm, Answer, Claim, Holder, Kind
 
-ALARMS = {Code.UID_DUPLICATE: "uid.duplicate", Code.SPKI_DUPLICATE: "spki.duplicate"}
+ALARMS = {
+    Code.UID_DUPLICATE: "uid.duplicate",
+    Code.SPKI_DUPLICATE: "spki.duplicate",
+    Code.REGISTRY_CONFLICT: "registry.conflict",
+}
 
 
 def keys_concerned(answer: Answer) -> bool:
@@ -37,23 +41,16 @@ def new(db: sqlite3.Connection, alarms: tuple[Alarm, ...]) -> tuple[Alarm, ...]:
 
 
 def _found(db: sqlite3.Connection, claim: Claim, other: Holder, now: float) -> Iterator[Fact]:
-    code = site_claims.CODES[claim.kind]
+    """Quarantine the unit, and its certificates after it; one that has left the plant stays where it is."""
+    unit, code = claim.unit, site_claims.CODES[claim.kind]
     told = {"code": code.name, "kind": claim.kind.value, "other": other.unit, "vault": other.vault}
-    if code in ALARMS:
-        yield _fact(db, ALARMS[code], claim.unit, told)
-    yield from _quarantined(db, claim.unit, told, now)
-
-
-def _quarantined(db: sqlite3.Connection, unit: str, told: Mapping[str, str], now: float) -> Iterator[Fact]:
-    """Move the unit, and its certificates after it, if it is still where it can be held."""
-    reason = f"{told['code']}: unit {told['other']} of {told['vault']}"
+    account = rows.required(db, unit).account
+    yield _fact(db, ALARMS[code], unit, {**told, "account": account})
+    reason = f"{code.name}: unit {other.unit} of {other.vault}"
+    move = Move(unit, "unit.quarantined", evidence={"reason": reason})
     try:
-        moved = unit_moves.moved(
-            db, Move(unit, "unit.quarantined", evidence={"reason": reason}), unit_moves.Why(now)
-        )
-    except MoveRefusedError as error:
-        known = rows.required(db, unit)
-        yield _fact(db, "unit.quarantined", unit, {**told, "account": known.account, "refused": str(error)})
+        moved = unit_moves.moved(db, move, unit_moves.Why(now))
+    except MoveRefusedError:
         return
     yield _fact(db, "unit.quarantined", unit, {**told, "from": moved.source, "to": moved.target})
     yield from moved.certificates

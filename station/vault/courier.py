@@ -60,6 +60,7 @@ class Courier:
         """Why the registry does not answer; empty if it does, or was not asked yet."""
         self._member: Member
         self._seen: tuple[int, ...] = ()
+        self._compared = False
 
     async def open(self) -> None:
         """Take up what waits; NameTakenError if the plant knows another vault by this name, or vice versa."""
@@ -139,6 +140,8 @@ class Courier:
         waiters, self._waiters = self._waiters, []
         units = sorted({unit for unit, _ in waiters})[:BATCH]
         try:
+            if not self._compared:
+                await self._compare()
             batch = await self._office.journal.commit(lambda db: site_claims.batch(db, units, BATCH))
             at_ms = round(self._office.now() * 1000)
             answer = await self._apart(self._site.claim, self._member, batch, self._seen, at_ms)
@@ -156,6 +159,14 @@ class Courier:
         """Leave; what waits is sent after the next start."""
         await self._apart(self._site.close)
         self._thread.shutdown()
+
+    async def _compare(self) -> None:
+        """Once after a start: a registry that was restored from a backup is given again what it lacks."""
+        there = await self._apart(self._site.count, self._member)
+        lacking = await self._office.journal.commit(lambda db: site_claims.claim_again(db, there))
+        if lacking:
+            log.error("registry went back", lacking=lacking)
+        self._compared = True
 
     async def _follow(self, batch: list[Claim], answer: Answer) -> None:
         if conflicts.keys_concerned(answer):

@@ -111,6 +111,14 @@ def held(db: sqlite3.Connection, claims: Iterable[Claim]) -> None:
     db.executemany(query, [(one.kind.value, one.value) for one in claims])
 
 
+def claim_again(db: sqlite3.Connection, there: int) -> int:
+    """Send all again if the registry has fewer claims than it confirmed; return how many it lacks."""
+    (here,) = db.execute("SELECT count(*) FROM site_claim WHERE state = 'held'").fetchone()
+    if here > there:
+        db.execute("UPDATE site_claim SET state = 'waiting' WHERE state = 'held'")
+    return max(0, int(here) - there)
+
+
 def lose(db: sqlite3.Connection, claim: Claim, holder: Holder) -> None:
     """Another one has it, and keeps it."""
     query = "UPDATE site_claim SET state = 'lost', holder = ? WHERE kind = ? AND value = ?"

@@ -100,6 +100,12 @@ class SiteRegistry:
                 db.execute(update(ALARM).where(ALARM.c.id.in_(seen)).values(seen=True))
             return Answer(lost, _alarms(db, member))
 
+    def count(self, member: Member) -> int:
+        """How many claims a vault has here. SiteDownError."""
+        query = select(func.count()).select_from(CLAIM).where(CLAIM.c.vault == member.name)
+        with self._transaction() as db:
+            return db.execute(query).scalar_one()
+
     def close(self) -> None:
         """Leave; what was claimed stays."""
         self._engine.dispose()

@@ -11,6 +11,7 @@ class Site(Protocol):
     """A registry of a plant."""
 
     url: str
+    driver: str
     deadline_s: float
 
     def down(self) -> None:
@@ -23,7 +24,7 @@ class Site(Protocol):
 class SqliteSite:
     """A file; it is down while somebody else holds its lock."""
 
-    deadline_s = 1.0
+    driver, deadline_s = "sqlite", 1.0
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.url = f"sqlite:///{path}"
@@ -39,7 +40,7 @@ class SqliteSite:
 class ServedSite:
     """A database of a server; it is down while the server is."""
 
-    deadline_s = 10.0
+    driver, deadline_s = "postgresql+psycopg", 10.0
 
     def __init__(self, server: Server) -> None:
         self.url = server.database()

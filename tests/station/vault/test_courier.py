@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import create_engine, delete
 
 from sim.dut.chip import Chip
 from sim.dut.transport import development_uid
@@ -16,11 +17,12 @@ from station.custody.moves import Account, Move
 from station.vault import site_claims, unit_moves
 from station.vault.asked import Purpose
 from station.vault.configuration import RegistryTable
+from station.vault.contents import Contents
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.pqp import personalise
 from station.vault.recovery import Intent, Standing
-from station.vault.site_registry import NameTakenError, SiteDownError, SiteRegistry
-from station.vault.uniqueness import Member
+from station.vault.site_registry import CLAIM, NameTakenError, SiteDownError, SiteRegistry
+from station.vault.uniqueness import Kind, Member
 from tests.station.vault.dies import NOW, DirectLink, sound_chip
 from tests.station.vault.sites import Site
 from tests.station.vault.vaults import Vault, drops, opened_vault, steps_of_each_script
@@ -89,6 +91,14 @@ async def recorded(vault: Vault, unit: str) -> object:
     record = await vault.means.registry.record_of(unit)
     assert record is not None
     return msgspec.json.decode(record.body)["checked"]
+
+
+async def identity_of(vault: Vault) -> bytes:
+    """The IDENTITY object that die 2 is going to get."""
+    job = await vault.admit("L1/2")
+    dossier = await vault.means.registry.dossier("L1/2")
+    assert dossier is not None
+    return Contents(job, vault.means, dossier).new_identity(development_uid(2), bytes(48))
 
 
 async def ship(vault: Vault, unit: str) -> Account:
@@ -270,12 +280,50 @@ async def test_what_a_vault_sealed_alone_is_checked_once_it_belongs_to_a_plant(
     assert await second.means.registry.checked("L1/2") == "site"
 
 
+async def test_a_registry_that_lost_claims_is_given_them_again(plant: Plant) -> None:
+    async with plant.serving("vault-1") as vault:
+        await vault.personalise("L1/1", DirectLink(sound_chip(1)))
+        await drained(vault)
+    engine = create_engine(plant.table().address().set(drivername=plant.site.driver))
+    with engine.begin() as db:
+        db.execute(delete(CLAIM).where(CLAIM.c.kind == Kind.UID.value))
+    engine.dispose()
+    await plant.vault("vault-1")
+    second = await plant.vault("vault-2")
+    fault = await fault_of(second, "L1/1", sound_chip(2, uid=development_uid(1)))
+    assert fault.code is Code.UID_DUPLICATE
+
+
 async def test_two_vaults_of_one_name_are_refused(plant: Plant, tmp_path: Path) -> None:
     await plant.vault("vault-1")
     (tmp_path / "other").mkdir()
     with pytest.raises(NameTakenError, match="another vault as vault-1"):
         async with opened_vault(tmp_path / "other", site=plant.table(), name="vault-1"):
             pass
+
+
+async def test_a_number_of_another_vault_holds_the_unit_and_stops_no_line(plant: Plant) -> None:
+    """Two vaults that give one serial number to two dies: that cannot be, and is held all the same."""
+    first = await plant.vault("vault-1")
+    registry = SiteRegistry(plant.table().address(), 5.0)
+    serial = site_claims.of_identity("L9/9", await identity_of(first))
+    registry.claim(Member("vault-2", b"2" * 16), [serial])
+    registry.close()
+    fault = await fault_of(first, "L1/2", sound_chip(2))
+    assert (fault.code, fault.fate) == (Code.REGISTRY_CONFLICT, Fate.QUARANTINE)
+    assert "registry.conflict" in await told(first, "L1/2")
+    assert await first.means.registry.certificates("L1/2") != ()
+    assert not first.stops.reasons
+
+
+async def test_a_shipped_unit_stays_shipped_and_the_ledger_says_who_came(plant: Plant) -> None:
+    first, second = await plant.vault("vault-1"), await plant.vault("vault-2")
+    await first.personalise("L1/1", DirectLink(sound_chip(1)))
+    await ship(first, "L1/1")
+    await fault_of(second, "L1/1", sound_chip(2, uid=development_uid(1)))
+    await drained(first)
+    assert await account(first, "L1/1") == "SHIPPED"
+    assert (await told(first))[-1] == "uid.duplicate"
 
 
 async def test_a_name_that_is_found_taken_late_stops_the_line(plant: Plant, tmp_path: Path) -> None:
