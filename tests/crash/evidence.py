@@ -43,6 +43,7 @@ class Evidence:
             self.hashes = [bytes(one) for (one,) in self._all("hash", "leaf ORDER BY idx")]
             self.records = {u: (leaf, bytes(h)) for u, leaf, h in self._all("unit, leaf, hash", "record")}
             self.used = self._all("intents, sealed", "order_use")
+            self.claims = self._all("kind, value, unit, state", "site_claim")
             self.certificates = list(self._all("unit, slot, serial, spki_hash, der, state", "cert"))
 
     def _all(self, columns: str, table: str) -> list[tuple[Any, ...]]:
@@ -54,7 +55,7 @@ class Evidence:
         found = [*self._end(heard), *self._leaves(), *self._set(), *self._balance(), *self._checkpoints()]
         if scp03.Session.alive:
             found.append(f"{scp03.Session.alive} sessions are open")
-        return [*found, *self._signatures()]
+        return [*found, *self._signatures(), *self._claims()]
 
     @property
     def unit(self) -> Row:
@@ -129,12 +130,23 @@ class Evidence:
             if (edge.size, edge.root) != (note.checkpoint.size, note.checkpoint.root):
                 yield f"the leaves do not begin with the checkpoint of {note.checkpoint.size}"
 
+    def _claims(self) -> Iterator[str]:
+        """The registry of the plant holds what the vault claimed, and nothing else; nothing waits."""
+        if self._plant.site is None:
+            return
+        with closing(sqlite3.connect(self._plant.site)) as db:
+            held = set(db.execute("SELECT kind, value, unit, 'held' FROM claim"))
+        if set(self.claims) != held:
+            yield f"{len(set(self.claims) - held)} claims wait, {len(held - set(self.claims))} are nobody's"
+
     def _signatures(self) -> Iterator[str]:
         """No two bodies were signed for one certificate's place."""
         bodies = {message for key, message in self._plant.signed if key.startswith("ICA")}
         places = {(unit, slot) for unit, slot, *_ in self.certificates}
         if len(bodies) > len(places):
             yield f"{len(bodies)} bodies were signed for {len(places)} places"
+        if self._plant.again:
+            yield f"{len(self._plant.again)} certificates were signed again"
 
 
 def leaked(folder: Path, secrets: set[bytes]) -> list[str]:

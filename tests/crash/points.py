@@ -10,11 +10,13 @@ from typing import Literal
 FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
 """Everything is played, as each night."""
 
-Place = Literal["step", "commit", "key", "file", "word", "cell"]
+Place = Literal["step", "commit", "key", "file", "word", "claim", "cell"]
 """A step of the die, a commit of the journal, a call of the key store, a file of the ledger, a word to the
-station; a write of the chip's memory, which the chip itself counts."""
+station; claims sent to the plant's registry; a write of the chip's memory, which the chip itself counts."""
 Moment = Literal["before", "torn", "after"]
-Kind = Literal["die power", "link", "contact", "vault", "key store", "station", "disk full", "site power"]
+Kind = Literal[
+    "die power", "link", "contact", "vault", "key store", "station", "disk full", "site power", "registry"
+]
 
 PLACES: tuple[Place, ...] = ("step", "commit", "key", "file", "word")
 KINDS: tuple[Kind, ...] = (

@@ -14,7 +14,9 @@ from sim.dut.chip import Chip
 from station.vault.configuration import LedgerTable
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.evidence import Evidence
-from tests.crash.plant import CutCard, Plant, brought_to_rest, opened
+from tests.crash.lives import brought_to_rest, opened
+from tests.crash.parts import CutCard
+from tests.crash.plant import Plant
 from tests.crash.yard import Yard
 from tests.station.vault.dies import answer_of, sound_chip
 from tests.station.vault.store_here import keys_in

@@ -17,7 +17,8 @@ from station.errors import LedgerError
 from station.vault.faults import Code
 from station.vault.script import Answer
 from station.vault.wire import floor_pb2 as wire
-from tests.crash.plant import DATABASE, KEYS, LEDGER, UNIT, Plant, opened
+from tests.crash.lives import opened
+from tests.crash.plant import DATABASE, KEYS, LEDGER, UNIT, Plant
 from tests.crash.points import Cut
 from tests.crash.yard import FIRST, Yard
 from tests.station.vault.dies import NOW, sound_chip

@@ -18,11 +18,13 @@ from station.vault.configuration import LedgerTable
 from station.vault.keys import sealing
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.evidence import Evidence
-from tests.crash.plant import Plant, brought_to_rest, opened
+from tests.crash.lives import brought_to_rest, opened
+from tests.crash.plant import Plant
 from tests.crash.points import Cut
 from tests.station.vault.dies import sound_chip
 from tests.station.vault.store_here import keys_in
 
+SITE = "site.sqlite"
 FIRST, SECOND = 1, 20
 """The die that is sealed before, and the one that is cut."""
 
@@ -48,8 +50,9 @@ class Played:
 class Yard:
     """Makes plants, plays cuts on them, and clears them away."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, *, site: bool = False) -> None:
+        """`site`: the plant has a registry."""
+        self._folder, self._site = folder, site
         self._count = 0
         self._from = sound_chip(SECOND)
         self._notes: list[bytes] = []
@@ -64,6 +67,7 @@ class Yard:
         made = self._folder / "made"
         await keys_in(made, 7)
         plant = Plant(made, sound_chip(FIRST))
+        plant.site = self._folder / SITE if self._site else None
         with capture_logs():
             async with opened(plant) as life:
                 verdict = await life.contact("L1/1")
@@ -92,6 +96,8 @@ class Yard:
         chip.memory.adopt(self._from.memory)
         plant = Plant(folder, chip, cut)
         plant.notes = [*self._notes]
+        if self._site:
+            plant.site = Path(shutil.copy(self._folder / SITE, folder.with_name(SITE)))
         return plant
 
     def _keypair(self, algorithm: int, seed: bytes) -> tuple[bytes, bytes]:
