@@ -10,7 +10,7 @@ from typing import IO
 
 from station.errors import CustodyError
 
-READY_S = 20.0
+READY_S = 60.0
 STOP_S = 5.0
 SOCKET = "vault.sock"
 SOCKET_PATH_MAX = 100

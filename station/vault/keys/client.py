@@ -33,6 +33,8 @@ from station.vault.keys.words import (
 from station.vault.secret import Secret
 
 T = TypeVar("T")
+START_S = 20.0
+"""What a process may take to start, on a busy machine, before its first answer."""
 GRACE_S = 1.0
 """Beyond the process's own deadline: it kills itself first, unless it is stopped or starved."""
 END_S = 5.0
@@ -206,7 +208,7 @@ class KeyStoreClient:
         number = self._number
         request = frame((number, *calls.operation(call)))
         ahead = max((waiting.seconds for waiting in process.waiting.values()), default=0.0)
-        seconds = calls.deadline_s(call)
+        seconds = calls.deadline_s(call) + (0.0 if process.serves else START_S)
         reply: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
         process.waiting[number] = Waiting(reply, seconds)
         try:
