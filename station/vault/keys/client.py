@@ -68,6 +68,8 @@ class Process:
         ours.setblocking(False)
         self.end = ours
         self.waiting: dict[int, Waiting] = {}
+        self.blamed = False
+        """Its end is counted."""
         self.serves = False
         """It has answered something: what it takes from now on is not its start."""
 
@@ -183,11 +185,13 @@ class KeyStoreClient:
         if not self.breaker.admits():
             wait = self.breaker.wait_s()
             raise DownError(f"the key store failed; it is tried again in {wait:.0f} s")
-        begun, serves = loop.time(), self._serves
+        begun, process = loop.time(), None
         try:
-            reply = await self._exchanged(call)
+            process = self._alive()
+            serves = process.serves
+            reply = await self._exchanged(process, call)
         except DownError:
-            self.breaker.failed()
+            self._blame(process)
             raise
         except BaseException:
             self.breaker.let_go()
@@ -198,12 +202,16 @@ class KeyStoreClient:
         finally:
             wipe(reply)
 
-    @property
-    def _serves(self) -> bool:
-        return self._process is not None and self._process.running and self._process.serves
+    def _blame(self, process: Process | None) -> None:
+        """The end of one process is one failure, however many waited for it."""
+        if process is not None and process.blamed:
+            self.breaker.let_go()
+            return
+        if process is not None:
+            process.blamed = True
+        self.breaker.failed()
 
-    async def _exchanged(self, call: calls.Call) -> bytearray:
-        process = self._alive()
+    async def _exchanged(self, process: Process, call: calls.Call) -> bytearray:
         self._number += 1
         number = self._number
         request = frame((number, *calls.operation(call)))

@@ -109,6 +109,19 @@ async def test_a_killed_process_is_started_again_and_counts_are_wasted(tmp_path:
         assert (usage.used, usage.leased) == (101, 200)
 
 
+async def test_the_end_of_one_process_is_one_failure_however_many_wait(tmp_path: Path) -> None:
+    async with started(tmp_path) as store:
+        assert store.pid is not None
+        os.kill(store.pid, signal.SIGSTOP)
+        asked = [asyncio.create_task(store.random(8)) for _ in range(8)]
+        await asyncio.sleep(0)
+        os.kill(store.pid, signal.SIGKILL)
+        await asyncio.wait(asked)
+        assert {type(task.exception()) for task in asked} == {DownError}
+        assert not store.breaker.open
+        assert len(await store.random(8)) == 8
+
+
 async def test_a_production_store_is_sealed_again_after_a_crash(tmp_path: Path) -> None:
     store = KeyStoreClient(tmp_path, command=UNRULY)
     store.begin()
