@@ -168,7 +168,10 @@ class DualControl:
 
     def _approved(self, line: ActionLine, persons: Persons, nonces: set[str]) -> tuple[Request, UsedApproval]:
         """Return an action and when it was done; an error unless enough persons approved it, in time."""
-        request = opened(line.request.encode()).read(Request)
+        statement = opened(line.request.encode())
+        request = statement.read(Request)
+        if statement.signed_by(persons.keys.get) != (request.person,):
+            raise EvidenceError(f"the request of {request.person} is signed by others")
         digest = request.action_hash()
         uses = self.orders.used.get(digest, [])
         if len(uses) != 1:

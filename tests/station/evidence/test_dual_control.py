@@ -7,7 +7,7 @@ import pytest
 
 from station.custody.ledger import decoded as entry_of
 from station.evidence.dual_control import ActionLine, PersonLine
-from station.evidence.strict import decoded, encoded
+from station.evidence.strict import base64url, decoded, encoded, unpadded
 from station.vault.desk_client import approved
 from station.vault.documents import KeyRelease, Request, WorkOrder, digest_of
 from station.vault.roles import Role
@@ -95,6 +95,16 @@ def test_an_approval_that_was_changed(lot: Lot, tmp_path: Path) -> None:
     mixed["signatures"] = msgspec.json.decode(first, type=dict[str, object])["signatures"]
     found = said(lot, tmp_path / "b.tar", approvals(lot, first, msgspec.json.encode(mixed).decode()))
     assert found == "the Ed25519 signature of p-00000001 does not verify"
+
+
+def test_a_request_that_was_changed(lot: Lot, tmp_path: Path) -> None:
+    """What the approvals do not cover, its own signature does: who asked, and when."""
+    envelope = msgspec.json.decode(action(lot).request)
+    told = msgspec.json.decode(base64url(envelope["payload"]), type=dict[str, object])
+    envelope["payload"] = unpadded(msgspec.json.encode(told | {"person": "p-00000003"}))
+    changed = ActionLine(msgspec.json.encode(envelope).decode(), action(lot).approvals)
+    found = said(lot, tmp_path / "b.tar", {"actions.jsonl": encoded(changed) + b"\n"})
+    assert found == "the Ed25519 signature of p-00000002 does not verify"
 
 
 def test_no_approvals_at_all(lot: Lot, tmp_path: Path) -> None:
