@@ -1,8 +1,8 @@
 """The files of a bundle, and what is in those that are one piece of JSON."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 LOT, BALANCE, PROFILE, CHECKPOINT = "lot.json", "balance.json", "profile.json", "checkpoint.txt"
 UNSEALED, REGISTER = "unsealed.jsonl", "key-register.json"
@@ -66,7 +66,7 @@ class UnsealedUnit(Struct, frozen=True, forbid_unknown_fields=True):
     """A line of `unsealed.jsonl`: a unit that was admitted and not sealed."""
 
     unit: str
-    uid: str
+    uid: Annotated[str, Meta(pattern=r"^([0-9a-f]{2})*\Z")]
     """Hexadecimal; empty if it was never proven."""
     account: str
     certs: tuple[SlotCertificate, ...]

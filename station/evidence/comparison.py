@@ -57,6 +57,7 @@ def differences(
     yield from _lot(signed, history)
     yield from _sealed(signed, history, devices)
     yield from _unique(devices)
+    yield from _unsealed(history, told)
     yield from _issued(history, devices, told)
     yield from _summary(signed, history, told.summary)
     yield from _balance(signed, history, told.sheet)
@@ -94,6 +95,21 @@ def _unique(devices: Sequence[DeviceFacts]) -> Iterator[Finding]:
             if mark in seen:
                 yield Finding(MANIFEST, f"has the {mark[0]} of {seen[mark]}", device.unit)
             seen.setdefault(mark, device.unit)
+
+
+def _unsealed(history: LotHistory, told: Told) -> Iterator[Finding]:
+    named = {unit.unit: unit for unit in told.unsealed}
+    if len(named) < len(told.unsealed):
+        yield Finding(UNSEALED, "names a unit twice")
+    for name, unit in named.items():
+        account = history.accounts.get(name, "no account")
+        if unit.account != account or name in history.sealed:
+            yield Finding(UNSEALED, f"is in {unit.account}, the ledger says {account}", name)
+        digest = sha256(bytes.fromhex(unit.uid)).hexdigest()
+        if history.uids.get(name, digest) != digest:
+            yield Finding(UNSEALED, "has another UID than the ledger tells of", name)
+    for name in sorted(history.accounts.keys() - history.sealed.keys() - named.keys()):
+        yield Finding(UNSEALED, f"lacks a unit that is in {history.accounts[name]}", name)
 
 
 def _issued(history: LotHistory, devices: Sequence[DeviceFacts], told: Told) -> Iterator[Finding]:

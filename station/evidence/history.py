@@ -81,6 +81,8 @@ class LotHistory:
     """Leaf and unit, by the certificate's SHA-256."""
     sealed: dict[str, tuple[int, SealedData]] = field(default_factory=dict)
     """Leaf and what it says, by unit."""
+    uids: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the UID, by unit."""
     revoked: dict[tuple[str, str], str] = field(default_factory=dict)
     """Why a certificate does not count, by its issuer and serial number."""
     faults: list[tuple[int, str, str]] = field(default_factory=list)
@@ -97,6 +99,8 @@ class LotHistory:
         """Take the next entry of the lot."""
         if entry.src not in SPEAKING:
             return
+        if entry.unit and entry.uid_h:
+            self.uids[entry.unit] = entry.uid_h
         if self.closed is not None and entry.event in _MOVING:
             self._fault(entry, f"{entry.event} after the lot was closed")
         try:

@@ -39,19 +39,32 @@ def test_their_certificates_are_checked_like_others(lot: Lot, tmp_path: Path) ->
     other = msgspec.structs.replace(held, uid="00" * 16)
     found = lot.judged(tmp_path / "b.tar", unsealed(rejected, other, destroyed))
     assert found == [
-        f"unsealed.jsonl: L1/5: slot {slot}: subject of the certificate is not what the profile demands"
-        for slot in (1, 2, 3)
+        "unsealed.jsonl: L1/5: has another UID than the ledger tells of",
+        *(
+            f"unsealed.jsonl: L1/5: slot {slot}: subject of the certificate is not what the profile demands"
+            for slot in (1, 2, 3)
+        ),
+    ]
+
+
+def test_a_unit_that_is_left_out_or_elsewhere(lot: Lot, tmp_path: Path) -> None:
+    rejected, held, destroyed = units(lot)
+    assert lot.judged(tmp_path / "b.tar", unsealed(held, destroyed)) == [
+        "unsealed.jsonl: L1/4: lacks a unit that is in REJECT_HELD"
+    ]
+    moved = msgspec.structs.replace(rejected, account="WIP")
+    assert lot.judged(tmp_path / "b.tar", unsealed(moved, held, destroyed)) == [
+        "unsealed.jsonl: L1/4: is in WIP, the ledger says REJECT_HELD"
     ]
 
 
 def test_certificates_of_rejects_must_be_revoked(lot: Lot, tmp_path: Path) -> None:
     """The ledger revoked them for unit 5; a certificate of unit 1 moved there would count."""
     rejected, held, destroyed = units(lot)
-    moved = msgspec.structs.replace(rejected, uid=held.uid, certs=held.certs)
+    moved = msgspec.structs.replace(rejected, certs=held.certs)
     empty = msgspec.structs.replace(held, certs=())
     found = lot.judged(tmp_path / "b.tar", unsealed(moved, empty, destroyed))
-    assert len(found) == 3
-    assert all("tells of its certificate for L1/5" in one for one in found)
+    assert sum("tells of its certificate for L1/5" in one for one in found) == 3
 
 
 def lists(lot: Lot) -> dict[str, bytes]:

@@ -151,7 +151,7 @@ def test_a_unit_in_another_account(lot: Lot, tmp_path: Path) -> None:
 
 def test_a_certificate_without_a_leaf(lot: Lot, tmp_path: Path) -> None:
     """Of a unit in quarantine: its certificates are told, so leaving them out is found."""
-    found = lot.judged(tmp_path / "b.tar", {"unsealed.jsonl": b""})
+    found = [one for one in lot.judged(tmp_path / "b.tar", {"unsealed.jsonl": b""}) if "certificate" in one]
     assert [line.partition(" certificate ")[0] for line in found] == [
         *["manifest.jsonl: L1/5: lacks"] * 3,
         *["manifest.jsonl: L1/6: lacks"] * 3,
