@@ -109,3 +109,16 @@ async def test_a_killed_key_store_is_started_again_and_the_die_goes_on(
     assert outcome.disposition is Disposition.SEALED
     assert key_store_of(floor.process.pid) != store
     assert await floor.close() == 0
+
+
+def test_production_refuses_what_development_made(tmp_path: Path) -> None:
+    """Keys and roots that everybody can compute are no plant's, whoever changes the mode in its file."""
+    folder = tmp_path / "vault"
+    VaultProcess.start(folder, seed=1).stop()
+    (folder / "vault.toml").write_text('mode = "production"\n')
+    before = (folder / "vault.sqlite").read_bytes()
+    with pytest.raises(CustodyError, match="did not start"):
+        VaultProcess.start(folder)
+    assert "keys/keys.log says why" in (folder / "vault.log").read_text()
+    assert "a development store, which production refuses" in (folder / "keys" / "keys.log").read_text()
+    assert (folder / "vault.sqlite").read_bytes() == before

@@ -54,10 +54,11 @@ class Process:
 
     def __init__(self, folder: Path, *, production: bool = False, command: Sequence[str] = ()) -> None:
         ours, theirs = socket.socketpair()
+        self._log = folder / LOG
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         module = command or (sys.executable, "-m", "station.vault.keys")
         arguments = [*module, "--folder", str(folder), "--fd", str(theirs.fileno())]
-        with theirs, (folder / LOG).open("ab") as log:
+        with theirs, self._log.open("ab") as log:
             os.fchmod(log.fileno(), 0o600)
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [*arguments, *(["--production"] if production else [])],
@@ -111,10 +112,13 @@ class Process:
             self.end.shutdown(how)
 
     def give_up(self) -> None:
-        """Tell all that wait that no answer comes."""
+        """Tell all that wait that no answer comes, and where one that never served has said why."""
+        why = "" if self.serves else f"; {self._log} says why"
         for waiting in self.waiting.values():
             if not waiting.reply.done():
-                waiting.reply.set_exception(DownError("the key store's process ended before it answered"))
+                waiting.reply.set_exception(
+                    DownError(f"the key store's process ended before it answered{why}")
+                )
         self.waiting.clear()
 
 
