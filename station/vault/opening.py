@@ -41,7 +41,7 @@ class Opening:
         reading = _reading(status, seen["GET KEY INFO"])
         go = self._action(reading)
         self._check_alarms(status)
-        uid = self._uid(seen["GET UID"])
+        uid, payload = self._uid(seen["GET UID"]), self._payload(seen["SELECT"])
         offer = seen["INITIALIZE UPDATE"]
         if go.kvn != guess.kvn:
             offer = await self._ask_again(go.kvn, host_challenge)
@@ -49,7 +49,7 @@ class Opening:
             session = await self._session(uid, go.kvn, host_challenge, offer)
         except scp03.CryptogramError as error:
             go, session = await self._instead(go, uid, error)
-        die = Die(uid, self._payload(seen["SELECT"]), reading, status.slots, session)
+        die = Die(uid, payload, reading, status.slots, session)
         if go.phase.value >= Phase.LOCK.value:
             return die, go
         try:
