@@ -54,7 +54,7 @@ class Life:
     """One run of a vault."""
 
     def __init__(self, plant: Plant, floor: Floor, store: CutStore, publisher: Publisher) -> None:
-        self._plant, self._floor, self.store, self.publisher = plant, floor, store, publisher
+        self._plant, self.floor, self.store, self.publisher = plant, floor, store, publisher
 
     async def contact(self, unit: str = UNIT, card: ChipCard | None = None) -> wire.Verdict | None:
         """Bring the die once, for what it needs; the vault's verdict, None if none was heard."""
@@ -62,13 +62,13 @@ class Life:
         plant.station_lost = plant.lifted = plant.registry_lost = False
         plant.chip.power(3.3)
         plant.chip.atr()
-        known = await self._floor.ask_unit(wire.UnitRequest(unit=unit), cast(Context, None))
+        known = await self.floor.ask_unit(wire.UnitRequest(unit=unit), cast(Context, None))
         purpose = wire.RESUME if known.intent else wire.PERSONALISE
         purpose = wire.VERIFY if known.HasField("sealed") else purpose
         conversation = Conversation(plant, unit, purpose, card or CutCard(plant))
         conversation.between = self._between
         try:
-            await self._floor.serve(None, cast(Context, conversation))
+            await self.floor.serve(None, cast(Context, conversation))
         except AbortedError:
             return None
         finally:

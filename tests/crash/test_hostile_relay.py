@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
+import grpc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -12,13 +15,15 @@ from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import Apdu, CardReply, CardStep, ScriptReply, Stopped
 from sim.dut.chip import Chip
 from station.vault.configuration import LedgerTable
+from station.vault.faults import Code
+from station.vault.stream import Context
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.evidence import Evidence
 from tests.crash.lives import brought_to_rest, opened
-from tests.crash.parts import CutCard
-from tests.crash.plant import Plant
+from tests.crash.parts import AbortedError, CutCard
+from tests.crash.plant import LOT, UNIT, Plant
 from tests.crash.yard import Yard
-from tests.station.vault.dies import answer_of, sound_chip
+from tests.station.vault.dies import FINGERPRINT, NOW, answer_of, sound_chip
 from tests.station.vault.store_here import keys_in
 
 SCRIPTS = 24
@@ -129,3 +134,60 @@ MOSTLY_HONEST = st.one_of(st.just(HONEST), st.just(HONEST), TRICK)
 @given(plan=st.lists(MOSTLY_HONEST, max_size=SCRIPTS))
 def test_no_plan_seals_without_a_genuine_die(yard: Yard, plan: list[Trick]) -> None:
     assert asyncio.run(played(yard.plant(), plan)) == []
+
+
+REPLIES = st.builds(wire.StepReply, data=st.binary(max_size=300), sw=st.integers(0, 0xFFFFFFFF))
+RESULTS = st.builds(
+    wire.ScriptResult,
+    number=st.sampled_from((0, 1, 2, 3, 0xFFFFFFFF)),
+    stopped=st.integers(0, 7),
+    replies=st.lists(REPLIES, max_size=10),
+)
+WORDS = st.one_of(
+    st.builds(wire.FromStation, result=RESULTS),
+    st.builds(wire.FromStation, gone=st.builds(wire.Gone, reason=st.text(max_size=50))),
+    st.builds(wire.FromStation, admit=st.builds(wire.Admit, unit=st.text(max_size=9))),
+    st.just(wire.FromStation()),
+)
+
+
+class Babble:
+    """A station that says whatever it wants."""
+
+    def __init__(self, admit: wire.FromStation, says: list[wire.FromStation]) -> None:
+        self._says = iter((admit, *says))
+        self.verdict: wire.Verdict | None = None
+
+    def invocation_metadata(self) -> object:
+        return ("hardbin-station", "cell"), ("hardbin-time", repr(NOW))
+
+    async def read(self) -> object:
+        return next(self._says, None)
+
+    async def write(self, said: wire.FromVault) -> None:
+        if said.HasField("verdict"):
+            self.verdict = said.verdict
+
+    async def abort(self, code: grpc.StatusCode, details: str) -> None:
+        raise AbortedError(f"{code} {details}")
+
+
+async def babbled(plant: Plant, says: list[wire.FromStation]) -> wire.Verdict | None:
+    admit = wire.Admit(
+        session=bytes(16), unit=UNIT, lot=LOT, purpose=wire.PERSONALISE, fingerprint=FINGERPRINT, site="1"
+    )
+    babble = Babble(wire.FromStation(admit=admit), says)
+    with capture_logs():
+        async with opened(plant) as life:
+            with suppress(AbortedError):
+                await life.floor.serve(None, cast(Context, babble))
+    return babble.verdict
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(says=st.lists(WORDS, max_size=6))
+def test_no_words_of_a_station_are_a_fault_of_the_vault(yard: Yard, says: list[wire.FromStation]) -> None:
+    plant = yard.plant()
+    verdict = asyncio.run(babbled(plant, says))
+    assert verdict is None or Code(verdict.error) not in (Code.NONE, Code.INTERNAL, Code.JOURNAL)
+    assert asyncio.run(played(plant, ())) == [], "the die is none the worse for it"

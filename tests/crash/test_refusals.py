@@ -14,6 +14,7 @@ from drivers.protocols.se1_table import LifeCycle
 from sim.dut.transport import development_uid
 from station.clock import RealClock
 from station.errors import LedgerError
+from station.vault import scp03
 from station.vault.faults import Code
 from station.vault.script import Answer
 from station.vault.wire import floor_pb2 as wire
@@ -142,6 +143,7 @@ ATTEMPTS = (
     Attempt("replies in the clear", replies(PROTECTED, data(lambda _: b"\x01\x01")), Code.R_MAC, RETRY),
     Attempt("a replayed reply", replayed, Code.R_MAC, RETRY),
     Attempt("reordered replies", late, Code.R_MAC, RETRY),
+    Attempt("another card's SELECT", replies(instruction("00a4"), data(lambda _: b"")), Code.LINK, RETRY),
     Attempt("a truncated status", replies(STATUS, data(lambda all_: all_[:-1])), Code.LINK, RETRY),
     Attempt("an oversized status", replies(STATUS, data(lambda all_: all_ + b"\0")), Code.LINK, RETRY),
     Attempt("a truncated TLV", replies(INFO, data(lambda all_: all_[:-1])), Code.LINK, RETRY),
@@ -200,6 +202,7 @@ def test_an_attempt_has_its_code_and_consumes_nothing(yard: Yard, attempt: Attem
     assert (Code(verdict.error), verdict.disposition) == (attempt.code, attempt.fate), verdict.detail
     assert counted(plant) == before
     assert not [key for key, _ in plant.signed if key.startswith("ICA")]
+    assert scp03.Session.alive == 0
     truth = plant.chip._truth()
     assert truth.life_cycle in (LifeCycle.OP_READY, LifeCycle.INITIALIZED)
     assert truth.auth_failures == 0, "no attempt of the die is spent"
