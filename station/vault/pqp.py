@@ -97,7 +97,8 @@ async def _note(job: Job, means: Means, doubt: DoubtError) -> None:
 async def _worn_out(job: Job, means: Means, last: DoubtError) -> FaultError:
     """The end of a die that would not answer: untouched while nothing was announced, for some contacts."""
     unit = await means.registry.unit(job.unit)
-    if unit is None or (unit.intent is Intent.NONE and unit.contacts < CONTACTS):
+    sealed = job.purpose is Purpose.VERIFY  # whatever it answers now, it stays what was sealed
+    if unit is None or sealed or (unit.intent is Intent.NONE and unit.contacts < CONTACTS):
         return FaultError(last.code, last.detail, Fate.RETRY)
     late = unit.standing.value >= Standing.ISSUED.value
     return FaultError(last.code, last.detail, Fate.QUARANTINE if late else Fate.REJECT_HELD)

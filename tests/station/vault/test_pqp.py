@@ -262,3 +262,13 @@ async def test_a_die_that_never_answers_is_held_on_its_third_contact(vault: Vaul
             await vault.personalise("L1/1", link)
         fates.append(caught.value.fate)
     assert fates == [Fate.RETRY, Fate.RETRY, Fate.REJECT_HELD]
+
+
+async def test_a_sealed_die_that_does_not_answer_stays_sealed(vault: Vault) -> None:
+    link = DirectLink(sound_chip(payload=4096))
+    await vault.personalise("L1/1", link)
+    link.touch = lambda _label, _step, _answer: None
+    for _ in range(4):
+        with pytest.raises(FaultError) as caught:
+            await vault.personalise("L1/1", link, Purpose.VERIFY)
+        assert caught.value.fate is Fate.RETRY
