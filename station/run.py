@@ -30,9 +30,9 @@ from station.model import LotInfo
 from station.report import LotReport, bin_counts, claimed, compared, written
 from station.sequence import Sequence
 from station.surroundings import Surroundings
-from station.vault import development_order
 from station.vault.client import VaultClient, VaultProcess
-from station.vault.desk_client import DeskClient
+from station.vault.desk import development_order
+from station.vault.desk.client import DeskClient
 
 STOP_GRACE_S = 10.0
 """How long a touchdown under way may take to end after the first request to stop."""

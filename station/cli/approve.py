@@ -6,8 +6,8 @@ import msgspec
 from station.cli.codes import Exit
 from station.cli.desk_access import Caller, at_desk
 from station.cli.key_access import stop
-from station.vault.documents import Request
-from station.vault.roles import Action
+from station.vault.desk.documents import Request
+from station.vault.desk.roles import Action
 
 
 class Waiting(msgspec.Struct):

@@ -12,9 +12,9 @@ from cryptography import x509
 from station.cli.codes import Exit
 from station.clock import RealClock
 from station.errors import ConfigError
-from station.vault import inspection
-from station.vault.chains import Anchor
-from station.vault.inspection import CertificateFacts, CrlFacts, Trusted
+from station.vault.pki import inspection
+from station.vault.pki.chains import Anchor
+from station.vault.pki.inspection import CertificateFacts, CrlFacts, Trusted
 
 T = TypeVar("T")
 ROOT, ISSUING, PUBLISHED = "root.der", "issuing*.der", "published"

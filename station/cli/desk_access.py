@@ -12,10 +12,10 @@ import msgspec
 
 from station.cli.codes import Exit
 from station.cli.key_access import passphrases, prompted, stop
-from station.vault.desk_client import Answer, Asked, DeskClient, DeskGoneError
+from station.vault.desk.client import Answer, Asked, DeskClient, DeskGoneError
+from station.vault.desk.roles import RIGHTS, Action, Role
+from station.vault.desk.signers import DEVELOPMENT, PersonSigner, development, open_file
 from station.vault.keys.errors import PassphraseError
-from station.vault.roles import RIGHTS, Action, Role
-from station.vault.signers import DEVELOPMENT, PersonSigner, development, open_file
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from station.vault.ceremonies import printed
 from station.vault.ceremonies.conductor import Conductor, Outcome
 from station.vault.ceremonies.proof import verified
 from station.vault.ceremonies.questions import Answers, Questions
-from station.vault.people import card_of
-from station.vault.statement import StatementError
+from station.vault.desk.people import card_of
+from station.vault.desk.statement import StatementError
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

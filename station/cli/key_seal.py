@@ -9,10 +9,10 @@ from station.cli.codes import Exit
 from station.cli.key_access import JSON, passphrases, said, stop
 from station.custody import durable_file
 from station.vault.ceremonies import bundle
+from station.vault.desk.statement import StatementError
 from station.vault.keys import sealed_keys
 from station.vault.keys.frames import wipe
 from station.vault.keys.words import SealedKey
-from station.vault.statement import StatementError
 
 KEY_BYTES = 32
 

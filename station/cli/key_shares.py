@@ -20,11 +20,11 @@ from station.cli.key_access import (
     stop,
 )
 from station.custody import durable_file
+from station.vault.desk.people import card_of
+from station.vault.desk.statement import StatementError
 from station.vault.keys import calls
 from station.vault.keys.control import running
 from station.vault.keys.words import BackupShare, Health, Signatory
-from station.vault.people import card_of
-from station.vault.statement import StatementError
 
 APPROVED = click.option("--by", "approving", multiple=True, help="A custodian who approves it.")
 

@@ -10,7 +10,6 @@ import msgspec
 
 from station.cli.codes import Exit
 from station.cli.key_access import FDS, FILES, FOLDER, JSON, by, opened, reached, said, stop
-from station.vault.affected import affected as units_of
 from station.vault.keys import calls
 from station.vault.keys.control import Control
 from station.vault.keys.errors import PolicyError
@@ -23,6 +22,7 @@ from station.vault.keys.words import (
     KeyState,
     Use,
 )
+from station.vault.pki.affected import affected as units_of
 
 KEY = click.argument("key")
 ACTOR = click.option("--actor", required=True, help="Who wants it; kept in the register.")

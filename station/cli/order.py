@@ -12,10 +12,10 @@ from station.cli.desk_access import FILE, Caller, Person, at_desk, by_person
 from station.cli.key_access import stop
 from station.clock import RealClock
 from station.errors import ConfigError
-from station.vault.documents import KeyRelease, WorkOrder
+from station.vault.desk.documents import KeyRelease, WorkOrder
+from station.vault.desk.roles import Action
+from station.vault.desk.statement import Statement, StatementError, countersigned, opened, signed
 from station.vault.profiles import PRODUCTS
-from station.vault.roles import Action
-from station.vault.statement import Statement, StatementError, countersigned, opened, signed
 
 DAY_S = 86_400
 HOUR_S = 3_600

@@ -9,7 +9,7 @@ from station.cli.codes import Exit
 from station.cli.desk_access import DESK, JSON, Caller, Person, at_desk
 from station.cli.order import use_lines
 from station.custody.moves import Account
-from station.vault.roles import Action
+from station.vault.desk.roles import Action
 
 UNITS = click.argument("units", metavar="UNIT...", nargs=-1, required=True)
 LOT = click.argument("lot")

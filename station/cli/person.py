@@ -10,11 +10,11 @@ from station.cli.desk_access import FILE, Caller, at_desk
 from station.cli.key_access import passphrases, prompted, stop
 from station.custody import durable_file
 from station.errors import ConfigError
-from station.vault.founders import FOUNDERS, Founder, read
-from station.vault.people import card_of
-from station.vault.roles import Action, Role
-from station.vault.signers import create
-from station.vault.statement import StatementError
+from station.vault.desk.founders import FOUNDERS, Founder, read
+from station.vault.desk.people import card_of
+from station.vault.desk.roles import Action, Role
+from station.vault.desk.signers import create
+from station.vault.desk.statement import StatementError
 
 ROLES = click.Choice([role.value for role in Role])
 ROLE = click.option("--role", "roles", multiple=True, type=ROLES, help="A role that is given.")

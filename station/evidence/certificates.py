@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from drivers.protocols.se1_table import Algorithm
 from station.errors import EvidenceError
 from station.evidence.forms import Form
-from station.vault.authorities import CA_USAGE, RANKS, Authority, Rank
-from station.vault.certificates import Subject, drafted
-from station.vault.chains import SERIAL_BYTES, Anchor, verifying_key
-from station.vault.der import read
-from station.vault.kinds import Kind
+from station.vault.die.kinds import Kind
+from station.vault.pki.authorities import CA_USAGE, RANKS, Authority, Rank
+from station.vault.pki.certificates import Subject, drafted
+from station.vault.pki.chains import SERIAL_BYTES, Anchor, verifying_key
+from station.vault.pki.der import read
+from station.vault.pki.signing import holds
 from station.vault.profiles import Profile
-from station.vault.signing import holds
 
 UNREADABLE = (
     EvidenceError,

@@ -16,11 +16,11 @@ from station.evidence.manifest import MANIFEST
 from station.evidence.order_history import OrderHistory, Signed, UsedApproval
 from station.evidence.strict import lines_of
 from station.evidence.trust import Trust
-from station.vault.approvals import EARLY_S, FRESH_S
-from station.vault.documents import Approval, KeyRelease, Request, WorkOrder, digest_of
-from station.vault.people import card_of
-from station.vault.roles import Action, Role, seated
-from station.vault.statement import ED25519, Opened, StatementError, opened
+from station.vault.desk.approvals import EARLY_S, FRESH_S
+from station.vault.desk.documents import Approval, KeyRelease, Request, WorkOrder, digest_of
+from station.vault.desk.people import card_of
+from station.vault.desk.roles import Action, Role, seated
+from station.vault.desk.statement import ED25519, Opened, StatementError, opened
 
 EVENTS: Mapping[str, Action] = {
     "unit.released": Action.RELEASE_UNIT,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from station.vault.authorities import Authority
-from station.vault.certificates import Subject, drafted
-from station.vault.chains import key_identifier, serial_of
-from station.vault.der import UTC_TIME_ENDS
+from station.vault.pki.authorities import Authority
+from station.vault.pki.certificates import Subject, drafted
+from station.vault.pki.chains import key_identifier, serial_of
+from station.vault.pki.der import UTC_TIME_ENDS
 from station.vault.profiles import Profile
 
 

@@ -16,7 +16,7 @@ from station.evidence.revocations import Issued
 from station.evidence.strict import decoded
 from station.evidence.trust import Trust
 from station.vault.keys.words import Entry
-from station.vault.signing import spki
+from station.vault.pki.signing import spki
 
 
 class KeyChange(Struct, frozen=True, forbid_unknown_fields=True):

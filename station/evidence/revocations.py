@@ -12,8 +12,8 @@ from station.evidence.device import DeviceFacts, Means
 from station.evidence.finding import Finding
 from station.evidence.history import SECURED, WIP, LotHistory
 from station.evidence.strict import base64
-from station.vault import crl
-from station.vault.signing import holds
+from station.vault.pki import crl
+from station.vault.pki.signing import holds
 
 COUNTING = frozenset({WIP, SECURED, "PASSED", "SHIPPED", "SAMPLE"})
 """Accounts whose units' certificates are not revoked."""

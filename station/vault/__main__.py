@@ -21,29 +21,30 @@ from station.custody import durable_file
 from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
-from station.vault import configuration, founders
-from station.vault.authorities import House, Trust
-from station.vault.checks import Checks, Embedded
+from station.vault import configuration
 from station.vault.configuration import Configuration
-from station.vault.courier import Courier, Office
-from station.vault.exporter import Exporter
-from station.vault.issuer import Issuer, trusted
-from station.vault.job import Means
+from station.vault.desk import founders
+from station.vault.desk.orders import Orders, Place
+from station.vault.desk.reception import reception, serving_desk
+from station.vault.die.job import Means
+from station.vault.evidence.exporter import Exporter
 from station.vault.journal import Journal, JournalError
 from station.vault.keyring import Keyring
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError
-from station.vault.orders import Orders, Place
+from station.vault.pki.authorities import House, Trust
+from station.vault.pki.issuer import Issuer, trusted
+from station.vault.pki.publication import Publication
+from station.vault.pki.revocation import Revocations
+from station.vault.plant.checks import Checks, Embedded
+from station.vault.plant.courier import Courier, Office
+from station.vault.plant.site_registry import NameTakenError
 from station.vault.process import READY, desk_of
 from station.vault.profiles import PRODUCTS, SE1
-from station.vault.publication import Publication
 from station.vault.publisher import Publisher, Witnessed
-from station.vault.reception import reception, serving_desk
 from station.vault.registry import Registry
-from station.vault.revocation import Revocations
 from station.vault.server import Workers, serving
 from station.vault.service import Floor
-from station.vault.site_registry import NameTakenError
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times

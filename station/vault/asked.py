@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from station.vault.dossier import Dossier
-from station.vault.recovery import Intent, Standing
+from station.vault.die.dossier import Dossier
+from station.vault.die.recovery import Intent, Standing
 
 
 class Purpose(Enum):

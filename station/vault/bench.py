@@ -28,8 +28,8 @@ from station.model import Disposition
 from station.sequence import Die
 from station.vault.client import VaultClient, VaultProcess
 from station.vault.crypto_bound import crypto_bound_s
-from station.vault.desk_client import DeskClient
-from station.vault.development_order import Lot, order
+from station.vault.desk.client import DeskClient
+from station.vault.desk.development_order import Lot, order
 from station.vault.journal import Journal
 from station.vault.profiles import SE1
 from station.vault.teller import Teller

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import hashes, hpke
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem
 
 from drivers.protocols.se1_table import Algorithm
-from station.vault.kinds import KemKind, Kind, SigningKind
+from station.vault.die.kinds import KemKind, Kind, SigningKind
 
 ROUNDS = 100
 MESSAGE = bytes(1500)

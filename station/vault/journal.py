@@ -10,7 +10,10 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 from station.custody import leaf_table
-from station.vault import approvals, orders, people, revoked, site_claims, stops, unit_moves
+from station.vault import stops, unit_moves
+from station.vault.desk import approvals, orders, people
+from station.vault.pki import revoked
+from station.vault.plant import site_claims
 
 T = TypeVar("T")
 

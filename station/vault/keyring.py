@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from station.custody import log_keys
 from station.errors import ConfigError
 from station.vault import development
-from station.vault.authorities import CEREMONY
+from station.vault.die.scp03 import KeySet
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError
 from station.vault.keys.header import Head
 from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Purpose, Ticket
 from station.vault.names import ISSUER_MASTER, RMA, TRANSPORT_MASTER
-from station.vault.scp03 import KeySet
+from station.vault.pki.authorities import CEREMONY
+from station.vault.pki.signing import VerifyingKey
 from station.vault.secret import Secret
-from station.vault.signing import VerifyingKey
 
 TRANSPORT, ISSUER = 0x30, 0x31
 MASTERS = {TRANSPORT: TRANSPORT_MASTER, ISSUER: ISSUER_MASTER}

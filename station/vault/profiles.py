@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from drivers.protocols.se1_table import PERSONALISED_SLOTS, Algorithm, Slot
-from station.vault.kinds import KINDS, Kind
+from station.vault.die.kinds import KINDS, Kind
 
 DEVELOPMENT_ARC = "1.3.6.1.4.1.32473"
 """Documentation number of RFC 5612; production refuses it."""

@@ -9,15 +9,17 @@ from typing import TypeVar
 from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
-from station.vault import lot_closing, notices, revoked, rows, site_claims
+from station.vault import lot_closing, notices, rows
 from station.vault.asked import Admission, Admitted, Step
-from station.vault.checks import Checks, Embedded
 from station.vault.claims import Claims
-from station.vault.documents import WorkOrder
-from station.vault.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
+from station.vault.desk.documents import WorkOrder
+from station.vault.desk.orders import Orders, Work
+from station.vault.die.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
-from station.vault.orders import Orders, Work
+from station.vault.pki import revoked
+from station.vault.plant import site_claims
+from station.vault.plant.checks import Checks, Embedded
 from station.vault.sorted_units import SortedUnits
 from station.vault.stops import Stops
 from station.vault.teller import Teller

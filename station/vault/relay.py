@@ -11,7 +11,7 @@ import grpc
 
 from drivers.roles.card import Apdu, CardReply, CardStep, Reset, ScriptReply, Stopped
 from station.evidence.bundle import BUNDLE, TRUST
-from station.vault import delivery
+from station.vault.evidence import delivery
 from station.vault.wire import floor_pb2 as wire
 from station.vault.wire import floor_pb2_grpc as wire_grpc
 

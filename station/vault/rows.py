@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from station.vault import site_claims
 from station.vault.asked import Admission, Purpose, Step
-from station.vault.dossier import Certificate, Dossier, Unit
+from station.vault.die.dossier import Certificate, Dossier, Unit
+from station.vault.die.recovery import Intent, Standing
 from station.vault.faults import Code, FaultError
-from station.vault.recovery import Intent, Standing
+from station.vault.plant import site_claims
 
 WIP, SECURED = "WIP", "SECURED"
 ENDED = frozenset({"REJECT_HELD", "QUARANTINE"})

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import grpc
 
-from station.vault.exporter import Exporter
+from station.vault.evidence.exporter import Exporter
 from station.vault.service import Floor
 from station.vault.wire import floor_pb2 as wire
 

@@ -12,22 +12,22 @@ import grpc
 import structlog
 
 from station.errors import LedgerError
-from station.vault import scp03
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.configuration import Configuration
-from station.vault.dossier import Unit
+from station.vault.die import scp03
+from station.vault.die.dossier import Unit
+from station.vault.die.job import Job, Means, Sealed
+from station.vault.die.pqp import personalise
+from station.vault.die.recovery import Intent
+from station.vault.die.stream import Context, StreamLink, nonsense
 from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
-from station.vault.job import Job, Means, Sealed
 from station.vault.journal import JournalError
 from station.vault.keys.errors import KeyStoreError
 from station.vault.notices import CHECKPOINT
-from station.vault.pqp import personalise
 from station.vault.profiles import PRODUCTS
 from station.vault.publisher import Publisher
-from station.vault.recovery import Intent
 from station.vault.stops import Stops
-from station.vault.stream import Context, StreamLink, nonsense
 from station.vault.times import Times
 from station.vault.vigilance import Place, Stop
 from station.vault.wire import floor_pb2 as wire

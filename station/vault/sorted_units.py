@@ -6,7 +6,7 @@ from station.custody.ledger import Fact
 from station.custody.moves import Account, Move
 from station.vault import unit_moves
 from station.vault.claims import Claim
-from station.vault.recovery import Standing
+from station.vault.die.recovery import Standing
 from station.vault.unit_moves import Why
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from station.clock import RealClock
-from station.vault.authorities import AUTHORITIES_FROM
 from station.vault.faults import Code, FaultError
+from station.vault.pki.authorities import AUTHORITIES_FROM
 
 TIME_KEY = "hardbin-time"
 STEP_S = 1.0

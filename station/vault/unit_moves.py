@@ -9,9 +9,10 @@ import msgspec
 from station.custody.accounts import Accounts, Closing, Held
 from station.custody.ledger import Fact
 from station.custody.moves import Account, Move
-from station.vault import revoked, site_claims
-from station.vault.recovery import Standing
-from station.vault.statement import StatementError
+from station.vault.desk.statement import StatementError
+from station.vault.die.recovery import Standing
+from station.vault.pki import revoked
+from station.vault.plant import site_claims
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS unit_state(

@@ -14,7 +14,7 @@ from station.custody.checkpoint import parsed
 from station.custody.ledger import Entry, decoded
 from station.custody.log_keys import Key
 from station.custody.merkle import Edge
-from station.vault import scp03
+from station.vault.die import scp03
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.plant import DATABASE, KEYS, LEDGER, UNIT, Plant
 

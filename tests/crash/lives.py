@@ -8,23 +8,23 @@ from typing import cast
 
 from station.custody.ledger import Fact
 from station.errors import ConfigError, LedgerError
-from station.vault.checks import Checks
 from station.vault.configuration import Configuration, LedgerTable, RegistryTable
-from station.vault.courier import Courier, Office
+from station.vault.desk.orders import Orders, Place
+from station.vault.die.job import Means
+from station.vault.die.stream import Context
 from station.vault.faults import FaultError
-from station.vault.issuer import Issuer
-from station.vault.job import Means
 from station.vault.journal import JournalError
 from station.vault.keyring import Keyring
 from station.vault.keys.errors import KeyStoreError
-from station.vault.orders import Orders, Place
+from station.vault.pki.issuer import Issuer
+from station.vault.plant.checks import Checks
+from station.vault.plant.courier import Courier, Office
+from station.vault.plant.site_registry import SiteDownError
 from station.vault.profiles import SE1
 from station.vault.publisher import Publisher
 from station.vault.registry import EMBEDDED, Registry
 from station.vault.service import Floor
-from station.vault.site_registry import SiteDownError
 from station.vault.stops import Stops
-from station.vault.stream import Context
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.parts import AbortedError, Conversation, CutCard, CutJournal, CutSite, CutStore

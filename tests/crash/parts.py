@@ -14,10 +14,10 @@ from station.vault.configuration import RegistryTable
 from station.vault.journal import Change, Journal
 from station.vault.keys import calls
 from station.vault.keys.errors import DownError
+from station.vault.plant.site_registry import SiteDownError, SiteRegistry
+from station.vault.plant.uniqueness import Answer as SiteAnswer
+from station.vault.plant.uniqueness import Claim, Member
 from station.vault.relay import result_of, steps_of
-from station.vault.site_registry import SiteDownError, SiteRegistry
-from station.vault.uniqueness import Answer as SiteAnswer
-from station.vault.uniqueness import Claim, Member
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.plant import DATABASE, LOT, Plant
 from tests.station.vault.dies import ChipCard, answer_of

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sim.dut.chip import Chip
 from sim.dut.memory import PowerCut
+from station.vault.die.script import Answer
 from station.vault.faults import Code
-from station.vault.script import Answer
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.points import Cut, Kind, Points
 from tests.station.vault.dies import FINGERPRINT, NOW

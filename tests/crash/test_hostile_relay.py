@@ -15,8 +15,8 @@ from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import Apdu, CardReply, CardStep, ScriptReply, Stopped
 from sim.dut.chip import Chip
 from station.vault.configuration import LedgerTable
+from station.vault.die.stream import Context
 from station.vault.faults import Code
-from station.vault.stream import Context
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.evidence import Evidence
 from tests.crash.lives import brought_to_rest, opened

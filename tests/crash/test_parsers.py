@@ -22,15 +22,16 @@ from station import config, events
 from station.custody import journal, seed_file
 from station.errors import ConfigError, LedgerError, StorageError, TrustError
 from station.evidence import trust
-from station.vault import configuration, scp03
+from station.vault import configuration
 from station.vault.claims import Claims
+from station.vault.die import scp03
+from station.vault.die.script import Answer, Script
 from station.vault.faults import DoubtError
 from station.vault.keys import frames, header
 from station.vault.keys.errors import DamagedError, KeyStoreError, RequestError
 from station.vault.keys.leases import Leases
 from station.vault.keys.words import Health, Mode
 from station.vault.relay import RelayError, steps_of
-from station.vault.script import Answer, Script
 from station.vault.secret import Secret
 from station.vault.wire import floor_pb2 as wire
 from tests.firmware.host import Host, credentials, identity, personalise, ready

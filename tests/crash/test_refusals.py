@@ -14,9 +14,9 @@ from drivers.protocols.se1_table import LifeCycle
 from sim.dut.transport import development_uid
 from station.clock import RealClock
 from station.errors import LedgerError
-from station.vault import scp03
+from station.vault.die import scp03
+from station.vault.die.script import Answer
 from station.vault.faults import Code
-from station.vault.script import Answer
 from station.vault.wire import floor_pb2 as wire
 from tests.crash.lives import opened
 from tests.crash.plant import DATABASE, KEYS, LEDGER, UNIT, Plant

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from station.vault.desk_calls import CALLS
-from station.vault.documents import KeyRelease, WorkOrder
+from station.vault.desk.calls import CALLS
+from station.vault.desk.documents import KeyRelease, WorkOrder
+from station.vault.desk.roles import RIGHTS
+from station.vault.desk.signers import DEVELOPMENT
 from station.vault.faults import Code
-from station.vault.roles import RIGHTS
-from station.vault.signers import DEVELOPMENT
 from tests.docs.test_references import page, rows, section
 
 PAGE = page("orders")

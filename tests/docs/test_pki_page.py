@@ -2,11 +2,11 @@
 
 from msgspec.structs import fields
 
-from station.vault.inspection import CertificateFacts, CrlFacts, EntryFacts
+from station.vault.pki.inspection import CertificateFacts, CrlFacts, EntryFacts
+from station.vault.pki.revoked import CHUNK, WANTED
 from station.vault.profiles import SE1
-from station.vault.revoked import CHUNK, WANTED
 from tests.docs.test_references import page, rows, section
-from tests.station.vault.test_certificates import BY_ML_DSA, SIZES
+from tests.station.vault.pki.test_certificates import BY_ML_DSA, SIZES
 
 PAGE = page("pki")
 FLAGS = ("organisation", "policy_oid", "hardware_type", "crl_base", "ocsp", "pq_only")

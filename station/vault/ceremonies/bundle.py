@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from station.vault import statement
 from station.vault.ceremonies.attributes import Dumped
 from station.vault.ceremonies.persons import Attendant
-from station.vault.statement import ED25519, Statement, StatementError
+from station.vault.desk import statement
+from station.vault.desk.statement import ED25519, Statement, StatementError
 
 FILE = "bundle.json"
 

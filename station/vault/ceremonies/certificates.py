@@ -7,14 +7,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from station.errors import ConfigError
-from station.vault import authorities, chains
-from station.vault.authorities import RANKS, TOP, House, Rank, Trust
 from station.vault.ceremonies import steps
 from station.vault.keys import calls
 from station.vault.keys.control import Control
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.words import Algorithm, Entry, KeyState
-from station.vault.signing import ALGORITHMS, VerifyingKey
+from station.vault.pki import authorities, chains
+from station.vault.pki.authorities import RANKS, TOP, House, Rank, Trust
+from station.vault.pki.signing import ALGORITHMS, VerifyingKey
 
 ROLES = {Algorithm.ML_DSA_87: "root", Algorithm.P384: "root EC"}
 OF = {Algorithm.P384: "P384", Algorithm.ML_DSA_65: "MLDSA65"}

@@ -14,10 +14,10 @@ from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from station.vault import signers
+from station.vault.desk import signers
+from station.vault.desk.people import card_of
 from station.vault.keys.errors import PassphraseError, RequestError
 from station.vault.keys.frames import wipe
-from station.vault.people import card_of
 
 MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 1
 SALT, KEY = 16, 32

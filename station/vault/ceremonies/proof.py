@@ -8,7 +8,7 @@ from station.errors import ConfigError
 from station.vault.ceremonies import attributes, bundle, plan, printed, record, steps, transcript
 from station.vault.ceremonies.conductor import PRINTED, content_of
 from station.vault.ceremonies.transcript import TranscriptError
-from station.vault.statement import StatementError
+from station.vault.desk.statement import StatementError
 
 
 class Verdict(NamedTuple):

@@ -4,8 +4,8 @@ from typing import TypeAlias, get_args
 
 import msgspec
 
-from station.vault.authorities import House
 from station.vault.keys.words import KeyProfile, KeyState, Mode, PqPolicy
+from station.vault.pki.authorities import House
 
 
 class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do"):

@@ -5,10 +5,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ObjectIdentifier
 
-from station.vault import der
-from station.vault.chains import UNREADABLE
-from station.vault.ocsp import assembled
-from station.vault.signing import signature_algorithm
+from station.vault.pki import der
+from station.vault.pki.chains import UNREADABLE
+from station.vault.pki.ocsp import assembled
+from station.vault.pki.signing import signature_algorithm
 
 NO_SIGNATURE = bytes(1)
 

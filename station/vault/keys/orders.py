@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 
-from station.vault.documents import WorkOrder
+from station.vault.desk.documents import WorkOrder
+from station.vault.desk.people import card_of
+from station.vault.desk.roles import Action, Role, conflict, seated
+from station.vault.desk.signers import DEVELOPMENT, development
+from station.vault.desk.statement import ED25519, StatementError, opened
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.header import Header, Order
 from station.vault.keys.words import Mode, Signatory
-from station.vault.people import card_of
 from station.vault.profiles import PRODUCTS
-from station.vault.roles import Action, Role, conflict, seated
-from station.vault.signers import DEVELOPMENT, development
-from station.vault.statement import ED25519, StatementError, opened
 
 SPARE = 64
 TENTH = 10

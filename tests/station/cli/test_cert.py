@@ -9,9 +9,9 @@ import pytest
 
 from station.cli import code_of
 from station.cli.codes import Exit
-from station.vault.issuer import Issuer
-from station.vault.publication import FOLDER, Publication
-from station.vault.revocation import Revocations
+from station.vault.pki.issuer import Issuer
+from station.vault.pki.publication import FOLDER, Publication
+from station.vault.pki.revocation import Revocations
 from tests.station.vault.dies import NOW, DirectLink, Here, sound_chip
 from tests.station.vault.store_here import keys_in
 from tests.station.vault.vaults import opened_vault

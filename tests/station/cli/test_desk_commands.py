@@ -11,12 +11,12 @@ from station.cli import code_of
 from station.cli.codes import Exit
 from station.cli.desk_access import EXITS
 from station.errors import ConfigError
-from station.vault import founders, people
-from station.vault.founders import FOUNDERS, Founder
+from station.vault.desk import founders, people
+from station.vault.desk.founders import FOUNDERS, Founder
+from station.vault.desk.roles import Role
+from station.vault.desk.signers import create, development
 from station.vault.journal import Journal
 from station.vault.process import VaultProcess
-from station.vault.roles import Role
-from station.vault.signers import create, development
 from tests.station.vault.dies import NOW
 from tests.station.vault.vaults import TELLER
 

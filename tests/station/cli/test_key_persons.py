@@ -7,9 +7,9 @@ import pytest
 
 from station.cli import code_of
 from station.cli.codes import Exit
-from station.vault import signers
 from station.vault.ceremonies import bundle
 from station.vault.ceremonies.attributes import Dumped
+from station.vault.desk import signers
 from station.vault.keys import calls
 from station.vault.keys.control import own
 from station.vault.keys.words import (

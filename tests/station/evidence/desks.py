@@ -2,14 +2,14 @@
 
 import sqlite3
 
-from station.vault.desk import Desk
-from station.vault.desk_client import Asked, approved, requested
-from station.vault.documents import KeyRelease
-from station.vault.orders import Orders, Place
-from station.vault.reception import reception
-from station.vault.roles import Action, Role
-from station.vault.signers import PersonSigner, development
-from station.vault.statement import signed
+from station.vault.desk.client import Asked, approved, requested
+from station.vault.desk.documents import KeyRelease
+from station.vault.desk.orders import Orders, Place
+from station.vault.desk.reception import reception
+from station.vault.desk.roles import Action, Role
+from station.vault.desk.service import Desk
+from station.vault.desk.signers import PersonSigner, development
+from station.vault.desk.statement import signed
 from station.vault.stops import Stops
 from station.vault.times import Times
 from station.vault.wire import desk_pb2 as wire

@@ -8,11 +8,11 @@ import pytest
 from station.custody.ledger import decoded as entry_of
 from station.evidence.dual_control import ActionLine, PersonLine
 from station.evidence.strict import base64url, decoded, encoded, unpadded
-from station.vault.desk_client import approved
-from station.vault.documents import KeyRelease, Request, WorkOrder, digest_of
-from station.vault.roles import Role
-from station.vault.signers import PersonSigner
-from station.vault.statement import opened, signed
+from station.vault.desk.client import approved
+from station.vault.desk.documents import KeyRelease, Request, WorkOrder, digest_of
+from station.vault.desk.roles import Role
+from station.vault.desk.signers import PersonSigner
+from station.vault.desk.statement import opened, signed
 from tests.station.evidence.desks import ENGINEER, OFFICER, OPERATOR, SECOND
 from tests.station.evidence.lots import Lot
 from tests.station.evidence.test_ledgers import entries, rewritten, trusting

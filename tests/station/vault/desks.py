@@ -8,18 +8,18 @@ from pathlib import Path
 
 import msgspec
 
-from station.vault import people
-from station.vault.desk_calls import CALLS
-from station.vault.desk_client import Asked, approved, requested
-from station.vault.documents import Request
+from station.vault.desk import people
+from station.vault.desk.calls import CALLS
+from station.vault.desk.client import Asked, approved, requested
+from station.vault.desk.documents import Request
+from station.vault.desk.orders import Orders, Place
+from station.vault.desk.reception import reception
+from station.vault.desk.roles import Action, Role
+from station.vault.desk.signers import PersonSigner, development
+from station.vault.desk.statement import signed
+from station.vault.die.recovery import Intent, Standing
 from station.vault.journal import Journal
-from station.vault.orders import Orders, Place
-from station.vault.reception import reception
-from station.vault.recovery import Intent, Standing
 from station.vault.registry import Registry
-from station.vault.roles import Action, Role
-from station.vault.signers import PersonSigner, development
-from station.vault.statement import signed
 from station.vault.stops import Stops
 from station.vault.times import TIME_KEY, Times
 from station.vault.wire import desk_pb2 as wire

@@ -9,8 +9,8 @@ from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, ScriptReply, Stopped
 from sim.dut.chip import Chip
 from station.sequence import Die
+from station.vault.die.script import Answer, Script
 from station.vault.faults import Code, DoubtError, FaultError
-from station.vault.script import Answer, Script
 
 P = ParamSpec("P")
 T = TypeVar("T")

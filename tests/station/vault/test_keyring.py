@@ -7,8 +7,8 @@ import pytest
 
 from station.errors import ConfigError
 from station.vault.development import TRANSPORT_MASTER_TEXT
+from station.vault.die.scp03 import KeySet, kdf
 from station.vault.keyring import ISSUER, TRANSPORT
-from station.vault.scp03 import KeySet, kdf
 from station.vault.secret import Secret
 from tests.station.vault.store_here import keys_in
 

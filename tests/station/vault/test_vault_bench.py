@@ -10,7 +10,7 @@ from station.surroundings import simulated_cards
 from station.vault.bench import bench as running
 from station.vault.bench import side_by_side
 from station.vault.crypto_bound import operations
-from station.vault.kinds import MLDSA65, MLKEM768, P384
+from station.vault.die.kinds import MLDSA65, MLKEM768, P384
 
 SMALL = ["--devices", "4", "--sites", "2", "--latency", "zero", "--payload", "4096", "--torn", "6"]
 

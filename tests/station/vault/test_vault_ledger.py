@@ -16,10 +16,10 @@ from station.errors import LedgerError
 from station.vault.asked import Purpose
 from station.vault.claims import CLAIMED, Claims
 from station.vault.configuration import LedgerTable
+from station.vault.die.script import Answer
 from station.vault.faults import Code, FaultError
 from station.vault.keyring import Keyring
 from station.vault.publisher import Publisher, Witnessed
-from station.vault.script import Answer
 from tests.station.custody.ledgers import now, witness_signer
 from tests.station.vault.dies import NOW, DirectLink, sound_chip
 from tests.station.vault.vaults import Vault, opened_vault

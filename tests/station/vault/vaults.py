@@ -12,22 +12,22 @@ import msgspec
 from sim.dut.chip import Chip
 from station.vault.asked import Admission, Purpose
 from station.vault.configuration import RegistryTable
-from station.vault.courier import Courier, Office
-from station.vault.desk_client import DeskClient
-from station.vault.development_order import Lot, order
-from station.vault.documents import KeyRelease, WorkOrder, digest_of
-from station.vault.dossier import Dossier
+from station.vault.desk.client import DeskClient
+from station.vault.desk.development_order import Lot, order
+from station.vault.desk.documents import KeyRelease, WorkOrder, digest_of
+from station.vault.desk.orders import Orders, Place
+from station.vault.desk.statement import signed
+from station.vault.die.dossier import Dossier
+from station.vault.die.job import Job, Means, Sealed
+from station.vault.die.pqp import personalise
+from station.vault.die.recovery import Intent, Standing
+from station.vault.die.script import Script
 from station.vault.faults import Code, DoubtError
-from station.vault.issuer import Issuer
-from station.vault.job import Job, Means, Sealed
 from station.vault.journal import Journal
-from station.vault.orders import Orders, Place
-from station.vault.pqp import personalise
+from station.vault.pki.issuer import Issuer
+from station.vault.plant.courier import Courier, Office
 from station.vault.profiles import SE1, Profile
-from station.vault.recovery import Intent, Standing
 from station.vault.registry import EMBEDDED, Registry
-from station.vault.script import Script
-from station.vault.statement import signed
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from station.errors import ConfigError, StoppedError
-from station.vault import signers
 from station.vault.ceremonies import plan
 from station.vault.ceremonies.proof import verified
 from station.vault.ceremonies.transcript import Enrolled, TranscriptError, parsed
+from station.vault.desk import signers
+from station.vault.desk.people import card_of
 from station.vault.keys.errors import PassphraseError
-from station.vault.people import card_of
 from tests.station.vault.ceremonies.rooms import AT, VAULT, Room, carried_out
 from tests.station.vault.ceremonies.test_transcript import rewritten
 from tests.station.vault.keys.stores import files

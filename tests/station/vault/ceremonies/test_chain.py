@@ -8,14 +8,14 @@ import pytest
 from cryptography import x509
 
 from station.errors import ConfigError
-from station.vault import authorities
-from station.vault.authorities import RANKS, House, Trust
 from station.vault.ceremonies import bundle, transcript
 from station.vault.ceremonies.certificates import StoreSigning
 from station.vault.ceremonies.proof import verified
 from station.vault.keys import calls, sealed_keys
 from station.vault.keys.errors import PassphraseError, PolicyError, RequestError
 from station.vault.keys.words import Entry, Health, KeyState, SealedKey, Use
+from station.vault.pki import authorities
+from station.vault.pki.authorities import RANKS, House, Trust
 from tests.station.vault.ceremonies.rooms import HOLDERS, HOUSE, SAID, Cut, Room, carried_out, direct, planned
 from tests.station.vault.keys.stores import PASSPHRASES, files
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 from station.clock import RealClock
-from station.vault import signers
-from station.vault.documents import WorkOrder
+from station.vault.desk import signers
+from station.vault.desk.documents import WorkOrder
+from station.vault.desk.statement import Signer, signed
 from station.vault.keys import calls
 from station.vault.keys.hardening import Hardening
 from station.vault.keys.service import Service
@@ -22,7 +23,6 @@ from station.vault.keys.words import (
     Mode,
     Purpose,
 )
-from station.vault.statement import Signer, signed
 
 PASSPHRASES = {
     "anna": b"planted passphrase 1",

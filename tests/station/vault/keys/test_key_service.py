@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from station.custody.checkpoint import Checkpoint, signatures
 from station.custody.log_keys import Key, Kind
 from station.custody.merkle import Tree, consistency, leaf_hash
-from station.vault import scp03
+from station.vault.die import scp03
 from station.vault.keys import calls, hbks, orders
 from station.vault.keys.errors import (
     DamagedError,

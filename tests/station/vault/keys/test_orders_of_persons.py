@@ -7,16 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from station.vault import signers
+from station.vault.desk import signers
+from station.vault.desk.people import card_of
+from station.vault.desk.roles import Role
+from station.vault.desk.signers import PersonSigner
+from station.vault.desk.statement import opened, signed
 from station.vault.keys import calls
 from station.vault.keys.errors import PassphraseError, PolicyError, RequestError
 from station.vault.keys.service import Service
 from station.vault.keys.words import Algorithm, KeyState, Purpose, Signatory
-from station.vault.people import card_of
-from station.vault.roles import Role
 from station.vault.secret import Secret
-from station.vault.signers import PersonSigner
-from station.vault.statement import opened, signed
 from tests.station.vault.keys.stores import (
     OPEN,
     PASSPHRASES,

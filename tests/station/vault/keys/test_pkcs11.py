@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from station.vault import scp03
+from station.vault.die import scp03
 from station.vault.keys import calls, hbks, sealing, shares
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.control import own

@@ -1,0 +1,130 @@
+"""What persons sign: work orders, key releases, requests to the desk, approvals, cards of persons."""
+
+from hashlib import sha256
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from station.custody.ledger import canonical
+from station.errors import LedgerError
+from station.vault.desk.roles import Action, Role
+from station.vault.desk.statement import Statement, StatementError
+
+Name = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")]
+"""Printable ASCII without spaces."""
+Person = Annotated[str, Meta(pattern=r"^p-[0-9a-f]{8}\Z")]
+"""A pseudonym; who that is, is written elsewhere."""
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Seconds = Annotated[int, Meta(ge=0, le=10**11)]
+"""Unix time."""
+Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+T = TypeVar("T")
+Few = Annotated[tuple[Name, ...], Meta(max_length=256)]
+
+
+class WorkOrder(Statement, frozen=True, kw_only=True):
+    """At most `quantity` devices of a product until a date."""
+
+    typ: Literal["hardbin.work-order.v1"] = "hardbin.work-order.v1"
+    id: Name
+    customer: Annotated[str, Meta(max_length=128)]
+    product: Name
+    quantity: Annotated[int, Meta(ge=1, le=10**9)]
+    allowance: Annotated[int, Meta(ge=0, le=100)] = 2
+    """Percent of `quantity` that may be begun beyond it, for yield."""
+    not_before: Seconds
+    not_after: Seconds
+    profile_hash: Digest
+    fingerprints: Annotated[tuple[Digest, ...], Meta(min_length=1, max_length=256)]
+    """SHA-256 of the sequences that may personalise."""
+    sites: Few = ()
+    """Vaults where the order may be worked on; empty: any."""
+    lots: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=1024)] | Literal["any"] = "any"
+    policy_oid: Annotated[str, Meta(pattern=r"^[0-9.]{3,128}\Z")]
+
+    @property
+    def begun_max(self) -> int:
+        """How many devices may get as far as their certificates."""
+        return self.quantity + self.quantity * self.allowance // 100
+
+
+class KeyRelease(Statement, frozen=True, kw_only=True):
+    """A key set may be used for an order, at these stations, until a date."""
+
+    typ: Literal["hardbin.key-release.v1"] = "hardbin.key-release.v1"
+    key_set: Name
+    order: Name
+    stations: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+    not_after: Seconds
+
+
+class Request(Statement, frozen=True, kw_only=True):
+    """What a person asks of the desk."""
+
+    typ: Literal["hardbin.request.v1"] = "hardbin.request.v1"
+    action: Action
+    target: Annotated[str, Meta(max_length=128)] = ""
+    parameters: dict[str, object] = {}
+    station: Name
+    """The vault that is meant."""
+    person: Person
+    nonce: Nonce
+    issued_at: Seconds
+    expires_at: Seconds
+
+    def action_hash(self) -> str:
+        """SHA-256 of all that two persons approve: not who asks, and not when."""
+        exact = {
+            "action": self.action.value,
+            "target": self.target,
+            "parameters": self.parameters,
+            "station": self.station,
+            "nonce": self.nonce,
+            "expires_at": self.expires_at,
+        }
+        try:
+            return sha256(canonical(exact)).hexdigest()
+        except LedgerError as error:
+            raise StatementError("malformed", f"parameters: {error}") from None
+
+
+class Approval(Statement, frozen=True, kw_only=True):
+    """One person's consent to exactly one action."""
+
+    typ: Literal["hardbin.approval.v1"] = "hardbin.approval.v1"
+    action: Action
+    action_hash: Digest
+    person: Person
+    role: Role
+    nonce: Nonce
+    issued_at: Seconds
+    expires_at: Seconds
+
+
+class PersonCard(Statement, frozen=True, kw_only=True):
+    """A person's public key, signed with it; roles are given by others."""
+
+    typ: Literal["hardbin.person.v1"] = "hardbin.person.v1"
+    person: Person
+    ed25519: Digest
+    """The raw public key, in hexadecimal."""
+
+
+def digest_of(document: bytes) -> str:
+    """SHA-256 of an envelope's exact bytes, in hexadecimal."""
+    return sha256(document).hexdigest()
+
+
+def as_json(statement: msgspec.Struct) -> dict[str, object]:
+    """Return a statement as JSON sees it."""
+    found: dict[str, object] = msgspec.to_builtins(statement)
+    return found
+
+
+def parameters_of(request: Request, kind: type[T]) -> T:
+    """Return a request's parameters as a type; StatementError if they are not of it."""
+    try:
+        return msgspec.convert(request.parameters, kind)
+    except msgspec.ValidationError as error:
+        raise StatementError("malformed", f"{request.action}: parameters: {error}") from None

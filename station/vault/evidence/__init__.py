@@ -1,0 +1,1 @@
+"""A lot's evidence on its way out of the vault."""

@@ -1,0 +1,189 @@
+"""What the journal holds of one lot, as files of a bundle; read beside its writer, at one moment."""
+
+import sqlite3
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from station.custody.checkpoint import Note
+from station.custody.ledger import decoded
+from station.custody.merkle import inclusion
+from station.custody.tiles import CHECKPOINT as HEAD
+from station.custody.tiles import ENTRIES, TileReader, bundle, tiles_of
+from station.errors import EvidenceError
+from station.evidence.bundle import (
+    ACTIONS,
+    BALANCE,
+    CHECKPOINT,
+    LEDGER,
+    LOT,
+    ORDER,
+    PERSONS,
+    RELEASES,
+    UNSEALED,
+    BalanceSheet,
+    LotSummary,
+    SlotCertificate,
+    UnsealedUnit,
+)
+from station.evidence.dual_control import ActionLine, PersonLine
+from station.evidence.jws import Jws
+from station.evidence.manifest import MANIFEST, DeviceLine, Leaf
+from station.evidence.strict import encoded
+from station.vault.desk import people
+from station.vault.desk.documents import Request
+from station.vault.desk.statement import opened
+from station.vault.pki import revoked
+
+
+@dataclass(frozen=True)
+class LotRow:
+    """A lot as the journal has it."""
+
+    lot: str
+    product: str
+    order: str
+    quantity: int
+    closed: bool
+
+
+class LotReader:
+    """Reads one lot under a checkpoint that covers all its leaves."""
+
+    def __init__(self, db: sqlite3.Connection, ledger: Path, note: Note, lot: str) -> None:
+        """EvidenceError if the vault does not know the lot."""
+        self._db, self._note = db, note
+        self._tiles = TileReader(ledger, note.checkpoint.size)
+        query = "SELECT product, order_id, quantity, state = 'closed' FROM lot WHERE lot = ?"
+        row = db.execute(query, (lot,)).fetchone()
+        if row is None:
+            raise EvidenceError(f"the vault knows no lot {lot}")
+        product, order, quantity, closed = row
+        self.row = LotRow(lot, product, order, quantity, bool(closed))
+
+    def covered(self) -> bool:
+        """Whether the checkpoint covers all that the ledger tells of the lot."""
+        rows = self._db.execute("SELECT entry FROM leaf WHERE idx >= ?", (self._note.checkpoint.size,))
+        return not any(decoded(entry).lot == self.row.lot for (entry,) in rows)
+
+    def small(self, mode: str) -> dict[str, bytes]:
+        """Return the files that are one piece: summaries, checkpoint, units that were not sealed."""
+        accounts = self._accounts()
+        counts = {account: len(units) for account, units in accounts.items()}
+        admitted = sum(counts.values())
+        row = self.row
+        summary = LotSummary(
+            v=1,
+            lot=row.lot,
+            product=row.product,
+            order=row.order,
+            mode=mode,
+            quantity=row.quantity,
+            admitted=admitted,
+            sealed=self._count("SELECT count(*) FROM record JOIN unit USING(unit) WHERE lot = ?"),
+            certificates=self._count(
+                "SELECT count(*) FROM cert JOIN unit USING(unit) WHERE lot = ? AND der IS NOT NULL"
+            ),
+            accounts=counts,
+            closed=row.closed,
+        )
+        sheet = BalanceSheet(1, row.lot, row.quantity, row.quantity - admitted, accounts)
+        return {
+            LOT: encoded(summary),
+            BALANCE: encoded(sheet),
+            CHECKPOINT: self._note.encode(),
+            f"{LEDGER}/{HEAD}": self._note.encode(),
+            UNSEALED: b"".join(encoded(unit) + b"\n" for unit in self._unsealed()),
+        }
+
+    def tiles(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the ledger's tiles under the checkpoint, by their names in the bundle."""
+        for tile in tiles_of(self._note.checkpoint.size):
+            if tile.level == ENTRIES:
+                yield f"{LEDGER}/{tile.name}", bundle(self._tiles.entries(tile))
+            else:
+                yield f"{LEDGER}/{tile.name}", self._tiles.hashes(tile)
+
+    def write_manifest(self, folder: Path) -> Path:
+        """Write a line for each sealed device, in the order of their leaves."""
+        path = folder / MANIFEST
+        with path.open("wb") as out:
+            for line in self._lines():
+                out.write(encoded(line) + b"\n")
+        return path
+
+    def _lines(self) -> Iterator[DeviceLine]:
+        query = (
+            "SELECT unit, jws, leaf FROM record JOIN unit USING(unit) WHERE lot = ? AND leaf < ?"
+            " ORDER BY leaf"
+        )
+        size = self._note.checkpoint.size
+        for unit, jws, leaf in self._db.execute(query, (self.row.lot, size)):
+            proof = inclusion(self._tiles.node, leaf, size)
+            entry = self._tiles.entry(leaf).decode()
+            log = Leaf(leaf, entry, tuple(b64encode(one).decode() for one in proof))
+            yield DeviceLine(msgspec.json.decode(jws, type=Jws), self._certificates(unit), log)
+
+    def _certificates(self, unit: str) -> tuple[str, ...]:
+        query = "SELECT der FROM cert WHERE unit = ? AND der IS NOT NULL ORDER BY slot"
+        return tuple(b64encode(der).decode() for (der,) in self._db.execute(query, (unit,)))
+
+    def _unsealed(self) -> Iterator[UnsealedUnit]:
+        query = (
+            "SELECT unit, coalesce(uid, x''), account FROM unit"
+            " WHERE lot = ? AND unit NOT IN (SELECT unit FROM record) ORDER BY unit"
+        )
+        issued = "SELECT slot, der FROM cert WHERE unit = ? AND der IS NOT NULL ORDER BY slot"
+        for unit, uid, account in self._db.execute(query, (self.row.lot,)):
+            found = self._db.execute(issued, (unit,))
+            certs = tuple(SlotCertificate(slot, b64encode(der).decode()) for slot, der in found)
+            yield UnsealedUnit(unit, uid.hex(), account, certs)
+
+    def crl(self, issuer: bytes) -> bytes:
+        """The last list of revoked certificates that an authority signed; empty if there is none."""
+        row = self._db.execute(revoked.LAST, (issuer,)).fetchone()
+        return b"" if row is None else bytes(row[3])
+
+    def papers(self) -> dict[str, bytes]:
+        """Return what persons signed: the order, key releases, approvals of moves, and their cards."""
+        found = {
+            PERSONS: b"".join(encoded(line) + b"\n" for line in self._persons()),
+            ACTIONS: b"".join(encoded(line) + b"\n" for line in self._actions()),
+        }
+        order = self._db.execute(
+            "SELECT statement FROM work_order WHERE id = ?", (self.row.order,)
+        ).fetchone()
+        if order is not None:
+            found[ORDER] = bytes(order[0])
+        query = "SELECT hash, statement FROM key_release WHERE order_id = ?"
+        for digest, statement in self._db.execute(query, (self.row.order,)):
+            found[f"{RELEASES}/{digest}.json"] = bytes(statement)
+        return found
+
+    def _persons(self) -> Iterator[PersonLine]:
+        for person in people.everybody(self._db):
+            query = "SELECT card FROM person WHERE person = ?"
+            (card,) = self._db.execute(query, (person.person,)).fetchone()
+            yield PersonLine(person.person, tuple(sorted(person.roles)), card.decode())
+
+    def _actions(self) -> Iterator[ActionLine]:
+        """Actions on the lot that were approved and done, in the order of their hashes."""
+        query = "SELECT action_hash, request FROM proposal WHERE state = 'used' ORDER BY action_hash"
+        given = "SELECT statement FROM approval WHERE action_hash = ? AND used_by IS NOT NULL ORDER BY person"
+        for digest, request in self._db.execute(query):
+            if opened(request).read(Request).target == self.row.lot:
+                approvals = tuple(one.decode() for (one,) in self._db.execute(given, (digest,)))
+                yield ActionLine(request.decode(), approvals)
+
+    def _accounts(self) -> dict[str, tuple[str, ...]]:
+        query = "SELECT account, unit FROM unit WHERE lot = ? ORDER BY account, unit"
+        found: dict[str, list[str]] = {}
+        for account, unit in self._db.execute(query, (self.row.lot,)):
+            found.setdefault(account, []).append(unit)
+        return {account: tuple(units) for account, units in found.items()}
+
+    def _count(self, query: str) -> int:
+        return int(self._db.execute(query, (self.row.lot,)).fetchone()[0])

@@ -1,0 +1,78 @@
+"""The certificate of a device key: every field comes from the profile and the proven key, none from the die.
+
+RFC 9881: pure ML-DSA, empty context, parameters absent. IEEE 802.1AR: a device certificate never expires.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from station.vault.die.kinds import Kind
+from station.vault.pki.authorities import Authority
+from station.vault.pki.chains import NEVER, key_identifier, serial_of
+from station.vault.pki.der import Draft, Extensions, crl_point, hardware_module
+from station.vault.profiles import Profile
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose key is certified."""
+
+    uid: bytes
+    public: bytes
+    """The key as the die sends it, which is the bit string of its SubjectPublicKeyInfo."""
+    spki: bytes
+    kind: Kind
+    not_before: int
+    """Unix seconds."""
+
+
+def drafted(subject: Subject, profile: Profile, authority: Authority) -> Draft:
+    """The certificate of a key, to be signed."""
+    return Draft(
+        serial=serial_of(authority.identifier, subject.spki),
+        signature=authority.signature,
+        issuer=authority.certificate.subject,
+        subject=_name(subject, profile),
+        not_before=datetime.fromtimestamp(subject.not_before, UTC),
+        not_after=NEVER,
+        spki=subject.spki,
+        extensions=_extensions(subject, profile, authority),
+    )
+
+
+def certified_key(der: bytes, kind: Kind) -> bytes:
+    """The public key of a certificate, as the die sends it."""
+    key = x509.load_der_x509_certificate(der).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)[-kind.size :]
+
+
+def _extensions(subject: Subject, profile: Profile, authority: Authority) -> Extensions:
+    policy = x509.PolicyInformation(ObjectIdentifier(profile.policy_oid), None)
+    extensions: Extensions = [
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (subject.kind.usage, True),
+        (x509.SubjectKeyIdentifier(key_identifier(subject.public)), False),
+        (x509.AuthorityKeyIdentifier(authority.identifier, None, None), False),
+        (x509.CertificatePolicies([policy]), False),
+    ]
+    if profile.hardware_type:
+        extensions.append((hardware_module(profile.hardware_type, subject.uid), False))
+    if profile.crl_base:
+        extensions.append((crl_point(profile.crl_base, authority.rank.crl), False))
+    return extensions
+
+
+def _name(subject: Subject, profile: Profile) -> x509.Name:
+    uid = subject.uid.hex()
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, profile.organisation),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, profile.product),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{profile.product} {uid}"),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, uid),
+        ]
+    )

@@ -1,0 +1,1 @@
+"""The registry of a plant, shared by several vaults."""
