@@ -51,7 +51,7 @@ def test_payload_at_the_edge_of_the_short_form(size: int, *, extended: bool) -> 
     wrapped = replace(channel).wrap(se1.write_operand(0, bytes(size)))
     assert (wrapped[4] == 0) is extended
     host.done(se1.write_operand(0, bytes(size)))
-    assert host.send(se1.write_operand(0, bytes(1025))).sw == StatusWord.LENGTH
+    assert host.send(se1.write_operand(0, bytes(4097))).sw == StatusWord.LENGTH
 
 
 def test_reply_at_the_edge_of_the_short_form() -> None:

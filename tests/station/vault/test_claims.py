@@ -12,15 +12,14 @@ from tests.station.vault.dies import FINGERPRINT, NOW, answer_of, sound_chip
 from tests.station.vault.vaults import development_order_of
 
 TRIALS = 6
-RIVALS = 4
+RIVALS = 3
+"""One more, and three devices of a lot with a known UID would stop the line."""
 
 
-def admission(unit: str) -> wire.FromStation:
-    return wire.FromStation(
-        admit=wire.Admit(
-            session=bytes(16), unit=unit, lot="L1", purpose=wire.PERSONALISE, fingerprint=FINGERPRINT
-        )
-    )
+def admission(lot: str, rival: int) -> wire.FromStation:
+    admit = wire.Admit(session=bytes(16), lot=lot, purpose=wire.PERSONALISE, fingerprint=FINGERPRINT)
+    admit.unit = f"{lot}/{rival}"
+    return wire.FromStation(admit=admit)
 
 
 def result(chip: Chip, said: wire.FromVault) -> wire.FromStation:
@@ -46,7 +45,7 @@ async def trial(relay: Relay, number: int) -> list[str]:
     uid = development_uid(1000 + number)
     chips = [sound_chip(100 * number + rival, uid=uid) for rival in range(RIVALS)]
     streams = [relay.stream(NOW) for _ in chips]
-    said = await said_to(streams, [admission(f"L1/{number}.{rival}") for rival in range(RIVALS)])
+    said = await said_to(streams, [admission(f"L{number}", rival) for rival in range(RIVALS)])
     for _ in ("S0", "S1"):
         said = await said_to(streams, [result(chip, word) for chip, word in zip(chips, said, strict=True)])
     for stream in streams:
@@ -57,8 +56,10 @@ async def trial(relay: Relay, number: int) -> list[str]:
 async def test_who_speaks_first_has_the_uid(tmp_path: Path) -> None:
     process = VaultProcess.start(tmp_path / "vault", seed=1)
     relay = Relay(process.socket, "cell-1", in_order=True)
-    order = await development_order_of(process.desk, "L1", 100)
-    await relay.open_lot(wire.OpenLotRequest(lot="L1", order=order, product="se1", count=100), NOW)
+    for number in range(TRIALS):
+        lot = f"L{number}"
+        order = await development_order_of(process.desk, lot, RIVALS)
+        await relay.open_lot(wire.OpenLotRequest(lot=lot, order=order, product="se1", count=RIVALS), NOW)
     found = [await trial(relay, number) for number in range(TRIALS)]
     await relay.aclose()
     process.stop()
