@@ -83,7 +83,9 @@ class Registry:
             if ask.purpose.makes:
                 self._checks.admit(db, ask.unit)
                 work = Work(ask.lot, product, ask.fingerprint, ask.station, ask.now)
-                self._orders.admit(db, self._orders.check(db, order, work), ask.unit, self._serving)
+                self._orders.admit(
+                    db, self._orders.check(db, order, work), ask.unit, frozenset(self._serving)
+                )
             if known is None and ask.purpose.makes:
                 rows.admit_new(db, ask)
                 self._tell(db, ask.now, "die.admitted", ask.unit)

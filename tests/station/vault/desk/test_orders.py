@@ -1,16 +1,18 @@
 """At most N devices of one product until a date, whatever happens in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 
 from station.vault.asked import Admission, Purpose, Step
+from station.vault.desk.documents import WorkOrder
 from station.vault.desk.orders import Orders, Place
 from station.vault.die.dossier import Record
 from station.vault.die.recovery import Intent, Standing
@@ -115,6 +117,22 @@ async def test_of_many_at_once_only_as_many_as_are_left_are_admitted(plant: Plan
     errors = [task.exception() for task in answers]
     assert errors.count(None) == 2
     assert {error.code for error in errors if isinstance(error, FaultError)} == {Code.ORDER_EXHAUSTED}
+
+
+async def test_units_may_leave_while_another_is_counted(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places are counted on the journal's thread, and sessions end on the loop's."""
+    counted = plant.orders.admit
+
+    def leaving(db: Connection, order: WorkOrder, unit: str, serving: Collection[str]) -> None:
+        for name in serving:
+            plant.registry.left(name)
+        counted(db, order, unit, serving)
+
+    monkeypatch.setattr(plant.orders, "admit", leaving)
+    for n in (1, 2, 3):
+        await plant.admit(f"L1/{n}")
 
 
 async def test_a_unit_that_left_before_its_keys_takes_no_place(plant: Plant) -> None:
