@@ -49,7 +49,7 @@ class Model:
     """One kind of machine."""
 
     scheme: str
-    """Where its port must be: visa, usb or serial."""
+    """Where its port must be: visa, usb, serial or tcp."""
     knobs: frozenset[str]
     plug: Callable[[Placement, Plant], None]
     channels: frozenset[str] = frozenset()
@@ -125,9 +125,19 @@ def usb_identity(placed: Placement) -> tuple[int, int, str]:
         ) from None
 
 
+def tcp_address(placed: Placement) -> tuple[str, int]:
+    """Return host and number of a TCP port; WorldError if it is none. Any host is a simulated one."""
+    _, _, address = placed.port.partition(":")
+    host, _, number = address.rpartition(":")
+    if not host or not number.isdigit():
+        raise WorldError(f"equipment {placed.name!r}: a TCP port is tcp:<host>:<port>, not {placed.port!r}")
+    return host, int(number)
+
+
 ADDRESSES: Mapping[str, Callable[[Placement], object]] = {
     "visa": visa_resource,
     "serial": serial_end,
+    "tcp": tcp_address,
     "usb": usb_identity,
 }
 

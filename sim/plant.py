@@ -9,6 +9,7 @@ from sim.clock import Clock
 from sim.faults import Fault, Faults
 from sim.instrument import Instrument
 from sim.sockets import Load, Slot
+from sim.tcp.hosts import TcpHosts
 from sim.usb.backend import UsbBus
 from sim.wiring import INPUT_ROLES, SUPPLY, Channel, Placement, Wire
 
@@ -39,6 +40,7 @@ class Plant:
     visa: dict[str, Instrument]
     """What stands behind VISA resource names."""
     usb: UsbBus
+    tcp: TcpHosts
     unplugging: ExitStack
     """What takes the machines off their buses again."""
 

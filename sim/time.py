@@ -17,11 +17,12 @@ from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, suppress
 from contextvars import Context
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, TypeVarTuple, Unpack
 
 from sim.affinity import OneCore
 from sim.baton import BatonThread, Ended
 from sim.clock import is_simulated
+from sim.tcp.hosts import TcpHosts
 from sim.timeserver import Ready, TimeServer
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, server: TimeServer) -> None:
         self.clock = server
         """The clock for simulated ports and machine models."""
+        self.hosts = TcpHosts(self)
+        """What `asyncio.open_connection` reaches."""
         self._core = OneCore()
         self._idle_runners: list[BatonThread] = []
         self._names = itertools.count(1)
@@ -126,6 +129,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self.clock.jumps:
             self._core.keep()
         return self.clock.new_runner(name)
+
+    async def create_connection(  # type: ignore[override]
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: Any,  # noqa: ANN401 - as asyncio has it
+        port: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
+    ) -> tuple[asyncio.BaseTransport, asyncio.BaseProtocol]:
+        """Connect to a simulated machine; inside `hold()` also to whatever else is there."""
+        if self.clock.held and not self.hosts.knows(host, port):
+            return await super().create_connection(protocol_factory, host, port, **options)
+        return self.hosts.connect(protocol_factory, host, port)
 
     def run_forever(self) -> None:
         self.clock.serve(self)

@@ -140,6 +140,7 @@ class World:
             asked=self.faults,
             visa=worlds.register(self.name),
             usb=self._usb.bus,
+            tcp=self._loop.hosts,
             unplugging=self._plugged,
         )
         for placed in self.equipment:

@@ -47,7 +47,8 @@ class TcpStream(Stream):
             raise Silent(f"{self.name}: no answer from {where} within {CONNECT_S:g} s") from None
         except OSError as error:
             raise TransportError(f"{self.name}: cannot connect to {where}: {error}") from error
-        _tune(self._writer.get_extra_info("socket"))
+        if (line := self._writer.get_extra_info("socket")) is not None:  # a simulated one has none
+            _tune(line)
         self._trace = Trace(asyncio.get_running_loop().time)
 
     async def write(self, data: bytes) -> None:
