@@ -21,7 +21,7 @@ from sim.instrument import Instrument
 from sim.plant import Plant
 from sim.serial import machine as serial
 from sim.serial import protocol_hardbin
-from sim.smu.keithley_2450 import Keithley2450
+from sim.smu.keithley_2450 import RANGES, Keithley2450
 from sim.smu.keithley_2600b import Keithley2600B
 from sim.sockets import Load
 from sim.supply.keysight_e36300 import KeysightE36300
@@ -33,7 +33,7 @@ SERIAL = "hardbin://"
 SLOTS = frozenset("0123456789")
 
 
-_WHOLE = ("truncate", "dup_srq", "slow_card", "chunk")
+_WHOLE = ("truncate", "dup_srq", "slow_card", "chunk", "block_length")
 _TIMES = ("late_srq", "operator_skip", "min_gap", "slow_rise", "usb_detach", "card_removed")
 NUMBERS: Mapping[str, Callable[[str], float]] = {
     **dict.fromkeys(_WHOLE, int),
@@ -182,6 +182,13 @@ def _source(make: Source, knobs: frozenset[str], placed: Placement, plant: Plant
     plant.visa[visa_resource(placed)] = make(plant.clock, plant.loads(placed), faults, seed=seed)
 
 
+def _keithley_2450(placed: Placement, plant: Plant) -> None:
+    model = placed.options.get("model", "2450")
+    if model not in RANGES:
+        raise WorldError(f"equipment {placed.name!r}: model {model!r} is none of {', '.join(RANGES)}")
+    _source(partial(Keithley2450, model=str(model)), Keithley2450.knobs, placed, plant)
+
+
 def _binon(placed: Placement, plant: Plant) -> None:
     handler = BinonHandler(
         plant.clock,
@@ -233,7 +240,7 @@ MODELS: Mapping[str, Model] = {
     "binon": Model("visa", BinonHandler.knobs, _binon),
     "exatron": Model("serial", ExatronHandler.knobs, _exatron),
     "keithley_2600b": _measuring(Keithley2600B, Keithley2600B.knobs, "a", "b"),
-    "keithley_2450": _measuring(Keithley2450, Keithley2450.knobs, ""),
+    "keithley_2450": Model("visa", Keithley2450.knobs, _keithley_2450, frozenset({""})),
     "keysight_e36300": _measuring(KeysightE36300, KeysightE36300.knobs, "1", "2", "3"),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

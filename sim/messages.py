@@ -12,6 +12,9 @@ MESSAGE_KNOBS = frozenset({"scpi_error", "min_gap", "drop_reply", "mute"})
 """`scpi_error=<code>` queues an error, `min_gap=<ms>` loses what comes too soon after the last message or its
 answer, `drop_reply` loses an answer, `mute` takes and says nothing."""
 
+BLOCK_KNOBS = frozenset({"block_length"})
+"""`block_length=<bytes>` leaves so many bytes, one unless said, out of a block that announces all."""
+
 QUEUE_LENGTH = 32
 ROUNDING_S = 1e-9
 TEXTS = {
@@ -58,6 +61,11 @@ class MessageInstrument(Instrument):
         answer = self.obey(message.decode("latin-1"))
         if answer is not None and self.faults.strikes("drop_reply") is None:
             self.respond(answer.encode("latin-1") + b"\n", after_s=self._free_at - now)
+
+    def shortened(self, block: bytes) -> bytes:
+        """Return a block as it goes out: whole, unless the fault takes its last bytes away."""
+        missing = self.faults.strikes("block_length")
+        return block if missing is None else block[: -abs(int(missing or 1))]
 
     def cleared(self) -> None:
         """What was under way is given up."""

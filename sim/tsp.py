@@ -56,6 +56,8 @@ class TspInstrument(MessageInstrument):
             "errorqueue.next": self._next_error,
             "waitcomplete": lambda: [],
         }
+        self.functions: dict[str, Callable[[Values], Values]] = {}
+        """Calls that take arguments; `calls` takes none, or does not look at them."""
         self._printed: list[str] = []
         self._chunks: dict[str, list[Statement]] = {}
 
@@ -123,6 +125,8 @@ class TspInstrument(MessageInstrument):
         """Call a name."""
         if name == "print":
             return self.print(arguments)
+        if (with_arguments := self.functions.get(name)) is not None:
+            return with_arguments(arguments)
         if (function := self.calls.get(name)) is None:
             raise runtime_error(f"attempt to call `{name}' (a nil value)")
         return function()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from drivers.errors import InstrumentError, ProtocolError, Silent
-from drivers.links.messages import clear_after, hear, say
+from drivers.links.messages import clear_after, hear, hear_block, say
 from drivers.protocols import scpi
 from drivers.transports import Conversation
 
@@ -37,8 +37,7 @@ class ScpiLink:
         try:
             answer = yield from hear(timeout_s=timeout_s)
         except Silent as silence:
-            yield from clear_after(silence)
-            yield from self._raise_queued((), timeout_s)
+            yield from self._explain(silence, timeout_s)
             raise
         *answers, last = scpi.units(answer)
         error = parsed(scpi.read_error, ERROR_QUERY, last)
@@ -48,11 +47,28 @@ class ScpiLink:
             raise ProtocolError(f"{message} answered {answer!r}")
         return answers
 
+    def fetch_block(
+        self, query: str, *, timeout_s: float = TIMEOUT_S, size: int | None = None
+    ) -> Conversation[bytes]:
+        """Ask for a block, `size` bytes if it announces no length, then for errors; return its data."""
+        yield from say(query, gap_s=self.min_gap_s)
+        try:
+            data = yield from hear_block(timeout_s=timeout_s, size=size)
+        except Silent as silence:
+            yield from self._explain(silence, timeout_s)
+            raise
+        yield from self.exchange()
+        return data
+
     def identify(self) -> Conversation[tuple[str, str, str, str]]:
         """Ask for maker, model, serial number and firmware."""
         yield from say("*IDN?", gap_s=self.min_gap_s)
         answer = yield from hear(timeout_s=TIMEOUT_S)
         return parsed(scpi.identity, "*IDN?", answer)
+
+    def _explain(self, silence: Silent, timeout_s: float) -> Conversation[None]:
+        yield from clear_after(silence)
+        yield from self._raise_queued((), timeout_s)
 
     def _raise_queued(self, found: tuple[scpi.ErrorEntry, ...], timeout_s: float) -> Conversation[None]:
         for _ in range(QUEUE_LENGTH):

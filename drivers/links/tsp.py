@@ -6,10 +6,10 @@ Ref: Series 2600B Reference Manual 2600BS-901-01, sections 7 and 9 (errorqueue).
 from dataclasses import dataclass
 
 from drivers.errors import ProtocolError, Silent
-from drivers.links.messages import clear_after, hear, say
+from drivers.links.messages import clear_after, hear, hear_block, say
 from drivers.links.scpi import QUEUE_LENGTH, SETTING_TIMEOUT_S, parsed, raise_first
 from drivers.protocols import tsp
-from drivers.protocols.scpi import ErrorEntry
+from drivers.protocols.scpi import ErrorEntry, read_whole
 from drivers.transports import Conversation
 
 NEXT_ERROR = "print(errorqueue.next())"
@@ -38,11 +38,21 @@ class TspLink:
             yield from self._raise_queued(timeout_s)
             raise
         *answers, count = tsp.fields(answer)
-        if parsed(tsp.read_whole, printed, count):
+        if parsed(read_whole, printed, count):
             yield from self._raise_queued(timeout_s)
         if len(answers) != len(values):
             raise ProtocolError(f"{printed} answered {answer!r}")
         return answers
+
+    def fetch_block(self, statement: str, *, size: int, timeout_s: float) -> Conversation[bytes]:
+        """Run a statement that prints `size` bytes as a block without length; return them."""
+        yield from say(statement, gap_s=self.min_gap_s)
+        try:
+            return (yield from hear_block(timeout_s=timeout_s, size=size))
+        except Silent as silence:
+            yield from clear_after(silence)
+            yield from self._raise_queued(timeout_s)
+            raise
 
     def _raise_queued(self, timeout_s: float) -> Conversation[None]:
         found: tuple[ErrorEntry, ...] = ()

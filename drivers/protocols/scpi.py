@@ -1,6 +1,7 @@
-"""SCPI texts: numbers, booleans, error entries, identities and the parts of a message.
+"""SCPI texts: numbers, booleans, error entries, identities, blocks and the parts of a message.
 
-Ref: SCPI-99 vol. 1 (7.2 numbers, 21.8 SYSTem:ERRor); IEEE 488.2 (8 response messages, 10.14 *IDN?).
+Ref: SCPI-99 vol. 1 (7.2 numbers, 21.8 SYSTem:ERRor);
+IEEE 488.2 (8 response messages, 8.7.9 blocks, 10.14 *IDN?).
 """
 
 import math
@@ -38,12 +39,29 @@ def read_number(text: str) -> float:
     text = text.strip()
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{text!r} is not a number")
-    value = float(text)
+    return judged(float(text))
+
+
+def judged(value: float) -> float:
+    """Return what a number says: 9.9E37 is ±inf (over range), 9.91E37 is NaN."""
     if math.isclose(abs(value), NOT_A_NUMBER, rel_tol=1e-4):
         return math.nan
     if abs(value) >= OVER_RANGE * 0.9999:
         return math.copysign(math.inf, value)
     return value
+
+
+def read_numbers(text: str) -> tuple[float, ...]:
+    """Read numbers between commas; ValueError for all else."""
+    return tuple(map(read_number, text.split(",")))
+
+
+def read_whole(text: str) -> int:
+    """Read a whole number; ValueError for all else."""
+    value = read_number(text)
+    if not value.is_integer():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(value)
 
 
 def read_boolean(text: str) -> bool:
@@ -74,6 +92,33 @@ def units(message: str) -> list[str]:
 def is_query(unit: str) -> bool:
     """Tell whether a program message unit asks for an answer."""
     return unit.partition(" ")[0].endswith("?")
+
+
+def write_block(data: bytes) -> bytes:
+    """Write data as a block that announces its length."""
+    length = str(len(data)).encode("ascii")
+    return b"#%d%b%b" % (len(length), length, data)
+
+
+def read_block(message: bytes, *, size: int | None = None) -> bytes | None:
+    """Return the data of a block that is a whole message; None while bytes are missing.
+
+    `size` is what a block without length (`#0`) must bring. ValueError if it is no block, or too long.
+    """
+    if message[:1] not in (b"", b"#") or not (message[1:2] or b"0").isdigit():
+        raise ValueError(f"{message[:20]!r} does not begin a block")
+    digits = int(message[1:2] or b"9")
+    start, length = 2 + digits, size if digits == 0 else None
+    if length is None:
+        if len(announced := message[2:start]) < digits:
+            return None
+        length = int(announced)
+    end = start + length
+    if len(message) <= end:  # a block ends with a line end of its own, also after a byte that looks like one
+        return None
+    if message[end:].strip(b"\r\n"):
+        raise ValueError(f"a block of {length} bytes brought {len(message) - end} more")
+    return message[start:end]
 
 
 def identity(text: str) -> tuple[str, str, str, str]:

@@ -3,7 +3,7 @@
 Ref: Series 2600B Reference Manual 2600BS-901-01, sections 7 and 9 (errorqueue, print).
 """
 
-from drivers.protocols.scpi import ErrorEntry, read_number
+from drivers.protocols.scpi import ErrorEntry, read_whole
 
 EMPTY = ErrorEntry(0, "Queue Is Empty")
 
@@ -21,14 +21,6 @@ def read_boolean(text: str) -> bool:
         case "false":
             return False
     raise ValueError(f"{text!r} is neither true nor false")
-
-
-def read_whole(text: str) -> int:
-    """Read a whole number, which TSP writes as `1.00000e+00`; ValueError for all else."""
-    value = read_number(text)
-    if not value.is_integer():
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(value)
 
 
 def read_error(answer: str) -> ErrorEntry:

@@ -3,7 +3,7 @@
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, Reset, ScriptReply, Stopped
 from drivers.roles.handler import Handler, Touchdown
 from drivers.roles.resource import Identity, Machine, Resource
-from drivers.roles.smu import Smu
+from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Handler",
     "Identity",
     "Machine",
+    "Reading",
     "Reset",
     "Resource",
     "ScriptReply",

@@ -1,11 +1,22 @@
 """Source-measure unit: one channel."""
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from drivers.roles.resource import Resource
 from drivers.roles.uninterrupted import undone
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of a source-measure unit, and whether it may be believed."""
+
+    value: float
+    """Amps or volts; ±inf is over range, NaN no reading."""
+    at_limit: bool
+    """Whether the limit held the output: then `value` tells the limit, not the device."""
 
 
 class Smu(Resource):
@@ -14,6 +25,18 @@ class Smu(Resource):
     A model implements the primitives, each one hop. The blocks are the same for all, so that no model can
     leave its output on, and sites that share a channel take turns.
     """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._readings: tuple[Reading, ...] = ()
+
+    def readings(self) -> tuple[Reading, ...]:
+        """Return what the last `measure`, `sweep` or `burst` has read, in order."""
+        return self._readings
+
+    def in_compliance(self) -> bool:
+        """Tell whether the last reading was taken at the limit."""
+        return bool(self._readings) and self._readings[-1].at_limit
 
     @asynccontextmanager
     async def forcing_voltage(self, volts: float, *, limit_a: float) -> AsyncGenerator[None, None]:
@@ -52,5 +75,9 @@ class Smu(Resource):
         """Return volts when forcing current, amps when forcing voltage; over range is ±inf."""
 
     @abstractmethod
-    def in_compliance(self) -> bool:
-        """Tell whether the last reading was taken at the limit."""
+    async def sweep(self, levels: Sequence[float]) -> tuple[Reading, ...]:
+        """Force each level of what is forced, one reading at each, in one hop; the last level stays."""
+
+    @abstractmethod
+    async def burst(self, count: int) -> tuple[Reading, ...]:
+        """Take `count` readings into the machine's buffer, as fast as it can, and fetch them together."""

@@ -3,16 +3,18 @@
 Ref: Model 2450 Reference Manual 2450-901-01, section 6; the 2460 and 2470 manuals have the same commands.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError
-from drivers.links.identity import checked
+from drivers.links.machine import PortMachine
 from drivers.links.messages import hear, insisting, say
+from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
-from drivers.protocols.scpi import read_boolean, read_number, write_number
-from drivers.roles import Identity, Machine, Smu
+from drivers.protocols.scpi import read_boolean, read_number, read_numbers, write_number
+from drivers.roles import Reading, Smu
 from drivers.transports import Conversation, Port
 
 Function = Literal["VOLT", "CURR"]
@@ -24,6 +26,8 @@ MEASURED: dict[Function, Function] = {"VOLT": "CURR", "CURR": "VOLT"}
 class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
     """What a station file may say of a 2450."""
 
+    model: Literal["2450", "2460", "2470"] = "2450"
+    """Which one it is; another one is refused, since its ranges are others."""
     nplc: Annotated[float, Meta(ge=0.01, le=10)] = 1.0
     """Integration time in power-line cycles."""
     four_wire: bool = False
@@ -36,13 +40,14 @@ class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
 class Keithley2450Channel(Smu):
     """The one output."""
 
-    def __init__(self, name: str, port: Port, link: ScpiLink) -> None:
+    def __init__(self, name: str, port: Port, link: ScpiLink, *, reading_s: float) -> None:
+        """Take `reading_s`, which no reading exceeds."""
         super().__init__(name)
+        self._reading_s = reading_s
         self._port = port
         self._link = link
         self._function: Function | None = None
         self._off = True
-        self._at_limit = False
 
     async def force_voltage(self, volts: float, *, limit_a: float) -> None:
         await self._force("VOLT", volts, limit_a)
@@ -56,17 +61,26 @@ class Keithley2450Channel(Smu):
         self._off = True
 
     async def measure(self) -> float:
-        if self._function is None:
-            raise EquipmentError(f"{self.name} forces nothing: there is nothing to measure")
-        return await self._port.run(self._measuring(self._function))
+        self._readings = (await self._port.run(self._measuring(self._forced())),)
+        return self._readings[0].value
 
-    def in_compliance(self) -> bool:
-        return self._at_limit
+    async def sweep(self, levels: Sequence[float]) -> tuple[Reading, ...]:
+        self._readings = await self._port.run(self._sweeping(self._forced(), levels))
+        return self._readings
+
+    async def burst(self, count: int) -> tuple[Reading, ...]:
+        self._readings = await self._port.run(self._bursting(self._forced(), count))
+        return self._readings
 
     async def make_safe(self) -> None:
         self._function = None
         await self._port.run(insisting(lambda: self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0")))
         self._off = True
+
+    def _forced(self) -> Function:
+        if self._function is None:
+            raise EquipmentError(f"{self.name} forces nothing: there is nothing to measure")
+        return self._function
 
     async def _force(self, function: Function, level: float, limit: float) -> None:
         off_first = not self._off and self._function != function
@@ -88,11 +102,32 @@ class Keithley2450Channel(Smu):
         )
         yield from self._link.exchange(":OUTP ON")
 
-    def _measuring(self, function: Function) -> Conversation[float]:
+    def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
         tripped = f"{LIMITS[function]}:TRIP?"
-        value, at_limit = yield from self._link.exchange(":READ?", tripped, timeout_s=TIMEOUT_S)
-        self._at_limit = parsed(read_boolean, tripped, at_limit)
-        return parsed(read_number, ":READ?", value)
+        value, at_limit = yield from self._link.exchange(*settings, ":READ?", tripped, timeout_s=TIMEOUT_S)
+        return Reading(parsed(read_number, ":READ?", value), parsed(read_boolean, tripped, at_limit))
+
+    def _sweeping(self, function: Function, levels: Sequence[float]) -> Conversation[tuple[Reading, ...]]:
+        """One message a level: so each reading has the flag of its own level."""
+        readings = list[Reading]()
+        for level in levels:
+            readings.append((yield from self._measuring(function, f":SOUR:{function} {write_number(level)}")))
+        return tuple(readings)
+
+    def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
+        """The readings come out of the machine's buffer; all of them bear the flag that the last one left."""
+        tripped, fetch = f"{LIMITS[function]}:TRIP?", f':TRAC:DATA? 1,{count},"defbuffer1",READ'
+        _, at_limit, values = yield from self._link.exchange(
+            ':TRAC:CLE "defbuffer1"',
+            f":SENS:COUN {count}",
+            ":READ?",
+            ":SENS:COUN 1",
+            tripped,
+            fetch,
+            timeout_s=TIMEOUT_S + count * self._reading_s,
+        )
+        flag = parsed(read_boolean, tripped, at_limit)
+        return tuple(Reading(value, flag) for value in parsed(read_numbers, fetch, values))
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
         (still_on,) = yield from self._link.exchange(":OUTP OFF", *zero, ":OUTP?", timeout_s=OFF_TIMEOUT_S)
@@ -100,32 +135,20 @@ class Keithley2450Channel(Smu):
             raise EquipmentError(f"{self.name}: the output was switched off and is still on")
 
 
-class Keithley2450(Machine):
+class Keithley2450(PortMachine):
     """A 2450, 2460 or 2470; autorange, one channel."""
 
     Options: ClassVar[type[Keithley2450Options]] = Keithley2450Options
-    port: ClassVar[type] = Port
 
     def __init__(self, name: str, port: Port, options: Keithley2450Options) -> None:
-        self.name = name
-        self._port = port
+        super().__init__(name, port, min_gap_s=options.min_gap_s)
+        self.models = rf"\b{options.model}\b"
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
-        self._output = Keithley2450Channel(name, port, self._link)
-        self.channels: dict[str, Keithley2450Channel] = {"": self._output}
-
-    async def connect(self) -> None:
-        await self._port.open()
-        await self.identify()
-        await self._port.run(self._setting_up())
-        await self._output.make_safe()
-
-    async def identify(self) -> Identity:
-        found = await self._port.run(self._link.identify())
-        return checked(found, models="24[567]0", name=self.name, port=self._port.name)
-
-    async def aclose(self) -> None:
-        await self._port.aclose()
+        reading_s = longest_reading(options.nplc)
+        self.channels: dict[str, Keithley2450Channel] = {
+            "": Keithley2450Channel(name, port, self._link, reading_s=reading_s)
+        }
 
     def _setting_up(self) -> Conversation[None]:
         yield from say("*LANG?", gap_s=self._options.min_gap_s)

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError
-from drivers.links.identity import checked
+from drivers.links.machine import PortMachine
 from drivers.links.messages import insisting
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.protocols.scpi import read_boolean, read_number, write_number
-from drivers.roles import Identity, Machine, Supply
+from drivers.roles import Supply
 from drivers.transports import Conversation, Pause, Port
 
 REACHED = 0.98
@@ -129,35 +129,20 @@ class KeysightE36300Channel(Supply):
         raise EquipmentError(f"{self.name}: still at {voltage:g} V after it was switched off")
 
 
-class KeysightE36300(Machine):
+class KeysightE36300(PortMachine):
     """An E36300 with its outputs `1`, `2` and `3`; over-current protection always on."""
 
     Options: ClassVar[type[KeysightE36300Options]] = KeysightE36300Options
-    port: ClassVar[type] = Port
+    models = "E3631[123]A"
 
     def __init__(self, name: str, port: Port, options: KeysightE36300Options) -> None:
-        self.name = name
-        self._port = port
+        super().__init__(name, port, min_gap_s=options.min_gap_s)
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
         self.channels: dict[str, KeysightE36300Channel] = {
             str(number): KeysightE36300Channel(f"{name}.{number}", port, options, number)
             for number in (1, 2, 3)
         }
-
-    async def connect(self) -> None:
-        await self._port.open()
-        await self.identify()
-        await self._port.run(self._setting_up())
-        for channel in self.channels.values():
-            await channel.make_safe()
-
-    async def identify(self) -> Identity:
-        found = await self._port.run(self._link.identify())
-        return checked(found, models="E3631[123]A", name=self.name, port=self._port.name)
-
-    async def aclose(self) -> None:
-        await self._port.aclose()
 
     def _setting_up(self) -> Conversation[None]:
         sense = "EXT" if self._options.four_wire else "INT"

@@ -1,4 +1,4 @@
-"""A simulated Keithley 2450 in its SCPI command set.
+"""A simulated Keithley 2450, 2460 or 2470 in its SCPI command set.
 
 Ref: Model 2450 Reference Manual 2450-901-01, section 6. After *RST: voltage forced, current measured, limits
 1.05e-4 A and 0.21 V, output off, front terminals.
@@ -14,11 +14,14 @@ from sim.scpi import Action, ScpiInstrument, boolean, choice, number
 from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
 from sim.sockets import Load
 
-MAX_V = 210.0
-MAX_A = 1.05
+RANGES: Mapping[str, Mapping[Quantity, float]] = {
+    "2450": {"v": 210.0, "i": 1.05},
+    "2460": {"v": 105.0, "i": 7.35},
+    "2470": {"v": 1100.0, "i": 1.05},
+}
+BUFFER_LENGTH = 100000
 RESET_LIMIT_A = 1.05e-4
 RESET_LIMIT_V = 0.21
-MAX: dict[Quantity, float] = {"v": MAX_V, "i": MAX_A}
 LONG: dict[Quantity, str] = {"v": "VOLTage", "i": "CURRent"}
 LIMIT: dict[Quantity, str] = {"v": "ILIMit", "i": "VLIMit"}
 OTHER: dict[Quantity, Quantity] = {"v": "i", "i": "v"}
@@ -35,11 +38,19 @@ class Keithley2450(ScpiInstrument):
     knobs = MESSAGE_KNOBS | SMU_KNOBS
 
     def __init__(
-        self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None
+        self,
+        clock: Clock,
+        loads: Mapping[str, Load],
+        faults: Faults = NO_FAULTS,
+        *,
+        seed: str | None = None,
+        model: str = "2450",
     ) -> None:
         self.output: Output = outputs(loads, ("",), seed, limit_v=RESET_LIMIT_V, limit_a=RESET_LIMIT_A)[""]
         self.language = "SCPI"
-        self.idn = "KEITHLEY INSTRUMENTS,MODEL 2450,04461802,1.7.12b"
+        self.idn = f"KEITHLEY INSTRUMENTS,MODEL {model},04461802,1.7.12b"
+        self.buffer = list[float]()
+        self._max = RANGES[model]
         self._senses: Quantity = "i"
         self._rear = False
         super().__init__(clock, faults)
@@ -60,7 +71,11 @@ class Keithley2450(ScpiInstrument):
             ":SOURce[1]:FUNCtion[:MODE]": self._set_function,
             ":SOURce[1]:FUNCtion[:MODE]?": lambda _: LONG[self.output.forces][:4].upper(),
             ":SENSe[1]:FUNCtion[:ON]": self._sense,
-            ":READ?": lambda _: self._measure(self._senses),
+            ":READ?": lambda _: self._read(),
+            ":SENSe[1]:COUNt": self._set_count,
+            ":TRACe:CLEar": lambda _: self.buffer.clear(),
+            ":TRACe:ACTual?": lambda _: str(len(self.buffer)),
+            ":TRACe:DATA?": self._fetch,
             **self._table_of("v"),
             **self._table_of("i"),
         }
@@ -91,6 +106,7 @@ class Keithley2450(ScpiInstrument):
     # -- what commands do
     def _reset(self, _: str) -> None:
         self._senses, self._rear = "i", False
+        self.buffer.clear()
         self.output.reset()
 
     def _switch(self, argument: str) -> None:
@@ -101,11 +117,11 @@ class Keithley2450(ScpiInstrument):
         self.output.set_function(quantity(argument))
 
     def _set_level(self, quantity: Quantity, argument: str) -> None:
-        self.output.set_level(quantity, number(argument, low=-MAX[quantity], high=MAX[quantity]))
+        self.output.set_level(quantity, number(argument, low=-self._max[quantity], high=self._max[quantity]))
         self._spend_settling()
 
     def _set_limit(self, limited: Quantity, argument: str) -> None:
-        self.output.set_limit(limited, number(argument, low=1e-9, high=MAX[limited]))
+        self.output.set_limit(limited, number(argument, low=1e-9, high=self._max[limited]))
         self._spend_settling()
 
     def _spend_settling(self) -> None:
@@ -131,6 +147,24 @@ class Keithley2450(ScpiInstrument):
 
     def _route(self, argument: str) -> None:
         self._rear = choice(argument, FRONt="", REAR="r") == "r"
+
+    def _set_count(self, argument: str) -> None:
+        self.output.set_count(number(argument, low=1, high=BUFFER_LENGTH))
+
+    def _read(self) -> str:
+        """As many readings as the count says, all into the buffer; the answer is the last one."""
+        answers = [self._measure(self._senses) for _ in range(int(self.output.count))]
+        self.buffer += map(float, answers)
+        return answers[-1]
+
+    def _fetch(self, argument: str) -> str:
+        """`1,n,"defbuffer1",READ`: the readings only."""
+        first, last, *rest = argument.split(",")
+        if [part.strip().upper() for part in rest] not in ([], ['"DEFBUFFER1"'], ['"DEFBUFFER1"', "READ"]):
+            raise CommandError(-224)
+        high = len(self.buffer)
+        begin, end = (int(number(text, low=1, high=high)) for text in (first, last))
+        return ",".join(f"{value:+.6E}" for value in self.buffer[begin - 1 : end])
 
     def _measure(self, quantity: Quantity) -> str:
         self.spend(self.output.reading_s())

@@ -4,16 +4,19 @@ Ref: Series 2600B Reference Manual 2600BS-901-01, sections 2, 7 and 9.
 """
 
 from collections.abc import Callable, Mapping
+from struct import pack
 
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
-from sim.messages import MESSAGE_KNOBS
+from sim.messages import BLOCK_KNOBS, MESSAGE_KNOBS
 from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
 from sim.sockets import Load
-from sim.tsp import TspInstrument, Value, Values, number
+from sim.tsp import TspInstrument, Value, Values, number, runtime_error
 
 MAX: dict[Quantity, float] = {"v": 200.0, "i": 1.5}
 MIN_LIMIT: dict[Quantity, float] = {"v": 1e-2, "i": 1e-10}
+BUFFER_LENGTH = 60000
+ASCII, REAL32 = 1.0, 2.0
 RESET_LIMIT_V = 20.0
 RESET_LIMIT_A = 0.1
 
@@ -21,7 +24,7 @@ RESET_LIMIT_A = 0.1
 class Keithley2600B(TspInstrument):
     """The box; its channels hang on `loads["a"]` and `loads["b"]`."""
 
-    knobs = MESSAGE_KNOBS | SMU_KNOBS
+    knobs = MESSAGE_KNOBS | SMU_KNOBS | BLOCK_KNOBS
 
     def __init__(
         self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None
@@ -31,6 +34,13 @@ class Keithley2600B(TspInstrument):
         self.idn = "Keithley Instruments Inc., Model 2636B, 4046723, 3.2.2"
         self.common["*IDN?"] = lambda: self.idn
         self.calls["reset"] = self._reset_all
+        self.buffers: dict[str, list[float]] = {}
+        self._format, self._big_endian = ASCII, False
+        self._add("format.data", lambda: self._format, self._set_format, low=ASCII, high=REAL32)
+        self._add("format.byteorder", lambda: float(not self._big_endian), self._set_byteorder)
+        self.gets.update({"format.ASCII": lambda: ASCII, "format.REAL32": lambda: REAL32})
+        self.gets.update({"format.BIGENDIAN": lambda: 0.0, "format.LITTLEENDIAN": lambda: 1.0})
+        self.functions["printbuffer"] = self._print_buffer
         for letter, output in self.outputs.items():
             self._add_channel(f"smu{letter}", output)
 
@@ -47,8 +57,19 @@ class Keithley2600B(TspInstrument):
         self.gets.update({f"{smu}.OUTPUT_DCAMPS": lambda: 0.0, f"{smu}.OUTPUT_DCVOLTS": lambda: 1.0})
         self.calls[f"{smu}.reset"] = lambda: self._reset(output)
         self.calls[f"{measure}.iv"] = lambda: self._measure(output, "i", "v")
+        self._add_buffer(smu, output)
         self._add_quantity(smu, output, "v")
         self._add_quantity(smu, output, "i")
+
+    def _add_buffer(self, smu: str, output: Output) -> None:
+        buffer = f"{smu}.nvbuffer1"
+        readings = self.buffers[f"{buffer}.readings"] = []
+        self.gets[buffer] = lambda: buffer
+        self.gets[f"{buffer}.readings"] = lambda: f"{buffer}.readings"
+        self.gets[f"{buffer}.n"] = lambda: float(len(readings))
+        self.calls[f"{buffer}.clear"] = lambda: self._clear(readings)
+        count = f"{smu}.measure.count"
+        self._add(count, lambda: output.count, output.set_count, low=1.0, high=BUFFER_LENGTH)
 
     def _add_quantity(self, smu: str, output: Output, quantity: Quantity) -> None:
         top = MAX[quantity]
@@ -57,7 +78,7 @@ class Keithley2600B(TspInstrument):
         self._add(level, lambda: output.level[quantity], put, low=-top, high=top)
         put = self._limiting(output, quantity)
         self._add(limit, lambda: output.limit[quantity], put, low=MIN_LIMIT[quantity], high=top)
-        self.calls[f"{smu}.measure.{quantity}"] = lambda: self._measure(output, quantity)
+        self.functions[f"{smu}.measure.{quantity}"] = lambda buffer: self._take(output, quantity, buffer)
 
     def _add(
         self,
@@ -107,6 +128,44 @@ class Keithley2600B(TspInstrument):
     def _spend_settling(self, output: Output) -> None:
         if output.on:
             self.spend(SETTLING_S)
+
+    def _take(self, output: Output, quantity: Quantity, buffer: Values) -> Values:
+        """Take one reading, or into a buffer as many as `measure.count` says; the last one is returned."""
+        if not buffer:
+            return self._measure(output, quantity)
+        readings = self.buffers.get(f"{buffer[0]}.readings")
+        if readings is None:
+            raise runtime_error("reading buffer expected")
+        readings[:] = [self._reading(output, quantity) for _ in range(int(output.count))]
+        return [readings[-1]]
+
+    @staticmethod
+    def _clear(readings: list[float]) -> Values:
+        readings.clear()
+        return []
+
+    def _reading(self, output: Output, quantity: Quantity) -> float:
+        self.spend(output.reading_s())
+        return output.reading(quantity, self.faults)
+
+    def _set_format(self, value: float) -> None:
+        self._format = value
+
+    def _set_byteorder(self, value: float) -> None:
+        self._big_endian = value == 0.0
+
+    def _print_buffer(self, arguments: Values) -> Values:
+        first, last, name = arguments
+        readings = self.buffers.get(str(name))
+        if readings is None or not isinstance(first, float) or not isinstance(last, float):
+            raise runtime_error("reading buffer expected")
+        if last > len(readings):
+            raise runtime_error("index beyond the buffer's end")
+        wanted = readings[int(first) - 1 : int(last)]
+        if self._format == ASCII:
+            return self.print([", ".join(f"{value:.5e}" for value in wanted)])
+        block = b"#0" + pack(f"{'>' if self._big_endian else '<'}{len(wanted)}f", *wanted)
+        return self.print([self.shortened(block).decode("latin-1")])
 
     def _measure(self, output: Output, *quantities: Quantity) -> Values:
         self.spend(output.reading_s())

@@ -48,6 +48,8 @@ class Output:
     forces: Quantity = "v"
     on: bool = False
     nplc: float = 1.0
+    count: float = 1.0
+    """How many readings one measurement into a buffer takes."""
     four_wire: bool = False
     off_mode: float = 0.0
     """How the output is off, in the code of the 2600B; the load is disconnected in any of them."""
@@ -60,6 +62,7 @@ class Output:
     def reset(self) -> None:
         """Off, voltage forced, everything else as the machine has it after a reset."""
         self.on, self.forces, self.nplc, self.four_wire, self.off_mode = False, "v", 1.0, False, 0.0
+        self.count = 1.0
         self.level = {"v": 0.0, "i": 0.0}
         self.limit = dict(self.reset_limit)
         self.settle()
@@ -89,6 +92,10 @@ class Output:
     def set_nplc(self, nplc: float) -> None:
         """Choose the integration time in power-line cycles."""
         self.nplc = nplc
+
+    def set_count(self, count: float) -> None:
+        """Choose how many readings go into a buffer at a time."""
+        self.count = count
 
     def set_off_mode(self, mode: float) -> None:
         """Choose normal (0), zero (1) or high impedance (2)."""

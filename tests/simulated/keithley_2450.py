@@ -1,4 +1,4 @@
-"""The 2450 of dialogues; `given language` is what it answers to `*LANG?`, `given idn` to `*IDN?`."""
+"""The 2450 of dialogues, or `given model`; `given language` and `given idn` are its answers."""
 
 from sim.smu.keithley_2450 import Keithley2450
 from tests.dialogue import Dialogue
@@ -9,7 +9,12 @@ from tests.stepclock import StepClock
 
 def simulator(dialogue: Dialogue) -> Player:
     clock = StepClock()
-    machine = Keithley2450(clock, {"": load(dialogue)}, faults(dialogue, Keithley2450.knobs))
+    machine = Keithley2450(
+        clock,
+        {"": load(dialogue)},
+        faults(dialogue, Keithley2450.knobs),
+        model=dialogue.given.get("model", "2450"),
+    )
     machine.language = dialogue.given.get("language", machine.language)
     machine.idn = dialogue.given.get("idn", machine.idn)
     return InstrumentPlayer(machine, clock)

@@ -86,11 +86,11 @@ def test_tsp_values() -> None:
     assert tsp.fields("1.00000e+00\ttrue\t0.00000e+00") == ["1.00000e+00", "true", "0.00000e+00"]
     assert tsp.read_boolean("true")
     assert not tsp.read_boolean("false")
-    assert tsp.read_whole("-2.86000e+02") == -286
+    assert scpi.read_whole("-2.86000e+02") == -286
     with pytest.raises(ValueError, match="neither true nor false"):
         tsp.read_boolean("1")
     with pytest.raises(ValueError, match="whole"):
-        tsp.read_whole("1.50000e+00")
+        scpi.read_whole("1.50000e+00")
 
 
 def test_tsp_error_entries() -> None:

@@ -1,10 +1,12 @@
 import math
+from typing import Literal
 
 import pytest
 
 from drivers.errors import EquipmentError, InstrumentError, Silent
+from drivers.roles import Reading
 from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Channel, Keithley2450Options
-from tests.replay import ReplayPort, replayed
+from tests.replay import ReplayPort, replayed, written
 
 
 def made(port: ReplayPort, options: Keithley2450Options | None = None) -> Keithley2450:
@@ -137,3 +139,43 @@ async def test_output_goes_off_before_what_follows_a_refusal() -> None:
             await smu.force_voltage(500.0, limit_a=10e-3)
         await smu.force_voltage(2.0, limit_a=10e-3)
         assert await smu.measure() == 2e-3
+
+
+@pytest.mark.parametrize("model", ["2460", "2470"])
+async def test_sisters_are_known_by_their_names(model: Literal["2460", "2470"]) -> None:
+    with replayed(f"keithley_2450/connects_{model}") as port:
+        await made(port, Keithley2450Options(model=model)).connect()
+
+
+async def test_sister_in_the_place_of_a_2450_is_refused() -> None:
+    port = written("> *IDN?\n< KEITHLEY INSTRUMENTS,MODEL 2460,04461802,1.7.12b")
+    with pytest.raises(EquipmentError, match="MODEL 2460, which is another model"):
+        await made(port).connect()
+
+
+async def test_sisters_force_what_a_2450_cannot() -> None:
+    with replayed("keithley_2450/forces_5_a_2460") as port:
+        smu = output(port)
+        async with smu.forcing_current(5.0, limit_v=6.0):
+            assert await smu.measure() == 5.0
+    with replayed("keithley_2450/forces_1000_v_2470") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(1000.0, limit_a=1e-3):
+            assert await smu.measure() == 1e-6
+
+
+async def test_sweep_flags_each_reading_in_one_hop() -> None:
+    with replayed("keithley_2450/sweeps_into_the_limit") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(0.0, limit_a=1.5e-3):
+            swept = await smu.sweep([0.0, 1.0, 2.0])
+            assert swept == (Reading(0.0, False), Reading(1e-3, False), Reading(1.5e-3, True))
+            assert smu.readings() == swept
+    assert port.hops == 3
+
+
+async def test_burst_comes_out_of_the_buffer() -> None:
+    with replayed("keithley_2450/burst") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(2.0, limit_a=10e-3):
+            assert await smu.burst(3) == (Reading(2e-3, False),) * 3

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from drivers.errors import EquipmentError, InstrumentError, Silent
+from drivers.errors import EquipmentError, InstrumentError, ProtocolError, Silent
+from drivers.roles import Reading
 from drivers.smu.keithley_2600b import Keithley2600B, Keithley2600BChannel, Keithley2600BOptions
 from tests.replay import ReplayPort, replayed
 
@@ -119,3 +120,39 @@ async def test_output_goes_off_before_what_follows_a_refusal() -> None:
             await smu.force_voltage(500.0, limit_a=10e-3)
         await smu.force_voltage(2.0, limit_a=10e-3)
         assert await smu.measure() == 2e-3
+
+
+async def test_sweep_flags_each_reading_in_one_hop() -> None:
+    with replayed("keithley_2600b/sweeps_into_the_limit") as port:
+        smu = made(port).channels["a"]
+        async with smu.forcing_voltage(0.0, limit_a=1.5e-3):
+            swept = await smu.sweep([0.0, 1.0, 2.0])
+            assert swept == (Reading(0.0, False), Reading(1e-3, False), Reading(1.5e-3, True))
+            assert smu.readings() == swept
+            assert smu.in_compliance()
+    assert port.hops == 3
+
+
+async def test_burst_comes_out_of_the_buffer_as_a_block() -> None:
+    with replayed("keithley_2600b/burst") as port:
+        smu = made(port).channels["a"]
+        async with smu.forcing_voltage(2.0, limit_a=10e-3):
+            readings = await smu.burst(3)
+    assert [reading.value for reading in readings] == pytest.approx([2e-3] * 3)
+    assert not any(reading.at_limit for reading in readings)
+
+
+async def test_no_reading_of_a_block_that_is_short_is_believed() -> None:
+    with replayed("keithley_2600b/burst_cut_short") as port:
+        smu = made(port).channels["a"]
+        await smu.force_voltage(2.0, limit_a=10e-3)
+        with pytest.raises(ProtocolError, match="short of its length"):
+            await smu.burst(3)
+
+
+async def test_block_that_does_not_come_is_silence() -> None:
+    with replayed("keithley_2600b/burst_lost") as port:
+        smu = made(port).channels["a"]
+        await smu.force_voltage(2.0, limit_a=10e-3)
+        with pytest.raises(Silent):
+            await smu.burst(3)
