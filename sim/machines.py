@@ -23,6 +23,7 @@ from sim.serial import machine as serial
 from sim.serial import protocol_hardbin
 from sim.smu.keithley_2450 import RANGES, Keithley2450
 from sim.smu.keithley_2600b import Keithley2600B
+from sim.smu.keysight_b2900 import KeysightB2900
 from sim.sockets import Load
 from sim.supply.keysight_e36300 import KeysightE36300
 from sim.wiring import Placement, WorldError
@@ -241,6 +242,7 @@ MODELS: Mapping[str, Model] = {
     "exatron": Model("serial", ExatronHandler.knobs, _exatron),
     "keithley_2600b": _measuring(Keithley2600B, Keithley2600B.knobs, "a", "b"),
     "keithley_2450": Model("visa", Keithley2450.knobs, _keithley_2450, frozenset({""})),
+    "keysight_b2900": _measuring(KeysightB2900, KeysightB2900.knobs, "1", "2"),
     "keysight_e36300": _measuring(KeysightE36300, KeysightE36300.knobs, "1", "2", "3"),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

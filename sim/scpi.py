@@ -18,21 +18,22 @@ from sim.messages import CommandError, MessageInstrument
 
 Action: TypeAlias = Callable[[str], str | None]
 
-_NODE = re.compile(r"(\[?):([A-Z]+)([a-z]*)(\[1\])?\]?")
+_NODE = re.compile(r"(\[?):([A-Z]+)([a-z]*)(\[1\]|\d)?\]?")
 COMMAND_ERRORS = range(-199, -99)
 CACHED_MESSAGES = 256
 
 
 @cache
 def spellings(pattern: str) -> tuple[str, ...]:
-    """Return every way to write a header such as `:SOURce[1]:VOLTage[:LEVel]?`, in capitals."""
+    """Return every way to write a header such as `:SOURce[1]:VOLTage[:LEVel]?`, `:CHANnel2?`, in capitals."""
     if pattern.startswith("*"):
         return (pattern,)
     query = "?" if pattern.endswith("?") else ""
     nodes = list[list[str]]()
     for optional, short, rest, number in _NODE.findall(pattern):
         names = {short, short + rest.upper()}
-        ways = [f":{name}{digit}" for name in sorted(names) for digit in (("", "1") if number else ("",))]
+        digits = ("", "1") if number == "[1]" else (number,)
+        ways = [f":{name}{digit}" for name in sorted(names) for digit in digits]
         nodes.append(["", *ways] if optional else ways)
     return tuple("".join(way) + query for way in product(*nodes))
 

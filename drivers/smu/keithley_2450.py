@@ -3,24 +3,21 @@
 Ref: Model 2450 Reference Manual 2450-901-01, section 6; the 2460 and 2470 manuals have the same commands.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError
 from drivers.links.machine import PortMachine
-from drivers.links.messages import hear, insisting, say
+from drivers.links.messages import hear, say
 from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.protocols.scpi import read_boolean, read_number, read_numbers, write_number
-from drivers.roles import Reading, Smu
+from drivers.roles import Reading
+from drivers.smu.channel import OTHER, Function, SmuChannel
 from drivers.transports import Conversation, Port
 
-Function = Literal["VOLT", "CURR"]
-
 LIMITS: dict[Function, str] = {"VOLT": ":SOUR:VOLT:ILIM", "CURR": ":SOUR:CURR:VLIM"}
-MEASURED: dict[Function, Function] = {"VOLT": "CURR", "CURR": "VOLT"}
 
 
 class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,56 +34,14 @@ class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
 
 
-class Keithley2450Channel(Smu):
+class Keithley2450Channel(SmuChannel):
     """The one output."""
 
     def __init__(self, name: str, port: Port, link: ScpiLink, *, reading_s: float) -> None:
         """Take `reading_s`, which no reading exceeds."""
-        super().__init__(name)
-        self._reading_s = reading_s
-        self._port = port
+        super().__init__(name, port)
         self._link = link
-        self._function: Function | None = None
-        self._off = True
-
-    async def force_voltage(self, volts: float, *, limit_a: float) -> None:
-        await self._force("VOLT", volts, limit_a)
-
-    async def force_current(self, amps: float, *, limit_v: float) -> None:
-        await self._force("CURR", amps, limit_v)
-
-    async def switch_off(self) -> None:
-        self._function = None
-        await self._port.run(self._switching_off())
-        self._off = True
-
-    async def measure(self) -> float:
-        self._readings = (await self._port.run(self._measuring(self._forced())),)
-        return self._readings[0].value
-
-    async def sweep(self, levels: Sequence[float]) -> tuple[Reading, ...]:
-        self._readings = await self._port.run(self._sweeping(self._forced(), levels))
-        return self._readings
-
-    async def burst(self, count: int) -> tuple[Reading, ...]:
-        self._readings = await self._port.run(self._bursting(self._forced(), count))
-        return self._readings
-
-    async def make_safe(self) -> None:
-        self._function = None
-        await self._port.run(insisting(lambda: self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0")))
-        self._off = True
-
-    def _forced(self) -> Function:
-        if self._function is None:
-            raise EquipmentError(f"{self.name} forces nothing: there is nothing to measure")
-        return self._function
-
-    async def _force(self, function: Function, level: float, limit: float) -> None:
-        off_first = not self._off and self._function != function
-        self._function, self._off = None, False
-        await self._port.run(self._forcing(function, level, limit, off_first=off_first))
-        self._function = function
+        self._reading_s = reading_s
 
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
@@ -97,7 +52,7 @@ class Keithley2450Channel(Smu):
             *off,
             f":SOUR:FUNC {function}",
             f"{LIMITS[function]} {write_number(limit)}",
-            f':SENS:FUNC "{MEASURED[function]}"',
+            f':SENS:FUNC "{OTHER[function]}"',
             f":SOUR:{function} {write_number(level)}",
         )
         yield from self._link.exchange(":OUTP ON")
@@ -107,12 +62,8 @@ class Keithley2450Channel(Smu):
         value, at_limit = yield from self._link.exchange(*settings, ":READ?", tripped, timeout_s=TIMEOUT_S)
         return Reading(parsed(read_number, ":READ?", value), parsed(read_boolean, tripped, at_limit))
 
-    def _sweeping(self, function: Function, levels: Sequence[float]) -> Conversation[tuple[Reading, ...]]:
-        """One message a level: so each reading has the flag of its own level."""
-        readings = list[Reading]()
-        for level in levels:
-            readings.append((yield from self._measuring(function, f":SOUR:{function} {write_number(level)}")))
-        return tuple(readings)
+    def _leveling(self, function: Function, level: float) -> str:
+        return f":SOUR:{function} {write_number(level)}"
 
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
         """The readings come out of the machine's buffer; all of them bear the flag that the last one left."""
@@ -131,8 +82,10 @@ class Keithley2450Channel(Smu):
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
         (still_on,) = yield from self._link.exchange(":OUTP OFF", *zero, ":OUTP?", timeout_s=OFF_TIMEOUT_S)
-        if parsed(read_boolean, ":OUTP?", still_on):
-            raise EquipmentError(f"{self.name}: the output was switched off and is still on")
+        self._check_off(on=parsed(read_boolean, ":OUTP?", still_on))
+
+    def _making_safe(self) -> Conversation[None]:
+        return self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0")
 
 
 class Keithley2450(PortMachine):
@@ -165,8 +118,8 @@ class Keithley2450(PortMachine):
             ":STAT:PRES",
             "*CLS",
             f":ROUT:TERM {'FRON' if self._options.terminals == 'front' else 'REAR'}",
-            *(f":OUTP:{function}:SMOD {off}" for function in MEASURED),
-            *(f":SENS:{function}:NPLC {nplc}" for function in MEASURED),
-            *(f":SENS:{function}:RSEN {wires}" for function in MEASURED),
+            *(f":OUTP:{function}:SMOD {off}" for function in OTHER),
+            *(f":SENS:{function}:NPLC {nplc}" for function in OTHER),
+            *(f":SENS:{function}:RSEN {wires}" for function in OTHER),
             timeout_s=TIMEOUT_S,
         )

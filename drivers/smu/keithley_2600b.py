@@ -3,27 +3,23 @@
 Ref: Series 2600B Reference Manual 2600BS-901-01, sections 2, 7 and 9.
 """
 
-from collections.abc import Sequence
 from struct import iter_unpack
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from drivers.errors import EquipmentError
 from drivers.links.machine import PortMachine
-from drivers.links.messages import insisting
 from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, parsed
 from drivers.links.tsp import TspLink
 from drivers.protocols.scpi import judged, read_number, read_whole, write_number
 from drivers.protocols.tsp import read_boolean
-from drivers.roles import Reading, Smu
+from drivers.roles import Reading
+from drivers.smu.channel import OTHER, Function, SmuChannel
 from drivers.transports import Conversation, Port
 
-Function = Literal["v", "i"]
-
-CODES: dict[Function, int] = {"i": 0, "v": 1}
-OTHER: dict[Function, Function] = {"v": "i", "i": "v"}
+LETTERS: dict[Function, str] = {"VOLT": "v", "CURR": "i"}
+CODES: dict[Function, int] = {"CURR": 0, "VOLT": 1}
 OFF_MODES = {"normal": 0, "high_impedance": 2}
 MODELS = {"a": "26(01|11|35)B", "ab": "26(02|04|12|14|34|36)B"}
 
@@ -41,59 +37,15 @@ class Keithley2600BOptions(Struct, frozen=True, forbid_unknown_fields=True):
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
 
 
-class Keithley2600BChannel(Smu):
+class Keithley2600BChannel(SmuChannel):
     """One of the two outputs."""
 
     def __init__(self, name: str, port: Port, link: TspLink, smu: str, *, reading_s: float) -> None:
         """Take `reading_s`, which no reading exceeds."""
-        super().__init__(name)
-        self._reading_s = reading_s
-        self._port = port
+        super().__init__(name, port)
         self._link = link
         self._smu = smu
-        self._function: Function | None = None
-        self._off = True
-
-    async def force_voltage(self, volts: float, *, limit_a: float) -> None:
-        await self._force("v", volts, limit_a)
-
-    async def force_current(self, amps: float, *, limit_v: float) -> None:
-        await self._force("i", amps, limit_v)
-
-    async def switch_off(self) -> None:
-        self._function = None
-        await self._port.run(self._switching_off())
-        self._off = True
-
-    async def measure(self) -> float:
-        self._readings = (await self._port.run(self._reading(self._forced())),)
-        return self._readings[0].value
-
-    async def sweep(self, levels: Sequence[float]) -> tuple[Reading, ...]:
-        self._readings = await self._port.run(self._sweeping(self._forced(), levels))
-        return self._readings
-
-    async def burst(self, count: int) -> tuple[Reading, ...]:
-        self._readings = await self._port.run(self._bursting(self._forced(), count))
-        return self._readings
-
-    async def make_safe(self) -> None:
-        self._function = None
-        source = f"{self._smu}.source"
-        zero = (f"{source}.levelv=0", f"{source}.leveli=0")
-        await self._port.run(insisting(lambda: self._switching_off(*zero)))
-        self._off = True
-
-    def _forced(self) -> Function:
-        if self._function is None:
-            raise EquipmentError(f"{self.name} forces nothing: there is nothing to measure")
-        return self._function
-
-    async def _force(self, function: Function, level: float, limit: float) -> None:
-        off_first = not self._off and self._function != function
-        self._function, self._off = None, False
-        await self._port.run(self._forcing(function, level, limit, off_first=off_first))
-        self._function = function
+        self._reading_s = reading_s
 
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
@@ -104,26 +56,21 @@ class Keithley2600BChannel(Smu):
         yield from self._link.exchange(
             *off,
             f"{source}.func={CODES[function]}",
-            f"{source}.limit{OTHER[function]}={write_number(limit)}",
-            f"{source}.level{function}={write_number(level)}",
+            f"{source}.limit{LETTERS[OTHER[function]]}={write_number(limit)}",
+            self._leveling(function, level),
             f"if errorqueue.count==0 then {source}.output=1 end",
         )
 
-    def _reading(self, function: Function, *settings: str) -> Conversation[Reading]:
-        reading = f"{self._smu}.measure.{OTHER[function]}()"
+    def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
+        reading = f"{self._smu}.measure.{LETTERS[OTHER[function]]}()"
         limited = f"{self._smu}.source.compliance"
         value, at_limit = yield from self._link.exchange(
             *settings, values=(reading, limited), timeout_s=TIMEOUT_S
         )
         return Reading(parsed(read_number, reading, value), parsed(read_boolean, limited, at_limit))
 
-    def _sweeping(self, function: Function, levels: Sequence[float]) -> Conversation[tuple[Reading, ...]]:
-        """One chunk a level: so each reading has the flag of its own level."""
-        readings = list[Reading]()
-        for level in levels:
-            setting = f"{self._smu}.source.level{function}={write_number(level)}"
-            readings.append((yield from self._reading(function, setting)))
-        return tuple(readings)
+    def _leveling(self, function: Function, level: float) -> str:
+        return f"{self._smu}.source.level{LETTERS[function]}={write_number(level)}"
 
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
         """The readings come as a block of floats; all of them bear the flag that the last one left."""
@@ -132,7 +79,7 @@ class Keithley2600BChannel(Smu):
         (at_limit,) = yield from self._link.exchange(
             f"{buffer}.clear()",
             f"{measure}.count={count}",
-            f"{measure}.{OTHER[function]}({buffer})",
+            f"{measure}.{LETTERS[OTHER[function]]}({buffer})",
             f"{measure}.count=1",
             values=(limited,),
             timeout_s=TIMEOUT_S + count * self._reading_s,
@@ -150,8 +97,11 @@ class Keithley2600BChannel(Smu):
         (still_on,) = yield from self._link.exchange(
             f"{output}=0", *zero, values=(output,), timeout_s=OFF_TIMEOUT_S
         )
-        if parsed(read_whole, output, still_on):
-            raise EquipmentError(f"{self.name}: the output was switched off and is still on")
+        self._check_off(on=bool(parsed(read_whole, output, still_on)))
+
+    def _making_safe(self) -> Conversation[None]:
+        source = f"{self._smu}.source"
+        return self._switching_off(f"{source}.levelv=0", f"{source}.leveli=0")
 
 
 class Keithley2600B(PortMachine):

@@ -3,12 +3,12 @@
 Ref: Keysight E36300 Series Programming Guide (E36311-90008).
 """
 
-import re
 from collections.abc import Callable, Mapping
 from math import copysign
 from random import Random
 
 from drivers.protocols.scpi import ErrorEntry
+from sim.channels import cut
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, CommandError
@@ -24,7 +24,6 @@ MAX_A = {1: 5.15, 2: 1.03, 3: 1.03}
 RISE_S = 0.01
 QUERY_S = 0.002
 NOISE = {"VOLT": 2e-4, "CURR": 2e-6}
-_AT = re.compile(r"(?:(.*?)\s*,\s*)?\(@\s*([\d,:\s]+)\)")
 
 
 class Output:
@@ -154,15 +153,10 @@ class KeysightE36300(ScpiInstrument):
 
     def _at(self, argument: str) -> tuple[str, list[Output]]:
         """Cut `3.3,(@1,2)` or `(@1:3)` into parameter and outputs; CommandError if there is no list."""
-        if (found := _AT.fullmatch(argument)) is None:
-            raise CommandError(-109)
-        numbers = list[int]()
-        for part in found[2].split(","):
-            first, _, last = part.partition(":")
-            numbers += range(int(first), int(last or first) + 1)
-        if not set(numbers) <= set(self.outputs):
+        text, numbers = cut(argument)
+        if not numbers or not set(numbers) <= set(self.outputs):
             raise CommandError(-222)
-        return found[1] or "", [self.outputs[n] for n in numbers]
+        return text, [self.outputs[n] for n in numbers]
 
     # -- what commands do
     def _reset(self, _: str) -> None:

@@ -11,11 +11,12 @@ from drivers.errors import EquipmentError, Silent
 from drivers.roles import Machine, Resource, Smu, Supply
 from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Options
 from drivers.smu.keithley_2600b import Keithley2600B, Keithley2600BOptions
+from drivers.smu.keysight_b2900 import KeysightB2900, KeysightB2900Options
 from drivers.supply.keysight_e36300 import KeysightE36300, KeysightE36300Options
 from drivers.transports.visa import VisaLibrary, VisaPort
 from sim.faults import Faults, parse
 from sim.instrument import Instrument
-from sim.smu import keithley_2450, keithley_2600b
+from sim.smu import keithley_2450, keithley_2600b, keysight_b2900
 from sim.supply import keysight_e36300
 from sim.time import VirtualLoop, new_loop
 from sim.visa.worlds import register, unregister
@@ -89,6 +90,17 @@ async def smu_2450(loop: VirtualLoop, load: Resistor, fault: str = "") -> AsyncG
 
 
 @asynccontextmanager
+async def smu_b2900(
+    loop: VirtualLoop, load: Resistor, fault: str = ""
+) -> AsyncGenerator[KeysightB2900, None]:
+    model = keysight_b2900.KeysightB2900(
+        loop.clock, {"1": load}, faults(fault, keysight_b2900.KeysightB2900.knobs)
+    )
+    async with bus(model) as port, connected(KeysightB2900("smu", port, KeysightB2900Options())) as machine:
+        yield machine
+
+
+@asynccontextmanager
 async def supply(loop: VirtualLoop, load: Resistor, fault: str = "") -> AsyncGenerator[KeysightE36300, None]:
     model = keysight_e36300.KeysightE36300(
         loop.clock, {"1": load}, faults(fault, keysight_e36300.KeysightE36300.knobs)
@@ -141,6 +153,7 @@ def test_e36300_powers_within_its_rise_time() -> None:
 MACHINES: list[Make] = [
     smu_2600b,
     smu_2450,
+    smu_b2900,
     supply,
 ]
 

@@ -1,0 +1,102 @@
+"""A source-measure channel whose verbs are conversations: what is forced, and when the output goes off."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+from drivers.errors import EquipmentError
+from drivers.links.messages import insisting
+from drivers.roles import Reading, Smu
+from drivers.transports import Conversation, Port
+
+Function = Literal["VOLT", "CURR"]
+OTHER: dict[Function, Function] = {"VOLT": "CURR", "CURR": "VOLT"}
+"""What is measured, and limited, while a function is forced."""
+
+
+class SmuChannel(Smu):
+    """One output; a model says the words."""
+
+    def __init__(self, name: str, port: Port) -> None:
+        super().__init__(name)
+        self._port = port
+        self._function: Function | None = None
+        self._off = True
+
+    async def force_voltage(self, volts: float, *, limit_a: float) -> None:
+        await self._force("VOLT", volts, limit_a)
+
+    async def force_current(self, amps: float, *, limit_v: float) -> None:
+        await self._force("CURR", amps, limit_v)
+
+    async def switch_off(self) -> None:
+        self._function = None
+        await self._port.run(self._switching_off())
+        self._off = True
+
+    async def measure(self) -> float:
+        self._readings = (await self._port.run(self._measuring(self._forced())),)
+        return self._readings[0].value
+
+    async def sweep(self, levels: Sequence[float]) -> tuple[Reading, ...]:
+        self._readings = await self._port.run(self._sweeping(self._forced(), levels))
+        return self._readings
+
+    async def burst(self, count: int) -> tuple[Reading, ...]:
+        self._readings = await self._port.run(self._bursting(self._forced(), count))
+        return self._readings
+
+    async def make_safe(self) -> None:
+        self._function = None
+        await self._port.run(insisting(self._making_safe))
+        self._off = True
+
+    # -- the words of a model
+    @abstractmethod
+    def _forcing(
+        self, function: Function, level: float, limit: float, *, off_first: bool
+    ) -> Conversation[None]:
+        """Set and switch on; a refused setting leaves the output as it is, or off if that comes first."""
+
+    @abstractmethod
+    def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
+        """Send the settings, then take one reading with its flag, all in one message."""
+
+    @abstractmethod
+    def _leveling(self, function: Function, level: float) -> str:
+        """Return the setting that changes the level of what is forced."""
+
+    @abstractmethod
+    def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
+        """Fill the machine's buffer and fetch it; all readings bear the flag that the last one left."""
+
+    @abstractmethod
+    def _switching_off(self) -> Conversation[None]:
+        """Switch off and read back; EquipmentError if it is still on."""
+
+    @abstractmethod
+    def _making_safe(self) -> Conversation[None]:
+        """Switch off with both levels 0, and read back."""
+
+    # -- what is the same for all
+    def _sweeping(self, function: Function, levels: Sequence[float]) -> Conversation[tuple[Reading, ...]]:
+        """One message a level: so each reading has the flag of its own level."""
+        readings = list[Reading]()
+        for level in levels:
+            readings.append((yield from self._measuring(function, self._leveling(function, level))))
+        return tuple(readings)
+
+    def _forced(self) -> Function:
+        if self._function is None:
+            raise EquipmentError(f"{self.name} forces nothing: there is nothing to measure")
+        return self._function
+
+    async def _force(self, function: Function, level: float, limit: float) -> None:
+        off_first = not self._off and self._function != function
+        self._function, self._off = None, False
+        await self._port.run(self._forcing(function, level, limit, off_first=off_first))
+        self._function = function
+
+    def _check_off(self, *, on: bool) -> None:
+        if on:
+            raise EquipmentError(f"{self.name}: the output was switched off and is still on")

@@ -1,0 +1,131 @@
+import math
+
+import pytest
+
+from drivers.errors import EquipmentError, InstrumentError, ProtocolError, Silent
+from drivers.roles import Reading
+from drivers.smu.keysight_b2900 import KeysightB2900, KeysightB2900Channel, KeysightB2900Options
+from tests.replay import ReplayPort, replayed, written
+
+
+def made(port: ReplayPort, options: KeysightB2900Options | None = None) -> KeysightB2900:
+    return KeysightB2900("smu-1", port, options or KeysightB2900Options())
+
+
+def channel(port: ReplayPort, number: str = "1") -> KeysightB2900Channel:
+    return made(port).channels[number]
+
+
+async def test_connect_leaves_both_channels_safe() -> None:
+    with replayed("keysight_b2900/connects") as port:
+        machine = made(port)
+        await machine.connect()
+        await machine.aclose()
+    assert sorted(machine.channels) == ["1", "2"]
+    assert (port.opened, port.closed) == (1, 1)
+
+
+async def test_options_are_set_at_connect() -> None:
+    options = KeysightB2900Options(channels="1", nplc=0.1, four_wire=True, low="float", min_gap_s=0.01)
+    with replayed("keysight_b2900/connects_one_channel") as port:
+        await made(port, options).connect()
+    assert port.paused_s == pytest.approx(0.03)
+
+
+async def test_model_with_one_channel_is_refused_where_two_are_wired() -> None:
+    with (
+        replayed("keysight_b2900/another_machine") as port,
+        pytest.raises(EquipmentError, match="smu-1 at replay:.* B2901A, which is another model"),
+    ):
+        await made(port).connect()
+
+
+async def test_forcing_voltage_takes_one_hop_a_verb() -> None:
+    with replayed("keysight_b2900/leakage") as port:
+        smu = channel(port)
+        async with smu.forcing_voltage(3.6, limit_a=1e-5):
+            assert await smu.measure() == 123.4e-9
+            assert not smu.in_compliance()
+    assert port.hops == 3
+
+
+async def test_limit_shows_in_the_same_hop() -> None:
+    with replayed("keysight_b2900/at_the_limit") as port:
+        smu = channel(port)
+        async with smu.forcing_voltage(3.6, limit_a=1e-3):
+            await smu.measure()
+            assert smu.readings() == (Reading(1e-3, at_limit=True),)
+
+
+async def test_second_channel_forces_current_and_measures_volts() -> None:
+    with replayed("keysight_b2900/second_channel_forces_current") as port:
+        smu = channel(port, "2")
+        async with smu.forcing_current(-100e-6, limit_v=1.0):
+            assert await smu.measure() == -0.6
+
+
+async def test_output_is_off_while_the_function_changes() -> None:
+    with replayed("keysight_b2900/changes_function") as port:
+        smu = channel(port)
+        await smu.force_voltage(1.0, limit_a=10e-3)
+        await smu.force_current(2e-3, limit_v=5.0)
+        assert await smu.measure() == 2.0
+        await smu.switch_off()
+
+
+async def test_refused_setting_never_reaches_the_output() -> None:
+    with replayed("keysight_b2900/refuses_a_level") as port, pytest.raises(InstrumentError) as refused:
+        async with channel(port).forcing_voltage(500.0, limit_a=1e-3):
+            pytest.fail("a refused level was forced")
+    assert refused.value.code == -222
+
+
+async def test_output_that_stays_on_is_told() -> None:
+    with replayed("keysight_b2900/stays_on") as port, pytest.raises(EquipmentError, match="still on"):
+        async with channel(port).forcing_voltage(3.6, limit_a=1e-3):
+            pass
+
+
+async def test_silence_stays_silence_when_no_error_explains_it() -> None:
+    with replayed("keysight_b2900/answer_lost") as port, pytest.raises(Silent):
+        await channel(port).switch_off()
+
+
+async def test_over_range_is_infinite() -> None:
+    with replayed("keysight_b2900/over_range") as port:
+        smu = channel(port)
+        await smu.force_voltage(3.6, limit_a=1e-3)
+        assert math.isinf(await smu.measure())
+
+
+async def test_sweep_flags_each_reading_in_one_hop() -> None:
+    with replayed("keysight_b2900/sweeps_into_the_limit") as port:
+        smu = channel(port)
+        async with smu.forcing_voltage(0.0, limit_a=1.5e-3):
+            swept = await smu.sweep([0.0, 1.0, 2.0])
+    assert swept == (Reading(0.0, False), Reading(1e-3, False), Reading(1.5e-3, True))
+    assert port.hops == 3
+
+
+async def test_burst_takes_the_measured_half_of_each_entry() -> None:
+    with replayed("keysight_b2900/burst") as port:
+        smu = channel(port)
+        async with smu.forcing_voltage(2.0, limit_a=10e-3):
+            assert await smu.burst(3) == (Reading(2e-3, False),) * 3
+
+
+async def test_buffer_with_too_few_entries_is_not_believed() -> None:
+    smu = channel(
+        written(
+            "> :TRIG1:ALL:SOUR AINT;:TRIG1:ALL:COUN 2;:INIT (@1);*OPC?;:FETC:ARR? (@1);"
+            ':SENS1:CURR:PROT:TRIP?;:SYST:ERR?\n< 1;1,2,3;0;0,"No error"'
+        )
+    )
+    smu._function = "VOLT"
+    with pytest.raises(ProtocolError, match="3 numbers for 2 readings"):
+        await smu.burst(2)
+
+
+async def test_nothing_to_measure_before_something_is_forced() -> None:
+    with pytest.raises(EquipmentError, match="forces nothing"):
+        await channel(written("")).measure()
