@@ -26,6 +26,7 @@ from sim.smu.keithley_2600b import Keithley2600B
 from sim.smu.keysight_b2900 import KeysightB2900
 from sim.sockets import Load
 from sim.supply.keysight_e36300 import KeysightE36300
+from sim.supply.keysight_n6700 import KeysightN6700
 from sim.wiring import Placement, WorldError
 
 START_S = 3.0
@@ -244,5 +245,6 @@ MODELS: Mapping[str, Model] = {
     "keithley_2450": Model("visa", Keithley2450.knobs, _keithley_2450, frozenset({""})),
     "keysight_b2900": _measuring(KeysightB2900, KeysightB2900.knobs, "1", "2"),
     "keysight_e36300": _measuring(KeysightE36300, KeysightE36300.knobs, "1", "2", "3"),
+    "keysight_n6700": _measuring(KeysightN6700, KeysightN6700.knobs, "1", "2", "3", "4"),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

@@ -40,3 +40,7 @@ class Supply(Resource):
     @abstractmethod
     async def tripped(self) -> str | None:
         """Return which protection has switched the output off, None if none has."""
+
+    @abstractmethod
+    async def clear_protection(self) -> None:
+        """Forget a trip; the output stays off."""

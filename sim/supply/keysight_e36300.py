@@ -6,6 +6,7 @@ Ref: Keysight E36300 Series Programming Guide (E36311-90008).
 from collections.abc import Callable, Mapping
 from math import copysign
 from random import Random
+from typing import ClassVar
 
 from drivers.protocols.scpi import ErrorEntry
 from sim.channels import cut
@@ -16,11 +17,10 @@ from sim.scpi import Action, ScpiInstrument, boolean, choice, number
 from sim.sockets import Load, OpenCircuit, voltage_at
 
 SUPPLY_KNOBS = frozenset({"trip", "overrange", "slow_rise", "stuck_on"})
-"""`trip`: over-current protection trips, `=ov`: over-voltage; `slow_rise=<ms>`: time to the set point;
+"""`trip`: over-current protection trips, `=ov`: over-voltage, `=ot`: over-temperature;
+`slow_rise=<ms>`: time to the set point;
 `stuck_on`: the output stays on though it is switched off, `=lie`: and says that it is off."""
 
-MAX_V = {1: 6.18, 2: 25.75, 3: 25.75}
-MAX_A = {1: 5.15, 2: 1.03, 3: 1.03}
 RISE_S = 0.01
 QUERY_S = 0.002
 NOISE = {"VOLT": 2e-4, "CURR": 2e-6}
@@ -29,17 +29,18 @@ NOISE = {"VOLT": 2e-4, "CURR": 2e-6}
 class Output:
     """One output: what was set, what the load makes of it, and whether a protection holds it off."""
 
-    def __init__(self, load: Load, clock: Clock, number: int) -> None:
+    def __init__(self, load: Load, clock: Clock, max_v: float, max_a: float) -> None:
         self.load = load
         self.clock = clock
-        self.number = number
+        self.max_v = max_v
+        self.max_a = max_a
         self._told: float | None = None
         self.reset()
 
     def reset(self) -> None:
         """Off, 0 V, protections as after *RST."""
-        self.volts, self.limit = 0.0, MAX_A[self.number]
-        self.ovp, self.ocp = MAX_V[self.number] * 1.1, False
+        self.volts, self.limit = 0.0, self.max_a
+        self.ovp, self.ocp = self.max_v * 1.1, False
         self.on, self.says_on, self.tripped, self.four_wire = False, False, "", False
         self._from, self._begun_at, self._rise_s = 0.0, 0.0, RISE_S
         self._tell(None)
@@ -95,12 +96,20 @@ class KeysightE36300(ScpiInstrument):
     """The box; its outputs hang on `loads["1"]` to `loads["3"]`."""
 
     knobs = MESSAGE_KNOBS | SUPPLY_KNOBS
+    idn = "Keysight Technologies,E36312A,MY59002318,2.1.1-1.0.4-1.12"
+    ranges: ClassVar[Mapping[int, tuple[float, float]]] = {
+        1: (6.18, 5.15),
+        2: (25.75, 1.03),
+        3: (25.75, 1.03),
+    }
+    """Volts and amps that each output can be set to."""
 
     def __init__(
         self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None
     ) -> None:
-        self.outputs = {n: Output(loads.get(str(n), OpenCircuit()), clock, n) for n in MAX_V}
-        self.idn = "Keysight Technologies,E36312A,MY59002318,2.1.1-1.0.4-1.12"
+        self.outputs = {
+            n: Output(loads.get(str(n), OpenCircuit()), clock, *most) for n, most in self.ranges.items()
+        }
         self._random = Random(seed) if seed is not None else None
         super().__init__(clock, faults)
 
@@ -169,14 +178,14 @@ class KeysightE36300(ScpiInstrument):
 
     def _set_volts(self, output: Output, text: str) -> None:
         rise_s = self._rise_s() if output.on else RISE_S
-        output.set_volts(number(text, low=0.0, high=MAX_V[output.number]), rise_s=rise_s)
+        output.set_volts(number(text, low=0.0, high=output.max_v), rise_s=rise_s)
 
     def _set_limit(self, output: Output, text: str) -> None:
-        output.limit = number(text, low=0.0, high=MAX_A[output.number])
+        output.limit = number(text, low=0.0, high=output.max_a)
         output.work()
 
     def _set_ovp(self, output: Output, text: str) -> None:
-        output.ovp = number(text, low=0.0, high=MAX_V[output.number] * 1.1)
+        output.ovp = number(text, low=0.0, high=output.max_v * 1.1)
         output.work()
 
     def _set_ocp(self, output: Output, text: str) -> None:
@@ -198,8 +207,9 @@ class KeysightE36300(ScpiInstrument):
         output.work()
 
     def _condition(self, output: Output) -> str:
-        """Bit 0: over-voltage, bit 1: over-current; as on an N6700."""
-        return str({"": 0, "VOLT": 1, "CURR": 2}[output.tripped])
+        """Bit 0: over-voltage, bit 1: over-current, bit 4: over-temperature; as on an N6700."""
+        output.work()
+        return str({"": 0, "VOLT": 1, "CURR": 2, "TEMP": 16}[output.tripped])
 
     def _is_on(self, output: Output) -> str:
         output.work()
@@ -211,7 +221,7 @@ class KeysightE36300(ScpiInstrument):
 
     def _measure(self, output: Output, what: str) -> str:
         if output.delivers and (trip := self.faults.strikes("trip")) is not None:
-            output.tripped = "VOLT" if trip == "ov" else "CURR"
+            output.tripped = {"ov": "VOLT", "ot": "TEMP"}.get(trip, "CURR")
         volts, amps = output.work()
         value = volts if what == "VOLT" else amps
         if self.faults.strikes("overrange") is not None:

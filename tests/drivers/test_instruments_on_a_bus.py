@@ -13,11 +13,12 @@ from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Options
 from drivers.smu.keithley_2600b import Keithley2600B, Keithley2600BOptions
 from drivers.smu.keysight_b2900 import KeysightB2900, KeysightB2900Options
 from drivers.supply.keysight_e36300 import KeysightE36300, KeysightE36300Options
+from drivers.supply.keysight_n6700 import KeysightN6700, KeysightN6700Options
 from drivers.transports.visa import VisaLibrary, VisaPort
 from sim.faults import Faults, parse
 from sim.instrument import Instrument
 from sim.smu import keithley_2450, keithley_2600b, keysight_b2900
-from sim.supply import keysight_e36300
+from sim.supply import keysight_e36300, keysight_n6700
 from sim.time import VirtualLoop, new_loop
 from sim.visa.worlds import register, unregister
 from tests.simulated.instruments import Resistor
@@ -150,11 +151,21 @@ def test_e36300_powers_within_its_rise_time() -> None:
     assert load.history == [1.8, None]
 
 
+@asynccontextmanager
+async def modular(loop: VirtualLoop, load: Resistor, fault: str = "") -> AsyncGenerator[KeysightN6700, None]:
+    model = keysight_n6700.KeysightN6700(
+        loop.clock, {"1": load}, faults(fault, keysight_n6700.KeysightN6700.knobs)
+    )
+    async with bus(model) as port, connected(KeysightN6700("vdd", port, KeysightN6700Options())) as machine:
+        yield machine
+
+
 MACHINES: list[Make] = [
     smu_2600b,
     smu_2450,
     smu_b2900,
     supply,
+    modular,
 ]
 
 
