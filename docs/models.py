@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import UnionType
 
 from msgspec.structs import fields
 
@@ -57,7 +58,7 @@ def row(entry: EntryPoint) -> Row:
         name=entry.name,
         role=role,
         what=_sentence(inspect.getdoc(driver) or ""),
-        port="serial, tcp" if issubclass(driver.port, Stream) else _scheme(entry.name),
+        port=_ports(entry.name, driver.port),
         options=_names(field.encode_name for field in fields(driver.Options)),
         faults=_names(sorted(MODELS[entry.name].knobs)) if entry.name in MODELS else "",
         evidence=evidence(entry.name),
@@ -77,6 +78,12 @@ def table() -> str:
     rows = sorted((row(entry) for entry in entries), key=lambda row: (row.role, row.name))
     titles = ("driver", "role", "what", "port", "options", "simulated faults", "evidence", "facts from")
     return HEAD + "\n".join((f"| {' | '.join(titles)} |", "|---" * len(titles) + "|", *map(str, rows))) + "\n"
+
+
+def _ports(name: str, kinds: type | UnionType) -> str:
+    if isinstance(kinds, UnionType):
+        return "tcp, visa"
+    return "serial, tcp" if issubclass(kinds, Stream) else _scheme(name)
 
 
 def _scheme(name: str) -> str:

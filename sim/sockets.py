@@ -1,6 +1,6 @@
 """Where simulated machines meet simulated devices: what handler, SMU, supply and reader see of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -44,6 +44,29 @@ class Sockets(Protocol):
 
     def sort(self, bins: Mapping[int, int]) -> None:
         """Move the device of each site into its hard bin."""
+
+
+class Wafers(Protocol):
+    """The wafers of a lot and the card above them, as a prober brings one to the other."""
+
+    @property
+    def count(self) -> int:
+        """How many there are, numbered from 1."""
+
+    def name(self, wafer: int) -> str:
+        """Return the id that is written on a wafer."""
+
+    def dies(self, wafer: int) -> Sequence[tuple[int, int]]:
+        """Return the places x, y that are to be tested, in the order of the map."""
+
+    def land(self, wafer: int, x: int, y: int) -> None:
+        """Close the contacts; the card's reference stands on die x, y."""
+
+    def lift(self) -> None:
+        """Open the contacts."""
+
+    def mark(self, wafer: int, x: int, y: int, hard_bin: int) -> None:
+        """The prober's map has got a bin for this die."""
 
 
 class OpenCircuit:

@@ -18,7 +18,7 @@ import msgspec
 
 from drivers.errors import EquipmentError, TransportError
 from drivers.links.quarantine import GuardedPort
-from drivers.roles import Handler, Machine, Resource
+from drivers.roles import Feeder, Machine, Resource
 from drivers.transports import Port, Stream
 from drivers.transports.fair_selector import FairSelector
 from drivers.transports.serial import SerialSettings, SerialStream
@@ -80,10 +80,10 @@ class Driver(Protocol):
     """The class of a machine, as an entry point names it."""
 
     Options: type[msgspec.Struct]
-    port: type
-    """`Port` or `Stream`: what it speaks over."""
+    port: type | types.UnionType
+    """`Port`, `Stream` or either: what it speaks over."""
     line: SerialSettings
-    """How its serial line is set; only of drivers over a Stream."""
+    """How its serial line is set; only of drivers that may be on one."""
 
     def __call__(self, name: str, port: Port | Stream, options: msgspec.Struct) -> Machine:
         """Make the machine, without I/O."""
@@ -235,7 +235,9 @@ def _port(
         case "visa":
             return VisaPort(name, rest, library)
         case "serial":
-            return SerialStream(name, rest, driver.line)
+            if (line := getattr(driver, "line", None)) is None:
+                raise PortError(f"port {text!r}: this driver is on no serial line")
+            return SerialStream(name, rest, line)
         case "tcp" if rest.rpartition(":")[2].isdigit():
             host, _, number = rest.rpartition(":")
             return TcpStream(name, host, int(number))
@@ -255,8 +257,10 @@ def bound(
 ) -> Bound[Any]:
     """Bind every role of every site; ConfigError lists what is missing or of the wrong kind."""
     handler = made.machines[config.cell.handler]
-    if not isinstance(handler, Handler):
-        raise ConfigError(f"{config.source}: cell.handler: {config.cell.handler!r} is not a handler")
+    if not isinstance(handler, Feeder):
+        raise ConfigError(
+            f"{config.source}: cell.handler: {config.cell.handler!r} is no handler and no prober"
+        )
     sites, resources = {}, {}
     for number, bindings in config.sites.items():
         roles = {role: _resource(config, made, role, name) for role, name in bindings.items()}

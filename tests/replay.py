@@ -177,7 +177,7 @@ class ReplayStream(Stream):
 
     async def _answer_or_end(self) -> None:
         while not self.script.next_is("hear"):
-            if self.closed:
+            if self.closed and self.closed >= self.opened:
                 raise DeviceLost(f"{self.name} is closed")
             self.script.moved.clear()
             await self.script.moved.wait()
@@ -186,6 +186,11 @@ class ReplayStream(Stream):
 def written(text: str) -> ReplayPort:
     """A port that says what `text` says: for answers that no machine may give, which no file may hold."""
     return ReplayPort(read(f"origin assumed\n{text}", Path("test/written.txt")))
+
+
+def written_stream(text: str) -> ReplayStream:
+    """A line that says what `text` says."""
+    return ReplayStream(read(f"origin assumed\n{text}", Path("test/written.txt")))
 
 
 @contextmanager

@@ -29,7 +29,8 @@ from drivers.links.binon import (
     told_and_heard,
 )
 from drivers.protocols.binon import RQS, BinLine, Profile, StartupStep, check_sites, profile_of
-from drivers.roles.handler import Handler, Touchdown
+from drivers.roles.feeder import Touchdown
+from drivers.roles.handler import Handler
 from drivers.roles.resource import Identity, Machine
 from drivers.transports import Port
 

@@ -30,7 +30,8 @@ from drivers.protocols.exatron import (
     decode,
     sort_of,
 )
-from drivers.roles.handler import Handler, Touchdown
+from drivers.roles.feeder import Touchdown
+from drivers.roles.handler import Handler
 from drivers.roles.resource import Identity, Machine
 from drivers.transports import Stream
 from drivers.transports.serial import SerialSettings

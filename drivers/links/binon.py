@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from drivers.errors import EquipmentError, ProtocolError, Silent
 from drivers.protocols.binon import BinLine, IdsReply, Profile, SitesReply, StartupStep
-from drivers.roles.handler import Touchdown
+from drivers.roles.feeder import Touchdown
 from drivers.transports import Clear, Conversation, Pause, Read, ReadStatus, Write
 
 T = TypeVar("T")

@@ -1,7 +1,9 @@
 """The abstract device classes: all that a sequence or the engine may know of the equipment."""
 
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, Reset, ScriptReply, Stopped
-from drivers.roles.handler import Handler, Touchdown
+from drivers.roles.feeder import Feeder, Touchdown
+from drivers.roles.handler import Handler
+from drivers.roles.prober import Prober
 from drivers.roles.resource import Identity, Machine, Resource
 from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
@@ -11,9 +13,11 @@ __all__ = [
     "Card",
     "CardReply",
     "CardStep",
+    "Feeder",
     "Handler",
     "Identity",
     "Machine",
+    "Prober",
     "Reading",
     "Reset",
     "Resource",

@@ -11,7 +11,7 @@ from typing import Generic
 import msgspec
 
 from drivers.errors import EquipmentError
-from drivers.roles import Handler, Resource, Touchdown
+from drivers.roles import Feeder, Resource, Touchdown
 from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.collector import collecting_between_touchdowns
@@ -33,9 +33,9 @@ NOT_JUDGED_WINDOW = 100
 
 @dataclass(frozen=True)
 class Bound(Generic[S]):
-    """The equipment of a lot: the handler, the sites, and which resources each site needs."""
+    """The equipment of a lot: the handler or prober, the sites, and which resources each site needs."""
 
-    handler: Handler
+    handler: Feeder
     sites: Mapping[int, S]
     resources: Mapping[int, tuple[Resource, ...]]
 

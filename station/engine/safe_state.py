@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from drivers.roles import Card, Handler, Resource, Smu, Supply
+from drivers.roles import Card, Feeder, Resource, Smu, Supply
 
 BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
     (Card, 1, 0.1),
     (Smu, 1, 0.3),
     (Supply, 2, 0.4),
-    (Handler, 3, 1.0),
+    (Feeder, 3, 1.0),
     (Resource, 1, 1.0),
 )
 """Role, level and bound in seconds: chip links and sources first, then supplies, what moves last."""

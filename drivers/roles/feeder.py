@@ -1,0 +1,52 @@
+"""Whatever brings devices to the sites, one contact after the other, and is told their bins."""
+
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+
+from drivers.roles.resource import Resource
+
+
+@dataclass(frozen=True)
+class Touchdown:
+    """One contact as the machine announces it: which sites hold a device, and what is known of each."""
+
+    sites: frozenset[int]
+    ids: Mapping[int, str] = field(default_factory=dict)
+    """Device id by site, where the machine reads one."""
+    positions: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Die x, y by site; empty for a handler."""
+    wafer: str = ""
+    """Id of the wafer; empty for a handler."""
+
+
+class Feeder(Resource):
+    """A handler or a prober, as a lot sees it."""
+
+    can_replunge: bool = False
+    """Whether the machine can lift and land the same devices again on command."""
+    hard_bins: frozenset[int]
+    """The hard bins that the machine can sort to, or mark."""
+
+    @abstractmethod
+    async def start_lot(self, lot: str) -> None:
+        """Tell the machine that a lot begins, in as far as it can be told; the listener is armed first."""
+
+    @abstractmethod
+    def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
+        """Yield each contact once its devices are ready to test, until the machine says that the lot is over.
+
+        The next is awaited only after the last was sorted or replunged. An alarm of the machine raises
+        EquipmentError with its code and text; waiting for input is no error, however long.
+        """
+
+    @abstractmethod
+    async def sort(self, bins: Mapping[int, int]) -> None:
+        """Order the hard bin of every device in contact, {site: hard bin}; return when the machine took it.
+
+        Sent at most once per contact: when it is unknown what the machine took, raises EquipmentError.
+        """
+
+    @abstractmethod
+    async def replunge(self) -> None:
+        """Lift and land the devices in contact again; the next touchdown is the same devices."""

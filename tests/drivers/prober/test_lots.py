@@ -1,0 +1,255 @@
+"""Whole lots on simulated probers, and what goes wrong in them."""
+
+import asyncio
+from collections import Counter
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from drivers.errors import EquipmentError
+from drivers.roles.probe_card import MAX_TOUCHES
+from drivers.roles.prober import (
+    AlarmRaised,
+    CassetteEnded,
+    Die,
+    LotEnded,
+    TemperatureReached,
+    WaferEnded,
+    WaferLoaded,
+)
+from tests.drivers.prober.cells import Cell, lot, sentio_cell, virtually
+from tests.wafers import Wafers
+
+ROUND = [(x, y) for y in range(-3, 4) for x in range(-3, 4) if x * x + y * y <= 9]
+BOTH = [(sentio_cell, "tester_master"), (sentio_cell, "prober_master")]
+MARKING = [sentio_cell]
+FOUR = {"sites": frozenset({1, 2, 3, 4}), "card": ((0, 0), (1, 0), (0, 1), (1, 1))}
+
+
+def wafers(count: int = 2) -> Wafers:
+    return Wafers(ROUND, [f"W{number}" for number in range(1, count + 1)])
+
+
+@pytest.mark.parametrize(("cell", "mode"), BOTH)
+def test_a_lot_of_two_wafers(cell: Cell, mode: str) -> None:
+    run = lot(cell, wafers(), mode=mode)
+    assert run.complete
+    assert run.touchdowns == 2 * len(ROUND)
+    assert run.events == [
+        WaferLoaded(1, 1, "W1"),
+        WaferEnded("W1"),
+        WaferLoaded(1, 2, "W2"),
+        WaferEnded("W2"),
+        CassetteEnded(1),
+        LotEnded(),
+    ]
+
+
+@pytest.mark.parametrize("cell", MARKING)
+def test_bins_stand_in_the_map_of_the_prober(cell: Cell) -> None:
+    run = lot(cell, wafers())
+    assert run.marked == run.expected
+
+
+@pytest.mark.parametrize("cell", MARKING)
+def test_no_marks_unless_wanted(cell: Cell) -> None:
+    run = lot(cell, wafers(), mark=False)
+    assert run.complete
+    assert run.marked == {}
+
+
+@pytest.mark.parametrize(("cell", "mode"), BOTH)
+@pytest.mark.parametrize("card", [FOUR["card"], ((0, 0), (1, 1), (2, 2), (3, 3))])
+def test_cards_with_four_sites(cell: Cell, mode: str, card: Any) -> None:
+    run = lot(cell, wafers(1), mode=mode, sites=FOUR["sites"], card=card)
+    assert run.complete
+    assert run.touchdowns < len(ROUND)
+
+
+def test_some_slots_of_both_cassettes() -> None:
+    run = lot(sentio_cell, wafers(30), cassettes=(1, 2), slots=(3,))
+    assert {wafer for wafer, _, _ in run.expected} == {"W3", "W28"}
+
+
+def test_a_slot_without_a_wafer_is_told_before_anything_moves() -> None:
+    with pytest.raises(EquipmentError, match=r"cassette 1 has no wafer in slots \[7\]"):
+        lot(sentio_cell, wafers(), slots=(1, 7))
+
+
+@pytest.mark.parametrize("cell", [sentio_cell])
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("shift_die=1,0@every=9", "stands on"),
+        ("door_open@every=20", "front door open"),
+        ("edge_quirk@every=9", "out of bounds"),
+        ("alarm=2@every=40", "execution error"),
+    ],
+)
+def test_what_goes_wrong_is_told_and_tests_no_wrong_die(cell: Cell, fault: str, says: str) -> None:
+    run = lot(cell, wafers(), fault, faults=40)
+    assert run.complete
+    assert run.faults
+    assert any(says in str(error) for error in run.faults)
+    assert run.marked == run.expected
+
+
+def test_dies_that_give_no_contact_are_left_alone_after_three_touches() -> None:
+    run = lot(sentio_cell, wafers(1), "contact_fail@p=0.5", faults=40)
+    touched = Counter(run.wafers.landings)
+    assert len(run.expected) < len(ROUND)
+    assert run.marked == run.expected
+    assert max(touched.values(), default=0) <= MAX_TOUCHES
+
+
+def test_a_route_that_steps_elsewhere_is_no_test() -> None:
+    with pytest.raises(EquipmentError, match="stepped to die .*, stands on die .*: no test"):
+        lot(sentio_cell, wafers(), "shift_die=0,1@every=5", mode="prober_master")
+
+
+def test_contact_that_fails_once_is_made_after_a_cleaning() -> None:
+    run = lot(sentio_cell, wafers(), "contact_fail@every=7")
+    assert run.complete
+    assert run.faults == []
+
+
+@pytest.mark.parametrize("fault", ["chunk=1", "coalesce", "chunk=3@p=0.5", "number_format"])
+def test_lines_may_come_as_they_like(fault: str) -> None:
+    assert lot(sentio_cell, wafers(), fault).complete
+
+
+@pytest.mark.parametrize("fault", ["rst@every=60", "drop_reply@every=60", "drop_tx@every=90"])
+def test_lost_answers_and_connections_hold_the_lot_and_lose_no_die(fault: str) -> None:
+    run = lot(sentio_cell, wafers(), fault, faults=60)
+    assert run.complete
+    assert run.faults
+    assert run.marked.items() >= run.expected.items()
+
+
+def test_vacuum_that_is_not_there_moves_nothing() -> None:
+    with pytest.raises(EquipmentError, match="without vacuum"):
+        lot(sentio_cell, wafers(), "vacuum_fail")
+
+
+def test_landed_again_is_the_same_die() -> None:
+    stack = wafers(1)
+
+    async def life() -> None:
+        async with sentio_cell(stack) as prober, aclosing(prober.touchdowns()) as touchdowns:
+            first = await anext(touchdowns)
+            await prober.replunge()
+            with pytest.raises(EquipmentError, match="nothing was sent"):
+                await prober.sort({1: 1})
+            assert await anext(touchdowns) == first
+            await prober.sort({1: 1})
+            assert (await anext(touchdowns)).positions != first.positions
+
+    virtually(life())
+    assert stack.landings[0] == stack.landings[1]
+
+
+@pytest.mark.parametrize(
+    ("bins", "says"),
+    [
+        ({}, r"bins for sites \[\], in contact are \[1\]"),
+        ({1: 1, 2: 1}, r"sites \[1, 2\]"),
+        ({1: 128}, r"no hard bin \[128\]"),
+    ],
+)
+def test_bins_that_cannot_be_right_are_not_sent(bins: dict[int, int], says: str) -> None:
+    stack = wafers(1)
+
+    async def life() -> None:
+        async with sentio_cell(stack) as prober, aclosing(prober.touchdowns()) as touchdowns:
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match=says):
+                await prober.sort(bins)
+            with pytest.raises(EquipmentError, match="neither binned nor landed again"):
+                await anext(touchdowns)
+
+    virtually(life())
+    assert stack.marks == {}
+    assert stack.down
+
+
+def test_a_lot_that_was_stopped_goes_on_with_the_dies_that_have_no_result() -> None:
+    stack = wafers(1)
+
+    async def life() -> None:
+        async with sentio_cell(stack) as prober:
+            seen = list[Any]()
+            for _ in range(3):
+                async with aclosing(prober.touchdowns()) as touchdowns:
+                    for _ in range(5):
+                        touchdown = await anext(touchdowns)
+                        seen.append(touchdown.positions[1])
+                        await prober.sort({1: 1})
+                await prober.make_safe()
+            assert len(set(seen)) == 15
+            await prober.end_lot()
+            await prober.start_lot("L2")
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                assert (await anext(touchdowns)).positions[1] == seen[0]
+            await prober.make_safe()
+            await prober.start_lot("L3")
+
+    virtually(life())
+    assert not stack.down
+
+
+def test_needles_are_cleaned_every_so_often() -> None:
+    async def life(clean_every: int) -> float:
+        async with sentio_cell(wafers(1), clean_every=clean_every) as prober:
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                async for _ in touchdowns:
+                    await prober.sort({1: 1})
+            return asyncio.get_running_loop().time()
+
+    assert virtually(life(5)) - virtually(life(0)) > 4 * 5.0
+
+
+def test_the_chuck_is_heated_and_soaks() -> None:
+    events = list[object]()
+
+    async def life() -> float:
+        async with sentio_cell(wafers(1)) as prober:
+            prober.heard = events.append
+            await prober.set_temperature(85.0, soak_s=300.0)
+            assert abs(await prober.temperature() - 85.0) < 1.0
+            return asyncio.get_running_loop().time()
+
+    assert virtually(life()) > 1000.0
+    assert events == [TemperatureReached(85.0)]
+
+
+def test_a_temperature_that_is_never_reached_is_an_alarm() -> None:
+    async def life() -> None:
+        async with sentio_cell(wafers(1), "slow_soak", heating_s=1800.0) as prober:
+            await prober.set_temperature(85.0, soak_s=0.0)
+
+    with pytest.raises(EquipmentError, match="85 °C not reached within 1800 s"):
+        virtually(life())
+
+
+def test_without_a_loader_the_wafer_on_the_chuck_is_the_lot() -> None:
+    stack = wafers(1)
+    ended = list[object]()
+
+    async def life() -> None:
+        async with sentio_cell(stack, loader=False) as prober:
+            prober.heard = ended.append
+            await prober.load(1, 1)  # as a person would
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                async for _ in touchdowns:
+                    await prober.sort({1: 1})
+            assert await prober.position() != Die(99, 99)
+
+    virtually(life())
+    assert len(stack.marks) == len(ROUND)
+    assert WaferEnded("W1") in ended
+
+
+def test_alarms_are_events() -> None:
+    run = lot(sentio_cell, wafers(1), "alarm=61@every=40", faults=20)
+    assert AlarmRaised("61", "loader door open") in run.events
