@@ -22,6 +22,7 @@ from sim.machines import MODELS
 from sim.plant import Plant
 from sim.time import VirtualClock, VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
+from sim.usb.echo import echoes
 from sim.visa import worlds
 from sim.wiring import CARD, RESERVED, Placed, Placement, WorldError, wires
 
@@ -37,6 +38,8 @@ class World:
 
     cards = staticmethod(cards)
     """Dies without a cell around them."""
+    echoes = staticmethod(echoes)
+    """USB devices without a cell around them."""
 
     def __init__(  # noqa: PLR0913 - a world is told all that a run may choose
         self,

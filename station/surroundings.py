@@ -117,16 +117,24 @@ def simulated_station_file() -> Path:
     return Path(str(files(_world().__module__.partition(".")[0]) / "station.toml"))
 
 
-class _Dies(Protocol):
-    """What a bench of the vault needs of a simulator."""
+class _Simulator(Protocol):
+    """What benches need of a simulator."""
 
     def cards(self, indices: range, *, payload: int, latency: str) -> Sequence[Card]:
         """Make the good dies of these numbers."""
 
+    def echoes(self, count: int, loop: asyncio.AbstractEventLoop) -> object:
+        """Make a PyUSB backend with devices that answer at once."""
+
 
 def simulated_cards(indices: range, *, payload: int, latency: str) -> Sequence[Card]:
     """Return good dies of `se1`, by their numbers, at their card interface, ready to be personalised."""
-    return cast("_Dies", _world()).cards(indices, payload=payload, latency=latency)
+    return cast("_Simulator", _world()).cards(indices, payload=payload, latency=latency)
+
+
+def usb_echoes(count: int) -> object:
+    """Return a PyUSB backend with `count` devices that answer at once, in real time on the running loop."""
+    return cast("_Simulator", _world()).echoes(count, asyncio.get_running_loop())
 
 
 def _world() -> type:

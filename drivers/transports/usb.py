@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import TypeVar
 
 from drivers.errors import EquipmentError, TransportError
-from drivers.transports import Conversation, Pause, Port, Reply, Step, Timestamp
+from drivers.transports import Conversation, Pause, Port, Read, Reply, Step, Timestamp, Write
 from drivers.transports.trace import Recorder, Trace
 from drivers.transports.usb_descriptors import Interface
 from drivers.transports.usb_device import SLICE_S, Backend, UsbDevice, find
@@ -156,12 +156,19 @@ class _Owner:
                 failed = error
 
     def _done(self, step: Step, recorder: Recorder) -> Reply:
-        if isinstance(step, Timestamp):
-            return self._now()
-        if isinstance(step, Pause):
-            self.worker.pause(step.seconds)
-            return None
-        return self.device.do(step, recorder, self._stopping)
+        match step:
+            case Write():
+                self.device.write(step, recorder)
+                return None
+            case Read():
+                return self.device.read(step.endpoint, step.timeout_s, recorder, self._stopping)
+            case Timestamp():
+                return self._now()
+            case Pause():
+                self.worker.pause(step.seconds)
+                return None
+            case _:
+                return self.device.do(step, recorder)
 
     def _stopping(self) -> bool:
         return self.worker.interrupted

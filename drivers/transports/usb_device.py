@@ -11,7 +11,7 @@ import usb.core
 import usb.util
 
 from drivers.errors import DeviceLost, ProtocolError, Silent, TransportError
-from drivers.transports import Clear, Control, Read, Reply, Step, Write
+from drivers.transports import Clear, Control, Reply, Step, Write
 from drivers.transports.trace import Recorder
 from drivers.transports.usb_descriptors import (
     BULK,
@@ -89,14 +89,9 @@ class UsbDevice:
             self.close()
             raise _mapped(name, "opening", error) from error
 
-    def do(self, step: Step, recorder: Recorder, stopping: Callable[[], bool]) -> Reply:
-        """Do one step; `stopping` tells whether the transfer is still wanted."""
+    def do(self, step: Step, recorder: Recorder) -> Reply:
+        """Do one step that is neither a write nor a read."""
         match step:
-            case Write():
-                self._write(step, recorder)
-                return None
-            case Read():
-                return self._read(step.endpoint, step.timeout_s, recorder, stopping)
             case Control():
                 return self._control(step, recorder)
             case Clear():
@@ -119,16 +114,18 @@ class UsbDevice:
         """Give the device back."""
         usb.util.dispose_resources(self._device)
 
-    def _write(self, step: Write, recorder: Recorder) -> None:
+    def write(self, step: Write, recorder: Recorder) -> None:
+        """Send one transfer."""
         recorder.note(">", step.data)
         try:
             self._device.write(step.endpoint, array("B", step.data), WRITE_MS)
         except OSError as error:
             self._failed(step.endpoint, error)
 
-    def _read(
+    def read(
         self, endpoint: int, timeout_s: float, recorder: Recorder, stopping: Callable[[], bool]
     ) -> bytes:
+        """Receive one transfer; `stopping` tells whether it is still wanted."""
         left_s = timeout_s
         while left_s > 0 and not stopping():
             data = self._slice(endpoint, self._buffer, min(SLICE_S, left_s))

@@ -14,7 +14,7 @@ import pyvisa
 from pyvisa.resources import Resource
 
 from drivers.errors import DeviceLost, EquipmentError, TransportError
-from drivers.transports import Conversation, Pause, Port, Reply, Step, Timestamp
+from drivers.transports import Conversation, Pause, Port, Read, Reply, Step, Timestamp, Write
 from drivers.transports.trace import Recorder, Trace
 from drivers.transports.visa_session import VisaSession, address
 from drivers.transports.worker import Load, Worker
@@ -133,14 +133,20 @@ class _Owner:
                 self.worker.soil()
 
     def _done(self, step: Step, recorder: Recorder) -> tuple[Reply, EquipmentError | None]:
-        match step:
-            case Pause():
-                self.worker.pause(step.seconds)
-                return None, None
-            case Timestamp():
-                return self.now(), None
         try:
-            return self.session.do(step, recorder), None
+            match step:
+                case Write():
+                    self.session.write(step.data, recorder)
+                    return None, None
+                case Read():
+                    return self.session.read(step, recorder), None
+                case Pause():
+                    self.worker.pause(step.seconds)
+                    return None, None
+                case Timestamp():
+                    return self.now(), None
+                case _:
+                    return self.session.do(step, recorder), None
         except EquipmentError as error:
             return None, error
 

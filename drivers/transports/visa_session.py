@@ -12,7 +12,7 @@ from pyvisa.rname import InvalidResourceName, ResourceName, parse_resource_name
 from pyvisa.typing import VISAEventContext, VISAJobID, VISASession
 
 from drivers.errors import TransportError
-from drivers.transports import Clear, Read, ReadStatus, Reply, Step, Trigger, Write
+from drivers.transports import Clear, Read, ReadStatus, Reply, Step, Trigger
 from drivers.transports.trace import Recorder
 from drivers.transports.visa_errors import FOREIGN, Opening, mapped
 
@@ -148,13 +148,8 @@ class VisaSession:
 
     # -- the steps of a conversation
     def do(self, step: Step, recorder: Recorder) -> Reply:
-        """Do one step that moves bytes; raises the mapped error."""
+        """Do one step that is neither a write nor a read; raises the mapped error."""
         match step:
-            case Write():
-                self.write(step.data, recorder)
-                return None
-            case Read():
-                return self.read(step, recorder)
             case ReadStatus():
                 status = self.status()
                 recorder.note("<stb", bytes([status]))

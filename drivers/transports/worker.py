@@ -8,8 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from types import TracebackType
-from typing import Generic, Self, TypeVar, TypeVarTuple, Unpack, cast
+from typing import Generic, TypeVar, TypeVarTuple, Unpack
 from weakref import WeakKeyDictionary
 
 from drivers.errors import DeviceLost, DutError, InstrumentError
@@ -54,32 +53,20 @@ class _State(Enum):
     DROPPED = auto()
 
 
-class _Caught:
-    """As a context, keeps whatever error leaves the block: it belongs to somebody on another thread."""
-
-    error: BaseException | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.error = error
-        return True
-
-
-class _Job(_Caught):
+class _Job:
     """One call, from its queue to its report; what it returns is the business of the subclass."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, grace_s: float, abortable: bool) -> None:
+    __slots__ = ("abortable", "ended", "error", "grace_s", "quiet", "reported", "state", "submitted")
+
+    def __init__(self, submitted: float, grace_s: float, *, abortable: bool) -> None:
         self.grace_s = grace_s
         self.abortable = abortable
         self.state = _State.QUEUED
         self.quiet: asyncio.Future[None] | None = None
         self.reported = False
-        self.submitted = loop.time()
+        self.submitted = submitted
         self.ended = 0.0
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         """Do it, on the port's thread."""
@@ -94,22 +81,28 @@ class _Job(_Caught):
 
 
 class _Call(_Job, Generic[T]):
+    __slots__ = ("_arguments", "_function", "_result", "future")
+
     def __init__(
         self,
-        body: Callable[[], T],
+        function: Callable[..., T],
+        arguments: tuple[object, ...],
         loop: asyncio.AbstractEventLoop,
-        *,
         grace_s: float = 0.0,
+        *,
         abortable: bool = False,
     ) -> None:
-        super().__init__(loop, grace_s=grace_s, abortable=abortable)
+        super().__init__(loop.time(), grace_s, abortable=abortable)
         self.future: asyncio.Future[T] = loop.create_future()
-        self._body = body
+        self._function = function
+        self._arguments = arguments
         self._result: T | None = None
 
     def run(self) -> None:
-        with self:
-            self._result = self._body()
+        try:
+            self._result = self._function(*self._arguments)
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, on another thread
+            self.error = error
 
     def report(self) -> None:
         self.reported = True
@@ -118,7 +111,7 @@ class _Call(_Job, Generic[T]):
         if self.future.done():
             return
         if self.error is None:
-            self.future.set_result(cast("T", self._result))
+            self.future.set_result(self._result)  # type: ignore[arg-type]  # a cast costs a call in each query
         else:
             self.future.set_exception(_raisable(self.error))
 
@@ -197,11 +190,11 @@ class Worker:
         A cancelled call is dropped if it is still queued, else aborted and cleaned up; CancelledError comes
         when the port is quiet again, or after the grace, when it is lost. DeviceLost once it is lost.
         """
-        return await self._ended(_Call(partial(fn, *args), self._loop, grace_s=self._grace_s, abortable=True))
+        return await self._ended(_Call(fn, args, self._loop, self._grace_s, abortable=True))
 
     async def settle(self, fn: Callable[[Unpack[Ts]], T], /, *args: *Ts, bound_s: float = 2.0) -> T:
         """As `call`, for something short: a cancel aborts nothing and waits for the end, up to `bound_s`."""
-        return await self._ended(_Call(partial(fn, *args), self._loop, grace_s=bound_s))
+        return await self._ended(_Call(fn, args, self._loop, bound_s))
 
     async def aclose(self, close: Callable[[], object] | None = None, *, timeout_s: float = 2.0) -> bool:
         """Drop what is queued, abort what runs, run `close` on the port's thread; tell if that ended in time.
@@ -210,7 +203,7 @@ class Worker:
         """
         if self._closing:
             return False
-        last = _Call[object](close or _nothing, self._loop)
+        last = _Call[object](close or _nothing, (), self._loop)
         last.future.add_done_callback(_look_at)  # nobody else does, and asyncio complains of that
         with self._lock:
             self._closing = True
@@ -318,10 +311,10 @@ class Worker:
             self._clean(self._recover)
 
     def _clean(self, recover: Callable[[], None]) -> None:
-        with _Caught() as failure:
+        try:
             recover()
-        if failure.error is not None:
-            self._lost = f"it could not be made clean again: {failure.error}"
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the port is lost
+            self._lost = f"it could not be made clean again: {error}"
 
     def _report(self, job: _Job) -> None:
         self.load.delivered(self._loop.time() - job.ended)

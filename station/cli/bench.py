@@ -7,6 +7,7 @@ from msgspec import json
 
 from drivers.roles.card import Card
 from station.engine.bench import measured
+from station.equip import bench as drivers_bench
 from station.surroundings import simulated_cards
 from station.vault import bench as vault_bench
 
@@ -31,6 +32,8 @@ VAULT_LABELS = {
 }
 
 
+DRIVERS_COLUMNS = ("call", "bare", "handoff", "chain of 10", "p99 loaded", "call/handoff")
+
 CPU_SITES = 8
 """Sites side by side where only CPU counts."""
 
@@ -54,6 +57,33 @@ def engine(touchdowns: int, devices: int, as_json: bool) -> None:
         click.echo(f"{figure:>12,.10g}  {LABELS[key]}")
     ratio = figures["kept_per_cpu_s"] / figures["floor_per_cpu_s"]
     click.echo(f"{ratio:>12.4f}  engine / floor")
+
+
+@bench.command()
+@click.option(
+    "--queries", type=click.IntRange(64), default=320, show_default=True, help="Of each figure's rounds."
+)
+@click.option(
+    "--events", type=click.IntRange(2), default=100, show_default=True, help="Lines that nobody asked for."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def drivers(queries: int, events: int, as_json: bool) -> None:
+    """Ports at 1 to 32 instruments: what a query costs beside the library alone and a bare hand-off."""
+    report = drivers_bench.measured(queries, events, lambda doing: click.echo(f"... {doing}", err=True))
+    if as_json:
+        click.echo(json.encode(report))
+        return
+    click.echo(f"{'us a query, best of rounds':<26}" + "".join(f"{name:>13}" for name in DRIVERS_COLUMNS))
+    for transport, rows in report.transports.items():
+        for row in rows:
+            figures = (row.call_us, row.bare_us, row.handoff_us, row.chain10_us, row.p99_us)
+            told = "".join(f"{figure:>13.1f}" for figure in figures)
+            click.echo(
+                f"{transport:<8}{row.instruments:>6} at once   {told}{row.call_us / row.handoff_us:>13.2f}"
+            )
+    for transport, late in report.unsolicited.items():
+        told = f"{late.idle_ms:g} ms, {late.loaded_ms:g} ms while the loop is never idle"
+        click.echo(f"{transport}: from an unasked line to its event, 99 of 100 within {told}")
 
 
 @bench.command()

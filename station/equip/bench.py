@@ -1,0 +1,224 @@
+"""How fast ports are, each figure beside its floor from the same run: `hardbin bench drivers`."""
+
+import asyncio
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+from msgspec import Struct
+
+from drivers.transports import Port, Stream
+from drivers.transports.fair_selector import SWITCH_INTERVAL_S, fair_loop
+from drivers.transports.usb import UsbPort
+from station.equip.ends import (
+    Ask,
+    Bare,
+    EchoProcess,
+    Ends,
+    SerialEnds,
+    UsbEnds,
+    VisaEnds,
+    asker,
+    opened,
+    unasked,
+)
+from station.equip.handoff import Handoff
+
+INSTRUMENTS = (1, 4, 16, 32)
+MOST = max(INSTRUMENTS)
+ROUNDS = 20
+CHAIN = 10
+LOAD_S = 2e-4
+"""What the loaded loop works between two looks at its ports: it never sleeps."""
+
+
+class Figures(Struct, frozen=True):
+    """What a query costs at one transport with so many instruments at once, in µs of the wall."""
+
+    instruments: int
+    call_us: float
+    """Through the port, one query a call."""
+    bare_us: float
+    """The library alone, blocking, a thread for each instrument."""
+    handoff_us: float
+    """The same bare query, made by the best bare hand-off to a thread for each instrument."""
+    chain10_us: float
+    """Ten queries as one conversation."""
+    p99_us: float
+    """99 of 100 queries take less while the loop is never idle."""
+
+
+class Unasked(Struct, frozen=True):
+    """From a line that nobody asked for to the coroutine that waits for it, in ms, 99 of 100."""
+
+    idle_ms: float
+    loaded_ms: float
+
+
+class Report(Struct, frozen=True):
+    """Everything that the bench measures."""
+
+    transports: dict[str, list[Figures]]
+    unsolicited: dict[str, Unasked]
+
+
+class Best:
+    """The shortest of some rounds, each for so many queries, in µs a query."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, float] = {}
+
+    @contextmanager
+    def timing(self, what: str, queries: int) -> Iterator[None]:
+        """Time one round."""
+        began = time.perf_counter()
+        yield
+        took = (time.perf_counter() - began) / queries * 1e6
+        self._times[what] = min(took, self._times.get(what, took))
+
+    def __getitem__(self, what: str) -> float:
+        return round(self._times[what], 1)
+
+
+async def _each(asks: Sequence[Ask], times: int) -> None:
+    async def one(ask: Ask) -> None:
+        for _ in range(times):
+            await ask()
+
+    async with asyncio.TaskGroup() as group:
+        for ask in asks:
+            group.create_task(one(ask))
+
+
+def _alone(bare: Sequence[Bare], times: int) -> None:
+    def one(query: Bare) -> None:
+        for _ in range(times):
+            query()
+
+    if len(bare) == 1:
+        one(bare[0])
+        return
+    threads = [threading.Thread(target=one, args=(query,)) for query in bare]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _handed(handoff: Handoff, bare: Sequence[Bare]) -> list[Ask]:
+    def asking(number: int, query: Bare) -> Ask:
+        async def ask() -> None:
+            await handoff.call(number, query)
+
+        return ask
+
+    return [asking(number, query) for number, query in enumerate(bare)]
+
+
+@contextmanager
+def _busy() -> Iterator[None]:
+    """Keep the loop busy in the block."""
+    loop = asyncio.get_running_loop()
+    wanted = True
+
+    def work() -> None:
+        until = time.perf_counter() + LOAD_S
+        while time.perf_counter() < until:
+            pass
+        if wanted:
+            loop.call_soon(work)
+
+    loop.call_soon(work)
+    try:
+        yield
+    finally:
+        wanted = False
+
+
+async def _latencies(asks: Sequence[Ask], times: int) -> list[float]:
+    taken = list[float]()
+
+    def timed(ask: Ask) -> Ask:
+        async def one() -> None:
+            began = time.perf_counter()
+            await ask()
+            taken.append((time.perf_counter() - began) * 1e6)
+
+        return one
+
+    with _busy():
+        await _each([timed(ask) for ask in asks], times)
+    return taken
+
+
+def _p99(values: Sequence[float]) -> float:
+    return round(sorted(values)[min(len(values) - 1, len(values) * 99 // 100)], 1)
+
+
+async def _figures(ends: Ends, count: int, queries: int) -> Figures:
+    times, best = max(1, queries // count), Best()
+    with ExitStack() as stack:
+        bare = [ends.bare(number, stack) for number in range(count)]
+        handoff = Handoff(count)
+        stack.callback(handoff.close)
+        handed = _handed(handoff, bare)
+        async with opened(ends, count) as ports:
+            singly = [asker(port, 1) for port in ports]
+            chained = [asker(port, CHAIN) for port in ports]
+            for _ in range(ROUNDS):
+                with best.timing("bare", times * count):
+                    _alone(bare, times)
+                with best.timing("handoff", times * count):
+                    await _each(handed, times)
+                with best.timing("call", times * count):
+                    await _each(singly, times)
+                few = max(1, times // CHAIN)
+                with best.timing("chain", few * count):
+                    await _each(chained, few)
+            loaded = await _latencies(singly, max(times, 10))
+    return Figures(count, best["call"], best["bare"], best["handoff"], best["chain"], _p99(loaded))
+
+
+async def _unasked(ends: Ends, events: int) -> Unasked:
+    async def waited(port: Port | Stream) -> float:
+        sent = await unasked(port)
+        return (time.monotonic_ns() - sent) / 1e6
+
+    async with opened(ends, 1) as (port,):
+        idle = [await waited(port) for _ in range(events)]
+        with _busy():
+            loaded = [await waited(port) for _ in range(events)]
+    return Unasked(_p99(idle), _p99(loaded))
+
+
+def measured(queries: int, events: int, progress: Callable[[str], None]) -> Report:
+    """Measure everything; each figure is the best of the rounds, those of the floors between them."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    with asyncio.Runner(loop_factory=fair_loop) as runner:
+        return runner.run(_measured(queries, events, progress))
+
+
+async def _measured(queries: int, events: int, progress: Callable[[str], None]) -> Report:
+    transports, unsolicited = dict[str, list[Figures]](), dict[str, Unasked]()
+    echo = EchoProcess(2 * MOST)
+    gc.freeze()
+    try:
+        ends: Mapping[str, Ends] = {
+            "visa": VisaEnds(MOST, echo),
+            "serial": SerialEnds(MOST, echo),
+            "usb": UsbEnds(MOST),
+        }
+        for name, kind in ends.items():
+            transports[name] = []
+            for count in INSTRUMENTS:
+                progress(f"{name}, {count}")
+                transports[name].append(await _figures(kind, count, queries))
+            if isinstance(kind.our(0), Stream | UsbPort):
+                unsolicited[name] = await _unasked(kind, events)
+            kind.close()
+    finally:
+        echo.close()
+    return Report(transports, unsolicited)
