@@ -11,6 +11,7 @@ from msgspec import Struct
 from pyvisa.rname import InvalidResourceName, parse_resource_name
 
 from drivers.protocols.binon import Profile, profile_of
+from drivers.protocols.ccid import Features
 from drivers.protocols.exatron import Mode
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
@@ -33,7 +34,8 @@ START_S = 3.0
 """When the operator presses the handler's start key."""
 SERIAL = "hardbin://"
 SLOTS = frozenset("0123456789")
-
+APDU_READER = 0x0002
+"""The product number of simulated readers at extended APDU level; those with another are at TPDU level."""
 
 _WHOLE = ("truncate", "dup_srq", "slow_card", "chunk", "block_length")
 _TIMES = ("late_srq", "operator_skip", "min_gap", "slow_rise", "usb_detach", "card_removed")
@@ -230,6 +232,7 @@ def _ccid(placed: Placement, plant: Plant) -> None:
         vid=vendor,
         pid=product,
         serial=number,
+        level=Features.EXTENDED_APDU if product == APDU_READER else Features.TPDU,
     )
     plant.usb.attach(reader)
 

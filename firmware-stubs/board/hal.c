@@ -19,11 +19,12 @@ static void put_number(uint32_t value) {
   bus_put(bytes, sizeof bytes);
 }
 
-static int nvm_read(void *ctx, uint32_t page, uint8_t out[64]) {
+static int nvm_read(void *ctx, uint32_t page, uint32_t count, uint8_t *out) {
   (void)ctx;
-  bus_begin(BUS_NVM_READ, 4);
+  bus_begin(BUS_NVM_READ, 4 + 4);
   put_number(page);
-  return bus_end(out, 64, NULL, 0);
+  put_number(count);
+  return bus_end(out, 64 * (size_t)count, NULL, 0);
 }
 
 static int nvm_write(void *ctx, uint32_t page, const uint8_t in[64]) {

@@ -4,6 +4,9 @@
 #include "internal.h"
 
 #define CELL_FORMAT 0x43
+#define AT_ONCE 16 /* pages read with one call */
+
+static uint32_t at_once(size_t pages) { return pages < AT_ONCE ? (uint32_t)pages : AT_ONCE; }
 
 static int page_blank(const uint8_t page[64]) {
   for (int i = 0; i < 64; i++)
@@ -23,8 +26,8 @@ static int page_write(se1 *chip, uint32_t number, uint8_t page[64]) {
 /* Read both pages of a cell: the index of the one that counts, or -1. */
 static int cell_pages(se1 *chip, uint32_t cell, uint8_t pages[2][64], int *which) {
   int sound[2], blank = 0;
-  for (uint32_t i = 0; i < 2; i++) {
-    TRY(chip->hal->nvm_read(chip->ctx, 2 * cell + i, pages[i]));
+  TRY(chip->hal->nvm_read(chip->ctx, 2 * cell, 2, pages[0]));
+  for (int i = 0; i < 2; i++) {
     blank += page_blank(pages[i]);
     sound[i] = pages[i][0] == CELL_FORMAT && page_sound(pages[i]);
   }
@@ -59,23 +62,31 @@ int cell_write(se1 *chip, uint32_t cell, const uint8_t *data, size_t n) {
   return page_write(chip, 2 * cell + (which == 0), page);
 }
 
+/* The data of one page, if it is sound. */
+static int page_take(se1 *chip, const uint8_t page[64], uint32_t offset, uint8_t *out, size_t n) {
+  if (!page_sound(page)) {
+    chip->alarms |= SE1_ALARM_NVM;
+    return SE1_SW_NVM_INTEGRITY;
+  }
+  memcpy(out, page + offset, n);
+  return SE1_OK;
+}
+
 int area_read(se1 *chip, uint32_t page, uint32_t offset, uint8_t *out, size_t n) {
-  uint8_t buffer[64];
+  uint8_t pages[AT_ONCE][64];
   page += offset / SE1_PAGE_DATA;
   offset %= SE1_PAGE_DATA;
   while (n) {
-    size_t part = SE1_PAGE_DATA - offset;
-    if (part > n)
-      part = n;
-    TRY(chip->hal->nvm_read(chip->ctx, page++, buffer));
-    if (!page_sound(buffer)) {
-      chip->alarms |= SE1_ALARM_NVM;
-      return SE1_SW_NVM_INTEGRITY;
+    uint32_t count = at_once((offset + n + SE1_PAGE_DATA - 1) / SE1_PAGE_DATA);
+    TRY(chip->hal->nvm_read(chip->ctx, page, count, pages[0]));
+    page += count;
+    for (uint32_t i = 0; i < count; i++) {
+      size_t part = n < SE1_PAGE_DATA - offset ? n : SE1_PAGE_DATA - offset;
+      TRY(page_take(chip, pages[i], offset, out, part));
+      out += part;
+      n -= part;
+      offset = 0;
     }
-    memcpy(out, buffer + offset, part);
-    out += part;
-    n -= part;
-    offset = 0;
   }
   return SE1_OK;
 }
@@ -103,11 +114,15 @@ int area_wipe(se1 *chip, uint32_t page, size_t n) {
 /* Whatever stands in a run of pages, known to a record or not. */
 int pages_clear(se1 *chip, uint32_t page, uint32_t count) {
   static const uint8_t zeros[64];
-  uint8_t found[64];
-  for (; count; count--, page++) {
-    TRY(chip->hal->nvm_read(chip->ctx, page, found));
-    if (!page_blank(found) && differ(found, zeros, sizeof zeros))
-      TRY(chip->hal->nvm_write(chip->ctx, page, zeros));
+  uint8_t found[AT_ONCE][64];
+  while (count) {
+    uint32_t part = at_once(count);
+    TRY(chip->hal->nvm_read(chip->ctx, page, part, found[0]));
+    for (uint32_t i = 0; i < part; i++)
+      if (!page_blank(found[i]) && differ(found[i], zeros, sizeof zeros))
+        TRY(chip->hal->nvm_write(chip->ctx, page + i, zeros));
+    page += part;
+    count -= part;
   }
   return SE1_OK;
 }
@@ -116,7 +131,7 @@ int pages_clear(se1 *chip, uint32_t page, uint32_t count) {
 static int residue_wipe(se1 *chip, uint32_t index) {
   static const uint8_t zeros[64];
   uint8_t page[64];
-  TRY(chip->hal->nvm_read(chip->ctx, AREA_SET(index), page));
+  TRY(chip->hal->nvm_read(chip->ctx, AREA_SET(index), 1, page));
   if (page_blank(page) || !differ(page, zeros, sizeof page))
     return SE1_OK;
   return area_wipe(chip, AREA_SET(index), SE1_TRANSPORT_SIZE);

@@ -18,7 +18,7 @@ enum { SE1_DIGEST_SHA384, SE1_DIGEST_HMAC };
    of ML-DSA, NULL for the empty one; `sign` has labels of 8 bytes, `verify` of any length up to 255. ECDSA signs SHA-384
    of the message and knows no label. */
 typedef struct se1_hal {
-  int (*nvm_read)(void *ctx, uint32_t page, uint8_t out[64]);
+  int (*nvm_read)(void *ctx, uint32_t page, uint32_t count, uint8_t *out); /* so many pages of 64 bytes */
   int (*nvm_write)(void *ctx, uint32_t page, const uint8_t in[64]);
   int (*otp_read)(void *ctx, uint32_t bit); /* 0 or 1 */
   int (*otp_set)(void *ctx, uint32_t bit);

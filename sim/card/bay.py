@@ -18,12 +18,15 @@ from drivers.protocols.ccid import (
     Parameters,
     Tell,
 )
+from drivers.protocols.t1 import MAX_INF
 from sim.card.contacts import Contacts
 from sim.card.said import MUTE as SILENCE
 from sim.clock import Clock
 from sim.sockets import Slot
 
 BLOCK_GUARD_ETU = 22
+BLOCK_FRAME = 4
+"""Bytes of a block of T=1 around its data: prologue and LRC."""
 ACTIVATION_CLOCKS = 40_000
 CLOCK_STOPPED = 1
 BAD_PARAMETERS = 7
@@ -225,7 +228,9 @@ class ApduBay(Bay):
             more = Answer(Tell.DATA, command.slot, command.seq, icc, extra=Level.GO_ON)
             return more, 0.0
         reply, busy_s = (None, self.waiting_s) if mute else self._slot.apdu(bytes(self._command))
-        moved_s = self._contacts.seconds(len(self._command) + len(reply or b""), self._contacts.fi_di)
+        moved_s = self._moved_s(self._contacts, len(self._command)) + self._moved_s(
+            self._contacts, len(reply or b"")
+        )
         if reply is None:
             return refused(command, icc, MUTE), moved_s + self.waiting_s
         self._reply = reply
@@ -234,6 +239,16 @@ class ApduBay(Bay):
     def extensions(self, after_s: float) -> int:
         """How often the reader asks for more time before an answer."""
         return int(after_s / self.waiting_s)
+
+    @staticmethod
+    def _moved_s(contacts: Contacts, size: int) -> float:
+        """How long so many bytes take one way; in T=1 in blocks, of which all but the last are answered."""
+        if contacts.protocol != 1:
+            return contacts.seconds(size, contacts.fi_di)
+        blocks = max(1, -(-size // MAX_INF))
+        frames = 2 * blocks - 1
+        guards_s = contacts.seconds(frames, contacts.fi_di) * BLOCK_GUARD_ETU / 12
+        return contacts.seconds(size + frames * BLOCK_FRAME, contacts.fi_di) + guards_s
 
     def _piece(self, command: Command, *, first: bool) -> Answer:
         data, self._reply = self._reply[: self._size], self._reply[self._size :]

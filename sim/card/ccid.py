@@ -36,6 +36,8 @@ DETACHED_MS = 500.0
 REMOVED_MS = 1000.0
 _ALONE = Features.AUTO_VOLTAGE | Features.AUTO_PPS_PROPRIETARY | Features.AUTO_IFSD | Features.AUTO_BAUD
 """What a reader at APDU level does without being asked."""
+_LONGEST = {Features.TPDU: 271, Features.SHORT_APDU: 271, Features.EXTENDED_APDU: 65556}
+"""The longest message of a reader by its level, as readers on the market have it."""
 
 
 class CcidReader(UsbDevice):
@@ -47,7 +49,7 @@ class CcidReader(UsbDevice):
     """`usb_detach` and `card_removed` take how many ms it lasts, `slow_card` how many extensions are asked
     for, `truncate` how many bytes of an answer are left."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a descriptor tells, each by its name
         self,
         bus: UsbBus,
         slots: Sequence[Slot],
@@ -57,11 +59,19 @@ class CcidReader(UsbDevice):
         pid: int = 0x0001,
         serial: str = "R0001",
         level: Features = Features.TPDU,
+        longest: int | None = None,
     ) -> None:
-        """Connect `slots`; `level` is the exchange level: TPDU, SHORT_APDU or EXTENDED_APDU."""
+        """Connect `slots`; `level` is the exchange level: TPDU, SHORT_APDU or EXTENDED_APDU.
+
+        `longest` is how many bytes a message may have; by default what is usual at that level.
+        """
         super().__init__(bus.clock)
         alone = Features.AUTO_VOLTAGE if level is Features.TPDU else _ALONE
-        self.capabilities = ClassDescriptor(last_slot=len(slots) - 1, features=level | alone)
+        self.capabilities = ClassDescriptor(
+            last_slot=len(slots) - 1,
+            features=level | alone,
+            maximum_message=_LONGEST[level] if longest is None else longest,
+        )
         self.descriptor = descriptors.device(vid, pid)
         self.configuration = _configuration(self.capabilities)
         self.strings = ("hardbin", "simulated CCID reader", serial)

@@ -90,7 +90,7 @@ class Bus:
         hal = self._peripherals
         match op:
             case Call.NVM_READ:
-                return OK, hal.nvm_read(parts.number())
+                return OK, hal.nvm_read(parts.number(), parts.number())
             case Call.NVM_WRITE:
                 return hal.nvm_write(parts.number(), parts.take(PAGE)), b""
             case Call.OTP_READ:

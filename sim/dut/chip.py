@@ -253,8 +253,8 @@ class Hal:
         self._time = chip.latency
         self._aes = crypto.Aes()
 
-    def nvm_read(self, page: int) -> bytes:
-        return self._memory.read(page)
+    def nvm_read(self, page: int, count: int) -> bytes:
+        return self._memory.read(page, count)
 
     def nvm_write(self, page: int, data: bytes) -> int:
         self._time.page()

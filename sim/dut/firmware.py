@@ -23,7 +23,7 @@ LENGTHS = {0x0102: (48, 97, 96), 0x0202: (32, 1952, 3309), 0x0302: (64, 1184, 0)
 
 DECLARATIONS = """
 typedef struct se1_hal {
-  int (*nvm_read)(void *, uint32_t, uint8_t *);
+  int (*nvm_read)(void *, uint32_t, uint32_t, uint8_t *);
   int (*nvm_write)(void *, uint32_t, const uint8_t *);
   int (*otp_read)(void *, uint32_t);
   int (*otp_set)(void *, uint32_t);
@@ -49,8 +49,8 @@ size_t se1_apdu(se1 *, const uint8_t *, size_t, uint8_t *, size_t);
 class Peripherals(Protocol):
     """What the firmware finds around it: memory, noise, mathematics. An exception comes out of the call."""
 
-    def nvm_read(self, page: int) -> bytes:
-        """64 bytes."""
+    def nvm_read(self, page: int, count: int) -> bytes:
+        """64 bytes for each of `count` pages."""
 
     def nvm_write(self, page: int, data: bytes) -> int:
         """OK, or CUT when the power goes."""
@@ -107,8 +107,8 @@ def _keep(_kind: Exception, error: BaseException, _trace: object) -> None:
     _raised.error = error
 
 
-def _nvm_read(ctx: Pointer, page: int, out: Pointer) -> int:
-    _buffer(out, PAGE)[:] = _peripherals(ctx).nvm_read(page)
+def _nvm_read(ctx: Pointer, page: int, count: int, out: Pointer) -> int:
+    _buffer(out, PAGE * count)[:] = _peripherals(ctx).nvm_read(page, count)
     return OK
 
 

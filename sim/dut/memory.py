@@ -40,9 +40,9 @@ class Memory:
         """Plan a power cut, or none; it strikes once."""
         self._cut, self._counted_from = cut, self.writes
 
-    def read(self, page: int) -> bytes:
-        """One page; never written ones are blank."""
-        return self.pages.get(page, BLANK)
+    def read(self, page: int, count: int = 1) -> bytes:
+        """So many pages; never written ones are blank."""
+        return b"".join([self.pages.get(number, BLANK) for number in range(page, page + count)])
 
     def write(self, page: int, data: bytes) -> bool:
         """Write one page; False if the power went."""

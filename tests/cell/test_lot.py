@@ -13,6 +13,7 @@ from station.custody.journal import read
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.reader import read as stdf
 from station.model import BinKind
+from station.surroundings import simulated_station_file
 from tests.cell.lots import LOT, lot
 
 DEVICES, SITES = 60, 8
@@ -133,3 +134,22 @@ def test_another_seed_gives_other_devices(ran: tuple[Path, dict[str, Any]], tmp_
     _, report = ran
     _, other = lot(tmp_path, "--devices", "8", "--sites", "8", "--seed", "8")
     assert Path(other["stdf"]).read_bytes()[:HEAD] != Path(report["stdf"]).read_bytes()[:HEAD]
+
+
+def test_readers_that_leave_t1_to_the_station_end_the_lot_alike(
+    ran: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    _, report = ran
+    text = simulated_station_file().read_text()
+    assert "1209:0002" in text
+    file = tmp_path / "station.toml"
+    file.write_text(text.replace("1209:0002", "1209:0001"))
+    arguments = ("--station", str(file), "--devices", str(DEVICES), "--sites", str(SITES), "--seed", "7")
+    code, again = lot(tmp_path / "lots", *arguments)
+    assert code == 0, again
+    assert (again["bins"], again["accounts"], again["truth"]) == (
+        report["bins"],
+        report["accounts"],
+        report["truth"],
+    )
+    assert again["simulated_s"] > report["simulated_s"]

@@ -19,6 +19,7 @@ from sim.clock import Clock, RealClock
 from sim.faults import Faults, parse
 from sim.time import VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
+from sim.usb.device import TRANSFER_S
 
 T = TypeVar("T")
 BOTH = bytes.fromhex("3B80800101")
@@ -57,11 +58,17 @@ class Chip:
 class Bench:
     """A reader with its chips, and the driver that talks to it."""
 
-    def __init__(self, *faults: str, chips: Sequence[Chip] = (), level: Features = Features.TPDU) -> None:
+    def __init__(
+        self,
+        *faults: str,
+        chips: Sequence[Chip] = (),
+        level: Features = Features.TPDU,
+        longest: int | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.chips = tuple(chips) or (Chip(),)
         self.bus = UsbBus(loop.clock if isinstance(loop, VirtualLoop) else RealClock(loop))
-        self.device = model.CcidReader(self.bus, self.chips, level=level)
+        self.device = model.CcidReader(self.bus, self.chips, level=level, longest=longest)
         self.breaks(*faults)
         self.bus.attach(self.device)
         backend = SimUsbBackend(self.bus)
@@ -83,10 +90,11 @@ def run(
     *faults: str,
     chips: Sequence[Chip] = (),
     level: Features = Features.TPDU,
+    longest: int | None = None,
     make: Callable[[], asyncio.AbstractEventLoop] = lambda: new_loop(None),
 ) -> T:
     async def whole() -> T:
-        bench = Bench(*faults, chips=chips, level=level)
+        bench = Bench(*faults, chips=chips, level=level, longest=longest)
         await bench.reader.connect()
         try:
             return await main(bench)
@@ -241,11 +249,24 @@ def test_reader_at_apdu_level(level: Features, atr: bytes) -> None:
     assert (result.replies[0].elapsed_s < 0.1) is (atr is FAST), "the reader has agreed on the fast rate"
 
 
+@pytest.mark.parametrize("longest", [271, None])
 @pytest.mark.parametrize("size", [0, 256, 257, 258, 1000, 4000])
-def test_extended_apdus_cross_in_pieces(size: int) -> None:
+def test_extended_apdus_cross_whole_or_in_pieces(size: int, longest: int | None) -> None:
     data = bytes(n % 251 for n in range(size))
-    result = run(lambda bench: on(bench, (echo(data),)), level=Features.EXTENDED_APDU)
+    result = run(lambda bench: on(bench, (echo(data),)), level=Features.EXTENDED_APDU, longest=longest)
     assert [reply.data for reply in result.replies] == [data]
+
+
+@pytest.mark.parametrize("size", [100, 250, 1000, 4000])
+def test_reader_that_speaks_t1_itself_saves_transfers_and_nothing_else(size: int) -> None:
+    levels = (Features.TPDU, Features.EXTENDED_APDU)
+    slow, fast = (
+        run(lambda bench: on(bench, (echo(bytes(size)),)), level=level).replies[0].elapsed_s
+        for level in levels
+    )
+    blocks = 2 * -(-(size + 4) // 254) - 1
+    saved_s = (blocks - 1) * 2 * TRANSFER_S
+    assert slow - fast == pytest.approx(saved_s, rel=0.15, abs=0.5e-3), "but for guard times, hidden by USB"
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,8 @@ class BrokenModelError(Exception):
 
 
 def test_an_error_in_the_model_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(page: int) -> bytes:
-        raise BrokenModelError(page)
+    def fails(page: int, count: int) -> bytes:
+        raise BrokenModelError(page, count)
 
     chip = Chip.from_sort(0)
     chip.power(3.3)

@@ -30,6 +30,7 @@ from station.vault.keys.errors import (
 )
 from station.vault.keys.header import parse
 from station.vault.keys.service import Service
+from station.vault.keys.soft import SoftKeys
 from station.vault.keys.words import Algorithm, Entry, Health, KeyState, Mode, Purpose, Use
 from station.vault.secret import Secret
 from tests.station.vault.keys.stores import (
@@ -220,6 +221,16 @@ def test_a_key_proves_itself_before_it_is_active_and_never_signs_a_proof(service
     service.answer(calls.Move("K-1", KeyState.ACTIVE, OFFICER))
     with pytest.raises(PolicyError, match="the store's own proofs"):
         service.answer(calls.Sign("K-1", message, ""))
+
+
+def test_an_ecdsa_signature_that_comes_out_short_is_made_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = active(service, profile(algorithm=Algorithm.P384))
+    made = iter([bytes(101), bytes(100), bytes(102)])
+    monkeypatch.setattr(SoftKeys, "sign", lambda *_: next(made))
+    assert service.answer(calls.Sign(key, b"message", "")) == bytes(102)
+    assert cast(Use, service.answer(calls.Usage(key))).used == 1
 
 
 def test_issuing_needs_an_open_order_and_counts_it(service: Service) -> None:
