@@ -24,7 +24,8 @@ AID = bytes.fromhex("A000000151000000")
 VERSIONS = bytes.fromhex("0001000000010002")  # as in internal.h
 MESSAGE = b"se1 self-test"
 AES_KEY = bytes(range(32))
-RAW_TOKEN = hashlib.sha256(b"hardbin development raw token").digest()
+RAW_TOKEN_MASTER = hashlib.sha256(b"hardbin development raw token master").digest()
+PRODUCT = bytes.fromhex("0001")
 PLANT_KEY_SEEDS = tuple(
     hashlib.sha512(f"hardbin development transport KEM {n}".encode()).digest() for n in (1, 2)
 )
@@ -42,6 +43,16 @@ def mldsa() -> tuple[bytes, bytes]:
     """An ML-DSA-65 public key and its signature over the message with the empty context."""
     public, private = ML_DSA_65.key_derive(hashlib.sha256(MESSAGE).digest())
     return public, ML_DSA_65.sign(private, MESSAGE, deterministic=True)
+
+
+def raw_token() -> bytes:
+    """What unlocks the test port of a virgin die: SP 800-108 with AES-CMAC over label and product."""
+    blocks = []
+    for number in (1, 2):
+        mac = CMAC(AES(RAW_TOKEN_MASTER))
+        mac.update(b"PQP1-RAW-TKN\0\x01\x00" + bytes((number,)) + PRODUCT)
+        blocks.append(mac.finalize())
+    return b"".join(blocks)
 
 
 def plant_key_hash(seed: bytes) -> bytes:
@@ -62,7 +73,7 @@ def constants() -> dict[str, bytes]:
     ecdsa_public, ecdsa_signature = ecdsa()
     mldsa_public, mldsa_signature = mldsa()
     kem = tomllib.loads(GOLDEN.read_text())["kat"]["mlkem768_decaps"]
-    trusted = [hashlib.sha384(RAW_TOKEN).digest(), *(plant_key_hash(seed) for seed in PLANT_KEY_SEEDS)]
+    trusted = [hashlib.sha384(raw_token()).digest(), *(plant_key_hash(seed) for seed in PLANT_KEY_SEEDS)]
     return {
         "RAW_TOKEN_HASH": trusted[0],
         "PLANT_KEY_HASH_1": trusted[1],

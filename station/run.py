@@ -142,7 +142,7 @@ class LotSession:
             io.start()
             client = VaultClient(process.socket, clock=clock, io=io, station=self._config.station.name)
             stack.push_async_callback(client.aclose)
-            if await client.connect() == "development":
+            if await client.connect() == "development" and self._sequence.personalises:
                 client.order = await clock.answered(io.submit(self._ordered(process)), latency_s=0.0)
                 self._ordered_as = f"{client.order}, development: its signers stand for nobody"
             yield client

@@ -28,7 +28,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Die:
-    """What the vault must be told of the device at a Personalise row."""
+    """What the vault must be told of the device at a row that it serves."""
 
     unit: str
     """Lot and place: `L1017/T03/118`."""
@@ -44,6 +44,7 @@ S_contra = TypeVar("S_contra", bound=Site, contravariant=True)
 
 ParametricFunction: TypeAlias = Callable[[S], Awaitable[float | Mapping[str, float]]]
 FunctionalFunction: TypeAlias = Callable[[S], Awaitable[bool]]
+EntrustedFunction: TypeAlias = Callable[[S, Die], Awaitable[bool]]
 PersonaliseFunction: TypeAlias = Callable[[S, Die], Awaitable[Personalisation]]
 Condition: TypeAlias = Callable[[S], AbstractAsyncContextManager[None]]
 
@@ -93,6 +94,22 @@ class Functional(Generic[S]):
 
 
 @dataclass(frozen=True)
+class Entrusted(Generic[S]):
+    """A row in which the vault serves a device in test: loads its keys, or opens its test port (FTR)."""
+
+    number: int
+    run: EntrustedFunction[S]
+    bin: Bin | None = None
+    on_fail: OnFail = STOP
+    timeout_s: float = 30.0
+
+    @property
+    def name(self) -> str:
+        """The function's name is the test's name."""
+        return function_name(self.run)
+
+
+@dataclass(frozen=True)
 class Personalise(Generic[S]):
     """The row that gives a passed device its identity: the last one, once, never tried again."""
 
@@ -121,8 +138,9 @@ class Barrier:
     """Where the sites wait for each other; a site that stops leaves the count."""
 
 
-Test: TypeAlias = Parametric[S] | Functional[S] | Personalise[S]
-Row: TypeAlias = Parametric[S] | Functional[S] | Personalise[S] | While[S] | Barrier
+Judged: TypeAlias = Parametric[S] | Functional[S] | Entrusted[S]
+Test: TypeAlias = Judged[S] | Personalise[S]
+Row: TypeAlias = Test[S] | While[S] | Barrier
 
 
 @dataclass(frozen=True)
@@ -223,7 +241,7 @@ def _definition(test: "Test[S]") -> TestDefinition:
     match test:
         case Parametric():
             return TestDefinition(test.number, test.name, "M" if test.pins else "P", test.limit, test.pins)
-        case Functional() | Personalise():
+        case Functional() | Entrusted() | Personalise():
             return TestDefinition(test.number, test.name, "F", None)
 
 
@@ -235,7 +253,7 @@ def _described(row: "Row[S]") -> bytes:
             return b"while" + _qualified(row.condition) + msgspec.json.encode(row.bin)
         case Parametric():
             table = [row.number, row.name, row.limit, row.bin, row.pins, row.on_fail, row.timeout_s]
-        case Functional():
+        case Functional() | Entrusted():
             table = [row.number, row.name, row.bin, row.on_fail, row.timeout_s]
         case Personalise():
             table = [row.number, row.name, row.bin, row.timeout_s]

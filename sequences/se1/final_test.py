@@ -10,6 +10,7 @@ from station.model import Bin, BinKind, Limit, Personalisation
 from station.sequence import (
     CONTINUE,
     Die,
+    Entrusted,
     Functional,
     Parametric,
     Personalise,
@@ -70,6 +71,11 @@ async def no_alarm(site: Se1Site) -> bool:
     return status.alarms & (Alarms.SENSOR | Alarms.NVM) == 0
 
 
+async def open_test(site: Se1Site, die: Die) -> bool:
+    """The vault opens the test port by a token that is for this die only."""
+    return await site.vault.open_test(die, site.chip)
+
+
 async def production_state(site: Se1Site) -> bool:
     """Leave the test life cycle for good: OP_READY."""
     await ask(site, se1.command("SET STATUS", life_cycle=LifeCycle.OP_READY))
@@ -100,8 +106,10 @@ FULL = (
 )
 
 
-def final_test(name: str, known_answers: tuple[Functional[Se1Site], ...]) -> Sequence[Se1Site]:
-    """The final test of `se1` with one set of known answers."""
+def final_test(
+    name: str, known_answers: tuple[Functional[Se1Site], ...], opening: tuple[Entrusted[Se1Site], ...] = ()
+) -> Sequence[Se1Site]:
+    """The final test of `se1` with one set of known answers; `opening` is for dies that come locked."""
     return Sequence(
         name=name,
         version="1.1",
@@ -114,6 +122,7 @@ def final_test(name: str, known_answers: tuple[Functional[Se1Site], ...]) -> Seq
             While(powered, (
                 Parametric(300, idd_idle, Limit(2 * mA, 9 * mA, "A"), bin=SUPPLY, on_fail=CONTINUE),
                 While(activated, (
+                    *opening,
                     Functional(400, self_test, bin=SELF_TEST),
                     Functional(410, no_alarm, bin=SELF_TEST),
                     While(entropy.sampled, (
@@ -136,4 +145,6 @@ def final_test(name: str, known_answers: tuple[Functional[Se1Site], ...]) -> Seq
 
 
 FINAL_TEST = final_test("se1-final-test", FULL)
+LOCKED_FINAL_TEST = final_test("se1-final-test-locked", FULL, (Entrusted(350, open_test, bin=TEST_PORT),))
+"""For dies as wafer sort leaves them: the vault opens the test port of each."""
 SHORT_FINAL_TEST = final_test("se1-final-test-short", SHORT)

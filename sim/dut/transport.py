@@ -19,7 +19,7 @@ from drivers.protocols.se1_table import KeySet, LifeCycle, ObjectType, Token
 
 TRANSPORT_MASTER = hashlib.sha256(b"hardbin development transport master").digest()
 TEST_TOKEN_MASTER = hashlib.sha256(b"hardbin development test token master").digest()
-RAW_TOKEN = hashlib.sha256(b"hardbin development raw token").digest()
+RAW_TOKEN_MASTER = hashlib.sha256(b"hardbin development raw token master").digest()
 PLANT_KEY_SEED = hashlib.sha512(b"hardbin development transport KEM 1").digest()
 CIPHERTEXT = 1088
 DIES_PER_ROW = 32
@@ -48,6 +48,10 @@ def _cmac(key: bytes, data: bytes) -> bytes:
     mac = CMAC(AES(key))
     mac.update(data)
     return mac.finalize()
+
+
+RAW_TOKEN = kdf(RAW_TOKEN_MASTER, b"PQP1-RAW-TKN", (1).to_bytes(2, "big"))
+"""Of the mask set of product 1; its hash is in the ROM."""
 
 
 def die_keys(master: bytes, uid: bytes, kvn: int) -> tuple[bytes, bytes, bytes]:

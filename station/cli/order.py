@@ -12,16 +12,17 @@ from station.cli.desk_access import FILE, Caller, Person, at_desk, by_person
 from station.cli.key_access import stop
 from station.clock import RealClock
 from station.errors import ConfigError
-from station.vault.desk.documents import KeyRelease, WorkOrder
+from station.vault.desk.documents import UIDS_MAX, KeyRelease, UidList, WorkOrder
 from station.vault.desk.roles import Action
 from station.vault.desk.statement import Statement, StatementError, countersigned, opened, signed
 from station.vault.profiles import PRODUCTS
 
 DAY_S = 86_400
 HOUR_S = 3_600
-KINDS: Mapping[str, type[WorkOrder] | type[KeyRelease]] = {
+KINDS: Mapping[str, type[WorkOrder] | type[KeyRelease] | type[UidList]] = {
     "hardbin.work-order.v1": WorkOrder,
     "hardbin.key-release.v1": KeyRelease,
+    "hardbin.uid-list.v1": UidList,
 }
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="A new file.")
 
@@ -89,6 +90,23 @@ def draft_keys(name: str, key_set: str, stations: tuple[str, ...], hours: int, o
     _write_draft(out, KeyRelease(key_set=key_set, order=name, stations=stations, not_after=until))
 
 
+@order.command(name="draft-dies")
+@click.argument("file", type=FILE)
+@click.option("--id", "name", required=True, help="The list's name.")
+@click.option("--product", type=click.Choice(sorted(PRODUCTS)), required=True, help="What they are.")
+@click.option("--sorted-at", default="", help="Where they were sorted.")
+@OUT
+def draft_dies(file: Path, name: str, product: str, sorted_at: str, out: Path) -> None:
+    """Write a list of dies that were sorted elsewhere; FILE has a UID a line, in hexadecimal."""
+    uids = [line.strip().lower() for line in file.read_text("ascii", "replace").splitlines() if line.strip()]
+    try:
+        draft = {"id": name, "product": product, "sorted_at": sorted_at, "uids": uids}
+        _write_draft(out, msgspec.convert(draft, UidList))
+    except msgspec.ValidationError as error:
+        what = f"1 to {UIDS_MAX} UIDs, each of 32 hexadecimal digits"
+        raise ConfigError(f"{file}: {error}; a list has {what}") from error
+
+
 @order.command()
 @click.argument("file", type=FILE)
 @OUT
@@ -111,7 +129,7 @@ def sign(who: Person, file: Path, out: Path) -> None:
 @click.argument("file", type=FILE)
 @at_desk
 def add(caller: Caller, file: Path) -> None:
-    """Bring a signed work order, or a signed key release, to a vault."""
+    """Bring a signed work order, key release or list of dies to a vault."""
     envelope = file.read_bytes()
     try:
         document = _kind(envelope)
@@ -121,7 +139,10 @@ def add(caller: Caller, file: Path) -> None:
         case WorkOrder():
             body = caller.ask(Action.ADD_ORDER, document.id, document=envelope)
             line = f"order {document.id}: {document.quantity} devices of {document.product}"
-        case _:
+        case UidList():
+            body = caller.ask(Action.ADD_DIES, document.id, document=envelope)
+            line = f"list {document.id}: {len(document.uids)} dies of {document.product} may come"
+        case KeyRelease():
             body = caller.ask(Action.RELEASE_KEYS, document.order, document=envelope)
             line = (
                 f"{document.key_set} is released for order {document.order} at {', '.join(document.stations)}"
@@ -181,12 +202,12 @@ def _use_line(one: Shown) -> str:
     return f"{one.id}: {one.product}, {one.state}, {counts}, {use.live} in work"
 
 
-def _kind(envelope: bytes) -> WorkOrder | KeyRelease:
-    """Return what an envelope states; StatementError if it is neither order nor key release."""
+def _kind(envelope: bytes) -> WorkOrder | KeyRelease | UidList:
+    """Return what an envelope states; StatementError if it is no order, key release or list of dies."""
     found = opened(envelope)
     typ = msgspec.json.decode(found.payload, type=_Typed).typ
     if typ not in KINDS:
-        raise StatementError("malformed", f"neither a work order nor a key release but {typ[:64]!r}")
+        raise StatementError("malformed", f"no work order, key release or list of dies but {typ[:64]!r}")
     return found.read(KINDS[typ])
 
 

@@ -29,7 +29,8 @@ EVENTS = frozenset(
     order.added order.exhausted order.closed recipe.released profile.released lot.opened lot.closed
     unit.received unit.binned unit.sampled unit.returned unit.quarantined unit.released unit.rejected
     unit.destroyed unit.shipped unit.missing unit.rma
-    die.loaded die.admitted die.issued die.sealed die.spoiled die.resumed die.verified die.terminated
+    die.loaded die.opened die.admitted die.issued die.sealed die.spoiled die.resumed die.verified
+    die.terminated
     key.generated key.state key.released key.used key.destroyed ceremony.imported crl.signed cert.revoked
     uid.duplicate spki.duplicate registry.conflict rmac.wrong cryptogram.wrong line.stopped line.released
     rate.unusual log.gap

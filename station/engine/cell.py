@@ -33,7 +33,7 @@ NOT_SAFE = "; not safe: "
 class LotVault(Protocol):
     """The vault as a lot sees it."""
 
-    async def open_lot(self, lot: str, *, product: str, quantity: int) -> None:
+    async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> None:
         """Tell the vault of the lot."""
 
     async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
@@ -260,7 +260,10 @@ class Cell(Generic[S]):
         if missing := hard - self._plan.bound.handler.hard_bins:
             raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
         if self._plan.vault is not None:
-            await self._plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity)
+            sorts = not self._plan.sequence.personalises
+            await self._plan.vault.open_lot(
+                info.lot, product=info.product, quantity=info.quantity, sorts=sorts
+            )
 
     async def _wait_for_release(self, hold: Hold) -> None:
         """Hold the lot until a person lets it go on and the cell is verified as safe."""

@@ -21,7 +21,9 @@ from station.sequence import (
     CONTINUE,
     Barrier,
     Die,
+    Entrusted,
     Functional,
+    Judged,
     Parametric,
     Personalise,
     Row,
@@ -135,7 +137,7 @@ class DeviceRun(Generic[S]):
 
     async def _row(self, row: Row[S]) -> bool:
         match row:
-            case Parametric() | Functional():
+            case Parametric() | Functional() | Entrusted():
                 return await self._test(row)
             case While():
                 return await self._while(row)
@@ -146,7 +148,7 @@ class DeviceRun(Generic[S]):
                 return await self._personalise(row)
 
     # -- tests
-    async def _test(self, test: Parametric[S] | Functional[S]) -> bool:
+    async def _test(self, test: Judged[S]) -> bool:
         measurement = await self._executed(test)
         self._record(measurement)
         match measurement.verdict:
@@ -159,10 +161,10 @@ class DeviceRun(Generic[S]):
                 self.standing.failed = self.standing.failed or test.bin
                 return test.on_fail is CONTINUE
 
-    async def _executed(self, test: Parametric[S] | Functional[S]) -> Measurement:
+    async def _executed(self, test: Judged[S]) -> Measurement:
         try:
             async with self._timer.limited(test.timeout_s):
-                reading = await test.run(self._site)
+                reading = await self._reading(test)
             return judged(test, reading)
         except DutError as error:
             return misbehaved(test, error)
@@ -171,6 +173,11 @@ class DeviceRun(Generic[S]):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a row raises is this site's fault alone
             return self._faulted(test, error)
+
+    async def _reading(self, test: Judged[S]) -> object:
+        if isinstance(test, Entrusted):
+            return await test.run(self._site, self._die())
+        return await test.run(self._site)
 
     def _faulted(self, test: Test[S], error: Exception) -> Measurement:
         match error:
@@ -262,18 +269,20 @@ class DeviceRun(Generic[S]):
     async def _personalise(self, row: Personalise[S]) -> bool:
         if self.standing.failed is not None:
             return False
+        await _seen_through(self._intended(row, self._die()))
+        return self.standing.personalisation is not None and (
+            self.standing.personalisation.disposition is Disposition.SEALED
+        )
+
+    def _die(self) -> Die:
         contact = self._contact
-        die = Die(
+        return Die(
             unit=contact.unit,
             lot=contact.lot,
             contact=contact.number,
             site=self._site.number,
             fingerprint=self._around.fingerprint,
             session=contact.session,
-        )
-        await _seen_through(self._intended(row, die))
-        return self.standing.personalisation is not None and (
-            self.standing.personalisation.disposition is Disposition.SEALED
         )
 
     async def _intended(self, row: Personalise[S], die: Die) -> None:

@@ -5,13 +5,13 @@ from math import isnan, nan
 
 from drivers.errors import DutError
 from station.model import Ending, Limit, Measurement, RecordKind, Verdict, usable
-from station.sequence import Functional, Parametric, S, Test
+from station.sequence import Entrusted, Functional, Judged, Parametric, S, Test
 
 
-def judged(test: Parametric[S] | Functional[S], reading: object) -> Measurement:
+def judged(test: Judged[S], reading: object) -> Measurement:
     """Compare what the function returned with the row's limit; a missing value is never a pass."""
     match test:
-        case Functional():
+        case Functional() | Entrusted():
             return _functional(test, reading)
         case Parametric(pins=()):
             return _parametric(test, reading)
@@ -19,7 +19,7 @@ def judged(test: Parametric[S] | Functional[S], reading: object) -> Measurement:
             return _pins(test, reading)
 
 
-def _functional(test: Functional[S], reading: object) -> Measurement:
+def _functional(test: Functional[S] | Entrusted[S], reading: object) -> Measurement:
     if not isinstance(reading, bool):
         return unjudged(test, Ending.NO_VALUE, f"returned {type(reading).__name__}, not a bool")
     return Measurement(test.number, test.name, "F", Verdict.PASSED if reading else Verdict.FAILED)

@@ -17,7 +17,7 @@ from station.evidence.order_history import OrderHistory
 WIP, SECURED, QUARANTINE, REJECT_HELD = "WIP", "SECURED", "QUARANTINE", "REJECT_HELD"
 SPEAKING = frozenset({"vault", "desk"})
 """Whose entries count; those of stations are claims."""
-MOVES = frozenset(RULES) - {"die.sealed", "unit.binned"}
+MOVES = frozenset(RULES) - {"die.sealed"}
 """Moves that a leaf tells with `from` and `to`; `unit.quarantined` also without, for a UID seen twice."""
 OFF_HOLD = "removeFromCRL"
 _MOVING = frozenset({"die.admitted", "die.issued", "die.sealed", "die.spoiled", "lot.closed"})

@@ -45,6 +45,7 @@ from station.vault.publisher import Publisher, Witnessed
 from station.vault.registry import Registry
 from station.vault.server import Workers, serving
 from station.vault.service import Floor
+from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
@@ -121,7 +122,9 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         teller = _teller(config)
         journal, orders, stops = await _journal(folder, stack), Orders(Place(config.name)), Stops()
         office = Office(journal, teller, stops, lambda: times.now(None))
-        registry = Registry(journal, teller, orders, await _checks(config, office, stack))
+        registry = Registry(
+            journal, teller, orders, await _checks(config, office, stack), _sorted(config, journal, teller)
+        )
         await _started(registry, config, times)
         publisher = await _publisher(folder, config, keys, stack)
         publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
@@ -153,6 +156,11 @@ def _trust(folder: Path, config: Configuration) -> Trust | None:
 def _teller(config: Configuration) -> Teller:
     monotonic = asyncio.get_running_loop().time
     return Teller(config.hash(), monotonic, monotonic())
+
+
+def _sorted(config: Configuration, journal: Journal, teller: Teller) -> SortedDies:
+    birthplace = Birthplace(config.creator, config.plant_code)
+    return SortedDies(journal, teller, birthplace, known_only=config.known_dies)
 
 
 async def _journal(folder: Path, stack: AsyncExitStack) -> Journal:

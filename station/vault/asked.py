@@ -14,12 +14,19 @@ class Purpose(Enum):
     PERSONALISE = 1
     RESUME = 2
     VERIFY = 3
+    LOAD = 4
     TERMINATE = 5
+    OPEN_TEST = 7
 
     @property
     def makes(self) -> bool:
         """Whether it goes on with what an order allows."""
         return self in (Purpose.PERSONALISE, Purpose.RESUME)
+
+    @property
+    def sorts(self) -> bool:
+        """Whether it is for dies in test; needs no order, and a unit may be seen for the first time."""
+        return self in (Purpose.LOAD, Purpose.OPEN_TEST)
 
 
 @dataclass(frozen=True)

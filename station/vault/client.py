@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from drivers.errors import DutError
 from drivers.roles.card import Card
 from drivers.roles.uninterrupted import uninterrupted
 from station.clock import Clock, RealClock
@@ -48,6 +49,10 @@ class Purpose(Enum):
     """Go on with a unit whose personalisation began and was not sealed."""
     VERIFY = wire.VERIFY
     """Have a sealed device prove that it still is what was sealed; SEALED if it does."""
+    LOAD = wire.LOAD
+    """Give a die at wafer sort its UID and transport keys, and lock its test port."""
+    OPEN_TEST = wire.OPEN_TEST
+    """Open the test port of a die, for this contact."""
     TERMINATE = wire.TERMINATE
     """End a reject for good; REJECT_HELD without an error code if it did."""
 
@@ -101,10 +106,15 @@ class VaultClient:
         """How many channels to dies the vault has open, of all stations."""
         return (await self._answer(self._relay.hello(self._clock.unix()))).sessions
 
-    async def open_lot(self, lot: str, *, product: str, quantity: int, order: str = "") -> None:
-        """Tell the vault of a lot of `quantity` devices; opening the same one again does nothing."""
-        named = order or self.order
-        request = wire.OpenLotRequest(lot=lot, order=named, product=product, count=quantity)
+    async def open_lot(
+        self, lot: str, *, product: str, quantity: int, order: str = "", sorts: bool = False
+    ) -> None:
+        """Tell the vault of a lot of `quantity` devices; opening the same one again does nothing.
+
+        `sorts`: nothing is personalised in it, so it needs no order.
+        """
+        named = "" if sorts else order or self.order
+        request = wire.OpenLotRequest(lot=lot, order=named, product=product, count=quantity, sorts=sorts)
         _settled(await self._answer(self._relay.open_lot(request, self._clock.unix())))
 
     async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
@@ -146,6 +156,21 @@ class VaultClient:
         VaultRefusedError for codes 1xx and 5xx, CustodyError if the vault is gone or talks nonsense,
         EquipmentError if the reader fails. Cancelled, it finishes the script under way, says Gone and ends.
         """
+        return _judged(await self._served(die, card, purpose), purpose)
+
+    async def load(self, die: Die, card: Card) -> bool:
+        """Have a die at wafer sort given its UID and transport keys, and its test port locked; True.
+
+        DutError if the die did not let itself be loaded, VaultRefusedError for codes 1xx and 5xx, else as
+        `personalise`. Again, after whatever doubt, goes on where it was.
+        """
+        return _in_test(await self._served(die, card, Purpose.LOAD))
+
+    async def open_test(self, die: Die, card: Card) -> bool:
+        """Have the test port of a die opened, for this contact; True, or raises as `load`."""
+        return _in_test(await self._served(die, card, Purpose.OPEN_TEST))
+
+    async def _served(self, die: Die, card: Card, purpose: Purpose) -> wire.Verdict:
         stream = self._relay.stream(self._clock.unix())
         try:
             said = await self._answer(stream.exchange(_admission(die, purpose)))
@@ -155,7 +180,7 @@ class VaultClient:
         except (asyncio.CancelledError, Exception) as error:
             await uninterrupted(self._leave(stream.leave(_reason(error))))
             raise
-        return _judged(said.verdict, purpose)
+        return said.verdict
 
     async def aclose(self) -> None:
         """Close the connection; never raises."""
@@ -226,6 +251,14 @@ def _judged(verdict: wire.Verdict, purpose: Purpose) -> Personalisation:
     if verdict.error // 100 in (1, 5):
         raise VaultRefusedError(outcome)
     return outcome
+
+
+def _in_test(verdict: wire.Verdict) -> bool:
+    """Whether the vault has done its part; DutError if it was the die's fault that it could not."""
+    if verdict.disposition == wire.DONE:
+        return True
+    _judged(verdict, Purpose.LOAD)
+    raise DutError(f"vault error {verdict.error}: {verdict.detail}")
 
 
 def _settled(reply: wire.LotReply) -> Mapping[str, int]:

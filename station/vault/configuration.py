@@ -106,6 +106,11 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
 
     mode: Literal["production", "development"] = "development"
     plant: Name = "development"
+    plant_code: Annotated[int, Meta(ge=0, le=0xFFFF)] = 7
+    creator: Annotated[int, Meta(ge=0, le=0xFFFF)] = 0x0A01
+    """Who makes the chips; with the plant's code in every UID that is given here."""
+    dies: Literal["known", "any"] = "any"
+    """Whether only dies that wafer sort told of are personalised; production never takes others."""
     name: Name = "vault-1"
     ledger: LedgerTable = LedgerTable()
     authorities: AuthoritiesTable = AuthoritiesTable()
@@ -115,6 +120,11 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     def hash(self) -> str:
         """SHA-256 of the effective configuration, hexadecimal."""
         return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    @property
+    def known_dies(self) -> bool:
+        """Whether a die that no wafer sort told of is refused."""
+        return self.production or self.dies == "known"
 
     @property
     def production(self) -> bool:

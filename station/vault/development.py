@@ -1,10 +1,11 @@
 """A development vault's keys: made at its first start, in a store that everybody can open.
 
-The transport master is public, SHA-256 of a known text: simulated chips carry keys diversified from it. The
-issuer master and the key that opens RMA tokens are drawn from the seed, so that lots repeat.
+What wafer sort needs is public, hashes of known texts: simulated chips carry keys derived from it, and their
+ROM knows the plant's key. The issuer master and the key that opens RMA tokens are drawn from the seed, so
+that lots repeat.
 """
 
-from hashlib import sha256
+from hashlib import sha256, sha512
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem
@@ -32,15 +33,24 @@ from station.vault.names import (
     ISSUING_EC,
     LOG,
     LOG_PQ,
+    RAW_MASTER,
     RECORD,
     RECORD_EC,
     RMA,
     ROOT,
+    TEST_MASTER,
+    TRANSPORT_KEM,
     TRANSPORT_MASTER,
 )
 from station.vault.secret import Secret
 
-TRANSPORT_MASTER_TEXT = b"hardbin development transport master"
+PUBLIC_TEXTS = {
+    TRANSPORT_MASTER: b"hardbin development transport master",
+    TEST_MASTER: b"hardbin development test token master",
+    RAW_MASTER: b"hardbin development raw token master",
+}
+"""Masters that simulated chips know too."""
+TRANSPORT_KEM_TEXT = b"hardbin development transport KEM 1"
 APPROVAL = Approval("development", "first start of a development vault")
 MADE = (
     KeyProfile(ROOT, Algorithm.ML_DSA_87, Purpose.SIGN, limit=100),
@@ -51,7 +61,7 @@ MADE = (
     KeyProfile(LOG, Algorithm.ED25519, Purpose.CHECKPOINT),
     KeyProfile(LOG_PQ, Algorithm.ML_DSA_44, Purpose.CHECKPOINT),
 )
-LOADED = (TRANSPORT_MASTER, ISSUER_MASTER)
+LOADED = (*PUBLIC_TEXTS, ISSUER_MASTER)
 KEYS, SEED_FILE, RMA_FILE = "keys", "seed", "rma.pub"
 
 
@@ -70,6 +80,10 @@ async def fill(store: KeyStoreClient, folder: Path, seed: int | None) -> None:
             profile = KeyProfile(name, Algorithm.AES_256, Purpose.DERIVE)
             with Secret(master(name, seed)) as key:
                 await store.load(profile, key)
+    if TRANSPORT_KEM not in there:
+        profile = KeyProfile(TRANSPORT_KEM, Algorithm.ML_KEM_768, Purpose.DECAPSULATE)
+        with Secret(sha512(TRANSPORT_KEM_TEXT).digest()) as key:
+            await store.load(profile, key)
     for entry in await store.entries():
         if entry.state is KeyState.PRE_ACTIVE:
             await store.change(KeyRef(entry.id), KeyState.ACTIVE, APPROVAL)
@@ -91,8 +105,8 @@ def _one_seed(folder: Path, seed: int | None) -> None:
 
 def master(name: str, seed: int | None) -> bytes:
     """A development master: everybody can compute it who knows the seed."""
-    if name == TRANSPORT_MASTER:
-        return sha256(TRANSPORT_MASTER_TEXT).digest()
+    if name in PUBLIC_TEXTS:
+        return sha256(PUBLIC_TEXTS[name]).digest()
     return _drawn(name, seed, 32)
 
 

@@ -14,7 +14,7 @@ from station.errors import ConfigError
 from station.vault import development
 from station.vault.die.scp03 import KeySet
 from station.vault.keys.client import KeyStoreClient
-from station.vault.keys.errors import KeyStoreError
+from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.header import Head
 from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Purpose, Ticket
 from station.vault.names import ISSUER_MASTER, RMA, TRANSPORT_MASTER
@@ -67,6 +67,20 @@ class Keyring:
         context = uid + bytes([kvn])
         enc, mac, dek = await self._store.derive_all(KeyRef(MASTERS[kvn]), DIE_KEYS, context, 256)
         return KeySet(kvn, enc, mac, dek)
+
+    async def derived(self, master: str, label: bytes, context: bytes) -> Secret:
+        """256 bits from a master, for one purpose and one context."""
+        return await self._store.derive(KeyRef(master), label, context, 256)
+
+    async def opened(self, kem: str, ciphertext: bytes) -> Secret:
+        """The shared secret that was encapsulated to a key of the store."""
+        return await self._store.decapsulate(KeyRef(kem), ciphertext)
+
+    def kem_public(self, kem: str) -> bytes:
+        """The raw public key that others encapsulate to; KeyStoreError if the store has none of this name."""
+        if kem not in self._entries:
+            raise RequestError(f"the key store has no key {kem}")
+        return load_der_public_key(self._entries[kem].public).public_bytes_raw()  # type: ignore[union-attr]
 
     async def drawn(self, uid: bytes, one_in: int) -> bool:
         """Whether a die is one of those drawn for an extra check; the die cannot know it beforehand."""

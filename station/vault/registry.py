@@ -12,7 +12,6 @@ from station.errors import LedgerError
 from station.vault import lot_closing, notices, rows
 from station.vault.asked import Admission, Admitted, Step
 from station.vault.claims import Claims
-from station.vault.desk.documents import WorkOrder
 from station.vault.desk.orders import Orders, Work
 from station.vault.die.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
@@ -20,6 +19,7 @@ from station.vault.journal import Journal
 from station.vault.pki import revoked
 from station.vault.plant import site_claims
 from station.vault.plant.checks import Checks, Embedded
+from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.sorted_units import SortedUnits
 from station.vault.stops import Stops
 from station.vault.teller import Teller
@@ -41,18 +41,30 @@ ALARMS = {
 class Registry:
     """The tables of the journal, by what they are for."""
 
-    def __init__(self, journal: Journal, teller: Teller, orders: Orders, checks: Checks = EMBEDDED) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        teller: Teller,
+        orders: Orders,
+        checks: Checks = EMBEDDED,
+        sorted_dies: SortedDies | None = None,
+    ) -> None:
         self._journal, self._teller, self._orders, self._checks = journal, teller, orders, checks
+        self.sorted_dies = sorted_dies or SortedDies(journal, teller, Birthplace(), known_only=False)
         self._serving: set[str] = set()
         """Units that have been admitted and not left, for the orders' count."""
         self.claiming = asyncio.Lock()
         """Held by who awaits something between a die's word and its claim, so that none is overtaken."""
 
-    async def open_lot(self, lot: str, product: str, order: str, quantity: int, now: float) -> WorkOrder:
-        """Open a lot and return its order; the same lot again is no change, a different one is refused."""
+    async def open_lot(self, lot: str, product: str, order: str, quantity: int, now: float) -> None:
+        """Open a lot; the same lot again is no change, a different one is refused.
 
-        def act(db: sqlite3.Connection) -> WorkOrder:
-            allowing = self._orders.for_lot(db, order, lot, product, now)
+        A lot without an order is only sorted: nothing is personalised in it.
+        """
+
+        def act(db: sqlite3.Connection) -> None:
+            if order:
+                self._orders.for_lot(db, order, lot, product, now)
             row = db.execute("SELECT product, quantity, state FROM lot WHERE lot = ?", (lot,)).fetchone()
             if row is None:
                 db.execute(
@@ -62,9 +74,8 @@ class Registry:
                 self._teller.tell(db, now, Fact("lot.opened", lot=lot, order=order or None, data=told))
             elif row != (product, quantity, "open"):
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} is {row[2]} with {row[1]} devices of {row[0]}")
-            return allowing
 
-        return await self._journal.commit(act)
+        await self._journal.commit(act)
 
     async def order_statement(self, order: str) -> bytes:
         """An order as persons signed it."""
@@ -86,7 +97,7 @@ class Registry:
                 self._orders.admit(
                     db, self._orders.check(db, order, work), ask.unit, frozenset(self._serving)
                 )
-            if known is None and ask.purpose.makes:
+            if known is None and (ask.purpose.makes or ask.purpose.sorts):
                 rows.admit_new(db, ask)
                 self._tell(db, ask.now, "die.admitted", ask.unit)
             else:
@@ -123,6 +134,7 @@ class Registry:
         """
 
         def act(db: sqlite3.Connection) -> bytes:
+            self.sorted_dies.check(db, step.unit, born.uid)
             other = db.execute(
                 "SELECT unit FROM unit WHERE uid = ? AND unit <> ?", (born.uid, step.unit)
             ).fetchone()

@@ -19,7 +19,7 @@ ENDED = frozenset({"REJECT_HELD", "QUARANTINE"})
 def lot_of(db: sqlite3.Connection, ask: Admission) -> tuple[str, str]:
     """Product and order of a lot, which must be open; to verify or end a device it may be closed."""
     row = db.execute("SELECT product, order_id, state FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
-    if row is None or (row[2] != "open" and ask.purpose.makes):
+    if row is None or (row[2] != "open" and (ask.purpose.makes or ask.purpose.sorts)):
         raise FaultError(Code.LOT_CLOSED, f"lot {ask.lot} is not open")
     return row[0], row[1]
 
@@ -73,6 +73,9 @@ def refuse(ask: Admission, known: Unit | None) -> None:
         if known is None or known.account not in ENDED:
             raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is no reject, so it is not terminated")
         return
+    if ask.purpose.sorts and known is not None:
+        _refuse_in_test(known)
+        return
     if known is None or (ask.purpose is Purpose.VERIFY and known.standing is not Standing.REGISTERED):
         raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is not sealed, so there is nothing to verify")
     if ask.purpose is Purpose.VERIFY:
@@ -85,6 +88,15 @@ def refuse(ask: Admission, known: Unit | None) -> None:
         raise FaultError(
             Code.UNIT_SPOILED, f"unit {known.unit} is in work, it goes on only by purpose RESUME"
         )
+
+
+def _refuse_in_test(known: Unit) -> None:
+    """A die in test has nothing of a personalisation yet."""
+    if known.standing is Standing.REGISTERED:
+        raise FaultError(Code.UNIT_SEALED, f"unit {known.unit} is sealed")
+    if known.account != WIP or known.intent not in (Intent.NONE, Intent.LOAD):
+        at = known.intent.value or known.account
+        raise FaultError(Code.UNIT_SPOILED, f"unit {known.unit} is past its test: {at}")
 
 
 def forward(db: sqlite3.Connection, step: Step) -> None:

@@ -86,10 +86,13 @@ class Floor:
                 raise FaultError(Code.PROFILE_MISMATCH, detail)
             if not request.lot or request.count < 1:
                 raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")
-            order = await self._means.registry.open_lot(
+            if not request.order and not request.sorts:
+                raise FaultError(Code.ORDER_INVALID, "a lot that is to be personalised names its order")
+            await self._means.registry.open_lot(
                 request.lot, request.product, request.order, request.count, now
             )
-            await self._means.store.open_order(await self._means.registry.order_statement(order.id))
+            if request.order:
+                await self._means.store.open_order(await self._means.registry.order_statement(request.order))
         except (FaultError, KeyStoreError) as error:
             return _refused(error)
         return wire.LotReply(done=True)

@@ -6,7 +6,7 @@ from station.custody.ledger import Fact
 from station.custody.moves import Account, Move
 from station.vault import unit_moves
 from station.vault.claims import Claim
-from station.vault.die.recovery import Standing
+from station.vault.die.recovery import Intent, Standing
 from station.vault.unit_moves import Why
 
 
@@ -15,9 +15,10 @@ class SortedUnits:
 
     def __init__(self, db: sqlite3.Connection, lot: str) -> None:
         self._db, self._lot = db, lot
-        row = db.execute("SELECT quantity, state FROM lot WHERE lot = ?", (lot,)).fetchone()
+        row = db.execute("SELECT quantity, state, order_id FROM lot WHERE lot = ?", (lot,)).fetchone()
         (known,) = db.execute("SELECT count(*) FROM unit WHERE lot = ?", (lot,)).fetchone()
-        quantity, state = row or (0, "")
+        quantity, state, order = row or (0, "", "")
+        self._only_sorted = not order
         self._open, self._unseen = state == "open", quantity - known
 
     def take(self, claim: Claim) -> list[Fact]:
@@ -27,8 +28,11 @@ class SortedUnits:
         row = self._row(claim)
         if row is None:
             return []
-        account, standing = Account(row[0]), Standing[row[1]]
+        account, standing, intent = Account(row[0]), Standing[row[1]], Intent(row[2])
         binned = claim.binned()
+        if self._only_sorted and binned.passing and intent is Intent.NONE and account is Account.WIP:
+            kept = unit_moves.evidence(bin=str(binned.bin))
+            return self._moved(claim, Move(claim.unit, "unit.binned", evidence=kept))
         container = f"{self._lot}/bin-{binned.bin}"
         if _lies_right(account, passing=binned.passing):
             unit_moves.lies(self._db, claim.unit, container, claimed=binned.passing)
@@ -36,13 +40,13 @@ class SortedUnits:
         move = _move(claim, account, standing, container)
         return [] if move is None else self._moved(claim, move)
 
-    def _row(self, claim: Claim) -> tuple[str, str] | None:
-        query = "SELECT account, standing FROM unit WHERE unit = ? AND lot = ?"
-        row: tuple[str, str] | None = self._db.execute(query, (claim.unit, self._lot)).fetchone()
+    def _row(self, claim: Claim) -> tuple[str, str, str] | None:
+        query = "SELECT account, standing, intent FROM unit WHERE unit = ? AND lot = ?"
+        row: tuple[str, str, str] | None = self._db.execute(query, (claim.unit, self._lot)).fetchone()
         if row is None and self._unseen > 0 and claim.unit.startswith(f"{self._lot}/"):
             self._unseen -= 1
             unit_moves.enter(self._db, self._lot, claim.unit, claim.at)
-            return Account.WIP, Standing.ADMITTED.name
+            return Account.WIP, Standing.ADMITTED.name, Intent.NONE.value
         return row
 
     def _moved(self, claim: Claim, move: Move) -> list[Fact]:

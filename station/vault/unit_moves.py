@@ -69,11 +69,11 @@ class Moved:
 
 def moved(db: sqlite3.Connection, move: Move, why: Why) -> Moved:
     """Move a unit, its certificates after it, and keep why; MoveRefusedError changes nothing."""
-    lot, held, closed = _held(db, move.unit)
+    lot, held, closed, personalised = _held(db, move.unit)
     if move.event == "unit.shipped":
         seen = {"checked": site_claims.checked(db, move.unit)}
         move = replace(move, evidence={**move.evidence, **seen})
-    accounts = Accounts(lot, closed=closed)
+    accounts = Accounts(lot, personalised=personalised, closed=closed)
     accounts.restore(move.unit, held)
     source, was_claimed = held.account, held.claimed
     target = accounts.move(move)
@@ -168,19 +168,19 @@ def enter(db: sqlite3.Connection, lot: str, unit: str, now: float) -> None:
     db.execute("INSERT INTO unit VALUES (?, ?, ?, NULL, ?, '', ?, 0, 0, ?)", row)
 
 
-def _held(db: sqlite3.Connection, unit: str) -> tuple[str, Held, Closing | None]:
+def _held(db: sqlite3.Connection, unit: str) -> tuple[str, Held, Closing | None, bool]:
     query = (
         "SELECT lot, account, record.unit IS NOT NULL, coalesce(claimed, 0), coalesce(container, ''),"
-        " lot.state FROM unit JOIN lot USING(lot) LEFT JOIN record USING(unit)"
+        " lot.state, lot.order_id <> '' FROM unit JOIN lot USING(lot) LEFT JOIN record USING(unit)"
         " LEFT JOIN unit_state USING(unit)"
         " WHERE unit.unit = ?"
     )
     row = db.execute(query, (unit,)).fetchone()
     if row is None:
         raise StatementError("not_found", f"unit {unit} is not known")
-    lot, account, sealed, claimed, container, state = row
+    lot, account, sealed, claimed, container, state, personalised = row
     held = Held(Account(account), bool(sealed), bool(claimed), container)
-    return lot, held, None if state == "open" else Closing.CLEAN
+    return lot, held, None if state == "open" else Closing.CLEAN, bool(personalised)
 
 
 def lies(db: sqlite3.Connection, unit: str, container: str, *, claimed: bool) -> None:

@@ -9,6 +9,7 @@ CALLS: Mapping[str, Action] = {
     "CloseOrder": Action.CLOSE_ORDER,
     "ShowOrders": Action.SHOW_ORDERS,
     "ReleaseKeys": Action.RELEASE_KEYS,
+    "AddDies": Action.ADD_DIES,
     "Approve": Action.APPROVE,
     "ShowProposals": Action.SHOW_PROPOSALS,
     "ReleaseUnit": Action.RELEASE_UNIT,

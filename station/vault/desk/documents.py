@@ -19,6 +19,9 @@ Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Seconds = Annotated[int, Meta(ge=0, le=10**11)]
 """Unix time."""
 Nonce = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Uid = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+UIDS_MAX = 4096
+"""UIDs in one list; more come in several."""
 T = TypeVar("T")
 Few = Annotated[tuple[Name, ...], Meta(max_length=256)]
 
@@ -57,6 +60,17 @@ class KeyRelease(Statement, frozen=True, kw_only=True):
     order: Name
     stations: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
     not_after: Seconds
+
+
+class UidList(Statement, frozen=True, kw_only=True):
+    """Dies that were sorted elsewhere, by their UIDs; they may be personalised here."""
+
+    typ: Literal["hardbin.uid-list.v1"] = "hardbin.uid-list.v1"
+    id: Name
+    product: Name
+    sorted_at: Annotated[str, Meta(max_length=128)] = ""
+    """Where, as people say it."""
+    uids: Annotated[tuple[Uid, ...], Meta(min_length=1, max_length=UIDS_MAX)]
 
 
 class Request(Statement, frozen=True, kw_only=True):

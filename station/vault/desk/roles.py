@@ -26,6 +26,7 @@ class Action(StrEnum):
     APPROVE = "approve"
     SHOW_PROPOSALS = "approve.show"
     RELEASE_KEYS = "key.release"
+    ADD_DIES = "dies.add"
     RELEASE_UNIT = "unit.release"
     RELEASE_LINE = "line.release"
     DESTROY = "unit.destroy"
@@ -56,6 +57,7 @@ RIGHTS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
         Action.APPROVE: (_WITNESS,),
         Action.SHOW_PROPOSALS: (_FLOOR,),
         Action.RELEASE_KEYS: (_OFFICER, _OFFICER),
+        Action.ADD_DIES: (_ENGINEER, _OFFICER),
         Action.RELEASE_UNIT: (_OFFICER, _OFFICER),
         Action.RELEASE_LINE: (_OFFICER, _OFFICER),
         Action.DESTROY: (_WITNESS, _WITNESS),

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 DeskContext: TypeAlias = "grpc.aio.ServicerContext[wire.Call, wire.Answer]"
 T = TypeVar("T")
-SIGNED = frozenset({Action.ADD_ORDER, Action.RELEASE_KEYS})
+SIGNED = frozenset({Action.ADD_ORDER, Action.RELEASE_KEYS, Action.ADD_DIES})
 """Actions whose document two persons have signed; it needs no approvals beside."""
 DOCUMENTED = SIGNED | {Action.ADD_PERSON}
 READING = frozenset(

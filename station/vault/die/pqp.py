@@ -25,6 +25,7 @@ from station.vault.die.contents import Contents, identity_container
 from station.vault.die.dossier import Dossier, Record, Screened
 from station.vault.die.ending import terminate
 from station.vault.die.job import Die, Job, Link, Means, Sealed
+from station.vault.die.loading import sort
 from station.vault.die.opening import Opening
 from station.vault.die.proofs import Attesting, Possession
 from station.vault.die.recovery import Go, Intent, Phase, Standing
@@ -39,6 +40,9 @@ SESSIONS = 3
 """How often one contact may begin anew."""
 CONTACTS = 3
 """On how many contacts an untouched die may fail to answer before it is held as a reject."""
+
+UNTOUCHED = (Intent.NONE, Intent.LOAD)
+"""What was announced to a die that has nothing of a personalisation yet."""
 
 IDENTITY_SIZE = 203
 NONCE = 32
@@ -74,6 +78,9 @@ async def _session(job: Job, link: Link, means: Means, known: Dossier) -> Sealed
     if job.purpose is Purpose.TERMINATE:
         await terminate(job, link, means, known.unit)
         return None
+    if job.purpose.sorts:
+        await sort(job, link, means, known.unit)
+        return None
     die, go = await Opening(job, link, means, known.unit).open()
     contact = Contact(job, link, means, known, die)
     try:
@@ -98,7 +105,7 @@ async def _worn_out(job: Job, means: Means, last: DoubtError) -> FaultError:
     """The end of a die that would not answer: untouched while nothing was announced, for some contacts."""
     unit = await means.registry.unit(job.unit)
     sealed = job.purpose is Purpose.VERIFY  # whatever it answers now, it stays what was sealed
-    if unit is None or sealed or (unit.intent is Intent.NONE and unit.contacts < CONTACTS):
+    if unit is None or sealed or (unit.intent in UNTOUCHED and unit.contacts < CONTACTS):
         return FaultError(last.code, last.detail, Fate.RETRY)
     late = unit.standing.value >= Standing.ISSUED.value
     return FaultError(last.code, last.detail, Fate.QUARANTINE if late else Fate.REJECT_HELD)

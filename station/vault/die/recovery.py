@@ -33,6 +33,8 @@ class Intent(Enum):
     """The last forward step that was announced; it stays until the next one or the end."""
 
     NONE = ""
+    LOAD = "load"
+    """At wafer sort; such a die is never personalised before its load has ended."""
     KEYS = "keys"
     ISSUE = "issue"
     WRITE = "write"
@@ -106,6 +108,8 @@ def recover(standing: Standing, intent: Intent, die: Reading) -> Action:
 
 
 def _ready(standing: Standing, intent: Intent, die: Reading) -> Action:
+    if intent is Intent.LOAD:
+        return End.NOT_ITS_TURN
     if die.key_sets != {TRANSPORT}:
         return End.KEY_SETS
     if standing.value > Standing.SCREENED.value:
@@ -114,7 +118,7 @@ def _ready(standing: Standing, intent: Intent, die: Reading) -> Action:
 
 
 def _initialized(standing: Standing, intent: Intent, die: Reading) -> Action:
-    if intent is Intent.NONE or not die.identity:
+    if intent in (Intent.NONE, Intent.LOAD) or not die.identity:
         return End.FOREIGN
     if intent in (Intent.ROTATE, Intent.LOCK) and ISSUER in die.key_sets:
         again = Go(Phase.ROTATE) if intent is Intent.ROTATE and TRANSPORT in die.key_sets else None

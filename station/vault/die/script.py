@@ -55,9 +55,9 @@ class Script:
         """Reset the die."""
         self.steps.append(Step("reset", b"", (), RESET_MS, PLAIN_REPLY))
 
-    def plain(self, command: str, apdu: bytes, *expect: int) -> None:
+    def plain(self, command: str, apdu: bytes, *expect: int, reply: int = PLAIN_REPLY) -> None:
         """Send a command as it is; `expect` are the status words after which the script goes on."""
-        self._add(Step(command, apdu, expect or (StatusWord.OK,), self._budget(command), PLAIN_REPLY))
+        self._add(Step(command, apdu, expect or (StatusWord.OK,), self._budget(command), reply))
 
     def authenticate(self) -> None:
         """Prove to the die that we know its keys."""

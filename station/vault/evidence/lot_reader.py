@@ -133,7 +133,8 @@ class LotReader:
 
     def _unsealed(self) -> Iterator[UnsealedUnit]:
         query = (
-            "SELECT unit, coalesce(uid, x''), account FROM unit"
+            "SELECT unit, coalesce(uid, (SELECT uid FROM sorted_die WHERE sorted_die.unit = unit.unit"
+            " AND sorted_die.state = 'loaded'), x''), account FROM unit"
             " WHERE lot = ? AND unit NOT IN (SELECT unit FROM record) ORDER BY unit"
         )
         issued = "SELECT slot, der FROM cert WHERE unit = ? AND der IS NOT NULL ORDER BY slot"

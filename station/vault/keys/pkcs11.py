@@ -36,6 +36,7 @@ from station.vault.keys.token_objects import GUARDED, WAYS, Template
 from station.vault.keys.words import (
     POST_QUANTUM,
     SOFTWARE_PQ,
+    SYMMETRIC,
     Algorithm,
     Attributes,
     Entry,
@@ -108,6 +109,11 @@ class TokenKeys:
         return self.public(profile.id)
 
     def load(self, profile: KeyProfile, key: Secret) -> None:
+        if profile.algorithm not in SYMMETRIC:
+            if self.place(profile).where != "soft":
+                raise RequestError(f"key {profile.id}: the token makes its {profile.algorithm} keys itself")
+            self._soft.load(profile, key)
+            return
         if len(key) != AES_KEY:
             raise RequestError(f"key {profile.id}: an AES key of this store has {AES_KEY} bytes")
         self._algorithms[profile.id] = profile.algorithm

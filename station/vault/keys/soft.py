@@ -31,6 +31,8 @@ SEEDS = {
     Algorithm.ML_KEM_768: 64,
     Algorithm.ML_KEM_1024: 64,
 }
+IMPORTED_SIZES = {Algorithm.AES_256: AES_KEY, Algorithm.ML_KEM_768: SEEDS[Algorithm.ML_KEM_768]}
+"""Bytes in which a key made elsewhere comes."""
 WRAPPED_MAX = 4096
 
 MlDsa: TypeAlias = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
@@ -100,8 +102,8 @@ class SoftKeys:
         return self.public(profile.id)
 
     def load(self, profile: KeyProfile, key: Secret) -> None:
-        if len(key) != AES_KEY:
-            raise RequestError(f"key {profile.id}: an AES key of this store has {AES_KEY} bytes")
+        if len(key) != (size := IMPORTED_SIZES[profile.algorithm]):
+            raise RequestError(f"key {profile.id}: {profile.algorithm} is taken over in {size} bytes")
         self._adopt(profile.id, profile.algorithm, Secret(key.reveal()))
 
     def records(self) -> Mapping[str, Secret]:

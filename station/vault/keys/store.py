@@ -21,6 +21,7 @@ from station.vault.keys.reconcile import findings_of, weaknesses
 from station.vault.keys.register import Act, Register
 from station.vault.keys.shares import SealedShare
 from station.vault.keys.words import (
+    IMPORTED,
     PROOF,
     STATED,
     SYMMETRIC,
@@ -98,9 +99,9 @@ class Store:
             self._backend.generate(profile)
 
     def load(self, profile: KeyProfile, key: Secret) -> None:
-        """Take over a symmetric key."""
-        if profile.algorithm not in SYMMETRIC:
-            raise RequestError(f"key {profile.id}: only symmetric keys are taken over")
+        """Take over a key that was made elsewhere."""
+        if profile.algorithm not in IMPORTED:
+            raise RequestError(f"key {profile.id}: only {', '.join(sorted(IMPORTED))} are taken over")
         with self._born(profile, "imported"):
             self._backend.load(profile, key)
 
@@ -209,7 +210,7 @@ class Store:
         return statements.register(self._header, self.register, signers, self._backend.sign, now)
 
     def load_sealed(self, profile: KeyProfile, kem: str, ciphertext: bytes, box: bytes, now: float) -> None:
-        """Take over a symmetric key that was sealed to a key of this store."""
+        """Take over a key that was sealed to a key of this store."""
         with self.decapsulate(kem, ciphertext, now) as shared:
             content = sealed_keys.opened(shared.reveal(), box, profile.id, self._header.store, ciphertext)
         with Secret(content) as key:

@@ -82,6 +82,8 @@ STATED = b'{"typ":"hardbin.key-'
 SOFTWARE_PQ = "software PQ key"
 """The mark of a key that lies in the file although the store has a hardware module."""
 SYMMETRIC = frozenset({Algorithm.AES_256})
+IMPORTED = SYMMETRIC | {Algorithm.ML_KEM_768}
+"""What a store takes over that was made elsewhere; of ML-KEM the seed, so that several vaults load dies."""
 SIGNING = frozenset(
     {Algorithm.P384, Algorithm.ED25519, Algorithm.ML_DSA_44, Algorithm.ML_DSA_65, Algorithm.ML_DSA_87}
 )

@@ -59,6 +59,11 @@ class DeskStub:
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
                 _registered_method=True)
+        self.AddDies = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/AddDies',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
         self.Approve = channel.unary_unary(
                 '/hardbin.vault.v1.Desk/Approve',
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
@@ -160,6 +165,12 @@ class DeskServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseKeys(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddDies(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -274,6 +285,11 @@ def add_DeskServicer_to_server(servicer, server):
             ),
             'ReleaseKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseKeys,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'AddDies': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddDies,
                     request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
             ),
@@ -481,6 +497,33 @@ class Desk:
             request,
             target,
             '/hardbin.vault.v1.Desk/ReleaseKeys',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/AddDies',
             station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
             station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
             options,

@@ -37,6 +37,7 @@ class DeskStub:
     CloseOrder: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ShowOrders: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ReleaseKeys: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    AddDies: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Approve: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ShowProposals: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ReleaseUnit: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
@@ -61,6 +62,7 @@ class DeskAsyncStub(DeskStub):
     CloseOrder: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ShowOrders: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ReleaseKeys: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    AddDies: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Approve: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ShowProposals: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ReleaseUnit: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
@@ -108,6 +110,13 @@ class DeskServicer(metaclass=_abc_1.ABCMeta):
 
     @_abc_1.abstractmethod
     def ReleaseKeys(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def AddDies(
         self,
         request: _desk_pb2.Call,
         context: _ServicerContext,

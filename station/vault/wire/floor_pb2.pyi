@@ -32,6 +32,7 @@ class _PurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Purpose.Value
     LOAD: _Purpose.ValueType  # 4
     TERMINATE: _Purpose.ValueType  # 5
     RMA_OPEN: _Purpose.ValueType  # 6
+    OPEN_TEST: _Purpose.ValueType  # 7
 
 class Purpose(_Purpose, metaclass=_PurposeEnumTypeWrapper): ...
 
@@ -42,6 +43,7 @@ VERIFY: Purpose.ValueType  # 3
 LOAD: Purpose.ValueType  # 4
 TERMINATE: Purpose.ValueType  # 5
 RMA_OPEN: Purpose.ValueType  # 6
+OPEN_TEST: Purpose.ValueType  # 7
 Global___Purpose: _TypeAlias = Purpose  # noqa: Y015
 
 class _Stopped:
@@ -165,11 +167,13 @@ class OpenLotRequest(_message.Message):
     UNITS_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
+    SORTS_FIELD_NUMBER: _builtins.int
     lot: _builtins.str
     order: _builtins.str
     product: _builtins.str
     count: _builtins.int
     opening: _builtins.bytes
+    sorts: _builtins.bool
     @_builtins.property
     def units(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -181,10 +185,11 @@ class OpenLotRequest(_message.Message):
         units: _abc.Iterable[_builtins.str] | None = ...,
         count: _builtins.int = ...,
         opening: _builtins.bytes = ...,
+        sorts: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "lot", b"lot", "opening", b"opening", "order", b"order", "product", b"product", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "lot", b"lot", "opening", b"opening", "order", b"order", "product", b"product", "sorts", b"sorts", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -241,7 +241,7 @@ class Vault:
     def __init__(self, fails_in: str) -> None:
         self.fails_in = fails_in
 
-    async def open_lot(self, lot: str, *, product: str, quantity: int) -> None:
+    async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> None:
         if self.fails_in == "open":
             raise CustodyError("vault: open")
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from station.errors import ConfigError
-from station.vault.development import TRANSPORT_MASTER_TEXT
+from station.vault.development import PUBLIC_TEXTS
 from station.vault.die.scp03 import KeySet, kdf
 from station.vault.keyring import ISSUER, TRANSPORT
+from station.vault.names import TRANSPORT_MASTER
 from station.vault.secret import Secret
 from tests.station.vault.store_here import keys_in
 
@@ -21,7 +22,7 @@ def revealed(keys: KeySet) -> list[bytes]:
 
 async def test_transport_keys_are_those_of_simulated_dies(tmp_path: Path) -> None:
     keys = await keys_in(tmp_path, 5)
-    master = Secret(sha256(TRANSPORT_MASTER_TEXT).digest())
+    master = Secret(sha256(PUBLIC_TEXTS[TRANSPORT_MASTER]).digest())
     wanted = [
         bytes(kdf(master, label, UID + b"\x30", 256).reveal())
         for label in (b"PQP1-DIE-ENC", b"PQP1-DIE-MAC", b"PQP1-DIE-DEK")

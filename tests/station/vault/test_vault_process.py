@@ -15,13 +15,17 @@ from typing import TypeVar
 
 import pytest
 
-from drivers.errors import TransportError
+from drivers.errors import DutError, TransportError
+from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import CardStep, ScriptReply
 from sim.dut.chip import Chip
 from sim.dut.transport import development_uid
 from station.clock import RealClock
 from station.custody.balance import Binned
 from station.errors import CustodyError
+from station.evidence.bundle import BUNDLE, TRUST
+from station.evidence.trust import read as read_trust
+from station.evidence.verification import verified
 from station.io_thread import IoThread
 from station.model import Disposition, LotClosing
 from station.vault.client import LATENCY_S, Purpose, VaultClient, VaultProcess, VaultRefusedError
@@ -117,6 +121,35 @@ async def test_a_die_is_sealed_over_the_socket(process: VaultProcess, io: IoThre
     assert "1 in WIP (1 never seen); 1 SECURED that no passing" in (await client.close_lot("L1")).open
     await client.claim("L1", [Binned("L1/1", 1, "pass"), Binned("L1/2", 4, "fail")])
     assert await client.close_lot("L1") == LotClosing({"SECURED": 1, "REJECT_HELD": 1})
+    await client.aclose()
+
+
+async def test_dies_are_loaded_at_wafer_sort_and_their_lot_is_proven(
+    process: VaultProcess, io: IoThread, tmp_path: Path
+) -> None:
+    client = client_of(process, io)
+    await client.connect()
+    with pytest.raises(CustodyError, match="102: a lot that is to be personalised names its order"):
+        await client.open_lot("W17", product="se1", quantity=2)
+    await client.open_lot("W17", product="se1", quantity=3, sorts=True)
+    units = [f"W17/1/0/{y}" for y in range(3)]
+    for n, unit in enumerate(units[:2]):
+        chip = Chip(40 + n, seed="wafer", latency="zero")
+        chip.power(3.3)
+        chip.atr()
+        die, card = die_of(unit, lot="W17"), ChipCard(chip)
+        assert await client.open_test(die, card)
+        assert await client.load(die, card)
+        assert chip.life_cycle is LifeCycle.TEST_LOCKED
+    with pytest.raises(VaultRefusedError, match="102"):
+        await client.personalise(die, card)
+    with pytest.raises(DutError, match="out of test"):
+        await client.load(die_of(units[2], lot="W17"), ChipCard(sound_chip(50)))
+    await client.claim("W17", [Binned(unit, 1, "pass") for unit in units[:2]] + [Binned(units[2], 4, "fail")])
+    assert await client.close_lot("W17") == LotClosing({"PASSED": 2, "REJECT_HELD": 1})
+    await client.export("W17", tmp_path)
+    verdict = verified(tmp_path / BUNDLE, read_trust(tmp_path / TRUST))
+    assert verdict.findings == ()
     await client.aclose()
 
 

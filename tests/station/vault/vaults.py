@@ -28,6 +28,7 @@ from station.vault.pki.issuer import Issuer
 from station.vault.plant.courier import Courier, Office
 from station.vault.profiles import SE1, Profile
 from station.vault.registry import EMBEDDED, Registry
+from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of
@@ -59,6 +60,9 @@ class Vault:
 
     async def terminate(self, unit: str, link: DirectLink) -> None:
         assert await self._served(unit, link, Purpose.TERMINATE) is None
+
+    async def sort(self, unit: str, link: DirectLink, purpose: Purpose) -> None:
+        assert await self._served(unit, link, purpose) is None
 
     async def _served(self, unit: str, link: DirectLink, purpose: Purpose) -> Sealed | None:
         job, known = await self._admitted(unit, purpose)
@@ -115,7 +119,13 @@ async def development_order_of(
 
 @asynccontextmanager
 async def opened_vault(
-    folder: Path, profile: Profile = SE1, site: RegistryTable | None = None, name: str = "vault-1"
+    folder: Path,
+    profile: Profile = SE1,
+    site: RegistryTable | None = None,
+    name: str = "vault-1",
+    *,
+    known_only: bool = False,
+    quantity: int = QUANTITY,
 ) -> AsyncIterator[Vault]:
     """A vault with its files in `folder`; its keys are drawn from a seed."""
     keys, journal = await keys_in(folder, 7, ("WO-1",)), Journal(folder / "vault.sqlite")
@@ -124,11 +134,12 @@ async def opened_vault(
     if site is not None:
         courier = Courier(Office(journal, TELLER, stops, lambda: NOW), site, name)
     try:
-        await journal.commit(lambda db: orders.shown(db, "") or ordered(db, orders))
+        await journal.commit(lambda db: orders.shown(db, "") or ordered(db, orders, quantity=quantity))
         if courier is not None:
             await courier.open()
-        registry = Registry(journal, TELLER, orders, courier or EMBEDDED)
-        await registry.open_lot("L1", "se1", "WO-1", QUANTITY, NOW)
+        sort = SortedDies(journal, TELLER, Birthplace(), known_only=known_only)
+        registry = Registry(journal, TELLER, orders, courier or EMBEDDED, sort)
+        await registry.open_lot("L1", "se1", "WO-1", quantity, NOW)
         issuer = await Issuer.open(folder, keys, Here())
         yield Vault(Means(keys, issuer, registry, profile, Here()), journal, stops, courier)
     finally:

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sim.dut.transport import development_uid
 from station.vault.claims import Claim, Claims
 from station.vault.desk import people
 from station.vault.desk.client import Asked, approved
-from station.vault.desk.documents import KeyRelease
+from station.vault.desk.documents import KeyRelease, UidList
 from station.vault.desk.orders import Orders, Place
 from station.vault.desk.reception import reception
 from station.vault.desk.roles import APART, RIGHTS, Action, Role, conflict
@@ -52,11 +53,17 @@ RELEASE = document(
     OFFICER,
     SECOND_OFFICER,
 )
+DIES = document(
+    UidList(id="UL-1", product="se1", uids=(development_uid(5).hex(), development_uid(6).hex())),
+    ENGINEER,
+    OFFICER,
+)
 ASKED: Mapping[Action, Asked] = {
     Action.ADD_ORDER: Asked(Action.ADD_ORDER, "WO-2", document=NEW_ORDER),
     Action.CLOSE_ORDER: Asked(Action.CLOSE_ORDER, "WO-1", {"reason": "done"}),
     Action.SHOW_ORDERS: Asked(Action.SHOW_ORDERS),
     Action.RELEASE_KEYS: Asked(Action.RELEASE_KEYS, "WO-1", document=RELEASE),
+    Action.ADD_DIES: Asked(Action.ADD_DIES, "UL-1", document=DIES),
     Action.APPROVE: Asked(Action.APPROVE, "0" * 64),
     Action.SHOW_PROPOSALS: Asked(Action.SHOW_PROPOSALS),
     Action.RELEASE_UNIT: Asked(Action.RELEASE_UNIT, "L1", SOUND | {"to": "WIP"}),
@@ -79,6 +86,7 @@ order.add     --ss--
 order.close   --oo--
 order.show    oooo-o
 key.release   ---s--
+dies.add      --ss--
 approve       nnnn--
 approve.show  oooo-o
 unit.release  ---p--

@@ -206,7 +206,6 @@ async def test_what_the_order_does_not_allow_is_refused_and_counts_nothing(
     ("lot", "product", "order", "code"),
     [
         ("L2", "se1", "WO-2", Code.ORDER_INVALID),
-        ("L2", "se1", "", Code.ORDER_INVALID),
         ("L2", "se2", "WO-1", Code.PROFILE_MISMATCH),
     ],
 )
