@@ -28,6 +28,7 @@ from sim.smu.keysight_b2900 import KeysightB2900
 from sim.sockets import Load
 from sim.supply.keysight_e36300 import KeysightE36300
 from sim.supply.keysight_n6700 import KeysightN6700
+from sim.supply.rohde_schwarz import HmpSupply, NgxSupply
 from sim.wiring import Placement, WorldError
 
 START_S = 3.0
@@ -249,5 +250,7 @@ MODELS: Mapping[str, Model] = {
     "keysight_b2900": _measuring(KeysightB2900, KeysightB2900.knobs, "1", "2"),
     "keysight_e36300": _measuring(KeysightE36300, KeysightE36300.knobs, "1", "2", "3"),
     "keysight_n6700": _measuring(KeysightN6700, KeysightN6700.knobs, "1", "2", "3", "4"),
+    "rohde_schwarz_hmp": _measuring(HmpSupply, HmpSupply.knobs, "1", "2", "3", "4"),
+    "rohde_schwarz_ngx": _measuring(NgxSupply, NgxSupply.knobs, "1", "2", "3"),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

@@ -8,8 +8,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from drivers.links.machine import PortMachine
-from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
-from drivers.protocols.scpi import read_boolean
+from drivers.links.scpi import TIMEOUT_S, ScpiLink
 from drivers.supply.listed import ListedChannel
 from drivers.transports import Conversation, Port
 
@@ -23,18 +22,6 @@ class KeysightE36300Options(Struct, frozen=True, forbid_unknown_fields=True):
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
 
 
-class KeysightE36300Channel(ListedChannel):
-    """One of the three outputs."""
-
-    def _asking_for_trip(self) -> Conversation[str | None]:
-        queries = (f":VOLT:PROT:TRIP? {self._at}", f":CURR:PROT:TRIP? {self._at}")
-        answers = yield from self._link.exchange(*queries)
-        voltage, current = (parsed(read_boolean, *pair) for pair in zip(queries, answers, strict=True))
-        if voltage:
-            return "over-voltage"
-        return "over-current" if current else None
-
-
 class KeysightE36300(PortMachine):
     """An E36300 with its outputs `1`, `2` and `3`; over-current protection always on."""
 
@@ -45,10 +32,8 @@ class KeysightE36300(PortMachine):
         super().__init__(name, port, min_gap_s=options.min_gap_s)
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
-        self.channels: dict[str, KeysightE36300Channel] = {
-            str(number): KeysightE36300Channel(
-                f"{name}.{number}", port, self._link, number, rise_s=options.rise_s
-            )
+        self.channels: dict[str, ListedChannel] = {
+            str(number): ListedChannel(f"{name}.{number}", port, self._link, number, rise_s=options.rise_s)
             for number in (1, 2, 3)
         }
 

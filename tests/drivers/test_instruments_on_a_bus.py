@@ -14,11 +14,14 @@ from drivers.smu.keithley_2600b import Keithley2600B, Keithley2600BOptions
 from drivers.smu.keysight_b2900 import KeysightB2900, KeysightB2900Options
 from drivers.supply.keysight_e36300 import KeysightE36300, KeysightE36300Options
 from drivers.supply.keysight_n6700 import KeysightN6700, KeysightN6700Options
+from drivers.supply.rohde_schwarz_hmp import RohdeSchwarzHmp, RohdeSchwarzHmpOptions
+from drivers.supply.rohde_schwarz_ngx import RohdeSchwarzNgx, RohdeSchwarzNgxOptions
 from drivers.transports.visa import VisaLibrary, VisaPort
 from sim.faults import Faults, parse
 from sim.instrument import Instrument
 from sim.smu import keithley_2450, keithley_2600b, keysight_b2900
 from sim.supply import keysight_e36300, keysight_n6700
+from sim.supply.rohde_schwarz import HmpSupply, NgxSupply
 from sim.time import VirtualLoop, new_loop
 from sim.visa.worlds import register, unregister
 from tests.simulated.instruments import Resistor
@@ -160,12 +163,30 @@ async def modular(loop: VirtualLoop, load: Resistor, fault: str = "") -> AsyncGe
         yield machine
 
 
+@asynccontextmanager
+async def hmp(loop: VirtualLoop, load: Resistor, fault: str = "") -> AsyncGenerator[RohdeSchwarzHmp, None]:
+    model = HmpSupply(loop.clock, {"1": load}, faults(fault, HmpSupply.knobs))
+    options = RohdeSchwarzHmpOptions()
+    async with bus(model) as port, connected(RohdeSchwarzHmp("vdd", port, options)) as machine:
+        yield machine
+
+
+@asynccontextmanager
+async def ngx(loop: VirtualLoop, load: Resistor, fault: str = "") -> AsyncGenerator[RohdeSchwarzNgx, None]:
+    model = NgxSupply(loop.clock, {"1": load}, faults(fault, NgxSupply.knobs))
+    options = RohdeSchwarzNgxOptions()
+    async with bus(model) as port, connected(RohdeSchwarzNgx("vdd", port, options)) as machine:
+        yield machine
+
+
 MACHINES: list[Make] = [
     smu_2600b,
     smu_2450,
     smu_b2900,
     supply,
     modular,
+    hmp,
+    ngx,
 ]
 
 

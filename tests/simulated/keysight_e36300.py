@@ -1,5 +1,6 @@
 """The E36312A of dialogues; between two messages 10 ms go by, as the driver waits."""
 
+from sim.supply.instrument import SupplyInstrument
 from sim.supply.keysight_e36300 import KeysightE36300
 from tests.dialogue import Dialogue
 from tests.player import InstrumentPlayer, Player
@@ -18,7 +19,7 @@ def simulator(dialogue: Dialogue) -> Player:
 class Unhurried(InstrumentPlayer):
     """Leaves a gap before each message."""
 
-    def __init__(self, instrument: KeysightE36300, clock: StepClock, gap_s: float) -> None:
+    def __init__(self, instrument: SupplyInstrument, clock: StepClock, gap_s: float) -> None:
         super().__init__(instrument, clock)
         self._gap_s = gap_s
 

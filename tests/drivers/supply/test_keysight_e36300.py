@@ -1,7 +1,8 @@
 import pytest
 
 from drivers.errors import EquipmentError, InstrumentError, Silent
-from drivers.supply.keysight_e36300 import KeysightE36300, KeysightE36300Channel, KeysightE36300Options
+from drivers.supply.keysight_e36300 import KeysightE36300, KeysightE36300Options
+from drivers.supply.listed import ListedChannel
 from tests.replay import ReplayPort, replayed
 
 TWO_POLLS = KeysightE36300Options(rise_s=0.02)
@@ -11,7 +12,7 @@ def made(port: ReplayPort, options: KeysightE36300Options | None = None) -> Keys
     return KeysightE36300("vdd", port, options or KeysightE36300Options())
 
 
-def first(port: ReplayPort, options: KeysightE36300Options | None = None) -> KeysightE36300Channel:
+def first(port: ReplayPort, options: KeysightE36300Options | None = None) -> ListedChannel:
     return made(port, options).channels["1"]
 
 

@@ -1,0 +1,147 @@
+"""One output of a supply whose verbs are conversations: how it rises, trips and is made safe."""
+
+from abc import abstractmethod
+from typing import Literal
+
+from drivers.errors import EquipmentError
+from drivers.links.messages import insisting
+from drivers.links.scpi import OFF_TIMEOUT_S, SETTING_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
+from drivers.protocols.scpi import read_boolean, read_number
+from drivers.roles import Supply
+from drivers.transports import Conversation, Pause, Port
+
+REACHED = 0.98
+"""The part of its set point at which an output counts as risen."""
+SAFE_V = 0.5
+POLL_S = 0.01
+
+
+class SupplyChannel(Supply):
+    """One output; a model says the words."""
+
+    def __init__(self, name: str, port: Port, link: ScpiLink, *, rise_s: float) -> None:
+        super().__init__(name)
+        self._port = port
+        self._link = link
+        self._rise_s = rise_s
+        self._on = False
+        self._volts = 0.0
+
+    async def switch_on(self, volts: float, *, limit_a: float, ovp_v: float) -> None:
+        await self._port.run(self._switching_on(volts, limit_a, ovp_v))
+
+    async def switch_off(self) -> None:
+        await self._port.run(self._making_safe())
+
+    async def measure_current(self) -> float:
+        return await self._port.run(self._measuring("CURR"))
+
+    async def measure_voltage(self) -> float:
+        return await self._port.run(self._measuring("VOLT"))
+
+    async def tripped(self) -> str | None:
+        return await self._port.run(self._asking_for_trip())
+
+    async def clear_protection(self) -> None:
+        self._on = False
+        await self._port.run(self._exchange(*self._clearing()))
+
+    async def make_safe(self) -> None:
+        await self._port.run(insisting(self._making_safe))
+
+    # -- the words of a model
+    @abstractmethod
+    def _clearing(self) -> tuple[str, ...]:
+        """Switch off, then forget a trip: else the output would come back with the trip's end."""
+
+    @abstractmethod
+    def _level(self, volts: float) -> str:
+        """Set the voltage."""
+
+    @abstractmethod
+    def _protection(self, ovp_v: float) -> str:
+        """Set the voltage above which the output goes off."""
+
+    @abstractmethod
+    def _limit(self, limit_a: float) -> tuple[str, ...]:
+        """Set the current above which the output goes off."""
+
+    @abstractmethod
+    def _switch(self, *, on: bool) -> str:
+        """Switch."""
+
+    @abstractmethod
+    def _is_on(self) -> str:
+        """Ask whether it is on."""
+
+    @abstractmethod
+    def _measure(self, quantity: Literal["VOLT", "CURR"]) -> str:
+        """Ask for volts or amps."""
+
+    @abstractmethod
+    def _trips(self) -> tuple[str, str]:
+        """Ask for an over-voltage trip, and for an over-current trip."""
+
+    def _exchange(self, *units: str, timeout_s: float = SETTING_TIMEOUT_S) -> Conversation[list[str]]:
+        """Say the units in one message, for this output."""
+        return self._link.exchange(*units, timeout_s=timeout_s)
+
+    # -- what is the same for all
+    def _switching_on(self, volts: float, limit_a: float, ovp_v: float) -> Conversation[None]:
+        """Two messages, so that a refused setting leaves the output as it is.
+
+        The protection never lies below the level, or the output would trip on its way.
+        """
+        level, protection = self._level(volts), self._protection(ovp_v)
+        falling = self._on and abs(volts) < abs(self._volts)
+        yield from self._exchange(
+            *(() if self._on else self._clearing()),
+            *((level, protection) if falling else (protection, level)),
+            *self._limit(limit_a),
+        )
+        self._on, self._volts = True, volts
+        yield from self._exchange(self._switch(on=True))
+        yield from self._rising(abs(volts))
+
+    def _rising(self, volts: float) -> Conversation[None]:
+        """Wait until the level is there; an output that has tripped meanwhile is the device's doing."""
+        for _ in self._polls():
+            yield Pause(POLL_S)
+            voltage = yield from self._measuring("VOLT")
+            if abs(voltage) >= volts * REACHED or (yield from self._asking_for_trip()):
+                return
+        raise EquipmentError(f"{self.name}: {voltage:g} V instead of {volts:g} V after {self._rise_s:g} s")
+
+    def _polls(self) -> range:
+        return range(max(1, round(self._rise_s / POLL_S)))
+
+    def _measuring(
+        self, quantity: Literal["VOLT", "CURR"], *, timeout_s: float = TIMEOUT_S
+    ) -> Conversation[float]:
+        query = self._measure(quantity)
+        (value,) = yield from self._exchange(query, timeout_s=timeout_s)
+        return parsed(read_number, query, value)
+
+    def _asking_for_trip(self) -> Conversation[str | None]:
+        queries = self._trips()
+        answers = yield from self._exchange(*queries)
+        voltage, current = (parsed(read_boolean, *pair) for pair in zip(queries, answers, strict=True))
+        if voltage:
+            return "over-voltage"
+        return "over-current" if current else None
+
+    def _switching_off(self) -> Conversation[None]:
+        self._on = False
+        query = self._is_on()
+        (still_on,) = yield from self._exchange(self._switch(on=False), query, timeout_s=OFF_TIMEOUT_S)
+        if parsed(read_boolean, query, still_on):
+            raise EquipmentError(f"{self.name}: the output was switched off and is still on")
+
+    def _making_safe(self) -> Conversation[None]:
+        yield from self._switching_off()
+        for _ in self._polls():
+            voltage = yield from self._measuring("VOLT", timeout_s=OFF_TIMEOUT_S)
+            if abs(voltage) < SAFE_V:
+                return
+            yield Pause(POLL_S)
+        raise EquipmentError(f"{self.name}: still at {voltage:g} V after it was switched off")
