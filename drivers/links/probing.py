@@ -41,6 +41,8 @@ class ProbingMachine(Machine, Prober):
     """A prober that runs lots. Its subclasses move it."""
 
     can_replunge = True
+    can_clean = True
+    """Whether `clean_needles` is known on this machine, or configured."""
 
     def __init__(self, name: str, options: ProberOptions) -> None:
         super().__init__(name)
@@ -194,7 +196,8 @@ class ProbingMachine(Machine, Prober):
         for attempt in range(self._settings.contact_tries):
             if attempt:
                 await self.separate()
-                await self.clean_needles()
+                if self.can_clean:
+                    await self.clean_needles()
             self._landings += 1
             self._touches.update(self._card.over(landing.x, landing.y).values())
             if await self.contact():

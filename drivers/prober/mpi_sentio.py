@@ -10,10 +10,10 @@ import asyncio
 import re
 from collections.abc import Mapping
 
-from drivers.errors import EquipmentError, InstrumentError, ProtocolError, TransportError
+from drivers.errors import EquipmentError, InstrumentError, ProtocolError
 from drivers.links.prober_options import ProberOptions
-from drivers.links.probing import ProbingMachine
 from drivers.links.wire import wire
+from drivers.links.wired_prober import WiredProber
 from drivers.protocols import sentio
 from drivers.protocols.sentio import Reply, Version, integers, numbers
 from drivers.roles.prober import AlarmRaised, Die, LotData, StepMode, VacuumLost
@@ -22,7 +22,6 @@ from drivers.transports import Port, Stream
 
 QUERY_S, MOVE_S, LOAD_S, CLEAN_S, INITIALISE_S = 5.0, 30.0, 300.0, 120.0, 300.0
 POLL_S = 1.0
-TOLERANCE_UM = 1.0
 
 
 class SentioOptions(ProberOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,7 +31,7 @@ class SentioOptions(ProberOptions, frozen=True, forbid_unknown_fields=True, kw_o
     """Orientation of the wafer on the chuck, degrees; none: as the project has it."""
 
 
-class MpiSentio(ProbingMachine):
+class MpiSentio(WiredProber):
     """One probe station."""
 
     Options = SentioOptions
@@ -40,30 +39,23 @@ class MpiSentio(ProbingMachine):
     modes: frozenset[StepMode] = frozenset({"prober_master", "tester_master"})
 
     def __init__(self, name: str, port: Port | Stream, options: SentioOptions) -> None:
-        super().__init__(name, options)
-        self._wire = wire(port)
+        super().__init__(name, wire(port), options)
         self._options = options
         self._version = Version(0, 0)
-        self._contact_um: float | None = None
         self._last = False
-        self._separated = False
-        self.hard_bins = frozenset()
 
     # -- the machine
     async def connect(self) -> None:
         """Open it, choose the native commands, learn release and bins. Nothing moves."""
         self._forget_lot()
-        await self._begin()
+        await self.begin()
         status = await self._command("status:get_machine_status")
         if "Ready" not in status.split(","):
             raise EquipmentError(f"{self.name}: says {status!r}; it must be ready")
         (bins,) = integers(await self._command("map:bins:get_num_bins"), 1)
         self.hard_bins = frozenset(range(bins))
 
-    async def _begin(self) -> None:
-        self._contact_um = None
-        self._separated = False
-        await self._wire.open()
+    async def greet(self) -> None:
         await self._wire.say("*RCS 1")
         text = await self._command("status:get_version")
         if (found := re.search(r"Version:\s*(\d+)\.(\d+)(?:\.(\d+))?", text)) is None:
@@ -75,16 +67,6 @@ class MpiSentio(ProbingMachine):
         fields = (await self._wire.ask("*IDN?", timeout_s=QUERY_S)).split(",")
         maker, model, serial, firmware = (*(field.strip() for field in fields), "", "", "", "")[:4]
         return Identity(maker, model, "" if serial == "0" else serial, firmware)
-
-    async def make_safe(self) -> None:
-        """Separate, over a new connection if answers are missing on the old one."""
-        if self._wire.broken:
-            await self._begin()
-        try:
-            await self.separate()
-        except TransportError:
-            await self._begin()
-            await self.separate()
 
     async def reset(self) -> None:
         """Initialise all axes; wait for the end, and abort it when it takes too long."""
@@ -104,9 +86,6 @@ class MpiSentio(ProbingMachine):
             return ""
         return await self._wire.ask(command, timeout_s=MOVE_S)
 
-    async def aclose(self) -> None:
-        await self._wire.aclose()
-
     # -- wafers
     async def slots(self, cassette: int) -> tuple[int, ...]:
         station = sentio.cassette(cassette)
@@ -120,7 +99,7 @@ class MpiSentio(ProbingMachine):
 
     async def load(self, cassette: int, slot: int) -> None:
         angle = "" if self._options.angle is None else f", {self._options.angle:g}"
-        self._contact_um = None
+        self.wafer_changed()
         await self._command(f"loader:load_wafer {sentio.cassette(cassette)}, {slot}{angle}", LOAD_S)
         (vacuum,) = integers(await self._command("get_vacuum_status Wafer"), 1)
         if not vacuum:
@@ -144,43 +123,28 @@ class MpiSentio(ProbingMachine):
         return LotData(product=await self._command("get_project Name"))
 
     # -- moving
-    async def contact(self) -> bool:
-        self._separated = False
-        (z,) = numbers(await self._command("move_chuck_contact", MOVE_S), 1)
-        return z >= await self._contact_height() - TOLERANCE_UM
+    async def drive(self, *, up: bool) -> float:
+        command = "move_chuck_contact" if up else "move_chuck_separation "
+        return numbers(await self._command(command, MOVE_S), 1)[0]
 
-    async def separate(self) -> None:
-        (z,) = numbers(await self._command("move_chuck_separation ", MOVE_S), 1)
-        if z >= await self._contact_height() - TOLERANCE_UM:
-            raise EquipmentError(f"{self.name}: told to separate, and still at {z:g} um")
-        self._separated = True
-
-    async def _apart(self) -> None:
-        """Separate, unless that was the last thing done; the machine too steps separated only."""
-        if not self._separated:
-            await self.separate()
-
-    async def _contact_height(self) -> float:
-        """Return the height of contact from the axis' zero, in um; asked once for each connection."""
-        if self._contact_um is None:
-            (self._contact_um,) = numbers(await self._command("get_chuck_site_heights Wafer"), 1)
-        return self._contact_um
+    async def ask_contact_height(self) -> float:
+        return numbers(await self._command("get_chuck_site_heights Wafer"), 1)[0]
 
     async def step_to(self, x: int, y: int, subsite: int = 0) -> None:
-        await self._apart()
+        await self.apart()
         await self._step(f"map:step_die {x}, {y}, {subsite}")
         if (found := await self.position()) != (wanted := Die(x, y, subsite)):
             raise EquipmentError(f"{self.name}: sent to {wanted}, stands on {found}: no test")
 
     async def step_first(self) -> Die | None:
         self._last = False
-        await self._apart()
+        await self.apart()
         return await self._step("map:step_first_die 0")
 
     async def step_next(self) -> Die | None:
         if self._last:
             return None
-        await self._apart()
+        await self.apart()
         return await self._step("map:step_next_die")
 
     async def _step(self, command: str) -> Die | None:

@@ -9,13 +9,17 @@ from typing import Any, TypeVar
 
 from drivers.errors import EquipmentError
 from drivers.links.probing import ProbingMachine
+from drivers.prober.formfactor_velox import FormFactorVelox, VeloxOptions
 from drivers.prober.mpi_sentio import MpiSentio, SentioOptions
+from drivers.transports import Port
 from drivers.transports.tcp import TcpStream
+from drivers.transports.visa import VisaLibrary, VisaPort
 from sim.faults import Faults, parse
-from sim.lines import LINE_KNOBS, TcpLines
-from sim.prober import mpi_sentio
+from sim.lines import LINE_KNOBS, BusLines, Talker, TcpLines
+from sim.prober import formfactor_velox, mpi_sentio
 from sim.prober.stage import Stage
 from sim.time import VirtualLoop, new_loop
+from sim.visa import worlds
 from tests.wafers import Wafers
 
 T = TypeVar("T")
@@ -51,6 +55,57 @@ async def sentio_cell(wafers: Wafers, *faults: str, **options: Any) -> AsyncGene
         yield prober
     finally:
         await prober.aclose()
+
+
+VELOX: dict[str, Any] = {"cleaning": "tips", "bins": 128}
+
+
+@asynccontextmanager
+async def velox_cell(wafers: Wafers, *faults: str, **options: Any) -> AsyncGenerator[ProbingMachine, None]:
+    """A Velox behind asyncio's streams, connected."""
+    knobs = formfactor_velox.FormFactorVelox.knobs | LINE_KNOBS
+    machine = formfactor_velox.FormFactorVelox(stage(wafers, knobs, *faults))
+    host = f"velox-{next(numbers)}"
+    virtual_loop().hosts.plug(host, 1412, TcpLines(machine))
+    options = VELOX | options
+    prober = FormFactorVelox("prober", TcpStream("tcp:prober", host, 1412), VeloxOptions(**options))
+    await prober.connect()
+    try:
+        yield prober
+    finally:
+        await prober.aclose()
+    assert not machine.remote, "the operator has it back"
+
+
+@asynccontextmanager
+async def gpib_cell(
+    machine: Talker, make: Callable[[Port], ProbingMachine]
+) -> AsyncGenerator[ProbingMachine, None]:
+    """A prober behind PyVISA, connected."""
+    world, resource = f"prober-{next(numbers)}", "GPIB0::5::INSTR"
+    worlds.register(world)[resource] = BusLines(machine)
+    library = VisaLibrary(f"{world}@hardbin")
+    prober = make(VisaPort("visa:prober", resource, library))
+    await prober.connect()
+    try:
+        yield prober
+    finally:
+        await prober.aclose()
+        library.close()
+        worlds.unregister(world)
+
+
+@asynccontextmanager
+async def velox_gpib_cell(
+    wafers: Wafers, *faults: str, **options: Any
+) -> AsyncGenerator[ProbingMachine, None]:
+    """A Velox behind PyVISA."""
+    machine = formfactor_velox.FormFactorVelox(
+        stage(wafers, formfactor_velox.FormFactorVelox.knobs, *faults), enveloped=False
+    )
+    settings = VeloxOptions(**(VELOX | options))
+    async with gpib_cell(machine, lambda port: FormFactorVelox("prober", port, settings)) as prober:
+        yield prober
 
 
 @dataclass

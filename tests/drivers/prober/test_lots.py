@@ -18,12 +18,17 @@ from drivers.roles.prober import (
     WaferEnded,
     WaferLoaded,
 )
-from tests.drivers.prober.cells import Cell, lot, sentio_cell, virtually
+from tests.drivers.prober.cells import Cell, lot, sentio_cell, velox_cell, velox_gpib_cell, virtually
 from tests.wafers import Wafers
 
 ROUND = [(x, y) for y in range(-3, 4) for x in range(-3, 4) if x * x + y * y <= 9]
-BOTH = [(sentio_cell, "tester_master"), (sentio_cell, "prober_master")]
-MARKING = [sentio_cell]
+BOTH = [
+    (cell, mode)
+    for cell in (sentio_cell, velox_cell, velox_gpib_cell)
+    for mode in ("tester_master", "prober_master")
+]
+MARKING = [sentio_cell, velox_cell, velox_gpib_cell]
+OVER_TCP = [sentio_cell, velox_cell]
 FOUR = {"sites": frozenset({1, 2, 3, 4}), "card": ((0, 0), (1, 0), (0, 1), (1, 1))}
 
 
@@ -77,14 +82,17 @@ def test_a_slot_without_a_wafer_is_told_before_anything_moves() -> None:
         lot(sentio_cell, wafers(), slots=(1, 7))
 
 
-@pytest.mark.parametrize("cell", [sentio_cell])
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("cell", "fault", "says"),
     [
-        ("shift_die=1,0@every=9", "stands on"),
-        ("door_open@every=20", "front door open"),
-        ("edge_quirk@every=9", "out of bounds"),
-        ("alarm=2@every=40", "execution error"),
+        (sentio_cell, "shift_die=1,0@every=9", "stands on"),
+        (sentio_cell, "door_open@every=20", "front door open"),
+        (sentio_cell, "edge_quirk@every=9", "out of bounds"),
+        (sentio_cell, "alarm=2@every=40", "execution error"),
+        (velox_cell, "shift_die=0,1@every=9", "stands on"),
+        (velox_gpib_cell, "door_open@every=20", "a door is open"),
+        (velox_cell, "edge_quirk@every=9", "outside of the probing area"),
+        (velox_gpib_cell, "alarm=9500@every=40", "error 9500"),
     ],
 )
 def test_what_goes_wrong_is_told_and_tests_no_wrong_die(cell: Cell, fault: str, says: str) -> None:
@@ -114,22 +122,32 @@ def test_contact_that_fails_once_is_made_after_a_cleaning() -> None:
     assert run.faults == []
 
 
-@pytest.mark.parametrize("fault", ["chunk=1", "coalesce", "chunk=3@p=0.5", "number_format"])
-def test_lines_may_come_as_they_like(fault: str) -> None:
-    assert lot(sentio_cell, wafers(), fault).complete
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        *((cell, fault) for cell in OVER_TCP for fault in ("chunk=1", "coalesce", "chunk=3@p=0.5")),
+        (sentio_cell, "number_format"),
+        (velox_cell, "other_client@p=0.3"),
+        (velox_cell, "no_newline@p=0.2"),
+    ],
+)
+def test_lines_may_come_as_they_like(cell: Cell, fault: str) -> None:
+    assert lot(cell, wafers(), fault).complete
 
 
-@pytest.mark.parametrize("fault", ["rst@every=60", "drop_reply@every=60", "drop_tx@every=90"])
-def test_lost_answers_and_connections_hold_the_lot_and_lose_no_die(fault: str) -> None:
-    run = lot(sentio_cell, wafers(), fault, faults=60)
+@pytest.mark.parametrize("cell", OVER_TCP)
+@pytest.mark.parametrize("fault", ["rst@every=70", "drop_reply@every=70", "drop_tx@every=90"])
+def test_lost_answers_and_connections_hold_the_lot_and_lose_no_die(cell: Cell, fault: str) -> None:
+    run = lot(cell, wafers(), fault, faults=60)
     assert run.complete
     assert run.faults
     assert run.marked.items() >= run.expected.items()
 
 
-def test_vacuum_that_is_not_there_moves_nothing() -> None:
+@pytest.mark.parametrize("cell", OVER_TCP)
+def test_vacuum_that_is_not_there_moves_nothing(cell: Cell) -> None:
     with pytest.raises(EquipmentError, match="without vacuum"):
-        lot(sentio_cell, wafers(), "vacuum_fail")
+        lot(cell, wafers(), "vacuum_fail")
 
 
 def test_landed_again_is_the_same_die() -> None:
@@ -209,11 +227,12 @@ def test_needles_are_cleaned_every_so_often() -> None:
     assert virtually(life(5)) - virtually(life(0)) > 4 * 5.0
 
 
-def test_the_chuck_is_heated_and_soaks() -> None:
+@pytest.mark.parametrize("cell", OVER_TCP)
+def test_the_chuck_is_heated_and_soaks(cell: Cell) -> None:
     events = list[object]()
 
     async def life() -> float:
-        async with sentio_cell(wafers(1)) as prober:
+        async with cell(wafers(1)) as prober:
             prober.heard = events.append
             await prober.set_temperature(85.0, soak_s=300.0)
             assert abs(await prober.temperature() - 85.0) < 1.0

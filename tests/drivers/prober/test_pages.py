@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from drivers.links.prober_options import ProberOptions
+from drivers.prober.formfactor_velox import VeloxOptions
 from drivers.prober.mpi_sentio import SentioOptions
 from sim.lines import LINE_KNOBS, Talker
+from sim.prober.formfactor_velox import FormFactorVelox
 from sim.prober.mpi_sentio import MpiSentio
 from sim.prober.stage import STAGE_KNOBS, TABLE, Move, State
 
@@ -25,7 +27,13 @@ def test_what_all_have_is_on_the_common_page(words: frozenset[str]) -> None:
     assert [word for word in words if f"`{word}`" not in COMMON] == []
 
 
-@pytest.mark.parametrize(("page", "options", "knobs"), [("mpi_sentio", SentioOptions, MpiSentio.knobs)])
+@pytest.mark.parametrize(
+    ("page", "options", "knobs"),
+    [
+        ("formfactor_velox", VeloxOptions, FormFactorVelox.knobs),
+        ("mpi_sentio", SentioOptions, MpiSentio.knobs),
+    ],
+)
 def test_what_one_has_is_on_its_own(page: str, options: type[msgspec.Struct], knobs: frozenset[str]) -> None:
     text = (FOLDER / f"{page}.md").read_text("utf-8")
     own = (set(options.__struct_fields__) - KNOWN) | (knobs - STAGE_KNOBS - LINE_KNOBS - Talker.knobs)
