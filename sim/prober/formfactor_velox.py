@@ -84,7 +84,7 @@ class FormFactorVelox(Talker):
             "GetDieDataAsNum": self._die_data,
             "BinMapDie": self._bin,
             "BinSubDie": lambda a: self._bin(a) + " 0 0",
-            "ClearAllBins": lambda _: str(stage.bins.clear() or ""),
+            "ClearAllBins": lambda _: self._clear(),
             "OpenWaferMap": lambda _: "",
             "GetWaferID": lambda _: self._wafer_id(),
             "QueryWaferInfo": lambda _: f'200 0 "{self._wafer_id()}" "LOT 1" se1',
@@ -137,8 +137,12 @@ class FormFactorVelox(Talker):
         if not self.wafer_map:
             raise Failure(velox.NO_WAFER_MAP, "WaferMap is not registered")
 
-    def _first(self) -> str:
+    def _clear(self) -> str:
         self.stage.bins.clear()
+        return ""
+
+    def _first(self) -> str:
+        self._clear()
         return self._stepped(self.stage.step_to_number(0))
 
     def _next(self, args: list[str]) -> str:
