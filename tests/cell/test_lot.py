@@ -153,3 +153,11 @@ def test_readers_that_leave_t1_to_the_station_end_the_lot_alike(
         report["truth"],
     )
     assert again["simulated_s"] > report["simulated_s"]
+
+
+def test_the_widest_cell_has_all_its_dies_in_the_vault_at_once(tmp_path: Path) -> None:
+    arguments = ("--devices", "64", "--sites", "64", "--fault", "dut.population=ideal")
+    code, report = lot(tmp_path, *arguments)
+    assert code == 0, report
+    assert (report["state"], report["secured"], report["retested"]) == ("CLOSED", 64, 0)
+    assert report["truth"]["custody"] == []
