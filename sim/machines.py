@@ -15,6 +15,7 @@ from drivers.protocols.ccid import Features
 from drivers.protocols.exatron import Mode
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
+from sim.dmm.keysight_34465a import Keysight34465A
 from sim.faults import Fault, FaultError, Faults
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
@@ -252,5 +253,6 @@ MODELS: Mapping[str, Model] = {
     "keysight_n6700": _measuring(KeysightN6700, KeysightN6700.knobs, "1", "2", "3", "4"),
     "rohde_schwarz_hmp": _measuring(HmpSupply, HmpSupply.knobs, "1", "2", "3", "4"),
     "rohde_schwarz_ngx": _measuring(NgxSupply, NgxSupply.knobs, "1", "2", "3"),
+    "keysight_34465a": _measuring(Keysight34465A, Keysight34465A.knobs, ""),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

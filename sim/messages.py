@@ -22,6 +22,8 @@ TEXTS = {
     -104: "Data type error",
     -109: "Missing parameter",
     -113: "Undefined header",
+    -211: "Trigger ignored",
+    -213: "Init ignored",
     -221: "Settings conflict",
     -222: "Data out of range",
     -224: "Illegal parameter value",

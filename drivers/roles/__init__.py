@@ -1,6 +1,7 @@
 """The abstract device classes: all that a sequence or the engine may know of the equipment."""
 
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, Reset, ScriptReply, Stopped
+from drivers.roles.dmm import Dmm, DmmFunction, TriggerSource
 from drivers.roles.feeder import Feeder, Touchdown
 from drivers.roles.handler import Handler
 from drivers.roles.prober import Prober
@@ -14,6 +15,8 @@ __all__ = [
     "CardReply",
     "CardStep",
     "Feeder",
+    "Dmm",
+    "DmmFunction",
     "Handler",
     "Identity",
     "Machine",
@@ -26,4 +29,5 @@ __all__ = [
     "Stopped",
     "Supply",
     "Touchdown",
+    "TriggerSource",
 ]

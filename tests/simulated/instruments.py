@@ -3,7 +3,10 @@
 import math
 
 from sim.faults import Faults, parse
+from sim.instrument import Instrument
 from tests.dialogue import Dialogue
+from tests.player import InstrumentPlayer
+from tests.stepclock import StepClock
 
 
 class Resistor:
@@ -29,3 +32,15 @@ def load(dialogue: Dialogue) -> Resistor:
 def faults(dialogue: Dialogue, knobs: frozenset[str]) -> Faults:
     """`given fault = it.<knob>...`: the machine is called `it`; several are separated by blanks."""
     return Faults("it", knobs, tuple(map(parse, dialogue.given.get("fault", "").split())), "dialogue")
+
+
+class Unhurried(InstrumentPlayer):
+    """Leaves a gap before each message."""
+
+    def __init__(self, instrument: Instrument, clock: StepClock, gap_s: float) -> None:
+        super().__init__(instrument, clock)
+        self._gap_s = gap_s
+
+    def say(self, data: bytes) -> None:
+        self.clock.sleep(self._gap_s)
+        super().say(data)

@@ -3,8 +3,7 @@
 from sim.supply.keysight_n6700 import KeysightN6700
 from tests.dialogue import Dialogue
 from tests.player import Player
-from tests.simulated.instruments import faults, load
-from tests.simulated.keysight_e36300 import Unhurried
+from tests.simulated.instruments import Unhurried, faults, load
 from tests.stepclock import StepClock
 
 

@@ -1,0 +1,129 @@
+"""Driver, VISA port, PyVISA, its simulated library and models that measure or switch, in virtual time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from drivers.dmm.keysight_34465a import Keysight34465A, Keysight34465AOptions
+from drivers.errors import Silent
+from drivers.roles import Dmm, Machine
+from drivers.transports import Port
+from sim.dmm import keysight_34465a
+from sim.instrument import Instrument
+from sim.time import VirtualLoop
+from tests.drivers.test_instruments_on_a_bus import bus, connected, faults, in_virtual_time
+from tests.simulated.instruments import Resistor
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A driver and the machine that it talks to."""
+
+    make: Callable[[Port], Machine]
+    model: Callable[..., Instrument]
+    knobs: frozenset[str]
+
+    @asynccontextmanager
+    async def connected(self, loop: VirtualLoop, fault: str = "") -> AsyncGenerator[Machine, None]:
+        """The driver, connected to its machine over a simulated bus."""
+        load = Resistor(1e-3, 1.8)
+        model = self.model(loop.clock, {"": load}, faults(fault, self.knobs))
+        async with bus(model) as port, connected(self.make(port)) as machine:
+            yield machine
+
+
+KINDS = {
+    "keysight_34465a": Kind(
+        lambda port: Keysight34465A("dmm", port, Keysight34465AOptions()),
+        keysight_34465a.Keysight34465A,
+        keysight_34465a.Keysight34465A.knobs,
+    ),
+}
+ALL = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+@ALL
+def test_mute_machine_is_given_up_in_time(kind: Kind) -> None:
+    async def body(loop: VirtualLoop) -> None:
+        with pytest.raises(Silent):
+            async with kind.connected(loop, "mute"):
+                pytest.fail("a mute machine connected")
+
+    assert in_virtual_time(body) < 3.0
+
+
+@ALL
+def test_made_safe_within_its_bound(kind: Kind) -> None:
+    async def body(loop: VirtualLoop) -> None:
+        async with kind.connected(loop) as machine:
+            for resource in machine.channels.values():
+                began = loop.time()
+                await resource.make_safe()
+                assert loop.time() - began < 0.3
+
+    in_virtual_time(body)
+
+
+@ALL
+@pytest.mark.parametrize("fault", ["drop_reply@every=9", "scpi_error=-221@every=9"])
+def test_safe_state_is_reached_past_one_fault(kind: Kind, fault: str) -> None:
+    async def body(loop: VirtualLoop) -> None:
+        async with kind.connected(loop, fault) as machine:
+            resource = next(iter(machine.channels.values()))
+            for _ in range(12):
+                await resource.make_safe()
+
+    in_virtual_time(body)
+
+
+async def dmm_reads(loop: VirtualLoop, fault: str = "") -> tuple[float, ...]:
+    async with KINDS["keysight_34465a"].connected(loop, fault) as machine:
+        dmm = machine.channels[""]
+        assert isinstance(dmm, Dmm)
+        await dmm.configure("dc_voltage", full_scale=10.0)
+        return await dmm.read(5)
+
+
+@pytest.mark.parametrize(
+    "fault", ["", "drop_srq", "dup_srq=2", "late_srq=300", "spurious_stb=4", "drop_srq late_srq=300"]
+)
+def test_service_requests_may_go_wrong_in_any_way(fault: str) -> None:
+    async def body(loop: VirtualLoop) -> None:
+        assert await dmm_reads(loop, fault) == pytest.approx([1.8] * 5)
+
+    assert in_virtual_time(body) < 4.0
+
+
+def test_trigger_that_never_comes_is_given_up_and_the_meter_goes_on() -> None:
+    async def body(loop: VirtualLoop) -> None:
+        async with KINDS["keysight_34465a"].connected(loop, "no_trigger@once") as machine:
+            dmm = machine.channels[""]
+            assert isinstance(dmm, Dmm)
+            await dmm.configure("dc_voltage", full_scale=10.0)
+            await dmm.trigger("external")
+            with pytest.raises(Silent):
+                await dmm.read(timeout_s=2.0)
+            assert await dmm.read() == pytest.approx([1.8])
+
+    in_virtual_time(body)
+
+
+def test_one_port_serves_others_while_the_meter_waits() -> None:
+    """The port is free between the start of a measurement and its end."""
+
+    async def body(loop: VirtualLoop) -> None:
+        async with KINDS["keysight_34465a"].connected(loop) as machine:
+            dmm = machine.channels[""]
+            assert isinstance(dmm, Dmm)
+            await dmm.configure("dc_voltage", full_scale=10.0, nplc=100.0)
+            reading = loop.create_task(dmm.read(2))
+            await asyncio.sleep(0.5)
+            began = loop.time()
+            await machine.identify()
+            assert loop.time() - began < 0.01
+            assert await reading == pytest.approx([1.8, 1.8])
+
+    in_virtual_time(body)
