@@ -21,6 +21,7 @@ from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
 from sim.instrument import Instrument
 from sim.plant import Plant
+from sim.relays.keithley_707b import Keithley707B
 from sim.serial import machine as serial
 from sim.serial import protocol_hardbin
 from sim.smu.keithley_2450 import RANGES, Keithley2450
@@ -61,11 +62,13 @@ class Model:
     channels: frozenset[str] = frozenset()
     """What a site may be wired to; none of a handler."""
     reads_chips: bool = False
+    stands_alone: bool = False
+    """Whether nothing is wired to it, though it is no handler."""
 
     @property
     def handles(self) -> bool:
         """Whether it fills and empties the sockets."""
-        return not self.channels
+        return not self.channels and not self.stands_alone
 
     def check(self, placed: Placement) -> None:
         """Refuse a port or options with which this machine cannot be made."""
@@ -243,6 +246,21 @@ def _measuring(make: Source, knobs: frozenset[str], *channels: str) -> Model:
     return Model("visa", knobs, partial(_source, make, knobs), frozenset(channels))
 
 
+class Alone(Protocol):
+    """How machines are made to which nothing is wired."""
+
+    def __call__(self, clock: Clock, faults: Faults) -> Instrument:
+        """Make it."""
+
+
+def _plug_alone(make: Alone, knobs: frozenset[str], placed: Placement, plant: Plant) -> None:
+    plant.visa[visa_resource(placed)] = make(plant.clock, plant.faults(placed, knobs))
+
+
+def _alone(make: Alone, knobs: frozenset[str]) -> Model:
+    return Model("visa", knobs, partial(_plug_alone, make, knobs), stands_alone=True)
+
+
 MODELS: Mapping[str, Model] = {
     "binon": Model("visa", BinonHandler.knobs, _binon),
     "exatron": Model("serial", ExatronHandler.knobs, _exatron),
@@ -254,5 +272,6 @@ MODELS: Mapping[str, Model] = {
     "rohde_schwarz_hmp": _measuring(HmpSupply, HmpSupply.knobs, "1", "2", "3", "4"),
     "rohde_schwarz_ngx": _measuring(NgxSupply, NgxSupply.knobs, "1", "2", "3"),
     "keysight_34465a": _measuring(Keysight34465A, Keysight34465A.knobs, ""),
+    "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

@@ -22,7 +22,9 @@ RUNTIME_ERROR = -286
 SEVERITY = 20.0
 CACHED_CHUNKS = 256
 
-_TOKEN = re.compile(r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*)|\"([^\"]*)\"|(==|~=|[-=(),;]))")
+_TOKEN = re.compile(
+    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*(?:\[\d+\][\w.]*)*)|\"([^\"]*)\"|(==|~=|[-=(),;]))"
+)
 _COMPARISONS: Mapping[str, Callable[[Value, Value], bool]] = {
     "==": lambda left, right: left == right,
     "~=": lambda left, right: left != right,
@@ -121,12 +123,22 @@ class TspInstrument(MessageInstrument):
                 raise
             self.refuse(refused)
 
+    def _called(self, function: Callable[[Values], Values], arguments: Values) -> Values:
+        """What a call refuses is queued, and the chunk goes on, but for an error of the chunk itself."""
+        try:
+            return function(arguments)
+        except CommandError as refused:
+            if refused.entry.code == RUNTIME_ERROR:
+                raise
+            self.refuse(refused)
+            return [None]
+
     def call(self, name: str, arguments: Values) -> Values:
         """Call a name."""
         if name == "print":
             return self.print(arguments)
         if (with_arguments := self.functions.get(name)) is not None:
-            return with_arguments(arguments)
+            return self._called(with_arguments, arguments)
         if (function := self.calls.get(name)) is None:
             raise runtime_error(f"attempt to call `{name}' (a nil value)")
         return function()

@@ -5,6 +5,7 @@ from drivers.roles.dmm import Dmm, DmmFunction, TriggerSource
 from drivers.roles.feeder import Feeder, Touchdown
 from drivers.roles.handler import Handler
 from drivers.roles.prober import Prober
+from drivers.roles.relays import Relays
 from drivers.roles.resource import Identity, Machine, Resource
 from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
@@ -22,6 +23,7 @@ __all__ = [
     "Machine",
     "Prober",
     "Reading",
+    "Relays",
     "Reset",
     "Resource",
     "ScriptReply",

@@ -9,10 +9,12 @@ import pytest
 
 from drivers.dmm.keysight_34465a import Keysight34465A, Keysight34465AOptions
 from drivers.errors import Silent
+from drivers.relays.keithley_707b import Keithley707B, Keithley707BOptions
 from drivers.roles import Dmm, Machine
 from drivers.transports import Port
 from sim.dmm import keysight_34465a
 from sim.instrument import Instrument
+from sim.relays import keithley_707b
 from sim.time import VirtualLoop
 from tests.drivers.test_instruments_on_a_bus import bus, connected, faults, in_virtual_time
 from tests.simulated.instruments import Resistor
@@ -29,8 +31,7 @@ class Kind:
     @asynccontextmanager
     async def connected(self, loop: VirtualLoop, fault: str = "") -> AsyncGenerator[Machine, None]:
         """The driver, connected to its machine over a simulated bus."""
-        load = Resistor(1e-3, 1.8)
-        model = self.model(loop.clock, {"": load}, faults(fault, self.knobs))
+        model = self.model(loop.clock, faults(fault, self.knobs))
         async with bus(model) as port, connected(self.make(port)) as machine:
             yield machine
 
@@ -38,8 +39,13 @@ class Kind:
 KINDS = {
     "keysight_34465a": Kind(
         lambda port: Keysight34465A("dmm", port, Keysight34465AOptions()),
-        keysight_34465a.Keysight34465A,
+        lambda clock, faults: keysight_34465a.Keysight34465A(clock, {"": Resistor(1e-3, 1.8)}, faults),
         keysight_34465a.Keysight34465A.knobs,
+    ),
+    "keithley_707b": Kind(
+        lambda port: Keithley707B("matrix", port, Keithley707BOptions()),
+        keithley_707b.Keithley707B,
+        keithley_707b.Keithley707B.knobs,
     ),
 }
 ALL = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
