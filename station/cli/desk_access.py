@@ -40,6 +40,8 @@ EXITS = {
     "integrity": Exit.INTEGRITY,
 }
 """The exit code of each answer of a desk."""
+APPROVED = frozenset({Action.ADD_PERSON, Action.IMPORT_CEREMONY})
+"""Actions with a document that takes two approvals all the same."""
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object or list.")
 DESK = click.option(
@@ -96,7 +98,7 @@ class Caller:
     ) -> object:
         """Ask for an action, approving it where it takes two, and return what the desk answers with."""
         signer = self.who.signer()
-        takes_two = len(RIGHTS[action]) > 1 and not document or action is Action.ADD_PERSON
+        takes_two = len(RIGHTS[action]) > 1 and not document or action in APPROVED
         approving = [(signer, self.quality(action, signer))] if takes_two else []
         asked = Asked(action, target, parameters, document)
         return self.settled(self.wait(lambda desk: desk.ask(asked, signer, approving)))

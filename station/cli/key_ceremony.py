@@ -6,15 +6,17 @@ from pathlib import Path
 import click
 import msgspec
 
+from station.cli.desk_access import Caller, at_desk
 from station.cli.key_access import said
 from station.clock import RealClock
 from station.errors import StoppedError
+from station.vault.ceremonies import bundle, printed
 from station.vault.ceremonies import plan as plans
-from station.vault.ceremonies import printed
 from station.vault.ceremonies.conductor import Conductor, Outcome
 from station.vault.ceremonies.proof import verified
 from station.vault.ceremonies.questions import Answers, Questions
 from station.vault.desk.people import card_of
+from station.vault.desk.roles import Action
 from station.vault.desk.statement import StatementError
 
 FOLDER = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
@@ -138,6 +140,17 @@ def verify(folder: Path, *, as_json: bool) -> None:
         return
     click.echo(f"{found.ceremony}: {found.steps} steps, {found.lines} lines, {len(found.keys)} keys, sound")
     click.echo(f"transcript {printed.grouped(found.transcript)}")
+
+
+@ceremony.command(name="import")
+@FOLDER
+@at_desk
+def import_(caller: Caller, folder: Path) -> None:
+    """Bring the bundle of a ceremony that is over to a vault's ledger; two security officers."""
+    found = verified(folder)
+    content = (folder / bundle.FILE).read_bytes()
+    body = caller.ask(Action.IMPORT_CEREMONY, found.ceremony, document=content)
+    caller.show(body, [f"{found.ceremony}: imported, transcript {printed.grouped(found.transcript)}"])
 
 
 def _questions(fd: int | None) -> Questions:

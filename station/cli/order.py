@@ -1,7 +1,9 @@
 """`hardbin order`: draft and sign work orders and key releases, bring them to a vault, look at them."""
 
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 import msgspec
@@ -12,17 +14,19 @@ from station.cli.desk_access import FILE, Caller, Person, at_desk, by_person
 from station.cli.key_access import stop
 from station.clock import RealClock
 from station.errors import ConfigError
-from station.vault.desk.documents import UIDS_MAX, KeyRelease, UidList, WorkOrder
+from station.vault.desk.documents import UIDS_MAX, KeyRelease, ProfileRelease, UidList, WorkOrder
 from station.vault.desk.roles import Action
 from station.vault.desk.statement import Statement, StatementError, countersigned, opened, signed
-from station.vault.profiles import PRODUCTS
+from station.vault.profiles import PRODUCTS, Profile
 
 DAY_S = 86_400
 HOUR_S = 3_600
-KINDS: Mapping[str, type[WorkOrder] | type[KeyRelease] | type[UidList]] = {
+Document: TypeAlias = WorkOrder | KeyRelease | UidList | ProfileRelease
+KINDS: Mapping[str, type[Document]] = {
     "hardbin.work-order.v1": WorkOrder,
     "hardbin.key-release.v1": KeyRelease,
     "hardbin.uid-list.v1": UidList,
+    "hardbin.profile.v1": ProfileRelease,
 }
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="A new file.")
 
@@ -39,7 +43,8 @@ def order() -> None:
 @order.command()
 @click.option("--id", "name", required=True, help="The order's name.")
 @click.option("--customer", default="", help="For whom.")
-@click.option("--product", type=click.Choice(sorted(PRODUCTS)), required=True, help="What is made.")
+@click.option("--product", type=click.Choice(sorted(PRODUCTS)), help="What is made, by its built-in profile.")
+@click.option("--profile", type=FILE, help="What is made: a product's profile, signed or not.")
 @click.option("--quantity", type=click.IntRange(1), required=True, help="How many devices.")
 @click.option("--allowance", type=click.IntRange(0, 100), default=2, show_default=True, help="Percent.")
 @click.option("--sequence", "sequences", multiple=True, required=True, help="What may personalise them.")
@@ -50,7 +55,8 @@ def order() -> None:
 def draft(
     name: str,
     customer: str,
-    product: str,
+    product: str | None,
+    profile: Path | None,
     quantity: int,
     allowance: int,
     sequences: tuple[str, ...],
@@ -60,20 +66,23 @@ def draft(
     out: Path,
 ) -> None:
     """Write a work order that nobody has signed yet."""
+    if (product is None) is (profile is None):
+        raise click.UsageError("give one of --product NAME and --profile FILE")
     now = int(RealClock().unix())
+    made = PRODUCTS[product] if product else _profile_of(Path(str(profile)))
     work = WorkOrder(
         id=name,
         customer=customer,
-        product=product,
+        product=made.product,
         quantity=quantity,
         allowance=allowance,
         not_before=now,
         not_after=now + days * DAY_S,
-        profile_hash=PRODUCTS[product].hash().hex(),
+        profile_hash=made.hash().hex(),
         fingerprints=tuple(sequence_named(one).fingerprint().hex() for one in sequences),
         sites=sites,
         lots=lots or "any",
-        policy_oid=PRODUCTS[product].policy_oid,
+        policy_oid=made.policy_oid,
     )
     _write_draft(out, work)
 
@@ -90,10 +99,24 @@ def draft_keys(name: str, key_set: str, stations: tuple[str, ...], hours: int, o
     _write_draft(out, KeyRelease(key_set=key_set, order=name, stations=stations, not_after=until))
 
 
+@order.command(name="draft-profile")
+@click.argument("file", type=FILE)
+@OUT
+def draft_profile(file: Path, out: Path) -> None:
+    """Write a product's profile, a TOML FILE, as a release that nobody has signed yet."""
+    try:
+        profile = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profile)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{file}: no profile: {error}") from error
+    if wrong := profile.faults():
+        raise ConfigError(f"{file}: {'; '.join(wrong)}")
+    _write_draft(out, ProfileRelease(profile=profile))
+
+
 @order.command(name="draft-dies")
 @click.argument("file", type=FILE)
 @click.option("--id", "name", required=True, help="The list's name.")
-@click.option("--product", type=click.Choice(sorted(PRODUCTS)), required=True, help="What they are.")
+@click.option("--product", required=True, help="What they are.")
 @click.option("--sorted-at", default="", help="Where they were sorted.")
 @OUT
 def draft_dies(file: Path, name: str, product: str, sorted_at: str, out: Path) -> None:
@@ -129,7 +152,7 @@ def sign(who: Person, file: Path, out: Path) -> None:
 @click.argument("file", type=FILE)
 @at_desk
 def add(caller: Caller, file: Path) -> None:
-    """Bring a signed work order, key release or list of dies to a vault."""
+    """Bring a signed work order, key release, list of dies or profile to a vault."""
     envelope = file.read_bytes()
     try:
         document = _kind(envelope)
@@ -142,6 +165,10 @@ def add(caller: Caller, file: Path) -> None:
         case UidList():
             body = caller.ask(Action.ADD_DIES, document.id, document=envelope)
             line = f"list {document.id}: {len(document.uids)} dies of {document.product} may come"
+        case ProfileRelease():
+            product = document.profile.product
+            body = caller.ask(Action.RELEASE_PROFILE, product, document=envelope)
+            line = f"{product} is made by profile {document.profile.hash().hex()[:16]}…"
         case KeyRelease():
             body = caller.ask(Action.RELEASE_KEYS, document.order, document=envelope)
             line = (
@@ -202,13 +229,25 @@ def _use_line(one: Shown) -> str:
     return f"{one.id}: {one.product}, {one.state}, {counts}, {use.live} in work"
 
 
-def _kind(envelope: bytes) -> WorkOrder | KeyRelease | UidList:
-    """Return what an envelope states; StatementError if it is no order, key release or list of dies."""
+def _kind(envelope: bytes) -> Document:
+    """Return what an envelope states; StatementError if it is no document of `KINDS`."""
     found = opened(envelope)
     typ = msgspec.json.decode(found.payload, type=_Typed).typ
     if typ not in KINDS:
-        raise StatementError("malformed", f"no work order, key release or list of dies but {typ[:64]!r}")
+        raise StatementError("malformed", f"none of {', '.join(KINDS)} but {typ[:64]!r}")
     return found.read(KINDS[typ])
+
+
+def _profile_of(file: Path) -> Profile:
+    """The profile of a release, signed or not."""
+    try:
+        content = file.read_bytes()
+        release = _kind(content) if b'"payload"' in content[:64] else _read_draft(content)
+    except StatementError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    if not isinstance(release, ProfileRelease):
+        raise ConfigError(f"{file}: no profile but a {release.typ}")
+    return release.profile
 
 
 def _read_draft(content: bytes) -> Statement:

@@ -11,10 +11,11 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
+import grpc
 import structlog
 
 from station.custody import durable_file
@@ -40,7 +41,8 @@ from station.vault.plant.checks import Checks, Embedded
 from station.vault.plant.courier import Courier, Office
 from station.vault.plant.site_registry import NameTakenError
 from station.vault.process import READY, desk_of
-from station.vault.profiles import PRODUCTS, SE1
+from station.vault.products import Products
+from station.vault.profiles import SE1
 from station.vault.publisher import Publisher, Witnessed
 from station.vault.registry import Registry
 from station.vault.server import Workers, serving
@@ -50,10 +52,14 @@ from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
 
+log = structlog.get_logger()
+
 STOP_S = 1.0
 STDIN = 0
 DATABASE, KEYS, LEDGER, LOG_KEYS = "vault.sqlite", "keys", "ledger", "ledger.keys"
 GARBAGE_EVERY = 20_000
+SEALED_S = 1.0
+"""How often a sealed key store is looked at."""
 REFUSED = 2
 """Exit status when the vault cannot start; the message says why."""
 
@@ -113,14 +119,13 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
     config = configuration.load(folder / configuration.FILE)
     times = Times(development=not config.production, epoch=epoch)
     async with AsyncExitStack() as stack:
-        store = KeyStoreClient(folder / KEYS, production=config.production)
-        stack.push_async_callback(store.aclose)
-        store.begin()
-        keys = await Keyring.open(store, folder, production=config.production, seed=seed)
+        keys = await _keyring(folder, config, seed, stop, stack)
         work = Workers(stack.enter_context(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto")))
         issuer = await Issuer.open(folder, keys, work, _trust(folder, config))
         teller = _teller(config)
-        journal, orders, stops = await _journal(folder, stack), Orders(Place(config.name)), Stops()
+        products, stops = Products(production=config.production), Stops()
+        journal, orders = await _journal(folder, stack), Orders(Place(config.name), products)
+        await journal.commit(products.load)
         office = Office(journal, teller, stops, lambda: times.now(None))
         registry = Registry(
             journal, teller, orders, await _checks(config, office, stack), _sorted(config, journal, teller)
@@ -128,21 +133,50 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         await _started(registry, config, times)
         publisher = await _publisher(folder, config, keys, stack)
         publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
-        await _published(publication, keys, times, stack)
-        means = Means(keys, issuer, registry, SE1, work)
+        await _published(publication, products, keys, times, stack)
+        means = Means(keys, issuer, registry, SE1, work, products)
         exporter = Exporter(folder, means, publisher, publication, config, times)
         desk = await reception(journal, orders, stops, teller, times, config.mode, founders.read(folder))
         floor = Floor(means, times, config, publisher, stops)
         servers = serving(floor, exporter, socket), serving_desk(desk, desk_of(socket))
-        for server in servers:
-            await server.start()
-        _spare_the_collector()
-        sys.stdout.write(f"{READY.decode()}{socket}\n")
-        sys.stdout.flush()
-        await stop.wait()
-        for server in servers:
-            await server.stop(STOP_S)
+        await _served(servers, socket, stop)
         await registry.told(Fact("vault.stopped"), times.now(None))
+
+
+async def _served(servers: Sequence[grpc.aio.Server], socket: Path, stop: asyncio.Event) -> None:
+    """Serve until we are to stop."""
+    for server in servers:
+        await server.start()
+    _spare_the_collector()
+    sys.stdout.write(f"{READY.decode()}{socket}\n")
+    sys.stdout.flush()
+    await stop.wait()
+    for server in servers:
+        await server.stop(STOP_S)
+
+
+async def _keyring(
+    folder: Path, config: Configuration, seed: int | None, stop: asyncio.Event, stack: AsyncExitStack
+) -> Keyring:
+    store = KeyStoreClient(folder / KEYS, production=config.production)
+    stack.push_async_callback(store.aclose)
+    store.begin()
+    if config.production:
+        await _activated(store, folder / KEYS, stop)
+    return await Keyring.open(store, folder, production=config.production, seed=seed)
+
+
+async def _activated(store: KeyStoreClient, folder: Path, stop: asyncio.Event) -> None:
+    """Wait until custodians have opened the store; KeyStoreError if we are to stop before that."""
+    told = False
+    while (await store.health()).state == "sealed":
+        if not told:
+            log.warning("sealed", store=str(folder), waits_for="custodians: hardbin key activate")
+        told = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEALED_S):
+                await stop.wait()
+            raise KeyStoreError(f"{folder}: nobody opened the key store before the vault was stopped")
 
 
 def _trust(folder: Path, config: Configuration) -> Trust | None:
@@ -201,13 +235,15 @@ async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: 
     return publisher
 
 
-async def _published(publication: Publication, keys: Keyring, times: Times, stack: AsyncExitStack) -> None:
+async def _published(
+    publication: Publication, products: Products, keys: Keyring, times: Times, stack: AsyncExitStack
+) -> None:
     """What is said of certificates: lists and answers, brought up to date until the vault stops."""
 
     def now() -> float:
         return times.now(None)
 
-    await publication.open(now(), PRODUCTS.values())
+    await publication.open(now(), products.values())
     stack.push_async_callback(publication.attempt, now, keys.compromised)
     publishing = publication.run(now, keys.compromised)
     running = asyncio.get_running_loop().create_task(publishing, name="published")

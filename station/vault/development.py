@@ -88,7 +88,7 @@ async def fill(store: KeyStoreClient, folder: Path, seed: int | None) -> None:
         if entry.state is KeyState.PRE_ACTIVE:
             await store.change(KeyRef(entry.id), KeyState.ACTIVE, APPROVAL)
     if not (folder / RMA_FILE).exists():
-        durable_file.replace(folder / RMA_FILE, _rma_public(seed))
+        durable_file.replace(folder / RMA_FILE, rma_public(seed))
 
 
 def _one_seed(folder: Path, seed: int | None) -> None:
@@ -110,7 +110,8 @@ def master(name: str, seed: int | None) -> bytes:
     return _drawn(name, seed, 32)
 
 
-def _rma_public(seed: int | None) -> bytes:
+def rma_public(seed: int | None) -> bytes:
+    """The public RMA key of a development vault: ML-KEM-1024, then P-384."""
     kem = mlkem.MLKEM1024PrivateKey.from_seed_bytes(_drawn(RMA, seed, 64))
     scalar = int.from_bytes(_drawn(f"{RMA} EC", seed, 32)) or 1
     curve = ec.derive_private_key(scalar, ec.SECP384R1()).public_key()

@@ -1,5 +1,6 @@
 """What a product demands of its devices: keys, screening limits, certificate fields."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -8,14 +9,20 @@ from typing import Literal
 import msgspec
 
 from drivers.protocols.se1_table import PERSONALISED_SLOTS, Algorithm, Slot
-from station.vault.die.kinds import KINDS, Kind
+from station.vault.die.kinds import KINDS, Kind, SigningKind
 
 DEVELOPMENT_ARC = "1.3.6.1.4.1.32473"
 """Documentation number of RFC 5612; production refuses it."""
 DEVELOPMENT_ORGANISATION = "hardbin development"
 
 
-class Trng(msgspec.Struct, frozen=True):
+PRODUCT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,9})){1,20}")
+PAYLOAD_MIN, PAYLOAD_MAX = 223, 4096
+NUMBER_MAX, BUDGET_FACTOR_MAX = 0xFFFF, 100.0
+
+
+class Trng(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cut-offs of SP 800-90B section 4.4 at alpha = 2^-40 for one bit of entropy a sample."""
 
     rct: int = 41
@@ -23,7 +30,7 @@ class Trng(msgspec.Struct, frozen=True):
     window: int = 1024
 
 
-class Profile(msgspec.Struct, frozen=True):
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One product; its SHA-256 goes into every device."""
 
     product: str
@@ -68,6 +75,22 @@ class Profile(msgspec.Struct, frozen=True):
     def authorities(self) -> tuple[Algorithm, ...]:
         """The algorithms of the issuing keys that the certificates need, in order."""
         return tuple(sorted({kind.authority for kind in self.kinds().values()}))
+
+    def faults(self) -> list[str]:
+        """Say what in it no device can be made by."""
+        wrong = [f"slot {slot} has no key" for slot in self.slots if slot not in KINDS]
+        if frozenset(self.slots) != frozenset(PERSONALISED_SLOTS):
+            wrong.append(f"slots must be {PERSONALISED_SLOTS}, as the chip wants them")
+        if not isinstance(KINDS.get(self.attesting), SigningKind):
+            wrong.append(f"slot {self.attesting} cannot attest")
+        if not PAYLOAD_MIN <= self.payload_max <= PAYLOAD_MAX:
+            wrong.append(f"payload_max {self.payload_max} is not from {PAYLOAD_MIN} to {PAYLOAD_MAX}")
+        if self.rejection_check < 1 or not 0 < self.budget_factor <= BUDGET_FACTOR_MAX:
+            wrong.append(f"rejection_check is from 1, budget_factor up to {BUDGET_FACTOR_MAX:g}")
+        if not PRODUCT.fullmatch(self.product) or not 0 <= self.number <= NUMBER_MAX:
+            wrong.append("product: small letters, digits and -, at most 32; number: 16 bits")
+        oids = (self.policy_oid, *filter(None, (self.hardware_type,)))
+        return wrong + [f"{oid[:64]!r} is no OID" for oid in oids if not OID.fullmatch(oid)]
 
     def refused(self) -> list[str]:
         """Say why production cannot make devices by it."""

@@ -25,7 +25,6 @@ from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
 from station.vault.journal import JournalError
 from station.vault.keys.errors import KeyStoreError
 from station.vault.notices import CHECKPOINT
-from station.vault.profiles import PRODUCTS
 from station.vault.publisher import Publisher
 from station.vault.stops import Stops
 from station.vault.times import Times
@@ -78,12 +77,9 @@ class Floor:
         """Open a lot of a known product."""
         try:
             now = self._times.now(context.invocation_metadata())
-            if request.product not in PRODUCTS:
-                known = ", ".join(PRODUCTS)
+            if request.product not in self._means.products:
+                known = ", ".join(self._means.products) or "none that was released"
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
-            if self._configuration.production and (wrong := PRODUCTS[request.product].refused()):
-                detail = f"product {request.product} cannot be made in production: {'; '.join(wrong)}"
-                raise FaultError(Code.PROFILE_MISMATCH, detail)
             if not request.lot or request.count < 1:
                 raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")
             if not request.order and not request.sorts:
@@ -223,7 +219,7 @@ class Floor:
                 purpose=purpose,
                 payload_max=admit.payload_max,
             )
-            means = replace(self._means, profile=PRODUCTS[admitted.product])
+            means = replace(self._means, profile=self._means.products[admitted.product])
             return await personalise(job, StreamLink(context), means, admitted.dossier)
 
     @contextmanager

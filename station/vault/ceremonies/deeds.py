@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from station.custody import durable_file
-from station.vault.ceremonies import attributes, certificates, steps
+from station.vault.ceremonies import attributes, certificates, masks, steps
 from station.vault.ceremonies.plan import Plan
 from station.vault.ceremonies.questions import Questions
 from station.vault.keys import calls
@@ -29,6 +29,7 @@ from station.vault.keys.words import (
     SealedKey,
 )
 
+RMA_FILE = "rma.pub"
 NETWORKS = Path("/sys/class/net")
 BACKUP, SHARE = "backup", ".share"
 TRIES = 3
@@ -105,6 +106,17 @@ class Deeds:
                 for name, content in taken.items():
                     put(Path(step.into) / name, content)
                 return self._wrote(taken)
+        return self._for_product(step)
+
+    def _for_product(self, step: steps.Step) -> Result:
+        """What a product needs beside its keys."""
+        match step:
+            case steps.TakeRma():
+                taken = masks.rma_public(self._folder / step.file)
+                put(Path(step.into) / RMA_FILE, taken)
+                return self._wrote({RMA_FILE: taken})
+            case steps.Mask():
+                return self._wrote({step.file: masks.hashes(self._store, step)})
         raise PolicyError(f"no step of a ceremony: {type(step).__name__}")
 
     def _wrote(self, files: dict[str, bytes]) -> Result:

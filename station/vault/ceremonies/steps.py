@@ -116,6 +116,24 @@ class LoadSealed(_Step, frozen=True, tag="load-sealed"):
     file: str
 
 
+class TakeRma(_Step, frozen=True, tag="take-rma"):
+    """Put the public key that RMA tokens are sealed to where the vault looks for it."""
+
+    file: str
+    into: str
+    """The vault's folder."""
+
+
+class Mask(_Step, frozen=True, tag="mask"):
+    """Write what the ROM of a mask set must hold: hashes of the plant's key and of the raw token."""
+
+    kem: str
+    raw: str
+    number: int
+    """The product's, as in UIDs."""
+    file: str
+
+
 class Dump(_Step, frozen=True, tag="dump"):
     """Compare every key of this ceremony, or all of the store, with its profile; a difference fails."""
 
@@ -132,6 +150,8 @@ Step: TypeAlias = (
     | CertifyRoot
     | Certify
     | TakeCertificate
+    | TakeRma
+    | Mask
     | Backup
     | Recover
     | Dump

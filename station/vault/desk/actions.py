@@ -7,33 +7,24 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from drivers.errors import DutError
-from drivers.protocols.se1_objects import decode_uid
 from station.custody import moves
 from station.custody.ledger import Fact
 from station.custody.moves import Account, Move
-from station.vault import lot_closing, sorted_dies, unit_moves
+from station.vault import lot_closing, unit_moves
 from station.vault.desk import approvals, people
 from station.vault.desk.approvals import Consent
-from station.vault.desk.documents import Digest, Name, UidList, as_json, digest_of
+from station.vault.desk.documents import Name, Named, as_json, digest_of
 from station.vault.desk.orders import Orders
 from station.vault.desk.roles import Action, Role
 from station.vault.desk.service import Acting, Handler
-from station.vault.desk.statement import StatementError, opened
+from station.vault.desk.statement import StatementError
 from station.vault.faults import FaultError
-from station.vault.profiles import Profile
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
 UNITS_MAX = 1000
 SHOWN_MAX = 10_000
-
-
-class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The document that comes with the request, by its SHA-256."""
-
-    document: Digest
 
 
 class NewPerson(Named, frozen=True):
@@ -104,14 +95,8 @@ QUALITY: Mapping[Role, moves.Role] = {Role.ENGINEER: moves.Role.ENGINEER, Role.O
 class Actions:
     """The handlers of all actions but approving."""
 
-    def __init__(
-        self,
-        orders: Orders,
-        profiles: Mapping[str, Profile],
-        stops: Stops,
-        teller: Teller,
-    ) -> None:
-        self._orders, self._profiles, self._stops, self._teller = orders, profiles, stops, teller
+    def __init__(self, orders: Orders, stops: Stops, teller: Teller) -> None:
+        self._orders, self._stops, self._teller = orders, stops, teller
 
     def handlers(self) -> dict[Action, Handler]:
         """Return the handler of each action."""
@@ -121,7 +106,6 @@ class Actions:
             Action.CLOSE_ORDER: self._close_order,
             Action.SHOW_ORDERS: self._show_orders,
             Action.RELEASE_KEYS: self._release_keys,
-            Action.ADD_DIES: self._add_dies,
             Action.SHOW_PROPOSALS: _show_proposals,
             Action.RELEASE_LINE: self._release_line,
             Action.ADD_PERSON: self._add_person,
@@ -135,7 +119,7 @@ class Actions:
     # -- orders
     def _add_order(self, db: sqlite3.Connection, acting: Acting) -> object:
         acting.parameters(Named)
-        order = self._orders.add(db, acting.document, self._profile_hash)
+        order = self._orders.add(db, acting.document)
         if acting.request.target != order.id:
             raise StatementError(
                 "malformed", f"the request is about {acting.request.target!r}, not {order.id}"
@@ -147,10 +131,6 @@ class Actions:
         }
         self._told(db, acting, "order.added", data, order=order.id)
         return as_json(order)
-
-    def _profile_hash(self, product: str) -> str | None:
-        profile = self._profiles.get(product)
-        return None if profile is None else profile.hash().hex()
 
     def _close_order(self, db: sqlite3.Connection, acting: Acting) -> object:
         reason = acting.parameters(Reason).reason
@@ -174,18 +154,6 @@ class Actions:
         }
         self._told(db, acting, "key.released", data, order=release.order, key=release.key_set)
         return as_json(release)
-
-    def _add_dies(self, db: sqlite3.Connection, acting: Acting) -> object:
-        acting.parameters(Named)
-        digest, sent = digest_of(acting.document), opened(acting.document).read(UidList)
-        profile = self._profiles.get(sent.product)
-        uids = tuple(map(bytes.fromhex, sent.uids))
-        if profile is None or any(not _is_uid(uid, profile.number) for uid in uids):
-            raise StatementError("malformed", f"list {sent.id}: not all of it are UIDs of {sent.product}")
-        new = sorted_dies.listed(db, uids, sent.id, acting.now)
-        told: dict[str, object] = {"list": sent.id, "statement": digest, "dies": len(uids), "new": new}
-        self._told(db, acting, "unit.received", {**told, "signed_by": _names(acting)})
-        return {"list": sent.id, "dies": len(uids), "new": new}
 
     # -- the line and the people
     def _release_line(self, db: sqlite3.Connection, acting: Acting) -> object:
@@ -274,13 +242,6 @@ def _names(acting: Acting) -> list[str]:
 def _standing_for(consent: Consent, event: str) -> moves.Person:
     quality = moves.Role.WITNESS if event == "unit.destroyed" else QUALITY.get(consent.role)
     return moves.Person(consent.person, quality or moves.Role.WITNESS)
-
-
-def _is_uid(uid: bytes, product: int) -> bool:
-    try:
-        return decode_uid(uid).product == product
-    except DutError:
-        return False
 
 
 def _show_proposals(db: sqlite3.Connection, acting: Acting) -> object:

@@ -10,6 +10,8 @@ CALLS: Mapping[str, Action] = {
     "ShowOrders": Action.SHOW_ORDERS,
     "ReleaseKeys": Action.RELEASE_KEYS,
     "AddDies": Action.ADD_DIES,
+    "ReleaseProfile": Action.RELEASE_PROFILE,
+    "ImportCeremony": Action.IMPORT_CEREMONY,
     "Approve": Action.APPROVE,
     "ShowProposals": Action.SHOW_PROPOSALS,
     "ReleaseUnit": Action.RELEASE_UNIT,

@@ -10,6 +10,7 @@ from station.custody.ledger import canonical
 from station.errors import LedgerError
 from station.vault.desk.roles import Action, Role
 from station.vault.desk.statement import Statement, StatementError
+from station.vault.profiles import Profile
 
 Name = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")]
 """Printable ASCII without spaces."""
@@ -24,6 +25,12 @@ UIDS_MAX = 4096
 """UIDs in one list; more come in several."""
 T = TypeVar("T")
 Few = Annotated[tuple[Name, ...], Meta(max_length=256)]
+
+
+class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The document that comes with a request, by its SHA-256."""
+
+    document: Digest
 
 
 class WorkOrder(Statement, frozen=True, kw_only=True):
@@ -60,6 +67,13 @@ class KeyRelease(Statement, frozen=True, kw_only=True):
     order: Name
     stations: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
     not_after: Seconds
+
+
+class ProfileRelease(Statement, frozen=True, kw_only=True):
+    """Devices of a product may be made by this profile from now on."""
+
+    typ: Literal["hardbin.profile.v1"] = "hardbin.profile.v1"
+    profile: Profile
 
 
 class UidList(Statement, frozen=True, kw_only=True):

@@ -5,13 +5,14 @@ that was begun, not sealed, and destroyed gives its begin back, never a sealed o
 """
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
 from station.vault.desk.documents import KeyRelease, WorkOrder, as_json
 from station.vault.desk.statement import StatementError, opened
 from station.vault.faults import Code, Fate, FaultError
+from station.vault.products import Products
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS work_order(
@@ -66,19 +67,18 @@ class Work:
 class Orders:
     """The orders of one vault; each method works within the transaction under way."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, products: Products | None = None) -> None:
         self.place = place
+        self.products = Products(production=False) if products is None else products
 
     # -- what persons bring
-    def add(
-        self, db: sqlite3.Connection, envelope: bytes, profile_hash_of: Callable[[str], str | None]
-    ) -> WorkOrder:
+    def add(self, db: sqlite3.Connection, envelope: bytes) -> WorkOrder:
         """Keep an order that was verified; StatementError if it can never be worked on here."""
         order = opened(envelope).read(WorkOrder)
-        profile_hash = profile_hash_of(order.product)
-        if profile_hash is None:
+        profile = self.products.get(order.product)
+        if profile is None:
             raise StatementError("invalid_order", f"order {order.id}: no product is called {order.product}")
-        if profile_hash != order.profile_hash:
+        if profile.hash().hex() != order.profile_hash:
             raise StatementError(
                 "invalid_order", f"order {order.id}: this is not the profile of {order.product}"
             )
@@ -157,6 +157,9 @@ class Orders:
             raise FaultError(Code.ORDER_INVALID, f"order {order_id} is closed")
         if order.product != product:
             raise FaultError(Code.PROFILE_MISMATCH, f"order {order_id} is for {order.product}, not {product}")
+        profile = self.products.get(product)
+        if profile is None or profile.hash().hex() != order.profile_hash:
+            raise FaultError(Code.PROFILE_MISMATCH, f"order {order_id} is by another profile of {product}")
         if order.lots != "any" and lot not in order.lots:
             raise FaultError(Code.ORDER_INVALID, f"order {order_id} is not for lot {lot}")
         if not order.not_before <= now <= order.not_after:

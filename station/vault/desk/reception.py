@@ -12,11 +12,11 @@ from station.vault.desk.actions import Actions
 from station.vault.desk.calls import CALLS
 from station.vault.desk.founders import Founder, enter
 from station.vault.desk.orders import Orders
+from station.vault.desk.releases import Releases
 from station.vault.desk.service import Desk
 from station.vault.desk.signers import DEVELOPMENT, development
 from station.vault.desk.statement import StatementError
 from station.vault.journal import Journal
-from station.vault.profiles import PRODUCTS
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
@@ -39,9 +39,10 @@ async def reception(
     if mode == "development":
         await journal.commit(lambda db: _enter_development(db, times.now(None)))
     await journal.commit(stops.load)
-    actions = Actions(orders, PRODUCTS, stops, teller)
+    await journal.commit(orders.products.load)
+    handlers = Actions(orders, stops, teller).handlers() | Releases(orders.products, teller).handlers()
     greeting = wire.GreetReply(vault=orders.place.vault, mode=mode, key_set=orders.place.key_set)
-    return Desk(journal, actions.handlers(), teller, times, greeting, stops)
+    return Desk(journal, handlers, teller, times, greeting, stops)
 
 
 def serving_desk(desk: Desk, socket: Path) -> grpc.aio.Server:

@@ -27,6 +27,8 @@ class Action(StrEnum):
     SHOW_PROPOSALS = "approve.show"
     RELEASE_KEYS = "key.release"
     ADD_DIES = "dies.add"
+    RELEASE_PROFILE = "profile.release"
+    IMPORT_CEREMONY = "ceremony.import"
     RELEASE_UNIT = "unit.release"
     RELEASE_LINE = "line.release"
     DESTROY = "unit.destroy"
@@ -58,6 +60,8 @@ RIGHTS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
         Action.SHOW_PROPOSALS: (_FLOOR,),
         Action.RELEASE_KEYS: (_OFFICER, _OFFICER),
         Action.ADD_DIES: (_ENGINEER, _OFFICER),
+        Action.RELEASE_PROFILE: (_ENGINEER, _OFFICER),
+        Action.IMPORT_CEREMONY: (_OFFICER, _OFFICER),
         Action.RELEASE_UNIT: (_OFFICER, _OFFICER),
         Action.RELEASE_LINE: (_OFFICER, _OFFICER),
         Action.DESTROY: (_WITNESS, _WITNESS),

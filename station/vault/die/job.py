@@ -1,6 +1,6 @@
 """What a personalisation is given: the job, the way to the die, and the vault's means."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from station.vault.die.recovery import Reading
 from station.vault.die.script import Script
 from station.vault.keyring import Keyring
 from station.vault.pki.issuer import Issuer
-from station.vault.profiles import Profile
+from station.vault.profiles import PRODUCTS, Profile
 from station.vault.registry import Registry
 from station.vault.vigilance import Place, Vigilance
 from station.vault.work import Work
@@ -68,6 +68,8 @@ class Means:
     registry: Registry
     profile: Profile
     work: Work
+    products: Mapping[str, Profile] = field(default_factory=lambda: PRODUCTS)
+    """All that may be made; `profile` is that of the die's own product."""
     vigilance: Vigilance = field(default_factory=Vigilance)
     """Counts what goes wrong, over all dies."""
 

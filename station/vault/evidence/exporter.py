@@ -44,7 +44,6 @@ from station.vault.faults import FaultError
 from station.vault.keys.errors import KeyStoreError
 from station.vault.pki.authorities import RANKS, ROOT_FILE
 from station.vault.pki.publication import Publication
-from station.vault.profiles import PRODUCTS
 from station.vault.publisher import Publisher
 from station.vault.times import Times
 from station.vault.wire import floor_pb2 as wire
@@ -77,7 +76,7 @@ class Exporter:
         self._folder, self._keys, self._issuer = folder, means.store, means.issuer
         self._work, self._publisher, self._publication = means.work, publisher, publication
         self._turn = asyncio.Lock()
-        self._configuration, self._times = configuration, times
+        self._configuration, self._times, self._products = configuration, times, means.products
 
     async def serve(self, request: wire.ExportRequest, context: Context) -> AsyncIterator[wire.ExportPart]:
         """Answer the call `Export`."""
@@ -168,7 +167,7 @@ class Exporter:
         return {
             **found,
             f"{CERTIFICATES}/{ROOT_FILE}": self._issuer.root,
-            PROFILE: PRODUCTS[product].encode(),
+            PROFILE: self._products[product].encode(),
             CONFIGURATION: encoded(self._configuration),
             VERSIONS: encoded(versions()),
         }

@@ -9,10 +9,10 @@ from station.vault.desk.people import card_of
 from station.vault.desk.roles import Action, Role, conflict, seated
 from station.vault.desk.signers import DEVELOPMENT, development
 from station.vault.desk.statement import ED25519, StatementError, opened
+from station.vault.die.kinds import KINDS
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.header import Header, Order
 from station.vault.keys.words import Mode, Signatory
-from station.vault.profiles import PRODUCTS
 
 SPARE = 64
 TENTH = 10
@@ -43,9 +43,7 @@ def limit_of(order: WorkOrder) -> int:
 
     A tenth beyond what may be begun, for leases that a crash wastes and for begins that were given back.
     """
-    if order.product not in PRODUCTS:
-        raise PolicyError(f"order {order.id}: product {order.product!r} is none of {', '.join(PRODUCTS)}")
-    sound = order.begun_max * len(PRODUCTS[order.product].slots)
+    sound = order.begun_max * len(KINDS)
     return sound + max(sound // TENTH, SPARE)
 
 

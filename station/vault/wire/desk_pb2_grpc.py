@@ -64,6 +64,16 @@ class DeskStub:
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
                 _registered_method=True)
+        self.ReleaseProfile = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/ReleaseProfile',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
+        self.ImportCeremony = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/ImportCeremony',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
         self.Approve = channel.unary_unary(
                 '/hardbin.vault.v1.Desk/Approve',
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
@@ -171,6 +181,18 @@ class DeskServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddDies(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseProfile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportCeremony(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -290,6 +312,16 @@ def add_DeskServicer_to_server(servicer, server):
             ),
             'AddDies': grpc.unary_unary_rpc_method_handler(
                     servicer.AddDies,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'ReleaseProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseProfile,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'ImportCeremony': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportCeremony,
                     request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
             ),
@@ -524,6 +556,60 @@ class Desk:
             request,
             target,
             '/hardbin.vault.v1.Desk/AddDies',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/ReleaseProfile',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportCeremony(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/ImportCeremony',
             station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
             station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
             options,

@@ -38,6 +38,8 @@ class DeskStub:
     ShowOrders: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ReleaseKeys: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     AddDies: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    ReleaseProfile: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    ImportCeremony: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Approve: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ShowProposals: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ReleaseUnit: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
@@ -63,6 +65,8 @@ class DeskAsyncStub(DeskStub):
     ShowOrders: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ReleaseKeys: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     AddDies: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    ReleaseProfile: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    ImportCeremony: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Approve: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ShowProposals: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ReleaseUnit: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
@@ -117,6 +121,20 @@ class DeskServicer(metaclass=_abc_1.ABCMeta):
 
     @_abc_1.abstractmethod
     def AddDies(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def ReleaseProfile(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def ImportCeremony(
         self,
         request: _desk_pb2.Call,
         context: _ServicerContext,

@@ -100,7 +100,7 @@ def work_order(**changes: object) -> WorkOrder:
 
 def ordered(db: Connection, orders: Orders, **changes: object) -> WorkOrder:
     """Bring an order, and release the keys for it, as if the desk had verified both."""
-    order = orders.add(db, signed(work_order(**changes), ()), lambda _product: SE1.hash().hex())
+    order = orders.add(db, signed(work_order(**changes), ()))
     release = KeyRelease(
         key_set=orders.place.key_set, order=order.id, stations=("cell",), not_after=order.not_after
     )

@@ -1,13 +1,16 @@
 """A root, a vault, certificates between them, a product's keys, and a store that comes back elsewhere."""
 
 import shutil
+from hashlib import sha256, sha384
 from pathlib import Path
 
 import msgspec
 import pytest
 from cryptography import x509
 
+from sim.dut import transport
 from station.errors import ConfigError
+from station.vault import development
 from station.vault.ceremonies import bundle, transcript
 from station.vault.ceremonies.certificates import StoreSigning
 from station.vault.ceremonies.proof import verified
@@ -143,10 +146,16 @@ def sealed_master(vault: Path, name: str = "IM-se1-1") -> SealedKey:
     return SealedKey(told.store, "IN-1", name, sent.ciphertext, sent.box)
 
 
+def rma(vault: Path) -> dict[str, str]:
+    path = vault.parent / "rma.pub"
+    path.write_bytes(development.rma_public(1))
+    return {"rma": str(path), "vault": str(vault.parent / "vault")}
+
+
 def test_a_products_keys_come_with_the_customers_witness(vault: Path) -> None:
     path = vault.parent / "im.sealed"
     path.write_bytes(msgspec.json.encode(sealed_master(vault)))
-    folder = planned(vault.parent, "load-product", product="se1", sealed=str(path))
+    folder = planned(vault.parent, "load-product", product="se1", sealed=str(path), **rma(vault))
     room = Room()
     carried_out(folder, room)
     assert "fay confirms step 5" in room.asked
@@ -158,6 +167,57 @@ def test_a_products_keys_come_with_the_customers_witness(vault: Path) -> None:
     }
     assert set(verified(folder).keys) == {"TM-se1-1", "TT-se1-1", "IM-se1-1"}
     assert MASTER not in files(vault.parent)
+    assert (vault.parent / "vault" / "rma.pub").read_bytes() == development.rma_public(1)
+
+
+def test_what_is_no_rma_key_is_not_taken(vault: Path) -> None:
+    path = vault.parent / "im.sealed"
+    path.write_bytes(msgspec.json.encode(sealed_master(vault)))
+    given = rma(vault)
+    Path(given["rma"]).write_bytes(development.rma_public(1)[:-1])
+    with pytest.raises(RequestError, match="not a public RMA key"):
+        carried_out(planned(vault.parent, "load-product", product="se1", sealed=str(path), **given))
+    assert not (vault.parent / "vault").exists()
+
+
+def sealed_file(vault: Path, name: str, key: bytes) -> str:
+    told = bundle.read((vault / "bundle.json").read_bytes())
+    (public,) = [one.public for one in told.keys if one.profile.id == "IN-1"]
+    sent = sealed_keys.seal(bytearray(key), name, bytes.fromhex(told.store), public)
+    path = vault.parent / f"{name}.sealed"
+    path.write_bytes(msgspec.json.encode(SealedKey(told.store, "IN-1", name, sent.ciphertext, sent.box)))
+    return str(path)
+
+
+def test_a_mask_sets_keys_are_made_or_taken_over(vault: Path, tmp_path: Path) -> None:
+    made = planned(vault.parent, "init-mask", product="se1", number="1", generation="2")
+    carried_out(made)
+    raw, seed = sha256(b"hardbin development raw token master").digest(), transport.PLANT_KEY_SEED
+    taken = planned(
+        vault.parent,
+        "take-mask",
+        product="se1",
+        number="1",
+        tkem=sealed_file(vault, "TKEM-1", seed),
+        raw=sealed_file(vault, "RAW-se1-1", raw),
+    )
+    carried_out(taken)
+    found = [msgspec.json.decode((one / "mask.json").read_bytes()) for one in (made, taken)]
+    _, public = transport.plant_key()
+    assert found[1] == {
+        "product_number": 1,
+        "plant_key_sha384": sha384(public).hexdigest(),
+        "raw_token_sha384": sha384(transport.RAW_TOKEN).hexdigest(),
+    }
+    assert found[0] != found[1]
+    for folder in (made, taken):
+        assert set(verified(folder).keys) == {
+            one
+            for one in register(vault.parent)
+            if one.endswith("2" if folder == made else "1") and one.startswith(("TKEM", "RAW"))
+        }
+    for secret in (raw, seed, transport.RAW_TOKEN):
+        assert secret not in files(vault.parent)
 
 
 @pytest.mark.parametrize(
@@ -173,14 +233,14 @@ def test_what_is_no_sealed_key_is_not_loaded(vault: Path, content: bytes | None,
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(RequestError, match=message):
-        carried_out(planned(vault.parent, "load-product", product="se1", sealed=str(path)))
+        carried_out(planned(vault.parent, "load-product", product="se1", sealed=str(path), **rma(vault)))
 
 
 def test_a_key_for_another_name_is_not_loaded(vault: Path) -> None:
     path = vault.parent / "im.sealed"
     path.write_bytes(msgspec.json.encode(sealed_master(vault, "IM-se2-1")))
     with pytest.raises(PolicyError, match="sealed to another store or name"):
-        carried_out(planned(vault.parent, "load-product", product="se1", sealed=str(path)))
+        carried_out(planned(vault.parent, "load-product", product="se1", sealed=str(path), **rma(vault)))
 
 
 @pytest.mark.parametrize("backup", [False, True], ids=["custodians", "holders of a backup"])

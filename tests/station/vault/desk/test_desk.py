@@ -9,17 +9,19 @@ import msgspec
 import pytest
 
 from sim.dut.transport import development_uid
+from station.vault.ceremonies.bundle import Content
 from station.vault.claims import Claim, Claims
 from station.vault.desk import people
 from station.vault.desk.client import Asked, approved
-from station.vault.desk.documents import KeyRelease, UidList
+from station.vault.desk.documents import KeyRelease, ProfileRelease, UidList
 from station.vault.desk.orders import Orders, Place
 from station.vault.desk.reception import reception
 from station.vault.desk.roles import APART, RIGHTS, Action, Role, conflict
 from station.vault.desk.signers import DEVELOPMENT, PersonSigner
 from station.vault.desk.statement import Statement, signed
-from station.vault.faults import Code
+from station.vault.faults import Code, FaultError
 from station.vault.journal import Journal
+from station.vault.profiles import SE1
 from station.vault.secret import Secret
 from station.vault.stops import Stops
 from station.vault.times import Times
@@ -58,12 +60,20 @@ DIES = document(
     ENGINEER,
     OFFICER,
 )
+PROFILE = document(
+    ProfileRelease(profile=msgspec.structs.replace(SE1, crl_base="http://crl.example/")), ENGINEER, OFFICER
+)
+CEREMONY = document(
+    Content(ceremony="destroy", plan="1" * 64, transcript="2" * 64, store="3" * 32, keys=()), OFFICER
+)
 ASKED: Mapping[Action, Asked] = {
     Action.ADD_ORDER: Asked(Action.ADD_ORDER, "WO-2", document=NEW_ORDER),
     Action.CLOSE_ORDER: Asked(Action.CLOSE_ORDER, "WO-1", {"reason": "done"}),
     Action.SHOW_ORDERS: Asked(Action.SHOW_ORDERS),
     Action.RELEASE_KEYS: Asked(Action.RELEASE_KEYS, "WO-1", document=RELEASE),
     Action.ADD_DIES: Asked(Action.ADD_DIES, "UL-1", document=DIES),
+    Action.RELEASE_PROFILE: Asked(Action.RELEASE_PROFILE, "se1", document=PROFILE),
+    Action.IMPORT_CEREMONY: Asked(Action.IMPORT_CEREMONY, "destroy", document=CEREMONY),
     Action.APPROVE: Asked(Action.APPROVE, "0" * 64),
     Action.SHOW_PROPOSALS: Asked(Action.SHOW_PROPOSALS),
     Action.RELEASE_UNIT: Asked(Action.RELEASE_UNIT, "L1", SOUND | {"to": "WIP"}),
@@ -87,6 +97,8 @@ order.close   --oo--
 order.show    oooo-o
 key.release   ---s--
 dies.add      --ss--
+profile.release --ss--
+ceremony.import ---p--
 approve       nnnn--
 approve.show  oooo-o
 unit.release  ---p--
@@ -127,6 +139,28 @@ def test_nobody_is_operator_and_officer_at_once() -> None:
     assert conflict([Role.AUDITOR, Role.ENGINEER])
     assert not conflict([Role.ENGINEER, Role.OPERATOR])
     assert not any(one & other for one, other in APART)
+
+
+async def test_a_profile_that_no_device_can_be_made_by_is_refused(desk: DeskHere) -> None:
+    for changes in (
+        {"slots": (1, 2)},
+        {"attesting": 3},
+        {"payload_max": 10},
+        {"policy_oid": "1.2.x"},
+        {"rejection_check": 0},
+        {"product": "se2"},
+    ):
+        release = document(ProfileRelease(profile=msgspec.structs.replace(SE1, **changes)), ENGINEER, OFFICER)
+        target = str(changes.get("product", "se1"))
+        answer = await desk.ask(Asked(Action.RELEASE_PROFILE, target, document=release), ENGINEER)
+        assert answer.code == "malformed", changes
+
+
+async def test_an_order_holds_for_the_profile_that_it_names(desk: DeskHere) -> None:
+    assert (await desk.ask(ASKED[Action.RELEASE_PROFILE], ENGINEER)).code == "ok"
+    with pytest.raises(FaultError, match="another profile of se1") as caught:
+        await desk.registry.open_lot("L2", "se1", "WO-1", 5, NOW)
+    assert caught.value.code is Code.PROFILE_MISMATCH
 
 
 async def test_roles_that_exclude_each_other_cannot_be_given(desk: DeskHere) -> None:
