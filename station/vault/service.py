@@ -78,7 +78,7 @@ class Floor:
         try:
             now = self._times.now(context.invocation_metadata())
             if request.product not in self._means.products:
-                known = ", ".join(self._means.products) or "none that was released"
+                known = ", ".join(self._means.products) or "those released: there are none"
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
             if not request.lot or request.count < 1:
                 raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")

@@ -26,6 +26,7 @@ from station.vault.pki.authorities import RANKS, House, Trust, certify, request,
 from station.vault.pki.certificates import Subject
 from station.vault.pki.der import HARDWARE_MODULE_NAME
 from station.vault.pki.issuer import Issuer, trusted
+from station.vault.products import Products
 from station.vault.profiles import SE1, Profile
 from station.vault.publisher import Publisher
 from station.vault.service import Floor
@@ -232,8 +233,9 @@ async def test_production_opens_no_lot_of_a_development_product(tmp_path: Path) 
     async with opened_vault(tmp_path) as vault:
         configuration = Configuration(mode="production")
         publisher = Publisher(tmp_path / "x", tmp_path / "y", configuration.ledger, vault.means.store)
-        floor = Floor(vault.means, Times(development=False), configuration, publisher, Stops())
+        means = replace(vault.means, products=Products(production=True))
+        floor = Floor(means, Times(development=False), configuration, publisher, Stops())
         asked = wire.OpenLotRequest(lot="L2", product="se1", order="WO-1", count=1)
         reply = await floor.open_lot(asked, cast(Context, Call()))
     assert (reply.done, reply.error) == (False, Code.PROFILE_MISMATCH)
-    assert reply.detail.startswith("product se1 cannot be made in production: policy_oid")
+    assert reply.detail == "product 'se1' is none of those released: there are none"
