@@ -1,7 +1,7 @@
 """Faults by name: what a machine model does wrong, when, and how often.
 
-A fault is written `machine.knob`, `machine.knob=value`, and may end in `@every=n`, `@p=0.01` or `@once`;
-`handler.drop_srq@p=0.02` loses one service request in fifty.
+A fault is written `machine.knob`, `machine.knob=value`, and may end in `@every=n`, `@p=0.01`, `@once` and
+`@after=n`, more than one of them too; `handler.drop_srq@p=0.02` loses one service request in fifty.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ class Fault:
     every: int = 1
     probability: float = 1.0
     once: bool = False
+    after: int = 0
+    """How often it does not strike at first."""
     asked: int = 0
     spent: bool = False
 
@@ -34,22 +36,29 @@ def parse(text: str) -> Fault:
     if not dot or not machine or not knob:
         raise FaultError(f"fault {text!r}: write machine.knob, as in handler.drop_srq@p=0.02")
     fault = Fault(machine, knob, value)
-    key, _, amount = when.partition("=")
     try:
-        match key:
-            case "":
-                pass
-            case "once":
-                fault.once = True
-            case "every" if int(amount) >= 1:
-                fault.every = int(amount)
-            case "p" if 0.0 <= float(amount) <= 1.0:
-                fault.probability = float(amount)
-            case _:
-                raise ValueError(key)
+        for condition in when.split("@") if when else ():
+            _restrict(fault, condition)
     except ValueError:
-        raise FaultError(f"fault {text!r}: after @ write once, every=N (N from 1) or p=P (0 to 1)") from None
+        raise FaultError(
+            f"fault {text!r}: after @ write once, every=N (N from 1), after=N or p=P (0 to 1)"
+        ) from None
     return fault
+
+
+def _restrict(fault: Fault, condition: str) -> None:
+    key, _, amount = condition.partition("=")
+    match key:
+        case "once":
+            fault.once = True
+        case "every" if int(amount) >= 1:
+            fault.every = int(amount)
+        case "after" if int(amount) >= 0:
+            fault.after = int(amount)
+        case "p" if 0.0 <= float(amount) <= 1.0:
+            fault.probability = float(amount)
+        case _:
+            raise ValueError(key)
 
 
 class Faults:
@@ -57,11 +66,27 @@ class Faults:
 
     def __init__(self, machine: str, knobs: frozenset[str], faults: tuple[Fault, ...], seed: str) -> None:
         mine = [fault for fault in faults if fault.machine == machine]
+        self._machine = machine
+        self._knobs = knobs
+        self._by_knob = dict[str, Fault]()
         for fault in mine:
-            if fault.knob not in knobs:
-                raise FaultError(f"{machine} has no fault {fault.knob!r}; it has: {', '.join(sorted(knobs))}")
-        self._by_knob = {fault.knob: fault for fault in mine}
+            self.turn(fault)
         self._random = Random(f"{seed}:faults:{machine}")
+
+    def turn(self, fault: Fault) -> None:
+        """Turn a knob; FaultError if the machine does not have it."""
+        if fault.knob not in self._knobs:
+            known = ", ".join(sorted(self._knobs)) or "none"
+            raise FaultError(f"{self._machine} has no fault {fault.knob!r}; it has: {known}")
+        self._by_knob[fault.knob] = fault
+
+    def clear(self, knob: str) -> None:
+        """Turn a knob back; nothing happens if it was not turned."""
+        self._by_knob.pop(knob, None)
+
+    def turned(self) -> tuple[Fault, ...]:
+        """Return the knobs that are turned."""
+        return tuple(self._by_knob.values())
 
     def __bool__(self) -> bool:
         """Whether any knob was turned."""
@@ -73,7 +98,11 @@ class Faults:
         if fault is None or fault.spent:
             return None
         fault.asked += 1
-        if fault.asked % fault.every or self._random.random() >= fault.probability:
+        if (
+            fault.asked <= fault.after
+            or (fault.asked - fault.after) % fault.every
+            or self._random.random() >= fault.probability
+        ):
             return None
         fault.spent = fault.once
         self.struck(knob)

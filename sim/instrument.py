@@ -123,6 +123,16 @@ class Instrument(ABC):
             return asked | self.status() | (MAV if available else 0)
 
     @property
+    def answer_due(self) -> float | None:
+        """When the oldest answer is due, on the machine's clock; None if there is none."""
+        return self._answers[0][0] if self._answers else None
+
+    @property
+    def next_status(self) -> int | None:
+        """The status byte that the next serial poll brings because of a service request; it stays."""
+        return self._statuses[0] if self._statuses else None
+
+    @property
     def asks_for_service(self) -> bool:
         """Whether the SRQ line is pulled."""
         return bool(self._statuses)

@@ -43,10 +43,12 @@ class Plant:
     tcp: TcpHosts
     unplugging: ExitStack
     """What takes the machines off their buses again."""
+    knobs: dict[str, Faults]
+    """The faults of each machine, by its name, for whoever turns them while it runs."""
 
     def faults(self, placed: Placement, knobs: frozenset[str]) -> Faults:
         """Return the faults of one machine; the truth of the devices at it knows when one strikes."""
-        return WitnessedFaults(self, placed, knobs)
+        return self.knobs.setdefault(placed.name, WitnessedFaults(self, placed, knobs))
 
     def witness(self, placed: Placement, knob: str) -> None:
         """Note a fault that strikes for the devices at this machine; a handler, wired to none, has all."""

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from itertools import count
 
 from sim.bench import Bench
+from sim.clock import Clock
 from sim.dut.aside import Aside
 from sim.dut.cards import cards
 from sim.dut.chips import Chips
@@ -17,9 +18,10 @@ from sim.dut.latency import Profile
 from sim.dut.lot import Lot
 from sim.dut.truth import Truth
 from sim.dut.wishes import wishes
-from sim.faults import FaultError, parse
+from sim.faults import FaultError, Faults, parse
 from sim.machines import MODELS
 from sim.plant import Plant
+from sim.tcp.hosts import TcpHosts
 from sim.time import VirtualClock, VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
 from sim.usb.echo import echoes
@@ -76,6 +78,8 @@ class World:
         self._bench: Bench | None = None
         self._usb: SimUsbBackend | None = None
         self._plugged = ExitStack()
+        self.knobs = dict[str, Faults]()
+        """The faults of each machine, once the world was started."""
 
     # -- time
     def loop_factory(self) -> asyncio.AbstractEventLoop:
@@ -126,9 +130,12 @@ class World:
         """Make the machines and put them on their buses; on the loop, before the first port is opened."""
         if self._loop is None:
             raise RuntimeError("make the loop by loop_factory before start")
+        self.start_on(self._loop.clock, self._loop.hosts)
+
+    def start_on(self, clock: Clock, hosts: TcpHosts) -> None:
+        """As `start`, on a clock that need not be virtual, with TCP hosts of the caller's."""
         if self._bench is not None:
             raise RuntimeError("a world is started once")
-        clock = self._loop.clock
         self._bench = Bench(self._sites, self.lot, clock)
         self._usb = SimUsbBackend(UsbBus(clock))
         self._plugged.callback(worlds.unregister, self.name)
@@ -143,8 +150,9 @@ class World:
             asked=self.faults,
             visa=worlds.register(self.name),
             usb=self._usb.bus,
-            tcp=self._loop.hosts,
+            tcp=hosts,
             unplugging=self._plugged,
+            knobs=self.knobs,
         )
         for placed in self.equipment:
             MODELS[placed.driver].plug(placed, plant)
@@ -199,11 +207,23 @@ class World:
         models = {placed.name: MODELS[placed.driver] for placed in self.equipment}
         for fault in self.faults:
             if fault.machine in RESERVED:
+                if fault.after:
+                    raise FaultError(f"fault {fault.machine}.{fault.knob}: after=N is for machines")
                 continue
             if fault.machine not in models:
                 known = ", ".join(sorted({*models, *RESERVED}))
                 raise FaultError(f"fault {fault.machine}.{fault.knob}: no such machine; there are: {known}")
             models[fault.machine].check_fault(fault)
+
+    def turn(self, text: str) -> None:
+        """Turn a knob of a machine while the world runs; FaultError if it cannot be meant."""
+        fault = parse(text)
+        if (turned := self.knobs.get(fault.machine)) is None:
+            known = ", ".join(sorted(self.knobs))
+            raise FaultError(f"fault {text!r}: no such machine; there are: {known}")
+        placed = next(placed for placed in self.equipment if placed.name == fault.machine)
+        MODELS[placed.driver].check_fault(fault)
+        turned.turn(fault)
 
 
 def profile(name: str) -> Profile:

@@ -29,5 +29,9 @@ class TrustError(CustodyError):
     """There is no key to believe: no trust file, a bad one, or something signed by a key that it lacks."""
 
 
+class BusyError(Exception):
+    """Somebody else has what is asked for."""
+
+
 class StoppedError(Exception):
     """Somebody has stopped a run before there was a lot."""

@@ -1,7 +1,7 @@
 """Where a cell runs: what a run needs of the world, real or simulated, and how to get a simulated one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,9 @@ from drivers.roles.card import Card
 from station.clock import Clock
 from station.config import StationConfig
 from station.errors import ConfigError
+
+EPOCH = 1_800_000_000.0
+"""When simulated time begins: 2027-01-15 08:00 UTC. A seed gives the same bytes on every day."""
 
 
 class Truth(Protocol):
@@ -117,6 +120,73 @@ def simulated_station_file() -> Path:
     return Path(str(files(_world().__module__.partition(".")[0]) / "station.toml"))
 
 
+class Place(Protocol):
+    """Where a served machine is."""
+
+    @property
+    def name(self) -> str:
+        """What the station calls it."""
+
+    @property
+    def driver(self) -> str:
+        """Whose machine it is."""
+
+    @property
+    def wire(self) -> str:
+        """What carries it: tcp, hislip, vxi11, pty."""
+
+    @property
+    def address(self) -> str:
+        """Host and port, or a path."""
+
+    @property
+    def port(self) -> str:
+        """As a station file writes it."""
+
+    @property
+    def resource(self) -> str:
+        """As PyVISA opens it."""
+
+
+class Served(Protocol):
+    """Simulated machines on real wires."""
+
+    async def start(self) -> Sequence[Place]:
+        """Make them and serve them; OSError if an address cannot be had."""
+
+    def turn(self, fault: str) -> None:
+        """Turn a knob; ValueError says what cannot be meant."""
+
+    def clear(self, machine: str, knob: str) -> None:
+        """Turn a knob back, all for an empty name."""
+
+    def knobs(self) -> Mapping[str, Sequence[str]]:
+        """What is turned, by machine; one without faults has an empty entry."""
+
+    async def aclose(self) -> None:
+        """Take them away."""
+
+
+def served(
+    config: StationConfig | None, *, wires: Mapping[str, str], devices: int, seed: int, faults: Sequence[str]
+) -> Served:
+    """Make simulated machines to be served: of a station, or models by themselves."""
+    make = _simulation("served")
+    try:
+        made = make(
+            () if config is None else config.equipment,
+            {} if config is None else config.sites,
+            wires=wires,
+            devices=devices,
+            seed=seed,
+            faults=faults,
+            epoch=EPOCH,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return cast("Served", made)
+
+
 class _Simulator(Protocol):
     """What benches need of a simulator."""
 
@@ -138,10 +208,13 @@ def usb_echoes(count: int) -> object:
 
 
 def _world() -> type:
-    found = entry_points(group="hardbin.simulation", name="default")
-    for entry in found:
+    return cast("type", _simulation("default"))
+
+
+def _simulation(name: str) -> Callable[..., object]:
+    for entry in entry_points(group="hardbin.simulation", name=name):
         try:
-            return cast("type", entry.load())
+            return cast("Callable[..., object]", entry.load())
         except ImportError as error:
             raise ConfigError(f"the simulator {entry.value} is not installed: {error}") from error
     raise ConfigError("no simulator is installed: this is a production installation, run with --hardware")

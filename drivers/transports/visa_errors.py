@@ -9,8 +9,9 @@ from pyvisa.constants import StatusCode
 
 from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent, TransportError
 
-FOREIGN = (pyvisa.Error, OSError, NotImplementedError)
-"""What a call into PyVISA may raise when nothing is wrong with the caller."""
+FOREIGN = (pyvisa.Error, OSError, NotImplementedError, RuntimeError)
+"""What a call into PyVISA may raise when nothing is wrong with the caller. RuntimeError comes from PyVISA-py
+over HiSLIP, for a message that it did not expect, such as a service request, and for a peer that is gone."""
 
 _Kind: TypeAlias = type[EquipmentError]
 
@@ -71,6 +72,10 @@ def _kind(error: Exception) -> _Kind:
             return _KINDS_BY_ERRNO[error.errno]
         case TimeoutError():
             return Silent
+        case NotImplementedError():
+            return TransportError
+        case RuntimeError():
+            return DeviceLost if "dropped" in str(error) else ProtocolError
         case _:
             return TransportError
 

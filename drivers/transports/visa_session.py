@@ -197,7 +197,7 @@ class VisaSession:
         self._allow(step.timeout_s)
         data, status = self._library.read(self._session, step.size)
         if status != StatusCode.success_max_count_read:
-            return data
+            return bytes(data)  # PyVISA-py brings a bytearray over HiSLIP
         message = bytearray(data)
         while status == StatusCode.success_max_count_read:
             data, status = self._library.read(self._session, step.size)

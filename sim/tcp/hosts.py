@@ -25,6 +25,10 @@ class TcpHosts:
         if (machine := self._machines.pop((host, port), None)) is not None:
             machine.unplug()
 
+    def machine(self, host: str, port: int) -> TcpMachine | None:
+        """Return what listens there."""
+        return self._machines.get((host, port))
+
     def knows(self, host: object, port: object) -> bool:
         """Tell whether this is a host of the simulated cell."""
         return (host, port) in self._machines

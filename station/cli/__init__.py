@@ -8,7 +8,18 @@ import click
 
 from drivers.errors import EquipmentError, TransportError
 from station.cli.codes import Exit
-from station.errors import ConfigError, CustodyError, SequenceError, StoppedError
+from station.errors import BusyError, ConfigError, CustodyError, SequenceError, StoppedError
+
+CODES: dict[type[Exception], Exit] = {
+    StoppedError: Exit.INTERRUPTED,
+    ConfigError: Exit.CONFIG,
+    SequenceError: Exit.CONFIG,
+    BusyError: Exit.BUSY,
+    TransportError: Exit.LINK,
+    EquipmentError: Exit.EQUIPMENT,
+    CustodyError: Exit.INTEGRITY,
+}
+"""What each error ends with: the first kind that it is of."""
 
 
 class Commands(click.Group):
@@ -25,6 +36,7 @@ class Commands(click.Group):
         "perso",
         "person",
         "run",
+        "sim",
         "stdf",
         "witness",
     )
@@ -59,16 +71,8 @@ def code_of(arguments: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         return _said("interrupted", Exit.INTERRUPTED)
-    except StoppedError as error:
-        return _said(str(error), Exit.INTERRUPTED)
-    except (ConfigError, SequenceError) as error:
-        return _said(str(error), Exit.CONFIG)
-    except TransportError as error:
-        return _said(str(error), Exit.LINK)
-    except EquipmentError as error:
-        return _said(str(error), Exit.EQUIPMENT)
-    except CustodyError as error:
-        return _said(str(error), Exit.INTEGRITY)
+    except tuple(CODES) as error:
+        return _said(str(error), next(code for kind, code in CODES.items() if isinstance(error, kind)))
     return result if isinstance(result, int) else Exit.OK
 
 

@@ -20,10 +20,8 @@ from station.config import StationConfig
 from station.engine.states import State
 from station.report import LotReport
 from station.run import LotOrder, LotSession, StopRequest, make_folder, remove_if_never_loaded
-from station.surroundings import Surroundings, simulated, simulated_station_file
+from station.surroundings import EPOCH, Surroundings, simulated, simulated_station_file
 
-EPOCH = 1_800_000_000.0
-"""When simulated lots begin: 2027-01-15 08:00 UTC. A seed gives the same bytes on every day."""
 LOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 
 

@@ -32,6 +32,8 @@ def visa(status: StatusCode) -> pyvisa.VisaIOError:
         (OSError(errno.EBUSY, "busy"), TransportError),
         (OSError(errno.EOVERFLOW, "overflow"), ProtocolError),
         (NotImplementedError(), TransportError),
+        (RuntimeError("expected message type 'AsyncStatusResponse', received ..."), ProtocolError),
+        (RuntimeError("Connection was dropped by server."), DeviceLost),
         (ProtocolError("already ours"), ProtocolError),
     ],
 )
