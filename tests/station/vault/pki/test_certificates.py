@@ -1,7 +1,7 @@
 """Every certificate profile, judged by a linter and by a second implementation of ML-DSA."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
