@@ -1,4 +1,4 @@
-"""What the page about served simulators shows, as a program: `python -m tests.docs.served_client RESOURCE`."""
+"""What the page about served simulators shows: `python -m tests.docs.served_client RESOURCE`."""
 
 import sys
 from typing import Any
