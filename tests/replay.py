@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from drivers.errors import DeviceLost, Silent
+from drivers.protocols.ttl import Signals
+from drivers.roles.dio import Dio, DioStep, Levels
 from drivers.transports import (
     Clear,
     Control,
@@ -207,3 +209,49 @@ def replayed_stream(name: str, *, chunk: int = 4096) -> Generator[ReplayStream, 
     stream = ReplayStream(find(name), chunk=chunk)
     yield stream
     stream.script.assert_finished()
+
+
+class ReplayDio(Dio):
+    """Lines that change as a dialogue says: `> EOT1 low` by the station, `< SOT1 low` by the machine."""
+
+    def __init__(self, dialogue: Dialogue, *, outputs: Collection[str], inputs: Collection[str]) -> None:
+        super().__init__(f"replay:{dialogue}")
+        self.script = _Script(dialogue)
+        self.outputs, self.inputs = frozenset(outputs), frozenset(inputs)
+        self.resting = dict.fromkeys(outputs, dialogue.given.get("outputs_active") != "high")
+        self._high = dict(self.resting) | dict.fromkeys(inputs, True)
+        self._looks = 0
+
+    async def read(self) -> Mapping[str, bool]:
+        """Let the next line of the handler change after a few looks, so that each level lasts a while."""
+        self._looks += 1
+        if self._looks >= LOOKS and self.script.next_is("hear"):
+            self._change()
+        return dict(self._high)
+
+    def _change(self) -> None:
+        self._looks = 0
+        line, level = self.script.pop("hear", "look at the lines").data.decode().split()
+        self._high[line] = level == "high"
+
+    async def play(self, steps: Sequence[DioStep]) -> None:
+        for step in steps:
+            for line, high in (step.high if isinstance(step, Levels) else {}).items():
+                if self._high[line] is not high:
+                    while self.script.next_is("hear"):  # the machine does not wait for the station
+                        self._change()
+                    self._high[line] = high
+                    self.script.said(f"{line} {'high' if high else 'low'}\n".encode(), whole=True)
+
+
+LOOKS = 8
+
+
+@contextmanager
+def replayed_lines(name: str, signals: Mapping[int, Signals]) -> Generator[ReplayDio, None, None]:
+    """`<model>/<what_happens>` as lines; at the end of the block the driver must have come to its end."""
+    outputs = [line for one in signals.values() for line in one.outputs]
+    inputs = [line for one in signals.values() for line in one.inputs]
+    dio = ReplayDio(find(name), outputs=outputs, inputs=inputs)
+    yield dio
+    dio.script.assert_finished()

@@ -1,34 +1,14 @@
 """`given mode`, `retest_sort`, `laser = yes`, `enter_s`, `parts` and `faults` as those of `binon`."""
 
 from typing import get_args
-from weakref import finalize
 
 from drivers.protocols.exatron import Mode
 from sim.faults import Faults, parse
 from sim.handler.exatron import ExatronHandler, Timing
 from tests.dialogue import Dialogue
-from tests.player import ANSWER_WITHIN_S, Player
+from tests.simulated.lines import LinePlayer
 from tests.stepclock import StepClock
 from tests.trays import given
-
-
-class LinePlayer(Player):
-    """The station's end of the machine's serial line."""
-
-    def __init__(self, machine: ExatronHandler, clock: StepClock) -> None:
-        self._machine = machine
-        self._clock = clock
-        machine.line.open()
-        finalize(self, machine.line.close)
-
-    def say(self, data: bytes) -> None:
-        self._machine.take(data)
-
-    def hear(self, size: int, endpoint: int) -> bytes:
-        del endpoint
-        line = self._machine.line
-        self._clock.run_until(lambda: len(line.received) >= size, within_s=ANSWER_WITHIN_S)
-        return line.taken(size)
 
 
 def simulator(dialogue: Dialogue) -> LinePlayer:

@@ -7,7 +7,7 @@ import pytest
 from drivers.protocols.exatron import Mode
 from sim.faults import Faults, parse
 from sim.handler.exatron import SUPER_TABLE, TABLE, ExatronHandler, Input, State
-from tests.simulated.exatron import LinePlayer
+from tests.simulated.lines import LinePlayer
 from tests.stepclock import StepClock
 from tests.trays import Trays, full
 

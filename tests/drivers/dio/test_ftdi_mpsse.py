@@ -1,0 +1,184 @@
+"""The MPSSE driver against its dialogues, and through PyUSB against the simulated chip."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import pytest
+
+from drivers.dio.ftdi_mpsse import FtdiMpsse, FtdiMpsseOptions
+from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent
+from drivers.protocols.mpsse import Code, Command, Commands, Unknown, payload_of
+from drivers.transports import Port
+from drivers.transports.usb import UsbPort
+from sim.dio import ftdi_mpsse
+from sim.faults import Faults, parse
+from sim.time import VirtualLoop, new_loop
+from sim.usb.backend import SimUsbBackend, UsbBus
+from tests.replay import replayed
+
+T = TypeVar("T")
+TWO = FtdiMpsseOptions(outputs=frozenset({"D0", "D1"}), resting_high=frozenset({"D1"}))
+
+
+def made(port: Port, options: FtdiMpsseOptions = TWO) -> FtdiMpsse:
+    return FtdiMpsse("lines", port, options)
+
+
+@pytest.mark.parametrize("name", ["connects", "empty_packets"])
+async def test_connects_with_outputs_at_rest(name: str) -> None:
+    with replayed(f"ftdi_mpsse/{name}") as port:
+        lines = made(port)
+        await lines.connect()
+        await lines.aclose()
+    assert lines.resting == {"D0": False, "D1": True}
+    assert (await lines.identify()).maker == "FTDI"
+    assert (port.opened, port.closed) == (1, 1)
+
+
+async def test_a_pulse_is_one_hop() -> None:
+    with replayed("ftdi_mpsse/drives_a_pulse") as port:
+        lines = made(port)
+        await lines.connect()
+        await lines.pulse("D0", high=True, width_s=0.02)
+    assert (port.hops, port.paused_s) == (2, 0.02)
+
+
+async def test_an_answer_out_of_step_is_asked_for_again() -> None:
+    with replayed("ftdi_mpsse/out_of_step") as port:
+        lines = made(port)
+        await lines.connect()
+    assert lines.resynchronised == 1
+
+
+async def test_a_chip_that_stays_out_of_step_is_given_up() -> None:
+    with (
+        replayed("ftdi_mpsse/never_in_step") as port,
+        pytest.raises(ProtocolError, match="two answers out of step"),
+    ):
+        await made(port).connect()
+
+
+async def test_a_bridge_without_the_engine_is_refused() -> None:
+    with (
+        replayed("ftdi_mpsse/engine_does_not_start") as port,
+        pytest.raises(ProtocolError, match="answered  to a command that it cannot know"),
+    ):
+        await made(port).connect()
+
+
+async def test_a_line_that_is_stuck_is_found() -> None:
+    with (
+        replayed("ftdi_mpsse/line_stuck") as port,
+        pytest.raises(EquipmentError, match="lines: D0 does not follow"),
+    ):
+        await made(port).connect()
+
+
+async def test_only_outputs_are_driven() -> None:
+    with replayed("ftdi_mpsse/connects") as port:
+        lines = made(port)
+        await lines.connect()
+        with pytest.raises(EquipmentError, match="no output D2; there are: D0, D1: nothing was driven"):
+            await lines.write({"D2": True})
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"outputs": ["D8"]}, "D0 to D7 and C0 to C7"),
+        ({"resting_high": ["D1"]}, "only lines of outputs"),
+        ({"channel": 3}, "channel 3: 1 or 2"),
+        ({"packet": 8}, "packet 8: 64 or 512"),
+    ],
+)
+def test_options_that_cannot_be_meant(options: dict[str, Any], says: str) -> None:
+    sets = {key: frozenset(value) if isinstance(value, list) else value for key, value in options.items()}
+    with pytest.raises(ValueError, match=says):
+        FtdiMpsseOptions(**sets)
+
+
+# -- codec
+def test_commands_are_found_however_they_are_cut() -> None:
+    data = bytes((0x85, 0x80, 1, 2, 0xAB, 0x81))
+    whole = Commands.of(data)
+    assert whole == [
+        Command(Code.LOOP_OFF),
+        Command(Code.SET_LOW, b"\1\2"),
+        Unknown(0xAB),
+        Command(Code.READ_LOW),
+    ]
+    cut = Commands()
+    assert [one for byte in data for one in cut.feed(bytes((byte,)))] == whole
+
+
+def test_each_packet_has_its_status() -> None:
+    transfer = b"\x32\x60" + bytes(62) + b"\x32\x60ab"
+    assert payload_of(transfer, 64) == bytes(62) + b"ab"
+    assert payload_of(b"\x32\x60", 64) == b""
+
+
+# -- with the simulated chip
+def virtually(life: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        return runner.run(life)
+
+
+@asynccontextmanager
+async def wired(*faults: str) -> AsyncGenerator[tuple[FtdiMpsse, ftdi_mpsse.FtdiMpsse], None]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    bus = UsbBus(loop.clock)
+    wanted = tuple(parse(f"it.{text}") for text in faults)
+    chip = ftdi_mpsse.FtdiMpsse(bus, faults=Faults("it", ftdi_mpsse.FtdiMpsse.knobs, wanted, "mpsse"))
+    bus.attach(chip)
+    lines = made(UsbPort("usb:lines", 0x0403, 0x6014, "FT0001", backend=SimUsbBackend(bus)))
+    await lines.connect()
+    try:
+        yield lines, chip
+    finally:
+        await lines.aclose()
+
+
+def test_levels_reach_the_pins_and_come_back() -> None:
+    async def life() -> None:
+        async with wired() as (lines, chip):
+            assert not chip.lines.high("D0")
+            await lines.write({"D0": True})
+            assert chip.lines.high("D0")
+            chip.lines.drive("C7", high=False)
+            found = await lines.read()
+            assert (found["D0"], found["C7"], found["C6"]) == (True, False, True)
+            await lines.make_safe()
+            assert not chip.lines.high("D0")
+
+    virtually(life())
+
+
+def test_an_edge_is_waited_for() -> None:
+    async def life() -> None:
+        async with wired() as (lines, chip):
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            loop.call_later(0.5, lambda: chip.lines.drive("C0", high=False))
+            at = await lines.wait_edge("C0", high=False, timeout_s=1.0)
+            assert 0.5 <= at - began <= 0.51
+            with pytest.raises(Silent, match="C0 did not go high within 0.1 s"):
+                await lines.wait_edge("C0", high=True, timeout_s=0.1)
+
+    virtually(life())
+
+
+def test_unplugged_and_back_it_must_be_connected_anew() -> None:
+    async def life() -> None:
+        async with wired("usb_detach=200@every=8") as (lines, _):
+            with pytest.raises(DeviceLost):
+                for _ in range(8):
+                    await lines.read()
+            await lines.aclose()
+            await asyncio.sleep(0.3)
+            await lines.connect()
+            assert (await lines.read())["D1"]
+
+    virtually(life())

@@ -1,0 +1,34 @@
+"""The station's end of a simulated serial line."""
+
+from weakref import finalize
+
+from sim.faults import Faults, parse
+from sim.serial.machine import SerialMachine
+from tests.dialogue import Dialogue
+from tests.player import ANSWER_WITHIN_S, Player
+from tests.stepclock import StepClock
+
+
+class LinePlayer(Player):
+    """Bytes to and from a machine on a serial line."""
+
+    def __init__(self, machine: SerialMachine, clock: StepClock) -> None:
+        self._machine = machine
+        self._clock = clock
+        machine.line.open()
+        finalize(self, machine.line.close)
+
+    def say(self, data: bytes) -> None:
+        self._machine.take(data)
+
+    def hear(self, size: int, endpoint: int) -> bytes:
+        del endpoint
+        line = self._machine.line
+        self._clock.run_until(lambda: len(line.received) >= size, within_s=ANSWER_WITHIN_S)
+        return line.taken(size)
+
+
+def faults(dialogue: Dialogue, knobs: frozenset[str]) -> Faults:
+    """`given faults`: what the machine, called `it`, does wrong; several are separated by blanks."""
+    wanted = tuple(parse(f"it.{text}") for text in dialogue.given.get("faults", "").split())
+    return Faults("it", knobs, wanted, "dialogue")
