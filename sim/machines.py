@@ -8,22 +8,25 @@ from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
-from pyvisa.rname import InvalidResourceName, parse_resource_name
 
 from drivers.protocols.binon import Profile, profile_of
 from drivers.protocols.ccid import Features
 from drivers.protocols.exatron import Mode
+from drivers.protocols.ttl import Active, Coding, Sensing, Signals
+from sim import peripherals
+from sim.addresses import ADDRESSES, dio_name, usb_identity, visa_resource
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
+from sim.dio.ftdi_mpsse import FtdiMpsse
+from sim.dio.velleman_k8090 import VellemanK8090
 from sim.dmm.keysight_34465a import Keysight34465A
 from sim.faults import Fault, FaultError, Faults
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
+from sim.handler.ttl import Port, TtlHandler
 from sim.instrument import Instrument
 from sim.plant import Plant
 from sim.relays.keithley_707b import Keithley707B
-from sim.serial import machine as serial
-from sim.serial import protocol_hardbin
 from sim.smu.keithley_2450 import RANGES, Keithley2450
 from sim.smu.keithley_2600b import Keithley2600B
 from sim.smu.keysight_b2900 import KeysightB2900
@@ -35,13 +38,21 @@ from sim.wiring import Placement, WorldError
 
 START_S = 3.0
 """When the operator presses the handler's start key."""
-SERIAL = "hardbin://"
 SLOTS = frozenset("0123456789")
 APDU_READER = 0x0002
 """The product number of simulated readers at extended APDU level; those with another are at TPDU level."""
 
 _WHOLE = ("truncate", "dup_srq", "slow_card", "chunk", "block_length")
-_TIMES = ("late_srq", "operator_skip", "min_gap", "slow_rise", "usb_detach", "card_removed")
+_TIMES = (
+    "late_srq",
+    "operator_skip",
+    "min_gap",
+    "slow_rise",
+    "usb_detach",
+    "card_removed",
+    "bounce",
+    "short_sot",
+)
 NUMBERS: Mapping[str, Callable[[str], float]] = {
     **dict.fromkeys(_WHOLE, int),
     **dict.fromkeys(_TIMES, float),
@@ -56,7 +67,7 @@ class Model:
     """One kind of machine."""
 
     scheme: str
-    """Where its port must be: visa, usb, serial or tcp."""
+    """Where its port must be: visa, usb, serial, tcp or dio."""
     knobs: frozenset[str]
     plug: Callable[[Placement, Plant], None]
     channels: frozenset[str] = frozenset()
@@ -99,58 +110,6 @@ def _is_number(text: str, read: Callable[[str], float]) -> bool:
         return False
 
 
-# -- addresses
-def visa_resource(placed: Placement) -> str:
-    """Return the VISA resource name of a port; WorldError if it is none."""
-    _, _, resource = placed.port.partition(":")
-    try:
-        parse_resource_name(resource)
-    except InvalidResourceName:
-        raise WorldError(f"equipment {placed.name!r}: {resource!r} is no VISA resource name") from None
-    return resource
-
-
-def serial_end(placed: Placement) -> str:
-    """Return the simulated end of a serial port; WorldError if the port is a real one."""
-    _, _, url = placed.port.partition(":")
-    end = url.removeprefix(SERIAL)
-    if not url.startswith(SERIAL) or not end:
-        raise WorldError(
-            f"equipment {placed.name!r}: a simulated serial port is serial:{SERIAL}<end>, not {placed.port!r}"
-        )
-    return end
-
-
-def usb_identity(placed: Placement) -> tuple[int, int, str]:
-    """Return vendor, product and serial number of a port; WorldError if they are not there."""
-    try:
-        _, vendor, product, number = placed.port.split(":")
-        if not number:
-            raise ValueError(number)
-        return int(vendor, 16), int(product, 16), number
-    except ValueError:
-        raise WorldError(
-            f"equipment {placed.name!r}: a USB port is usb:<vendor>:<product>:<serial>, not {placed.port!r}"
-        ) from None
-
-
-def tcp_address(placed: Placement) -> tuple[str, int]:
-    """Return host and number of a TCP port; WorldError if it is none. Any host is a simulated one."""
-    _, _, address = placed.port.partition(":")
-    host, _, number = address.rpartition(":")
-    if not host or not number.isdigit():
-        raise WorldError(f"equipment {placed.name!r}: a TCP port is tcp:<host>:<port>, not {placed.port!r}")
-    return host, int(number)
-
-
-ADDRESSES: Mapping[str, Callable[[Placement], object]] = {
-    "visa": visa_resource,
-    "serial": serial_end,
-    "tcp": tcp_address,
-    "usb": usb_identity,
-}
-
-
 # -- handlers' dialects: of the driver's options, those that the machine shares
 class Dialect(Struct, frozen=True):
     """What the options of a handler say of the machine itself."""
@@ -159,11 +118,22 @@ class Dialect(Struct, frozen=True):
     fields: dict[str, Any] = {}
     mode: Mode = "exatron"
     retest_sort: int | None = None
+    lines: dict[str, Signals] = {}
+    coding: Coding = "one_hot"
+    sensing: Sensing = "pulse"
+    sot_active: Active = "low"
+    outputs_active: Active = "low"
+    error_active: Active = "low"
 
     @property
     def binon(self) -> Profile:
         """The BINON dialect."""
         return profile_of(self.profile, self.fields)
+
+    @property
+    def parallel(self) -> Port:
+        """How a parallel port is set."""
+        return Port(self.coding, self.sensing, self.sot_active, self.outputs_active, self.error_active)
 
 
 def dialect(placed: Placement) -> Dialect:
@@ -221,10 +191,23 @@ def _exatron(placed: Placement, plant: Plant) -> None:
         seed=plant.seed_of(placed),
         faults=plant.faults(placed, ExatronHandler.knobs),
     )
-    end = f"{plant.world}.{serial_end(placed)}"
-    protocol_hardbin.known_to_pyserial()
-    serial.plug(end, handler)
-    plant.unplugging.callback(serial.unplug, end)
+    peripherals.at_line(placed, plant, handler)
+    plant.clock.call_later(START_S, handler.start)
+
+
+def _ttl(placed: Placement, plant: Plant) -> None:
+    told, io = dialect(placed), dio_name(placed)
+    if io not in plant.lines:
+        raise WorldError(f"equipment {placed.name!r}: no digital I/O {io!r} stands above it in the file")
+    handler = TtlHandler(
+        plant.clock,
+        plant.bench,
+        plant.lines[io],
+        {int(site): signals for site, signals in told.lines.items()},
+        port=told.parallel,
+        seed=plant.seed_of(placed),
+        faults=plant.faults(placed, TtlHandler.knobs),
+    )
     plant.clock.call_later(START_S, handler.start)
 
 
@@ -264,6 +247,9 @@ def _alone(make: Alone, knobs: frozenset[str]) -> Model:
 MODELS: Mapping[str, Model] = {
     "binon": Model("visa", BinonHandler.knobs, _binon),
     "exatron": Model("serial", ExatronHandler.knobs, _exatron),
+    "ttl": Model("dio", TtlHandler.knobs, _ttl),
+    "ftdi_mpsse": Model("usb", FtdiMpsse.knobs, peripherals.ftdi_mpsse, stands_alone=True),
+    "velleman_k8090": Model("serial", VellemanK8090.knobs, peripherals.velleman_k8090, stands_alone=True),
     "keithley_2600b": _measuring(Keithley2600B, Keithley2600B.knobs, "a", "b"),
     "keithley_2450": Model("visa", Keithley2450.knobs, _keithley_2450, frozenset({""})),
     "keysight_b2900": _measuring(KeysightB2900, KeysightB2900.knobs, "1", "2"),

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sim.bench import EMPTY, Bench
 from sim.clock import Clock
+from sim.dio.lines import Lines
 from sim.faults import Fault, Faults
 from sim.instrument import Instrument
 from sim.sockets import Load, Slot
@@ -45,6 +46,8 @@ class Plant:
     """What takes the machines off their buses again."""
     knobs: dict[str, Faults]
     """The faults of each machine, by its name, for whoever turns them while it runs."""
+    lines: dict[str, Lines] = field(default_factory=dict)
+    """The lines of each digital I/O."""
 
     def faults(self, placed: Placement, knobs: frozenset[str]) -> Faults:
         """Return the faults of one machine; the truth of the devices at it knows when one strikes."""

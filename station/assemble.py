@@ -18,7 +18,7 @@ import msgspec
 
 from drivers.errors import EquipmentError, TransportError
 from drivers.links.quarantine import GuardedPort
-from drivers.roles import Feeder, Machine, Resource
+from drivers.roles import Dio, Feeder, Machine, Resource
 from drivers.transports import Port, Stream
 from drivers.transports.fair_selector import FairSelector
 from drivers.transports.serial import SerialSettings, SerialStream
@@ -85,7 +85,7 @@ class Driver(Protocol):
     line: SerialSettings
     """How its serial line is set; only of drivers that may be on one."""
 
-    def __call__(self, name: str, port: Port | Stream, options: msgspec.Struct) -> Machine:
+    def __call__(self, name: str, port: Port | Stream | Dio, options: msgspec.Struct) -> Machine:
         """Make the machine, without I/O."""
 
 
@@ -95,6 +95,8 @@ class Equipment:
 
     machines: Mapping[str, Machine]
     library: VisaLibrary
+    behind: frozenset[str] = frozenset()
+    """The machines whose port is another machine."""
 
     @property
     def resources(self) -> tuple[Resource, ...]:
@@ -102,11 +104,12 @@ class Equipment:
         return tuple(role for machine in self.machines.values() for role in machine.channels.values())
 
     async def connect(self) -> None:
-        """Open all machines at once; EquipmentError names every one that did not answer."""
+        """Open all machines at once, then those behind others; EquipmentError names those without answer."""
         failed: dict[str, EquipmentError] = {}
-        async with asyncio.TaskGroup() as group:
-            for name, machine in self.machines.items():
-                group.create_task(_connected(name, machine, failed))
+        for wave in (self.machines.keys() - self.behind, self.behind):
+            async with asyncio.TaskGroup() as group:
+                for name in (name for name in self.machines if name in wave and not failed):
+                    group.create_task(_connected(name, self.machines[name], failed))
         if failed:
             lost = all(isinstance(error, TransportError) for error in failed.values())
             kind = TransportError if lost else EquipmentError
@@ -182,6 +185,7 @@ def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
     drivers = {entry.name: entry for entry in entry_points(group="hardbin.drivers")}
     library = VisaLibrary(surroundings.visa_library)
     machines: dict[str, Machine] = {}
+    behind = set[str]()
     for placed in config.equipment:
         if placed.driver not in drivers:
             known = ", ".join(sorted(drivers))
@@ -190,25 +194,39 @@ def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
             )
         try:
             driver = cast("Driver", drivers[placed.driver].load())
+            if driver.port is Dio:
+                behind.add(placed.name)
+                machines[placed.name] = driver(
+                    placed.name, _lines(placed, machines), _options(placed, driver, config)
+                )
+                continue
             machines[placed.name] = _machine(placed, driver, config, library, surroundings)
         except ImportError as error:
             raise ConfigError(f"driver {placed.driver!r} cannot be loaded: {error}") from error
         except ValueError as error:
             raise ConfigError(f"{config.source}: {placed.name}: {error}") from error
-    return Equipment(machines, library)
+    return Equipment(machines, library, frozenset(behind))
+
+
+def _lines(placed: Placed, machines: Mapping[str, Machine]) -> Dio:
+    kind, _, name = placed.port.partition(":")
+    found = (
+        [role for role in machines[name].channels.values() if isinstance(role, Dio)]
+        if name in machines
+        else []
+    )
+    if kind != "dio" or not found:
+        raise PortError(
+            f"port {placed.port!r}: the driver {placed.driver} needs dio:<name>, "
+            "a digital I/O that stands above it"
+        )
+    return found[0]
 
 
 def _machine(
     placed: Placed, driver: Driver, config: StationConfig, library: VisaLibrary, surroundings: Surroundings
 ) -> Machine:
-    table = dict(placed.options)
-    names = {field.encode_name for field in msgspec.structs.fields(driver.Options)}
-    if "sites" in names:
-        table.setdefault("sites", sorted(config.sites))
-    try:
-        options = msgspec.convert(table, driver.Options)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"options: {explained(error, driver.Options, table)}") from error
+    options = _options(placed, driver, config)
     port = _port(placed.name, surroundings.port(placed.port), driver, library, surroundings)
     if not isinstance(port, driver.port):
         wanted = "serial or tcp" if driver.port is Stream else "visa or usb"
@@ -219,6 +237,18 @@ def _machine(
     machine = driver(placed.name, guarded, options)
     guarded.quarantine = partial(_quarantined, machine)
     return machine
+
+
+def _options(placed: Placed, driver: Driver, config: StationConfig) -> msgspec.Struct:
+    table = dict(placed.options)
+    names = {field.encode_name for field in msgspec.structs.fields(driver.Options)}
+    if "sites" in names:
+        table.setdefault("sites", sorted(config.sites))
+    try:
+        options: msgspec.Struct = msgspec.convert(table, driver.Options)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"options: {explained(error, driver.Options, table)}") from error
+    return options
 
 
 def _quarantined(machine: Machine, reason: str) -> None:
@@ -248,7 +278,7 @@ def _port(
         case _:
             raise PortError(
                 f"port {text!r}: write visa:<resource>, serial:<device>, "
-                "usb:<vid>:<pid>:<serial> or tcp:<host>:<port>"
+                "usb:<vid>:<pid>:<serial>, tcp:<host>:<port> or dio:<name>"
             )
 
 

@@ -15,7 +15,8 @@ from msgspec import Struct
 from drivers.errors import EquipmentError
 from drivers.protocols.ttl import Active, Coding, Sensing, Signals, Spurious, Started, StartLine, Stuck, span
 from drivers.roles.dio import Dio, DioStep, Levels, Wait, unknown
-from drivers.roles.handler import Handler, Touchdown
+from drivers.roles.feeder import Touchdown
+from drivers.roles.handler import Handler
 from drivers.roles.resource import Identity, Machine
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,8 @@ log = logging.getLogger(__name__)
 class TtlOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a station file says of one handler on digital lines."""
 
-    lines: dict[int, Signals]
-    """The lines of each site."""
+    lines: dict[str, Signals]
+    """The lines of each site, by its number."""
     coding: Coding = "one_hot"
     sensing: Sensing = "pulse"
     """Whether a start is a pulse, or a level that stays until the end of test."""
@@ -52,7 +53,7 @@ class TtlOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sample_s: float = 0.001
 
     def __post_init__(self) -> None:
-        if not self.lines or min(self.lines) < 1:
+        if not self.lines or not all(site.isdigit() and int(site) for site in self.lines):
             raise ValueError(f"lines of sites {sorted(self.lines)}: one site or more, from 1, is needed")
         used = [line for one in self.lines.values() for line in (*one.inputs, *one.outputs)]
         if twice := sorted({line for line in used if used.count(line) > 1}):
@@ -77,8 +78,8 @@ class TtlHandler(Machine, Handler):
         self.channels = {"": self}
         self._dio = port
         self._options = options
-        self._lines = options.lines
-        common = [one.hard_bins(options.coding) for one in options.lines.values()]
+        self._lines = {int(site): one for site, one in options.lines.items()}
+        common = [one.hard_bins(options.coding) for one in self._lines.values()]
         self.hard_bins = frozenset.intersection(*common)
         self.can_replunge = all(one.retest for one in options.lines.values())
         self.ignored = 0
@@ -270,7 +271,9 @@ class TtlHandler(Machine, Handler):
                     log.info("%s: start of site %d %s", self.name, site, why)
                 case Stuck(why):
                     self._fail(EquipmentError(f"{self.name}: start of site {site} {why}: the line is stuck"))
-            self._heed(site, active=bool(lines.error) and high[lines.error] is (options.error_active == "high"))
+            self._heed(
+                site, active=bool(lines.error) and high[lines.error] is (options.error_active == "high")
+            )
 
     def _heed(self, site: int, *, active: bool) -> None:
         """Take an error of the handler, once for as long as it is signalled."""

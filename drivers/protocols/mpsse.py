@@ -5,7 +5,7 @@ No maker's text was at hand: byte values and framing are common knowledge of the
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 VENDOR_OUT = 0x40
 MPSSE_MODE = 2
@@ -126,5 +126,4 @@ class Commands:
     @classmethod
     def of(cls, data: bytes) -> list[Taken]:
         """Return the commands of one transfer."""
-        made: Self = cls()
-        return made.feed(data)
+        return cls().feed(data)

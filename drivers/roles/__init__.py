@@ -1,6 +1,7 @@
 """The abstract device classes: all that a sequence or the engine may know of the equipment."""
 
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, Reset, ScriptReply, Stopped
+from drivers.roles.dio import Dio
 from drivers.roles.dmm import Dmm, DmmFunction, TriggerSource
 from drivers.roles.feeder import Feeder, Touchdown
 from drivers.roles.handler import Handler
@@ -15,6 +16,7 @@ __all__ = [
     "Card",
     "CardReply",
     "CardStep",
+    "Dio",
     "Feeder",
     "Dmm",
     "DmmFunction",

@@ -94,7 +94,7 @@ async def test_only_outputs_are_driven() -> None:
     ],
 )
 def test_options_that_cannot_be_meant(options: dict[str, Any], says: str) -> None:
-    sets = {key: frozenset(value) if isinstance(value, list) else value for key, value in options.items()}
+    sets: dict[str, Any] = {key: frozenset(v) if isinstance(v, list) else v for key, v in options.items()}
     with pytest.raises(ValueError, match=says):
         FtdiMpsseOptions(**sets)
 

@@ -31,8 +31,12 @@ LONG = Stuck("active for more than 1 s")
 EARLY = Spurious("active already when the station began to look")
 
 
+def wires(lines: dict[int, Signals]) -> dict[str, Signals]:
+    return {str(site): one for site, one in lines.items()}
+
+
 def made(dio: Dio, sites: int = 1, **options: Any) -> TtlHandler:
-    return TtlHandler("handler", dio, TtlOptions(lines=signals(sites), **(FAST | options)))
+    return TtlHandler("handler", dio, TtlOptions(lines=wires(signals(sites)), **(FAST | options)))
 
 
 @asynccontextmanager
@@ -187,7 +191,7 @@ async def blind() -> dict[str, bool]:
 async def test_replunge_needs_its_line() -> None:
     bare = {1: Signals(sot="SOT1", bins=("BIN1.1", "BIN1.2", "BIN1.3"), eot="EOT1", busy="BUSY1")}
     with replayed_lines("ttl/one_contact", bare) as dio:
-        handler = TtlHandler("handler", dio, TtlOptions(lines=bare, gather_s=0.001))
+        handler = TtlHandler("handler", dio, TtlOptions(lines=wires(bare), gather_s=0.001))
         assert not handler.can_replunge
         async with listening(handler) as touchdowns:
             await anext(touchdowns)
@@ -197,17 +201,15 @@ async def test_replunge_needs_its_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "says"),
+    ("ours", "says"),
     [
-        ({"sot": "X"}, "has no input X"),
-        ({"eot": "X"}, "has no output X"),
+        (Signals(sot="X", bins=("BIN1.1",), eot="EOT1"), "has no input X"),
+        (Signals(sot="SOT1", bins=("BIN1.1",), eot="X"), "has no output X"),
     ],
 )
-async def test_lines_that_the_io_does_not_have(lines: dict[str, str], says: str) -> None:
-    with replayed_lines("ttl/no_start", signals(1)) as dio:
-        ours = Signals(**({"sot": "SOT1", "bins": ("BIN1.1",), "eot": "EOT1"} | lines))
-        with pytest.raises(EquipmentError, match=says):
-            await TtlHandler("handler", dio, TtlOptions(lines={1: ours})).connect()
+async def test_lines_that_the_io_does_not_have(ours: Signals, says: str) -> None:
+    with replayed_lines("ttl/no_start", signals(1)) as dio, pytest.raises(EquipmentError, match=says):
+        await TtlHandler("handler", dio, TtlOptions(lines={"1": ours})).connect()
 
 
 async def test_outputs_must_rest_inactive() -> None:
@@ -222,14 +224,14 @@ async def test_outputs_must_rest_inactive() -> None:
     ("change", "says"),
     [
         ({"lines": {}}, "one site or more"),
-        ({"lines": {1: signals(1)[1], 2: signals(1)[1]}}, "used twice"),
+        ({"lines": {"1": signals(1)[1], "2": signals(1)[1]}}, "used twice"),
         ({"eot_s": 0.0}, "eot_s 0: more than 0, at most 1"),
         ({"quiet_s": -1.0}, "quiet_s -1: 0 .for ever. or more"),
     ],
 )
 def test_options_that_cannot_be_meant(change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        TtlOptions(**({"lines": signals(1)} | change))
+        TtlOptions(**({"lines": wires(signals(1))} | change))
 
 
 def test_signals_that_cannot_be_meant() -> None:
@@ -312,7 +314,7 @@ async def cell(
     )
     port = UsbPort("usb:lines", 0x0403, 0x6014, chip.strings[2], backend=SimUsbBackend(bus))
     lines = FtdiMpsse("lines", port, FtdiMpsseOptions(outputs=OUTPUTS, resting_high=OUTPUTS))
-    told = TtlOptions(lines=PINS, coding="binary", sensing=sensing, **options)
+    told = TtlOptions(lines=wires(PINS), coding="binary", sensing=sensing, **options)
     handler = TtlHandler("handler", lines, told)
     await lines.connect()
     await handler.connect()
@@ -373,7 +375,7 @@ def test_a_bin_line_that_is_stuck_is_found_before_the_device_moves() -> None:
 
     async def life() -> None:
         async with cell(run.trays, pins="stuck=D0") as handler:
-            with pytest.raises(EquipmentError, match=r"bins of sites \[1, 2\] unknown: lines: D0 does not follow"):
+            with pytest.raises(EquipmentError, match=r"sites \[1, 2\] unknown: lines: D0 does not follow"):
                 await run.live(handler)
 
     virtually(life())

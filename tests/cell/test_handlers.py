@@ -1,0 +1,30 @@
+"""Whole lots by the command, on the simulated cell with another handler than its own."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cell.lots import lot
+
+STATION = Path(__file__).parents[2] / "sim" / "station.toml"
+HANDLERS = sorted((Path(__file__).parent / "handlers").glob("*.toml"))
+
+
+def station_with(handler: Path, folder: Path) -> Path:
+    """Write the simulated cell's station file with two sites and the machines of `handler` for its own."""
+    text = STATION.read_text("utf-8")
+    before, _, rest = text.partition('[[equipment]]\nname = "handler"')
+    after = rest[rest.index("[[equipment]]") :]
+    path = folder / "station.toml"
+    path.write_text(before.replace("sites = 16", "sites = 2") + handler.read_text("utf-8") + after, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda path: path.stem)
+def test_a_lot_ends_with_each_device_in_its_bin(handler: Path, tmp_path: Path) -> None:
+    station = station_with(handler, tmp_path)
+    code, result = lot(tmp_path / "out", "--station", str(station), "--devices", "4", "--seed", "7")
+    assert code == 0, result
+    assert result["tested"] == 4
+    truth = result["truth"]
+    assert (truth["escapes"], truth["misplaced"], truth["custody"]) == ([], [], [])
