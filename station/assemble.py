@@ -21,14 +21,13 @@ from drivers.links.quarantine import GuardedPort
 from drivers.roles import Dio, Feeder, Machine, Resource
 from drivers.transports import Port, Stream
 from drivers.transports.fair_selector import FairSelector
-from drivers.transports.serial import SerialSettings, SerialStream
-from drivers.transports.tcp import TcpStream
-from drivers.transports.usb import UsbPort
-from drivers.transports.visa import VisaLibrary, VisaPort
+from drivers.transports.serial import SerialSettings
+from drivers.transports.visa import VisaLibrary
 from station.clock import Clock, RealClock
 from station.config import Placed, StationConfig, explained, machine_of
 from station.engine.lot_run import Bound
 from station.errors import ConfigError
+from station.ports import PortError, Ports
 from station.sequence import Sequence as TestSequence
 from station.sequence import Site
 from station.surroundings import Surroundings, Truth
@@ -72,10 +71,6 @@ class Hardware:
         return ()
 
 
-class PortError(ValueError):
-    """A port that cannot be meant, or is not of the driver's kind."""
-
-
 class Driver(Protocol):
     """The class of a machine, as an entry point names it."""
 
@@ -95,6 +90,8 @@ class Equipment:
 
     machines: Mapping[str, Machine]
     library: VisaLibrary
+    ports: Mapping[str, Port | Stream]
+    """The ports of those that have one of their own, by machine."""
     behind: frozenset[str] = frozenset()
     """The machines whose port is another machine."""
 
@@ -183,7 +180,7 @@ def needs_vault(sequence: TestSequence[Any]) -> bool:
 def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
     """Make every machine, opening nothing; ConfigError says which entry of the station file is wrong."""
     drivers = {entry.name: entry for entry in entry_points(group="hardbin.drivers")}
-    library = VisaLibrary(surroundings.visa_library)
+    ports = Ports(VisaLibrary(surroundings.visa_library), surroundings.usb_backend)
     machines: dict[str, Machine] = {}
     behind = set[str]()
     for placed in config.equipment:
@@ -200,12 +197,12 @@ def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
                     placed.name, _lines(placed, machines), _options(placed, driver, config)
                 )
                 continue
-            machines[placed.name] = _machine(placed, driver, config, library, surroundings)
+            machines[placed.name] = _machine(placed, driver, config, ports, surroundings)
         except ImportError as error:
             raise ConfigError(f"driver {placed.driver!r} cannot be loaded: {error}") from error
         except ValueError as error:
             raise ConfigError(f"{config.source}: {placed.name}: {error}") from error
-    return Equipment(machines, library, frozenset(behind))
+    return Equipment(machines, ports.library, ports.made, frozenset(behind))
 
 
 def _lines(placed: Placed, machines: Mapping[str, Machine]) -> Dio:
@@ -224,10 +221,10 @@ def _lines(placed: Placed, machines: Mapping[str, Machine]) -> Dio:
 
 
 def _machine(
-    placed: Placed, driver: Driver, config: StationConfig, library: VisaLibrary, surroundings: Surroundings
+    placed: Placed, driver: Driver, config: StationConfig, ports: Ports, surroundings: Surroundings
 ) -> Machine:
     options = _options(placed, driver, config)
-    port = _port(placed.name, surroundings.port(placed.port), driver, library, surroundings)
+    port = ports.make(placed.name, surroundings.port(placed.port), getattr(driver, "line", None))
     if not isinstance(port, driver.port):
         wanted = "serial or tcp" if driver.port is Stream else "visa or usb"
         raise PortError(f"port {placed.port!r}: the driver {placed.driver} needs {wanted}")
@@ -255,31 +252,6 @@ def _quarantined(machine: Machine, reason: str) -> None:
     for resource in machine.channels.values():
         if resource.turn.poisoned is None:
             resource.turn.poison(reason)
-
-
-def _port(
-    name: str, text: str, driver: Driver, library: VisaLibrary, surroundings: Surroundings
-) -> Port | Stream:
-    kind, _, rest = text.partition(":")
-    match kind:
-        case "visa":
-            return VisaPort(name, rest, library)
-        case "serial":
-            if (line := getattr(driver, "line", None)) is None:
-                raise PortError(f"port {text!r}: this driver is on no serial line")
-            return SerialStream(name, rest, line)
-        case "tcp" if rest.rpartition(":")[2].isdigit():
-            host, _, number = rest.rpartition(":")
-            return TcpStream(name, host, int(number))
-        case "usb" if len(parts := rest.split(":")) == 3:
-            vendor, product, serial = parts
-            backend = cast("Any", surroundings.usb_backend)
-            return UsbPort(name, int(vendor, 16), int(product, 16), serial, backend=backend)
-        case _:
-            raise PortError(
-                f"port {text!r}: write visa:<resource>, serial:<device>, "
-                "usb:<vid>:<pid>:<serial>, tcp:<host>:<port> or dio:<name>"
-            )
 
 
 def bound(

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sim.addresses import serial_end, tcp_address, visa_resource
 from sim.instrument import Instrument
-from sim.machines import MODELS, serial_end, tcp_address, visa_resource
+from sim.machines import MODELS
 from sim.serial import machine as serial
 from sim.serial.machine import SerialMachine
 from sim.served.clock import ServedClock

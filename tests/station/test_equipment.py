@@ -55,7 +55,7 @@ class Library:
 
 def made(**machines: Box) -> tuple[assemble.Equipment, Library]:
     library = Library()
-    return assemble.Equipment(cast("Any", machines), cast("VisaLibrary", library)), library
+    return assemble.Equipment(cast("Any", machines), cast("VisaLibrary", library), {}), library
 
 
 def test_closing_is_bounded_and_never_raises() -> None:
