@@ -20,6 +20,7 @@ from sim.clock import Clock
 from sim.dio.ftdi_mpsse import FtdiMpsse
 from sim.dio.velleman_k8090 import VellemanK8090
 from sim.dmm.keysight_34465a import Keysight34465A
+from sim.dmm.keysight_34970a import Keysight34970A
 from sim.faults import Fault, FaultError, Faults
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
@@ -258,6 +259,7 @@ MODELS: Mapping[str, Model] = {
     "rohde_schwarz_hmp": _measuring(HmpSupply, HmpSupply.knobs, "1", "2", "3", "4"),
     "rohde_schwarz_ngx": _measuring(NgxSupply, NgxSupply.knobs, "1", "2", "3"),
     "keysight_34465a": _measuring(Keysight34465A, Keysight34465A.knobs, ""),
+    "keysight_34970a": _alone(Keysight34970A, Keysight34970A.knobs),
     "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

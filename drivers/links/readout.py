@@ -3,7 +3,7 @@
 Ref: SCPI-99 vol. 2 (INITiate, ABORt, FETCh); IEEE 488.2, 8.7.9 (blocks).
 """
 
-from drivers.errors import ProtocolError, Silent
+from drivers.errors import InstrumentError, ProtocolError, Silent
 from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
 from drivers.links.srq import ended
 from drivers.protocols.scpi import read_numbers
@@ -17,7 +17,11 @@ async def read_out(
 
     What has not ended in time is given up. The port is free while the machine works.
     """
-    await port.run(link.exchange(*settings, ":INIT", "*OPC", *([fire] if fire else ())))
+    try:
+        await port.run(link.exchange(*settings, ":INIT", "*OPC", *([fire] if fire else ())))
+    except InstrumentError:  # else the end of what never began would be taken for that of the next one
+        await port.run(link.exchange(":ABOR", "*ESR?"))
+        raise
     try:
         await ended(port, link, timeout_s=timeout_s, what=f"a measurement of {count} readings")
     except Silent:

@@ -8,6 +8,7 @@ from drivers.roles.handler import Handler
 from drivers.roles.prober import Prober
 from drivers.roles.relays import Relays
 from drivers.roles.resource import Identity, Machine, Resource
+from drivers.roles.scanner import Scanner
 from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
 
@@ -28,6 +29,7 @@ __all__ = [
     "Relays",
     "Reset",
     "Resource",
+    "Scanner",
     "ScriptReply",
     "Smu",
     "Stopped",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from drivers.dmm.keysight_34465a import Keysight34465A, Keysight34465AOptions
+from drivers.dmm.keysight_34970a import Keysight34970A, Keysight34970AOptions
 from drivers.errors import Silent
 from drivers.relays.keithley_707b import Keithley707B, Keithley707BOptions
 from drivers.roles import Dmm, Machine
 from drivers.transports import Port
-from sim.dmm import keysight_34465a
+from sim.dmm import keysight_34465a, keysight_34970a
 from sim.instrument import Instrument
 from sim.relays import keithley_707b
 from sim.time import VirtualLoop
@@ -41,6 +42,11 @@ KINDS = {
         lambda port: Keysight34465A("dmm", port, Keysight34465AOptions()),
         lambda clock, faults: keysight_34465a.Keysight34465A(clock, {"": Resistor(1e-3, 1.8)}, faults),
         keysight_34465a.Keysight34465A.knobs,
+    ),
+    "keysight_34970a": Kind(
+        lambda port: Keysight34970A("daq", port, Keysight34970AOptions(switches=frozenset({"201"}))),
+        keysight_34970a.Keysight34970A,
+        keysight_34970a.Keysight34970A.knobs,
     ),
     "keithley_707b": Kind(
         lambda port: Keithley707B("matrix", port, Keithley707BOptions()),
