@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct
 
 from drivers.dmm.keysight_34465a import INTEGRATED, WORDS
-from drivers.errors import EquipmentError
+from drivers.errors import EquipmentError, ProtocolError
 from drivers.links.machine import PortMachine
 from drivers.links.messages import insisting
 from drivers.links.readings import longest_reading
@@ -150,6 +150,8 @@ class Keysight34970ASwitches(Relays):
         query = f":ROUT:CLOS? {listed(self._all)}"
         (answer,) = yield from self._link.exchange(query, timeout_s=OFF_TIMEOUT_S)
         states = [parsed(read_boolean, query, state) for state in answer.split(",")]
+        if len(states) != len(self._all):
+            raise ProtocolError(f"{query} answered {answer!r}")
         return frozenset(name for name, closed in zip(sorted(self._all), states, strict=True) if closed)
 
 
