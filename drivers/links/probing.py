@@ -41,6 +41,8 @@ class ProbingMachine(Machine, Prober):
     """A prober that runs lots. Its subclasses move it."""
 
     can_replunge = True
+    knows_dies = True
+    """Whether `dies` can be asked; otherwise the prober alone knows them, by its route."""
     can_clean = True
     """Whether `clean_needles` is known on this machine, or configured."""
 
@@ -53,13 +55,15 @@ class ProbingMachine(Machine, Prober):
 
     def _forget_lot(self) -> None:
         self._queue: deque[tuple[int, int]] | None = None
-        self._place: tuple[int, int] | None = None
+        self._place_of_wafer: tuple[int, int] | None = None
         self._doubtful = False
         self._forget_wafer()
 
     def _forget_wafer(self) -> None:
         self._wafer = ""
-        self._left: set[Place] | None = None
+        self._wanted: frozenset[Place] | None = None
+        self._begun = False
+        self._done: set[Place] = set()
         self._touches = Counter[Place]()
         self._plan: deque[Landing] | None = None
         self._stepped = False
@@ -99,13 +103,13 @@ class ProbingMachine(Machine, Prober):
     async def start_lot(self, lot: str) -> None:
         """Forget the lot before; a wafer that it has left on the chuck is brought back."""
         log.info("%s: lot %s begins", self.name, lot)
-        if self._place is not None:
+        if self._place_of_wafer is not None:
             await self.end_lot()
         self._forget_lot()
 
     async def end_lot(self) -> None:
         """Bring the wafer back; the cassettes stay."""
-        if self._place is not None:
+        if self._place_of_wafer is not None:
             await self._end_wafer()
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
@@ -128,11 +132,14 @@ class ProbingMachine(Machine, Prober):
         if unknown := set(bins.values()) - self.hard_bins:
             raise EquipmentError(f"{self.name}: no hard bin {sorted(unknown)}: nothing was sent")
         self._landed = None
+        await self.finish(landing, bins)
+        self._done.update(landing.sites.values())
+
+    async def finish(self, landing: Landing, bins: Mapping[int, int]) -> None:
+        """Mark if the options say so, and separate."""
         if self._settings.mark:
             await self.mark({Die(*landing.sites[site]): number for site, number in sorted(bins.items())})
         await self.separate()
-        if self._left is not None:
-            self._left.difference_update(landing.sites.values())
 
     async def replunge(self) -> None:
         landing = self._in_contact()
@@ -163,19 +170,20 @@ class ProbingMachine(Machine, Prober):
     async def _by_plan(self) -> Landing | None:
         if self._plan is None:
             try:
-                self._plan = deque(self._card.plan(self._left or (), touches=self._touches))
+                left = (self._wanted or frozenset()) - self._done
+                self._plan = deque(self._card.plan(left, touches=self._touches))
             except CardError as error:
                 raise EquipmentError(f"{self.name}: wafer {self._wafer}: {error}") from None
-            self._name_those_left_alone(self._plan)
+            self._name_those_left_alone(left, self._plan)
         if not self._plan:
             return None
         landing = self._plan.popleft()
         await self.step_to(landing.x, landing.y)
         return landing
 
-    def _name_those_left_alone(self, plan: Iterable[Landing]) -> None:
+    def _name_those_left_alone(self, left: frozenset[Place], plan: Iterable[Landing]) -> None:
         covered = {place for landing in plan for place in landing.sites.values()}
-        if alone := sorted((self._left or set()) - covered):
+        if alone := sorted(left - covered):
             log.warning("%s: wafer %s: touched too often, not tested: %s", self.name, self._wafer, alone)
 
     async def _by_route(self) -> Landing | None:
@@ -184,9 +192,20 @@ class ProbingMachine(Machine, Prober):
             self._stepped = True
             if (found := await self.position()) != die:
                 raise EquipmentError(f"{self.name}: stepped to {die}, stands on {found}: no test")
-            if sites := self._card.active(die.x, die.y, self._left or ()):
+            on_wafer = await self.sites_on_wafer()
+            sites = {
+                site: place
+                for site, place in sorted(self._card.over(die.x, die.y).items())
+                if site in on_wafer and place not in self._done
+                if self._wanted is None or place in self._wanted
+            }
+            if sites:
                 return Landing(die.x, die.y, sites)
         return None
+
+    async def sites_on_wafer(self) -> frozenset[int]:
+        """Return the sites that the prober believes to be on the wafer: all, unless it can tell."""
+        return self._settings.sites
 
     async def _land(self, landing: Landing) -> None:
         """Contact, after a cleaning once more if the machine says that there is none."""
@@ -216,13 +235,13 @@ class ProbingMachine(Machine, Prober):
         """Have a wafer on the chuck; false when none is left. Taken up where it was left after a stop."""
         if self._queue is None:
             self._queue = deque(await self._wafers())
-        if self._place is None:
+        if self._place_of_wafer is None:
             if not self._queue:
                 return False
             await self._load(self._queue[0])
-            self._place = self._queue.popleft()
-        if self._left is None:
-            await self._begin_wafer(*self._place)
+            self._place_of_wafer = self._queue.popleft()
+        if not self._begun:
+            await self._begin_wafer(*self._place_of_wafer)
         return True
 
     async def _wafers(self) -> list[tuple[int, int]]:
@@ -254,14 +273,19 @@ class ProbingMachine(Machine, Prober):
         if self._settings.align:
             await self.align()
         self._wafer = await self.wafer_id() or f"{cassette}-{slot}"
-        self._left = {(die.x, die.y) for die in await self.dies()}
+        await self._learn_dies()
+        self._begun = True
         self.heard(WaferLoaded(cassette, slot, self._wafer))
 
+    async def _learn_dies(self) -> None:
+        if self.knows_dies:
+            self._wanted = frozenset((die.x, die.y) for die in await self.dies())
+
     async def _end_wafer(self) -> None:
-        place, wafer = self._place or ON_CHUCK, self._wafer
+        place, wafer = self._place_of_wafer or ON_CHUCK, self._wafer
         if place != ON_CHUCK:
             await self._unload()
-        self._place = None
+        self._place_of_wafer = None
         self._forget_wafer()
         self.heard(WaferEnded(wafer))
         if all(cassette != place[0] for cassette, _ in self._queue or ()):

@@ -1,12 +1,13 @@
 """Stages of simulated probers, and the station's end of their lines, as `given` in dialogues names them.
 
 `given dies`, `wafers` (see `tests.wafers`), `faults` (blank between them), `on_chuck = 1`: that wafer is
-there, `at = x,y`: and the card stands over this die, `contact = yes`: in contact with it.
+there, `at = x,y`: and the card stands over this die, `contact = yes`: in contact with it. `quick = yes`:
+it moves quicker than it answers.
 """
 
 from sim.faults import Faults, parse
 from sim.lines import Talker
-from sim.prober.stage import Stage
+from sim.prober.stage import Stage, Timing
 from tests.dialogue import Dialogue
 from tests.player import ANSWER_WITHIN_S, Player
 from tests.stepclock import StepClock
@@ -19,7 +20,11 @@ SLOW_S = 600.0
 def stage(dialogue: Dialogue, clock: StepClock, knobs: frozenset[str]) -> Stage:
     """Make a prober in the state that is given."""
     wanted = tuple(parse(f"prober.{text}") for text in dialogue.given.get("faults", "").split())
-    made = Stage(clock, given(dialogue), faults=Faults("prober", knobs, wanted, "dialogue"))
+    timing = (
+        Timing(index_s=(0.001, 0.001), contact_s=(0.001, 0.001)) if "quick" in dialogue.given else Timing()
+    )
+    faults = Faults("prober", knobs, wanted, "dialogue")
+    made = Stage(clock, given(dialogue), faults=faults, timing=timing)
     if wafer := dialogue.given.get("on_chuck"):
         slot = next(place for place, number in made.slots.items() if number == int(wafer))
         made.load(*slot)

@@ -5,18 +5,23 @@ import itertools
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from drivers.errors import EquipmentError
 from drivers.links.probing import ProbingMachine
+from drivers.prober.accretech_uf import AccretechOptions, AccretechUf
 from drivers.prober.formfactor_velox import FormFactorVelox, VeloxOptions
 from drivers.prober.mpi_sentio import MpiSentio, SentioOptions
+from drivers.protocols.accretech import BinProfile
 from drivers.transports import Port
 from drivers.transports.tcp import TcpStream
 from drivers.transports.visa import VisaLibrary, VisaPort
 from sim.faults import Faults, parse
-from sim.lines import LINE_KNOBS, BusLines, Talker, TcpLines
-from sim.prober import formfactor_velox, mpi_sentio
+from sim.instrument import Instrument
+from sim.lines import LINE_KNOBS, BusLines, TcpLines
+from sim.prober import accretech_uf, formfactor_velox, mpi_sentio
 from sim.prober.stage import Stage
 from sim.time import VirtualLoop, new_loop
 from sim.visa import worlds
@@ -78,12 +83,12 @@ async def velox_cell(wafers: Wafers, *faults: str, **options: Any) -> AsyncGener
 
 
 @asynccontextmanager
-async def gpib_cell(
-    machine: Talker, make: Callable[[Port], ProbingMachine]
+async def on_bus(
+    machine: Instrument, make: Callable[[Port], ProbingMachine]
 ) -> AsyncGenerator[ProbingMachine, None]:
     """A prober behind PyVISA, connected."""
     world, resource = f"prober-{next(numbers)}", "GPIB0::5::INSTR"
-    worlds.register(world)[resource] = BusLines(machine)
+    worlds.register(world)[resource] = machine
     library = VisaLibrary(f"{world}@hardbin")
     prober = make(VisaPort("visa:prober", resource, library))
     await prober.connect()
@@ -104,8 +109,30 @@ async def velox_gpib_cell(
         stage(wafers, formfactor_velox.FormFactorVelox.knobs, *faults), enveloped=False
     )
     settings = VeloxOptions(**(VELOX | options))
-    async with gpib_cell(machine, lambda port: FormFactorVelox("prober", port, settings)) as prober:
+    async with on_bus(BusLines(machine), lambda port: FormFactorVelox("prober", port, settings)) as prober:
         yield prober
+
+
+PROFILE = BinProfile(command="XB", done_stb=(69,), bin_width=3, filler="...")
+"""A bin coding that a user might fill in."""
+
+
+@asynccontextmanager
+async def accretech_cell(
+    wafers: Wafers, *faults: str, control_map: str | None = None, **options: Any
+) -> AsyncGenerator[ProbingMachine, None]:
+    """A UF behind PyVISA; its control map has the dies of the wafers."""
+    card = options.get("card", ((0, 0),))
+    chosen: dict[str, Any] = {"bin_profile": PROFILE, "mark": True, "clean_command": "NC"} | options
+    made = stage(wafers, accretech_uf.AccretechUf.knobs, *faults)
+    machine = accretech_uf.AccretechUf(made, card=card, profile=chosen["bin_profile"])
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "dies.mdf"
+        path.write_text("[DIEINFO]\n" + "".join(f"PROB={x},{y}\n" for x, y in wafers.places))
+        chosen["control_map"] = str(path) if control_map is None else control_map
+        settings = AccretechOptions(**chosen)
+        async with on_bus(machine, lambda port: AccretechUf("prober", port, settings)) as prober:
+            yield prober
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import EquipmentError
+from drivers.protocols.accretech import BinProfile
 from drivers.roles.probe_card import MAX_TOUCHES
 from drivers.roles.prober import (
     AlarmRaised,
@@ -18,16 +19,24 @@ from drivers.roles.prober import (
     WaferEnded,
     WaferLoaded,
 )
-from tests.drivers.prober.cells import Cell, lot, sentio_cell, velox_cell, velox_gpib_cell, virtually
+from tests.drivers.prober.cells import (
+    Cell,
+    accretech_cell,
+    lot,
+    sentio_cell,
+    velox_cell,
+    velox_gpib_cell,
+    virtually,
+)
 from tests.wafers import Wafers
 
 ROUND = [(x, y) for y in range(-3, 4) for x in range(-3, 4) if x * x + y * y <= 9]
 BOTH = [
     (cell, mode)
-    for cell in (sentio_cell, velox_cell, velox_gpib_cell)
+    for cell in (sentio_cell, velox_cell, velox_gpib_cell, accretech_cell)
     for mode in ("tester_master", "prober_master")
 ]
-MARKING = [sentio_cell, velox_cell, velox_gpib_cell]
+MARKING = [sentio_cell, velox_cell, velox_gpib_cell, accretech_cell]
 OVER_TCP = [sentio_cell, velox_cell]
 FOUR = {"sites": frozenset({1, 2, 3, 4}), "card": ((0, 0), (1, 0), (0, 1), (1, 1))}
 
@@ -93,6 +102,11 @@ def test_a_slot_without_a_wafer_is_told_before_anything_moves() -> None:
         (velox_gpib_cell, "door_open@every=20", "a door is open"),
         (velox_cell, "edge_quirk@every=9", "outside of the probing area"),
         (velox_gpib_cell, "alarm=9500@every=40", "error 9500"),
+        (accretech_cell, "shift_die=0,1@every=9", "stands on"),
+        (accretech_cell, "edge_quirk@every=9", "outside of the probing area"),
+        (accretech_cell, "alarm=S0042@every=40", "S0042"),
+        (accretech_cell, "manual_start@every=9", "somebody has raised the chuck"),
+        (accretech_cell, "door_open@every=20", "DOOR OPEN"),
     ],
 )
 def test_what_goes_wrong_is_told_and_tests_no_wrong_die(cell: Cell, fault: str, says: str) -> None:
@@ -142,6 +156,42 @@ def test_lost_answers_and_connections_hold_the_lot_and_lose_no_die(cell: Cell, f
     assert run.complete
     assert run.faults
     assert run.marked.items() >= run.expected.items()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "drop_srq@p=0.05",
+        "dup_srq=3@p=0.2",
+        "late_srq=3000@p=0.1",
+        "split_srq@p=0.3",
+        "spurious_stb@p=0.3",
+        "pause=2000@p=0.05",
+    ],
+)
+@pytest.mark.parametrize("mode", ["tester_master", "prober_master"])
+def test_service_requests_may_come_as_they_like(fault: str, mode: str) -> None:
+    if fault.startswith("drop_srq"):
+        run = lot(accretech_cell, wafers(), fault, faults=30, mode=mode)
+    else:
+        run = lot(accretech_cell, wafers(), fault, mode=mode)
+    assert len(run.expected) + len(run.faults) >= 2 * len(ROUND)
+    assert run.marked.items() >= run.expected.items()
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_bins_that_also_step(counts: bool) -> None:
+    profile = BinProfile(
+        command="XB", done_stb=(69,), bin_width=3, filler="...", chuck="down", counts_for_next=counts
+    )
+    run = lot(accretech_cell, wafers(), bin_profile=profile, mode="prober_master")
+    assert run.complete
+    assert run.marked == run.expected
+
+
+def test_a_prober_that_alone_knows_its_dies() -> None:
+    run = lot(accretech_cell, wafers(), control_map="", mode="prober_master")
+    assert run.complete
 
 
 @pytest.mark.parametrize("cell", OVER_TCP)

@@ -8,9 +8,12 @@ import msgspec
 import pytest
 
 from drivers.links.prober_options import ProberOptions
+from drivers.prober.accretech_uf import AccretechOptions
 from drivers.prober.formfactor_velox import VeloxOptions
 from drivers.prober.mpi_sentio import SentioOptions
+from drivers.protocols.accretech import BinProfile
 from sim.lines import LINE_KNOBS, Talker
+from sim.prober.accretech_uf import AccretechUf
 from sim.prober.formfactor_velox import FormFactorVelox
 from sim.prober.mpi_sentio import MpiSentio
 from sim.prober.stage import STAGE_KNOBS, TABLE, Move, State
@@ -30,6 +33,7 @@ def test_what_all_have_is_on_the_common_page(words: frozenset[str]) -> None:
 @pytest.mark.parametrize(
     ("page", "options", "knobs"),
     [
+        ("accretech_uf", AccretechOptions, AccretechUf.knobs),
         ("formfactor_velox", VeloxOptions, FormFactorVelox.knobs),
         ("mpi_sentio", SentioOptions, MpiSentio.knobs),
     ],
@@ -38,6 +42,16 @@ def test_what_one_has_is_on_its_own(page: str, options: type[msgspec.Struct], kn
     text = (FOLDER / f"{page}.md").read_text("utf-8")
     own = (set(options.__struct_fields__) - KNOWN) | (knobs - STAGE_KNOBS - LINE_KNOBS - Talker.knobs)
     assert [word for word in own if f"`{word}`" not in text] == []
+
+
+def test_every_field_of_a_bin_profile_is_explained() -> None:
+    text = (FOLDER / "accretech_uf.md").read_text("utf-8")
+    assert [field for field in BinProfile.__struct_fields__ if f"`{field}`" not in text] == []
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (placed,) = tomllib.loads(example)["equipment"]
+    profile = msgspec.convert(placed["options"], AccretechOptions).bin_profile
+    assert profile is not None
+    assert profile.command == "XB"
 
 
 def test_table_of_states() -> None:
