@@ -6,10 +6,12 @@ from msgspec import Struct
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
-    """Who asks, from where; the same `id` twice has one effect."""
+    """Who asks, in which quality, from where; the same `id` twice has one effect."""
 
     id: str
     actor: str
+    roles: frozenset[str] = frozenset()
+    """In what quality: roles of persons, or `host`; whoever lets the command in has made sure of them."""
     source: str = "local"
     reason: str = ""
 

@@ -27,6 +27,7 @@ class CommandAccepted(Event, frozen=True, tag="command.accepted", kw_only=True):
     actor: str
     source: str
     reason: str = ""
+    roles: tuple[str, ...] = ()
 
 
 class CommandRefused(Event, frozen=True, tag="command.refused", kw_only=True):
@@ -37,6 +38,8 @@ class CommandRefused(Event, frozen=True, tag="command.refused", kw_only=True):
     actor: str
     code: str
     reason: str
+    source: str = ""
+    roles: tuple[str, ...] = ()
 
 
 class StateChanged(Event, frozen=True, tag="state.changed", kw_only=True):

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from msgspec import json
 
 from station import assemble, commands
+from station.authority import OPERATOR
 from station.config import StationConfig
 from station.custody.balance import Balance, balance_of
 from station.custody.journal import Journal, read
@@ -37,6 +38,7 @@ from station.vault.desk.client import DeskClient
 STOP_GRACE_S = 10.0
 """How long a touchdown under way may take to end after the first request to stop."""
 ACTOR = "operator"
+"""Whoever started the run: he stands at the machine."""
 JOURNAL, STORE = "journal", "results.db"
 
 Watch: TypeAlias = Callable[[Subscription], Awaitable[None]]
@@ -207,8 +209,10 @@ class LotSession:
 
     # -- the run of the lot
     async def _through(self, cell: Cell[Any], stop: StopRequest) -> State:
-        load = commands.Load(id="load", actor=ACTOR, lot=self._order.lot, quantity=self._order.devices)
-        for command in (load, commands.Start(id="start", actor=ACTOR)):
+        load = commands.Load(
+            id="load", actor=ACTOR, roles=OPERATOR, lot=self._order.lot, quantity=self._order.devices
+        )
+        for command in (load, commands.Start(id="start", actor=ACTOR, roles=OPERATOR)):
             receipt = await cell.request(command)
             if not receipt.ok:
                 raise ConfigError(receipt.reason)

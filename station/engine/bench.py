@@ -16,6 +16,7 @@ from drivers.roles import Handler, Touchdown
 from drivers.transports.fair_selector import fair_loop
 from drivers.transports.worker import Worker
 from station import commands
+from station.authority import OPERATOR
 from station.clock import RealClock
 from station.custody.journal import Journal
 from station.datalog.stdf.file import StdfFile
@@ -184,8 +185,10 @@ async def lot(
 
     bound = Bound(feeder, bound_sites, dict.fromkeys(bound_sites, ()))
     cell = Cell(Plan(bound, (feeder,), plan, describe, open_folder, None, clock, bus))
-    await cell.request(commands.Load(id="load", actor="bench", lot="bench", quantity=sites * touchdowns))
-    await cell.request(commands.Start(id="start", actor="bench"))
+    await cell.request(
+        commands.Load(id="load", actor="bench", roles=OPERATOR, lot="bench", quantity=sites * touchdowns)
+    )
+    await cell.request(commands.Start(id="start", actor="bench", roles=OPERATOR))
     state = await cell.run_lot(unattended=True)
     await cell.aclose()
     for site in bound_sites.values():

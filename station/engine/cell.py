@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from drivers.roles import Resource
 from drivers.roles.uninterrupted import uninterrupted
-from station import commands, events
+from station import authority, commands, events
 from station.clock import Clock
 from station.custody.balance import Binned, binned
 from station.engine.bus import Bus
@@ -19,7 +19,7 @@ from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound, LotRun
 from station.engine.records import Records
 from station.engine.safe_state import make_safe
-from station.engine.states import FORWARD, LEGAL, State, may_follow
+from station.engine.states import FORWARD, State, may_follow
 from station.engine.stops import Aborted, Hold, Wish
 from station.errors import CustodyError, StorageError
 from station.model import LotClosing, LotInfo
@@ -122,9 +122,8 @@ class Cell(Generic[S]):
 
     def _objection(self, name: str, command: commands.Any) -> tuple[str, str] | None:
         """Return why a command cannot be taken now, as code and reason."""
-        if self.state not in LEGAL[name]:
-            allowed = ", ".join(sorted(state.value for state in LEGAL[name]))
-            return "wrong_state", f"{name} in state {self.state.value}: it is legal in {allowed}"
+        if objection := authority.objection(authority.Action(name), command.roles, self.state):
+            return objection
         if isinstance(command, commands.Release) and not command.reason:
             return "bad_arguments", "hold.release needs a reason"
         if isinstance(command, commands.Release | commands.End) and self.state is State.HELD:
@@ -148,13 +147,21 @@ class Cell(Generic[S]):
             actor=command.actor,
             source=command.source,
             reason=command.reason,
+            roles=tuple(sorted(command.roles)),
         )
         stopping = isinstance(command, commands.Pause | commands.Abort)
         await (self._commit if stopping else self._record)(accepted)
 
     async def _refuse(self, name: str, command: commands.Any, code: str, reason: str) -> commands.Receipt:
         refused = events.CommandRefused(
-            at=self._now, id=command.id, command=name, actor=command.actor, code=code, reason=reason
+            at=self._now,
+            id=command.id,
+            command=name,
+            actor=command.actor,
+            code=code,
+            reason=reason,
+            source=command.source,
+            roles=tuple(sorted(command.roles)),
         )
         await self._commit(refused)
         return commands.Receipt(ok=False, code=code, reason=reason)

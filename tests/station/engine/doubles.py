@@ -21,6 +21,7 @@ from station.errors import StorageError
 from station.model import Bin, BinKind, Limit, LotInfo, TouchdownResult
 from station.sequence import Parametric, Retest, Row, Sequence, Site, StationBins
 
+OP, TE = frozenset({"operator"}), frozenset({"technician"})
 GOOD = Bin(1, "good", hard=1, kind=BinKind.PASS)
 CONTACT = Bin(2, "contact", hard=5)
 BAD = Bin(3, "bad", hard=3)
@@ -258,8 +259,8 @@ class Bench:
 
     async def start(self) -> None:
         """Load and start the lot; nothing runs before `run`."""
-        await self.cell.request(commands.Load(id="1", actor="t", lot="L", quantity=self.quantity))
-        await self.cell.request(commands.Start(id="2", actor="t"))
+        await self.cell.request(commands.Load(id="1", actor="t", roles=OP, lot="L", quantity=self.quantity))
+        await self.cell.request(commands.Start(id="2", actor="t", roles=OP))
 
     async def run(
         self, meanwhile: Coroutine[Any, Any, None] | None = None, *, unattended: bool = True

@@ -9,6 +9,7 @@ import pytest
 from station import commands, events
 from station.custody.journal import read
 from station.engine.states import State
+from tests.station.engine.doubles import OP
 from tests.station.engine.trials import Disturb, Moment, Trial, disturbed, moments
 
 CLOSING_COMMIT = 29
@@ -29,15 +30,15 @@ async def everything_at_once(trial: Trial) -> None:
     request = trial.bench.cell.request
     async with asyncio.TaskGroup() as group:
         group.create_task(request(commands.Pause(id="p", actor="op")))
-        group.create_task(request(commands.End(id="e", actor="op")))
+        group.create_task(request(commands.End(id="e", actor="op", roles=OP)))
         group.create_task(trial.abort())
         group.create_task(request(commands.Pause(id="p", actor="op")))
-        group.create_task(request(commands.Resume(id="r", actor="op")))
+        group.create_task(request(commands.Resume(id="r", actor="op", roles=OP)))
     await resumed(trial)
 
 
 async def ended(trial: Trial) -> None:
-    await trial.bench.cell.request(commands.End(id="e", actor="op"))
+    await trial.bench.cell.request(commands.End(id="e", actor="op", roles=OP))
 
 
 async def paused(trial: Trial) -> None:
@@ -51,7 +52,7 @@ async def resumed(trial: Trial) -> None:
         if trial.bench.cell.state in (State.CLOSED, State.ABORTED, State.HELD):
             return
         if trial.bench.cell.state is State.PAUSED:
-            await trial.bench.cell.request(commands.Resume(id=f"resume-{number}", actor="op"))
+            await trial.bench.cell.request(commands.Resume(id=f"resume-{number}", actor="op", roles=OP))
         await asyncio.sleep(0.0005)
 
 

@@ -21,7 +21,9 @@ from tests.station.engine.doubles import (
     CONTACT,
     ERROR,
     GOOD,
+    OP,
     OTHER_BAD,
+    TE,
     Bench,
     BenchSite,
     returning,
@@ -308,7 +310,7 @@ async def test_pause_takes_effect_at_the_boundary_and_resume_goes_on(tmp_path: P
         go.set()
         await bench.cell.paused.wait()
         assert len(bench.handler.sorted) == 1
-        assert (await bench.cell.request(commands.Resume(id="r", actor="op"))).ok
+        assert (await bench.cell.request(commands.Resume(id="r", actor="op", roles=OP))).ok
 
     assert await bench.run(operator()) == "CLOSED"
     assert len(bench.handler.sorted) == 2
@@ -317,11 +319,11 @@ async def test_pause_takes_effect_at_the_boundary_and_resume_goes_on(tmp_path: P
 async def test_the_same_command_twice_has_one_effect_and_a_wrong_state_refuses(tmp_path: Path) -> None:
     bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
     await bench.start()
-    first = await bench.cell.request(commands.Resume(id="x", actor="op"))
+    first = await bench.cell.request(commands.Resume(id="x", actor="op", roles=OP))
     assert (first.ok, first.code) == (False, "wrong_state")
     assert "PAUSED" in first.reason
-    assert await bench.cell.request(commands.Resume(id="x", actor="op")) is first
-    release = await bench.cell.request(commands.Release(id="y", actor="te", reason="why"))
+    assert await bench.cell.request(commands.Resume(id="x", actor="op", roles=OP)) is first
+    release = await bench.cell.request(commands.Release(id="y", actor="te", roles=TE, reason="why"))
     assert release.code == "wrong_state"
     await bench.cell.run_lot(unattended=True)
     await bench.cell.aclose()
@@ -339,7 +341,7 @@ async def test_end_finishes_the_touchdown_and_closes_the_lot(tmp_path: Path) -> 
 
     async def operator() -> None:
         await testing.wait()
-        await bench.cell.request(commands.End(id="e", actor="op"))
+        await bench.cell.request(commands.End(id="e", actor="op", roles=OP))
 
     assert await bench.run(operator()) == "CLOSED"
     assert len(bench.handler.sorted) == 1
@@ -409,3 +411,16 @@ async def test_every_contact_opened_is_closed_once_and_the_balance_is_zero(tmp_p
     accounts = balance_of(read(bench.path)).accounts()
     assert sum(accounts.values()) == 7
     assert "in contact" not in accounts and "waiting" not in accounts
+
+
+async def test_a_role_that_may_not_is_refused_and_the_refusal_is_journalled(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
+    await bench.start()
+    asked = commands.End(id="e", actor="p-2", roles=frozenset({"security-officer"}), source="console")
+    receipt = await bench.cell.request(asked)
+    assert (receipt.code, bench.cell.state.value) == ("denied", "LOADED")
+    await bench.cell.aclose()
+    refused = [event for event in read(bench.path) if isinstance(event, events.CommandRefused)]
+    assert [(e.code, e.actor, e.source, e.roles) for e in refused] == [
+        ("denied", "p-2", "console", ("security-officer",))
+    ]

@@ -21,6 +21,8 @@ from tests.station.engine.doubles import (
     BAD,
     CONTACT,
     ERROR,
+    OP,
+    TE,
     Bench,
     BenchSite,
     Box,
@@ -41,7 +43,7 @@ async def until(bench: Bench, *states: State) -> None:
 
 
 def release(number: int = 1) -> commands.Release:
-    return commands.Release(id=f"release-{number}", actor="te", reason="looked at it")
+    return commands.Release(id=f"release-{number}", actor="te", roles=TE, reason="looked at it")
 
 
 @virtual
@@ -61,7 +63,7 @@ async def test_a_held_lot_goes_on_after_release_and_resume(tmp_path: Path) -> No
         assert (await bench.cell.request(release())).ok
         await until(bench, State.PAUSED)
         assert len(bench.handler.sorted) == 1
-        assert (await bench.cell.request(commands.Resume(id="r", actor="op"))).ok
+        assert (await bench.cell.request(commands.Resume(id="r", actor="op", roles=OP))).ok
 
     assert await bench.run(technician(), unattended=False) == "CLOSED"
     assert bench.handler.sorted == [{1: ERROR.hard}, {1: 1}, {1: 1}]
@@ -79,7 +81,7 @@ async def test_a_lot_with_unsorted_devices_is_neither_released_nor_ended(tmp_pat
         refused = await bench.cell.request(release())
         assert (refused.ok, refused.code) == (False, "unsettled")
         assert "1, 2, 3" in refused.reason
-        assert (await bench.cell.request(commands.End(id="e", actor="op"))).code == "unsettled"
+        assert (await bench.cell.request(commands.End(id="e", actor="op", roles=OP))).code == "unsettled"
         assert bench.cell.state is State.HELD
         assert (await bench.cell.request(commands.Abort(id="a", actor="op"))).ok
 

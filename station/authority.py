@@ -1,0 +1,114 @@
+"""Who may do what at a station, as one table: every command, verb and topic names an action of it.
+
+What a vault's desk is asked for has its own table, `station.vault.desk.roles`: persons sign it.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from station.engine.states import LEGAL, State
+from station.vault.desk.roles import Role
+
+HOST = "host"
+"""The quality of a plant's system, as a role is that of a person."""
+
+
+class Action(StrEnum):
+    """What can be asked of a station."""
+
+    LOAD = "lot.load"
+    START = "lot.start"
+    PAUSE = "lot.pause"
+    RESUME = "lot.resume"
+    END = "lot.end"
+    ABORT = "lot.abort"
+    RELEASE = "hold.release"
+    ACQUIRE = "control.acquire"
+    GIVE_UP = "control.release"
+    PING = "control.ping"
+    MEASURE = "station.measure"
+    READ = "records.read"
+    DRAFT = "document.draft"
+    SIGN = "document.sign"
+    KEEP_LOG = "log.keep"
+    KEEP_KEYS = "keys.keep"
+    FOUND = "person.found"
+
+
+class Remote(Enum):
+    """What it takes to ask for an action from afar."""
+
+    NEVER = "never"
+    FREE = "any key"
+    """A key whose role may; the local operator may have the station."""
+    LEASED = "the lease"
+    """That, and the station is ONLINE-REMOTE and this key is in command."""
+
+
+class Right(Struct, frozen=True):
+    """Who may ask for an action; an empty `who` is whoever stands at the machine or has its shell."""
+
+    who: frozenset[str]
+    remote: Remote = Remote.NEVER
+
+
+OPERATOR = frozenset({Role.OPERATOR})
+ANYBODY: frozenset[str] = frozenset()
+_FLOOR = frozenset({Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER})
+_COMMANDERS = _FLOOR | {HOST}
+
+RIGHTS: Mapping[Action, Right] = MappingProxyType(
+    {
+        Action.LOAD: Right(_COMMANDERS, Remote.LEASED),
+        Action.START: Right(_COMMANDERS, Remote.LEASED),
+        Action.PAUSE: Right(ANYBODY, Remote.FREE),
+        Action.RESUME: Right(_COMMANDERS, Remote.LEASED),
+        Action.END: Right(_COMMANDERS, Remote.LEASED),
+        Action.ABORT: Right(ANYBODY, Remote.FREE),
+        Action.RELEASE: Right(frozenset({Role.TECHNICIAN, Role.ENGINEER})),
+        Action.ACQUIRE: Right(_COMMANDERS, Remote.FREE),
+        Action.GIVE_UP: Right(_COMMANDERS, Remote.FREE),
+        Action.PING: Right(ANYBODY, Remote.FREE),
+        Action.MEASURE: Right(ANYBODY),
+        Action.READ: Right(ANYBODY),
+        Action.DRAFT: Right(ANYBODY),  # a draft is worth what signs it
+        Action.SIGN: Right(ANYBODY),  # with one's own key; what the signature may, the desk decides
+        Action.KEEP_LOG: Right(ANYBODY),
+        Action.KEEP_KEYS: Right(ANYBODY),  # custodians' passphrases open the store, and nothing else does
+        Action.FOUND: Right(ANYBODY),
+    }
+)
+"""The right to each action; in which states of the cell it has an effect is `station.engine.states.LEGAL`."""
+
+REMOTE = frozenset(action for action, right in RIGHTS.items() if right.remote is not Remote.NEVER)
+"""What has a topic of its own."""
+
+
+def denied(action: Action, roles: frozenset[str]) -> str:
+    """Say why somebody of these roles may not ask for an action; empty if he may."""
+    who = RIGHTS[action].who
+    if not who or who & roles:
+        return ""
+    held = ", ".join(sorted(roles)) or "nobody who has said who he is"
+    return f"{action} is for {', '.join(sorted(who))}; this is {held}"
+
+
+def misplaced(action: Action, state: State) -> str:
+    """Say why an action has no effect in a state of the cell; empty if it has one."""
+    legal = LEGAL.get(action.value)
+    if legal is None or state in legal:
+        return ""
+    allowed = ", ".join(sorted(one.value for one in legal))
+    return f"{action} in state {state.value}: it is legal in {allowed}"
+
+
+def objection(action: Action, roles: frozenset[str], state: State) -> tuple[str, str] | None:
+    """The gate of every action: return why it may not be, as code and reason, or None."""
+    if reason := denied(action, roles):
+        return "denied", reason
+    if reason := misplaced(action, state):
+        return "wrong_state", reason
+    return None

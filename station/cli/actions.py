@@ -1,0 +1,72 @@
+"""Which action each command of the command line is; one test holds this table against the commands."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+from station.authority import Action
+from station.vault.desk.roles import Action as AtDesk
+
+Named: TypeAlias = Action | AtDesk
+
+_KEEPING = "activate affected attest backup compromise destroy init passphrase register reshare restore seal"
+_KEEPING += " state suspend zeroise"
+
+COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
+    {
+        "approve": frozenset({AtDesk.SHOW_PROPOSALS, AtDesk.APPROVE}),
+        "audit export": frozenset({Action.READ}),
+        "audit key": frozenset({Action.KEEP_LOG}),
+        "audit lot": frozenset({Action.KEEP_LOG}),
+        "audit tail": frozenset({Action.READ}),
+        "audit verify": frozenset({Action.READ}),
+        "bench drivers": frozenset({Action.MEASURE}),
+        "bench engine": frozenset({Action.MEASURE}),
+        "bench vault": frozenset({Action.MEASURE}),
+        "cert crl": frozenset({Action.READ}),
+        "cert show": frozenset({Action.READ}),
+        "cert verify": frozenset({Action.READ}),
+        "evidence device": frozenset({Action.READ}),
+        "evidence export": frozenset({Action.READ}),
+        "evidence verify": frozenset({Action.READ}),
+        **{f"key {verb}": frozenset({Action.KEEP_KEYS}) for verb in _KEEPING.split()},
+        "key ceremony plan": frozenset({Action.DRAFT, Action.SIGN}),
+        "key ceremony resume": frozenset({Action.KEEP_KEYS}),
+        "key ceremony run": frozenset({Action.KEEP_KEYS}),
+        "key ceremony verify": frozenset({Action.READ}),
+        "key list": frozenset({Action.READ}),
+        "key show": frozenset({Action.READ}),
+        "key status": frozenset({Action.READ}),
+        "key trust": frozenset({Action.SIGN}),
+        "order add": frozenset({AtDesk.ADD_ORDER, AtDesk.ADD_DIES, AtDesk.RELEASE_KEYS}),
+        "order close": frozenset({AtDesk.CLOSE_ORDER}),
+        "order draft": frozenset({Action.DRAFT}),
+        "order draft-dies": frozenset({Action.DRAFT}),
+        "order draft-keys": frozenset({Action.DRAFT}),
+        "order show": frozenset({AtDesk.SHOW_ORDERS}),
+        "order sign": frozenset({Action.SIGN}),
+        "perso balance": frozenset({AtDesk.BALANCE}),
+        "perso close": frozenset({AtDesk.CLOSE_LOT}),
+        "perso destroy": frozenset({AtDesk.DESTROY}),
+        "perso missing": frozenset({AtDesk.MARK_MISSING}),
+        "perso quota": frozenset({AtDesk.SHOW_ORDERS}),
+        "perso release": frozenset({AtDesk.RELEASE_UNIT}),
+        "perso release-line": frozenset({AtDesk.RELEASE_LINE}),
+        "perso return": frozenset({AtDesk.RETURN}),
+        "perso sample": frozenset({AtDesk.SAMPLE}),
+        "perso status": frozenset({AtDesk.SHOW_ORDERS}),
+        "perso unit": frozenset({AtDesk.UNITS}),
+        "person add": frozenset({AtDesk.ADD_PERSON}),
+        "person found": frozenset({Action.FOUND}),
+        "person new": frozenset({Action.SIGN}),
+        "person roles": frozenset({AtDesk.CHANGE_ROLES}),
+        "person show": frozenset({AtDesk.SHOW_PEOPLE}),
+        "run": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT}),
+        "stdf dump": frozenset({Action.READ}),
+        "stdf validate": frozenset({Action.READ}),
+        "witness key": frozenset({Action.KEEP_LOG}),
+        "witness run": frozenset({Action.KEEP_LOG}),
+        "witness submit": frozenset({Action.KEEP_LOG}),
+    }
+)
+"""By the words after `hardbin`."""
