@@ -148,6 +148,15 @@ class Quarantined(Event, frozen=True, tag="resource.quarantined", kw_only=True):
     reason: str
 
 
+class RuleTripped(Event, frozen=True, tag="rule.tripped", kw_only=True):
+    """A stop rule: what it saw at first contacts, and what was done; `site` is 0 for the whole cell."""
+
+    rule: str
+    site: int
+    action: str
+    seen: str
+
+
 class MadeSafe(Event, frozen=True, tag="safe", kw_only=True):
     """The safe state was run: how long it took, and what could not be verified."""
 
@@ -181,6 +190,7 @@ Any: TypeAlias = (
     | Sorted
     | Faulted
     | Quarantined
+    | RuleTripped
     | MadeSafe
     | LotClosed
 )

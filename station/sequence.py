@@ -14,6 +14,7 @@ import msgspec
 
 from station.errors import SequenceError
 from station.model import Bin, BinKind, Limit, Personalisation, TestDefinition
+from station.rules import StopRules
 
 MAX_NUMBER = 4_294_967_295
 MAX_BIN = 32_767
@@ -174,6 +175,7 @@ class Sequence(Generic[S]):
     bins: StationBins
     rows: "tuple[Row[S], ...]"
     retest: Retest = field(default_factory=Retest)
+    rules: StopRules = field(default_factory=StopRules)
     product: str = ""
 
     def __post_init__(self) -> None:
@@ -211,7 +213,7 @@ class Sequence(Generic[S]):
         for row in everything(self.rows):
             digest.update(_described(row))
         bins = msgspec.json.encode(
-            [self.all_bins(), sorted(b.number for b in self.retest.bins), self.retest.times]
+            [self.all_bins(), sorted(b.number for b in self.retest.bins), self.retest.times, self.rules]
         )
         digest.update(msgspec.json.encode([self.name, self.version, self.product]) + bins)
         return digest.digest()
@@ -293,7 +295,8 @@ def _source(module: ModuleType) -> bytes:
 
 def check(sequence: "Sequence[S]") -> None:
     """Refuse a table that cannot be valid, naming every difference at once."""
-    wrong = [*_numbers(sequence), *_bins(sequence), *_personalise(sequence), *_retest(sequence)]
+    rules = sequence.rules.wrong({bin_.number for bin_ in _named(sequence)})
+    wrong = [*_numbers(sequence), *_bins(sequence), *_personalise(sequence), *_retest(sequence), *rules]
     if wrong:
         raise SequenceError(f"sequence {sequence.name!r}: " + "; ".join(wrong))
 

@@ -7,6 +7,7 @@ from sequences.se1 import crypto, entropy
 from sequences.se1.entropy import PLACES
 from sequences.se1.site import INPUTS, Se1Site, activated, ask, powered
 from station.model import Bin, BinKind, Limit, Personalisation
+from station.rules import StopRules
 from station.sequence import (
     CONTINUE,
     Die,
@@ -106,6 +107,17 @@ FULL = (
 )
 
 
+RULES = StopRules(
+    baseline_yield=0.9,
+    all_sites=3,
+    yield_floor=0.8,
+    compare_sites=True,
+    bin_limits=((SPOILED, 0.02),),
+    contact_bins=(CONTACT,),
+    no_touch=2,
+)
+
+
 def final_test(
     name: str, known_answers: tuple[Functional[Se1Site], ...], opening: tuple[Entrusted[Se1Site], ...] = ()
 ) -> Sequence[Se1Site]:
@@ -141,6 +153,7 @@ def final_test(
             ), bin=SUPPLY),
         ),
         retest=Retest(frozenset({CONTACT, SUPPLY}), times=1),
+        rules=RULES,
     )  # fmt: skip
 
 

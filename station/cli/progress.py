@@ -106,6 +106,8 @@ class PlainProgress(Progress):
                 self._say(f"site {site}: {reason}" if site else reason)
             case events.Quarantined(resource=resource, reason=reason):
                 self._say(f"{resource} is out of use: {reason}")
+            case events.RuleTripped():
+                self._say(_tripped(event))
             case events.Sorted():
                 self._step()
             case _:
@@ -144,6 +146,8 @@ class LiveProgress(Progress):
                 self._notes = [*self._notes[-2:], f"site {site}: {reason}"]
             case events.Quarantined(resource=resource, reason=reason):
                 self._notes = [*self._notes[-2:], f"{resource} is out of use: {reason}"]
+            case events.RuleTripped():
+                self._notes = [*self._notes[-2:], _tripped(event)]
             case _:
                 pass
 
@@ -191,3 +195,8 @@ class LiveProgress(Progress):
             share = f"{100 * count / self.sorted:.1f} %"
             table.add_row(str(bin_.number), bin_.name, str(count), share, style=STYLES[bin_.kind])
         return table
+
+
+def _tripped(event: events.RuleTripped) -> str:
+    where = f"site {event.site}" if event.site else "the cell"
+    return f"rule {event.rule}, {where}: {event.seen}: {event.action}"

@@ -43,6 +43,14 @@ class Standing(Generic[S]):
             return bins.passing, Verdict.PASSED
         return bins.default, Verdict.FAILED
 
+    def holding(self, site: int) -> str:
+        """Return why this site's trouble holds the lot; empty if it does not."""
+        if self.program_fault:
+            return f"site {site}: program fault in {self.program_fault}"
+        if self.custody_fault:
+            return f"site {site}: custody: {self.custody_fault}"
+        return ""
+
     def _spoiled(self) -> bool:
         """An open intent, a rejected chip, or a sealed one that the station could not put down safely."""
         if self.intent_open:

@@ -16,11 +16,12 @@ from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.device_run import Contact
-from station.engine.disposition import Standing
 from station.engine.landing import Landing, Tested
 from station.engine.lot_journal import LotJournal
 from station.engine.records import Records
+from station.engine.sites import Sites
 from station.engine.states import State
+from station.engine.stop_rules import Action, Watch
 from station.engine.stops import Aborted, Ended, Hold, Wish
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, TouchdownResult, Verdict
@@ -38,10 +39,6 @@ class Bound(Generic[S]):
     handler: Feeder
     sites: Mapping[int, S]
     resources: Mapping[int, tuple[Resource, ...]]
-
-    def out_of_use(self, site: int) -> str | None:
-        """Return why a site cannot test, None if it can."""
-        return next((r.turn.poisoned for r in self.resources[site] if r.turn.poisoned), None)
 
 
 class LotRun(Generic[S]):
@@ -73,7 +70,8 @@ class LotRun(Generic[S]):
         self._parts = 0
         self._unprojected: list[TouchdownResult] = []
         self._hold = ""
-        self._lost: set[int] = set()
+        self._sites = Sites(bound.resources)
+        self._watch = Watch(sequence.rules, quantity=info.quantity)
         self._not_judged: deque[bool] = deque(maxlen=NOT_JUDGED_WINDOW)
         self.retested = 0
 
@@ -89,6 +87,7 @@ class LotRun(Generic[S]):
         """Return when all devices of the lot are sorted or an end was asked; Hold or Aborted otherwise."""
         self._hold = ""
         self._not_judged.clear()
+        self._watch.restart()
         try:
             if not self._begun:
                 await self._bound.handler.start_lot(self._info.lot)
@@ -169,8 +168,10 @@ class LotRun(Generic[S]):
         parts = {site: self._parts + n for n, site in enumerate(sorted(arrived.sites), start=1)}
         self._parts += len(parts)
         try:
-            results = await self._tested(arrived, parts)
+            first = await self._landed(parts, dict.fromkeys(parts, 1))
+            results = await self._landed_again(arrived, parts, first)
             await self._sort({site: result.bin.hard for site, result in sorted(results.items())})
+            await self._heed(first)
         finally:
             await self._project()
 
@@ -183,9 +184,11 @@ class LotRun(Generic[S]):
                 f"the handler presents {len(sites)} devices, and {left} of the lot are left: none is tested"
             )
 
-    async def _tested(self, arrived: Touchdown, parts: Mapping[int, int]) -> dict[int, DeviceResult]:
-        """Land the devices, those in retest bins again, and return the last result of each."""
-        results = await self._landed(parts, dict.fromkeys(parts, 1))
+    async def _landed_again(
+        self, arrived: Touchdown, parts: Mapping[int, int], first: Mapping[int, DeviceResult]
+    ) -> dict[int, DeviceResult]:
+        """Land those in retest bins again, and return the last result of each device."""
+        results = dict(first)
         for _ in range(self._sequence.retest.times):
             again = sorted(site for site, result in results.items() if self._may_land_again(result))
             if not again or self._hold or not self._bound.handler.can_replunge:
@@ -197,7 +200,7 @@ class LotRun(Generic[S]):
         return results
 
     def _may_land_again(self, result: DeviceResult) -> bool:
-        usable = self._bound.out_of_use(result.site) is None
+        usable = self._sites.out_of_use(result.site) is None
         return usable and result.bin in self._sequence.retest.bins
 
     async def _landed(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
@@ -228,7 +231,7 @@ class LotRun(Generic[S]):
     async def _land(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
         """Test the devices of these sites in one landing and make the results durable."""
         self._seq += 1
-        out = {site: reason for site in parts if (reason := self._bound.out_of_use(site))}
+        out = {site: reason for site in parts if (reason := self._sites.out_of_use(site))}
         await self._journal.commit(
             events.TouchdownOpened(
                 at=self._journal.now,
@@ -311,7 +314,7 @@ class LotRun(Generic[S]):
                 if reason:
                     await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=reason))
                     break
-            self._hold = self._hold or _holding(site, standing)
+            self._hold = self._hold or standing.holding(site)
             self._not_judged.append(bool(standing.unjudged))
         if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
             raise Hold(unsafe[0], unsafe=True)
@@ -320,17 +323,31 @@ class LotRun(Generic[S]):
         await self._look_for_quarantine()
 
     async def _look_for_quarantine(self) -> None:
-        for site in self._bound.sites:
-            reason = self._bound.out_of_use(site)
-            if reason is None or site in self._lost:
-                continue
-            self._lost.add(site)
+        for site, reason in self._sites.newly_quarantined().items():
             await self._journal.commit(
                 events.Quarantined(at=self._journal.now, resource=f"site {site}", reason=reason)
             )
-        usable = len(self._bound.sites) - len(self._lost)
-        if usable < (len(self._bound.sites) + 1) // 2:
-            self._hold = self._hold or f"only {usable} of {len(self._bound.sites)} sites are usable"
+        self._hold = self._hold or self._sites.too_few()
+
+    async def _heed(self, first: Mapping[int, DeviceResult]) -> None:
+        """Do what the stop rules ask for after the first contacts of a touchdown."""
+        for trip in self._watch.seen({site: result.bin for site, result in first.items()}):
+            await self._journal.commit(
+                events.RuleTripped(
+                    at=self._journal.now,
+                    rule=trip.rule,
+                    site=trip.site,
+                    action=trip.action.value,
+                    seen=trip.seen,
+                )
+            )
+            match trip.action:
+                case Action.SITE_OFF:
+                    self._sites.switch_off(trip.site, f"rule {trip.rule}: {trip.seen}")
+                    self._watch.off(trip.site)
+                    self._hold = self._hold or self._sites.too_few()
+                case Action.HOLD:
+                    self._hold = self._hold or f"rule {trip.rule}: {trip.seen}"
 
     def _must_go_on(self) -> None:
         """After an abort no bin is sent."""
@@ -373,12 +390,3 @@ def _outcome(device: DeviceResult) -> events.Outcome:
         cut_short=device.cut_short,
         reason=device.reason,
     )
-
-
-def _holding(site: int, standing: Standing[S]) -> str:
-    """Return why a site's trouble holds the lot; empty if it does not."""
-    if standing.program_fault:
-        return f"site {site}: program fault in {standing.program_fault}"
-    if standing.custody_fault:
-        return f"site {site}: custody: {standing.custody_fault}"
-    return ""

@@ -19,6 +19,7 @@ from station.engine.lot_run import Bound
 from station.engine.records import Records
 from station.errors import StorageError
 from station.model import Bin, BinKind, Limit, LotInfo, TouchdownResult
+from station.rules import StopRules
 from station.sequence import Parametric, Retest, Row, Sequence, Site, StationBins
 
 OP, TE = frozenset({"operator"}), frozenset({"technician"})
@@ -170,10 +171,18 @@ class MemoryFile:
         pass
 
 
-def sequence(*rows: Row[BenchSite], retest: Retest | None = None) -> Sequence[BenchSite]:
+def sequence(
+    *rows: Row[BenchSite], retest: Retest | None = None, rules: StopRules | None = None
+) -> Sequence[BenchSite]:
     """A sequence of these rows with the bins above."""
     return Sequence(
-        name="bench", version="1", site=BenchSite, bins=BINS, rows=rows, retest=retest or Retest(frozenset())
+        name="bench",
+        version="1",
+        site=BenchSite,
+        bins=BINS,
+        rows=rows,
+        retest=retest or Retest(frozenset()),
+        rules=rules or StopRules(),
     )
 
 

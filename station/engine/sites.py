@@ -1,0 +1,37 @@
+"""Which sites of a lot test: not those whose resources are out of use, nor those that a rule switched off."""
+
+from collections.abc import Mapping
+
+from drivers.roles import Resource
+
+
+class Sites:
+    """The sites of one lot, and why some of them test no more."""
+
+    def __init__(self, resources: Mapping[int, tuple[Resource, ...]]) -> None:
+        self._resources = resources
+        self._off: dict[int, str] = {}
+        self._told: set[int] = set()
+
+    def out_of_use(self, site: int) -> str | None:
+        """Return why a site cannot test, None if it can."""
+        poisoned = next((r.turn.poisoned for r in self._resources[site] if r.turn.poisoned), None)
+        return poisoned or self._off.get(site)
+
+    def switch_off(self, site: int, reason: str) -> None:
+        """Test at this site no more."""
+        self._off[site] = reason
+
+    def newly_quarantined(self) -> dict[int, str]:
+        """Sites that went out of use, each told once."""
+        lost = {site: why for site in self._resources if (why := self.out_of_use(site))}
+        new = {site: why for site, why in lost.items() if site not in self._told and site not in self._off}
+        self._told |= lost.keys()
+        return new
+
+    def too_few(self) -> str:
+        """Why the lot cannot go on with the sites that are left; empty while half of them test."""
+        usable = sum(self.out_of_use(site) is None for site in self._resources)
+        if usable >= (len(self._resources) + 1) // 2:
+            return ""
+        return f"only {usable} of {len(self._resources)} sites are usable"

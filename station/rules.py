@@ -1,0 +1,42 @@
+"""When a lot is not to go on as it is: what a sequence asks for. `station.engine.stop_rules` does it."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from station.model import Bin
+
+
+@dataclass(frozen=True)
+class StopRules:
+    """Each rule is off until it is given what it needs. Shares lie between 0 and 1."""
+
+    baseline_yield: float | None = None
+    """The share of good devices in a healthy lot: it says how many fails in a row stop a site (R1, R2)."""
+    all_sites: int | None = None
+    """So many touchdowns in a row with a fail at every one of two or more sites hold the lot (R3)."""
+    yield_floor: float | None = None
+    """The least share of good devices of a lot that goes on (R4)."""
+    compare_sites: bool = False
+    """Whether a site that fails more than the others is switched off (R5)."""
+    bin_limits: tuple[tuple[Bin, float], ...] = ()
+    """The largest share of devices in a bin of a lot that goes on (R6)."""
+    contact_bins: tuple[Bin, ...] = ()
+    """Bins of devices that were not touched."""
+    no_touch: int | None = None
+    """So many touchdowns in a row with every one of two or more sites in contact bins hold the lot (R7)."""
+
+    def wrong(self, known: Collection[int]) -> Iterator[str]:
+        """Name what cannot be meant, given the numbers of the bins that devices can get."""
+        shares = {"baseline_yield": self.baseline_yield, "yield_floor": self.yield_floor}
+        shares |= {f"limit of bin {bin_.number}": limit for bin_, limit in self.bin_limits}
+        for name, share in shares.items():
+            if share is not None and not 0 < share < 1:
+                yield f"rules: {name} = {share:g} must lie between 0 and 1"
+        for name, count in {"all_sites": self.all_sites, "no_touch": self.no_touch}.items():
+            if count is not None and count < 1:
+                yield f"rules: {name} = {count} must be 1 or more touchdowns"
+        if self.no_touch is not None and not self.contact_bins:
+            yield "rules: no_touch needs contact_bins"
+        for bin_ in (*self.contact_bins, *(bin_ for bin_, _ in self.bin_limits)):
+            if bin_.number not in known:
+                yield f"rules: bin {bin_.number} {bin_.name!r} is used by no row"
