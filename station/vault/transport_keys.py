@@ -10,10 +10,9 @@ from drivers.protocols.se1_objects import token_hash
 from drivers.protocols.se1_table import KeySet as Kvn
 from station.vault.die import scp03
 from station.vault.keyring import Keyring
-from station.vault.names import RAW_MASTER, TEST_MASTER, TRANSPORT_KEM
+from station.vault.names import RAW_MASTER, RAW_TOKEN, TEST_MASTER, TEST_TOKEN, TRANSPORT_KEM
 from station.vault.secret import Secret
 
-TEST_TOKEN, RAW_TOKEN = b"PQP1-TEST-TK", b"PQP1-RAW-TKN"
 TEST_LABEL = b"PQP1-TST"
 WRAPPING = b"PQP0-KW"
 

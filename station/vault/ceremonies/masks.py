@@ -12,7 +12,7 @@ from station.vault.keys import calls
 from station.vault.keys.control import Control
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.frames import wipe
-from station.vault.transport_keys import RAW_TOKEN
+from station.vault.names import RAW_TOKEN
 
 MLKEM1024 = 1568
 TOKEN_BITS = 256
