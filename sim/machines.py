@@ -28,6 +28,7 @@ from sim.handler.ttl import Port, TtlHandler
 from sim.instrument import Instrument
 from sim.plant import Plant
 from sim.relays.keithley_707b import Keithley707B
+from sim.scope.keysight_infiniivision import KeysightInfiniiVision
 from sim.smu.keithley_2450 import RANGES, Keithley2450
 from sim.smu.keithley_2600b import Keithley2600B
 from sim.smu.keysight_b2900 import KeysightB2900
@@ -260,6 +261,7 @@ MODELS: Mapping[str, Model] = {
     "rohde_schwarz_ngx": _measuring(NgxSupply, NgxSupply.knobs, "1", "2", "3"),
     "keysight_34465a": _measuring(Keysight34465A, Keysight34465A.knobs, ""),
     "keysight_34970a": _alone(Keysight34970A, Keysight34970A.knobs),
+    "keysight_infiniivision": _alone(KeysightInfiniiVision, KeysightInfiniiVision.knobs),
     "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

@@ -9,6 +9,7 @@ from drivers.roles.prober import Prober
 from drivers.roles.relays import Relays
 from drivers.roles.resource import Identity, Machine, Resource
 from drivers.roles.scanner import Scanner
+from drivers.roles.scope import Scope, Waveform
 from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
 
@@ -30,10 +31,12 @@ __all__ = [
     "Reset",
     "Resource",
     "Scanner",
+    "Scope",
     "ScriptReply",
     "Smu",
     "Stopped",
     "Supply",
     "Touchdown",
     "TriggerSource",
+    "Waveform",
 ]
