@@ -177,9 +177,7 @@ class KeysightInfiniiVision(StatusInstrument):
 
     def ended(self) -> None:
         """The trigger has come: the channels that are shown have a record."""
-        self._records = {
-            n: self._sampled(n, self.points) for n, channel in self.inputs.items() if channel.shown
-        }
+        self._recorded = frozenset(n for n, channel in self.inputs.items() if channel.shown)
 
     def _preamble(self) -> Preamble:
         channel, levels = self.inputs[self._source], 1 << (16 if self._format == WORD else 8)
