@@ -272,7 +272,7 @@ class ProbingMachine(Machine, Prober):
     async def _begin_wafer(self, cassette: int, slot: int) -> None:
         if self._settings.align:
             await self.align()
-        self._wafer = await self.wafer_id() or f"{cassette}-{slot}"
+        self._wafer = await self.wafer_id() or (f"{cassette}-{slot}" if slot else "wafer")
         await self._learn_dies()
         self._begun = True
         self.heard(WaferLoaded(cassette, slot, self._wafer))

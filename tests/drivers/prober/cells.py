@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from drivers.errors import EquipmentError
 from drivers.links.probing import ProbingMachine
 from drivers.prober.accretech_uf import AccretechOptions, AccretechUf
+from drivers.prober.cascade_nucleus import CascadeNucleus, NucleusOptions
 from drivers.prober.formfactor_velox import FormFactorVelox, VeloxOptions
 from drivers.prober.mpi_sentio import MpiSentio, SentioOptions
 from drivers.protocols.accretech import BinProfile
@@ -21,7 +22,7 @@ from drivers.transports.visa import VisaLibrary, VisaPort
 from sim.faults import Faults, parse
 from sim.instrument import Instrument
 from sim.lines import LINE_KNOBS, BusLines, TcpLines
-from sim.prober import accretech_uf, formfactor_velox, mpi_sentio
+from sim.prober import accretech_uf, cascade_nucleus, formfactor_velox, mpi_sentio
 from sim.prober.stage import Stage
 from sim.time import VirtualLoop, new_loop
 from sim.visa import worlds
@@ -135,6 +136,17 @@ async def accretech_cell(
             yield prober
 
 
+@asynccontextmanager
+async def nucleus_cell(wafers: Wafers, *faults: str, **options: Any) -> AsyncGenerator[ProbingMachine, None]:
+    """A Nucleus behind PyVISA, with a wafer on its chuck."""
+    made = stage(wafers, cascade_nucleus.CascadeNucleus.knobs, *faults)
+    made.put(1)
+    machine = BusLines(cascade_nucleus.CascadeNucleus(made))
+    settings = NucleusOptions(**options)
+    async with on_bus(machine, lambda port: CascadeNucleus("prober", port, settings)) as prober:
+        yield prober
+
+
 @dataclass
 class Run:
     """A lot as the station saw it."""
@@ -167,7 +179,7 @@ class Run:
                 assert self.wafers.down, "a test begins in contact"
                 self.touchdowns += 1
                 wafer, x, y = self.wafers.landings[-1]
-                assert self.wafers.name(wafer) == touchdown.wafer
+                assert touchdown.wafer in (self.wafers.name(wafer), "wafer")
                 offsets = prober._card.over(x, y)
                 assert touchdown.positions.items() <= offsets.items(), "the die that is named is touched"
                 assert touchdown.sites == touchdown.positions.keys()

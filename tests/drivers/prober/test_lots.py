@@ -23,6 +23,7 @@ from tests.drivers.prober.cells import (
     Cell,
     accretech_cell,
     lot,
+    nucleus_cell,
     sentio_cell,
     velox_cell,
     velox_gpib_cell,
@@ -58,6 +59,16 @@ def test_a_lot_of_two_wafers(cell: Cell, mode: str) -> None:
         CassetteEnded(1),
         LotEnded(),
     ]
+
+
+@pytest.mark.parametrize("fault", ["", "empty_reply@p=0.05", "truncate=1@p=0.05", "truncate=3@p=0.05"])
+@pytest.mark.parametrize("card", [((0, 0),), FOUR["card"]])
+def test_a_wafer_put_there_by_hand(fault: str, card: Any) -> None:
+    sites = frozenset(range(1, len(card) + 1))
+    run = lot(nucleus_cell, wafers(1), *filter(None, [fault]), card=card, sites=sites)
+    assert run.complete
+    assert run.marked == {}
+    assert run.events == [WaferLoaded(0, 0, "wafer"), WaferEnded("wafer"), CassetteEnded(0), LotEnded()]
 
 
 @pytest.mark.parametrize("cell", MARKING)
@@ -107,14 +118,17 @@ def test_a_slot_without_a_wafer_is_told_before_anything_moves() -> None:
         (accretech_cell, "alarm=S0042@every=40", "S0042"),
         (accretech_cell, "manual_start@every=9", "somebody has raised the chuck"),
         (accretech_cell, "door_open@every=20", "DOOR OPEN"),
+        (nucleus_cell, "shift_die=0,1@every=9", "stands on"),
+        (nucleus_cell, "alarm=Motor@every=40", "Motor"),
+        (nucleus_cell, "drop_reply@every=5", "no answer"),
     ],
 )
 def test_what_goes_wrong_is_told_and_tests_no_wrong_die(cell: Cell, fault: str, says: str) -> None:
-    run = lot(cell, wafers(), fault, faults=40)
+    run = lot(cell, wafers(1 if cell is nucleus_cell else 2), fault, faults=40)
     assert run.complete
     assert run.faults
     assert any(says in str(error) for error in run.faults)
-    assert run.marked == run.expected
+    assert run.marked == ({} if cell is nucleus_cell else run.expected)
 
 
 def test_dies_that_give_no_contact_are_left_alone_after_three_touches() -> None:

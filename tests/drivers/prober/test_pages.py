@@ -9,11 +9,13 @@ import pytest
 
 from drivers.links.prober_options import ProberOptions
 from drivers.prober.accretech_uf import AccretechOptions
+from drivers.prober.cascade_nucleus import NucleusOptions
 from drivers.prober.formfactor_velox import VeloxOptions
 from drivers.prober.mpi_sentio import SentioOptions
 from drivers.protocols.accretech import BinProfile
 from sim.lines import LINE_KNOBS, Talker
 from sim.prober.accretech_uf import AccretechUf
+from sim.prober.cascade_nucleus import CascadeNucleus
 from sim.prober.formfactor_velox import FormFactorVelox
 from sim.prober.mpi_sentio import MpiSentio
 from sim.prober.stage import STAGE_KNOBS, TABLE, Move, State
@@ -34,6 +36,7 @@ def test_what_all_have_is_on_the_common_page(words: frozenset[str]) -> None:
     ("page", "options", "knobs"),
     [
         ("accretech_uf", AccretechOptions, AccretechUf.knobs),
+        ("cascade_nucleus", NucleusOptions, CascadeNucleus.knobs),
         ("formfactor_velox", VeloxOptions, FormFactorVelox.knobs),
         ("mpi_sentio", SentioOptions, MpiSentio.knobs),
     ],
