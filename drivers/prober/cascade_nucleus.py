@@ -7,6 +7,7 @@ own map. Whether a move is done is not believed from its answer alone: contact a
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from drivers.roles.resource import Identity
 from drivers.transports import Clear, Conversation, Port, Read
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 QUERY_S, MOVE_S, GLIMPSE_S, RETRY_S = 5.0, 10.0, 0.5, 1.0
 ASK_TRIES = 4
 """How often a query is put before its answer is given up."""
@@ -180,9 +182,13 @@ class CascadeNucleus(ProbingMachine):
     async def _move(self, command: str) -> None:
         """Send a command; InstrumentError if what comes back is the text of an error.
 
-        A completion that is cut short, or empty, is no error: what follows is read back anyway.
+        A completion that is cut short, empty or lost is no error: contact, die or temperature are asked next.
         """
-        reply = await self._wire.ask(command, timeout_s=MOVE_S)
+        try:
+            reply = await self._wire.ask(command, timeout_s=MOVE_S)
+        except Silent as silence:
+            log.warning("%s: %s", self.name, silence)
+            return
         if not completed(reply):
             raise self._refused(command, reply)
 

@@ -108,6 +108,11 @@ async def test_silence_is_asked_again() -> None:
         assert await made(port).temperature() == 25.0
 
 
+async def test_a_completion_that_is_lost_is_no_error() -> None:
+    with replayed("cascade_nucleus/completion_lost") as port:
+        assert await made(port).contact()
+
+
 async def test_temperature_and_the_way_out() -> None:
     with replayed("cascade_nucleus/heats") as port:
         prober = made(port)

@@ -61,7 +61,9 @@ def test_a_lot_of_two_wafers(cell: Cell, mode: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("fault", ["", "empty_reply@p=0.05", "truncate=1@p=0.05", "truncate=3@p=0.05"])
+@pytest.mark.parametrize(
+    "fault", ["", "empty_reply@p=0.05", "truncate=1@p=0.05", "truncate=3@p=0.05", "drop_reply@p=0.05"]
+)
 @pytest.mark.parametrize("card", [((0, 0),), FOUR["card"]])
 def test_a_wafer_put_there_by_hand(fault: str, card: Any) -> None:
     sites = frozenset(range(1, len(card) + 1))
@@ -120,7 +122,6 @@ def test_a_slot_without_a_wafer_is_told_before_anything_moves() -> None:
         (accretech_cell, "door_open@every=20", "DOOR OPEN"),
         (nucleus_cell, "shift_die=0,1@every=9", "stands on"),
         (nucleus_cell, "alarm=Motor@every=40", "Motor"),
-        (nucleus_cell, "drop_reply@every=5", "no answer"),
     ],
 )
 def test_what_goes_wrong_is_told_and_tests_no_wrong_die(cell: Cell, fault: str, says: str) -> None:
