@@ -30,6 +30,8 @@ class Commands(click.Group):
         "audit",
         "bench",
         "cert",
+        "check",
+        "equip",
         "evidence",
         "key",
         "order",
