@@ -34,7 +34,7 @@ class Ending(Enum):
     ABORTED = "aborted"
 
 
-class Limit(Struct, frozen=True):
+class Limit(Struct, frozen=True, gc=False):
     """A closed interval with its unit; None leaves a side open."""
 
     low: float | None
@@ -78,7 +78,7 @@ Reading: TypeAlias = float | bool | Mapping[str, float] | None
 """What a row's function returns."""
 
 
-class Measurement(Struct, frozen=True):
+class Measurement(Struct, frozen=True, gc=False):
     """One judged execution of a row: becomes one PTR, MPR or FTR."""
 
     test: int

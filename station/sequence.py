@@ -221,7 +221,7 @@ class Sequence(Generic[S]):
 
 def function_name(function: Callable[..., object]) -> str:
     """Return the name under which a row's function goes into the datalog."""
-    return getattr(function, "__name__", type(function).__name__)
+    return getattr(function, "__name__", "") or type(function).__name__
 
 
 def everything(rows: "tuple[Row[S], ...]") -> "Iterator[Row[S]]":

@@ -1,6 +1,8 @@
 """`hardbin bench`: speeds, each beside its floor from the same run."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from msgspec import json
@@ -32,6 +34,23 @@ VAULT_LABELS = {
 }
 
 
+DATALOG_LABELS = {
+    "stdf_write_per_cpu_s": "STDF records per CPU-second, limits compared, through the public calls",
+    "stdf_floor_per_cpu_s": "floor: one bare struct.pack a record, one write a touchdown",
+    "store_per_cpu_s": "measurements stored per CPU-second, each touchdown on disk and read back",
+    "store_floor_per_cpu_s": "floor: one bare executemany and commit a touchdown",
+    "stdf_read_per_s": "STDF records read per CPU-second",
+    "stdf_read_floor_per_s": "floor: from header to header, bare struct",
+    "bytes_per_measurement": "bytes of the database a measurement",
+    "bytes_floor": "floor: a table of nothing but the values",
+    "one_test_10k_ms": "ms to read one test of 10,000 devices",
+    "one_test_floor_ms": "floor: bare SQL over the same values",
+    "pat_ms": "ms for part average limits of 100 tests, and who is outside, 10,000 parts",
+    "pat_floor_ms": "floor: their quartiles alone, by numpy",
+    "parquet_1m_s": "s to write a million values from the store to Parquet",
+    "parquet_floor_s": "floor: the same table from memory",
+}
+
 DRIVERS_COLUMNS = ("call", "bare", "handoff", "chain of 10", "p99 loaded", "call/handoff")
 
 CPU_SITES = 8
@@ -57,6 +76,23 @@ def engine(touchdowns: int, devices: int, as_json: bool) -> None:
         click.echo(f"{figure:>12,.10g}  {LABELS[key]}")
     ratio = figures["kept_per_cpu_s"] / figures["floor_per_cpu_s"]
     click.echo(f"{ratio:>12.4f}  engine / floor")
+
+
+@bench.command()
+@click.option("--touchdowns", type=click.IntRange(1), default=60, show_default=True, help="Of 8 x 100 tests.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def datalog(touchdowns: int, as_json: bool) -> None:
+    """STDF, store, Parquet and part averages over made-up lots, each figure beside its floor."""
+    from station.datalog.bench import measured as datalog_measured
+
+    with TemporaryDirectory(prefix="hardbin-bench-") as folder:
+        figures = datalog_measured(Path(folder), touchdowns=touchdowns)
+    if as_json:
+        click.echo(json.encode(figures))
+        return
+    for key, figure in figures.items():
+        shown = f"{figure:,.0f}" if figure >= 1000 else f"{figure:.3g}"
+        click.echo(f"{shown:>12}  {DATALOG_LABELS[key]}")
 
 
 @bench.command()

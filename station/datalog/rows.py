@@ -71,16 +71,13 @@ class DeviceRows:
         self._places = {test.number: place for place, test in enumerate(info.tests)}
         self._vals = struct.Struct(f"<{len(info.tests)}d")
         self._empty = [NAN] * len(info.tests)
+        self._numbers = [test.number for test in info.tests]
 
     def pack(self, device: DeviceResult) -> DeviceRow:
         """Return the row of a device; of several executions of a test the last one stands."""
-        latest = {measured.test: measured for measured in device.measurements}
         if self._bins.get(device.bin.number) != device.bin:
             raise StorageError(f"bin {device.bin.number} at site {device.site} is not one of the lot's")
-        unknown = latest.keys() - self._places.keys()
-        if unknown:
-            raise StorageError(f"test {min(unknown)} at site {device.site} is not one of the lot's")
-        vals, sparse, extra = self._measured(latest)
+        executed, vals, sparse, extra = self._packed(device)
         extra.cut_short, extra.reason = device.cut_short, device.reason
         extra.personalisation = device.personalisation
         return DeviceRow(
@@ -92,11 +89,28 @@ class DeviceRows:
             device.bin.number,
             device.started,
             round(device.test_s * 1000),
-            len(latest),
+            executed,
             vals,
             sparse,
             _packed(extra),
         )
+
+    def _packed(self, device: DeviceResult) -> tuple[int, bytes, bytes | None, Extra]:
+        """Return how many tests ran, their values, their flags, and what else is to be kept."""
+        measurements, passed, plain = device.measurements, Verdict.PASSED, Ending.VALUE
+        values = [
+            m.value
+            for m in measurements
+            if m.verdict is passed and m.ending is plain and m.kind == "P" and not m.text
+        ]
+        whole = [m.test for m in measurements] == self._numbers and len(values) == len(measurements)
+        if whole and None not in values:
+            return len(values), self._vals.pack(*values), None, Extra()
+        latest = {measured.test: measured for measured in measurements}
+        unknown = latest.keys() - self._places.keys()
+        if unknown:
+            raise StorageError(f"test {min(unknown)} at site {device.site} is not one of the lot's")
+        return (len(latest), *self._measured(latest))
 
     def _measured(self, latest: dict[int, Measurement]) -> tuple[bytes, bytes | None, Extra]:
         values, places = self._empty.copy(), self._places

@@ -17,12 +17,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.expression import ClauseElement
 
 VERSION = 1
+MMAP = "mmap_size = 268435456"
 PRAGMAS = (
     "page_size = 8192",
     "journal_mode = WAL",
     "synchronous = FULL",
     "wal_autocheckpoint = 4000",
-    "mmap_size = 268435456",
+    MMAP,
     "foreign_keys = ON",
     "busy_timeout = 5000",
 )

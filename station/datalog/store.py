@@ -11,7 +11,9 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, create_engine, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
@@ -25,6 +27,8 @@ from station.errors import StorageError
 from station.model import LotInfo, TestDefinition, TouchdownResult
 
 HEAD = 1
+SETTLED_EACH = 256
+"""Contacts whose results wait in memory."""
 RUNNING, FINISHED = "running", "finished"
 DEVICE = schema.DEVICE.c
 ROW = tuple(DEVICE[name] for name in DeviceRow._fields)
@@ -35,6 +39,8 @@ INSERT_TOUCHDOWN = schema.prepared(insert(schema.TOUCHDOWN), "run_id", "seq", "t
 INSERT_OUTBOX = schema.prepared(insert(schema.OUTBOX), "kind", "ref", "tries")
 INSERT_BIN = schema.prepared(insert(schema.BIN_DEF), "run_id", "kind", "num", "name", "pf")
 DEVICES_OF = schema.prepared(select(*ROW).where(DEVICE.td_id == bindparam("td")).order_by(DEVICE.id))
+DEVICES = schema.prepared(select(*ROW).where(DEVICE.run_id == bindparam("run")).order_by(DEVICE.id))
+COLUMN = "SELECT substr(vals, ?, 8) FROM device WHERE run_id = ? ORDER BY id"
 EARLIER = schema.prepared(
     select(func.max(DEVICE.id)).where(DEVICE.run_id == bindparam("run"), DEVICE.part_id == bindparam("part"))
 )
@@ -187,8 +193,16 @@ class Store:
     def devices(self, run: int) -> Iterator[DeviceRow]:
         """Yield the rows of a run's contacts, in order."""
         with self._reading() as connection:
-            for row in connection.execute(select(*ROW).where(DEVICE.run_id == run).order_by(DEVICE.id)):
-                yield DeviceRow(*row)
+            yield from map(DeviceRow._make, connection.exec_driver_sql(DEVICES, (run,)))
+
+    def column(self, run: int, test: int) -> NDArray[np.float64]:
+        """Return one test's value of each contact of a run, in order; NaN where there is none."""
+        numbers = [definition.number for definition in self.info(run).tests]
+        if test not in numbers:
+            raise StorageError(f"{self.path}: run {run} has no test {test}")
+        with self._reading() as connection:
+            found = connection.exec_driver_sql(COLUMN, (1 + 8 * numbers.index(test), run)).fetchall()
+        return np.frombuffer(b"".join([value for (value,) in found]), "<f8")
 
     def contacts(self, run: int) -> Iterator[Contact]:
         """Yield the contacts of a run in order, without what was measured."""
@@ -319,14 +333,16 @@ class Store:
 
     def _connect_reader(self) -> sqlite3.Connection:
         address = f"file:{quote(str(self.path.absolute()))}?mode=ro"
-        return sqlite3.connect(address, uri=True, check_same_thread=False)
+        connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        connection.execute(f"PRAGMA {schema.MMAP}")
+        return connection
 
 
 def statistics(rows: Iterator[DeviceRow], info: LotInfo) -> dict[tuple[int, int], Statistics]:
     """Count the valid results of each test at each site: (site, test number) to statistics."""
     found = {(site, test.number): Statistics() for site in info.sites for test in info.tests}
     packer = DeviceRows(info)
-    for row in rows:
+    for seen, row in enumerate(rows, 1):
         sparse = sparse_flags(row)
         for place, (test, value) in enumerate(zip(info.tests, packer.values(row), strict=True)):
             flag = sparse.get(place, 0)
@@ -334,7 +350,14 @@ def statistics(rows: Iterator[DeviceRow], info: LotInfo) -> dict[tuple[int, int]
             of_test.failed += flag & (flags.FAILED | flags.NOT_JUDGED) == flags.FAILED
             if test.kind == "P" and value == value and not flag & flags.UNUSABLE_TEST:
                 of_test.add(value)
+        if seen % SETTLED_EACH == 0:
+            _settle(found)
     return found
+
+
+def _settle(found: dict[tuple[int, int], Statistics]) -> None:
+    for of_test in found.values():
+        of_test.settle()
 
 
 def _devices(connection: Connection, touchdown: int) -> list[DeviceRow]:

@@ -3,25 +3,32 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from operator import ge
 from pathlib import Path
 
 from station.datalog.stdf import flags
 from station.datalog.stdf.header import START_T_AT, all_pins, file_name, header, pin_indexes
 from station.datalog.stdf.lint import check
-from station.datalog.stdf.records import encode, whole
+from station.datalog.stdf.records import encode
 from station.datalog.stdf.summary import PartCounts
 from station.datalog.stdf.trailer import trailer
 from station.datalog.stdf.writer import (
     HEAD,
+    NOWHERE,
     FunctionalRecords,
     MultipleRecords,
     ParametricRecords,
     Profile,
     RowRecords,
+    part_begins,
+    part_result,
     plain,
 )
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, TestDefinition, TouchdownResult
+
+SETTLED_EACH = 64
+"""Touchdowns; the numbers of a file depend on it in their last digits."""
 
 
 def row_records(test: TestDefinition, info: LotInfo, profile: Profile) -> RowRecords:
@@ -49,6 +56,9 @@ class StdfFile:
         self.part = self.path.with_name(self.path.name + ".part")
         self._info = info
         self._tests = {test.number: row_records(test, info, profile) for test in info.tests}
+        self._makers = {
+            site: {number: records.at(site) for number, records in self._tests.items()} for site in info.sites
+        }
         self._counts = PartCounts(info.sites)
         self._bins = {bin_.number: bin_ for bin_ in info.bins}
         self._fd, self._size, self._started = -1, 0, False
@@ -76,6 +86,8 @@ class StdfFile:
         if not self._started:
             self._start(result.started)
         self._append(group)
+        if result.seq % SETTLED_EACH == 0:
+            self._settle()
 
     def event_text(self, text: str) -> None:
         """Append a DTR: what happened between touchdowns, in at most 255 characters."""
@@ -115,38 +127,37 @@ class StdfFile:
 
     def _group(self, result: TouchdownResult) -> Iterator[bytes]:
         for device in result.devices:
-            yield whole("PIR", HEAD_NUM=HEAD, SITE_NUM=device.site)
+            yield part_begins(device.site)
         for device in result.devices:
-            yield from self._measured(device)
+            yield self._measured(device)
         for device in result.devices:
             yield self._part_result(device)
 
-    def _measured(self, device: DeviceResult) -> Iterator[bytes]:
-        site, latest = device.site, {measured.test: measured for measured in device.measurements}
-        if site not in self._counts.sites:
+    def _measured(self, device: DeviceResult) -> bytes:
+        site, measurements = device.site, device.measurements
+        makers = self._makers.get(site)
+        if makers is None:
             raise StorageError(f"{self.part}: site {site} is not one of the lot's")
         if device.bin != self._bins.get(device.bin.number):
             raise StorageError(f"{self.part}: bin {device.bin.number} is not one of the lot's")
-        unknown = latest.keys() - self._tests.keys()
+        numbers = [measured.test for measured in measurements]
+        unknown = set(numbers) - makers.keys()
         if unknown:
             raise StorageError(f"{self.part}: test {min(unknown)} is not one of the lot's")
-        for number, records in self._tests.items():
-            if number in latest:
-                yield records.record(latest[number], site)
         self._counts.add(device)
+        if any(map(ge, numbers, numbers[1:])):
+            latest = dict(zip(numbers, measurements, strict=True))
+            measurements = tuple(latest[number] for number in sorted(latest))
+        return b"".join([makers[measured.test](measured) for measured in measurements])
 
     def _part_result(self, device: DeviceResult) -> bytes:
         executed = len({measured.test for measured in device.measurements})
-        return whole(
-            "PRR",
-            HEAD_NUM=HEAD,
-            SITE_NUM=device.site,
-            PART_FLG=flags.part_flags(device),
-            NUM_TEST=executed,
-            HARD_BIN=device.bin.hard,
-            SOFT_BIN=device.bin.number,
-            TEST_T=max(1, round(device.test_s * 1000)) if executed else 0,
-            PART_ID=str(device.part),
+        test_ms = max(1, round(device.test_s * 1000)) if executed else 0
+        return part_result(
+            (HEAD, device.site, flags.part_flags(device), executed, device.bin.hard, device.bin.number),
+            (NOWHERE, NOWHERE),
+            test_ms,
+            str(device.part),
         )
 
     def _start(self, started: float) -> None:
@@ -163,6 +174,12 @@ class StdfFile:
             self._give_up()
             raise StorageError(f"{self.part}: no space left for {len(data)} bytes; rebuild it from the store")
         self._size += len(data)
+
+    def _settle(self) -> None:
+        """Join what the statistics have put by, so that it stays little."""
+        for records in self._tests.values():
+            for statistics in records.statistics.values():
+                statistics.settle()
 
     def _must_be_open(self) -> None:
         if self._fd < 0:

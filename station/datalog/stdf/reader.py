@@ -1,9 +1,9 @@
 """A reader that streams, takes both byte orders and never raises for what a file holds."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from station.datalog.stdf.fields import BIG, LITTLE, Order
 from station.datalog.stdf.records import HEADER, Record, decoder
@@ -28,18 +28,15 @@ class Reader:
 
     def decode(self, offset: int, typ: int, sub: int, content: bytes) -> Record:
         """Decode one record; what is wrong with it stands in its `fault`."""
-        found = decoder(typ, sub, self.order)
-        if found is not None:
-            return found.decode(content, offset)
-        fault = f"there is no record of type {typ} sub type {sub}"
-        return Record(f"{typ}/{sub}", {}, offset, typ, sub, fault, content)
+        return decoded(offset, typ, sub, content, self.order)
 
     def frames(self) -> Iterator[tuple[int, int, int, bytes]]:
         """Yield offset, type, sub type and content of every whole record, undecoded."""
         data = self._file.read(CHUNK)
-        if not self._begins(data):
+        self.order, self.fault = start = began(data)
+        if start.fault:
             return
-        unpack = HEADER.unpack_from if self.order == LITTLE else _unpack_big
+        unpack = unpacker(self.order)
         at = base = 0
         while True:
             while at + HEADER_SIZE <= len(data):
@@ -57,19 +54,39 @@ class Reader:
         if at < len(data):
             self.fault = f"the file ends inside a record, {len(data) - at} bytes behind the last whole one"
 
-    def _begins(self, data: bytes) -> bool:
-        """Take the byte order from the FAR."""
-        if len(data) < 6:
-            self.fault = "the file ends inside its first record"
-            return False
-        if data[2:4] != b"\x00\x0a" or data[:2] not in {b"\x02\x00", b"\x00\x02"}:
-            self.fault = f"no FAR at its start but {data[:6].hex(' ')}: it is no STDF file"
-            return False
-        if data[4] not in {1, 2}:
-            self.fault = f"CPU_TYPE {data[4]} is not read: 1 (big endian) and 2 (little endian) are"
-            return False
-        self.order = BIG if data[:2] == b"\x00\x02" else LITTLE
-        return True
+
+class Start(NamedTuple):
+    """What the FAR of a file tells."""
+
+    order: Order
+    fault: str
+    """Why it cannot be read; empty if it can."""
+
+
+def began(data: bytes) -> Start:
+    """Take the byte order from the FAR, with which a file begins."""
+    if len(data) < 6:
+        return Start(LITTLE, "the file ends inside its first record")
+    if data[2:4] != b"\x00\x0a" or data[:2] not in {b"\x02\x00", b"\x00\x02"}:
+        return Start(LITTLE, f"no FAR at its start but {data[:6].hex(' ')}: it is no STDF file")
+    if data[4] not in {1, 2}:
+        fault = f"CPU_TYPE {data[4]} is not read: 1 (big endian) and 2 (little endian) are"
+        return Start(LITTLE, fault)
+    return Start(BIG if data[:2] == b"\x00\x02" else LITTLE, "")
+
+
+def decoded(offset: int, typ: int, sub: int, content: bytes, order: Order) -> Record:
+    """Decode one record; what is wrong with it stands in its `fault`."""
+    found = decoder(typ, sub, order)
+    if found is not None:
+        return found.decode(content, offset)
+    fault = f"there is no record of type {typ} sub type {sub}"
+    return Record(f"{typ}/{sub}", {}, offset, typ, sub, fault, content)
+
+
+def unpacker(order: Order) -> Callable[[bytes, int], tuple[int, int, int]]:
+    """Return what takes length, type and sub type from a header."""
+    return HEADER.unpack_from if order == LITTLE else _unpack_big
 
 
 def _unpack_big(data: bytes, at: int) -> tuple[int, int, int]:

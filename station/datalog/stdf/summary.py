@@ -3,6 +3,8 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from math import fsum
+from operator import mul
 
 from station.errors import StorageError
 from station.model import DeviceResult, Verdict
@@ -12,29 +14,86 @@ MAX_PART = 0x00FF_FFFF
 
 
 class Statistics:
-    """Executions of one test at one site; mean and squares after Welford, over valid results only."""
+    """Executions of one test at one site, with mean and squares over valid results only.
 
-    __slots__ = ("count", "executed", "failed", "high", "low", "m2", "mean")
+    Results wait until `settle` joins them with those before, in one step. Sums are exactly rounded, so the
+    same results settled at the same moments give the same numbers on every machine.
+    """
+
+    __slots__ = ("_count", "_high", "_low", "_m2", "_mean", "_waiting", "add", "failed", "valueless")
 
     def __init__(self) -> None:
-        self.executed = self.failed = self.count = 0
-        self.mean = self.m2 = 0.0
-        self.low, self.high = float("inf"), float("-inf")
-
-    def add(self, value: float) -> None:
+        self.failed = self.valueless = 0
+        self._waiting = list[float]()
+        self.add = self._waiting.append
         """Take one valid result in."""
-        self.count += 1
-        away = value - self.mean
-        self.mean += away / self.count
-        self.m2 += away * (value - self.mean)
-        if value < self.low:
-            self.low = value
-        if value > self.high:
-            self.high = value
+        self._count, self._mean, self._m2 = 0, 0.0, 0.0
+        self._low, self._high = float("inf"), float("-inf")
+
+    def settle(self) -> None:
+        """Take in what waits."""
+        waiting = self._waiting
+        if waiting:
+            count = len(waiting)
+            mean = fsum(waiting) / count
+            away = [value - mean for value in waiting]
+            m2 = fsum(map(mul, away, away))
+            self._join(count, mean, m2, min(waiting), max(waiting))
+            waiting.clear()
+
+    def join(self, other: "Statistics") -> None:
+        """Take in the statistics of another site."""
+        self.failed += other.failed
+        self.valueless += other.valueless
+        if other.count:
+            self.settle()
+            self._join(other.count, other.mean, other.m2, other.low, other.high)
+
+    def _join(self, count: int, mean: float, m2: float, low: float, high: float) -> None:
+        both, away = self._count + count, mean - self._mean
+        self._mean += away * count / both
+        self._m2 += m2 + away * away * self._count * count / both
+        self._count = both
+        self._low, self._high = min(self._low, low), max(self._high, high)
+
+    @property
+    def executed(self) -> int:
+        """Executions, those without a valid result too."""
+        return self.count + self.valueless
+
+    @property
+    def count(self) -> int:
+        """Valid results."""
+        self.settle()
+        return self._count
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        self.settle()
+        return self._mean
+
+    @property
+    def m2(self) -> float:
+        """Sum of their squared distances from the mean."""
+        self.settle()
+        return self._m2
+
+    @property
+    def low(self) -> float:
+        """The least one; infinite without any."""
+        self.settle()
+        return self._low
+
+    @property
+    def high(self) -> float:
+        """The greatest one; minus infinite without any."""
+        self.settle()
+        return self._high
 
     @property
     def total(self) -> float:
-        """Sum of the valid results."""
+        """Their sum."""
         return self.mean * self.count
 
     @property
@@ -47,20 +106,8 @@ def merged(parts: Iterable[Statistics]) -> Statistics:
     """Join the statistics of several sites."""
     joined = Statistics()
     for part in parts:
-        joined.executed += part.executed
-        joined.failed += part.failed
-        if part.count:
-            _join(joined, part)
+        joined.join(part)
     return joined
-
-
-def _join(joined: Statistics, part: Statistics) -> None:
-    count = joined.count + part.count
-    away = part.mean - joined.mean
-    joined.mean += away * part.count / count
-    joined.m2 += part.m2 + away * away * joined.count * part.count / count
-    joined.count = count
-    joined.low, joined.high = min(joined.low, part.low), max(joined.high, part.high)
 
 
 class Parts:

@@ -1,20 +1,30 @@
 """Test records as the engine makes them: what is fixed of a test is encoded once, results in one step."""
 
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from station.datalog.stdf import flags
 from station.datalog.stdf.fields import Value, pack
-from station.datalog.stdf.records import MAX_CONTENT, encode, whole
+from station.datalog.stdf.records import LAYOUTS, MAX_CONTENT, encode, whole
 from station.datalog.stdf.summary import Statistics
 from station.errors import StorageError
 from station.model import Ending, Limit, Measurement, TestDefinition, Verdict, usable
 
 Profile: TypeAlias = Literal["compact", "compat"]
+Make: TypeAlias = Callable[[Measurement], bytes]
 FORMAT = "%9.3f"
 HEAD = 1
 LARGEST = 3.4028234663852886e38
-PTR_HEAD = struct.Struct("<HBBIBBBBf").pack
+LENGTH = struct.Struct("<H").pack
+PTR_START = struct.Struct("<BBIBB").pack
+RESULT = struct.Struct("<f").pack
+PIR = struct.Struct("<HBBBB").pack
+PRR = struct.Struct("<HBBBBBHHHhhIB").pack
+PRR_FIELDS = tuple(field.name for field in LAYOUTS["PRR"].fields[:10])
+NOWHERE = -32768
+"""A coordinate that is missing."""
 MPR_HEAD = struct.Struct("<HBBIBBBBHH").pack
 UNDETERMINED = 4
 PASSED, VALUE = Verdict.PASSED, Ending.VALUE  # looked up once: the hot path asks for them at every result
@@ -33,8 +43,8 @@ class RowRecords(Protocol):
     statistics: dict[int, Statistics]
     """By site."""
 
-    def record(self, measurement: Measurement, site: int) -> bytes:
-        """Encode one execution and count it."""
+    def at(self, site: int) -> Make:
+        """Return what encodes an execution at a site, and counts it."""
 
 
 def _characters(*texts: str) -> bytes:
@@ -48,45 +58,64 @@ def _limits(limit: Limit | None) -> tuple[int, int, int, int, float, float]:
     return flags.limit_flags(limit), power, power, power, low or 0.0, high or 0.0
 
 
+class _ParametricSite:
+    """PTRs of one test at one site: a pass is made of fixed parts, the first record carries the limits."""
+
+    __slots__ = ("_add", "_first", "_prefix", "_start", "_tail", "limit", "statistics")
+
+    def __init__(self, start: bytes, limit: Limit | None, first: bytes, later: bytes) -> None:
+        self._start, self.limit, self.statistics = start, limit, Statistics()
+        self._add = self.statistics.add
+        self._first: bytes | None = first
+        self._prefix, self._tail = self._before(later, 0, flags.INCLUSIVE), later
+
+    def _before(self, tail: bytes, test: int, parm: int) -> bytes:
+        return LENGTH(12 + len(tail)) + self._start + bytes((test, parm))
+
+    def record(self, measurement: Measurement) -> bytes:
+        """Encode one execution and count it; ±inf and NaN are never written."""
+        value = measurement.value
+        if (
+            self._first is None
+            and measurement.verdict is PASSED
+            and measurement.ending is VALUE
+            and value is not None
+            and -LARGEST <= value <= LARGEST
+        ):
+            self._add(value)
+            return self._prefix + RESULT(value) + self._tail
+        return self._unusual(measurement)
+
+    def _unusual(self, measurement: Measurement) -> bytes:
+        tail, self._first = self._tail if self._first is None else self._first, None
+        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, self.limit)
+        result, statistics = 0.0, self.statistics
+        statistics.failed += _failed(test)
+        if test & flags.UNUSABLE_TEST or measurement.value is None:
+            statistics.valueless += 1
+        else:
+            statistics.add(measurement.value)
+            result = flags.recorded(measurement.value, self.limit, failed=_failed(test))
+        return self._before(tail, test, parm) + RESULT(result) + tail
+
+
 class ParametricRecords:
     """PTRs of one test. In the compact profile all but the first of a site end after TEST_TXT."""
 
     def __init__(self, test: TestDefinition, sites: tuple[int, ...], profile: Profile) -> None:
-        self._number, self._limit = test.number, test.limit
-        self.statistics = {site: Statistics() for site in sites}
         unit = test.limit.unit if test.limit else ""
         name = _characters(test.name)
         full = name + b"\0" + struct.pack("<Bbbbff", *_limits(test.limit)) + _characters(unit, *[FORMAT] * 3)
         if profile == "compat":
             full = name = full + struct.pack("<ff", 0.0, 0.0)
-        self._rest = (12 + len(name), name)
-        self._tails = dict.fromkeys(sites, (12 + len(full), full))
+        self._sites = {
+            site: _ParametricSite(PTR_START(15, 10, test.number, HEAD, site), test.limit, full, name)
+            for site in sites
+        }
+        self.statistics = {site: at.statistics for site, at in self._sites.items()}
 
-    def record(self, measurement: Measurement, site: int) -> bytes:
-        """Encode one execution and count it; ±inf and NaN are never written."""
-        length, tail = self._tails[site]
-        if tail is not self._rest[1]:
-            self._tails[site] = self._rest
-        value, statistics = measurement.value, self.statistics[site]
-        statistics.executed += 1
-        if (
-            measurement.verdict is PASSED
-            and measurement.ending is VALUE
-            and value is not None
-            and -LARGEST <= value <= LARGEST
-        ):
-            statistics.add(value)
-            return PTR_HEAD(length, 15, 10, self._number, HEAD, site, 0, 0xC0, value) + tail
-        return self._unusual(measurement, site, length) + tail
-
-    def _unusual(self, measurement: Measurement, site: int, length: int) -> bytes:
-        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, self._limit)
-        result, statistics = 0.0, self.statistics[site]
-        statistics.failed += _failed(test)
-        if not test & flags.UNUSABLE_TEST and measurement.value is not None:
-            statistics.add(measurement.value)
-            result = flags.recorded(measurement.value, self._limit, failed=_failed(test))
-        return PTR_HEAD(length, 15, 10, self._number, HEAD, site, test, parm, result)
+    def at(self, site: int) -> Make:
+        return self._sites[site].record
 
 
 def _failed(test_flags: int) -> bool:
@@ -108,12 +137,15 @@ class MultipleRecords:
                 f"test {test.number} {test.name}: {len(test.pins)} pins do not fit into one record"
             )
 
-    def record(self, measurement: Measurement, site: int) -> bytes:
+    def at(self, site: int) -> Make:
+        return partial(self._record, site=site)
+
+    def _record(self, measurement: Measurement, *, site: int) -> bytes:
         """Encode one execution and count it."""
         test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, self._test.limit)
         values = measurement.values[: len(self._test.pins)]
         statistics = self.statistics[site]
-        statistics.executed += 1
+        statistics.valueless += 1
         statistics.failed += _failed(test)
         body = (
             self._states(values) + self._results(values, failed=_failed(test)) + self._tail(site, len(values))
@@ -156,10 +188,13 @@ class FunctionalRecords:
         self._first = set(sites)
         self._short = encode("FTR", self._values(0, 0))[4 + 7 :]
 
-    def record(self, measurement: Measurement, site: int) -> bytes:
+    def at(self, site: int) -> Make:
+        return partial(self._record, site=site)
+
+    def _record(self, measurement: Measurement, *, site: int) -> bytes:
         """Encode one execution and count it; the text of a failure goes to RSLT_TXT."""
         test, statistics = flags.test_flags(measurement), self.statistics[site]
-        statistics.executed += 1
+        statistics.valueless += 1
         statistics.failed += _failed(test)
         if self._compact and test == 0 and site not in self._first:
             return self._prefix(len(self._short) + 7, site) + self._short
@@ -172,6 +207,21 @@ class FunctionalRecords:
 
     def _prefix(self, length: int, site: int) -> bytes:
         return struct.pack("<HBBIBBB", length, 15, 20, self._test.number, HEAD, site, 0)
+
+
+def part_begins(site: int) -> bytes:
+    """Encode one PIR; ValueError if the site does not fit."""
+    return PIR(2, 5, 10, HEAD, site)
+
+
+def part_result(head: tuple[int, ...], place: tuple[int, int], test_ms: int, part: str) -> bytes:
+    """Encode one PRR: `head` is what stands before the coordinates, in order; no text, no fix."""
+    name = part.encode("ascii")
+    try:
+        return PRR(20 + len(name), 5, 20, *head, *place, test_ms, len(name)) + name + b"\0\0"
+    except struct.error:  # the slow way names the field that does not fit
+        given: dict[str, Value] = dict(zip(PRR_FIELDS, (*head, *place, test_ms, part), strict=True))
+        return whole("PRR", **given)
 
 
 def summary_record(

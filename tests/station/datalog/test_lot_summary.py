@@ -1,8 +1,7 @@
-"""A lot in numbers, and the benchmark of the datalog."""
+"""A lot in numbers."""
 
 from pathlib import Path
 
-from station.datalog.bench import measure
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.reader import read
 from station.datalog.store import Store
@@ -54,11 +53,3 @@ def test_an_empty_lot(tmp_path: Path) -> None:
     found = summarise(store, store.begin(lot()))
     store.close()
     assert (found.parts, found.final_yield, found.first_yield) == (0, 0.0, 0.0)
-
-
-def test_the_benchmark_measures_and_leaves_nothing(tmp_path: Path) -> None:
-    costs = measure(tmp_path, tests=10, sites=2, touchdowns=3)
-    assert costs["measurements"] == 60
-    assert set(costs) == {"measurements", "stdf_s", "stdf_floor_s", "store_s", "store_floor_s"}
-    assert all(cost >= 0 for cost in costs.values())
-    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""Statistics over what was measured; nothing here decides a bin by itself."""
