@@ -25,7 +25,10 @@ from sim.faults import Fault, FaultError, Faults
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
 from sim.handler.ttl import Port, TtlHandler
+from sim.idreader.keyboard import KeyboardReader
+from sim.idreader.text_line import TextLineReader
 from sim.instrument import Instrument
+from sim.interlock.modbus import ModbusRtu, ModbusTcp
 from sim.plant import Plant
 from sim.relays.keithley_707b import Keithley707B
 from sim.scope.keysight_infiniivision import KeysightInfiniiVision
@@ -36,6 +39,7 @@ from sim.sockets import Load
 from sim.supply.keysight_e36300 import KeysightE36300
 from sim.supply.keysight_n6700 import KeysightN6700
 from sim.supply.rohde_schwarz import HmpSupply, NgxSupply
+from sim.tower.patlite import Patlite
 from sim.wiring import Placement, WorldError
 
 START_S = 3.0
@@ -69,7 +73,7 @@ class Model:
     """One kind of machine."""
 
     scheme: str
-    """Where its port must be: visa, usb, serial, tcp or dio."""
+    """Where its port must be: visa, usb, serial, tcp or dio; several are parted by |."""
     knobs: frozenset[str]
     plug: Callable[[Placement, Plant], None]
     channels: frozenset[str] = frozenset()
@@ -86,7 +90,7 @@ class Model:
     def check(self, placed: Placement) -> None:
         """Refuse a port or options with which this machine cannot be made."""
         scheme, _, _ = placed.port.partition(":")
-        if scheme != self.scheme:
+        if scheme not in self.scheme.split("|"):
             raise WorldError(
                 f"equipment {placed.name!r}: {placed.driver} is at {self.scheme}:..., not at {placed.port!r}"
             )
@@ -252,6 +256,10 @@ MODELS: Mapping[str, Model] = {
     "ttl": Model("dio", TtlHandler.knobs, _ttl),
     "ftdi_mpsse": Model("usb", FtdiMpsse.knobs, peripherals.ftdi_mpsse, stands_alone=True),
     "velleman_k8090": Model("serial", VellemanK8090.knobs, peripherals.velleman_k8090, stands_alone=True),
+    "patlite": Model("tcp", Patlite.knobs, peripherals.patlite, stands_alone=True),
+    "modbus": Model("tcp|serial", ModbusTcp.knobs | ModbusRtu.knobs, peripherals.modbus, stands_alone=True),
+    "text_line": Model("serial", TextLineReader.knobs, peripherals.text_line, stands_alone=True),
+    "keyboard": Model("usb", KeyboardReader.knobs, peripherals.keyboard, stands_alone=True),
     "keithley_2600b": _measuring(Keithley2600B, Keithley2600B.knobs, "a", "b"),
     "keithley_2450": Model("visa", Keithley2450.knobs, _keithley_2450, frozenset({""})),
     "keysight_b2900": _measuring(KeysightB2900, KeysightB2900.knobs, "1", "2"),

@@ -5,6 +5,8 @@ from drivers.roles.dio import Dio
 from drivers.roles.dmm import Dmm, DmmFunction, TriggerSource
 from drivers.roles.feeder import Feeder, Touchdown
 from drivers.roles.handler import Handler
+from drivers.roles.idreader import IdReader
+from drivers.roles.interlock import Interlock
 from drivers.roles.prober import Prober
 from drivers.roles.relays import Relays
 from drivers.roles.resource import Identity, Machine, Resource
@@ -12,6 +14,7 @@ from drivers.roles.scanner import Scanner
 from drivers.roles.scope import Scope, Waveform
 from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
+from drivers.roles.tower import Tower
 
 __all__ = [
     "Apdu",
@@ -23,7 +26,9 @@ __all__ = [
     "Dmm",
     "DmmFunction",
     "Handler",
+    "IdReader",
     "Identity",
+    "Interlock",
     "Machine",
     "Prober",
     "Reading",
@@ -37,6 +42,7 @@ __all__ = [
     "Stopped",
     "Supply",
     "Touchdown",
+    "Tower",
     "TriggerSource",
     "Waveform",
 ]

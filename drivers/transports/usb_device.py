@@ -75,7 +75,7 @@ class UsbDevice:
     """A device that is open. Each method blocks, for finite times, and raises mapped errors."""
 
     def __init__(self, name: str, device: Device, wanted: int | None) -> None:
-        """Take the device over; `wanted` is the interface, by default the first with two bulk pipes."""
+        """Take the device over; `wanted`: the interface, else the first with two bulk pipes, else that interrupts."""
         self._name = name
         self._device = device
         self._buffer = array("B", bytes(BUFFER))
@@ -171,11 +171,15 @@ class UsbDevice:
         raise _mapped(self._name, f"pipe {endpoint:02x}", error) from error
 
     def _chosen(self, wanted: int | None) -> Interface:
-        for interface in interfaces(self.configuration):
+        found = interfaces(self.configuration)
+        for interface in found:
             both = interface.pipe(BULK, 0) is not None and interface.pipe(BULK, IN) is not None
             if interface.number == wanted or (wanted is None and both):
                 return interface
-        what = "with two bulk pipes" if wanted is None else str(wanted)
+        for interface in found if wanted is None else ():
+            if interface.pipe(INTERRUPT, IN) is not None:
+                return interface
+        what = "with two bulk pipes, or one that interrupts" if wanted is None else str(wanted)
         raise ProtocolError(f"{self._name}: the device has no interface {what}")
 
     def _configuration(self) -> bytes:

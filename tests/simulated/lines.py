@@ -4,6 +4,7 @@ from weakref import finalize
 
 from sim.faults import Faults, parse
 from sim.serial.machine import SerialMachine
+from sim.tcp.machine import TcpMachine
 from tests.dialogue import Dialogue
 from tests.player import ANSWER_WITHIN_S, Player
 from tests.stepclock import StepClock
@@ -32,3 +33,28 @@ def faults(dialogue: Dialogue, knobs: frozenset[str]) -> Faults:
     """`given faults`: what the machine, called `it`, does wrong; several are separated by blanks."""
     wanted = tuple(parse(f"it.{text}") for text in dialogue.given.get("faults", "").split())
     return Faults("it", knobs, wanted, "dialogue")
+
+
+class TcpPlayer(Player):
+    """Bytes to and from a machine at a TCP port."""
+
+    def __init__(self, machine: TcpMachine, clock: StepClock) -> None:
+        self._clock = clock
+        self._received = bytearray()
+        self._connection = machine.connected(self)
+
+    def arrived(self, data: bytes) -> None:
+        self._received += data
+
+    def reset(self) -> None:
+        """The machine has broken the connection."""
+
+    def say(self, data: bytes) -> None:
+        self._connection.take(data)
+
+    def hear(self, size: int, endpoint: int) -> bytes:
+        del endpoint
+        self._clock.run_until(lambda: len(self._received) >= size, within_s=ANSWER_WITHIN_S)
+        heard = bytes(self._received[:size])
+        del self._received[:size]
+        return heard
