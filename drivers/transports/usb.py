@@ -38,7 +38,7 @@ class UsbPort(Port):
         backend: Backend | None = None,
         interface: int | None = None,
     ) -> None:
-        """Take what identifies the device; `interface` is else the first with two bulk pipes, or that interrupts."""
+        """Take what identifies it; `interface`: else the first with bulk pipes, or that interrupts."""
         self.name = name
         self._identity = vid, pid, serial
         self._backend = backend

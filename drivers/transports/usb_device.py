@@ -75,7 +75,7 @@ class UsbDevice:
     """A device that is open. Each method blocks, for finite times, and raises mapped errors."""
 
     def __init__(self, name: str, device: Device, wanted: int | None) -> None:
-        """Take the device over; `wanted`: the interface, else the first with two bulk pipes, else that interrupts."""
+        """Take the device over and its interface `wanted`; which by default: `UsbPort`."""
         self._name = name
         self._device = device
         self._buffer = array("B", bytes(BUFFER))
