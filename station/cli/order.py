@@ -145,7 +145,7 @@ def sign(who: Person, file: Path, out: Path) -> None:
             envelope = signed(_read_draft(content), [who.signer()])
     except StatementError as error:
         raise ConfigError(f"{file}: {error}") from error
-    _write_new(out, envelope)
+    write_new(out, envelope)
 
 
 @order.command()
@@ -261,10 +261,11 @@ def _read_draft(content: bytes) -> Statement:
 
 
 def _write_draft(out: Path, statement: Statement) -> None:
-    _write_new(out, msgspec.json.format(msgspec.json.encode(statement), indent=1) + b"\n")
+    write_new(out, msgspec.json.format(msgspec.json.encode(statement), indent=1) + b"\n")
 
 
-def _write_new(out: Path, content: bytes) -> None:
+def write_new(out: Path, content: bytes) -> None:
+    """Write a file that is not there yet; the command ends if that cannot be."""
     try:
         with out.open("xb") as file:
             file.write(content)

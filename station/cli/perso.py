@@ -6,8 +6,8 @@ import click
 import msgspec
 
 from station.cli.codes import Exit
-from station.cli.desk_access import DESK, JSON, Caller, Person, at_desk
-from station.cli.order import use_lines
+from station.cli.desk_access import DESK, FILE, JSON, Caller, Person, at_desk
+from station.cli.order import use_lines, write_new
 from station.custody.moves import Account
 from station.vault.desk.roles import Action
 
@@ -179,6 +179,49 @@ def sample(caller: Caller, lot: str, units: tuple[str, ...], reason: str) -> Non
 def return_(caller: Caller, lot: str, units: tuple[str, ...], reason: str) -> None:
     """Account for units that go back; an engineer and a security officer."""
     _moved(caller, Action.RETURN, lot, units=units, reason=reason)
+
+
+@perso.command()
+@LOT
+@UNITS
+@click.option("--delivery", required=True, help="With which delivery they leave.")
+@REASON
+@at_desk
+def ship(caller: Caller, lot: str, units: tuple[str, ...], delivery: str, reason: str) -> None:
+    """Account for units that leave for the customer; their lot is closed, the plant has checked them."""
+    _moved(caller, Action.SHIP, lot, units=units, delivery=delivery, reason=reason)
+
+
+@perso.command(name="take-back")
+@LOT
+@UNITS
+@click.option("--order", "order", required=True, help="The customer's, to look into them.")
+@REASON
+@at_desk
+def take_back(caller: Caller, lot: str, units: tuple[str, ...], order: str, reason: str) -> None:
+    """Account for units that came back from the customer; they are in quarantine then."""
+    _moved(caller, Action.TAKE_BACK, lot, units=units, order=order, reason=reason)
+
+
+@perso.command(name="rma-box")
+@click.argument("unit")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new file.")
+@at_desk
+def rma_box(caller: Caller, unit: str, out: Path) -> None:
+    """Write the sealed RMA token of a unit, for the ceremony rma-open; a security officer."""
+    body = caller.ask(Action.SHOW_BOX, unit)
+    write_new(out, msgspec.json.encode(body))
+    caller.show({"unit": unit, "box": str(out)}, [f"{unit}: its box is in {out}"])
+
+
+@perso.command(name="rma-open")
+@click.argument("unit")
+@click.argument("token", type=FILE)
+@at_desk
+def rma_open(caller: Caller, unit: str, token: Path) -> None:
+    """Let a unit that came back be opened, by the TOKEN of its ceremony; two security officers."""
+    body = caller.ask(Action.OPEN_UNIT, unit, document=token.read_bytes())
+    caller.show(body, [f"{unit}: its next contact opens it"])
 
 
 @perso.command(name="release-line")

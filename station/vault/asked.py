@@ -16,6 +16,7 @@ class Purpose(Enum):
     VERIFY = 3
     LOAD = 4
     TERMINATE = 5
+    RMA_OPEN = 6
     OPEN_TEST = 7
 
     @property

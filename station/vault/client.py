@@ -53,6 +53,8 @@ class Purpose(Enum):
     """Give a die at wafer sort its UID and transport keys, and lock its test port."""
     OPEN_TEST = wire.OPEN_TEST
     """Open the test port of a die, for this contact."""
+    RMA_OPEN = wire.RMA_OPEN
+    """Have a unit that came back wipe its keys and open for analysis."""
     TERMINATE = wire.TERMINATE
     """End a reject for good; REJECT_HELD without an error code if it did."""
 
@@ -169,6 +171,10 @@ class VaultClient:
     async def open_test(self, die: Die, card: Card) -> bool:
         """Have the test port of a die opened, for this contact; True, or raises as `load`."""
         return _in_test(await self._served(die, card, Purpose.OPEN_TEST))
+
+    async def open_rma(self, die: Die, card: Card) -> bool:
+        """Have a unit that came back opened, by the token that two officers brought; True, or as `load`."""
+        return _in_test(await self._served(die, card, Purpose.RMA_OPEN))
 
     async def _served(self, die: Die, card: Card, purpose: Purpose) -> wire.Verdict:
         stream = self._relay.stream(self._clock.unix())

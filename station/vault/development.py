@@ -34,6 +34,7 @@ from station.vault.names import (
     LOG,
     LOG_PQ,
     RAW_MASTER,
+    RECEIVING,
     RECORD,
     RECORD_EC,
     RMA,
@@ -58,6 +59,7 @@ MADE = (
     KeyProfile(ISSUING_EC, Algorithm.P384, Purpose.ISSUE, limit=10_000_000),
     KeyProfile(RECORD, Algorithm.ML_DSA_65, Purpose.SIGN),
     KeyProfile(RECORD_EC, Algorithm.P384, Purpose.SIGN),
+    KeyProfile(RECEIVING, Algorithm.ML_KEM_1024, Purpose.RECEIVE),
     KeyProfile(LOG, Algorithm.ED25519, Purpose.CHECKPOINT),
     KeyProfile(LOG_PQ, Algorithm.ML_DSA_44, Purpose.CHECKPOINT),
 )

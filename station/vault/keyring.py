@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256, sha384
 from pathlib import Path
 
+import msgspec
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -16,7 +17,7 @@ from station.vault.die.scp03 import KeySet
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.header import Head
-from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Purpose, Ticket
+from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Purpose, SealedKey, Ticket
 from station.vault.names import ISSUER_MASTER, RMA, TRANSPORT_MASTER
 from station.vault.pki.authorities import CEREMONY
 from station.vault.pki.signing import VerifyingKey
@@ -75,6 +76,13 @@ class Keyring:
     async def opened(self, kem: str, ciphertext: bytes) -> Secret:
         """The shared secret that was encapsulated to a key of the store."""
         return await self._store.decapsulate(KeyRef(kem), ciphertext)
+
+    async def brought_token(self, uid: bytes, sealed: bytes) -> Secret:
+        """The RMA token of a die, as a ceremony sealed it to this store; KeyStoreError if it is none."""
+        try:
+            return await self._store.rma_token(uid, msgspec.json.decode(sealed, type=SealedKey))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise RequestError("not a token that was sealed to a store") from None
 
     def kem_public(self, kem: str) -> bytes:
         """The raw public key that others encapsulate to; KeyStoreError if the store has none of this name."""

@@ -19,6 +19,7 @@ from station.vault.journal import Journal
 from station.vault.pki import revoked
 from station.vault.plant import site_claims
 from station.vault.plant.checks import Checks, Embedded
+from station.vault.returns import Returns
 from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.sorted_units import SortedUnits
 from station.vault.stops import Stops
@@ -51,6 +52,7 @@ class Registry:
     ) -> None:
         self._journal, self._teller, self._orders, self._checks = journal, teller, orders, checks
         self.sorted_dies = sorted_dies or SortedDies(journal, teller, Birthplace(), known_only=False)
+        self.returns = Returns(journal, teller)
         self._serving: set[str] = set()
         """Units that have been admitted and not left, for the orders' count."""
         self.claiming = asyncio.Lock()

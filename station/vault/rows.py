@@ -73,6 +73,8 @@ def refuse(ask: Admission, known: Unit | None) -> None:
         if known is None or known.account not in ENDED:
             raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is no reject, so it is not terminated")
         return
+    if ask.purpose is Purpose.RMA_OPEN:
+        return  # `Returns` looks at it
     if ask.purpose.sorts and known is not None:
         _refuse_in_test(known)
         return

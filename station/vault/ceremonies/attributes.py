@@ -22,7 +22,7 @@ GUARDED = {"token": True, "sensitive": True}
 """What a token must say of each key."""
 BORN_THERE = {"never_extractable": True, "local": True}
 PROVABLE = frozenset({KeyState.PRE_ACTIVE, KeyState.ACTIVE})
-NOT_PROVEN = frozenset({Purpose.WRAP, Purpose.DECAPSULATE})
+NOT_PROVEN = frozenset({Purpose.WRAP, Purpose.DECAPSULATE, Purpose.RECEIVE, Purpose.OPEN})
 
 
 class Dumped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from station.custody import durable_file
-from station.vault.ceremonies import attributes, certificates, masks, steps
+from station.vault.ceremonies import attributes, certificates, masks, rma, steps
 from station.vault.ceremonies.plan import Plan
 from station.vault.ceremonies.questions import Questions
 from station.vault.keys import calls
@@ -112,9 +112,14 @@ class Deeds:
         """What a product needs beside its keys."""
         match step:
             case steps.TakeRma():
-                taken = masks.rma_public(self._folder / step.file)
+                taken = rma.public_of(self._folder / step.file)
                 put(Path(step.into) / RMA_FILE, taken)
                 return self._wrote({RMA_FILE: taken})
+            case steps.PublishRma():
+                return self._wrote({step.file: rma.published(self._store, step.key)})
+            case steps.OpenBox():
+                unit, content = rma.opened(self._store, step, self._folder)
+                return {"unit": unit} | self._wrote({step.file: content})
             case steps.Mask():
                 return self._wrote({step.file: masks.hashes(self._store, step)})
         raise PolicyError(f"no step of a ceremony: {type(step).__name__}")

@@ -124,6 +124,25 @@ class TakeRma(_Step, frozen=True, tag="take-rma"):
     """The vault's folder."""
 
 
+class PublishRma(_Step, frozen=True, tag="publish-rma"):
+    """Write the public half of an RMA key."""
+
+    key: str
+    file: str
+
+
+class OpenBox(_Step, frozen=True, tag="open-box"):
+    """Open the box with the RMA token of one unit, and seal it to the store of its vault."""
+
+    key: str
+    box: str
+    """The file that the vault's desk gave."""
+    bundle: str
+    """That of the vault's `init-vault`: to which store, and which key of it."""
+    kem: str
+    file: str
+
+
 class Mask(_Step, frozen=True, tag="mask"):
     """Write what the ROM of a mask set must hold: hashes of the plant's key and of the raw token."""
 
@@ -151,6 +170,8 @@ Step: TypeAlias = (
     | Certify
     | TakeCertificate
     | TakeRma
+    | PublishRma
+    | OpenBox
     | Mask
     | Backup
     | Recover

@@ -13,7 +13,7 @@ from station.custody.moves import Account, Move
 from station.vault import lot_closing, unit_moves
 from station.vault.desk import approvals, people
 from station.vault.desk.approvals import Consent
-from station.vault.desk.documents import Name, Named, as_json, digest_of
+from station.vault.desk.documents import Name, Named, Nothing, as_json, digest_of
 from station.vault.desk.orders import Orders
 from station.vault.desk.roles import Action, Role
 from station.vault.desk.service import Acting, Handler
@@ -37,10 +37,6 @@ class Roles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a person is from now on; nothing, if there are none."""
 
     roles: tuple[Role, ...]
-
-
-class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An action that needs no parameters."""
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +71,18 @@ class Missing(Units, frozen=True):
     incident: Name
 
 
+class Shipment(Units, frozen=True):
+    """With which delivery."""
+
+    delivery: Name
+
+
+class TakenBack(Units, frozen=True):
+    """By which order of the customer."""
+
+    order: Name
+
+
 class Destruction(Units, frozen=True):
     """How and where."""
 
@@ -88,6 +96,8 @@ EVENTS: Mapping[Action, tuple[str, type[Units]]] = {
     Action.MARK_MISSING: ("unit.missing", Missing),
     Action.SAMPLE: ("unit.sampled", Units),
     Action.RETURN: ("unit.returned", Units),
+    Action.SHIP: ("unit.shipped", Shipment),
+    Action.TAKE_BACK: ("unit.rma", TakenBack),
 }
 QUALITY: Mapping[Role, moves.Role] = {Role.ENGINEER: moves.Role.ENGINEER, Role.OFFICER: moves.Role.OFFICER}
 

@@ -33,6 +33,10 @@ class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: Digest
 
 
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An action that needs no parameters."""
+
+
 class WorkOrder(Statement, frozen=True, kw_only=True):
     """At most `quantity` devices of a product until a date."""
 
@@ -67,6 +71,14 @@ class KeyRelease(Statement, frozen=True, kw_only=True):
     order: Name
     stations: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
     not_after: Seconds
+
+
+class RmaBox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The sealed RMA token of one unit, on its way to the machine that can open it."""
+
+    unit: Name
+    uid: Uid
+    box: bytes
 
 
 class ProfileRelease(Statement, frozen=True, kw_only=True):

@@ -2,15 +2,18 @@
 
 import sqlite3
 
+import msgspec
+
 from drivers.errors import DutError
 from drivers.protocols.se1_objects import decode_uid
 from station.custody.ledger import Fact
-from station.vault import sorted_dies
+from station.vault import returns, sorted_dies
 from station.vault.ceremonies import bundle
-from station.vault.desk.documents import Name, Named, UidList, digest_of
+from station.vault.desk.documents import Name, Named, Nothing, RmaBox, UidList, digest_of
 from station.vault.desk.roles import Action
 from station.vault.desk.service import Acting, Handler
 from station.vault.desk.statement import StatementError, opened
+from station.vault.keys.words import SealedKey
 from station.vault.products import Products
 from station.vault.teller import Teller
 
@@ -27,6 +30,8 @@ class Releases:
             Action.ADD_DIES: self._add_dies,
             Action.RELEASE_PROFILE: self._release_profile,
             Action.IMPORT_CEREMONY: self._import_ceremony,
+            Action.SHOW_BOX: _show_box,
+            Action.OPEN_UNIT: self._open_unit,
         }
 
     def _add_dies(self, db: sqlite3.Connection, acting: Acting) -> object:
@@ -71,10 +76,27 @@ class Releases:
         self._told(db, acting, "ceremony.imported", done)
         return done
 
+    def _open_unit(self, db: sqlite3.Connection, acting: Acting) -> object:
+        """Take the token that a ceremony yielded for a unit; the next RMA_OPEN of it presents it."""
+        acting.parameters(Named)
+        unit = acting.request.target
+        try:
+            msgspec.json.decode(acting.document, type=SealedKey)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise StatementError("malformed", f"not a token sealed to a store: {error}") from None
+        returns.allow(db, unit, acting.document, [one.person for one in acting.persons], acting.now)
+        return {"unit": unit}
+
     def _told(self, db: sqlite3.Connection, acting: Acting, event: str, data: dict[str, object]) -> None:
         persons = [one.person for one in acting.persons]
         told = {**data, "statement": digest_of(acting.document), "signed_by": persons}
         self._teller.tell(db, acting.now, Fact(event, "desk", told, actor=acting.request.person))
+
+
+def _show_box(db: sqlite3.Connection, acting: Acting) -> object:
+    acting.parameters(Nothing)
+    uid, box = returns.box_of(db, acting.request.target)
+    return msgspec.to_builtins(RmaBox(acting.request.target, uid.hex(), box))
 
 
 def _about(acting: Acting, name: Name) -> None:

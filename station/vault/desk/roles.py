@@ -35,6 +35,10 @@ class Action(StrEnum):
     MARK_MISSING = "unit.missing"
     SAMPLE = "unit.sample"
     RETURN = "unit.return"
+    SHIP = "unit.ship"
+    TAKE_BACK = "unit.rma"
+    SHOW_BOX = "rma.box"
+    OPEN_UNIT = "rma.open"
     ADD_PERSON = "person.add"
     CHANGE_ROLES = "person.roles"
     SHOW_PEOPLE = "person.show"
@@ -68,6 +72,10 @@ RIGHTS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
         Action.MARK_MISSING: (_ENGINEER, _OFFICER),
         Action.SAMPLE: (_ENGINEER,),
         Action.RETURN: (_ENGINEER, _OFFICER),
+        Action.SHIP: (_ENGINEER | _OFFICER,),
+        Action.TAKE_BACK: (_ENGINEER | _OFFICER,),
+        Action.SHOW_BOX: (_OFFICER,),
+        Action.OPEN_UNIT: (_OFFICER, _OFFICER),
         Action.ADD_PERSON: (_ENGINEER, _OFFICER),
         Action.CHANGE_ROLES: (_ENGINEER, _OFFICER),
         Action.SHOW_PEOPLE: (_RECORDS,),

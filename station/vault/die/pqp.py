@@ -29,6 +29,7 @@ from station.vault.die.loading import sort
 from station.vault.die.opening import Opening
 from station.vault.die.proofs import Attesting, Possession
 from station.vault.die.recovery import Go, Intent, Phase, Standing
+from station.vault.die.returned import open_rma
 from station.vault.die.script import Script
 from station.vault.die.slots import DieKeys
 from station.vault.faults import Code, DoubtError, Fate, FaultError
@@ -78,6 +79,9 @@ async def _session(job: Job, link: Link, means: Means, known: Dossier) -> Sealed
     if job.purpose is Purpose.TERMINATE:
         await terminate(job, link, means, known.unit)
         return None
+    if job.purpose is Purpose.RMA_OPEN:
+        await open_rma(job, link, means, known.unit)
+        return None
     if job.purpose.sorts:
         await sort(job, link, means, known.unit)
         return None
@@ -104,7 +108,8 @@ async def _note(job: Job, means: Means, doubt: DoubtError) -> None:
 async def _worn_out(job: Job, means: Means, last: DoubtError) -> FaultError:
     """The end of a die that would not answer: untouched while nothing was announced, for some contacts."""
     unit = await means.registry.unit(job.unit)
-    sealed = job.purpose is Purpose.VERIFY  # whatever it answers now, it stays what was sealed
+    # whatever it answers now, it stays what was sealed
+    sealed = job.purpose in (Purpose.VERIFY, Purpose.RMA_OPEN)
     if unit is None or sealed or (unit.intent in UNTOUCHED and unit.contacts < CONTACTS):
         return FaultError(last.code, last.detail, Fate.RETRY)
     late = unit.standing.value >= Standing.ISSUED.value

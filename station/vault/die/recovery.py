@@ -27,6 +27,8 @@ class Standing(Enum):
     REGISTERED = auto()
     REJECT_HELD = auto()
     QUARANTINE = auto()
+    RMA = auto()
+    """Opened for analysis; it has no keys any more."""
 
 
 class Intent(Enum):
@@ -40,6 +42,8 @@ class Intent(Enum):
     WRITE = "write"
     ROTATE = "rotate"
     LOCK = "lock"
+    OPEN = "open"
+    """The RMA token of a sealed unit is presented; nothing follows but its end."""
 
 
 class Phase(Enum):

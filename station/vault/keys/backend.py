@@ -60,6 +60,9 @@ class Backend(Protocol):
     def decapsulate(self, key: str, ciphertext: bytes) -> Secret:
         """The shared secret."""
 
+    def open_box(self, key: str, box: bytes, info: bytes) -> Secret:
+        """What is in a box of HPKE; PolicyError if it was changed, or is another key's."""
+
     def random(self, size: int) -> bytes:
         """Random bytes."""
 

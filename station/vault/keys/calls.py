@@ -133,6 +133,26 @@ class LoadSealed(_Call, frozen=True):
     box: bytes
 
 
+class Reseal(_Call, frozen=True):
+    """Open the box with a die's RMA token and seal it to a vault's store, given by its id and a key of it."""
+
+    key: str
+    uid: bytes
+    box: bytes
+    store: str
+    kem: str
+    public: bytes
+
+
+class RmaToken(_Call, frozen=True):
+    """The RMA token of a die that was sealed to this store."""
+
+    uid: bytes
+    kem: str
+    ciphertext: bytes
+    box: bytes
+
+
 class Generate(_Call, frozen=True):
     """Make a key."""
 
@@ -255,6 +275,8 @@ Call: TypeAlias = (
     | StateRegister
     | SignRequest
     | LoadSealed
+    | Reseal
+    | RmaToken
     | Activate
     | Health
     | Entries
@@ -291,6 +313,8 @@ CALLS: dict[str, type[Call]] = {
     "state_register": StateRegister,
     "sign_request": SignRequest,
     "load_sealed": LoadSealed,
+    "reseal": Reseal,
+    "rma_token": RmaToken,
     "generate": Generate,
     "load": Load,
     "derive": Derive,
@@ -326,29 +350,6 @@ OF_PEOPLE: tuple[type[Call], ...] = (
     Zeroise,
 )
 """What people may ask at the socket in the store's folder; the rest is the vault's."""
-SLOW: tuple[type[Call], ...] = (
-    Init,
-    Activate,
-    Restore,
-    Decide,
-    Repassphrase,
-    Reshare,
-    Backup,
-    Trust,
-    OpenOrder,
-    Generate,
-    Load,
-    LoadSealed,
-    Zeroise,
-    Move,
-)
-"""Stretch passphrases, make keys, or write the file."""
-SECONDS, SLOW_SECONDS = 5.0, 60.0
-
-
-def deadline_s(call: Call) -> float:
-    """How long a call may take before the process is killed."""
-    return SLOW_SECONDS if isinstance(call, SLOW) else SECONDS
 
 
 def operation(call: Call) -> list[object]:

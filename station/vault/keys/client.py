@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from station.vault.keys import calls, words
+from station.vault.keys import calls, deadlines, words
 from station.vault.keys.breaker import Breaker
 from station.vault.keys.errors import DownError, RequestError
 from station.vault.keys.frames import LENGTH, frame, length_of, value_of, wipe
@@ -27,6 +27,7 @@ from station.vault.keys.words import (
     KeyProfile,
     KeyRef,
     KeyState,
+    SealedKey,
     Ticket,
     Use,
 )
@@ -220,7 +221,7 @@ class KeyStoreClient:
         number = self._number
         request = frame((number, *calls.operation(call)))
         ahead = max((waiting.seconds for waiting in process.waiting.values()), default=0.0)
-        seconds = calls.deadline_s(call) + (0.0 if process.serves else START_S)
+        seconds = deadlines.deadline_s(call) + (0.0 if process.serves else START_S)
         reply: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
         process.waiting[number] = Waiting(reply, seconds)
         try:
@@ -312,6 +313,10 @@ class KeyStoreClient:
 
     async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
         return await self._secret(calls.Decapsulate(key.id, ciphertext))
+
+    async def rma_token(self, uid: bytes, sealed: SealedKey) -> Secret:
+        """The RMA token of a die that was sealed to the store."""
+        return await self._secret(calls.RmaToken(uid, sealed.kem, sealed.ciphertext, sealed.box))
 
     async def open_ledger(self, origin: str) -> Head:
         return await self._ask(calls.OpenLedger(origin), Head)

@@ -92,7 +92,8 @@ class TokenKeys:
         return (*listed, *(["AES-KWP"] if self._kwp is not None else []))
 
     def place(self, profile: KeyProfile) -> Place:
-        if WAYS[profile.algorithm].listed(self._mechanisms):
+        way = WAYS.get(profile.algorithm)
+        if way is not None and way.listed(self._mechanisms):
             return Place("token")
         if profile.algorithm in POST_QUANTUM and self._policy is PqPolicy.SOFT:
             return Place("soft", SOFTWARE_PQ)
@@ -206,6 +207,9 @@ class TokenKeys:
             secret = Secret(shared[Attribute.VALUE])
             shared.destroy()
         return secret
+
+    def open_box(self, key: str, box: bytes, info: bytes) -> Secret:
+        return self._soft.open_box(key, box, info)
 
     def random(self, size: int) -> bytes:
         with asking("random bytes"):

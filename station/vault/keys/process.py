@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from station.vault.keys import calls
+from station.vault.keys import calls, deadlines
 from station.vault.keys.errors import KeyStoreError, PolicyError, RequestError
 from station.vault.keys.frames import ERROR, OK, Fault, Frames, frame, wipe
 from station.vault.keys.service import Service
@@ -113,7 +113,7 @@ def _answered(service: Service, request: bytearray, *, people: bool) -> bytearra
         call = _call(name, rest)
         if people and not isinstance(call, calls.OF_PEOPLE):
             raise PolicyError(f"{name} is the vault's to ask")
-        with _within(calls.deadline_s(call)), _wiped(call):
+        with _within(deadlines.deadline_s(call)), _wiped(call):
             value = service.answer(call)
             return _frame(number, value)
     except msgspec.DecodeError:

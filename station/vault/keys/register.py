@@ -30,6 +30,8 @@ class Act(Enum):
     UNWRAP = "unwrap"
     SIGN = "sign"
     DECAPSULATE = "decapsulate"
+    RECEIVE = "receive"
+    OPEN = "open"
     PROVE = "prove"
 
 
@@ -39,13 +41,15 @@ PURPOSES = {
     Act.UNWRAP: {Purpose.WRAP},
     Act.SIGN: {Purpose.SIGN, Purpose.ISSUE},
     Act.DECAPSULATE: {Purpose.DECAPSULATE},
+    Act.RECEIVE: {Purpose.RECEIVE},
+    Act.OPEN: {Purpose.OPEN},
     Act.PROVE: {Purpose.DERIVE, Purpose.SIGN, Purpose.ISSUE, Purpose.CHECKPOINT},
 }
 PERMITTED = {
     S.PRE_ACTIVE: {Act.PROVE},
     S.ACTIVE: set(Act),
     S.SUSPENDED: set[Act](),
-    S.DEACTIVATED: {Act.UNWRAP, Act.DECAPSULATE},
+    S.DEACTIVATED: {Act.UNWRAP, Act.DECAPSULATE, Act.RECEIVE, Act.OPEN},
     S.DESTROYED: set[Act](),
     S.COMPROMISED: set[Act](),
 }

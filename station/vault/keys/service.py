@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from station.clock import Clock
-from station.vault.keys import calls, custodians, making
+from station.vault.keys import calls, custodians, making, tokens
 from station.vault.keys.errors import LockedError, PolicyError, RequestError
 from station.vault.keys.hardening import Hardening
 from station.vault.keys.header import Header
@@ -165,9 +165,8 @@ def _asked(store: Store, call: calls.Call, now: float) -> object:
             return store.unwrap(call.kek, call.wrapped, now)
         case calls.SignCheckpoint():
             return store.sign_checkpoint(call.old, call.size, call.root, call.proof, now)
-        case calls.Prove():
-            return store.prove(call.key, call.nonce, now)
-    return _told(store, call, now)
+        case _:
+            return _told(store, call, now)
 
 
 def _told(store: Store, call: calls.Call, now: float) -> object:
@@ -185,8 +184,19 @@ def _told(store: Store, call: calls.Call, now: float) -> object:
             return store.open_ledger(call.origin)
         case calls.StateRegister():
             return store.state_register(call.keys, now)
+        case _:
+            return _certified(store, call, now)
+
+
+def _certified(store: Store, call: calls.Call, now: float) -> object:
+    """What proves a key, or moves a token from one store to another."""
+    match call:
+        case calls.Prove():
+            return store.prove(call.key, call.nonce, now)
         case calls.SignRequest():
             return store.sign_request(call.key, call.info, now)
+        case calls.Reseal() | calls.RmaToken():
+            return tokens.moved(store, call, now)
     _changed(store, call, now)
     return None
 

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, hpke
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -31,6 +32,9 @@ SEEDS = {
     Algorithm.ML_KEM_768: 64,
     Algorithm.ML_KEM_1024: 64,
 }
+HYBRID_SEED = SEEDS[Algorithm.ML_KEM_1024]
+SUITE = hpke.Suite(hpke.KEM.MLKEM1024_P384, hpke.KDF.HKDF_SHA384, hpke.AEAD.AES_256_GCM)
+"""Of RMA boxes."""
 IMPORTED_SIZES = {Algorithm.AES_256: AES_KEY, Algorithm.ML_KEM_768: SEEDS[Algorithm.ML_KEM_768]}
 """Bytes in which a key made elsewhere comes."""
 WRAPPED_MAX = 4096
@@ -38,7 +42,25 @@ WRAPPED_MAX = 4096
 MlDsa: TypeAlias = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
 MlKem: TypeAlias = mlkem.MLKEM768PrivateKey | mlkem.MLKEM1024PrivateKey
 Signer: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | MlDsa
-Usable: TypeAlias = CMAC | Signer | MlKem
+
+
+class Hybrid(NamedTuple):
+    """The two private keys that open boxes of HPKE together."""
+
+    kem: mlkem.MLKEM1024PrivateKey
+    curve: ec.EllipticCurvePrivateKey
+
+    def public(self) -> bytes:
+        """The public key of the one, then the point of the other."""
+        point = self.curve.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return self.kem.public_key().public_bytes_raw() + point
+
+    def open(self, box: bytes, info: bytes) -> bytes:
+        """What is in a box; InvalidTag if it was changed, or is sealed to another key."""
+        return SUITE.decrypt(box, hpke.MLKEM1024P384PrivateKey(self.kem, self.curve), info=info)
+
+
+Usable: TypeAlias = CMAC | Signer | MlKem | Hybrid
 
 
 def fresh(algorithm: Algorithm) -> Secret:
@@ -49,6 +71,9 @@ def fresh(algorithm: Algorithm) -> Secret:
         case Algorithm.P384:
             key = ec.generate_private_key(ec.SECP384R1())
             return Secret(key.private_numbers().private_value.to_bytes(SCALAR))
+        case Algorithm.ML_KEM_1024_P384:
+            with fresh(Algorithm.ML_KEM_1024) as seed, fresh(Algorithm.P384) as scalar:
+                return Secret(bytes(seed.reveal()) + bytes(scalar.reveal()))
         case _:
             return Secret(os.urandom(SEEDS[algorithm]))
 
@@ -69,10 +94,24 @@ def usable(algorithm: Algorithm, secret: Secret) -> Usable:
             return mldsa.MLDSA65PrivateKey.from_seed_bytes(content)
         case Algorithm.ML_DSA_87:
             return mldsa.MLDSA87PrivateKey.from_seed_bytes(content)
+        case _:
+            return _kem(algorithm, content)
+
+
+def _kem(algorithm: Algorithm, content: bytes) -> "MlKem | Hybrid":
+    match algorithm:
         case Algorithm.ML_KEM_768:
             return mlkem.MLKEM768PrivateKey.from_seed_bytes(content)
         case Algorithm.ML_KEM_1024:
             return mlkem.MLKEM1024PrivateKey.from_seed_bytes(content)
+        case _:
+            return _hybrid(content)
+
+
+def _hybrid(content: bytes) -> "Hybrid":
+    kem = mlkem.MLKEM1024PrivateKey.from_seed_bytes(content[:HYBRID_SEED])
+    scalar = int.from_bytes(content[HYBRID_SEED:])
+    return Hybrid(kem, ec.derive_private_key(scalar, ec.SECP384R1()))
 
 
 class SoftKeys:
@@ -116,6 +155,8 @@ class SoftKeys:
         usable = self._keys[key]
         if isinstance(usable, CMAC):
             return b""
+        if isinstance(usable, Hybrid):
+            return usable.public()
         return usable.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
     def mac(self, key: str, message: bytes) -> bytes:
@@ -153,6 +194,15 @@ class SoftKeys:
             return Secret(kem.decapsulate(ciphertext))
         except ValueError:
             raise RequestError(f"key {key}: a ciphertext of {len(ciphertext)} bytes is none of its") from None
+
+    def open_box(self, key: str, box: bytes, info: bytes) -> Secret:
+        usable = self._keys[key]
+        if not isinstance(usable, Hybrid):
+            raise PolicyError(f"key {key} opens no boxes")
+        try:
+            return Secret(usable.open(box, info))
+        except (InvalidTag, ValueError):
+            raise PolicyError(f"key {key}: the box was changed, or is another key's or die's") from None
 
     def random(self, size: int) -> bytes:
         return os.urandom(size)

@@ -211,11 +211,22 @@ class Store:
 
     def load_sealed(self, profile: KeyProfile, kem: str, ciphertext: bytes, box: bytes, now: float) -> None:
         """Take over a key that was sealed to a key of this store."""
-        with self.decapsulate(kem, ciphertext, now) as shared:
-            content = sealed_keys.opened(shared.reveal(), box, profile.id, self._header.store, ciphertext)
-        with Secret(content) as key:
-            content[:] = bytes(len(content))
+        with self.received(kem, ciphertext, profile.id, box, now) as key:
             self.load(profile, key)
+
+    def received(self, kem: str, ciphertext: bytes, name: str, box: bytes, now: float) -> Secret:
+        """What was sealed to a key of this store under a name; PolicyError if it was changed."""
+        self._permitted(kem, Act.RECEIVE, now)
+        with self._backend.decapsulate(kem, ciphertext) as shared:
+            content = sealed_keys.opened(shared.reveal(), box, name, self._header.store, ciphertext)
+        secret = Secret(content)
+        content[:] = bytes(len(content))
+        return secret
+
+    def opened_box(self, key: str, box: bytes, info: bytes, now: float) -> Secret:
+        """What is in a box of HPKE."""
+        self._permitted(key, Act.OPEN, now)
+        return self._backend.open_box(key, box, info)
 
     def open_order(self, statement: bytes) -> None:
         """Allow signatures for a work order; again does nothing, another order of its name is refused."""

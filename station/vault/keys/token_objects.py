@@ -70,7 +70,7 @@ def capabilities(profile: KeyProfile) -> MechanismFlag:
     match profile.purpose:
         case Purpose.WRAP:
             return MechanismFlag.WRAP | MechanismFlag.UNWRAP
-        case Purpose.DECAPSULATE:
+        case Purpose.DECAPSULATE | Purpose.RECEIVE:
             return MechanismFlag.ENCAPSULATE | MechanismFlag.DECAPSULATE
         case _:
             return MechanismFlag.SIGN | MechanismFlag.VERIFY

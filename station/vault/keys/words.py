@@ -26,6 +26,8 @@ class Algorithm(StrEnum):
     ML_DSA_87 = "ML-DSA-87"
     ML_KEM_768 = "ML-KEM-768"
     ML_KEM_1024 = "ML-KEM-1024"
+    ML_KEM_1024_P384 = "ML-KEM-1024+P-384"
+    """Both together, for boxes of HPKE; its public half is raw: the one key, then the point."""
 
 
 class Purpose(StrEnum):
@@ -41,6 +43,10 @@ class Purpose(StrEnum):
     CHECKPOINT = "checkpoint"
     """Heads of the ledger, nothing else."""
     DECAPSULATE = "decapsulate"
+    RECEIVE = "receive"
+    """Keys and tokens that are sealed to the store; what is under it never leaves by decapsulation."""
+    OPEN = "open"
+    """Boxes with RMA tokens; each is sealed anew to the store of a vault and goes nowhere else."""
 
 
 class KeyState(StrEnum):
@@ -73,6 +79,8 @@ class PqPolicy(StrEnum):
 DEVELOPMENT_CUSTODIAN = "everybody"
 DEVELOPMENT_PASSPHRASE = b"hardbin development store"
 """Public: a development store is sealed, so that the code is the same, and protects nothing."""
+SEALED_FOR_DIE = "rma-token "
+"""Begins the name under which a token of a die is sealed to a store; no key's name begins so."""
 PROOF = b"hardbin-proof-v1\0"
 """Begins what a proof of possession signs; neither DER nor a label of a derivation begins like this."""
 REGISTER = "hardbin.key-register.v1"
@@ -88,7 +96,8 @@ SIGNING = frozenset(
     {Algorithm.P384, Algorithm.ED25519, Algorithm.ML_DSA_44, Algorithm.ML_DSA_65, Algorithm.ML_DSA_87}
 )
 KEM = frozenset({Algorithm.ML_KEM_768, Algorithm.ML_KEM_1024})
-POST_QUANTUM = KEM | {Algorithm.ML_DSA_44, Algorithm.ML_DSA_65, Algorithm.ML_DSA_87}
+ML_DSA = frozenset({Algorithm.ML_DSA_44, Algorithm.ML_DSA_65, Algorithm.ML_DSA_87})
+POST_QUANTUM = KEM | ML_DSA | {Algorithm.ML_KEM_1024_P384}
 ALLOWED = {
     Purpose.DERIVE: SYMMETRIC,
     Purpose.WRAP: SYMMETRIC,
@@ -96,6 +105,8 @@ ALLOWED = {
     Purpose.ISSUE: SIGNING,
     Purpose.CHECKPOINT: frozenset({Algorithm.ED25519, Algorithm.ML_DSA_44}),
     Purpose.DECAPSULATE: KEM,
+    Purpose.RECEIVE: KEM,
+    Purpose.OPEN: frozenset({Algorithm.ML_KEM_1024_P384}),
 }
 Attributes: TypeAlias = dict[str, bool]
 

@@ -114,6 +114,26 @@ class DeskStub:
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
                 _registered_method=True)
+        self.Ship = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/Ship',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
+        self.TakeBack = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/TakeBack',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
+        self.ShowBox = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/ShowBox',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
+        self.OpenUnit = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/OpenUnit',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
         self.AddPerson = channel.unary_unary(
                 '/hardbin.vault.v1.Desk/AddPerson',
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
@@ -246,6 +266,30 @@ class DeskServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Ship(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeBack(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowBox(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenUnit(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddPerson(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -362,6 +406,26 @@ def add_DeskServicer_to_server(servicer, server):
             ),
             'Return': grpc.unary_unary_rpc_method_handler(
                     servicer.Return,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'Ship': grpc.unary_unary_rpc_method_handler(
+                    servicer.Ship,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'TakeBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeBack,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'ShowBox': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowBox,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'OpenUnit': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenUnit,
                     request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
             ),
@@ -826,6 +890,114 @@ class Desk:
             request,
             target,
             '/hardbin.vault.v1.Desk/Return',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Ship(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/Ship',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/TakeBack',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowBox(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/ShowBox',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenUnit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/OpenUnit',
             station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
             station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
             options,

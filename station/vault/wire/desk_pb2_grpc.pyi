@@ -48,6 +48,10 @@ class DeskStub:
     MarkMissing: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Sample: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Return: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    Ship: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    TakeBack: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    ShowBox: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    OpenUnit: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     AddPerson: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ChangeRoles: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ShowPeople: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
@@ -75,6 +79,10 @@ class DeskAsyncStub(DeskStub):
     MarkMissing: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Sample: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Return: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    Ship: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    TakeBack: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    ShowBox: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    OpenUnit: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     AddPerson: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ChangeRoles: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ShowPeople: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
@@ -191,6 +199,34 @@ class DeskServicer(metaclass=_abc_1.ABCMeta):
 
     @_abc_1.abstractmethod
     def Return(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def Ship(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def TakeBack(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def ShowBox(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def OpenUnit(
         self,
         request: _desk_pb2.Call,
         context: _ServicerContext,

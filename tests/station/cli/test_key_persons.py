@@ -63,7 +63,7 @@ def test_a_customer_seals_a_key_to_one_store(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "master").write_bytes(MASTER)
     assert code_of(["key", "init", str(folder), "--development"]) == Exit.OK
     with own(folder) as store:
-        profile = KeyProfile("IN-1", Algorithm.ML_KEM_1024, Purpose.DECAPSULATE)
+        profile = KeyProfile("IN-1", Algorithm.ML_KEM_1024, Purpose.RECEIVE)
         store.ask(calls.Generate(profile), type(None))
         store.ask(calls.Move("IN-1", KeyState.ACTIVE, Approval("p-1", "a test")), type(None))
         (entry,) = store.ask(calls.Entries(), list[Entry])

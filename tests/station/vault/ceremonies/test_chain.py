@@ -7,15 +7,21 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric import ec, mlkem
 
 from sim.dut import transport
 from station.errors import ConfigError
 from station.vault import development
 from station.vault.ceremonies import bundle, transcript
+from station.vault.ceremonies import rma as rma_keys
 from station.vault.ceremonies.certificates import StoreSigning
+from station.vault.ceremonies.plan import Given
 from station.vault.ceremonies.proof import verified
+from station.vault.desk.documents import RmaBox
 from station.vault.keys import calls, sealed_keys
 from station.vault.keys.errors import PassphraseError, PolicyError, RequestError
+from station.vault.keys.soft import SUITE
 from station.vault.keys.words import Entry, Health, KeyState, SealedKey, Use
 from station.vault.pki import authorities
 from station.vault.pki.authorities import RANKS, House, Trust
@@ -302,3 +308,42 @@ def test_a_recovery_that_was_cut_is_not_done_twice(
 def test_plans_of_backups_need_holders(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="parameter 'holders' is missing"):
         planned(tmp_path, "init-root", custodians=tuple(PASSPHRASES), **HOUSE)
+
+
+def test_a_token_goes_from_its_box_to_the_vault_that_sealed_it(vault: Path, tmp_path: Path) -> None:
+    offline = tmp_path / "offline"
+    carried_out(planned(offline, "init-vault", origin="offline.example/rma"))
+    born = planned(offline, "init-rma", product="se1")
+    carried_out(born)
+    public = (born / "rma.pub").read_bytes()
+    uid, token = bytes(range(16)), bytes(range(32))
+    key = hpke.MLKEM1024P384PublicKey(
+        mlkem.MLKEM1024PublicKey.from_public_bytes(public[:1568]),
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), public[1568:]),
+    )
+    box = rma_keys.box_head("RMA-se1-1") + SUITE.encrypt(token, key, info=b"PQP1-RMA" + uid)
+    (tmp_path / "box.json").write_bytes(msgspec.json.encode(RmaBox("L1/1", uid.hex(), box)))
+    given: dict[str, Given] = {
+        "product": "se1",
+        "unit": "L1/1",
+        "order": "RMA-5",
+        "box": str(tmp_path / "box.json"),
+        "bundle": str(vault / "bundle.json"),
+    }
+    opened = planned(offline, "rma-open", **given)
+    carried_out(opened)
+    verified(opened)
+    sent = msgspec.json.decode((opened / "token.sealed").read_bytes(), type=SealedKey)
+    with direct(vault.parent / "store") as store:
+        for name in ("anna", "cleo"):
+            store.ask(calls.Activate(name, bytearray(PASSPHRASES[name])), Health)
+        assert store.ask(calls.RmaToken(uid, sent.kem, sent.ciphertext, sent.box), bytes) == token
+        with pytest.raises(PolicyError, match="another store or name"):
+            store.ask(calls.RmaToken(bytes(16), sent.kem, sent.ciphertext, sent.box), bytes)
+        with pytest.raises(PolicyError, match="not to decapsulate"):
+            store.ask(calls.Decapsulate(sent.kem, sent.ciphertext), bytes)
+    assert token not in files(offline) + files(vault.parent) + (opened / "token.sealed").read_bytes()
+    (tmp_path / "box.json").write_bytes(msgspec.json.encode(RmaBox("L1/1", bytes(16).hex(), box)))
+    shutil.rmtree(opened)
+    with pytest.raises(PolicyError, match="another key's or die's"):
+        carried_out(planned(offline, "rma-open", **given))

@@ -82,6 +82,10 @@ ASKED: Mapping[Action, Asked] = {
     Action.MARK_MISSING: Asked(Action.MARK_MISSING, "L1", SOUND | {"incident": "INC-7"}),
     Action.SAMPLE: Asked(Action.SAMPLE, "L1", {"units": ["L1/9"], "reason": "lab"}),
     Action.RETURN: Asked(Action.RETURN, "L1", {"units": ["L1/4"], "reason": "customer"}),
+    Action.SHIP: Asked(Action.SHIP, "L1", {"units": ["L1/4"], "reason": "sold", "delivery": "D-1"}),
+    Action.TAKE_BACK: Asked(Action.TAKE_BACK, "L1", {"units": ["L1/4"], "reason": "broken", "order": "R-1"}),
+    Action.SHOW_BOX: Asked(Action.SHOW_BOX, "L1/1"),
+    Action.OPEN_UNIT: Asked(Action.OPEN_UNIT, "L1/1", document=b"{}"),
     Action.ADD_PERSON: Asked(Action.ADD_PERSON, NOBODY.kid, {"roles": ["operator"]}, document=NOBODY.card()),
     Action.CHANGE_ROLES: Asked(Action.CHANGE_ROLES, SIGNERS[Role.AUDITOR].kid, {"roles": []}),
     Action.SHOW_PEOPLE: Asked(Action.SHOW_PEOPLE),
@@ -107,6 +111,10 @@ unit.destroy  pppp--
 unit.missing  --pp--
 unit.sample   --o---
 unit.return   --pp--
+unit.ship     --ww--
+unit.rma      --ww--
+rma.box       ---n--
+rma.open      ---p--
 person.add    --pp--
 person.roles  --pp--
 person.show   --oo-o

@@ -337,7 +337,7 @@ def test_hostile_bytes_are_no_request(content: bytes) -> None:
 
 # -- keys from elsewhere
 def test_a_key_comes_sealed_to_this_store_only(opened: Service) -> None:
-    active(opened, profile("IN-1", Algorithm.ML_KEM_1024, Purpose.DECAPSULATE))
+    active(opened, profile("IN-1", Algorithm.ML_KEM_1024, Purpose.RECEIVE))
     store = bytes.fromhex(health(opened).store)
     public = entry(opened, "IN-1").public
     wanted = profile("IM-1", Algorithm.AES_256, Purpose.DERIVE)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from station.vault.keys import calls, client, frames
+from station.vault.keys import client, deadlines, frames
 from station.vault.keys.__main__ import REFUSED
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import (
@@ -163,7 +163,7 @@ async def test_a_process_that_stands_still_is_killed_by_the_vault(
         assert first is not None
         os.kill(first, signal.SIGSTOP)
         with monkeypatch.context() as patched:
-            patched.setattr(calls, "SECONDS", 0.1)
+            patched.setattr(deadlines, "SECONDS", 0.1)
             patched.setattr(client, "GRACE_S", 0.1)
             with pytest.raises(DownError, match="did not answer in time; its process was killed"):
                 await store.random(1)

@@ -52,12 +52,14 @@ PURPOSE_OF = {
     Act.UNWRAP: Purpose.WRAP,
     Act.SIGN: Purpose.ISSUE,
     Act.DECAPSULATE: Purpose.DECAPSULATE,
+    Act.RECEIVE: Purpose.RECEIVE,
+    Act.OPEN: Purpose.OPEN,
     Act.PROVE: Purpose.SIGN,
 }
 MAY = {
     S.PRE_ACTIVE: {Act.PROVE},
     S.ACTIVE: set(Act),
-    S.DEACTIVATED: {Act.UNWRAP, Act.DECAPSULATE},
+    S.DEACTIVATED: {Act.UNWRAP, Act.DECAPSULATE, Act.RECEIVE, Act.OPEN},
 }
 
 

@@ -8,11 +8,11 @@ import ctypes
 import sys
 
 from station.vault.keys import __main__ as keys
-from station.vault.keys import calls, sealing, soft
+from station.vault.keys import calls, deadlines, sealing, soft
 
 HANG, CRASH, TELL = b"please hang!", b"please crash", b"please tell!"
 SECRET = b"a secret that an error would show"
-REAL, DEADLINE_S = soft.SoftKeys.mac, calls.deadline_s
+REAL, DEADLINE_S = soft.SoftKeys.mac, deadlines.deadline_s
 
 
 def mac(store: soft.SoftKeys, key: str, message: bytes) -> bytes:
@@ -32,7 +32,7 @@ def deadline_s(call: calls.Call) -> float:
 
 
 if __name__ == "__main__":
-    calls.deadline_s = deadline_s
+    deadlines.deadline_s = deadline_s
     sealing.MEMORY_KIB = 8
     setattr(soft.SoftKeys, "mac", mac)  # noqa: B010 - a method is not assigned to otherwise
     sys.exit(keys.main())
