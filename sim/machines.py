@@ -17,11 +17,13 @@ from sim import peripherals
 from sim.addresses import ADDRESSES, dio_name, usb_identity, visa_resource
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
+from sim.counter.keysight_53230a import Keysight53230A
 from sim.dio.ftdi_mpsse import FtdiMpsse
 from sim.dio.velleman_k8090 import VellemanK8090
 from sim.dmm.keysight_34465a import Keysight34465A
 from sim.dmm.keysight_34970a import Keysight34970A
 from sim.faults import Fault, FaultError, Faults
+from sim.generator.keysight_33500b import Keysight33500B
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
 from sim.handler.ttl import Port, TtlHandler
@@ -270,6 +272,8 @@ MODELS: Mapping[str, Model] = {
     "keysight_34465a": _measuring(Keysight34465A, Keysight34465A.knobs, ""),
     "keysight_34970a": _alone(Keysight34970A, Keysight34970A.knobs),
     "keysight_infiniivision": _alone(KeysightInfiniiVision, KeysightInfiniiVision.knobs),
+    "keysight_33500b": _alone(Keysight33500B, Keysight33500B.knobs),
+    "keysight_53230a": _alone(Keysight53230A, Keysight53230A.knobs),
     "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

@@ -1,9 +1,11 @@
 """The abstract device classes: all that a sequence or the engine may know of the equipment."""
 
 from drivers.roles.card import Apdu, Card, CardReply, CardStep, Reset, ScriptReply, Stopped
+from drivers.roles.counter import Counter
 from drivers.roles.dio import Dio
 from drivers.roles.dmm import Dmm, DmmFunction, TriggerSource
 from drivers.roles.feeder import Feeder, Touchdown
+from drivers.roles.generator import Generator, Shape
 from drivers.roles.handler import Handler
 from drivers.roles.idreader import IdReader
 from drivers.roles.interlock import Interlock
@@ -23,8 +25,10 @@ __all__ = [
     "CardStep",
     "Dio",
     "Feeder",
+    "Counter",
     "Dmm",
     "DmmFunction",
+    "Generator",
     "Handler",
     "IdReader",
     "Identity",
@@ -38,6 +42,7 @@ __all__ = [
     "Scanner",
     "Scope",
     "ScriptReply",
+    "Shape",
     "Smu",
     "Stopped",
     "Supply",

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 import pytest
 
+from drivers.counter.keysight_53230a import Keysight53230A, Keysight53230AOptions
 from drivers.dmm.keysight_34465a import Keysight34465A, Keysight34465AOptions
 from drivers.dmm.keysight_34970a import Keysight34970A, Keysight34970AOptions
-from drivers.errors import Silent
+from drivers.errors import EquipmentError, Silent
+from drivers.generator.keysight_33500b import Keysight33500B, Keysight33500BOptions
 from drivers.relays.keithley_707b import Keithley707B, Keithley707BOptions
-from drivers.roles import Dmm, Machine
+from drivers.roles import Dmm, Generator, Machine, Relays
+from drivers.roles.uninterrupted import NotUndoneError
 from drivers.scope.keysight_infiniivision import KeysightInfiniiVision, KeysightInfiniiVisionOptions
 from drivers.transports import Port
+from sim.counter import keysight_53230a
 from sim.dmm import keysight_34465a, keysight_34970a
+from sim.generator import keysight_33500b
 from sim.instrument import Instrument
 from sim.relays import keithley_707b
 from sim.scope import keysight_infiniivision
@@ -55,6 +60,16 @@ KINDS = {
         keysight_infiniivision.KeysightInfiniiVision,
         keysight_infiniivision.KeysightInfiniiVision.knobs,
     ),
+    "keysight_33500b": Kind(
+        lambda port: Keysight33500B("clock", port, Keysight33500BOptions()),
+        keysight_33500b.Keysight33500B,
+        keysight_33500b.Keysight33500B.knobs,
+    ),
+    "keysight_53230a": Kind(
+        lambda port: Keysight53230A("counter", port, Keysight53230AOptions()),
+        keysight_53230a.Keysight53230A,
+        keysight_53230a.Keysight53230A.knobs,
+    ),
     "keithley_707b": Kind(
         lambda port: Keithley707B("matrix", port, Keithley707BOptions()),
         keithley_707b.Keithley707B,
@@ -94,6 +109,33 @@ def test_safe_state_is_reached_past_one_fault(kind: Kind, fault: str) -> None:
             resource = next(iter(machine.channels.values()))
             for _ in range(12):
                 await resource.make_safe()
+
+    in_virtual_time(body)
+
+
+def test_generator_that_cannot_be_switched_off_is_told_in_time() -> None:
+    async def body(loop: VirtualLoop) -> None:
+        async with KINDS["keysight_33500b"].connected(loop, "stuck_on") as machine:
+            source = machine.channels["1"]
+            assert isinstance(source, Generator)
+            began = loop.time()
+            with pytest.raises(NotUndoneError, match="still on"):
+                async with source.driving():
+                    pass
+            assert loop.time() - began < 2.0
+
+    in_virtual_time(body)
+
+
+def test_relays_that_stick_are_told_and_never_taken_for_closed() -> None:
+    async def body(loop: VirtualLoop) -> None:
+        async with KINDS["keithley_707b"].connected(loop, "stuck=1A01") as machine:
+            matrix = machine.channels[""]
+            assert isinstance(matrix, Relays)
+            with pytest.raises(EquipmentError, match="1A01 was closed and is open"):
+                async with matrix.closed({"1A01", "1A02"}):
+                    pytest.fail("a path was used that is not there")
+            assert await matrix.state() == frozenset()
 
     in_virtual_time(body)
 
