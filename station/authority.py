@@ -30,6 +30,7 @@ class Action(StrEnum):
     GIVE_UP = "control.release"
     PING = "control.ping"
     MEASURE = "station.measure"
+    HANDLE = "equipment.handle"
     READ = "records.read"
     DRAFT = "document.draft"
     SIGN = "document.sign"
@@ -73,6 +74,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.GIVE_UP: Right(_COMMANDERS, Remote.FREE),
         Action.PING: Right(ANYBODY, Remote.FREE),
         Action.MEASURE: Right(ANYBODY),
+        Action.HANDLE: Right(ANYBODY),  # with no lot in the cell: a port has one owner
         Action.READ: Right(ANYBODY),
         Action.DRAFT: Right(ANYBODY),  # a draft is worth what signs it
         Action.SIGN: Right(ANYBODY),  # with one's own key; what the signature may, the desk decides

@@ -49,6 +49,13 @@ class VaultTable(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Annotated[str, Meta(pattern="^(development|none)$")] = "development"
 
 
+class RecipeTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose recipes this station runs; with a trust file it runs nothing else."""
+
+    trust: str = ""
+    """A file, by its path from the station file."""
+
+
 class SimulationTable(Struct, frozen=True, forbid_unknown_fields=True):
     """What a simulated run of this station is like; a run on hardware reads it and does without."""
 
@@ -64,6 +71,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     equipment: list[EquipmentTable]
     site: dict[str, str]
     vault: VaultTable = VaultTable()
+    recipe: RecipeTable = RecipeTable()
     simulation: SimulationTable = SimulationTable()
 
 
@@ -85,6 +93,7 @@ class StationConfig:
     station: StationTable
     cell: CellTable
     vault: VaultTable
+    recipe: RecipeTable
     simulation: SimulationTable
     equipment: tuple[Placed, ...]
     sites: Mapping[int, Mapping[str, str]]
@@ -110,6 +119,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         station=file.station,
         cell=file.cell,
         vault=file.vault,
+        recipe=file.recipe,
         simulation=file.simulation,
         equipment=tuple(_placed(file)),
         sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},

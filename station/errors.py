@@ -29,6 +29,10 @@ class TrustError(CustodyError):
     """There is no key to believe: no trust file, a bad one, or something signed by a key that it lacks."""
 
 
+class UntrustedError(Exception):
+    """Something signed is not believed: by nobody who is trusted, by too few, or out of its time."""
+
+
 class BusyError(Exception):
     """Somebody else has what is asked for."""
 

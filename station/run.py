@@ -28,6 +28,7 @@ from station.errors import ConfigError, CustodyError, StoppedError, StorageError
 from station.evidence.bundle import BUNDLE
 from station.io_thread import IoThread
 from station.model import LotInfo
+from station.recipe.selection import with_recipe
 from station.report import LotReport, bin_counts, claimed, compared, written
 from station.sequence import Sequence
 from station.surroundings import Surroundings
@@ -53,6 +54,7 @@ class LotOrder:
     devices: int
     folder: Path
     seed: int
+    recipe: Path | None = None
 
 
 class StopRequest:
@@ -96,7 +98,8 @@ class LotSession:
         self._order = order
         self._surroundings = surroundings
         self._real_s = real_s
-        self._sequence = assemble.sequence_named(config.cell.sequence)
+        named = assemble.sequence_named(config.cell.sequence)
+        self._sequence, self._recipe = with_recipe(config, named, order.recipe)
         self._bus = Bus()
         self._folder: Folder | None = None
         self._ordered_as = ""
@@ -197,6 +200,7 @@ class LotSession:
             version=version("hardbin"),
             handler=handler.driver,
             handler_id=handler.name,
+            limit_set=self._recipe,
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:

@@ -8,12 +8,13 @@ import click
 
 from drivers.errors import EquipmentError, TransportError
 from station.cli.codes import Exit
-from station.errors import BusyError, ConfigError, CustodyError, SequenceError, StoppedError
+from station.errors import BusyError, ConfigError, CustodyError, SequenceError, StoppedError, UntrustedError
 
 CODES: dict[type[Exception], Exit] = {
     StoppedError: Exit.INTERRUPTED,
     ConfigError: Exit.CONFIG,
     SequenceError: Exit.CONFIG,
+    UntrustedError: Exit.TRUST,
     BusyError: Exit.BUSY,
     TransportError: Exit.LINK,
     EquipmentError: Exit.EQUIPMENT,
@@ -37,6 +38,7 @@ class Commands(click.Group):
         "order",
         "perso",
         "person",
+        "recipe",
         "run",
         "sim",
         "stdf",

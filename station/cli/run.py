@@ -57,6 +57,7 @@ class Speed(click.ParamType[float | None]):
     "--fault", "faults", multiple=True, help="machine.knob[=value][@once|@every=N|@p=P], repeatable."
 )
 @click.option("--station", type=click.Path(dir_okay=False, path_type=Path), help="Station file.")
+@click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
 def run(
@@ -68,6 +69,7 @@ def run(
     out: Path,
     faults: tuple[str, ...],
     station: Path | None,
+    recipe: Path | None,
     hardware: bool,
     as_json: bool,
 ) -> int:
@@ -81,7 +83,7 @@ def run(
     if not LOT_NAME.fullmatch(name):
         raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
     surroundings = Hardware() if hardware else _world(config, name, devices, seed, faults, speed)
-    order = LotOrder(name, devices, out / name, seed)
+    order = LotOrder(name, devices, out / name, seed, recipe)
     make_folder(order.folder)
     try:
         report = _ran(config, order, surroundings, quiet=as_json)

@@ -6,17 +6,20 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from station.errors import ConfigError
 from station.vault.desk.documents import PersonCard
 from station.vault.desk.roles import Role
-from station.vault.desk.statement import ED25519, signed
+from station.vault.desk.statement import ED25519, ML_DSA_65, signed
 from station.vault.keys.errors import PassphraseError
 from station.vault.keys.sealing import Box, seal, unseal
 from station.vault.secret import Secret
 
 LABEL = b"hardbin-person"
+POST_QUANTUM, SEED = b"hardbin-person-ml-dsa-65-v1", 32
 DEVELOPMENT = MappingProxyType(
     {
         "p-00000001": frozenset({Role.ENGINEER}),
@@ -42,14 +45,39 @@ class PersonSigner:
         """Sign the exact bytes with Ed25519."""
         return self._key().sign(payload)
 
+    def public(self) -> bytes:
+        """The public key, raw."""
+        return self._key().public_key().public_bytes_raw()
+
+    def both(self) -> "tuple[PersonSigner, PostQuantumSigner]":
+        """Return the person with each of his two keys, as a release needs them."""
+        return self, PostQuantumSigner(self.kid, self._seed)
+
     def card(self) -> bytes:
         """Return the person's public key as a statement signed with it."""
-        return signed(
-            PersonCard(person=self.kid, ed25519=self._key().public_key().public_bytes_raw().hex()), [self]
-        )
+        return signed(PersonCard(person=self.kid, ed25519=self.public().hex()), [self])
 
     def _key(self) -> ed25519.Ed25519PrivateKey:
         return ed25519.Ed25519PrivateKey.from_private_bytes(bytes(self._seed.reveal()))
+
+
+class PostQuantumSigner:
+    """The same person with the ML-DSA-65 key that is derived from his seed."""
+
+    algorithm = ML_DSA_65
+
+    def __init__(self, person: str, seed: Secret) -> None:
+        self.kid = person
+        derived = HKDF(SHA384(), SEED, None, POST_QUANTUM).derive(bytes(seed.reveal()))
+        self._key = mldsa.MLDSA65PrivateKey.from_seed_bytes(derived)
+
+    def sign(self, payload: bytes) -> bytes:
+        """Sign the exact bytes with ML-DSA-65, empty context."""
+        return self._key.sign(payload)
+
+    def public(self) -> bytes:
+        """The public key, raw."""
+        return self._key.public_key().public_bytes_raw()
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,98 @@
+"""What a recipe says: tighter limits, what is landed again, when to stop; for one state of a sequence."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from station.config import explained
+from station.errors import ConfigError
+from station.vault.desk.documents import Digest, Name, Seconds
+from station.vault.desk.statement import Statement
+
+Number = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,9}\Z")]
+"""Of a test or a bin, as a key of a table."""
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Count = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class Bounds(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The bounds of one test that take the place of the sequence's; what is left out stays."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+class Again(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which bins are lifted and landed again, and how often."""
+
+    bins: tuple[int, ...]
+    times: Annotated[int, Meta(ge=0, le=10)] = 1
+
+
+class Rules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Stop rules (`station.rules.StopRules`), with bins by their numbers."""
+
+    baseline_yield: Share | None = None
+    all_sites: Count | None = None
+    yield_floor: Share | None = None
+    compare_sites: bool = False
+    bin_limits: dict[Number, Share] = {}
+    contact_bins: tuple[int, ...] = ()
+    no_touch: Count | None = None
+
+
+class Draft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A recipe as an engineer writes it."""
+
+    name: Name
+    version: Annotated[int, Meta(ge=1, le=10**6)]
+    product: Name
+    sequence: str
+    """Entry point, or module:NAME."""
+    limits: dict[Number, Bounds] = {}
+    retest: Again | None = None
+    rules: Rules | None = None
+
+
+class Recipe(Statement, frozen=True, kw_only=True):
+    """A recipe as it is signed: the draft, what it was made for, and when it may be used."""
+
+    typ: Literal["hardbin.recipe.v1"] = "hardbin.recipe.v1"
+    name: Name
+    version: Annotated[int, Meta(ge=1, le=10**6)]
+    product: Name
+    sequence: str
+    base: Digest
+    """SHA-256 of the sequence without the recipe."""
+    not_before: Seconds
+    not_after: Seconds
+    limits: dict[Number, Bounds] = {}
+    retest: Again | None = None
+    rules: Rules | None = None
+
+    @property
+    def title(self) -> str:
+        """Name and version, as people say them."""
+        return f"{self.name} {self.version}"
+
+
+def draft_of(path: Path) -> Draft:
+    """Read a draft; ConfigError says what is wrong, where, and what is allowed."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(table, Draft, str_keys=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {explained(error, Draft, table)}") from error
+
+
+def recipe_of(draft: Draft, base: bytes, not_before: int, not_after: int) -> Recipe:
+    """Bind a draft to the sequence whose fingerprint is `base`, and to a time."""
+    fields = {name: getattr(draft, name) for name in draft.__struct_fields__}
+    return Recipe(base=base.hex(), not_before=not_before, not_after=not_after, **fields)
