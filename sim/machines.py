@@ -26,6 +26,7 @@ from sim.faults import Fault, FaultError, Faults
 from sim.generator.keysight_33500b import Keysight33500B
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
+from sim.handler.geringer_pto92ut import GeringerPto92ut
 from sim.handler.ttl import Port, TtlHandler
 from sim.idreader.keyboard import KeyboardReader
 from sim.idreader.text_line import TextLineReader
@@ -203,6 +204,19 @@ def _exatron(placed: Placement, plant: Plant) -> None:
     plant.clock.call_later(START_S, handler.start)
 
 
+def _geringer(placed: Placement, plant: Plant) -> None:
+    handler = GeringerPto92ut(
+        plant.clock,
+        plant.bench,
+        lot=plant.bench.lot.name,
+        sites=max(plant.bench.sockets),
+        seed=plant.seed_of(placed),
+        faults=plant.faults(placed, GeringerPto92ut.knobs),
+    )
+    peripherals.at_line(placed, plant, handler)
+    plant.clock.call_later(START_S, handler.start)
+
+
 def _ttl(placed: Placement, plant: Plant) -> None:
     told, io = dialect(placed), dio_name(placed)
     if io not in plant.lines:
@@ -255,6 +269,7 @@ def _alone(make: Alone, knobs: frozenset[str]) -> Model:
 MODELS: Mapping[str, Model] = {
     "binon": Model("visa", BinonHandler.knobs, _binon),
     "exatron": Model("serial", ExatronHandler.knobs, _exatron),
+    "geringer_pto92ut": Model("serial", GeringerPto92ut.knobs, _geringer),
     "ttl": Model("dio", TtlHandler.knobs, _ttl),
     "ftdi_mpsse": Model("usb", FtdiMpsse.knobs, peripherals.ftdi_mpsse, stands_alone=True),
     "velleman_k8090": Model("serial", VellemanK8090.knobs, peripherals.velleman_k8090, stands_alone=True),

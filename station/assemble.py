@@ -224,7 +224,8 @@ def _machine(
     placed: Placed, driver: Driver, config: StationConfig, ports: Ports, surroundings: Surroundings
 ) -> Machine:
     options = _options(placed, driver, config)
-    port = ports.make(placed.name, surroundings.port(placed.port), getattr(driver, "line", None))
+    line = getattr(options, "line", None) or getattr(driver, "line", None)
+    port = ports.make(placed.name, surroundings.port(placed.port), line)
     if not isinstance(port, driver.port):
         wanted = "serial or tcp" if driver.port is Stream else "visa or usb"
         raise PortError(f"port {placed.port!r}: the driver {placed.driver} needs {wanted}")
