@@ -12,15 +12,6 @@ DOCS = Path(__file__).parents[2] / "docs" / "reference" / "equipment"
 HANDLERS = ("ttl", "geringer_pto92ut")
 CELL_IO = ("ftdi_mpsse", "velleman_k8090", "patlite", "modbus", "text_line", "keyboard")
 NAMES = (*HANDLERS, *CELL_IO)
-    "ttl",
-    "geringer_pto92ut",
-    "ftdi_mpsse",
-    "velleman_k8090",
-    "patlite",
-    "modbus",
-    "text_line",
-    "keyboard",
-)
 
 
 @pytest.mark.parametrize("name", NAMES)
