@@ -31,6 +31,7 @@ class Commands(click.Group):
         "audit",
         "bench",
         "cert",
+        "e10",
         "check",
         "equip",
         "evidence",

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "cert show": frozenset({Action.READ}),
         "cert verify": frozenset({Action.READ}),
         "check": frozenset({Action.READ}),
+        "e10 report": frozenset({Action.READ}),
         "equip cycle": frozenset({Action.HANDLE}),
         "equip list": frozenset({Action.READ}),
         "equip probe": frozenset({Action.HANDLE}),

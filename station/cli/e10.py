@@ -1,0 +1,120 @@
+"""`hardbin e10`: what the time of a cell went into."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from station import events
+from station.custody.journal import read
+from station.errors import ConfigError
+from station.figures.e10 import Interval, intervals
+from station.figures.production import Production, production
+
+TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"])
+
+
+@click.group()
+def e10() -> None:
+    """Equipment states and figures, by SEMI E10 and E79."""
+
+
+@e10.command()
+@click.argument(
+    "journals", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--from", "start", type=TIME, help="Where the shift begins, UTC; by default the first event.")
+@click.option("--to", "end", type=TIME, help="Where it ends, UTC; by default the last event.")
+@click.option(
+    "--ideal", type=click.FloatRange(min=0, min_open=True), help="Units per hour that the cell could do."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def report(
+    journals: tuple[Path, ...],
+    start: datetime | None,
+    end: datetime | None,
+    ideal: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Report a shift of one cell from the journals of its lots."""
+    history = sorted((event for path in journals for event in read(path)), key=lambda event: event.at)
+    if not history:
+        raise ConfigError(f"{journals[0]}: there is nothing in it")
+    begins = history[0].at if start is None else _seconds(start)
+    ends = history[-1].at if end is None else _seconds(end)
+    if begins >= ends:
+        raise ConfigError(f"--from {_clock(begins)} is not before --to {_clock(ends)}")
+    spans = [_within(span, begins) for span in intervals(history, end=ends) if span.end > begins]
+    inside = [event for event in history if begins <= event.at <= ends]
+    figures = production(inside, spans, ideal_units_per_hour=ideal)
+    if as_json:
+        click.echo(msgspec.json.encode({"intervals": spans, "figures": figures}))
+    else:
+        _shown(spans, figures, inside)
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.replace(tzinfo=UTC).timestamp()
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _within(span: Interval, begins: float) -> Interval:
+    return Interval(max(span.start, begins), span.end, span.state, span.reason)
+
+
+def _shown(spans: Sequence[Interval], figures: Production, history: Sequence[events.Any]) -> None:
+    console = Console()
+    table = Table("from", "to", "state", "reason", box=None)
+    for span in spans:
+        table.add_row(_clock(span.start), _clock(span.end), span.state.value, span.reason)
+    console.print(table)
+    lots = [event.info.lot for event in history if isinstance(event, events.LotLoaded)]
+    numbers = Table(box=None, show_header=False)
+    for name, text in _lines(figures):
+        numbers.add_row(name, text)
+    console.print(f"\nlots {', '.join(dict.fromkeys(lots)) or 'none'}")
+    console.print(numbers)
+
+
+def _lines(figures: Production) -> list[tuple[str, str]]:
+    spent = ", ".join(f"{name} {_time(seconds)}" for name, seconds in figures.seconds.items() if seconds)
+    return [
+        ("time", spent),
+        ("devices", str(figures.devices)),
+        (
+            "units per hour",
+            f"{_number(figures.units_per_hour)}, gross {_number(figures.gross_units_per_hour)}",
+        ),
+        ("test time", _time(figures.test_s)),
+        ("index", f"tester {_time(figures.tester_index_s)}, handler {_time(figures.handler_index_s)}"),
+        ("cycle", _time(figures.cycle_s)),
+        ("failures", f"{figures.failures}, MTBF {_time(figures.mtbf_s)}, MTTR {_time(figures.mttr_s)}"),
+        ("OEE", _percent(figures.oee)),
+        ("  availability", _percent(figures.availability)),
+        ("  performance", _percent(figures.performance)),
+        ("  quality", _percent(figures.quality)),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.1f} min"
