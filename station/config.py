@@ -44,9 +44,28 @@ class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VaultTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """The vault that personalises; a development vault is started and stopped with the run."""
+    """The vault that personalises: for development, started and stopped with the run, or one that runs."""
 
-    mode: Annotated[str, Meta(pattern="^(development|none)$")] = "development"
+    mode: Literal["development", "running", "none"] = "development"
+    address: str = ""
+    """Of one that runs: `unix:` and the path of its socket, or `host:port`."""
+    order: str = ""
+    """The work order under which it opens lots."""
+    certificate: str = ""
+    """With key and authority for TLS: files in PEM, relative to the station file."""
+    key: str = ""
+    authority: str = ""
+
+    def fault(self) -> str:
+        """Say what is missing to reach the vault; empty if nothing is."""
+        if (self.mode == "running") is not bool(self.address):
+            return '[vault]: an address belongs to mode "running", and that to an address'
+        files = (self.certificate, self.key, self.authority)
+        if any(files) is not all(files) or (self.address.startswith("unix:") and any(files)):
+            return "[vault]: certificate, key and authority belong together, and to an address HOST:PORT"
+        if self.address and not self.address.startswith("unix:") and not any(files):
+            return "[vault]: beyond a Unix socket a vault is reached over TLS: certificate, key, authority"
+        return ""
 
 
 class RecipeTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +143,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         equipment=tuple(_placed(file)),
         sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},
     )
-    if wrong := list(_wrong(config)):
+    if wrong := [*_wrong(config), *filter(None, (config.vault.fault(),))]:
         raise ConfigError(f"{path}: " + "; ".join(wrong))
     return config
 

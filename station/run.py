@@ -13,6 +13,7 @@ from msgspec import json
 
 from station import assemble, commands
 from station.authority import OPERATOR
+from station.clock import Clock
 from station.config import StationConfig
 from station.custody.balance import Balance, balance_of
 from station.custody.journal import Journal, read
@@ -32,7 +33,7 @@ from station.recipe.selection import with_recipe
 from station.report import LotReport, bin_counts, claimed, compared, written
 from station.sequence import Sequence
 from station.surroundings import Surroundings
-from station.vault.client import VaultClient, VaultProcess
+from station.vault.client import ClientTls, VaultClient, VaultProcess
 from station.vault.desk import development_order
 from station.vault.desk.client import DeskClient
 
@@ -133,9 +134,13 @@ class LotSession:
 
     @asynccontextmanager
     async def _vault(self) -> AsyncGenerator[VaultClient | None, None]:
-        """A development vault of this lot's own, started and stopped with it."""
+        """The vault that the station file names; by default one for development, of this lot's own."""
         if self._config.vault.mode == "none" or not assemble.needs_vault(self._sequence):
             yield None
+            return
+        if self._config.vault.mode == "running":
+            async with reached(self._config, self._surroundings.clock) as client:
+                yield client
             return
         clock = self._surroundings.clock
         async with AsyncExitStack() as stack:
@@ -290,6 +295,26 @@ async def _stopped(cell: Cell[Any], stop: StopRequest) -> None:
             async with asyncio.timeout(STOP_GRACE_S):
                 await _first(cell.paused.wait(), stop.changed.wait())
     await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
+
+
+@asynccontextmanager
+async def reached(config: StationConfig, clock: Clock) -> AsyncGenerator[VaultClient, None]:
+    """A client of a vault that runs; ConfigError for wrong files, CustodyError if it does not answer."""
+    table, here = config.vault, config.source.parent
+    files = [here / one for one in (table.certificate, table.key, table.authority) if one]
+    tls = ClientTls.read(*files) if files else None
+    io = IoThread()
+    io.start()
+    try:
+        client = VaultClient(table.address, clock=clock, io=io, station=config.station.name, tls=tls)
+        client.order = table.order
+        try:
+            await client.connect()
+            yield client
+        finally:
+            await client.aclose()
+    finally:
+        io.stop()
 
 
 async def unless_stopped(work: Coroutine[Any, Any, None], stop: StopRequest) -> None:

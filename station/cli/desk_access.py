@@ -12,10 +12,12 @@ import msgspec
 
 from station.cli.codes import Exit
 from station.cli.key_access import passphrases, prompted, stop
+from station.errors import ConfigError
 from station.vault.desk.client import Answer, Asked, DeskClient, DeskGoneError
 from station.vault.desk.roles import RIGHTS, Action, Role
 from station.vault.desk.signers import DEVELOPMENT, PersonSigner, development, open_file
 from station.vault.keys.errors import PassphraseError
+from station.vault.tls import ClientTls
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -116,7 +118,7 @@ class Caller:
     def wait(self, talk: Callable[[DeskClient], Coroutine[object, object, T]]) -> T:
         """Have a conversation with the desk; the command ends if nobody answers."""
         try:
-            return asyncio.run(_talked(DeskClient(self.desk), talk))
+            return asyncio.run(_talked(_client(self.desk), talk))
         except DeskGoneError as error:
             stop(Exit.TIMEOUT, f"{self.desk}: {error}")
 
@@ -132,6 +134,29 @@ class Caller:
     def show(self, body: object, lines: list[str]) -> None:
         """Print the answer, as JSON or as lines."""
         click.echo(msgspec.json.encode(body).decode() if self.as_json else "\n".join(lines))
+
+
+class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A desk that is reached over TLS; paths are relative to the file."""
+
+    address: str
+    certificate: str
+    key: str
+    authority: str
+
+
+def _client(desk: Path) -> DeskClient:
+    """A desk's Unix socket, or a file that says where it is and with what one comes there."""
+    if desk.suffix != ".toml":
+        return DeskClient(desk)
+    try:
+        place = msgspec.toml.decode(desk.read_bytes(), type=_Place)
+    except OSError as error:
+        raise ConfigError(f"{desk}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{desk}: {error}") from error
+    files = (desk.parent / one for one in (place.certificate, place.key, place.authority))
+    return DeskClient(place.address, tls=ClientTls.read(*files))
 
 
 async def _talked(desk: DeskClient, talk: Callable[[DeskClient], Coroutine[object, object, T]]) -> T:

@@ -22,7 +22,7 @@ from station.custody import durable_file
 from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
-from station.vault import configuration
+from station.vault import configuration, tls
 from station.vault.configuration import Configuration
 from station.vault.desk import founders
 from station.vault.desk.orders import Orders, Place
@@ -139,8 +139,25 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         desk = await reception(journal, orders, stops, teller, times, config.mode, founders.read(folder))
         floor = Floor(means, times, config, publisher, stops)
         servers = serving(floor, exporter, socket), serving_desk(desk, desk_of(socket))
+        _beyond(servers, folder, config)
         await _served(servers, socket, stop)
         await registry.told(Fact("vault.stopped"), times.now(None))
+
+
+def _beyond(servers: tuple[grpc.aio.Server, grpc.aio.Server], folder: Path, config: Configuration) -> None:
+    """Listen on TCP too, where the file says so; ConfigError if that cannot be."""
+    if config.tls is None:
+        return
+    authorities = config.tls.stations, config.tls.persons or config.tls.stations
+    for server, address, authority in zip(servers, (config.floor, config.desk), authorities, strict=True):
+        if not address:
+            continue
+        credentials = tls.server_credentials(folder, config.tls, authority)
+        try:
+            port = server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise ConfigError(f"{address}: nobody can be served there") from error
+        log.info("listening", address=address, port=port)
 
 
 async def _served(servers: Sequence[grpc.aio.Server], socket: Path, stop: asyncio.Event) -> None:

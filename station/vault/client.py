@@ -23,9 +23,10 @@ from station.vault.claims import EVENTS_MAX, Claim
 from station.vault.faults import Code
 from station.vault.process import VaultProcess
 from station.vault.relay import PROTOCOL, Relay, RelayError, result_of, steps_of
+from station.vault.tls import ClientTls
 from station.vault.wire import floor_pb2 as wire
 
-__all__ = ["LATENCY_S", "Purpose", "Unit", "VaultClient", "VaultProcess", "VaultRefusedError"]
+__all__ = ["LATENCY_S", "ClientTls", "Purpose", "Unit", "VaultClient", "VaultProcess", "VaultRefusedError"]
 
 T = TypeVar("T")
 
@@ -90,12 +91,20 @@ class VaultClient:
     """
 
     def __init__(
-        self, socket: Path, *, clock: Clock, io: IoThread, station: str, latency_s: float = LATENCY_S
+        self,
+        vault: Path | str,
+        *,
+        clock: Clock,
+        io: IoThread,
+        station: str,
+        latency_s: float = LATENCY_S,
+        tls: ClientTls | None = None,
     ) -> None:
+        """`vault` is a Unix socket, or `host:port` with `tls`."""
         self._clock, self._io, self._latency_s = clock, io, latency_s
         self.order = ""
         """The work order under which lots are opened."""
-        self._relay = Relay(socket, station, in_order=not isinstance(clock, RealClock))
+        self._relay = Relay(vault, station, in_order=not isinstance(clock, RealClock), tls=tls)
 
     async def connect(self) -> str:
         """Open the connection and return the vault's mode, `development` or `production`."""

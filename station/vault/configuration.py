@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from station.config import explained
 from station.errors import ConfigError
 from station.vault.profiles import DEVELOPMENT_ORGANISATION
+from station.vault.tls import ADDRESS, TlsTable
 
 FILE = "vault.toml"
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -112,6 +113,11 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     dies: Literal["known", "any"] = "any"
     """Whether only dies that wafer sort told of are personalised; production never takes others."""
     name: Name = "vault-1"
+    floor: str = ""
+    """Where stations come beside the Unix socket, `host:port`; needs `tls`."""
+    desk: str = ""
+    """Where persons come beside theirs."""
+    tls: TlsTable | None = None
     ledger: LedgerTable = LedgerTable()
     authorities: AuthoritiesTable = AuthoritiesTable()
     limits: LimitsTable = LimitsTable()
@@ -120,6 +126,15 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     def hash(self) -> str:
         """SHA-256 of the effective configuration, hexadecimal."""
         return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    def unreachable(self) -> str:
+        """Say why nobody can come over TCP as the file says; empty if they can, or are not to."""
+        for name, address in (("floor", self.floor), ("desk", self.desk)):
+            if address and not ADDRESS.fullmatch(address):
+                return f"{name}: {address[:64]!r} is no HOST:PORT; the Unix sockets are always there"
+            if address and self.tls is None:
+                return f"{name}: beyond a Unix socket the vault speaks TLS only, and there is no [tls]"
+        return ""
 
     @property
     def known_dies(self) -> bool:
@@ -147,5 +162,7 @@ def load(path: Path) -> Configuration:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, Configuration, table)}") from error
     if fault := found.registry.fault(production=found.production):
+        raise ConfigError(f"{path}: {fault}")
+    if fault := found.unreachable():
         raise ConfigError(f"{path}: {fault}")
     return found

@@ -12,6 +12,7 @@ import grpc
 from drivers.roles.card import Apdu, CardReply, CardStep, Reset, ScriptReply, Stopped
 from station.evidence.bundle import BUNDLE, TRUST
 from station.vault.evidence import delivery
+from station.vault.tls import ClientTls, channel
 from station.vault.wire import floor_pb2 as wire
 from station.vault.wire import floor_pb2_grpc as wire_grpc
 
@@ -53,8 +54,12 @@ class RelayError(Exception):
 class Relay:
     """The connection; its coroutines run on the io thread."""
 
-    def __init__(self, socket: Path, station: str, *, in_order: bool = False) -> None:
-        self._target, self._station = f"unix:{socket.absolute()}", station
+    def __init__(
+        self, vault: Path | str, station: str, *, in_order: bool = False, tls: ClientTls | None = None
+    ) -> None:
+        """`vault` is a Unix socket, or `host:port` with `tls`."""
+        self._target = vault if isinstance(vault, str) else f"unix:{vault.absolute()}"
+        self._station, self._tls = station, tls
         self.turns: AbstractAsyncContextManager[None] = asyncio.Lock() if in_order else nullcontext()
         self._channel: grpc.aio.Channel | None = None
 
@@ -109,7 +114,7 @@ class Relay:
 
     def _stub(self) -> "wire_grpc.FloorAsyncStub":
         if self._channel is None:
-            self._channel = grpc.aio.insecure_channel(self._target, options=CHANNEL)
+            self._channel = channel(self._target, self._tls, CHANNEL)
         return wire_grpc.FloorStub(self._channel)
 
 

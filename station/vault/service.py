@@ -12,6 +12,7 @@ import grpc
 import structlog
 
 from station.errors import LedgerError
+from station.vault import tls
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.configuration import Configuration
@@ -275,6 +276,9 @@ async def _admission(context: Context) -> wire.Admit:
 
 
 def _station(context: Context) -> str:
+    """Who calls: over TLS the one whom the certificate names, whatever the call says."""
+    if (name := tls.named(context)) is not None:
+        return name
     for key, value in context.invocation_metadata() or ():
         if key == "hardbin-station" and isinstance(value, str):
             return value

@@ -15,6 +15,7 @@ from station.vault.desk.documents import Approval, Request, digest_of
 from station.vault.desk.roles import Action, Role
 from station.vault.desk.signers import PersonSigner
 from station.vault.desk.statement import signed
+from station.vault.tls import ClientTls, channel
 from station.vault.wire import desk_pb2 as wire
 from station.vault.wire import desk_pb2_grpc as wire_grpc
 
@@ -52,8 +53,12 @@ class Answer:
 class DeskClient:
     """One connection to a vault's desk."""
 
-    def __init__(self, socket: Path, *, told_time: float | None = None) -> None:
-        self._target = f"unix:{socket.absolute()}"
+    def __init__(
+        self, desk: Path | str, *, told_time: float | None = None, tls: ClientTls | None = None
+    ) -> None:
+        """`desk` is a Unix socket, or `host:port` with `tls`."""
+        self._target = desk if isinstance(desk, str) else f"unix:{desk.absolute()}"
+        self._tls = tls
         self._metadata = () if told_time is None else (("hardbin-time", repr(told_time)),)
         self._channel: grpc.aio.Channel | None = None
 
@@ -98,7 +103,7 @@ class DeskClient:
     def _stub(self) -> "wire_grpc.DeskAsyncStub":
         if self._channel is None:
             options = (("grpc.use_local_subchannel_pool", 1),)
-            self._channel = grpc.aio.insecure_channel(self._target, options=options)
+            self._channel = channel(self._target, self._tls, options)
         return wire_grpc.DeskStub(self._channel)
 
 
