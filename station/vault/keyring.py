@@ -1,7 +1,7 @@
 """The vault's keys, by what they are for; they live in the key store, only keys of dies come out of it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256, sha384
 from pathlib import Path
 
@@ -105,10 +105,21 @@ class Keyring:
 
     async def sign(self, key: str, message: bytes, order: str = "") -> bytes:
         """Sign a whole message: ECDSA-SHA384 in DER, or pure ML-DSA; issuing keys need an open order."""
-        issuing = self._entries[key].profile.purpose is Purpose.ISSUE
-        if issuing and order == CEREMONY:
+        if order == CEREMONY and self._issues(key):
             return await self._store.sign_request(KeyRef(key), message)
-        return await self._store.sign(KeyRef(key), message, Ticket(order if issuing else ""))
+        return await self._store.sign(KeyRef(key), message, self._ticket(key, order))
+
+    async def sign_all(self, asked: Sequence[tuple[str, bytes]], order: str = "") -> list[bytes]:
+        """Sign several messages, each with a key by its name, in one question to the store."""
+        return await self._store.sign_all(
+            [(KeyRef(key), message, self._ticket(key, order)) for key, message in asked]
+        )
+
+    def _ticket(self, key: str, order: str) -> Ticket:
+        return Ticket(order if self._issues(key) else "")
+
+    def _issues(self, key: str) -> bool:
+        return self._entries[key].profile.purpose is Purpose.ISSUE
 
     async def open_order(self, statement: bytes) -> None:
         """Let issuing keys sign for a work order; the key store looks at its signatures itself."""

@@ -144,9 +144,9 @@ class CutStore(StoreHere):
         number = plant.points.before("key", type(call).__name__)
         self._still_there()
         result = await super()._ask(call, answer)
-        if isinstance(call, calls.Sign):
-            self.signed.append((call.key, call.message))
-            plant.again += {call.message} & self._kept
+        for one in _signatures(call):
+            self.signed.append((one.key, one.message))
+            plant.again += {one.message} & self._kept
         plant.points.after("key", number)
         self._still_there()
         return result
@@ -159,6 +159,16 @@ class CutStore(StoreHere):
     def _restart(self) -> None:
         self._plant.store_lost = False
         self.reopen()
+
+
+def _signatures(call: calls.Call) -> tuple[calls.Sign, ...]:
+    match call:
+        case calls.Sign():
+            return (call,)
+        case calls.SignAll():
+            return call.asked
+        case _:
+            return ()
 
 
 def _bodies(database: Path) -> Iterator[bytes]:

@@ -14,13 +14,13 @@ from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.words import Algorithm, Entry, KeyState
 from station.vault.pki import authorities, chains
 from station.vault.pki.authorities import RANKS, TOP, House, Rank, Trust
-from station.vault.pki.signing import ALGORITHMS, VerifyingKey
+from station.vault.pki.signing import ALGORITHMS, Signing, VerifyingKey
 
 ROLES = {Algorithm.ML_DSA_87: "root", Algorithm.P384: "root EC"}
 OF = {Algorithm.P384: "P384", Algorithm.ML_DSA_65: "MLDSA65"}
 
 
-class StoreSigning:
+class StoreSigning(Signing):
     """Signs with the keys of a store; an issuing key that is not active signs its own request only."""
 
     def __init__(self, store: Control) -> None:

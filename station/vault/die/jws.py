@@ -15,11 +15,12 @@ KEYS: tuple[tuple[Algorithm, str], ...] = (("ES384", RECORD_EC), ("ML-DSA-65", R
 
 async def signed(payload: bytes, typ: str, keys: Keyring) -> Jws:
     """Have a payload signed by both record keys."""
-    made = []
-    for alg, kid in KEYS:
-        asked = unsigned(payload, typ, alg, kid)
-        signature = await keys.sign(kid, asked.message)
-        made.append(asked.signed(_joined(signature) if alg == "ES384" else signature))
+    asked = [(unsigned(payload, typ, alg, kid), alg, kid) for alg, kid in KEYS]
+    signatures = await keys.sign_all([(kid, one.message) for one, _, kid in asked])
+    made = (
+        one.signed(_joined(signature) if alg == "ES384" else signature)
+        for (one, alg, _), signature in zip(asked, signatures, strict=True)
+    )
     return Jws(unpadded(payload), tuple(made))
 
 

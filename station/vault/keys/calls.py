@@ -203,6 +203,12 @@ class Sign(_Call, frozen=True):
     order: str
 
 
+class SignAll(_Call, frozen=True):
+    """Several signatures, in one question."""
+
+    asked: tuple[Sign, ...]
+
+
 class Decapsulate(_Call, frozen=True):
     """The shared secret of a ciphertext."""
 
@@ -288,6 +294,7 @@ Call: TypeAlias = (
     | Wrap
     | Unwrap
     | Sign
+    | SignAll
     | Decapsulate
     | OpenLedger
     | SignCheckpoint
@@ -322,6 +329,7 @@ CALLS: dict[str, type[Call]] = {
     "wrap": Wrap,
     "unwrap": Unwrap,
     "sign": Sign,
+    "sign_all": SignAll,
     "decapsulate": Decapsulate,
     "open_ledger": OpenLedger,
     "sign_checkpoint": SignCheckpoint,

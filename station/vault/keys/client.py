@@ -311,6 +311,10 @@ class KeyStoreClient:
     async def sign(self, key: KeyRef, message: bytes, ticket: Ticket) -> bytes:
         return await self._ask(calls.Sign(key.id, message, ticket.order), bytes)
 
+    async def sign_all(self, asked: Sequence[tuple[KeyRef, bytes, Ticket]]) -> list[bytes]:
+        signs = tuple(calls.Sign(key.id, message, ticket.order) for key, message, ticket in asked)
+        return await self._ask(calls.SignAll(signs), list[bytes])
+
     async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
         return await self._secret(calls.Decapsulate(key.id, ciphertext))
 

@@ -11,15 +11,28 @@ from station.vault.pki.ocsp import assembled
 from station.vault.pki.signing import signature_algorithm
 
 NO_SIGNATURE = bytes(1)
+LONG = 0x80
+"""The bit of a length's first byte that says that the length follows (X.690, 8.1.3.5)."""
+V3 = bytes.fromhex("a003020102")
+"""How the body of a certificate goes on after its length; neither list nor answer does (RFC 5280, 4.1)."""
 
 
 def about_revocation(body: bytes, public: bytes) -> bool:
     """Whether what a key is to sign is a revocation list (RFC 5280, 5.1.2) or an OCSP answer (RFC 6960)."""
+    if _of_certificate(body):
+        return False
     try:
         algorithm = signature_algorithm(load_der_public_key(public))
     except UNREADABLE:
         return False
     return _is_list(body, algorithm) or _is_answer(body, algorithm)
+
+
+def _of_certificate(body: bytes) -> bool:
+    """Whether it begins as the body of a certificate, which it is then taken for: it needs an order."""
+    length = body[1:2]
+    begins = 2 + (length[0] & ~LONG if length and length[0] & LONG else 0)
+    return body[begins : begins + len(V3)] == V3
 
 
 def _is_list(body: bytes, algorithm: ObjectIdentifier) -> bool:

@@ -1,5 +1,6 @@
 """The seam: all that the vault may ask of a key store, whatever holds the keys."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from station.vault.keys.header import Head
@@ -45,6 +46,9 @@ class KeyStore(Protocol):
 
     async def sign(self, key: KeyRef, message: bytes, ticket: Ticket) -> bytes:
         """Sign, having counted: ECDSA-SHA384 in DER, pure ML-DSA with an empty context, or Ed25519."""
+
+    async def sign_all(self, asked: Sequence[tuple[KeyRef, bytes, Ticket]]) -> list[bytes]:
+        """Several signatures in one question; if one is refused, none comes, though some may be counted."""
 
     async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
         """The shared secret of an ML-KEM ciphertext."""

@@ -154,8 +154,8 @@ def _asked(store: Store, call: calls.Call, now: float) -> object:
     match call:
         case calls.Derive():
             return store.derive(call.key, call.labels, call.context, call.bits, now)
-        case calls.Sign():
-            return store.sign(call.key, call.message, call.order, now)
+        case calls.Sign() | calls.SignAll():
+            return _signed(store, call, now)
         case calls.Decapsulate():
             return store.decapsulate(call.key, call.ciphertext, now)
         case calls.Wrap():
@@ -167,6 +167,12 @@ def _asked(store: Store, call: calls.Call, now: float) -> object:
             return store.sign_checkpoint(call.old, call.size, call.root, call.proof, now)
         case _:
             return _told(store, call, now)
+
+
+def _signed(store: Store, call: calls.Sign | calls.SignAll, now: float) -> object:
+    if isinstance(call, calls.Sign):
+        return store.sign(call.key, call.message, call.order, now)
+    return store.sign_all([(one.key, one.message, one.order) for one in call.asked], now)
 
 
 def _told(store: Store, call: calls.Call, now: float) -> object:

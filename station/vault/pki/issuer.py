@@ -78,7 +78,7 @@ class Issuer:
 
     async def issue(self, subjects: Sequence[Subject], profile: Profile, order: str) -> list[bytes]:
         """Have certificates signed and check them on a second path; FaultError if that finds anything."""
-        made = [await self._signed(subject, profile, order) for subject in subjects]
+        made = await self._signed(subjects, profile, order)
         await self.check(list(zip(subjects, made, strict=True)), profile)
         return made
 
@@ -86,11 +86,13 @@ class Issuer:
         """Check certificates on the second path, whenever they were issued; FaultError if one is wrong."""
         await self._work(self._check, made, profile)
 
-    async def _signed(self, subject: Subject, profile: Profile, order: str) -> bytes:
-        authority = self._authorities[subject.kind.authority]
-        body = drafted(subject, profile, authority).tbs()
-        signature = await self._signing.sign(authority.rank.key, body, order)
-        return der.signed(body, authority.signature, signature)
+    async def _signed(self, subjects: Sequence[Subject], profile: Profile, order: str) -> list[bytes]:
+        above = [self._authorities[subject.kind.authority] for subject in subjects]
+        bodies = [drafted(subject, profile, one).tbs() for subject, one in zip(subjects, above, strict=True)]
+        asked = [(one.rank.key, body) for one, body in zip(above, bodies, strict=True)]
+        signatures = await self._signing.sign_all(asked, order)
+        made = zip(bodies, above, signatures, strict=True)
+        return [der.signed(body, one.signature, signature) for body, one, signature in made]
 
     def _check(self, made: Sequence[tuple[Subject, bytes]], profile: Profile) -> None:
         """Parse each anew, compare every field with what it must be, and verify signature and chain."""

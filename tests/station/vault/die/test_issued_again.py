@@ -10,16 +10,19 @@ from station.vault.asked import Purpose
 from station.vault.die.job import Means
 from station.vault.keys.errors import DownError
 from station.vault.pki.issuer import Issuer
-from station.vault.pki.signing import Signing
+from station.vault.pki.signing import Signing, VerifyingKey
 from tests.station.vault.dies import DirectLink, Here, sound_chip
 from tests.station.vault.vaults import Vault, opened_vault
 
 
-class Dies:
+class Dies(Signing):
     """A key store that ends after so many signatures."""
 
     def __init__(self, store: Signing, signatures: int) -> None:
-        self.public, self._store, self._left = store.public, store, signatures
+        self._store, self._left = store, signatures
+
+    def public(self, key: str) -> VerifyingKey:
+        return self._store.public(key)
 
     async def sign(self, key: str, message: bytes, order: str) -> bytes:
         if not self._left:

@@ -255,6 +255,28 @@ def test_issuing_needs_an_open_order_and_counts_it(service: Service) -> None:
         service.answer(calls.Sign(key, b"tbs", "WO-2"))
 
 
+def test_several_signatures_are_each_counted_and_none_comes_if_one_is_refused(service: Service) -> None:
+    key = active(service, profile("ICA", Algorithm.P384, Purpose.ISSUE, limit=4))
+    service.answer(calls.OpenOrder(work_order_of("WO-1")))
+    first, second = calls.Sign(key, b"one", "WO-1"), calls.Sign(key, b"two", "WO-1")
+    signatures = cast(list[bytes], service.answer(calls.SignAll((first, second))))
+    public = cast(ec.EllipticCurvePublicKey, load_der_public_key(entry(service, key).public))
+    for signature, message in zip(signatures, (b"one", b"two"), strict=True):
+        public.verify(signature, message, ec.ECDSA(hashes.SHA384()))
+    assert service.answer(calls.Usage(key)) == Use(2, 2, 4)
+    with pytest.raises(PolicyError, match="issues for an open order only"):
+        service.answer(calls.SignAll((first, calls.Sign(key, b"two", "WO-2"))))
+    with pytest.raises(LimitError, match="ICA: all 4 uses are spent"):
+        service.answer(calls.SignAll((first, second)))
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_as_many_signatures_are_made_at_once_as_a_die_needs(service: Service, count: int) -> None:
+    key = active(service, profile())
+    with pytest.raises(RequestError, match=f"1 to 8 signatures are made at once, not {count}"):
+        service.answer(calls.SignAll((calls.Sign(key, b"m", ""),) * count))
+
+
 def test_limits_and_states_outlive_a_restart(service: Service, tmp_path: Path, clock: At) -> None:
     key = active(service, profile(limit=4))
     for _ in range(3):

@@ -30,7 +30,7 @@ from station.vault.pki.authorities import (
 )
 from station.vault.pki.chains import Anchor, loaded
 from station.vault.pki.crl import CrlDraft, Revoked
-from station.vault.pki.signing import Signing, signature_algorithm
+from station.vault.pki.signing import Signing, VerifyingKey, signature_algorithm
 from tests.station.vault.lint import lint_crl
 from tests.station.vault.store_here import keys_in
 
@@ -174,8 +174,9 @@ async def test_a_list_that_another_key_signed_is_not_the_roots(store: Signing) -
     root, _ = await certified(store, Algorithm.MLDSA65)
     draft = CrlDraft(Anchor(loaded(root, "root")), 1, 0, 1, ())
 
-    class Wrong:
-        public = staticmethod(store.public)
+    class Wrong(Signing):
+        def public(self, key: str) -> VerifyingKey:
+            return store.public(key)
 
         async def sign(self, key: str, message: bytes, order: str) -> bytes:
             del key

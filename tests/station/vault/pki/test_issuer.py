@@ -21,6 +21,7 @@ from station.vault.pki import der
 from station.vault.pki.certificates import Subject
 from station.vault.pki.chains import key_identifier, serial_of
 from station.vault.pki.issuer import Issuer
+from station.vault.pki.signing import Signing, VerifyingKey
 from station.vault.profiles import SE1
 from tests.station.vault.die.test_scp03 import VECTORS
 from tests.station.vault.dies import NOW, Here
@@ -66,11 +67,14 @@ async def test_a_device_certificate_is_as_its_profile_says(tmp_path: Path) -> No
     assert [p.policy_identifier.dotted_string for p in policies] == [SE1.policy_oid]
 
 
-class Elsewhere:
+class Elsewhere(Signing):
     """A signer that signs, but not what or with what it was asked."""
 
     def __init__(self, store: Keyring, instead: Callable[[str, bytes], bytes]) -> None:
-        self.public, self._instead = store.public, instead
+        self._store, self._instead = store, instead
+
+    def public(self, key: str) -> VerifyingKey:
+        return self._store.public(key)
 
     async def sign(self, key: str, message: bytes, order: str) -> bytes:
         del order

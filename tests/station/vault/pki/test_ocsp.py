@@ -22,6 +22,7 @@ from station.vault.pki.crl import Revoked
 from station.vault.pki.ocsp import REASONS, AnswerDraft, status
 from station.vault.pki.publication import DAY_S, FOLDER, Publication
 from station.vault.pki.revocation import Revocations
+from station.vault.pki.signing import Signing, VerifyingKey
 from station.vault.profiles import SE1
 from tests.station.vault.dies import NOW, DirectLink, Here, sound_chip
 from tests.station.vault.lint import lint_ocsp
@@ -138,8 +139,9 @@ async def test_what_changes_while_it_is_signed_is_signed_again(vault: Vault, tmp
     await vault.personalise("L1/1", DirectLink(sound_chip()))
     store, revocations = vault.means.store, Revocations(vault.journal, lambda *_: None)
 
-    class Slow:
-        public = staticmethod(store.public)
+    class Slow(Signing):
+        def public(self, key: str) -> VerifyingKey:
+            return store.public(key)
 
         async def sign(self, key: str, message: bytes, order: str) -> bytes:
             await revocations.revoke("L1/1", ReasonFlags.key_compromise, NOW)

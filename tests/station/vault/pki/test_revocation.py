@@ -34,7 +34,7 @@ from station.vault.pki.crl import CrlDraft, Revoked
 from station.vault.pki.issuer import Issuer
 from station.vault.pki.publication import CRL_DAYS, DAY_S, FOLDER, Publication
 from station.vault.pki.revocation import Revocations
-from station.vault.pki.signing import Signing
+from station.vault.pki.signing import Signing, VerifyingKey
 from station.vault.profiles import SE1
 from tests.station.vault.dies import NOW, DirectLink, Here, sound_chip
 from tests.station.vault.lint import lint_crl
@@ -298,9 +298,12 @@ async def test_a_number_is_not_given_twice(published: Published) -> None:
 
 
 async def test_a_list_with_a_wrong_signature_is_not_kept(published: Published, tmp_path: Path) -> None:
-    class Wrong:
+    class Wrong(Signing):
         def __init__(self, store: Keyring) -> None:
-            self.public = store.public
+            self._store = store
+
+        def public(self, key: str) -> VerifyingKey:
+            return self._store.public(key)
 
         async def sign(self, key: str, message: bytes, order: str) -> bytes:
             del key, message, order
