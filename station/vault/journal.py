@@ -95,14 +95,19 @@ class Change(Generic[T]):
         self.future: asyncio.Future[T] = self.loop.create_future()
 
     def attempt(self, db: sqlite3.Connection) -> None:
-        """Make the change alone; if it fails, only its own waiter learns of it."""
+        """Make the change as one of several; if it fails, it is undone alone."""
         db.execute("SAVEPOINT change")
+        if not self.made(db):
+            db.execute("ROLLBACK TO change")
+        db.execute("RELEASE change")
+
+    def made(self, db: sqlite3.Connection) -> bool:
+        """Make the change; False if it failed, of which only its own waiter learns."""
         try:
             self._result = [self._act(db)]
         except Exception as error:  # noqa: BLE001 - handed to the one who waits
-            db.execute("ROLLBACK TO change")
             self._error = error
-        db.execute("RELEASE change")
+        return self._error is None
 
     def refuse(self, error: Exception) -> None:
         """It did not become durable, whatever was tried."""
@@ -189,10 +194,11 @@ class Journal:
         failure: sqlite3.Error | None = None
         try:
             db.execute("BEGIN IMMEDIATE")
-            for change in group:
-                change.attempt(db)
-            db.execute("COMMIT")
-            self.commits += 1
+            if _changed(db, group):
+                db.execute("COMMIT")
+                self.commits += 1
+            else:
+                db.execute("ROLLBACK")
         except sqlite3.Error as error:
             failure = error
             if db.in_transaction:
@@ -206,6 +212,15 @@ class Journal:
             if not more:
                 return
             group, more = self._group()
+
+
+def _changed(db: sqlite3.Connection, group: "list[Change[object]]") -> bool:
+    """Make the changes; False if there was but one, and it failed. One alone needs no savepoint."""
+    if len(group) == 1:
+        return group[0].made(db)
+    for change in group:
+        change.attempt(db)
+    return True
 
 
 def _tell(group: "list[Change[object]]", failure: Exception | None) -> None:

@@ -55,6 +55,8 @@ class Registry:
         self.returns = Returns(journal, teller)
         self._serving: set[str] = set()
         """Units that have been admitted and not left, for the orders' count."""
+        self._admitted: dict[str, int] = {}
+        """How many units each lot has at most, so that they are not counted for each."""
         self.claiming = asyncio.Lock()
         """Held by who awaits something between a die's word and its claim, so that none is overtaken."""
 
@@ -100,7 +102,7 @@ class Registry:
                     db, self._orders.check(db, order, work), ask.unit, frozenset(self._serving)
                 )
             if known is None and (ask.purpose.makes or ask.purpose.sorts):
-                rows.admit_new(db, ask)
+                rows.admit_new(db, ask, self._admitted)
                 self._tell(db, ask.now, "die.admitted", ask.unit)
             else:
                 rows.refuse(ask, known)
@@ -158,17 +160,7 @@ class Registry:
         """Claim the public keys for the unit; FaultError if another one has them."""
 
         def act(db: sqlite3.Connection) -> None:
-            for key in keys:
-                row = db.execute(
-                    "SELECT unit FROM public_key WHERE spki_hash = ?", (key.spki_hash,)
-                ).fetchone()
-                if row is not None and row[0] != step.unit:
-                    raise FaultError(
-                        Code.SPKI_DUPLICATE, f"unit {row[0]} has the same key in slot {key.slot}"
-                    )
-                db.execute("DELETE FROM public_key WHERE unit = ? AND slot = ?", (step.unit, key.slot))
-                row_values = (key.spki_hash, step.unit, key.slot, key.algorithm)
-                db.execute("INSERT INTO public_key VALUES (?, ?, ?, ?)", row_values)
+            rows.keep_keys(db, step.unit, keys)
             claims = (site_claims.of_key(step.unit, key.spki_hash) for key in keys)
             self._checks.write(db, step.unit, step.now, claims)
             rows.forward(db, step)
@@ -180,11 +172,7 @@ class Registry:
 
         def act(db: sqlite3.Connection) -> tuple[Certificate, ...]:
             self._orders.begin(db, rows.about(db, step.unit)[1], step.unit)
-            for cert in reserved:
-                db.execute(
-                    "INSERT OR IGNORE INTO cert VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, 'reserved')",
-                    (cert.issuer, cert.serial, step.unit, cert.slot, cert.spki_hash, cert.not_before),
-                )
+            rows.reserve(db, step.unit, reserved)
             places = rows.certificates_of(db, step.unit)
             claims = site_claims.of_certificates(step.unit, rows.identity_of(db, step.unit), places)
             self._checks.write(db, step.unit, step.now, claims)

@@ -1,17 +1,19 @@
 """Rows of the journal: what a change reads and writes within its transaction."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from station.vault.asked import Admission, Purpose, Step
-from station.vault.die.dossier import Certificate, Dossier, Unit
+from station.vault.die.dossier import Certificate, Dossier, PublicKey, Unit
 from station.vault.die.recovery import Intent, Standing
 from station.vault.faults import Code, FaultError
 from station.vault.plant import site_claims
 
 WIP, SECURED = "WIP", "SECURED"
+NOTE = "INSERT INTO step(unit, name, phase, session, t, detail) VALUES (?, ?, ?, ?, ?, ?)"
+NOTE_BOTH = f"{NOTE}, (?, ?, ?, ?, ?, ?)"
 ENDED = frozenset({"REJECT_HELD", "QUARANTINE"})
 """Where units are that may be terminated."""
 
@@ -24,12 +26,17 @@ def lot_of(db: sqlite3.Connection, ask: Admission) -> tuple[str, str]:
     return row[0], row[1]
 
 
-def admit_new(db: sqlite3.Connection, ask: Admission) -> None:
-    """Admit a unit that was never seen; FaultError if its lot has all its devices."""
+def admit_new(db: sqlite3.Connection, ask: Admission, admitted: dict[str, int]) -> None:
+    """Admit a unit that was never seen; FaultError if its lot has all its devices.
+
+    `admitted` remembers how many units a lot has at most: a change that was undone is counted too.
+    """
     (quantity,) = db.execute("SELECT quantity FROM lot WHERE lot = ?", (ask.lot,)).fetchone()
-    (count,) = db.execute("SELECT count(*) FROM unit WHERE lot = ?", (ask.lot,)).fetchone()
-    if count >= quantity:
+    if admitted.get(ask.lot, quantity) >= quantity:
+        (admitted[ask.lot],) = db.execute("SELECT count(*) FROM unit WHERE lot = ?", (ask.lot,)).fetchone()
+    if admitted[ask.lot] >= quantity:
         raise FaultError(Code.ORDER_EXHAUSTED, f"lot {ask.lot} has {quantity} devices and all are admitted")
+    admitted[ask.lot] += 1
     place = ask.unit.partition("/")[2]
     row = (ask.unit, ask.lot, place, Standing.ADMITTED.name, WIP, ask.now)
     db.execute("INSERT INTO unit VALUES (?, ?, ?, NULL, ?, '', ?, 1, 1, ?)", row)
@@ -56,6 +63,32 @@ def about(db: sqlite3.Connection, unit: str) -> tuple[str, str, bytes]:
     )
     lot, order, uid = db.execute(query, (unit,)).fetchone()
     return lot, order, uid
+
+
+def keep_keys(db: sqlite3.Connection, unit: str, keys: Sequence[PublicKey]) -> None:
+    """Give a unit these keys and no others; FaultError if another one has one of them."""
+    db.execute("DELETE FROM public_key WHERE unit = ?", (unit,))
+    held = [(key.spki_hash, unit, key.slot, key.algorithm) for key in keys]
+    try:
+        db.executemany("INSERT INTO public_key VALUES (?, ?, ?, ?)", held)
+    except sqlite3.IntegrityError as error:
+        raise _duplicate(db, unit, keys) from error
+
+
+def _duplicate(db: sqlite3.Connection, unit: str, keys: Sequence[PublicKey]) -> FaultError:
+    for key in keys:
+        query = "SELECT unit FROM public_key WHERE spki_hash = ? AND unit <> ?"
+        for (other,) in db.execute(query, (key.spki_hash, unit)):
+            return FaultError(Code.SPKI_DUPLICATE, f"unit {other} has the same key in slot {key.slot}")
+    return FaultError(Code.SPKI_DUPLICATE, f"unit {unit} has one key in two slots")
+
+
+def reserve(db: sqlite3.Connection, unit: str, places: Iterable[Certificate]) -> None:
+    """Reserve places of certificates; those that are there stay."""
+    db.executemany(
+        "INSERT OR IGNORE INTO cert VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, 'reserved')",
+        [(one.issuer, one.serial, unit, one.slot, one.spki_hash, one.not_before) for one in places],
+    )
 
 
 def kept(db: sqlite3.Connection, cert: Certificate, digest: bytes) -> bool:
@@ -107,9 +140,9 @@ def forward(db: sqlite3.Connection, step: Step) -> None:
     if known.account != WIP:
         code = site_claims.disputed(db, step.unit) or Code.UID_DUPLICATE
         raise FaultError(code, "meanwhile another unit showed what this one has; both are quarantined")
-    note(db, step, step.standing.name.lower(), "done", dict(step.proofs or {}))
-    if step.intent is not known.intent:
-        note(db, step, step.intent.value, "intent", {})
+    done = _noted(step, step.standing.name.lower(), "done", step.proofs or {})
+    announced = () if step.intent is known.intent else _noted(step, step.intent.value, "intent", {})
+    db.execute(NOTE_BOTH if announced else NOTE, (*done, *announced))
     db.execute(
         "UPDATE unit SET standing = ?, intent = ?, updated = ? WHERE unit = ?",
         (step.standing.name, step.intent.value, step.now, step.unit),
@@ -118,10 +151,12 @@ def forward(db: sqlite3.Connection, step: Step) -> None:
 
 def note(db: sqlite3.Connection, step: Step, name: str, phase: str, detail: Mapping[str, str]) -> None:
     """Write down a step of a unit."""
-    db.execute(
-        "INSERT INTO step(unit, name, phase, session, t, detail) VALUES (?, ?, ?, ?, ?, ?)",
-        (step.unit, name, phase, step.session, step.now, msgspec.json.encode(detail).decode()),
-    )
+    db.execute(NOTE, _noted(step, name, phase, detail))
+
+
+def _noted(step: Step, name: str, phase: str, detail: Mapping[str, str]) -> tuple[object, ...]:
+    told = msgspec.json.encode(dict(detail)).decode()
+    return step.unit, name, phase, step.session, step.now, told
 
 
 def unit_of(db: sqlite3.Connection, unit: str) -> Unit | None:

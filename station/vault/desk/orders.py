@@ -9,6 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
+
 from station.vault.desk.documents import KeyRelease, WorkOrder, as_json
 from station.vault.desk.statement import StatementError, opened
 from station.vault.faults import Code, Fate, FaultError
@@ -31,6 +33,11 @@ CREATE TABLE IF NOT EXISTS key_release(
 CREATE INDEX IF NOT EXISTS key_release_order ON key_release(order_id);
 CREATE INDEX IF NOT EXISTS order_unit_order ON order_unit(order_id, state);
 """
+SERVED = """
+SELECT unit FROM unit JOIN lot USING(lot) WHERE unit IN (SELECT value FROM json_each(?)) AND lot.order_id = ?
+ AND unit NOT IN (SELECT unit FROM order_unit)
+"""
+"""Units of an order, of those that are asked for, which are not begun."""
 
 
 @dataclass(frozen=True)
@@ -204,16 +211,15 @@ class Orders:
 
     def seal(self, db: sqlite3.Connection, unit: str) -> str:
         """Count a unit that is registered, once; return the order if it was its last, else nothing."""
-        if _state(db, unit) != "begun":
-            return ""
-        order_id = _set_state(db, unit, "sealed")
-        self._count(db, order_id, "sealed")
-        return order_id if self._exhausted(db, order_id) else ""
+        order_id = _moved_on(db, unit, "sealed")
+        if order_id:
+            self._count(db, order_id, "sealed")
+        return order_id if order_id and self._exhausted(db, order_id) else ""
 
     def credit(self, db: sqlite3.Connection, unit: str) -> None:
         """Give the begin of a destroyed unit back, if it was never sealed."""
-        if _state(db, unit) == "begun":
-            self._count(db, _set_state(db, unit, "credited"), "credited")
+        if order_id := _moved_on(db, unit, "credited"):
+            self._count(db, order_id, "credited")
 
     def may_go_on(self, db: sqlite3.Connection, unit: str) -> None:
         """Refuse to bring a begun unit back into work if its place was taken meanwhile; StatementError."""
@@ -251,11 +257,11 @@ class Orders:
             "SELECT unit FROM unit JOIN lot USING(lot) WHERE lot.order_id = ? AND account = 'WIP'"
             " AND intent <> '' AND unit NOT IN (SELECT unit FROM order_unit)"
         )
-        begun = {name for (name,) in db.execute(query, (order_id,))}
-        for name in serving:
-            if name not in begun and _of_order(db, name, order_id) and _state(db, name) is None:
-                begun.add(name)
-        return len(begun - {unit})
+        found = {name for (name,) in db.execute(query, (order_id,))}
+        if unseen := set(serving) - found - {unit}:
+            asked = (msgspec.json.encode(sorted(unseen)).decode(), order_id)
+            found |= {name for (name,) in db.execute(SERVED, asked)}
+        return len(found - {unit})
 
     def _count(self, db: sqlite3.Connection, order_id: str, column: str) -> None:
         db.execute(
@@ -265,7 +271,8 @@ class Orders:
 
     def _exhausted(self, db: sqlite3.Connection, order_id: str) -> bool:
         row = _row(db, order_id)
-        if row is None or self.use(db, order_id).sealed < row[0].quantity:
+        query = "SELECT sum(sealed) FROM order_use WHERE order_id = ?"
+        if row is None or db.execute(query, (order_id,)).fetchone()[0] < row[0].quantity:
             return False
         changed = "UPDATE work_order SET state = 'exhausted' WHERE id = ? AND state = 'open'"
         return bool(db.execute(changed, (order_id,)).rowcount)
@@ -292,12 +299,8 @@ def _state(db: sqlite3.Connection, unit: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _set_state(db: sqlite3.Connection, unit: str, state: str) -> str:
-    query = "UPDATE order_unit SET state = ? WHERE unit = ? RETURNING order_id"
-    ((order_id,),) = db.execute(query, (state, unit)).fetchall()
-    return str(order_id)
-
-
-def _of_order(db: sqlite3.Connection, unit: str, order_id: str) -> bool:
-    query = "SELECT 1 FROM unit JOIN lot USING(lot) WHERE unit = ? AND lot.order_id = ?"
-    return db.execute(query, (unit, order_id)).fetchone() is not None
+def _moved_on(db: sqlite3.Connection, unit: str, state: str) -> str:
+    """Bring a begun unit into another state and return its order; nothing if it is not begun."""
+    query = "UPDATE order_unit SET state = ? WHERE unit = ? AND state = 'begun' RETURNING order_id"
+    found = db.execute(query, (state, unit)).fetchall()
+    return str(found[0][0]) if found else ""
