@@ -19,6 +19,10 @@ class Secret:
         """Return the bytes themselves, for a cipher; never keep them."""
         return self._bytes
 
+    def copy(self) -> "Secret":
+        """The same bytes as a secret of their own."""
+        return Secret(self._bytes)
+
     def wipe(self) -> None:
         """Overwrite the bytes with zeros."""
         self._bytes[:] = bytes(len(self._bytes))

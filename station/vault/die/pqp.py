@@ -160,8 +160,7 @@ class Contact:
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
         seen = await self._link.run(script)
         await self._attested(attesting, seen, LifeCycle.SECURED)
-        keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
-        self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
+        self._reopen(self.die.session.keys.copy(), host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
         await self._prove_lock()
         signed = await self._registry.record_of(self._job.unit)
         if signed is None:
@@ -270,11 +269,11 @@ class Contact:
         script = self._script("S5 rotate")
         if KeySet.ISSUER in self.die.reading.key_sets:
             script.secure("DELETE KEY", se1.delete_key(KeySet.ISSUER))
-        script.secure("PUT KEY", _put_key(self.die.session.wrapped_keys(keys)))
+        put = self.die.session.wrapped_keys(keys)
+        script.secure("PUT KEY", _put_key(put))
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
         seen = await self._link.run(script)
-        values = b"".join(scp03.check_value(key) for key in (keys.enc, keys.mac, keys.dek))
-        if seen["PUT KEY"] != bytes([KeySet.ISSUER]) + values:
+        if seen["PUT KEY"] != bytes([KeySet.ISSUER]) + scp03.check_values(put):
             raise FaultError(Code.ROTATION, "the check values of the new keys are wrong")
         self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.ROTATION)
         await self._registry.forward(self._step(Standing.KEYS_ROTATED, Intent.LOCK))
@@ -291,8 +290,7 @@ class Contact:
         script.plain("SELECT", se1.select())
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
         seen = await self._link.run(script)
-        keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
-        self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
+        self._reopen(self.die.session.keys.copy(), host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
         self._secured = self._registry.forward(self._step(Standing.SECURED, Intent.LOCK))
 
     async def _prove_lock(self) -> None:
@@ -355,6 +353,7 @@ class Contact:
         try:
             self.die.session = scp03.open_session(keys, host_challenge, offer)
         except scp03.ChannelError as error:
+            keys.wipe()
             raise FaultError(code, str(error)) from error
 
 

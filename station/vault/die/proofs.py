@@ -51,20 +51,24 @@ class Possession:
 
     async def check(self, seen: Mapping[str, bytes], proof: se1_objects.Proof, work: Work) -> dict[str, str]:
         """Check the answers and return what the record keeps of them; FaultError."""
+        await work(self._check_signatures, seen, proof.message(PROOF_LABEL))
         proofs = {"nonce": self._nonce.hex()}
         for slot, kind in self._keys.kinds.items():
             match kind:
                 case SigningKind():
-                    answer, message = seen[f"signature {slot}"], proof.message(PROOF_LABEL)
-                    if not await work(kind.verify, self._keys.public[slot], answer, message, PROOF_LABEL):
-                        raise FaultError(
-                            Code.PROOF_SIGNATURE, f"the key in slot {slot} does not prove itself"
-                        )
+                    answer = seen[f"signature {slot}"]
                 case KemKind():
                     answer = seen[f"tag {slot}"]
                     self._check_tag(slot, answer, seen.get(f"other tag {slot}"), proof.message(KEM_LABEL))
             proofs[f"pop_{slot}_sha384"] = se1_objects.sha384(answer).hex()
         return proofs
+
+    def _check_signatures(self, seen: Mapping[str, bytes], message: bytes) -> None:
+        for slot, kind in self._keys.kinds.items():
+            if isinstance(kind, KemKind):
+                continue
+            if not kind.verify(self._keys.public[slot], seen[f"signature {slot}"], message, PROOF_LABEL):
+                raise FaultError(Code.PROOF_SIGNATURE, f"the key in slot {slot} does not prove itself")
 
     def _check_tag(self, slot: int, tag: bytes, other: bytes | None, message: bytes) -> None:
         right = hmac.digest(self._secrets[slot].reveal(), message, "sha384")

@@ -27,6 +27,9 @@ PROTECTED = (0x62, 0x63)
 
 CARD_CRYPTOGRAM, HOST_CRYPTOGRAM, S_ENC, S_MAC, S_RMAC = 0x00, 0x01, 0x04, 0x06, 0x07
 
+PUT_KEY = 47
+"""Bytes of one AES-256 key in PUT KEY: type, lengths, the wrapped key, its check value."""
+
 SESSION_KEK = b"PQP1-SESSKEK"
 
 
@@ -67,6 +70,10 @@ class KeySet:
     mac: Secret
     dek: Secret
 
+    def copy(self) -> "KeySet":
+        """The same keys, to be wiped apart."""
+        return KeySet(self.kvn, self.enc.copy(), self.mac.copy(), self.dek.copy())
+
     def wipe(self) -> None:
         """Overwrite the keys."""
         for key in (self.enc, self.mac, self.dek):
@@ -101,8 +108,11 @@ class Ticket(msgspec.Struct, frozen=True):
 
 def kdf(key: Secret, label: bytes, context: bytes, bits: int) -> Secret:
     """SP 800-108 counter mode in SCP03's order: label (12 bytes), 00, L, i, context."""
-    head = label + b"\0" + bits.to_bytes(2)
-    mac, blocks = _keyed_mac(key), -(-bits // 128)
+    return _kdf(_keyed_mac(key), label, context, bits)
+
+
+def _kdf(mac: CMAC, label: bytes, context: bytes, bits: int) -> Secret:
+    head, blocks = label + b"\0" + bits.to_bytes(2), -(-bits // 128)
     joined = b"".join(_mac(mac, head + bytes([i]) + context) for i in range(1, blocks + 1))
     return Secret(joined[: bits // 8])
 
@@ -110,6 +120,11 @@ def kdf(key: Secret, label: bytes, context: bytes, bits: int) -> Secret:
 def check_value(key: Secret) -> bytes:
     """The first 3 bytes of AES-ECB over sixteen 01."""
     return _ecb(key).update(b"\x01" * BLOCK)[:3]
+
+
+def check_values(put: bytes) -> bytes:
+    """The check values of the three keys in the data of PUT KEY, as the card must return them."""
+    return b"".join(put[end - 3 : end] for end in range(1 + PUT_KEY, len(put) + 1, PUT_KEY))
 
 
 def initialize_update(kvn: int, host_challenge: bytes) -> bytes:
@@ -147,10 +162,9 @@ class Session:
 
     def __post_init__(self) -> None:
         Session.alive += 1
-        bits = self.suite.key * 8
-        self._enc = self._derived(self.keys.enc, S_ENC, bits)
-        self._mac = self._derived(self.keys.mac, S_MAC, bits)
-        self._rmac = self._derived(self.keys.mac, S_RMAC, bits)
+        bits, mac = self.suite.key * 8, _keyed_mac(self.keys.mac)
+        self._enc = self._derived(_keyed_mac(self.keys.enc), S_ENC, bits)
+        self._mac, self._rmac = self._derived(mac, S_MAC, bits), self._derived(mac, S_RMAC, bits)
         self._ciphers: _Ciphers | None = _Ciphers(self._enc, self._mac, self._rmac)
         self._chain = bytes(BLOCK)
         self._counter = 0
@@ -162,7 +176,7 @@ class Session:
 
     def cryptogram(self, constant: int) -> bytes:
         """The card's or the host's cryptogram."""
-        return bytes(self._derived(self._mac, constant, self.suite.mac * 8).reveal())
+        return bytes(self._derived(self._checked().mac, constant, self.suite.mac * 8).reveal())
 
     def authenticate(self) -> bytes:
         """EXTERNAL AUTHENTICATE: it has a C-MAC but is not encrypted, and its reply has no MAC."""
@@ -211,8 +225,8 @@ class Session:
             raise ChannelError("the session is closed")
         return self._ciphers
 
-    def _derived(self, key: Secret, constant: int, bits: int) -> Secret:
-        return kdf(key, bytes(11) + bytes([constant]), self.context, bits)
+    def _derived(self, mac: CMAC, constant: int, bits: int) -> Secret:
+        return _kdf(mac, bytes(11) + bytes([constant]), self.context, bits)
 
     def _maced(self, header: bytes, data: bytes, *, extended: bool = False) -> bytes:
         length = len(data) + self.suite.mac
@@ -237,21 +251,29 @@ class Session:
 
 
 class _Ciphers:
-    """The session's keys as ciphers that are made once: what is made anew for each command is what costs."""
+    """The session's keys as ciphers that are made once: what is made anew for each command is what costs.
+
+    CBC runs on from command to command. Its first block is one that brings it to the ICV wanted, which is the
+    cipher block before the first of the data; that block's own output is left out.
+    """
 
     def __init__(self, enc: Secret, mac: Secret, rmac: Secret) -> None:
         self.mac, self.rmac = _keyed_mac(mac), _keyed_mac(rmac)
-        self._cbc = Cipher(algorithms.AES(enc.reveal()), modes.CBC(bytes(BLOCK)))
-        self._block = _ecb(enc)
+        cbc = Cipher(algorithms.AES(enc.reveal()), modes.CBC(bytes(BLOCK)))
+        self._encryptor, self._decryptor, self._block = cbc.encryptor(), cbc.decryptor(), _ecb(enc)
+        self._last = 0
+        """The cipher block that the encryptor ended with, as a number."""
 
     def encrypted(self, data: bytes, counter: int) -> bytes:
-        """CBC under the counter's ICV, which is what CBC from zero makes of the counter block itself."""
-        return self._cbc.encryptor().update(counter.to_bytes(BLOCK) + data)[BLOCK:]
+        """A command's data under the ICV that the counter's block is encrypted to."""
+        body = self._encryptor.update((counter ^ self._last).to_bytes(BLOCK) + data)
+        self._last = int.from_bytes(body[-BLOCK:])
+        return body[BLOCK:]
 
     def decrypted(self, data: bytes, counter: int) -> bytes:
-        """CBC of a reply, whose counter block begins with 80; an ICV is the cipher block before the first."""
+        """The data of a reply, whose counter block begins with 80."""
         icv = self._block.update(b"\x80" + counter.to_bytes(BLOCK - 1))
-        return self._cbc.decryptor().update(icv + data)[BLOCK:]
+        return self._decryptor.update(icv + data)[BLOCK:]
 
 
 def _padded(data: bytes) -> bytes:
