@@ -4,8 +4,9 @@ Integers are big-endian. A command always carries Le and takes the extended form
 needs it. What a caller asks wrongly raises `ValueError`, what a device answers wrongly `DutError`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from enum import IntFlag
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -24,6 +25,9 @@ SHORT_REPLY = 256
 SHOWN = 64
 """Bytes of a reply that a message shows."""
 SLOT_ENTRY = 54
+KEPT = 1024
+"""Commands of numbers only that are not built again."""
+LIFE_CYCLES, SLOT_STATES = frozenset(LifeCycle), frozenset(SlotState)
 HEALTH = ("sound", "start-up failed", "repetition count", "adaptive proportion")
 
 
@@ -141,16 +145,33 @@ class NewKey(msgspec.Struct, frozen=True):
 
 def command(name: str, **fields: int | bytes) -> bytes:
     """Build a command by the names of its table row: `command("GENERATE KEY PAIR", slot=2, algorithm=…)`."""
-    row = COMMANDS[name]
-    wanted = [label for label, _ in row.data] + [
-        value for value in (row.p1, row.p2) if isinstance(value, str)
-    ]
-    if set(wanted) != set(fields):
-        raise ValueError(f"{name} takes {wanted or 'no fields'}, not {sorted(fields)}")
+    if any(isinstance(value, bytes) for value in fields.values()):
+        return _command(name, fields)
+    return _of_numbers(name, tuple(fields.items()))
+
+
+@lru_cache(maxsize=KEPT)
+def _of_numbers(name: str, fields: tuple[tuple[str, int | bytes], ...]) -> bytes:
+    """A command without data of its own: every die is sent the same ones."""
+    return _command(name, dict(fields))
+
+
+def _command(name: str, fields: dict[str, int | bytes]) -> bytes:
+    row, wanted = COMMANDS[name], _wanted(name)
+    if wanted != fields.keys():
+        raise ValueError(f"{name} takes {sorted(wanted) or 'no fields'}, not {sorted(fields)}")
     data = b"".join(_encode(name, label, kind, fields[label]) for label, kind in row.data)
     header = bytes((row.cla, row.ins, _parameter(name, row.p1, fields), _parameter(name, row.p2, fields)))
     asked = fields.get("length") if name == "READ" else None
     return apdu(header, data, extended=isinstance(asked, int) and asked > SHORT_REPLY)
+
+
+@cache
+def _wanted(name: str) -> frozenset[str]:
+    """The fields of a command."""
+    row = COMMANDS[name]
+    parameters = (value for value in (row.p1, row.p2) if isinstance(value, str))
+    return frozenset((*(label for label, _ in row.data), *parameters))
 
 
 def apdu(header: bytes, data: bytes = b"", *, extended: bool = False) -> bytes:
@@ -232,16 +253,23 @@ def fields(name: str, data: bytes) -> dict[str, int | bytes]:
     """Take a reply apart by the layout of its table row."""
     found: dict[str, int | bytes] = {}
     at = 0
-    for label, kind in COMMANDS[name].reply:
-        size = len(data) - at if kind == "bytes:*" else _size(kind)
+    for label, known, is_number in _layout(name):
+        size = len(data) - at if known is None else known
         piece = data[at : at + size]
         if len(piece) != size:
             raise DutError(f"{name}: reply of {len(data)} bytes ends in field {label}")
-        found[label] = int.from_bytes(piece, "big") if kind in SIZES else piece
+        found[label] = int.from_bytes(piece, "big") if is_number else piece
         at += size
     if at != len(data):
         raise DutError(f"{name}: reply of {len(data)} bytes, {at} expected")
     return found
+
+
+@cache
+def _layout(name: str) -> tuple[tuple[str, int | None, bool], ...]:
+    """The fields of a reply: label, size if it has a fixed one, whether it is a number."""
+    rows = COMMANDS[name].reply
+    return tuple((label, None if kind == "bytes:*" else _size(kind), kind in SIZES) for label, kind in rows)
 
 
 def payload_size(data: bytes) -> int:
@@ -257,7 +285,7 @@ def die_status(data: bytes) -> DieStatus:
     got = _Numbers("DIE STATUS", data)
     _format("DIE STATUS", got["format"])
     return DieStatus(
-        life_cycle=LifeCycle(_member("life cycle", LifeCycle, got["life_cycle"])),
+        life_cycle=LifeCycle(_member("life cycle", LIFE_CYCLES, got["life_cycle"])),
         rom_version=got["rom_version"],
         firmware_version=got["firmware_version"],
         auth_failures=got["auth_failures"],
@@ -347,11 +375,11 @@ def _slot(entry: bytes) -> SlotInfo:
 
 
 def _state(value: int) -> SlotState:
-    return SlotState(_member("slot state", SlotState, value))
+    return SlotState(_member("slot state", SLOT_STATES, value))
 
 
-def _member(what: str, allowed: Iterable[int], value: int) -> int:
-    if value not in list(allowed):
+def _member(what: str, allowed: Container[int], value: int) -> int:
+    if value not in allowed:
         raise DutError(f"{what} {value:02X} is not known")
     return value
 

@@ -60,6 +60,8 @@ DATABASE, KEYS, LEDGER, LOG_KEYS = "vault.sqlite", "keys", "ledger", "ledger.key
 GARBAGE_EVERY = 20_000
 SEALED_S = 1.0
 """How often a sealed key store is looked at."""
+SWITCH_S = 0.001
+"""How long a thread keeps the interpreter from others: journal and workers need it often and briefly."""
 REFUSED = 2
 """Exit status when the vault cannot start; the message says why."""
 
@@ -164,7 +166,7 @@ async def _served(servers: Sequence[grpc.aio.Server], socket: Path, stop: asynci
     """Serve until we are to stop."""
     for server in servers:
         await server.start()
-    _spare_the_collector()
+    _share_out()
     sys.stdout.write(f"{READY.decode()}{socket}\n")
     sys.stdout.flush()
     await stop.wait()
@@ -272,8 +274,12 @@ async def _ended(task: "asyncio.Task[None]") -> None:
     await asyncio.wait([task])
 
 
-def _spare_the_collector() -> None:
-    """What lives as long as the process is not looked through again and again; dies leave little behind."""
+def _share_out() -> None:
+    """Time for the other threads, and less for the collector.
+
+    What lives as long as the process is not looked through again and again; dies leave little behind.
+    """
+    sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_EVERY)

@@ -5,6 +5,7 @@ RFC 9881: pure ML-DSA, empty context, parameters absent. IEEE 802.1AR: a device 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -15,6 +16,9 @@ from station.vault.pki.authorities import Authority
 from station.vault.pki.chains import NEVER, key_identifier, serial_of
 from station.vault.pki.der import Draft, Extensions, crl_point, hardware_module
 from station.vault.profiles import Profile
+
+KEPT = 256
+"""Parts of certificates that are not built again: those of as many devices as are in work at a time."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ def drafted(subject: Subject, profile: Profile, authority: Authority) -> Draft:
         serial=serial_of(authority.identifier, subject.spki),
         signature=authority.signature,
         issuer=authority.certificate.subject,
-        subject=_name(subject, profile),
+        subject=_name(profile.organisation, profile.product, subject.uid),
         not_before=datetime.fromtimestamp(subject.not_before, UTC),
         not_after=NEVER,
         spki=subject.spki,
@@ -51,13 +55,13 @@ def certified_key(der: bytes, kind: Kind) -> bytes:
 
 
 def _extensions(subject: Subject, profile: Profile, authority: Authority) -> Extensions:
-    policy = x509.PolicyInformation(ObjectIdentifier(profile.policy_oid), None)
+    ends, above, policies = _alike(profile.policy_oid, authority.identifier)
     extensions: Extensions = [
-        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (ends, True),
         (subject.kind.usage, True),
         (x509.SubjectKeyIdentifier(key_identifier(subject.public)), False),
-        (x509.AuthorityKeyIdentifier(authority.identifier, None, None), False),
-        (x509.CertificatePolicies([policy]), False),
+        (above, False),
+        (policies, False),
     ]
     if profile.hardware_type:
         extensions.append((hardware_module(profile.hardware_type, subject.uid), False))
@@ -66,13 +70,28 @@ def _extensions(subject: Subject, profile: Profile, authority: Authority) -> Ext
     return extensions
 
 
-def _name(subject: Subject, profile: Profile) -> x509.Name:
-    uid = subject.uid.hex()
+@lru_cache(maxsize=KEPT)
+def _alike(
+    policy_oid: str, issuer: bytes
+) -> tuple[x509.BasicConstraints, x509.AuthorityKeyIdentifier, x509.CertificatePolicies]:
+    """What all certificates under an authority have alike."""
+    policy = x509.PolicyInformation(ObjectIdentifier(policy_oid), None)
+    return (
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.AuthorityKeyIdentifier(issuer, None, None),
+        x509.CertificatePolicies([policy]),
+    )
+
+
+@lru_cache(maxsize=KEPT)
+def _name(organisation: str, product: str, uid: bytes) -> x509.Name:
+    """The one name in all certificates of a device."""
+    serial = uid.hex()
     return x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, profile.organisation),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, profile.product),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"{profile.product} {uid}"),
-            x509.NameAttribute(NameOID.SERIAL_NUMBER, uid),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, product),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{product} {serial}"),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, serial),
         ]
     )
