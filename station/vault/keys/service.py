@@ -14,6 +14,8 @@ from station.vault.keys.store import FILE, Store
 from station.vault.keys.words import DEVELOPMENT_CUSTODIAN, DEVELOPMENT_PASSPHRASE, Health, KeyState, Mode
 from station.vault.secret import Secret
 
+SIGNATURES_MAX = 8
+
 
 class Service:
     """One store, from locked to active to zeroised."""
@@ -170,9 +172,12 @@ def _asked(store: Store, call: calls.Call, now: float) -> object:
 
 
 def _signed(store: Store, call: calls.Sign | calls.SignAll, now: float) -> object:
+    """A signature, or several one after the other; what was counted before one is refused is wasted."""
     if isinstance(call, calls.Sign):
         return store.sign(call.key, call.message, call.order, now)
-    return store.sign_all([(one.key, one.message, one.order) for one in call.asked], now)
+    if not 1 <= len(call.asked) <= SIGNATURES_MAX:
+        raise RequestError(f"1 to {SIGNATURES_MAX} signatures are made at once, not {len(call.asked)}")
+    return [store.sign(one.key, one.message, one.order, now) for one in call.asked]
 
 
 def _told(store: Store, call: calls.Call, now: float) -> object:

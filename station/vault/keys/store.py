@@ -1,6 +1,6 @@
 """A store that custodians have opened: the register, the counters, and the back end that holds the keys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,6 @@ LEASE_KEY, PIN = "!leases", "!pin"
 """Records of the file that are no keys; no key's name begins so."""
 RANDOM_MAX = 65536
 LABELS_MAX = 8
-SIGNATURES_MAX = 8
 ORDER = "order "
 """Begins an order's counter."""
 FULL_P384 = 102
@@ -165,12 +164,6 @@ class Store:
         while entry.profile.algorithm is Algorithm.P384 and len(signature) < FULL_P384:
             signature = self._backend.sign(key, message)
         return signature
-
-    def sign_all(self, asked: Sequence[tuple[str, bytes, str]], now: float) -> list[bytes]:
-        """Sign one after the other; what was counted before one is refused is wasted."""
-        if not 1 <= len(asked) <= SIGNATURES_MAX:
-            raise RequestError(f"1 to {SIGNATURES_MAX} signatures are made at once, not {len(asked)}")
-        return [self.sign(key, message, order, now) for key, message, order in asked]
 
     def _open(self, key: str, order: str, now: float) -> Order:
         """An order under which may be signed now. In development its dates are those of simulated lots."""
