@@ -209,6 +209,22 @@ class Bench:
                 filled.add(site)
         return frozenset(filled)
 
+    def put(self, devices: Mapping[int, int]) -> None:
+        """Have these devices, by running number, at the sites, and none at the others: a prober's way."""
+        for site, socket in self.sockets.items():
+            index = devices.get(site)
+            if index is not None and not 1 <= index <= self.lot.size:
+                raise ValueError(f"the lot has no device {index}")
+            if socket.device is None or socket.device.index != index:
+                socket.device = None if index is None else self.lot.device(index)
+
+    def mark(self, index: int, hard_bin: int) -> None:
+        """A device got its bin in the map of its wafer, where it stays."""
+        for socket in self.sockets.values():
+            if socket.device is not None and socket.device.index == index:
+                self._mark(socket.device)
+        self.lot.fates.sorted(index, hard_bin)
+
     def land(self) -> None:
         self.lift()
         self.plunges += 1

@@ -13,7 +13,7 @@ from drivers.protocols.binon import Profile, profile_of
 from drivers.protocols.ccid import Features
 from drivers.protocols.exatron import Mode
 from drivers.protocols.ttl import Active, Coding, Sensing, Signals
-from sim import peripherals
+from sim import peripherals, probers
 from sim.addresses import ADDRESSES, dio_name, usb_identity, visa_resource
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
@@ -33,6 +33,8 @@ from sim.idreader.text_line import TextLineReader
 from sim.instrument import Instrument
 from sim.interlock.modbus import ModbusRtu, ModbusTcp
 from sim.plant import Plant
+from sim.prober.accretech_uf import AccretechUf
+from sim.prober.cascade_nucleus import CascadeNucleus
 from sim.relays.keithley_707b import Keithley707B
 from sim.scope.keysight_infiniivision import KeysightInfiniiVision
 from sim.smu.keithley_2450 import RANGES, Keithley2450
@@ -80,10 +82,12 @@ class Model:
     knobs: frozenset[str]
     plug: Callable[[Placement, Plant], None]
     channels: frozenset[str] = frozenset()
-    """What a site may be wired to; none of a handler."""
+    """What a site may be wired to; none of a handler or prober."""
     reads_chips: bool = False
     stands_alone: bool = False
     """Whether nothing is wired to it, though it is no handler."""
+    probes: bool = False
+    """Whether it brings dies on wafers."""
 
     @property
     def handles(self) -> bool:
@@ -99,7 +103,7 @@ class Model:
             )
         ADDRESSES[scheme](placed)
         if self.handles:
-            dialect(placed)
+            (probers.dialect if self.probes else dialect)(placed)
 
     def check_fault(self, fault: Fault) -> None:
         """Refuse a fault that this machine does not have, or whose value it could not use."""
@@ -267,6 +271,10 @@ def _alone(make: Alone, knobs: frozenset[str]) -> Model:
 
 
 MODELS: Mapping[str, Model] = {
+    "accretech_uf": Model("visa", AccretechUf.knobs, probers.accretech_uf, probes=True),
+    "cascade_nucleus": Model("visa", CascadeNucleus.knobs, probers.cascade_nucleus, probes=True),
+    "formfactor_velox": Model("tcp|visa", probers.VELOX_KNOBS, probers.formfactor_velox, probes=True),
+    "mpi_sentio": Model("tcp|visa", probers.SENTIO_KNOBS, probers.mpi_sentio, probes=True),
     "binon": Model("visa", BinonHandler.knobs, _binon),
     "exatron": Model("serial", ExatronHandler.knobs, _exatron),
     "geringer_pto92ut": Model("serial", GeringerPto92ut.knobs, _geringer),

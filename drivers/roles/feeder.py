@@ -47,6 +47,10 @@ class Feeder(Resource):
         Sent at most once per contact: when it is unknown what the machine took, raises EquipmentError.
         """
 
+    async def end_lot(self) -> None:
+        """Bring away what the machine still holds of a lot that is over; nothing, unless it can."""
+        return
+
     @abstractmethod
     async def replunge(self) -> None:
         """Lift and land the devices in contact again; the next touchdown is the same devices."""

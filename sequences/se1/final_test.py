@@ -5,7 +5,7 @@ from drivers.protocols.se1 import Alarms, SelfTests
 from drivers.protocols.se1_table import LifeCycle
 from sequences.se1 import crypto, entropy
 from sequences.se1.entropy import PLACES
-from sequences.se1.site import INPUTS, Se1Site, activated, ask, powered
+from sequences.se1.site import INPUTS, ProbedSite, Se1Site, activated, ask, powered
 from station.model import Bin, BinKind, Limit, Personalisation
 from station.rules import StopRules
 from station.sequence import (
@@ -37,7 +37,7 @@ UNTESTED = Bin(21, "untested", hard=7, kind=BinKind.OTHER)
 DEFAULT = Bin(22, "default", hard=4)
 
 
-async def continuity(site: Se1Site) -> dict[str, float]:
+async def continuity(site: ProbedSite) -> dict[str, float]:
     """Pull 100 uA out of each input; its clamp diode to ground shows about -0.6 V."""
     drops: dict[str, float] = {}
     for pin in INPUTS:
@@ -46,7 +46,7 @@ async def continuity(site: Se1Site) -> dict[str, float]:
     return drops
 
 
-async def leakage(site: Se1Site) -> dict[str, float]:
+async def leakage(site: ProbedSite) -> dict[str, float]:
     """Each input at 3.6 V in turn, everything else off."""
     currents: dict[str, float] = {}
     for pin in INPUTS:
@@ -55,7 +55,7 @@ async def leakage(site: Se1Site) -> dict[str, float]:
     return currents
 
 
-async def idd_idle(site: Se1Site) -> float:
+async def idd_idle(site: ProbedSite) -> float:
     """Supply current with the chip in reset."""
     return await site.vdd.measure_current()
 

@@ -34,11 +34,17 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Se1Site(Site):
-    """A source-measure channel at each input, a supply, the card interface, and the way to the vault."""
+class ProbedSite(Site):
+    """A source-measure channel at each input, and a supply."""
 
     io: Mapping[str, Smu]
     vdd: Supply
+
+
+@dataclass(frozen=True)
+class Se1Site(ProbedSite):
+    """The card interface besides, and the way to the vault."""
+
     chip: Card
     vault: VaultClient
     noise: Noise = field(init=False, default_factory=Noise, compare=False)
@@ -46,7 +52,7 @@ class Se1Site(Site):
 
 
 @asynccontextmanager
-async def powered(site: Se1Site) -> AsyncGenerator[None, None]:
+async def powered(site: ProbedSite) -> AsyncGenerator[None, None]:
     """VDD at 3.3 V."""
     async with site.vdd.powering(3.3 * V, limit_a=80 * mA, ovp_v=3.8 * V):
         yield

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sim.addresses import serial_end, tcp_address, visa_resource
 from sim.instrument import Instrument
-from sim.machines import MODELS
+from sim.machines import MODELS, Model
 from sim.serial import machine as serial
 from sim.serial.machine import SerialMachine
 from sim.served.clock import ServedClock
@@ -48,12 +48,12 @@ def alone(drivers: Sequence[str]) -> list[Placed]:
     ports = {"visa": "visa:GPIB0::{n}::INSTR", "serial": "serial:hardbin://m{n}", "tcp": "tcp:m{n}:1"}
     found = list[Placed]()
     for number, driver in enumerate(drivers, start=1):
-        if (model := MODELS.get(driver)) is None or model.scheme not in ports:
-            known = ", ".join(sorted(name for name, model in MODELS.items() if model.scheme in ports))
+        if (model := MODELS.get(driver)) is None or _first(model) not in ports:
+            known = ", ".join(sorted(name for name, model in MODELS.items() if _first(model) in ports))
             raise WorldError(
                 f"{driver!r}: no machine of the station, nor a model that can be served: {known}"
             )
-        found.append(Placed(driver, driver, ports[model.scheme].format(n=number)))
+        found.append(Placed(driver, driver, ports[_first(model)].format(n=number)))
     return found
 
 
@@ -180,6 +180,11 @@ class Served:
 
 def _scheme(placed: Placement) -> str:
     return placed.port.partition(":")[0]
+
+
+def _first(model: Model) -> str:
+    """Return where a machine's port usually is."""
+    return model.scheme.partition("|")[0]
 
 
 def _unlink(path: str) -> None:

@@ -95,6 +95,7 @@ class LotRun(Generic[S]):
             self._arrivals = self._bound.handler.touchdowns()
             with suppress(Ended), collecting_between_touchdowns() as collect:
                 await self._touchdowns(collect)
+            await self._end()
         except EquipmentError as error:
             raise Hold(str(error)) from error
         finally:
@@ -113,6 +114,12 @@ class LotRun(Generic[S]):
             if isinstance(arrival, Touchdown):
                 await self._touchdown(arrival)
                 collect()
+
+    async def _end(self) -> None:
+        """No device follows: the machine gives back what it holds, as a prober its wafer."""
+        if self._wish is not Wish.ABORT and not self._hold:
+            await uninterrupted(self._disarm())
+            await self._bound.handler.end_lot()
 
     # -- waiting
     async def _boundary(self) -> None:

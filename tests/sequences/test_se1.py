@@ -9,9 +9,11 @@ import pytest
 from drivers.errors import DutError
 from drivers.protocols import se1
 from drivers.roles import Supply
+from sequences.se1.electrical_sort import ELECTRICAL_SORT
 from sequences.se1.entropy import sampled
-from sequences.se1.final_test import FINAL_TEST, FULL, SHORT, SHORT_FINAL_TEST
+from sequences.se1.final_test import FINAL_TEST, FULL, LOCKED_FINAL_TEST, SHORT, SHORT_FINAL_TEST
 from sequences.se1.site import PAYLOAD, Se1Site
+from sequences.se1.wafer_sort import WAFER_SORT
 from sim.dut.chip import Chip, ChipFaults
 from station.sequence import Functional, Parametric, Test
 from station.vault.client import VaultClient
@@ -96,6 +98,7 @@ def test_the_short_set_has_no_key_generation() -> None:
     assert FINAL_TEST.fingerprint() != SHORT_FINAL_TEST.fingerprint()
 
 
-def test_both_are_installed() -> None:
+def test_all_are_installed() -> None:
     installed = {entry.name: entry.load() for entry in entry_points(group="hardbin.sequences")}
-    assert installed == {sequence.name: sequence for sequence in (FINAL_TEST, SHORT_FINAL_TEST)}
+    sequences = (FINAL_TEST, SHORT_FINAL_TEST, LOCKED_FINAL_TEST, WAFER_SORT, ELECTRICAL_SORT)
+    assert installed == {sequence.name: sequence for sequence in sequences}

@@ -1,0 +1,83 @@
+"""Whole wafer sorts by the command: every die tested once, and its bin in the map of the prober."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cell.lots import hardbin, lot
+
+STATION = Path(__file__).parents[2] / "sim" / "wafer_sort.toml"
+PROBERS = sorted((Path(__file__).parent / "probers").glob("*.toml"))
+DEVICES = 210
+"""More than one wafer holds."""
+
+
+def station_with(prober: Path, folder: Path) -> Path:
+    """Write the simulated cell's station file with another prober."""
+    text = STATION.read_text("utf-8")
+    before, _, rest = text.partition('[[equipment]]\nname = "prober"')
+    after = rest[rest.index("[[equipment]]") :]
+    path = folder / "station.toml"
+    path.write_text(before + prober.read_text("utf-8") + "\n" + after, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("prober", PROBERS, ids=lambda path: path.stem)
+def test_a_lot_by_each_prober(prober: Path, tmp_path: Path) -> None:
+    devices = 40 if prober.stem == "cascade_nucleus" else DEVICES
+    arguments = ("--station", str(station_with(prober, tmp_path)), "--devices", str(devices))
+    _, result = lot(tmp_path / "out", *arguments, "--seed", "7")
+    assert result["state"] == "CLOSED"
+    assert result["tested"] == devices
+    assert result["truth"]["custody"] == []
+    if prober.stem != "cascade_nucleus":  # it has no map to mark
+        assert result["truth"]["misplaced"] == []
+
+
+def test_the_cell_that_comes_with_the_simulator(tmp_path: Path) -> None:
+    code, result = lot(
+        tmp_path, "--station", str(STATION), "--devices", "64", "--fault", "dut.population=ideal"
+    )
+    assert code == 0, result
+    assert (result["tested"], result["good"]) == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("prober.vacuum_fail", "without vacuum"),
+        ("prober.shift_die=1,0@every=5", "stands on die"),
+        ("prober.door_open@every=9", "front door open"),
+        ("prober.contact_fail", "no contact on die"),
+        ("prober.drop_reply@every=40", "no answer to"),
+        ("prober.rst@every=70", "connection"),
+    ],
+)
+def test_what_goes_wrong_holds_the_lot(fault: str, says: str, tmp_path: Path) -> None:
+    arguments = ("--station", str(STATION), "--devices", "32", "--fault", fault)
+    _, result = lot(tmp_path, *arguments)
+    assert result["state"] == "HELD"
+    assert says in result["reason"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("card = [[0, 0], [1, 0],", "card = [[0, 0],", "card has 3 sites"),
+        ("tcp:prober-1:35555", "serial:hardbin://x", "mpi_sentio is at tcp"),
+    ],
+)
+def test_a_station_that_cannot_be_is_refused(old: str, new: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    text = STATION.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+    ran = hardbin("run", "--station", str(path), "--out", str(tmp_path / "out"))
+    assert ran.returncode != 0
+    assert says in ran.stderr
+
+
+def test_more_devices_than_wafers_fit_are_refused(tmp_path: Path) -> None:
+    ran = hardbin("run", "--station", str(STATION), "--out", str(tmp_path), "--devices", "10000")
+    assert ran.returncode != 0
+    assert "50 wafers, 197 dies each" in ran.stderr
