@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from station.cli.codes import Exit
+from station.cli.stdf_files import COMMANDS, must_exist
 from station.datalog.stdf.fields import Bits, Item, Scalar, Value
 from station.datalog.stdf.lint import Finding, check
 from station.datalog.stdf.reader import Reader
@@ -22,7 +23,11 @@ SHOWN = 32
 
 @click.group()
 def stdf() -> None:
-    """Look into STDF files and check them."""
+    """Look into STDF files, check them, make one of others or of the store."""
+
+
+for _command in COMMANDS:
+    stdf.add_command(_command)
 
 
 @stdf.command()
@@ -40,7 +45,7 @@ def dump(file: Path, *, as_json: bool, only: tuple[str, ...]) -> None:
 
     A damaged file is printed as far as it goes; the exit code is then 13.
     """
-    _must_exist(file)
+    must_exist(file)
     show = _as_json if as_json else _as_text
     damaged = False
     with file.open("rb") as opened:
@@ -60,7 +65,7 @@ def dump(file: Path, *, as_json: bool, only: tuple[str, ...]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all findings.")
 def validate(file: Path, *, as_json: bool) -> None:
     """Check a file against the rules E01 to E15 and W01 to W05; the exit code is 13 if there is an error."""
-    _must_exist(file)
+    must_exist(file)
     report = check(file)
     errors = [finding for finding in report.findings if finding.error]
     warnings = len(report.findings) - len(errors)
@@ -74,14 +79,12 @@ def validate(file: Path, *, as_json: bool) -> None:
         click.get_current_context().exit(Exit.INTEGRITY)
 
 
-def _must_exist(file: Path) -> None:
-    if not file.is_file():
-        _stop(Exit.NOT_FOUND, f"{file}: there is no such file")
-
-
 def _stop(code: Exit, message: str) -> NoReturn:
     click.echo(f"hardbin: {message}", err=True)
     click.get_current_context().exit(code)
+
+
+stdf.add_command(validate, "lint")
 
 
 def _report_json(file: Path, records: int, findings: tuple[Finding, ...]) -> str:

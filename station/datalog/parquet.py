@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from station.datalog.rows import DeviceRow
+from station.datalog.stdf.columns import Columns, load
 from station.datalog.store import Store
 from station.errors import StorageError
 from station.model import LotInfo
@@ -24,6 +25,13 @@ BY_DEVICE = {
     "hard_bin": "<u2",
     "soft_bin": "<u2",
 }
+PLACES = (
+    ("part_flg", "PART_FLG", "u1"),
+    ("hard_bin", "HARD_BIN", "<u2"),
+    ("soft_bin", "SOFT_BIN", "<u2"),
+    ("x", "X_COORD", "<i2"),
+    ("y", "Y_COORD", "<i2"),
+)
 SPLIT = ("value",)
 ROW_GROUP = 1 << 20
 
@@ -51,7 +59,41 @@ def table(store: Store, run: int) -> pa.Table:
 
 def export(store: Store, run: int, path: Path) -> int:
     """Write a run to a Parquet file and return its rows; it gets its name when it is whole and on disk."""
-    found, part = table(store, run), path.with_name(path.name + ".part")
+    return _kept(table(store, run), path)
+
+
+def export_file(stdf: Path, path: Path) -> int:
+    """Write the parametric results of an STDF file, as float32 has them, and return their number."""
+    found = load(stdf)
+    if found.fault:
+        raise StorageError(f"{stdf}: {found.fault}")
+    return _kept(file_table(found), path)
+
+
+def file_table(found: Columns) -> pa.Table:
+    """Return the PTRs of a file as an Arrow table; `value` is null where a flag says that there is none."""
+    ends = [record for record in found.others if record.name == "PRR"]
+    of = found.contact
+    numbers = {
+        name: np.array([*(record.integer(name) for record in ends), 0], np.int64)[of]
+        for name in ("PART_FLG", "HARD_BIN", "SOFT_BIN", "X_COORD", "Y_COORD")
+    }
+    parts = pa.array([*(record.text("PART_ID") for record in ends), ""])
+    columns = {
+        "part": parts.take(pa.array(np.where(of < 0, len(ends), of))),
+        "head": found.head,
+        "site": found.site,
+        **{column: numbers[name].astype(kind) for column, name, kind in PLACES},
+        "test": found.test,
+        "value": pa.array(found.result, mask=~found.usable),
+        "test_flg": found.flags,
+        "parm_flg": found.parm,
+    }
+    return pa.table({name: pa.array(column) for name, column in columns.items()})
+
+
+def _kept(found: pa.Table, path: Path) -> int:
+    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from station.datalog.stdf.fields import Bits
 from station.datalog.stdf.records import LAYOUTS, Record
-from station.datalog.stdf.seen import RANKS, TESTS, TOTAL, Limits, Place, Seen, first_limits, identity, place
+from station.datalog.stdf.seen import RANKS, TESTS, TOTAL, Limits, Place, Seen, first_limits, place
 
 RecordRule: TypeAlias = Callable[[Record, Seen], Iterator[str]]
 EndRule: TypeAlias = Callable[[Seen], Iterator[str]]
@@ -267,6 +267,17 @@ def part_counts(seen: Seen) -> Iterator[str]:
                 yield f"{field} of {at(where)} is {record.integer(field)}, the PRRs say {count}"
 
 
+@rule("E11", "WRR")
+def wafer_counts(record: Record, seen: Seen) -> Iterator[str]:
+    """WRR counts are those of the wafer's parts by last result."""
+    wafer = record.text("WAFER_ID")
+    if wafer not in seen.contacts:
+        return
+    for field, count in seen.contacts[wafer].fields().items():
+        if record.integer(field) not in {count, MISSING_COUNT}:
+            yield f"{field} of wafer {wafer} is {record.integer(field)}, the PRRs say {count}"
+
+
 def at(where: Place) -> str:
     """Name a place."""
     return "the total" if where[0] == TOTAL else f"head {where[0]} site {where[1]}"
@@ -292,8 +303,8 @@ def part_identity(record: Record, seen: Seen) -> Iterator[str]:
     """A part has an id, and no other part has it; at sort it has a place on the wafer."""
     if not record.text("PART_ID").strip():
         yield "PART_ID is blank"
-    if not record.integer("PART_FLG") & 0x03 and identity(record) in seen.parts:
-        yield f"part {identity(record)} was there before, and nothing is superseded"
+    if not record.integer("PART_FLG") & 0x03 and seen.identity(record) in seen.parts:
+        yield f"part {seen.identity(record)} was there before, and nothing is superseded"
     if seen.counts["WIR"] and -32768 in {record.integer("X_COORD"), record.integer("Y_COORD")}:
         yield "a part of a wafer has no X/Y"
 

@@ -41,6 +41,29 @@ class Executions:
 
 
 @dataclass
+class WaferCount:
+    """Parts of one wafer by last result, and the contacts that superseded."""
+
+    parts: dict[str, Part] = field(default_factory=dict)
+    retested: int = 0
+
+    def add(self, known: str, part: Part) -> None:
+        """Take a contact in."""
+        self.parts[known] = part
+        self.retested += bool(part.flags & 0x03)
+
+    def fields(self) -> dict[str, int]:
+        """Return the counts as a WRR has them."""
+        parts = self.parts.values()
+        return {
+            "PART_CNT": len(self.parts),
+            "RTST_CNT": self.retested,
+            "ABRT_CNT": sum(bool(part.flags & NO_VERDICT) for part in parts),
+            "GOOD_CNT": sum(part.good for part in parts),
+        }
+
+
+@dataclass
 class Limits:
     """Defaults of a test: its first record's limits, None where a side is open."""
 
@@ -80,6 +103,13 @@ class Seen:
     """Offsets of the WIRs without WRR, by head and group."""
     start: int = 0
     _totals: dict[int, Executions] = field(default_factory=dict)
+
+    wafer: str = ""
+    """WAFER_ID of the latest WIR."""
+    contacts: dict[str, WaferCount] = field(default_factory=dict)
+    """What was contacted on each wafer."""
+    _dies: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    """Identity by wafer and place on it."""
 
     @property
     def ended(self) -> bool:
@@ -135,12 +165,24 @@ class Seen:
         counted.failed += flags & 0xC0 == 0x80
         counted.valid += flags & 0x3F == 0
 
+    def identity(self, record: Record) -> str:
+        """Return what tells a part from others: PART_ID, or its place on the wafer where that supersedes."""
+        known = self._dies.get(self._die(record), "")
+        return known if known and (record.integer("PART_FLG") & 0x02) else identity(record, self.wafer)
+
+    def _die(self, record: Record) -> tuple[str, int, int]:
+        return self.wafer, record.integer("X_COORD"), record.integer("Y_COORD")
+
     def _part(self, record: Record) -> None:
-        at = place(record)
+        at, known = place(record), self.identity(record)
         self.open_parts.pop(at, None)
+        if -32768 not in self._die(record):
+            self._dies.setdefault(self._die(record), known)
         part = Part(at, record.integer("HARD_BIN"), record.integer("SOFT_BIN"), record.integer("PART_FLG"))
         self.retested[at] += bool(part.flags & 0x03)
-        self.parts[identity(record)] = part
+        self.parts[known] = part
+        if self.wafer:
+            self.contacts[self.wafer].add(known, part)
         if not part.flags & NO_VERDICT:
             self.verdicts.setdefault((part.hard, part.good), record.offset)
 
@@ -158,6 +200,8 @@ class Seen:
         key = (record.integer("HEAD_NUM"), record.integer("SITE_GRP"))
         if record.name == "WIR":
             self.wafers[key] = record.offset
+            self.wafer = record.text("WAFER_ID")
+            self.contacts.setdefault(self.wafer, WaferCount())
         else:
             self.wafers.pop(key, None)
 
@@ -188,11 +232,11 @@ def place(record: Record) -> Place:
     return head, 0 if head == TOTAL else record.integer("SITE_NUM")
 
 
-def identity(record: Record) -> str:
-    """Return what tells a part from others: PART_ID, or the place on the wafer where bit 1 says so."""
-    if record.integer("PART_FLG") & 0x02 or not record.text("PART_ID"):
-        return f"x{record.integer('X_COORD')} y{record.integer('Y_COORD')}"
-    return record.text("PART_ID")
+def identity(record: Record, wafer: str = "") -> str:
+    """Return PART_ID, or where there is none the place on the wafer."""
+    if record.text("PART_ID").strip():
+        return record.text("PART_ID")
+    return f"{wafer} x{record.integer('X_COORD')} y{record.integer('Y_COORD')}".strip()
 
 
 def _summed(executions: dict[tuple[int, int, int], Executions]) -> dict[int, Executions]:

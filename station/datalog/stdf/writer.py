@@ -228,25 +228,30 @@ def summary_record(
     test: TestDefinition, statistics: Statistics, *, head: int, site: int, sequence: str
 ) -> bytes:
     """Encode one TSR; what could not be measured is flagged, not zero."""
-    numbers = {
-        "TEST_MIN": (0x01, statistics.low),
-        "TEST_MAX": (0x02, statistics.high),
-        "TST_SUMS": (0x10, statistics.total),
-        "TST_SQRS": (0x20, statistics.squares),
-    }
-    held = {name: value for name, (_, value) in numbers.items() if statistics.count and usable(value)}
-    invalid = sum(bit for name, (bit, _) in numbers.items() if name not in held)
     return whole(
         "TSR",
         HEAD_NUM=head,
         SITE_NUM=site,
         TEST_TYP=test.kind,
         TEST_NUM=test.number,
-        EXEC_CNT=statistics.executed,
-        FAIL_CNT=statistics.failed,
         ALRM_CNT=0,
         TEST_NAM=plain(test.name),
         SEQ_NAME=plain(sequence),
-        OPT_FLAG=0xCC | invalid,
-        **held,
+        **summary_fields(statistics),
     )
+
+
+def summary_fields(statistics: Statistics) -> dict[str, Value]:
+    """Return the counts and numbers of a TSR, and OPT_FLAG, which says which of them are there."""
+    numbers = {
+        "TEST_MIN": (0x01, statistics.low),
+        "TEST_MAX": (0x02, statistics.high),
+        "TST_SUMS": (0x10, statistics.total),
+        "TST_SQRS": (0x20, statistics.squares),
+    }
+    held: dict[str, Value] = {
+        name: value for name, (_, value) in numbers.items() if statistics.count and usable(value)
+    }
+    invalid = sum(bit for name, (bit, _) in numbers.items() if name not in held)
+    counts: dict[str, Value] = {"EXEC_CNT": statistics.executed, "FAIL_CNT": statistics.failed}
+    return counts | {"OPT_FLAG": 0xCC | invalid} | held
