@@ -44,6 +44,8 @@ from sim.sockets import Load
 from sim.supply.keysight_e36300 import KeysightE36300
 from sim.supply.keysight_n6700 import KeysightN6700
 from sim.supply.rohde_schwarz import HmpSupply, NgxSupply
+from sim.thermal.ers_ac3 import ErsAc3
+from sim.thermal.intest_thermostream import InTestThermoStream
 from sim.tower.patlite import Patlite
 from sim.wiring import Placement, WorldError
 
@@ -53,13 +55,14 @@ SLOTS = frozenset("0123456789")
 APDU_READER = 0x0002
 """The product number of simulated readers at extended APDU level; those with another are at TPDU level."""
 
-_WHOLE = ("truncate", "dup_srq", "slow_card", "chunk", "block_length")
+_WHOLE = ("truncate", "dup_srq", "slow_card", "chunk", "block_length", "ers_error")
 _TIMES = (
     "late_srq",
     "operator_skip",
     "min_gap",
     "slow_rise",
     "usb_detach",
+    "slow_soak",
     "card_removed",
     "bounce",
     "short_sot",
@@ -67,7 +70,7 @@ _TIMES = (
 NUMBERS: Mapping[str, Callable[[str], float]] = {
     **dict.fromkeys(_WHOLE, int),
     **dict.fromkeys(_TIMES, float),
-    **dict.fromkeys(("jam", "announce_end"), lambda value: int(value, 0)),
+    **dict.fromkeys(("jam", "announce_end", "eror"), lambda value: int(value, 0)),
     "scpi_error": lambda value: abs(int(value)),
 }
 """Knobs whose value, if there is one, is a number: how it is read."""
@@ -297,6 +300,8 @@ MODELS: Mapping[str, Model] = {
     "keysight_infiniivision": _alone(KeysightInfiniiVision, KeysightInfiniiVision.knobs),
     "keysight_33500b": _alone(Keysight33500B, Keysight33500B.knobs),
     "keysight_53230a": _alone(Keysight53230A, Keysight53230A.knobs),
+    "intest_thermostream": _alone(InTestThermoStream, InTestThermoStream.knobs),
+    "ers_ac3": _alone(ErsAc3, ErsAc3.knobs),
     "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

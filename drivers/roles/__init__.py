@@ -16,6 +16,7 @@ from drivers.roles.scanner import Scanner
 from drivers.roles.scope import Scope, Waveform
 from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
+from drivers.roles.thermal import Thermal, ThermalStatus
 from drivers.roles.tower import Tower
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "Smu",
     "Stopped",
     "Supply",
+    "Thermal",
+    "ThermalStatus",
     "Touchdown",
     "Tower",
     "TriggerSource",
