@@ -1,16 +1,58 @@
 """Where a station file says that a machine is, read as its simulator needs it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from zlib import crc32
 
 from pyvisa.rname import InvalidResourceName, parse_resource_name
 
 from sim.wiring import Placement, WorldError
 
 SERIAL = "hardbin://"
+ADAPTER = "prologix"
+FIRST_BOARD = 1000
+
+
+@dataclass(frozen=True)
+class BehindAdapter:
+    """A machine at a GPIB adapter."""
+
+    line: str
+    """Where the adapter is, as a port of its own."""
+    primary: int
+    secondary: int
+
+
+def scheme_of(placed: Placement) -> str:
+    """Return where a machine is: what is before the colon; one behind a GPIB adapter is on a bus."""
+    scheme = placed.port.partition(":")[0]
+    return "visa" if scheme == ADAPTER else scheme
+
+
+def behind_adapter(placed: Placement) -> BehindAdapter | None:
+    """Read `prologix:<line>/<address>`; None for any other port, WorldError if it cannot be meant."""
+    scheme, _, rest = placed.port.partition(":")
+    if scheme != ADAPTER:
+        return None
+    line, _, address = rest.rpartition("/")
+    primary, _, secondary = address.partition(".")
+    if line.partition(":")[0] not in ("tcp", "serial") or not (primary + secondary).isdigit():
+        raise WorldError(
+            f"equipment {placed.name!r}: a machine at a GPIB adapter is at "
+            f"prologix:tcp:<host>:<port>/<address> or prologix:serial:{SERIAL}<end>/<address>, "
+            f"not at {placed.port!r}"
+        )
+    return BehindAdapter(line, int(primary), int(secondary or 0))
 
 
 def visa_resource(placed: Placement) -> str:
-    """Return the VISA resource name of a port; WorldError if it is none."""
+    """Return the VISA resource name of a port; WorldError if it is none.
+
+    A machine behind an adapter has one that nobody can write, for each adapter a board of its own.
+    """
+    if (place := behind_adapter(placed)) is not None:
+        board = FIRST_BOARD + crc32(place.line.encode())
+        return f"GPIB{board}::{place.primary}::{place.secondary}::INSTR"
     _, _, resource = placed.port.partition(":")
     try:
         parse_resource_name(resource)

@@ -14,7 +14,7 @@ from drivers.protocols.ccid import Features
 from drivers.protocols.exatron import Mode
 from drivers.protocols.ttl import Active, Coding, Sensing, Signals
 from sim import peripherals, probers
-from sim.addresses import ADDRESSES, dio_name, usb_identity, visa_resource
+from sim.addresses import ADDRESSES, dio_name, scheme_of, usb_identity, visa_resource
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
 from sim.counter.keysight_53230a import Keysight53230A
@@ -99,7 +99,7 @@ class Model:
 
     def check(self, placed: Placement) -> None:
         """Refuse a port or options with which this machine cannot be made."""
-        scheme, _, _ = placed.port.partition(":")
+        scheme = scheme_of(placed)
         if scheme not in self.scheme.split("|"):
             raise WorldError(
                 f"equipment {placed.name!r}: {placed.driver} is at {self.scheme}:..., not at {placed.port!r}"

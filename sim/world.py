@@ -19,6 +19,7 @@ from sim.dut.lot import Lot
 from sim.dut.truth import Truth
 from sim.dut.wishes import wishes
 from sim.faults import FaultError, Faults, parse
+from sim.gpib.plugs import plug_adapters
 from sim.machines import MODELS
 from sim.plant import Plant
 from sim.tcp.hosts import TcpHosts
@@ -115,8 +116,9 @@ class World:
 
     def port(self, port: str) -> str:
         """Return a port of the station file as it must be opened to land in this world."""
-        prefix = "serial:hardbin://"
-        return f"{prefix}{self.name}.{port.removeprefix(prefix)}" if port.startswith(prefix) else port
+        mark = "serial:hardbin://"
+        before, found, end = port.partition(mark)
+        return f"{before}{mark}{self.name}.{end}" if found and before in ("", "prologix:") else port
 
     # -- machines
     @property
@@ -156,6 +158,7 @@ class World:
         )
         for placed in self.equipment:
             MODELS[placed.driver].plug(placed, plant)
+        plug_adapters(self.equipment, plant)
 
     async def settle(self) -> None:
         """Let the machines finish what they were told, such as moving the last devices into their bins."""

@@ -2,7 +2,12 @@
 
 from typing import Any, cast
 
+from drivers.protocols.hislip import PORT as HISLIP_PORT
+from drivers.protocols.hislip import SUB_ADDRESS
+from drivers.protocols.prologix import BAUD, TCP_PORT
 from drivers.transports import Port, Stream
+from drivers.transports.hislip import HislipPort
+from drivers.transports.prologix import PrologixAdapter, PrologixPort
 from drivers.transports.serial import SerialSettings, SerialStream
 from drivers.transports.tcp import TcpStream
 from drivers.transports.usb import UsbPort
@@ -19,6 +24,7 @@ class Ports:
     def __init__(self, library: VisaLibrary, usb_backend: object | None) -> None:
         self.library = library
         self._usb_backend = usb_backend
+        self._adapters: dict[str, PrologixAdapter] = {}
         self.made: dict[str, Port | Stream] = {}
         """Every port by the name of what is at it."""
 
@@ -39,6 +45,10 @@ class Ports:
             case "tcp" if rest.rpartition(":")[2].isdigit():
                 host, _, number = rest.rpartition(":")
                 return TcpStream(name, host, int(number))
+            case "hislip" if rest:
+                return _hislip(name, rest)
+            case "prologix" if "/" in rest:
+                return self._prologix(name, rest)
             case "usb" if len(parts := rest.split(":")) == 3:
                 vendor, product, serial = parts
                 backend = cast("Any", self._usb_backend)
@@ -46,5 +56,33 @@ class Ports:
             case _:
                 raise PortError(
                     f"port {text!r}: write visa:<resource>, serial:<device>, "
-                    "usb:<vid>:<pid>:<serial>, tcp:<host>:<port> or dio:<name>"
+                    "usb:<vid>:<pid>:<serial>, tcp:<host>:<port>, hislip:<host>[:<port>], "
+                    "prologix:<tcp or serial port>/<address> or dio:<name>"
                 )
+
+    def _prologix(self, name: str, rest: str) -> Port:
+        """Make a port behind an adapter, which is shared by all ports that name it."""
+        where, _, address = rest.rpartition("/")
+        primary, _, secondary = address.partition(".")
+        if not primary.isdigit() or (secondary and not secondary.isdigit()):
+            raise PortError(
+                f"port prologix:{rest}: {address!r} is no GPIB address; write 7, or 7.2 with a secondary"
+            )
+        if (adapter := self._adapters.get(where)) is None:
+            line = self._make(where, where, SerialSettings(baud=BAUD))
+            if not isinstance(line, Stream):
+                raise PortError(
+                    f"port prologix:{rest}: an adapter is at tcp:<host>:{TCP_PORT} or serial:<device>"
+                )
+            adapter = self._adapters[where] = PrologixAdapter(line)
+        return PrologixPort(name, adapter, int(primary), int(secondary) if secondary else None)
+
+
+def _hislip(name: str, rest: str) -> Port:
+    where, _, sub_address = rest.partition("/")
+    host, colon, port = where.rpartition(":")
+    if not colon:
+        host, port = where, str(HISLIP_PORT)
+    if not host or not port.isdigit():
+        raise PortError(f"port hislip:{rest}: write hislip:<host>[:<port>][/<name>]")
+    return HislipPort(name, host, int(port), sub_address or SUB_ADDRESS)

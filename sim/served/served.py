@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.addresses import serial_end, tcp_address, visa_resource
+from sim.addresses import scheme_of, serial_end, tcp_address, visa_resource
 from sim.instrument import Instrument
 from sim.machines import MODELS, Model
 from sim.serial import machine as serial
@@ -80,17 +80,17 @@ class Served:
         """Take machine to wire, an empty one for the usual; all machines that can be, if none is named."""
         self._world = world
         self._placed = {placed.name: placed for placed in world.equipment}
-        names = wanted or {name: "" for name, placed in self._placed.items() if _scheme(placed) in DEFAULTS}
+        names = wanted or {name: "" for name, placed in self._placed.items() if scheme_of(placed) in DEFAULTS}
         self._wires = {name: self._wire(name, text) for name, text in names.items()}
         self._opened = AsyncExitStack()
 
     def _wire(self, name: str, text: str) -> Wire:
         if (placed := self._placed.get(name)) is None:
             raise WorldError(f"no machine {name!r}; there are: {', '.join(self._placed)}")
-        if (usual := DEFAULTS.get(_scheme(placed))) is None:
+        if (usual := DEFAULTS.get(scheme_of(placed))) is None:
             raise WorldError(f"{name}: a {placed.driver} is at USB, which cannot be served")
         found = wire(text or usual)
-        if found.kind in BUS_ONLY and _scheme(placed) != "visa":
+        if found.kind in BUS_ONLY and scheme_of(placed) != "visa":
             raise WorldError(
                 f"{name}: {found.kind} is for machines on a bus; a {placed.driver} takes tcp or pty"
             )
@@ -131,7 +131,7 @@ class Served:
 
     def _machine(self, placed: Placement, hosts: TcpHosts) -> Machine:
         found: Machine | None
-        match _scheme(placed):
+        match scheme_of(placed):
             case "visa":
                 found = worlds[self._world.name][visa_resource(placed)]
             case "serial":
@@ -154,7 +154,7 @@ class Served:
             "hislip": f"TCPIP0::{host}::hislip0,{port}::INSTR",
             "vxi11": f"TCPIP0::{host},{port}::inst0::INSTR",
         }[wanted.kind]
-        at = f"tcp:{host}:{port}" if _scheme(placed) == "tcp" else f"visa:{resource}"
+        at = f"tcp:{host}:{port}" if scheme_of(placed) == "tcp" else f"visa:{resource}"
         return Place(placed.name, placed.driver, wanted.kind, f"{host}:{port}", at, resource)
 
     def _protocol(self, wanted: Wire, machine: Machine, clock: ServedClock) -> Callable[[], asyncio.Protocol]:
@@ -176,10 +176,6 @@ class Served:
             self._opened.callback(_unlink, wanted.link)
             path = wanted.link
         return Place(placed.name, placed.driver, "pty", path, f"serial:{path}", f"ASRL{path}::INSTR")
-
-
-def _scheme(placed: Placement) -> str:
-    return placed.port.partition(":")[0]
 
 
 def _first(model: Model) -> str:

@@ -1,0 +1,1 @@
+"""Simulated GPIB adapters, with simulated instruments on their bus."""

@@ -1,0 +1,45 @@
+"""GPIB adapters onto their lines, each with the machines that the station file puts behind it."""
+
+from collections.abc import Sequence
+
+from sim.addresses import SERIAL, BehindAdapter, behind_adapter, visa_resource
+from sim.gpib.adapter import EthernetAdapter, SerialAdapter
+from sim.instrument import Instrument
+from sim.plant import Plant
+from sim.serial import machine as serial
+from sim.serial import protocol_hardbin
+from sim.wiring import Placement, WorldError
+
+
+def plug_adapters(equipment: Sequence[Placement], plant: Plant) -> None:
+    """Make every adapter that is named; its machines are on their bus already."""
+    adapters = dict[str, dict[int, Instrument]]()
+    for placed in equipment:
+        if (place := behind_adapter(placed)) is not None:
+            devices = adapters.setdefault(place.line, {})
+            devices[_number(place)] = plant.visa[visa_resource(placed)]
+    for line, devices in adapters.items():
+        scheme, _, where = line.partition(":")
+        if scheme == "tcp":
+            _ethernet(where, devices, plant)
+        else:
+            _serial(where, devices, plant)
+
+
+def _number(place: BehindAdapter) -> int:
+    return place.primary + 100 * place.secondary
+
+
+def _ethernet(where: str, devices: dict[int, Instrument], plant: Plant) -> None:
+    host, _, number = where.rpartition(":")
+    if not host or not number.isdigit():
+        raise WorldError(f"GPIB adapter at tcp:{where}: write tcp:<host>:<port>")
+    plant.tcp.plug(host, int(number), EthernetAdapter(plant.clock, devices))
+    plant.unplugging.callback(plant.tcp.unplug, host, int(number))
+
+
+def _serial(where: str, devices: dict[int, Instrument], plant: Plant) -> None:
+    end = f"{plant.world}.{where.removeprefix(SERIAL)}"
+    protocol_hardbin.known_to_pyserial()
+    serial.plug(end, SerialAdapter(plant.clock, devices))
+    plant.unplugging.callback(serial.unplug, end)
