@@ -23,6 +23,7 @@ from drivers.transports import Port, Stream
 from drivers.transports.fair_selector import FairSelector
 from drivers.transports.serial import SerialSettings
 from drivers.transports.visa import VisaLibrary
+from station import visa_libraries
 from station.clock import Clock, RealClock
 from station.config import Placed, StationConfig, explained, machine_of
 from station.engine.lot_run import Bound
@@ -47,8 +48,12 @@ class Hardware:
     usb_backend = None
     simulated_s = 0.0
 
-    def __init__(self, visa_library: str = "@py") -> None:
-        self.visa_library = visa_library
+    def __init__(self, visa_library: str = visa_libraries.PYVISA_PY) -> None:
+        """Take the library's name as the station file has it; ConfigError if it is not there."""
+        try:
+            self.visa_library = visa_libraries.library(visa_library)
+        except ValueError as error:
+            raise ConfigError(f"[visa] library: {error}") from error
         self.clock: Clock = RealClock()
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:

@@ -75,6 +75,12 @@ class RecipeTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A file, by its path from the station file."""
 
 
+class VisaTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """The VISA library of real machines; simulated ones have their own."""
+
+    library: str = "@py"
+
+
 class SimulationTable(Struct, frozen=True, forbid_unknown_fields=True):
     """What a simulated run of this station is like; a run on hardware reads it and does without."""
 
@@ -91,6 +97,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     site: dict[str, str]
     vault: VaultTable = VaultTable()
     recipe: RecipeTable = RecipeTable()
+    visa: VisaTable = VisaTable()
     simulation: SimulationTable = SimulationTable()
 
 
@@ -113,6 +120,7 @@ class StationConfig:
     cell: CellTable
     vault: VaultTable
     recipe: RecipeTable
+    visa: VisaTable
     simulation: SimulationTable
     equipment: tuple[Placed, ...]
     sites: Mapping[int, Mapping[str, str]]
@@ -139,6 +147,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         cell=file.cell,
         vault=file.vault,
         recipe=file.recipe,
+        visa=file.visa,
         simulation=file.simulation,
         equipment=tuple(_placed(file)),
         sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},

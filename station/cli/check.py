@@ -22,7 +22,7 @@ def check(station: Path, production: bool, as_json: bool) -> int:
     """Read a station file, its sequence and drivers, opening nothing, and say what the drivers rest on."""
     config = station_config.load(station)
     sequence = assemble.sequence_named(config.cell.sequence)
-    made = assemble.equipment(config, assemble.Hardware())
+    made = assemble.equipment(config, assemble.Hardware(config.visa.library))
     bases = origins.of(placed.driver for placed in config.equipment)
     wrong = [basis.driver for basis in bases if basis.assumption] if production else []
     if as_json:

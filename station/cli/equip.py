@@ -42,7 +42,7 @@ def _benched(command: Command) -> Command:
     @click.option(
         "--baud", type=click.IntRange(50), default=9600, show_default=True, help="Of serial:... ports."
     )
-    @click.option("--visa", "visa_library", default="@py", show_default=True, help="VISA library.")
+    @click.option("--visa", "visa_library", default="", help="VISA library; by default the station's.")
     @functools.wraps(command)
     def benched(
         station: Path | None,
@@ -80,7 +80,9 @@ def list_(bench: Bench, as_json: bool) -> None:
     Nothing is opened.
     """
     if bench.config is None:
-        rows: list[tuple[str, ...]] = [(one.port, one.what) for one in found.everything(bench.visa_library)]
+        rows: list[tuple[str, ...]] = [
+            (one.port, one.what) for one in found.everything(bench.surroundings().visa_library)
+        ]
         keys: tuple[str, ...] = ("port", "what")
     else:
         machines = bench.config.equipment
@@ -115,7 +117,11 @@ def probe(places: tuple[str, ...], bench: Bench, as_json: bool) -> int:
 def _usual_places(bench: Bench) -> tuple[str, ...]:
     if bench.config is not None:
         return tuple(placed.name for placed in bench.config.equipment)
-    return tuple(one.port for one in found.everything(bench.visa_library) if not one.port.startswith("usb:"))
+    return tuple(
+        one.port
+        for one in found.everything(bench.surroundings().visa_library)
+        if not one.port.startswith("usb:")
+    )
 
 
 async def _identified(reached: Reach, place: str) -> found.Answered:

@@ -82,7 +82,9 @@ def run(
     name = lot or _free_name(out)
     if not LOT_NAME.fullmatch(name):
         raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
-    surroundings = Hardware() if hardware else _world(config, name, devices, seed, faults, speed)
+    surroundings = (
+        Hardware(config.visa.library) if hardware else _world(config, name, devices, seed, faults, speed)
+    )
     order = LotOrder(name, devices, out / name, seed, recipe)
     make_folder(order.folder)
     try:

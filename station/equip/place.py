@@ -30,12 +30,14 @@ class Bench:
     faults: tuple[str, ...] = ()
     baud: int = 9600
     """Of serial ports that no driver sets."""
-    visa_library: str = "@py"
+    visa_library: str = ""
+    """Instead of the station's, or of PyVISA-py."""
 
     def surroundings(self) -> Surroundings:
         """Return what it runs in."""
         if self.config is None or self.hardware:
-            return assemble.Hardware(self.visa_library)
+            library = "@py" if self.config is None else self.config.visa.library
+            return assemble.Hardware(self.visa_library or library)
         return simulated(
             self.config,
             lot="bench",

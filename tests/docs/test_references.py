@@ -82,6 +82,7 @@ def test_exit_codes() -> None:
         ("[cell]", config.CellTable),
         ("[[equipment]]", config.EquipmentTable),
         ("[vault]", config.VaultTable),
+        ("[visa]", config.VisaTable),
         ("[simulation]", config.SimulationTable),
     ],
 )

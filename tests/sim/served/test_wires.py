@@ -9,11 +9,13 @@ import serial
 
 from drivers.protocols.hislip import FIRST_ID, MAX_SIZE, Decoder, Fatal, Kind, Message
 from sim.instrument import MAV, Instrument
+from sim.machines import MODELS
 from sim.serial.machine import SerialMachine
 from sim.served.clock import ServedClock
 from sim.served.hislip import HislipServer
 from sim.served.lines import Busy, Exchange
 from sim.served.rpc import Reader, Records, call, integers, opaque, read_call
+from sim.served.served import serve
 from sim.served.terminal import Terminal
 from sim.served.vxi11 import Vxi11Connection
 from sim.served.wire import Wire, wire
@@ -286,6 +288,19 @@ async def test_a_terminal_has_the_rate_that_the_client_sets() -> None:
     with pytest.raises(Busy):
         Terminal(exchange)
     terminal.close()
+
+
+SERVABLE = sorted(
+    name for name, model in MODELS.items() if {"visa", "serial", "tcp"} & {*model.scheme.split("|")}
+)
+
+
+@pytest.mark.parametrize("model", SERVABLE)
+async def test_every_model_can_be_served_alone(model: str) -> None:
+    served = serve((), {}, wires={model: ""}, devices=4, seed=1, faults=(), epoch=0.0)
+    (place,) = await served.start()
+    assert place.driver == model
+    await served.aclose()
 
 
 @pytest.mark.parametrize(
