@@ -31,8 +31,10 @@ class Commands(click.Group):
         "audit",
         "bench",
         "cert",
-        "e10",
         "check",
+        "completion",
+        "doctor",
+        "e10",
         "equip",
         "evidence",
         "key",
@@ -43,6 +45,7 @@ class Commands(click.Group):
         "run",
         "sim",
         "stdf",
+        "version",
         "witness",
     )
 
