@@ -1,6 +1,6 @@
 """`hardbin bench`: speeds, each beside its floor from the same run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +24,8 @@ LABELS = {
 
 VAULT_LABELS = {
     "dies_per_s_core": "dies a second that one core does, vault and key store, dies without latency",
+    "vault_cpu_ms": "ms of CPU a die of them, the vault",
+    "key_store_cpu_ms": "ms of CPU a die of them, the key store",
     "crypto_bound_per_s_core": "floor: a die's public-key operations alone, same run",
     "vault_over_crypto": "CPU of a die / that of its public-key operations",
     "endorsement_p99_ms": "ms from the proofs to the certificates, 99 of 100, {sites} sites",
@@ -31,6 +33,7 @@ VAULT_LABELS = {
     "chips_per_hour": "chips/hour, the same",
     "ledger_events_per_s": "events a second, each with its leaf and on disk",
     "leaked_sessions": "channels left open by {torn} dies that lost contact",
+    "leaked_files": "files and sockets left open by the same",
 }
 
 
@@ -53,6 +56,8 @@ DATALOG_LABELS = {
 
 DRIVERS_COLUMNS = ("call", "bare", "handoff", "chain of 10", "p99 loaded", "call/handoff")
 
+BATCH = 500
+"""Dies that are there at a time where contact is lost; each has a memory."""
 CPU_SITES = 8
 """Sites side by side where only CPU counts."""
 
@@ -140,13 +145,18 @@ def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as
         first = part * devices
         return simulated_cards(range(first, first + count), payload=int(payload), latency=how)
 
+    def batches(first: int, count: int) -> Iterator[Sequence[Card]]:
+        for start in range(first, first + count, BATCH):
+            dies = range(start, min(start + BATCH, first + count))
+            yield simulated_cards(dies, payload=int(payload), latency="zero")
+
     few = min(sites, CPU_SITES)
     with vault_bench.bench() as running:
         figures = {
             **vault_bench.cpu_of_dies(running, cards(0, devices, "zero"), few),
             **vault_bench.side_by_side(running, cards(1, devices, latency), sites),
             "ledger_events_per_s": vault_bench.ledger_events_per_s(),
-            "leaked_sessions": vault_bench.leaked_sessions(running, cards(2, torn, "zero"), few),
+            **vault_bench.leaked(running, batches(2 * devices, torn), few),
         }
     conditions = {"devices": devices, "sites": sites, "latency": latency, "payload": int(payload)}
     conditions["torn"] = torn

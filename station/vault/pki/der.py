@@ -111,7 +111,10 @@ class Draft:
 
     def differences(self, der: bytes) -> list[str]:
         """Parse a certificate anew and name each field that is not as drafted; ValueError if it is none."""
-        cert = x509.load_der_x509_certificate(der)
+        return self.compared(x509.load_der_x509_certificate(der))
+
+    def compared(self, cert: x509.Certificate) -> list[str]:
+        """Name each field of a certificate that is not as drafted."""
         wrong = self.unlike(read(cert))
         return wrong if cert.version is x509.Version.v3 else ["version", *wrong]
 

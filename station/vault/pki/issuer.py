@@ -104,8 +104,8 @@ class Issuer:
 
 def _wrong(subject: Subject, certificate: bytes, profile: Profile, authority: Authority) -> list[str]:
     try:
-        wrong = drafted(subject, profile, authority).differences(certificate)
         cert = x509.load_der_x509_certificate(certificate)
+        wrong = drafted(subject, profile, authority).compared(cert)
     except UNREADABLE as error:
         return [f"no certificate: {error}"]
     return wrong + authority.broken_chain(cert, datetime.fromtimestamp(subject.not_before, UTC))
