@@ -58,6 +58,9 @@ class TouchdownOpened(Event, frozen=True, tag="touchdown.opened", kw_only=True):
     contacts: dict[int, int]
     untested: tuple[int, ...] = ()
     """Sites whose device is present and will not be powered."""
+    wafer: str = ""
+    positions: dict[int, tuple[int, int]] = {}
+    """Die x, y by site; empty for a handler."""
 
 
 class Measured(Event, frozen=True, tag="measured", kw_only=True):

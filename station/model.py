@@ -118,6 +118,15 @@ class Personalisation(Struct, frozen=True):
     """SHA-256 of each certificate that was written, DER."""
 
 
+class Place(Struct, frozen=True):
+    """Which die of which wafer a device is."""
+
+    wafer: str
+    """Its id, as the prober read it."""
+    x: int
+    y: int
+
+
 class DeviceResult(Struct, frozen=True):
     """All that is known of one device after one contact."""
 
@@ -137,6 +146,8 @@ class DeviceResult(Struct, frozen=True):
     personalisation: Personalisation | None = None
     reason: str = ""
     """Why it could not be judged."""
+    place: Place | None = None
+    """Only of a die on a wafer."""
 
 
 class TouchdownResult(Struct, frozen=True):

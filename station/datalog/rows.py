@@ -16,6 +16,7 @@ from station.model import (
     LotInfo,
     Measurement,
     Personalisation,
+    Place,
     TestDefinition,
     Verdict,
 )
@@ -55,6 +56,7 @@ class Extra(Struct, omit_defaults=True):
     cut_short: bool = False
     reason: str = ""
     personalisation: Personalisation | None = None
+    place: Place | None = None
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -79,7 +81,7 @@ class DeviceRows:
             raise StorageError(f"bin {device.bin.number} at site {device.site} is not one of the lot's")
         executed, vals, sparse, extra = self._packed(device)
         extra.cut_short, extra.reason = device.cut_short, device.reason
-        extra.personalisation = device.personalisation
+        extra.personalisation, extra.place = device.personalisation, device.place
         return DeviceRow(
             device.site,
             device.part,
@@ -160,6 +162,7 @@ class DeviceRows:
             extra.cut_short,
             extra.personalisation,
             extra.reason,
+            extra.place,
         )
 
     def values(self, row: DeviceRow) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from station.engine.collector import collecting_between_touchdowns
 from station.engine.device_run import Contact
 from station.engine.landing import Landing, Tested
 from station.engine.lot_journal import LotJournal
+from station.engine.outcomes import outcome, placed
 from station.engine.records import Records
 from station.engine.sites import Sites
 from station.engine.states import State
@@ -68,6 +69,7 @@ class LotRun(Generic[S]):
         self._waiting: asyncio.Task[Touchdown | None] | None = None
         self._seq = 0
         self._parts = 0
+        self._arrived = Touchdown(frozenset())
         self._unprojected: list[TouchdownResult] = []
         self._hold = ""
         self._sites = Sites(bound.resources)
@@ -174,6 +176,7 @@ class LotRun(Generic[S]):
         self._must_be_ours(arrived.sites)
         parts = {site: self._parts + n for n, site in enumerate(sorted(arrived.sites), start=1)}
         self._parts += len(parts)
+        self._arrived = arrived
         try:
             first = await self._landed(parts, dict.fromkeys(parts, 1))
             results = await self._landed_again(arrived, parts, first)
@@ -246,6 +249,8 @@ class LotRun(Generic[S]):
                 parts=dict(parts),
                 contacts=dict(numbers),
                 untested=tuple(sorted(out)),
+                wafer=self._arrived.wafer,
+                positions=dict(self._arrived.positions),
             )
         )
         contacts = {
@@ -253,7 +258,7 @@ class LotRun(Generic[S]):
         }
         tested = await self._landing.test(self._seq, contacts)
         untested = [self._untested(site, parts[site], numbers[site], why) for site, why in out.items()]
-        devices = sorted([*tested.result.devices, *untested], key=lambda device: device.site)
+        devices = placed([*tested.result.devices, *untested], self._arrived)
         result = msgspec.structs.replace(tested.result, devices=tuple(devices))
         result = await self._commit(result)
         await self._consider(tested)
@@ -280,7 +285,7 @@ class LotRun(Generic[S]):
 
     # -- durable before visible
     async def _commit(self, result: TouchdownResult) -> TouchdownResult:
-        outcomes = tuple(_outcome(device) for device in result.devices)
+        outcomes = tuple(outcome(device) for device in result.devices)
         try:
             await self._journal.commit(
                 events.ContactsClosed(at=self._journal.now, seq=self._seq, outcomes=outcomes)
@@ -309,7 +314,7 @@ class LotRun(Generic[S]):
         await self._journal.commit(
             events.ContactsCorrected(at=self._journal.now, seq=self._seq, sites=sites, reason=reason),
             events.ContactsClosed(
-                at=self._journal.now, seq=self._seq, outcomes=tuple(_outcome(device) for device in devices)
+                at=self._journal.now, seq=self._seq, outcomes=tuple(outcome(device) for device in devices)
             ),
         )
         return msgspec.structs.replace(result, devices=devices)
@@ -382,18 +387,3 @@ class LotRun(Generic[S]):
 
 async def _next(arrivals: AsyncGenerator[Touchdown, None]) -> Touchdown | None:
     return await anext(arrivals, None)
-
-
-def _outcome(device: DeviceResult) -> events.Outcome:
-    return events.Outcome(
-        site=device.site,
-        part=device.part,
-        contact=device.contact,
-        soft=device.bin.number,
-        hard=device.bin.hard,
-        kind=device.bin.kind,
-        verdict=device.verdict,
-        test_s=device.test_s,
-        cut_short=device.cut_short,
-        reason=device.reason,
-    )

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cell.lots import hardbin, lot
+from sim.wafers import PLACES
+from station import events
+from station.custody.journal import read
+from station.datalog.stdf.reader import read as stdf
+from tests.cell.lots import LOT, hardbin, lot
 
 STATION = Path(__file__).parents[2] / "sim" / "wafer_sort.toml"
 PROBERS = sorted((Path(__file__).parent / "probers").glob("*.toml"))
@@ -32,6 +36,21 @@ def test_a_lot_by_each_prober(prober: Path, tmp_path: Path) -> None:
     assert result["truth"]["custody"] == []
     if prober.stem != "cascade_nucleus":  # it has no map to mark
         assert result["truth"]["misplaced"] == []
+
+
+def test_every_die_is_known_by_wafer_and_place(tmp_path: Path) -> None:
+    _, result = lot(tmp_path, "--station", str(STATION), "--devices", "40", "--seed", "7")
+    opened = [e for e in read(Path(result["journal"])) if isinstance(e, events.TouchdownOpened)]
+    places = {e.parts[site]: place for e in opened for site, place in e.positions.items() if site in e.parts}
+    assert {e.wafer for e in opened} == {f"{LOT}-01"}
+    assert sorted(places) == list(range(1, 41))
+    assert sorted(places.values(), key=lambda place: place[::-1]) == list(PLACES[:40])
+    told = {
+        int(str(record.values["PART_ID"])): (record.integer("X_COORD"), record.integer("Y_COORD"))
+        for record in stdf(Path(result["stdf"]))
+        if record.name == "PRR"
+    }
+    assert told == places
 
 
 def test_the_cell_that_comes_with_the_simulator(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ class StdfFile:
         test_ms = max(1, round(device.test_s * 1000)) if executed else 0
         return part_result(
             (HEAD, device.site, flags.part_flags(device), executed, device.bin.hard, device.bin.number),
-            (NOWHERE, NOWHERE),
+            (NOWHERE, NOWHERE) if device.place is None else (device.place.x, device.place.y),
             test_ms,
             str(device.part),
         )

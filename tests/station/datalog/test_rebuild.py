@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from station.datalog.stdf.writer import Profile
 from station.datalog.store import Store
 from station.datalog.summary import summarise
 from station.errors import StorageError
-from station.model import DeviceResult, Ending, TouchdownResult, Verdict
+from station.model import DeviceResult, Ending, Place, TouchdownResult, Verdict
 from tests.station.datalog.lots import (
     BEGAN,
     ERROR,
@@ -65,6 +66,17 @@ def test_rebuilt_is_live_byte_for_byte(tmp_path: Path, profile: Profile) -> None
     store.close()
     assert again.name == path.name
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_dies_have_their_places_in_store_and_file(tmp_path: Path) -> None:
+    dies = tuple(msgspec.structs.replace(good(site, site), place=Place("W7", -3, site)) for site in (1, 2))
+    store, run, path = live(tmp_path, (touchdown(1, *dies),))
+    assert [result.devices for result in store.touchdowns(run)] == [dies]
+    again = rebuild(store, run, tmp_path / "again")
+    store.close()
+    assert again.read_bytes() == path.read_bytes()
+    found = [record for record in read(path) if record.name == "PRR"]
+    assert [(r.integer("X_COORD"), r.integer("Y_COORD")) for r in found] == [(-3, 1), (-3, 2)]
 
 
 def outcome(site: int, part: int, contact: int, kind: int) -> DeviceResult:

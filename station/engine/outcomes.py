@@ -1,0 +1,36 @@
+"""What a contact came to, as the journal has it; and which die each device is."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from drivers.roles import Touchdown
+from station import events
+from station.model import DeviceResult, Place
+
+
+def outcome(device: DeviceResult) -> events.Outcome:
+    """Return what the journal keeps of a result."""
+    return events.Outcome(
+        site=device.site,
+        part=device.part,
+        contact=device.contact,
+        soft=device.bin.number,
+        hard=device.bin.hard,
+        kind=device.bin.kind,
+        verdict=device.verdict,
+        test_s=device.test_s,
+        cut_short=device.cut_short,
+        reason=device.reason,
+    )
+
+
+def placed(devices: Iterable[DeviceResult], arrived: Touchdown) -> list[DeviceResult]:
+    """Return the results by site, each with the die that it is of, where the machine named one."""
+    ordered = sorted(devices, key=lambda device: device.site)
+    if not arrived.positions:
+        return ordered
+    return [
+        msgspec.structs.replace(device, place=Place(arrived.wafer, *arrived.positions[device.site]))
+        for device in ordered
+    ]
