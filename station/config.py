@@ -32,6 +32,8 @@ class CellTable(Struct, frozen=True, forbid_unknown_fields=True):
     sequence: str
     handler: Name
     sites: Annotated[int, Meta(ge=1, le=64)]
+    insertion: Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9]{0,7}$")] = "FT1"
+    """Which pass of a lot through a cell, as the datalog names it: CP1, FT1, QA."""
 
 
 class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -206,6 +206,7 @@ class LotSession:
             handler=handler.driver,
             handler_id=handler.name,
             limit_set=self._recipe,
+            flow=config.cell.insertion,
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:

@@ -115,9 +115,14 @@ def simulated(
     return cast("Surroundings", made)
 
 
-def simulated_station_file() -> Path:
-    """Return the station file of the simulated cell."""
-    return Path(str(files(_world().__module__.partition(".")[0]) / "station.toml"))
+FINAL_TEST, WAFER_SORT = "final-test", "wafer-sort"
+CELLS = {FINAL_TEST: "station.toml", WAFER_SORT: "wafer_sort.toml"}
+"""The simulated cells, by what they do."""
+
+
+def simulated_station_file(flow: str = FINAL_TEST) -> Path:
+    """Return the station file of a simulated cell."""
+    return Path(str(files(_world().__module__.partition(".")[0]) / CELLS[flow]))
 
 
 class Place(Protocol):

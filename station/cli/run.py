@@ -20,7 +20,14 @@ from station.config import StationConfig
 from station.engine.states import State
 from station.report import LotReport
 from station.run import LotOrder, LotSession, StopRequest, make_folder, remove_if_never_loaded
-from station.surroundings import EPOCH, Surroundings, simulated, simulated_station_file
+from station.surroundings import (
+    CELLS,
+    EPOCH,
+    FINAL_TEST,
+    Surroundings,
+    simulated,
+    simulated_station_file,
+)
 
 LOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 
@@ -56,6 +63,7 @@ class Speed(click.ParamType[float | None]):
 @click.option(
     "--fault", "faults", multiple=True, help="machine.knob[=value][@once|@every=N|@p=P], repeatable."
 )
+@click.option("--flow", type=click.Choice(list(CELLS)), help="Which simulated cell; by default final-test.")
 @click.option("--station", type=click.Path(dir_okay=False, path_type=Path), help="Station file.")
 @click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
@@ -68,6 +76,7 @@ def run(
     speed: float | None,
     out: Path,
     faults: tuple[str, ...],
+    flow: str | None,
     station: Path | None,
     recipe: Path | None,
     hardware: bool,
@@ -76,9 +85,11 @@ def run(
     """Test, personalise, bin and log one lot; simulated unless --hardware is given."""
     if hardware and station is None:
         raise click.UsageError("--hardware needs --station FILE")
+    if flow and station is not None:
+        raise click.UsageError("--flow chooses a simulated cell, --station FILE is one: give one of them")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
-    config = station_config.load(station or simulated_station_file(), sites=sites)
+    config = station_config.load(station or simulated_station_file(flow or FINAL_TEST), sites=sites)
     name = lot or _free_name(out)
     if not LOT_NAME.fullmatch(name):
         raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")

@@ -54,11 +54,16 @@ def test_every_die_is_known_by_wafer_and_place(tmp_path: Path) -> None:
 
 
 def test_the_cell_that_comes_with_the_simulator(tmp_path: Path) -> None:
-    code, result = lot(
-        tmp_path, "--station", str(STATION), "--devices", "64", "--fault", "dut.population=ideal"
-    )
+    code, result = lot(tmp_path, "--flow", "wafer-sort", "--devices", "64", "--fault", "dut.population=ideal")
     assert code == 0, result
     assert (result["tested"], result["good"]) == (64, 64)
+    assert Path(result["stdf"]).name.startswith("T1_CP1_sim_ws_01_")
+
+
+def test_a_flow_and_a_station_file_are_two_answers(tmp_path: Path) -> None:
+    both = hardbin("run", "--out", str(tmp_path), "--flow", "wafer-sort", "--station", str(STATION))
+    assert both.returncode == 2
+    assert "give one of them" in both.stderr
 
 
 @pytest.mark.parametrize(
