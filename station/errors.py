@@ -17,6 +17,10 @@ class StorageError(CustodyError):
     """A record could not be made durable: the devices in contact go to the error bin and the lot is held."""
 
 
+class MapError(CustodyError):
+    """A wafer map cannot be read, cannot hold what it should, or does not agree with itself."""
+
+
 class LedgerError(CustodyError):
     """An entry, a checkpoint, a proof or a ledger's folder is not what it must be."""
 

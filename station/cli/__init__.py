@@ -46,6 +46,7 @@ class Commands(click.Group):
         "sim",
         "stdf",
         "version",
+        "wafer",
         "witness",
     )
 

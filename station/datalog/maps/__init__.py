@@ -1,0 +1,1 @@
+"""Wafer maps: one model, and what others write it as."""

@@ -1,0 +1,84 @@
+"""The wafers of an STDF file: WCR says how they lie, the PRRs what became of each die."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from station.datalog.maps.axes import Notch, Place, View
+from station.datalog.maps.wafer import Die, DieState, MapBin, WaferMap, joined
+from station.datalog.stdf.columns import load
+from station.datalog.stdf.records import Record
+from station.errors import MapError
+
+NOWHERE = -32768
+TO_MM = {1: 25.4, 2: 10.0, 3: 1.0, 4: 0.0254}
+"""WF_UNITS to millimetres: inch, cm, mm, mil."""
+FLATS: dict[str, Notch] = {"D": "D", "L": "L", "U": "U", "R": "R"}
+
+
+def read(path: Path) -> list[WaferMap]:
+    """Return the wafers of a file, upright, each die as it was contacted last.
+
+    Axes that the file does not tell are taken as X to the right, Y downwards, notch down.
+    """
+    found = load(path)
+    if found.fault:
+        raise MapError(f"{path}: {found.fault}")
+    named = {record.name: record for record in found.others}
+    geometry, master = named.get("WCR", Record("WCR", {})), named.get("MIR", Record("MIR", {}))
+    bins = _bins(found.others)
+    wafers = [_upright(wafer, dies, geometry, bins, master) for wafer, dies in _wafers(found.others).items()]
+    if not wafers:
+        raise MapError(f"{path}: no die has a place on a wafer: it is no file of a wafer sort")
+    return wafers
+
+
+def _wafers(records: tuple[Record, ...]) -> dict[str, dict[Place, Die]]:
+    """Return the dies of each wafer by X and Y."""
+    found, wafer = dict[str, dict[Place, Die]](), ""
+    for record in records:
+        if record.name == "WIR":
+            wafer = record.text("WAFER_ID")
+        elif record.name == "PRR":
+            place = (record.integer("X_COORD"), record.integer("Y_COORD"))
+            if NOWHERE not in place:
+                dies = found.setdefault(wafer, {})
+                before = dies[place].contacts if place in dies else 0
+                hard, soft = record.integer("HARD_BIN"), record.integer("SOFT_BIN")
+                dies[place] = Die(DieState.TESTED, hard, soft if soft != 65535 else hard, before + 1)
+    return found
+
+
+def _bins(records: tuple[Record, ...]) -> tuple[MapBin, ...]:
+    named = {
+        record.integer("HBIN_NUM"): (record.text("HBIN_NAM"), record.text("HBIN_PF") == "P")
+        for record in records
+        if record.name == "HBR"
+    }
+    passed = {r.integer("HARD_BIN") for r in records if r.name == "PRR" and not r.integer("PART_FLG") & 0x18}
+    found = named | dict.fromkeys(passed - named.keys(), ("", True))
+    return tuple(MapBin(number, name, good) for number, (name, good) in sorted(found.items()))
+
+
+def _upright(
+    wafer: str, dies: dict[Place, Die], geometry: Record, bins: tuple[MapBin, ...], master: Record
+) -> WaferMap:
+    right, down = geometry.text("POS_X") != "L", geometry.text("POS_Y") != "U"
+    view = View(FLATS.get(geometry.text("WF_FLAT"), "D"))
+    turned = {view.upright((x if right else -x, y if down else -y)): die for (x, y), die in dies.items()}
+    left, top = min(u for u, _ in turned), min(v for _, v in turned)
+    placed = {(u - left, v - top): die for (u, v), die in sorted(turned.items())}
+    scale = TO_MM.get(geometry.integer("WF_UNITS"), 0.0)
+    size = (geometry.real("DIE_WID") * scale, geometry.real("DIE_HT") * scale)
+    found = WaferMap(
+        wafer,
+        1 + max(u for u, _ in placed),
+        1 + max(v for _, v in placed),
+        placed,
+        bins,
+        master.text("LOT_ID"),
+        master.text("PART_TYP"),
+        geometry.real("WAFR_SIZ") * scale,
+        size if view.notch in {"D", "U"} else (size[1], size[0]),
+    )
+    return replace(found, bins=joined(found.bins, found.counts()))
