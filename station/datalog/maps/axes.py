@@ -15,15 +15,15 @@ NOTCHES: tuple[Notch, ...] = ("D", "L", "U", "R")
 class View(Struct, frozen=True):
     """How somebody looks at a wafer: where the notch is, and from which side.
 
-    The one that all maps are turned into has the notch down, seen from the top; column 0 is at the left, row 0 is
-    the highest.
+    The one that all maps are turned into has the notch down, seen from the top; column 0 is at the left, row 0
+    is the highest.
     """
 
     notch: Notch = "D"
     bottom: bool = False
 
     def upright(self, place: Place) -> Place:
-        """Turn a place as it is seen (right, down) so that the notch is down; the origin stays where it is."""
+        """Turn a place as it is seen (right, down) so that the notch is down, about the origin."""
         u, v = (-place[0] if self.bottom else place[0]), place[1]
         return {"D": (u, v), "L": (v, -u), "U": (-u, -v), "R": (-v, u)}[self.notch]
 

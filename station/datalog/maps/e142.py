@@ -45,7 +45,6 @@ def write(
     axes: Axes | None = None,
     order: sheet.RowOrder = "seen",
     kind: str = "HexaDecimal",
-    name: str = "SortGrade",
 ) -> None:
     """Write one wafer. As it stands, rows and coordinates both begin at the upper left: no reader can err."""
     view, axes = view or View(), axes or Axes()
@@ -68,7 +67,7 @@ def write(
         OriginLocation=_key(ORIGINS, axes.origin),
         AxisDirection=_key(DIRECTIONS, (axes.right, axes.down)),
     )
-    overlay = _below(map_, "Overlay", MapName=name, MapVersion="1")
+    overlay = _below(map_, "Overlay", MapName="SortGrade", MapVersion="1")
     if found.references:
         devices = _below(overlay, "ReferenceDevices")
         for place in found.references:

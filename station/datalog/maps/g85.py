@@ -1,4 +1,4 @@
-"""SEMI G85 maps: one XML file, one or several wafers. Sizes of dies in micrometres, of wafers in millimetres."""
+"""SEMI G85 maps: one XML file, one or several wafers. Dies in micrometres, wafers in millimetres."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +36,6 @@ def write(
     origin: str = UPPER_LEFT,
     order: sheet.RowOrder = "seen",
     kind: str = "Ascii",
-    name: str = "SORT",
 ) -> None:
     """Write one wafer; `created` is unix time, `origin` is OriginLocation, 0 to 4."""
     view, codes = view or View(), coding(found, kind)
@@ -69,7 +68,7 @@ def write(
     for line in codes.table(found):
         said = {"BinCode": line.code, "BinQuality": line.quality, "BinCount": str(line.count)}
         _below(device, "Bin", **said, BinDescription=line.name)
-    data = _below(device, "Data", MapName=name, MapVersion="1")
+    data = _below(device, "Data", MapName="SORT", MapVersion="1")
     for row in sheet.written(found, view, axes, order, codes):
         _below(data, "Row").text = etree.CDATA(row)
     path.write_bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))

@@ -18,8 +18,8 @@ def picture(found: WaferMap) -> str:
     share = f" ({100 * good / tested:.2f} %)" if tested else ""
     head = f"wafer {found.wafer} of lot {found.lot or '?'}: {tested} tested, {good} good{share}"
     names = [
-        f"{_mark(Die(hard=bin_.number))} {counts[bin_.number]:>6}  {'pass' if bin_.good else 'fail'}  {bin_.name}"
-        for bin_ in found.bins
+        f"{_mark(Die(hard=one.number))} {counts[one.number]:>6}  {'pass' if one.good else 'fail'}  {one.name}"
+        for one in found.bins
     ]
     return "\n".join([head, "", *rows, "", *names])
 
