@@ -72,7 +72,7 @@ def _numbers(found: WaferMap) -> dict[str, object]:
 @click.option(
     "--format", "kind", type=click.Choice(["ascii", "e142", "g85"]), default="ascii", show_default=True
 )
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="The new file; needed but for ascii.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The new file; needed but for ascii.")
 @click.option("--notch", type=click.Choice(NOTCHES), default="D", show_default=True, help="Where it is seen.")
 @click.option("--bottom", is_flag=True, help="Seen from the bottom side.")
 @click.option("--bin-type", type=click.Choice(list(TYPES)), help="HexaDecimal for e142, Ascii for g85.")

@@ -15,8 +15,8 @@ NOTCHES: tuple[Notch, ...] = ("D", "L", "U", "R")
 class View(Struct, frozen=True):
     """How somebody looks at a wafer: where the notch is, and from which side.
 
-    The one that all maps are turned into has the notch down, seen from the top; column 0 is at the left, row 0
-    is the highest.
+    The one that all maps are turned into has the notch down, seen from the top; column 0 is at the left and
+    row 0 the highest.
     """
 
     notch: Notch = "D"
