@@ -5,21 +5,41 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import pyvisa
-import serial
 from pyvisa.resources import MessageBasedResource
 
 from drivers.errors import InstrumentError
 from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Options
 from drivers.transports.visa import VisaLibrary, VisaPort
+from station.cli import code_of
 from station.equip import control
 from station.errors import ConfigError
 
-MACHINES = ("keithley_2450=hislip", "keysight_e36300=tcp", "keithley_2600b=vxi11", "exatron")
+MACHINES = ("keithley_2450=hislip", "keysight_e36300=tcp", "keithley_2600b=vxi11", "velleman_k8090")
+
+
+STATION = """
+[station]
+name = "bench"
+
+[cell]
+product = "se1"
+sequence = "se1-final-test"
+handler = "handler"
+sites = 1
+
+[[equipment]]
+name = "handler"
+driver = "binon"
+port = "{port}"
+
+[site]
+"""
 
 
 class Running(NamedTuple):
@@ -30,18 +50,23 @@ class Running(NamedTuple):
     control: Path
 
 
+@contextmanager
+def served(socket: Path, *machines: str) -> Iterator[Running]:
+    """Serve machines in a process of their own, and end it as a person would."""
+    command = [sys.executable, "-m", "station.cli", "sim", "serve", *machines, "--json"]
+    with subprocess.Popen([*command, "--control", str(socket)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        places = {place["name"]: place for place in json.loads(process.stdout.readline() or "[]")}
+        yield Running(process, places, socket)
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+    assert not socket.exists()
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    socket = tmp_path_factory.mktemp("served") / "control"
-    command = [sys.executable, "-m", "station.cli", "sim", "serve", *MACHINES, "--json"]
-    process = subprocess.Popen([*command, "--control", str(socket)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    places = {place["name"]: place for place in json.loads(process.stdout.readline())}
-    yield Running(process, places, socket)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 0
-    process.stdout.close()
-    assert not socket.exists()
+    with served(tmp_path_factory.mktemp("served") / "control", *MACHINES) as process:
+        yield process
 
 
 @pytest.fixture
@@ -126,15 +151,35 @@ async def test_our_own_driver_works_at_it(running: Running) -> None:
     library.close()
 
 
-def test_the_handler_presents_devices_at_its_terminal(running: Running) -> None:
-    with serial.Serial(running.places["exatron"]["address"], 9600, timeout=30) as line:
-        assert line.read(1)
+def test_our_own_handler_driver_hears_its_service_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(tmp_path / "control", "binon=hislip") as running:
+        cycled(running, tmp_path, capsys)
+
+
+def cycled(running: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = running.places["binon"]["resource"].partition("hislip0,")[2].partition("::")[0]
+    station = tmp_path / "station.toml"
+    station.write_text(STATION.format(port=f"hislip:127.0.0.1:{port}"))
+    cycle = ["equip", "cycle", "handler", "--station", str(station), "--hardware", "--touchdowns", "2"]
+    assert code_of(cycle) == 0
+    assert "2 of 2 cycles" in capsys.readouterr().out
+    control.ask(running.control, control.Turn("binon.jam@once"))
+    assert code_of(cycle) == 10
+    assert "alarm of the handler" in capsys.readouterr().err
+
+
+def test_a_terminal_answers_a_shipped_dialogue(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    place = f"serial:{running.places['velleman_k8090']['address']}"
+    assert code_of(["equip", "trace", place, "velleman_k8090/connects", "--baud", "19200"]) == 0
+    assert capsys.readouterr().out == "velleman_k8090/connects: as written\n"
 
 
 def test_knobs_that_cannot_be_turned(running: Running) -> None:
     for request, message in (
         (control.Turn("keithley_2450.nonsense"), "keithley_2450 has no fault 'nonsense'; it has:"),
-        (control.Turn("smu.mute"), "no such machine; there are: exatron, keithley_2450"),
+        (control.Turn("smu.mute"), "no such machine; there are: keithley_2450, keithley_2600b"),
         (control.Clear("smu"), "no machine 'smu'; there are:"),
     ):
         with pytest.raises(ConfigError, match=message):
