@@ -13,6 +13,7 @@ from msgspec import json
 from drivers.errors import EquipmentError
 from station import config as station_config
 from station.cli.codes import Exit
+from station.cli.equip_new import new
 from station.cli.equip_sim import sim
 from station.clock import RealClock
 from station.equip import cycle as cycling
@@ -30,6 +31,7 @@ def equip() -> None:
     """Find the machines of a cell, talk to them, cycle them, and record what they say."""
 
 
+equip.add_command(new)
 equip.add_command(sim)
 
 
