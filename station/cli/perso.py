@@ -116,6 +116,17 @@ class Listed(msgspec.Struct):
 
 @perso.command()
 @LOT
+@click.argument("container")
+@click.option("--seal", "seal_", required=True, help="The number on it.")
+@at_desk
+def seal(caller: Caller, lot: str, container: str, seal_: str) -> None:
+    """Tell that a CONTAINER with rejects of a lot was closed with a seal."""
+    body = caller.ask(Action.SEAL, lot, {"container": container, "seal": seal_})
+    caller.show(body, [f"{container}: sealed with {seal_}"])
+
+
+@perso.command()
+@LOT
 @click.option("--account", type=click.Choice([one.value for one in Account]), help="Only of this account.")
 @click.option("--most", type=click.IntRange(1, 10_000), default=100, show_default=True, help="So many.")
 @at_desk

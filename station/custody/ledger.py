@@ -28,7 +28,7 @@ EVENTS = frozenset(
     spool.full session.opened session.refused approval.given approval.used approval.refused role.changed
     order.added order.exhausted order.closed recipe.released profile.released lot.opened lot.closed
     unit.received unit.binned unit.sampled unit.returned unit.quarantined unit.released unit.rejected
-    unit.destroyed unit.shipped unit.missing unit.rma
+    unit.destroyed unit.shipped unit.missing unit.rma container.sealed
     die.loaded die.opened die.admitted die.issued die.sealed die.spoiled die.resumed die.verified
     die.terminated
     key.generated key.state key.released key.used key.destroyed ceremony.imported crl.signed cert.revoked

@@ -126,7 +126,8 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         issuer = await Issuer.open(folder, keys, work, _trust(folder, config))
         teller = _teller(config)
         products, stops = Products(production=config.production), Stops()
-        journal, orders = await _journal(folder, stack), Orders(Place(config.name), products)
+        journal = await _journal(folder, stack)
+        orders = Orders(Place(config.name, seals=config.seals), products)
         await journal.commit(products.load)
         office = Office(journal, teller, stops, lambda: times.now(None))
         registry = Registry(

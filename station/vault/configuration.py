@@ -106,6 +106,8 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     """A vault's file; everything has a default that is right for development."""
 
     mode: Literal["production", "development"] = "development"
+    containers: Literal["sealed", "any"] = "any"
+    """Whether a lot is closed only with its rejects in sealed containers; in production always."""
     plant: Name = "development"
     plant_code: Annotated[int, Meta(ge=0, le=0xFFFF)] = 7
     creator: Annotated[int, Meta(ge=0, le=0xFFFF)] = 0x0A01
@@ -126,6 +128,11 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     def hash(self) -> str:
         """SHA-256 of the effective configuration, hexadecimal."""
         return sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    @property
+    def seals(self) -> bool:
+        """Whether rejects must be in sealed containers before their lot is closed."""
+        return self.production or self.containers == "sealed"
 
     def unreachable(self) -> str:
         """Say why nobody can come over TCP as the file says; empty if they can, or are not to."""

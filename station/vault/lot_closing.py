@@ -8,9 +8,12 @@ from station.vault.faults import Code, FaultError
 from station.vault.teller import Teller
 
 
-def close(db: sqlite3.Connection, teller: Teller, lot: str, now: float, **about: str) -> dict[str, int]:
+def close(
+    db: sqlite3.Connection, teller: Teller, lot: str, now: float, *, seals: bool = False, **about: str
+) -> dict[str, int]:
     """Close a lot and return the count of each account; a closed one stays so. FaultError 101 or 116.
 
+    `seals`: every reject must be in a sealed container.
     `about` says in the ledger who closes it: `src` and `actor`.
     """
     row = db.execute("SELECT state FROM lot WHERE lot = ?", (lot,)).fetchone()
@@ -20,7 +23,7 @@ def close(db: sqlite3.Connection, teller: Teller, lot: str, now: float, **about:
     balance = unit_moves.balance(db, lot)
     accounts = balance.held()
     if row[0] == "open":
-        if why := unit_moves.hindrance(db, balance):
+        if why := unit_moves.hindrance(db, balance, seals=seals):
             raise FaultError(Code.BALANCE_OPEN, f"lot {lot} stays open: {why}")
         db.execute("UPDATE lot SET state = 'closed' WHERE lot = ?", (lot,))
         told = {"accounts": accounts, "outcome": balance.outcome()}

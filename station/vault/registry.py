@@ -87,7 +87,9 @@ class Registry:
 
     async def close_lot(self, lot: str, now: float) -> dict[str, int]:
         """Close a lot whose balance is zero, and return the count of each account; FaultError 101 or 116."""
-        return await self._journal.commit(lambda db: lot_closing.close(db, self._teller, lot, now))
+        return await self._journal.commit(
+            lambda db: lot_closing.close(db, self._teller, lot, now, seals=self._orders.place.seals)
+        )
 
     async def admit(self, ask: Admission) -> Admitted:
         """Admit a unit to a session, or refuse with a code 1xx."""

@@ -21,6 +21,9 @@ CREATE TABLE IF NOT EXISTS move(
   seq INTEGER PRIMARY KEY, unit TEXT NOT NULL REFERENCES unit, event TEXT NOT NULL, source TEXT NOT NULL,
   target TEXT NOT NULL, persons TEXT NOT NULL, evidence TEXT NOT NULL, action_hash TEXT NOT NULL,
   at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS container(
+  container TEXT PRIMARY KEY, lot TEXT NOT NULL REFERENCES lot, seal TEXT NOT NULL, person TEXT NOT NULL,
+  at REAL NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS move_unit ON move(unit);
 """
 
@@ -75,11 +78,13 @@ def moved(db: sqlite3.Connection, move: Move, why: Why) -> Moved:
         move = replace(move, evidence={**move.evidence, **seen})
     accounts = Accounts(lot, personalised=personalised, closed=closed)
     accounts.restore(move.unit, held)
-    source, was_claimed = held.account, held.claimed
+    source, was_claimed, was_in = held.account, held.claimed, held.container
     target = accounts.move(move)
     if move.event == "unit.released" and target is Account.SECURED:
         held.claimed = was_claimed  # it never left its bin
     db.execute("UPDATE unit SET account = ?, updated = ? WHERE unit = ?", (target, why.now, move.unit))
+    for container in {was_in, held.container}:
+        db.execute("DELETE FROM container WHERE container = ?", (container,))  # its seal is broken
     state = (move.unit, held.claimed, held.container)
     db.execute("INSERT OR REPLACE INTO unit_state VALUES (?, ?, ?)", state)
     persons = msgspec.json.encode([[one.name, one.role] for one in move.persons]).decode()
@@ -107,8 +112,26 @@ def balance(db: sqlite3.Connection, lot: str) -> LotBalance:
     return LotBalance(lot, state, quantity, counts, unseen, quantity - sum(counts.values()))
 
 
-def hindrance(db: sqlite3.Connection, found: LotBalance) -> str:
-    """Say why a lot cannot be closed; empty if it can."""
+def unsealed(db: sqlite3.Connection, lot: str) -> list[str]:
+    """The containers that hold rejects of a lot and that nobody has sealed."""
+    query = (
+        "SELECT DISTINCT unit_state.container FROM unit JOIN unit_state USING(unit)"
+        " LEFT JOIN container USING(container)"
+        " WHERE unit.lot = ? AND account = 'REJECT_HELD' AND seal IS NULL ORDER BY 1"
+    )
+    return [container for (container,) in db.execute(query, (lot,))]
+
+
+def sealed(db: sqlite3.Connection, lot: str, container: str, seal: str, person: str, now: float) -> None:
+    """Keep with which seal a container of rejects was closed; StatementError if it has none of the lot."""
+    query = "SELECT 1 FROM unit JOIN unit_state USING(unit) WHERE lot = ? AND unit_state.container = ?"
+    if db.execute(query, (lot, container)).fetchone() is None:
+        raise StatementError("not_found", f"no unit of lot {lot} is in container {container}")
+    db.execute("INSERT OR REPLACE INTO container VALUES (?, ?, ?, ?, ?)", (container, lot, seal, person, now))
+
+
+def hindrance(db: sqlite3.Connection, found: LotBalance, *, seals: bool = False) -> str:
+    """Say why a lot cannot be closed; empty if it can. `seals`: rejects must be in sealed containers."""
     if found.difference:
         return f"the balance is not zero but {found.difference}"
     held = [_some(db, found, account) for account in (Account.WIP, Account.QUARANTINE)]
@@ -119,6 +142,8 @@ def hindrance(db: sqlite3.Connection, found: LotBalance) -> str:
     (unclaimed,) = db.execute(query, (found.lot,)).fetchone()
     if unclaimed:
         held.append(f"{unclaimed} SECURED that no passing bin has claimed")
+    if seals and (open_ := unsealed(db, found.lot)):
+        held.append(f"rejects in containers that are not sealed: {', '.join(open_[:NAMED])}")
     return "; ".join(filter(None, held))
 
 

@@ -3,8 +3,11 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
+import msgspec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.x509 import ReasonFlags
 
 from station.errors import ConfigError
 from station.vault.ceremonies import steps
@@ -14,8 +17,10 @@ from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.words import Algorithm, Entry, KeyState
 from station.vault.pki import authorities, chains
 from station.vault.pki.authorities import RANKS, TOP, House, Rank, Trust
+from station.vault.pki.crl import CrlDraft, Revoked
 from station.vault.pki.signing import ALGORITHMS, Signing, VerifyingKey
 
+DAY_S = 86_400
 ROLES = {Algorithm.ML_DSA_87: "root", Algorithm.P384: "root EC"}
 OF = {Algorithm.P384: "P384", Algorithm.ML_DSA_65: "MLDSA65"}
 
@@ -80,6 +85,38 @@ def certify(store: Control, step: steps.Certify, folder: Path, since: int) -> by
         return asyncio.run(authorities.certify(asked, trust, signing, then, authorities.CEREMONY, step.key))
     except ConfigError as error:
         raise PolicyError(f"{step.request}: {error}") from error
+
+
+class RevokedAuthority(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An issuing authority that is not one any more."""
+
+    serial: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}\Z")]
+    """Of its certificate."""
+    reason: Literal["cACompromise", "superseded", "cessationOfOperation", "affiliationChanged"]
+    since: Annotated[int, msgspec.Meta(ge=0, le=10**11)]
+    """Unix seconds."""
+
+
+def root_list(store: Control, step: steps.RootList, folder: Path, now: int) -> bytes:
+    """A root's list of the authorities that it has revoked."""
+    signing = StoreSigning(store)
+    anchor = chains.Anchor(chains.loaded(_read(folder / step.root), step.root))
+    if anchor.key != signing.public(step.key):
+        raise PolicyError(f"{step.root}: not the certificate of {step.key}")
+    gone = _revoked(folder / step.revoked) if step.revoked else ()
+    draft = CrlDraft(anchor, step.number, now, now + step.days * DAY_S, gone)
+    try:
+        return asyncio.run(authorities.root_list(draft, signing, authorities.CEREMONY, step.key))
+    except ConfigError as error:
+        raise PolicyError(str(error)) from error
+
+
+def _revoked(path: Path) -> tuple[Revoked, ...]:
+    try:
+        found = msgspec.json.decode(_read(path), type=tuple[RevokedAuthority, ...])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: not a list of revoked authorities: {error}") from error
+    return tuple(Revoked(bytes.fromhex(one.serial), ReasonFlags(one.reason), one.since) for one in found)
 
 
 def take(store: Control, step: steps.TakeCertificate, folder: Path) -> dict[str, bytes]:

@@ -101,6 +101,11 @@ class Deeds:
                 return self._wrote(
                     {step.file: certificates.certify(self._store, step, self._folder, made_at)}
                 )
+            case steps.RootList():
+                made_at = self._plan.made_at
+                return self._wrote(
+                    {step.file: certificates.root_list(self._store, step, self._folder, made_at)}
+                )
             case steps.TakeCertificate():
                 taken = certificates.take(self._store, step, self._folder)
                 for name, content in taken.items():

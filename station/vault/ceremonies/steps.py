@@ -81,6 +81,20 @@ class Certify(_Step, frozen=True, tag="certify"):
     file: str
 
 
+class RootList(_Step, frozen=True, tag="root-list"):
+    """Have a root sign its list of revoked authorities."""
+
+    key: str
+    root: str
+    """The file with the root's certificate."""
+    number: int
+    days: int
+    """How long the list may be used."""
+    file: str
+    revoked: str = ""
+    """A file with the revoked ones; empty: there are none."""
+
+
 class TakeCertificate(_Step, frozen=True, tag="take-certificate"):
     """Check what the root has answered, and put it where the vault looks for it."""
 
@@ -168,6 +182,7 @@ Step: TypeAlias = (
     | Request
     | CertifyRoot
     | Certify
+    | RootList
     | TakeCertificate
     | TakeRma
     | PublishRma

@@ -83,6 +83,13 @@ class TakenBack(Units, frozen=True):
     order: Name
 
 
+class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which container of rejects was closed, and the number on its seal."""
+
+    container: Name
+    seal: Name
+
+
 class Destruction(Units, frozen=True):
     """How and where."""
 
@@ -122,7 +129,8 @@ class Actions:
             Action.CHANGE_ROLES: self._change_roles,
             Action.SHOW_PEOPLE: _show_people,
             Action.CLOSE_LOT: self._close_lot,
-            Action.BALANCE: _balance,
+            Action.SEAL: self._seal,
+            Action.BALANCE: self._balance,
             Action.UNITS: _units,
         }
 
@@ -203,11 +211,34 @@ class Actions:
         unit_moves.balance(db, lot)
         try:
             accounts = lot_closing.close(
-                db, self._teller, lot, acting.now, src="desk", actor=acting.request.person
+                db,
+                self._teller,
+                lot,
+                acting.now,
+                seals=self._orders.place.seals,
+                src="desk",
+                actor=acting.request.person,
             )
         except FaultError as fault:
             raise StatementError("wrong_state", fault.detail) from None
         return {"lot": lot, "accounts": accounts}
+
+    def _seal(self, db: sqlite3.Connection, acting: Acting) -> object:
+        asked, lot = acting.parameters(Sealed), acting.request.target
+        unit_moves.sealed(db, lot, asked.container, asked.seal, acting.request.person, acting.now)
+        self._told(db, acting, "container.sealed", as_json(asked), lot=lot)
+        return as_json(asked)
+
+    def _balance(self, db: sqlite3.Connection, acting: Acting) -> object:
+        acting.parameters(Nothing)
+        lots = [acting.request.target] if acting.request.target else unit_moves.lots(db)
+        found = [unit_moves.balance(db, lot) for lot in lots]
+        seals = self._orders.place.seals
+        return [
+            as_json(one)
+            | {"hindrance": unit_moves.hindrance(db, one, seals=seals) if one.state == "open" else ""}
+            for one in found
+        ]
 
     def _move(self, db: sqlite3.Connection, acting: Acting) -> object:
         event, kind = EVENTS[acting.request.action]
@@ -269,16 +300,6 @@ def _show_people(db: sqlite3.Connection, acting: Acting) -> object:
     return [
         {"person": one.person, "roles": sorted(one.roles), "ed25519": one.public_key.hex()}
         for one in people.everybody(db)
-    ]
-
-
-def _balance(db: sqlite3.Connection, acting: Acting) -> object:
-    acting.parameters(Nothing)
-    lots = [acting.request.target] if acting.request.target else unit_moves.lots(db)
-    found = [unit_moves.balance(db, lot) for lot in lots]
-    return [
-        as_json(one) | {"hindrance": unit_moves.hindrance(db, one) if one.state == "open" else ""}
-        for one in found
     ]
 
 

@@ -28,6 +28,7 @@ CALLS: Mapping[str, Action] = {
     "ChangeRoles": Action.CHANGE_ROLES,
     "ShowPeople": Action.SHOW_PEOPLE,
     "CloseLot": Action.CLOSE_LOT,
+    "Seal": Action.SEAL,
     "Balance": Action.BALANCE,
     "Units": Action.UNITS,
 }

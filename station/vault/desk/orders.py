@@ -47,6 +47,8 @@ class Place:
     vault: str = "vault-1"
     key_set: str = "KS-1"
     """The keys that it works with, as key releases name them."""
+    seals: bool = False
+    """Whether its lots are closed only with every reject in a sealed container."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Action(StrEnum):
     CHANGE_ROLES = "person.roles"
     SHOW_PEOPLE = "person.show"
     CLOSE_LOT = "lot.close"
+    SEAL = "container.seal"
     BALANCE = "balance"
     UNITS = "units"
 
@@ -80,6 +81,7 @@ RIGHTS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
         Action.CHANGE_ROLES: (_ENGINEER, _OFFICER),
         Action.SHOW_PEOPLE: (_RECORDS,),
         Action.CLOSE_LOT: (frozenset({Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER}),),
+        Action.SEAL: (frozenset({Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER}),),
         Action.BALANCE: (_FLOOR,),
         Action.UNITS: (_FLOOR,),
     }

@@ -61,8 +61,8 @@ class Rank:
 
     @property
     def crl(self) -> str:
-        """The name of its list of revoked certificates."""
-        return self.file.replace(".der", ".crl")
+        """The name of its list of revoked certificates, by its key: the next generation has another."""
+        return "root.crl" if self.file == ROOT_FILE else f"{self.key}.crl"
 
 
 TOP = Rank(ROOT, "root", ROOT_FILE)
@@ -158,10 +158,10 @@ async def certify(
     return await _signed(draft.tbs(), draft.signature, signing, root, order)
 
 
-async def root_list(list_: CrlDraft, signing: Signing, order: str) -> bytes:
+async def root_list(list_: CrlDraft, signing: Signing, order: str, root: str = ROOT) -> bytes:
     """The root's list of revoked authorities, DER; ConfigError if it is not as it was drafted."""
     body = list_.tbs()
-    made = list_.signed(body, await signing.sign(ROOT, body, order))
+    made = list_.signed(body, await signing.sign(root, body, order))
     if wrong := list_.differences(made):
         raise ConfigError(f"{TOP.crl} failed its second check: {'; '.join(wrong)}")
     return made

@@ -154,6 +154,11 @@ class DeskStub:
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
                 _registered_method=True)
+        self.Seal = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/Seal',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
         self.Balance = channel.unary_unary(
                 '/hardbin.vault.v1.Desk/Balance',
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
@@ -314,6 +319,12 @@ class DeskServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Seal(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Balance(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -446,6 +457,11 @@ def add_DeskServicer_to_server(servicer, server):
             ),
             'CloseLot': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseLot,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'Seal': grpc.unary_unary_rpc_method_handler(
+                    servicer.Seal,
                     request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
             ),
@@ -1106,6 +1122,33 @@ class Desk:
             request,
             target,
             '/hardbin.vault.v1.Desk/CloseLot',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Seal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/Seal',
             station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
             station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
             options,

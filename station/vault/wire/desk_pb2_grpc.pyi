@@ -56,6 +56,7 @@ class DeskStub:
     ChangeRoles: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ShowPeople: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     CloseLot: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    Seal: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Balance: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Units: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
 
@@ -87,6 +88,7 @@ class DeskAsyncStub(DeskStub):
     ChangeRoles: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ShowPeople: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     CloseLot: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    Seal: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Balance: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Units: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
 
@@ -255,6 +257,13 @@ class DeskServicer(metaclass=_abc_1.ABCMeta):
 
     @_abc_1.abstractmethod
     def CloseLot(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def Seal(
         self,
         request: _desk_pb2.Call,
         context: _ServicerContext,

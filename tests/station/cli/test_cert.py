@@ -50,7 +50,7 @@ def test_a_sound_device_verifies_against_the_folder(folder: Path, capsys: pytest
 
 def test_files_alone_will_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--root", str(folder / "root.der"), "--authority", str(folder / "issuing.der")]
-    lists = ["--crl", str(folder / FOLDER / "issuing.crl")]
+    lists = ["--crl", str(folder / FOLDER / "ICA-PQ-1.crl")]
     arguments = [*given, *lists, "--at", at(), "--json", device(folder)[1]]
     assert code_of(["cert", "verify", *arguments]) == Exit.OK
     assert json.loads(capsys.readouterr().out) == {"sound": True, "checked": 3, "findings": []}
@@ -88,8 +88,8 @@ def test_a_certificate_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]
 def test_the_lists_of_a_folder_are_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(["cert", "crl", str(folder)]) == Exit.OK
     out = capsys.readouterr().out
-    assert "issuing.crl: list 1, 0 revoked" in out
-    assert code_of(["cert", "crl", "--json", str(folder / FOLDER / "issuing.crl")]) == Exit.OK
+    assert "ICA-PQ-1.crl: list 1, 0 revoked" in out
+    assert code_of(["cert", "crl", "--json", str(folder / FOLDER / "ICA-PQ-1.crl")]) == Exit.OK
     (facts,) = json.loads(capsys.readouterr().out).values()
     assert (facts["number"], facts["entries"]) == (1, [])
 

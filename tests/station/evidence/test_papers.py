@@ -72,21 +72,21 @@ def lists(lot: Lot) -> dict[str, bytes]:
 
 
 def test_lists_of_revoked_certificates_are_there(lot: Lot) -> None:
-    assert set(lists(lot)) == {"crls/issuing.crl", "crls/issuing-ec.crl"}
+    assert set(lists(lot)) == {"crls/ICA-PQ-1.crl", "crls/ICA-EC-1.crl"}
 
 
 def test_a_list_of_the_other_authority(lot: Lot, tmp_path: Path) -> None:
-    content = lot.files["crls/issuing-ec.crl"]
+    content = lot.files["crls/ICA-EC-1.crl"]
     changed = bytearray(content)
     changed[-1] ^= 1
-    found = lot.judged(tmp_path / "b.tar", {"crls/issuing-ec.crl": bytes(changed)})
-    assert found[0].startswith("crls/issuing-ec.crl: ")
+    found = lot.judged(tmp_path / "b.tar", {"crls/ICA-EC-1.crl": bytes(changed)})
+    assert found[0].startswith("crls/ICA-EC-1.crl: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"0", b"\x30\x80", bytes(100)])
 def test_what_is_no_list(lot: Lot, tmp_path: Path, content: bytes) -> None:
-    (found,) = lot.judged(tmp_path / "b.tar", {"crls/issuing.crl": content})
-    assert found.startswith("crls/issuing.crl: is no list of revoked certificates: ")
+    (found,) = lot.judged(tmp_path / "b.tar", {"crls/ICA-PQ-1.crl": content})
+    assert found.startswith("crls/ICA-PQ-1.crl: is no list of revoked certificates: ")
 
 
 # -- the key register

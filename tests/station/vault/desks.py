@@ -93,11 +93,11 @@ class DeskHere:
 
 
 @asynccontextmanager
-async def opened_desk(folder: Path) -> AsyncIterator[DeskHere]:
+async def opened_desk(folder: Path, *, seals: bool = False) -> AsyncIterator[DeskHere]:
     """A desk with lot L1 of ten units: L1/1 to L1/3 in quarantine, L1/4 rejected; order WO-1."""
     journal = Journal(folder / "vault.sqlite")
     await journal.open()
-    orders, stops = Orders(Place()), Stops()
+    orders, stops = Orders(Place(seals=seals)), Stops()
     registry = Registry(journal, TELLER, orders)
     times = Times(development=True, epoch=NOW)
     desk = await reception(journal, orders, stops, TELLER, times, "development")

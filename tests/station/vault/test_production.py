@@ -257,6 +257,9 @@ async def test_from_the_ceremonies_to_the_evidence(
     await client.claim(
         "L9", [*(Binned(f"L9/T1/{n}", 1, "pass") for n in range(3)), Binned("L9/T1/3", 7, "other")]
     )
+    assert "rejects in containers that are not sealed: L9/bin-7" in (await client.close_lot("L9")).open
+    seal = Asked(Action.SEAL, "L9", {"container": "L9/bin-7", "seal": "S-1"})
+    assert await asyncio.wrap_future(io.submit(Desk(process).ask(seal, ENGINEER))) == "ok"
     assert await client.close_lot("L9") == LotClosing({"SECURED": 3, "REJECT_HELD": 1})
     await client.export("L9", tmp_path)
     verdict = verified(tmp_path / BUNDLE, read_trust(tmp_path / TRUST))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hpke
-from cryptography.hazmat.primitives.asymmetric import ec, mlkem
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem
 
 from sim.dut import transport
 from station.errors import ConfigError
@@ -98,9 +98,37 @@ def test_a_vault_is_certified_by_a_root_that_it_never_met(root: Path, vault: Pat
     backed = x509.load_der_x509_certificate((root / "root-ec.der").read_bytes())
     backed.verify_directly_issued_by(backed)
     told = bundle.read((root / "bundle.json").read_bytes())
-    assert {f"backup/{name}.share" for name in HOLDERS} | {"root.der", "root-ec.der"} == set(told.files)
+    assert {f"backup/{name}.share" for name in HOLDERS} | {"root.der", "root-ec.der", "root.crl"} == set(
+        told.files
+    )
     for secret in (*SAID.values(), *PASSPHRASES.values(), *HOLDERS.values()):
         assert secret not in files(root.parent) + files(vault.parent)
+
+
+def test_the_root_lists_the_authorities_that_it_revoked(root: Path, vault: Path, tmp_path: Path) -> None:
+    first = x509.load_der_x509_crl((root / "root.crl").read_bytes())
+    assert len(first) == 0
+    answers = issued(root, vault)
+    gone = x509.load_der_x509_certificate((answers / "issuing.der").read_bytes())
+    listed = [{"serial": f"{gone.serial_number:040x}", "reason": "cACompromise", "since": 1_800_000_000}]
+    (tmp_path / "revoked.json").write_bytes(msgspec.json.encode(listed))
+    given = {"root": str(root / "root.der"), "number": "2", "revoked": str(tmp_path / "revoked.json")}
+    folder = planned(root.parent, "root-list", **given)
+    carried_out(folder)
+    verified(folder)
+    found = x509.load_der_x509_crl((folder / "root.crl").read_bytes())
+    assert [one.serial_number for one in found] == [gone.serial_number]
+    above = x509.load_der_x509_certificate((root / "root.der").read_bytes())
+    key = above.public_key()
+    assert isinstance(key, mldsa.MLDSA87PublicKey)
+    key.verify(found.signature, found.tbs_certlist_bytes)
+    (tmp_path / "revoked.json").write_bytes(b'[{"serial":"1","reason":"none","since":1}]')
+    shutil.rmtree(folder)
+    with pytest.raises(RequestError, match="not a list of revoked authorities"):
+        carried_out(planned(root.parent, "root-list", **given))
+    shutil.rmtree(folder)
+    with pytest.raises(PolicyError, match="not the certificate of ROOT-EC-1"):
+        carried_out(planned(root.parent, "root-list", **given | {"key": "ROOT-EC-1"}))
 
 
 def test_an_issuing_key_signs_nothing_but_its_request_until_then(vault: Path) -> None:

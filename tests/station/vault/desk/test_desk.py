@@ -90,6 +90,7 @@ ASKED: Mapping[Action, Asked] = {
     Action.CHANGE_ROLES: Asked(Action.CHANGE_ROLES, SIGNERS[Role.AUDITOR].kid, {"roles": []}),
     Action.SHOW_PEOPLE: Asked(Action.SHOW_PEOPLE),
     Action.CLOSE_LOT: Asked(Action.CLOSE_LOT, "L1"),
+    Action.SEAL: Asked(Action.SEAL, "L1", {"container": "L1/bin-4", "seal": "S-1"}),
     Action.BALANCE: Asked(Action.BALANCE, "L1"),
     Action.UNITS: Asked(Action.UNITS, "L1"),
 }
@@ -119,6 +120,7 @@ person.add    --pp--
 person.roles  --pp--
 person.show   --oo-o
 lot.close     www---
+container.seal nnn---
 balance       oooo-o
 units         oooo-o
 """
@@ -446,3 +448,37 @@ async def test_the_order_is_kept_byte_for_byte(desk: DeskHere) -> None:
     )
     assert kept == (NEW_ORDER,)
     assert (await desk.ask(ASKED[Action.ADD_ORDER], ENGINEER)).code == "wrong_state"
+
+
+async def test_production_closes_a_lot_only_with_its_rejects_sealed(tmp_path: Path) -> None:
+    operator = SIGNERS[Role.OPERATOR]
+    async with opened_desk(tmp_path, seals=True) as desk:
+        settled = Asked(Action.MARK_MISSING, "L1", MISSED | {"units": [f"L1/{n}" for n in range(4, 11)]})
+        assert (await desk.ask(settled, ENGINEER, MIXED)).code == "ok"
+        claims = [Claim("unit.binned", f"L1/{n}", "L1", NOW, {"bin": 4, "kind": "fail"}) for n in (1, 2, 3)]
+        to_rejects = Asked(
+            Action.RELEASE_UNIT, "L1", {"units": ["L1/1", "L1/2", "L1/3"], "to": "WIP", "reason": "no"}
+        )
+        assert (await desk.ask(to_rejects, OFFICER, OFFICERS)).code == "ok"
+        await desk.journal.commit(
+            lambda db: db.execute("UPDATE unit SET standing = 'ADMITTED', intent = ''").rowcount
+        )
+        await desk.registry.claimed(Claims("cell", "L1", 0, claims))
+        assert await desk.account("L1/1") == "REJECT_HELD"
+        close = Asked(Action.CLOSE_LOT, "L1")
+        answer = await desk.ask(close, operator)
+        assert (answer.code, answer.detail.rpartition(": ")[2]) == ("wrong_state", "L1/bin-4")
+        sealing = Asked(Action.SEAL, "L1", {"container": "L1/bin-4", "seal": "S-77"})
+        assert (await desk.ask(sealing, operator)).code == "ok"
+        (told,) = await desk.facts("container.sealed")
+        assert told["data"] == {"container": "L1/bin-4", "seal": "S-77"}
+        destroyed = Asked(
+            Action.DESTROY, "L1", {"units": ["L1/3"], "reason": "x", "method": "shredder", "place": "r4"}
+        )
+        assert (await desk.ask(destroyed, ENGINEER, MIXED)).code == "ok"
+        assert (await desk.ask(close, operator)).code == "wrong_state", "the seal was broken"
+        assert (await desk.ask(sealing, operator)).code == "ok"
+        assert (await desk.ask(close, operator)).code == "ok"
+
+
+MISSED: dict[str, object] = {"reason": "not found", "incident": "INC-1"}

@@ -135,7 +135,7 @@ async def test_the_rules_of_a_device_identity_hold(tmp_path: Path, slot: int, fl
 
 
 async def test_flags_add_the_hardware_name_and_the_list_of_revoked(tmp_path: Path) -> None:
-    for slot, file in ((1, "issuing-ec.crl"), (2, "issuing.crl")):
+    for slot, file in ((1, "ICA-EC-1.crl"), (2, "ICA-PQ-1.crl")):
         made = await chain(tmp_path, slot, FLAGS["named"])
         extensions = x509.load_der_x509_certificate(made.leaf).extensions
         (name,) = extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -64,7 +64,7 @@ async def test_what_a_device_certificate_says(tmp_path: Path) -> None:
     assert facts.subject == f"serialNumber={UID.hex()},CN=se1 {UID.hex()},OU=se1,O=hardbin development"
     assert (facts.key, facts.signature, facts.not_after) == ("P-384", "ECDSA with SHA-384", "never")
     assert facts.usage == ("digitalSignature",)
-    assert facts.crl == ("http://pki.example/crl/issuing-ec.crl",)
+    assert facts.crl == ("http://pki.example/crl/ICA-EC-1.crl",)
     assert "keyUsage (critical)" in facts.extensions
     assert not facts.authority
 

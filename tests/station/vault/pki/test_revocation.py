@@ -313,10 +313,10 @@ async def test_a_list_with_a_wrong_signature_is_not_kept(published: Published, t
     revocations = Revocations(vault.journal, lambda *_: None)
     issuer: Issuer = vault.means.issuer
     wrong = Publication(tmp_path, issuer, revocations, Wrong(vault.means.store), Here())
-    with pytest.raises(CustodyError, match=r"issuing-ec\.crl 1 failed its second check: signature"):
+    with pytest.raises(CustodyError, match=r"ICA-EC-1\.crl 1 failed its second check: signature"):
         await wrong.publish(NOW)
     assert await revocations.last(issuer.authority(Algorithm.P384).identifier) == b""
-    assert not (tmp_path / FOLDER / "issuing-ec.crl").exists()
+    assert not (tmp_path / FOLDER / "ICA-EC-1.crl").exists()
 
 
 async def test_the_linter_catches_a_bad_list(published: Published) -> None:
