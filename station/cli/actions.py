@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "audit lot": frozenset({Action.KEEP_LOG}),
         "audit tail": frozenset({Action.READ}),
         "audit verify": frozenset({Action.READ}),
+        "bench all": frozenset({Action.MEASURE}),
         "bench datalog": frozenset({Action.MEASURE}),
         "bench drivers": frozenset({Action.MEASURE}),
         "bench engine": frozenset({Action.MEASURE}),

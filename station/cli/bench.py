@@ -8,6 +8,7 @@ import click
 from msgspec import json
 
 from drivers.roles.card import Card
+from station.cli.bench_all import all_
 from station.engine.bench import measured
 from station.equip import bench as drivers_bench
 from station.surroundings import simulated_cards
@@ -166,3 +167,6 @@ def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as
     labels = {key.format(**conditions): text.format(**conditions) for key, text in VAULT_LABELS.items()}
     for key, figure in figures.items():
         click.echo(f"{figure:>12,.1f}  {labels[key]}")
+
+
+bench.add_command(all_)

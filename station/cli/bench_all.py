@@ -1,0 +1,118 @@
+"""`hardbin bench all`: every part in a process of its own, each figure beside what was promised of it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import click
+from msgspec import json
+
+Report: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A figure of one part, and the bound that it is to keep on two quiet cores."""
+
+    part: str
+    figure: str
+    bound: float
+    least: bool = True
+    """Whether the bound is the least; else the most."""
+
+    def kept(self, value: float) -> bool:
+        """Whether a value keeps it."""
+        return value >= self.bound if self.least else value <= self.bound
+
+
+@dataclass(frozen=True)
+class Result:
+    """A figure as it was measured."""
+
+    part: str
+    figure: str
+    value: float
+    bound: float
+    kept: bool
+
+
+PROMISES = (
+    Promise("engine", "kept_per_cpu_s", 20_000),
+    Promise("engine", "stdf_per_cpu_s", 15_000),
+    Promise("engine", "efficiency_8_sites", 0.90),
+    Promise("engine", "efficiency_32_sites", 0.80),
+    Promise("engine", "rss_growth_mb_per_100k", 20, least=False),
+    Promise("lot", "wall_s", 60, least=False),
+    Promise("vault", "dies_per_s_core", 100),
+    Promise("vault", "endorsement_p99_ms", 50, least=False),
+    Promise("vault", "dies_per_s_64_sites", 13),
+    Promise("vault", "ledger_events_per_s", 5_000),
+    Promise("vault", "leaked_sessions", 0, least=False),
+    Promise("drivers", "worst_call_over_handoff", 1.5, least=False),
+    Promise("drivers", "worst_unsolicited_ms", 5, least=False),
+    Promise("datalog", "stdf_write_per_cpu_s", 500_000),
+    Promise("datalog", "stdf_read_per_s", 1_000_000),
+    Promise("datalog", "store_per_cpu_s", 1_000_000),
+    Promise("datalog", "bytes_per_measurement", 10, least=False),
+    Promise("datalog", "one_test_10k_ms", 20, least=False),
+    Promise("datalog", "pat_ms", 50, least=False),
+    Promise("datalog", "parquet_1m_s", 0.2, least=False),
+)
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "engine": ("bench", "engine"),
+    "lot": ("run", "--devices", "1000", "--sites", "16", "--lot", "BENCH"),
+    "vault": ("bench", "vault", "--payload", "4096"),
+    "drivers": ("bench", "drivers"),
+    "datalog": ("bench", "datalog"),
+}
+"""What each part is asked by."""
+
+
+@click.command(name="all")
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only these.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def all_(parts: tuple[str, ...], *, as_json: bool) -> None:
+    """All parts, one after the other, each figure beside its promise; leave the machine alone meanwhile."""
+    found = list(results(parts or tuple(PARTS), ask))
+    if as_json:
+        click.echo(json.encode(found))
+        return
+    for one in found:
+        bound = f"{'' if one.kept else 'NOT '}as promised ({one.bound:g})"
+        click.echo(f"{one.part:<8} {one.value:>14,.10g}  {one.figure:<26} {bound}")
+
+
+def results(parts: tuple[str, ...], asked: Callable[[str], Report]) -> Iterator[Result]:
+    """Measure part by part; a part's worst figure stands for many of one kind."""
+    for part in parts:
+        report = {**asked(part)}
+        if part == "drivers":
+            report |= _worst(report)
+        for promise in PROMISES:
+            if promise.part == part:
+                value = float(report[promise.figure])
+                yield Result(part, promise.figure, round(value, 4), promise.bound, promise.kept(value))
+
+
+def _worst(report: Report) -> dict[str, float]:
+    rows = [row for rows in report["transports"].values() for row in rows]
+    late = [one["loaded_ms"] for one in report["unsolicited"].values()]
+    ratio = max(row["call_us"] / row["handoff_us"] for row in rows)
+    return {"worst_call_over_handoff": ratio, "worst_unsolicited_ms": max(late)}
+
+
+def ask(part: str) -> Report:
+    """Run one part in a process of its own, so that none bears the memory of another."""
+    click.echo(f"... {part}", err=True)
+    with TemporaryDirectory(prefix="hardbin-bench-") as folder:
+        command = [sys.executable, "-m", "station.cli", *PARTS[part], "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)  # noqa: S603
+    if done.returncode:
+        raise click.ClickException(
+            f"{' '.join(PARTS[part])} ended with {done.returncode}: {done.stderr[-2000:]}"
+        )
+    report: Report = json.decode(done.stdout)
+    return report

@@ -1,0 +1,60 @@
+"""`hardbin bench all`: what it makes of the parts' reports."""
+
+import pytest
+from msgspec import json
+
+from station.cli import bench_all, code_of
+from station.cli.bench_all import PARTS, PROMISES, Report, results
+from station.cli.codes import Exit
+
+ENGINE = {
+    "kept_per_cpu_s": 50_000, "stdf_per_cpu_s": 14_999, "floor_per_cpu_s": 1, "efficiency_8_sites": 0.9,
+    "efficiency_32_sites": 0.8, "rss_growth_mb_per_100k": 20.1,
+}  # fmt: skip
+DRIVERS = {
+    "transports": {
+        "visa": [{"call_us": 90, "handoff_us": 60}, {"call_us": 110, "handoff_us": 100}],
+        "usb": [{"call_us": 80, "handoff_us": 50}],
+    },
+    "unsolicited": {"serial": {"idle_ms": 0.5, "loaded_ms": 4.0}, "visa": {"idle_ms": 9, "loaded_ms": 3.0}},
+}
+
+
+def reports(part: str) -> Report:
+    return ENGINE if part == "engine" else DRIVERS
+
+
+def test_each_figure_stands_beside_its_promise() -> None:
+    found = {one.figure: (one.value, one.kept) for one in results(("engine", "drivers"), reports)}
+    assert found == {
+        "kept_per_cpu_s": (50_000, True),
+        "stdf_per_cpu_s": (14_999, False),
+        "efficiency_8_sites": (0.9, True),
+        "efficiency_32_sites": (0.8, True),
+        "rss_growth_mb_per_100k": (20.1, False),
+        "worst_call_over_handoff": (1.6, False),
+        "worst_unsolicited_ms": (4.0, True),
+    }
+
+
+def test_every_part_has_promises_and_every_promise_a_part() -> None:
+    assert {promise.part for promise in PROMISES} == set(PARTS)
+
+
+def test_what_a_person_and_a_program_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_all, "ask", reports)
+    assert code_of(["bench", "all", "--part", "engine"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert " ".join(lines[1].split()) == "engine 14,999 stdf_per_cpu_s NOT as promised (15000)"
+    assert code_of(["bench", "all", "--part", "engine", "--json"]) == Exit.OK
+    assert [one["kept"] for one in json.decode(capsys.readouterr().out)] == [True, False, True, True, False]
+
+
+def test_a_part_that_fails_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench_all, "PARTS", {**PARTS, "engine": ("bench", "nothing")})
+    assert code_of(["bench", "all", "--part", "engine"]) != Exit.OK
+    assert "bench nothing ended with 2" in capsys.readouterr().err
