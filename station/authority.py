@@ -29,7 +29,9 @@ class Action(StrEnum):
     ACQUIRE = "control.acquire"
     GIVE_UP = "control.release"
     PING = "control.ping"
+    SERVE = "station.serve"
     MEASURE = "station.measure"
+    ASK_REMOTELY = "remote.ask"
     HANDLE = "equipment.handle"
     READ = "records.read"
     DRAFT = "document.draft"
@@ -73,7 +75,9 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.ACQUIRE: Right(_COMMANDERS, Remote.FREE),
         Action.GIVE_UP: Right(_COMMANDERS, Remote.FREE),
         Action.PING: Right(ANYBODY, Remote.FREE),
+        Action.SERVE: Right(ANYBODY),
         Action.MEASURE: Right(ANYBODY),
+        Action.ASK_REMOTELY: Right(ANYBODY),  # a station judges the signed command, not the shell
         Action.HANDLE: Right(ANYBODY),  # with no lot in the cell: a port has one owner
         Action.READ: Right(ANYBODY),
         Action.DRAFT: Right(ANYBODY),  # a draft is worth what signs it

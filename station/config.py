@@ -90,6 +90,22 @@ class SimulationTable(Struct, frozen=True, forbid_unknown_fields=True):
     """What the chips charge for their work: nothing, public-key operations, all of it."""
 
 
+class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """The broker of the floor, for a station that takes its commands from there."""
+
+    url: str = ""
+    """`mqtts://host[:port]`; `mqtt://` on loopback and in simulation only."""
+    ca: str = ""
+    """File with the certificate authority of the broker."""
+    cert: str = ""
+    """File with the station's certificate; its common name is the station's name."""
+    key: str = ""
+    trust: str = ""
+    """File with the public keys of those whose commands are taken."""
+    lease_s: Annotated[float, Meta(ge=10, le=86_400)] = 300.0
+    """How long the lease holds after its holder's last command."""
+
+
 class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -101,6 +117,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     recipe: RecipeTable = RecipeTable()
     visa: VisaTable = VisaTable()
     simulation: SimulationTable = SimulationTable()
+    mqtt: MqttTable = MqttTable()
 
 
 @dataclass(frozen=True)
@@ -124,6 +141,7 @@ class StationConfig:
     recipe: RecipeTable
     visa: VisaTable
     simulation: SimulationTable
+    mqtt: MqttTable
     equipment: tuple[Placed, ...]
     sites: Mapping[int, Mapping[str, str]]
     """By site and role, the name of a machine or `machine.channel`."""
@@ -151,6 +169,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         recipe=file.recipe,
         visa=file.visa,
         simulation=file.simulation,
+        mqtt=file.mqtt,
         equipment=tuple(_placed(file)),
         sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},
     )

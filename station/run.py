@@ -58,6 +58,26 @@ class LotOrder:
     recipe: Path | None = None
 
 
+@dataclass(frozen=True)
+class Attendance:
+    """Who begins a lot and is there while it runs."""
+
+    opening: tuple[commands.Any, ...]
+    """The commands that are given first; the lot is not run if one of them is refused."""
+    unattended: bool
+    """Nobody is there who could release a hold: it ends the run."""
+    loaded: Callable[[Cell[Any]], None] = lambda cell: None
+    """Told of the cell when it has its lot."""
+
+
+class RefusedError(ConfigError):
+    """The cell has refused to begin the lot."""
+
+    def __init__(self, receipt: commands.Receipt) -> None:
+        super().__init__(receipt.reason)
+        self.receipt = receipt
+
+
 class StopRequest:
     """Somebody wants the run to stop: once at the next touchdown boundary, twice at once."""
 
@@ -93,10 +113,16 @@ class LotSession:
     """Everything that lives for one lot: vault, machines, cell and files."""
 
     def __init__(
-        self, config: StationConfig, order: LotOrder, surroundings: Surroundings, real_s: Callable[[], float]
+        self,
+        config: StationConfig,
+        order: LotOrder,
+        surroundings: Surroundings,
+        real_s: Callable[[], float],
+        attendance: Attendance | None = None,
     ) -> None:
         self._config = config
         self._order = order
+        self._attendance = attendance or started_here(order)
         self._surroundings = surroundings
         self._real_s = real_s
         named = assemble.sequence_named(config.cell.sequence)
@@ -219,16 +245,15 @@ class LotSession:
 
     # -- the run of the lot
     async def _through(self, cell: Cell[Any], stop: StopRequest) -> State:
-        load = commands.Load(
-            id="load", actor=ACTOR, roles=OPERATOR, lot=self._order.lot, quantity=self._order.devices
-        )
-        for command in (load, commands.Start(id="start", actor=ACTOR, roles=OPERATOR)):
+        there = self._attendance
+        for command in there.opening:
             receipt = await cell.request(command)
             if not receipt.ok:
-                raise ConfigError(receipt.reason)
+                raise RefusedError(receipt)
+        there.loaded(cell)
         async with asyncio.TaskGroup() as group:
             stopping = group.create_task(_stopped(cell, stop))
-            state = await cell.run_lot(unattended=True)
+            state = await cell.run_lot(unattended=there.unattended)
             stopping.cancel()
         return state
 
@@ -274,6 +299,13 @@ class LotSession:
             evidence=str(folder / BUNDLE) if (folder / BUNDLE).exists() else "",
             truth=compared(self._from_journal(), self._surroundings.truth()),
         )
+
+
+def started_here(order: LotOrder) -> Attendance:
+    """Whoever starts a run loads the lot, starts it, and does not stay."""
+    load = commands.Load(id="load", actor=ACTOR, roles=OPERATOR, lot=order.lot, quantity=order.devices)
+    start = commands.Start(id="start", actor=ACTOR, roles=OPERATOR)
+    return Attendance((load, start), unattended=True)
 
 
 def _pins(sequence: Sequence[Any]) -> tuple[str, ...]:

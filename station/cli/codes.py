@@ -1,5 +1,6 @@
 """Exit codes, the same for every command; a number is never used again with another meaning."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -25,3 +26,38 @@ class Exit(IntEnum):
     INTEGRITY = 13
     BUSY = 14
     INTERRUPTED = 130
+
+
+ANSWERS: Mapping[str, Exit] = {
+    "ok": Exit.OK,
+    "failed": Exit.UNEXPECTED,
+    "bad_arguments": Exit.USAGE,
+    "malformed": Exit.USAGE,
+    "invalid_config": Exit.CONFIG,
+    "invalid_order": Exit.CONFIG,
+    "invalid_recipe": Exit.CONFIG,
+    "not_found": Exit.NOT_FOUND,
+    "denied": Exit.DENIED,
+    "no_lease": Exit.DENIED,
+    "not_remote": Exit.DENIED,
+    "dual_pending": Exit.DUAL,
+    "dual_denied": Exit.DUAL,
+    "dual_expired": Exit.DUAL,
+    "unsigned": Exit.TRUST,
+    "unknown_key": Exit.TRUST,
+    "bad_signature": Exit.TRUST,
+    "wrong_audience": Exit.TRUST,
+    "expired": Exit.TRUST,
+    "wrong_epoch": Exit.TRUST,
+    "replayed": Exit.TRUST,
+    "stale_sequence": Exit.TRUST,
+    "wrong_state": Exit.WRONG_STATE,
+    "unsettled": Exit.WRONG_STATE,
+    "timeout": Exit.TIMEOUT,
+    "equipment": Exit.EQUIPMENT,
+    "comm_lost": Exit.LINK,
+    "integrity": Exit.INTEGRITY,
+    "busy": Exit.BUSY,
+    "interrupted": Exit.INTERRUPTED,
+}
+"""The exit code for each code that a station answers with; those of a desk are in `desk_access`."""

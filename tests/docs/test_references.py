@@ -83,6 +83,7 @@ def test_exit_codes() -> None:
         ("[[equipment]]", config.EquipmentTable),
         ("[vault]", config.VaultTable),
         ("[visa]", config.VisaTable),
+        ("[mqtt]", config.MqttTable),
         ("[simulation]", config.SimulationTable),
     ],
 )

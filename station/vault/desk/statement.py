@@ -57,7 +57,9 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sig: str
 
 
-class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent: the payload as base64url, and who signed its bytes."""
+
     payload: str
     signatures: tuple[Signature, ...]
 
@@ -151,14 +153,14 @@ def _typ(kind: type[Statement]) -> str:
 
 def _enveloped(payload: bytes, there: tuple[Signature, ...], signers: Iterable[Signer]) -> bytes:
     added = tuple(Signature(one.kid, one.algorithm, _encoded(one.sign(payload))) for one in signers)
-    return msgspec.json.encode(_Envelope(_encoded(payload), there + added))
+    return msgspec.json.encode(Envelope(_encoded(payload), there + added))
 
 
-def _envelope(envelope: bytes) -> _Envelope:
+def _envelope(envelope: bytes) -> Envelope:
     if len(envelope) > ENVELOPE_MAX:
         raise StatementError("malformed", f"{len(envelope)} bytes, at most {ENVELOPE_MAX} are allowed")
     try:
-        found = msgspec.json.decode(envelope, type=_Envelope)
+        found = msgspec.json.decode(envelope, type=Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StatementError("malformed", f"not a signed statement: {error}") from None
     if len(found.signatures) > SIGNATURES_MAX:

@@ -1,0 +1,137 @@
+"""`hardbin serve`: a station that takes its commands from the network, lot after lot."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from msgspec import json
+
+from station import config as station_config
+from station.assemble import Hardware, sequence_named
+from station.cli.run import Speed
+from station.config import StationConfig
+from station.errors import ConfigError
+from station.remote import trust
+from station.remote.asyncapi import digest
+from station.remote.control import Mode
+from station.remote.mqtt_broker import Address, MqttBroker
+from station.remote.presence import About, Presence, Settings
+from station.remote.topics import tree
+from station.report import LotReport
+from station.serve import Service, Standing
+from station.surroundings import EPOCH, Surroundings, simulated, simulated_station_file
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--station", type=FILE, help="Station file.")
+@click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
+@click.option("--mqtt", "url", help="The broker, as mqtts://HOST[:PORT]; by default mqtt.url.")
+@click.option("--trust", "trusted", type=FILE, help="Public keys that may command; by default mqtt.trust.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("station-data"),
+    show_default=True,
+    help="Receipts, events that wait, audit trail.",
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("lots"), show_default=True
+)
+@click.option(
+    "--control",
+    type=click.Choice(["remote", "local"]),
+    default="remote",
+    show_default=True,
+    help="Whether starts are taken from the network.",
+)
+@click.option("--sites", type=click.IntRange(1, 64), help="By default as in the station file.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the simulated world.")
+@click.option("--speed", type=Speed(), default="1", show_default=True, help="How simulated time passes.")
+@click.option("--fault", "faults", multiple=True, help="As of `hardbin run`, for each lot.")
+@click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object a lot.")
+def serve(
+    station: Path | None,
+    hardware: bool,
+    url: str | None,
+    trusted: Path | None,
+    data: Path,
+    out: Path,
+    control: str,
+    sites: int | None,
+    seed: int,
+    speed: float | None,
+    faults: tuple[str, ...],
+    recipe: Path | None,
+    as_json: bool,
+) -> None:
+    """Stand ready on the network and run the lots that signed commands ask for, until interrupted."""
+    if hardware and station is None:
+        raise click.UsageError("--hardware needs --station FILE")
+    if hardware and faults:
+        raise click.UsageError("--fault is for simulated machines")
+    config = station_config.load(station or simulated_station_file(), sites=sites)
+    broker = MqttBroker(_address(config, url), simulated=not hardware)
+    data.mkdir(parents=True, exist_ok=True)
+    settings = _settings(config, trusted, data, Mode.REMOTE if control == "remote" else Mode.LOCAL)
+
+    def world(lot: str, devices: int) -> Surroundings:
+        if hardware:
+            return Hardware()
+        return simulated(config, lot=lot, devices=devices, seed=seed, faults=faults, speed=speed, epoch=EPOCH)
+
+    world("check", 1)  # a fault that cannot be meant is told now
+    service = Service(Standing(config, out, seed, world, recipe), settings, broker)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: service.stop())
+    service.run(_ready(settings, as_json=as_json), _told(as_json=as_json))
+
+
+def _ready(settings: Settings, *, as_json: bool) -> Callable[[Presence], None]:
+    def ready(presence: Presence) -> None:
+        where = f"{settings.tree.root}, epoch {presence.epoch}, {presence.control.mode.value}"
+        click.echo(f"hardbin: {where}", err=as_json)
+
+    return ready
+
+
+def _told(*, as_json: bool) -> Callable[[LotReport], None]:
+    def told(report: LotReport) -> None:
+        line = f"{report.lot}: {report.state}, {report.good} good of {report.tested}"
+        reason = f": {report.reason}" if report.reason else ""
+        click.echo(json.encode(report) if as_json else line + reason)
+
+    return told
+
+
+def _address(config: StationConfig, url: str | None) -> Address:
+    table = config.mqtt
+    if not (url or table.url):
+        raise ConfigError(f"{config.source}: mqtt.url: there is no broker; write one, or give --mqtt")
+    beside = config.source.parent
+    ca, cert, key = (beside / name if name else None for name in (table.ca, table.cert, table.key))
+    return Address(url or table.url, ca, cert, key)
+
+
+def _settings(config: StationConfig, trusted: Path | None, data: Path, mode: Mode) -> Settings:
+    if trusted is None and not config.mqtt.trust:
+        raise ConfigError(f"{config.source}: mqtt.trust: whose commands are taken? write it, or give --trust")
+    sequence = sequence_named(config.cell.sequence)
+    about = About(
+        product=config.cell.product,
+        sequence=sequence.name,
+        fingerprint=sequence.fingerprint().hex(),
+        sites=tuple(sorted(config.sites)),
+        schema=digest(),
+    )
+    return Settings(
+        tree(config.station.plant, config.station.name),
+        trust.load(trusted or config.source.parent / config.mqtt.trust),
+        data,
+        about,
+        mode,
+        config.mqtt.lease_s,
+    )

@@ -1,0 +1,89 @@
+"""Where commands come in while lots come and go: to the cell if there is one, else to whoever makes it."""
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from station import commands
+from station.authority import Action, objection
+from station.engine.cell import Cell
+from station.engine.states import State
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A lot that is to be loaded, and where the receipt goes."""
+
+    load: commands.Load
+    receipt: "Future[commands.Receipt]"
+
+    def settle(self, receipt: commands.Receipt) -> None:
+        """Give the receipt, if nobody has."""
+        if not self.receipt.done():
+            self.receipt.set_result(receipt)
+
+
+class Door:
+    """One door from whichever thread; `Cell.request` behind it is the only one that changes a cell."""
+
+    def __init__(self) -> None:
+        self._left = State.EMPTY
+        self._cell: tuple[Cell[Any], asyncio.AbstractEventLoop] | None = None
+        self._loads: SimpleQueue[Waiting | None] = SimpleQueue()
+
+    @property
+    def state(self) -> State:
+        """How the cell stands, or how it was left."""
+        inside = self._cell
+        return self._left if inside is None else inside[0].state
+
+    async def request(self, command: commands.Any) -> commands.Receipt:
+        """Take a command from another thread's loop; it is the cell that judges it if there is one."""
+        if isinstance(command, commands.Load):
+            return await self._load(command)
+        inside = self._cell
+        if inside is None:
+            return self._refused(command)
+        cell, loop = inside
+        try:
+            asked = asyncio.run_coroutine_threadsafe(cell.request(command), loop)
+        except RuntimeError:  # its loop was closed at this moment
+            return self._refused(command)
+        return await asyncio.wrap_future(asked)
+
+    async def _load(self, load: commands.Load) -> commands.Receipt:
+        found = objection(Action.LOAD, load.roles, self.state)
+        if found is not None:
+            return commands.Receipt(False, *found)
+        self._cell, self._left = None, State.LOADING
+        waiting = Waiting(load, Future())
+        self._loads.put(waiting)
+        return await asyncio.shield(asyncio.wrap_future(waiting.receipt))
+
+    def _refused(self, command: commands.Any) -> commands.Receipt:
+        action = Action(str(command.__struct_config__.tag))
+        code, reason = objection(action, command.roles, self.state) or (
+            "wrong_state",
+            f"{action}: the run of the lot has ended in state {self.state.value}",
+        )
+        return commands.Receipt(False, code, reason)
+
+    # -- whoever makes the cells
+    def next_load(self) -> Waiting | None:
+        """Wait for the next lot, blocking; None when there will be none any more."""
+        return self._loads.get()
+
+    def close(self) -> None:
+        """Let no more lots in; may be called by a signal handler."""
+        self._loads.put(None)
+
+    def enter(self, cell: Cell[Any]) -> None:
+        """The cell has its lot: commands are for it. On its loop."""
+        self._cell = cell, asyncio.get_running_loop()
+
+    def leave(self, state: State) -> None:
+        """There is no cell any more that could take a command."""
+        if self._left is State.LOADING or self._cell is not None:
+            self._cell, self._left = None, state

@@ -1,0 +1,1 @@
+"""The station on the floor's network: signed commands in, state and events out."""

@@ -1,0 +1,159 @@
+"""Keeps a station on its broker: birth, state, outbox, touchdowns out; commands in; again after each loss."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from contextlib import suppress
+
+import msgspec
+
+from station.engine.states import State as CellState
+from station.remote.herald import Herald
+from station.remote.link import Broker, Link, LinkError, Message
+from station.remote.memory import Memory, Waiting
+from station.remote.messages import Birth, Online, State, utc
+from station.remote.projection import RUN
+from station.remote.reception import Reception, Within
+from station.writer import Writer
+
+STATE_S = 1.0
+"""State goes out so often at most; at once if the cell is in another state."""
+TD_S = 0.25
+BATCH = 200
+"""Events on their way to the broker at once."""
+AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""How long to wait before the next try to connect."""
+GOODBYE_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """One station's presence on the network; made and run on the io loop."""
+
+    def __init__(self, broker: Broker, within: Within, reception: Reception, birth: Birth) -> None:
+        self._broker, self._reception, self._birth = broker, reception, birth
+        self._tree, self._control, self._now = within.tree, within.control, within.now
+        self._herald: Herald = within.herald
+        self._memory: Memory = within.memory
+        self._writer: Writer = within.writer
+        self._link: Link | None = None
+        self._seq = 0
+        self.connected = asyncio.Event()
+        """Set while the broker has us and knows that we are there."""
+
+    async def run(self) -> None:
+        """Be there until cancelled; what is being carried out when the broker goes is carried out."""
+        async with asyncio.TaskGroup() as work:
+            work.create_task(self._herald.run())
+            failures = 0
+            while True:
+                try:
+                    await self._once(work)
+                    failures = 0
+                except* LinkError as group:
+                    failures = 1 if self.connected.is_set() else failures + 1
+                    log.warning("broker: %s", group.exceptions[0])
+                finally:
+                    self.connected.clear()
+                    self._link = None
+                await asyncio.sleep(AGAIN_S[min(failures, len(AGAIN_S)) - 1])
+
+    async def _once(self, work: asyncio.TaskGroup) -> None:
+        will = self._online(there=False)
+        async with self._broker.link(self._tree.station, will) as link:
+            try:
+                await self._greet(link)
+                async with asyncio.TaskGroup() as group:
+                    for task in (self._hear(link, work), self._state(link), self._drain(link)):
+                        group.create_task(task)
+                    group.create_task(self._touchdowns(link))
+            except asyncio.CancelledError:
+                with suppress(LinkError, TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await link.publish(will)
+                raise
+
+    async def _greet(self, link: Link) -> None:
+        """Subscribe first: whoever sees the birth may send a command at once."""
+        await link.subscribe(self._tree.cmd("+"))
+        born = msgspec.structs.replace(self._birth, t=utc(self._now()))
+        await link.publish(Message(self._tree.birth, msgspec.json.encode(born), retain=True))
+        await link.publish(self._online(there=True))
+        self._link = link
+        self.connected.set()
+
+    def _online(self, *, there: bool) -> Message:
+        payload = msgspec.json.encode(Online(there, self._birth.epoch))
+        return Message(self._tree.online, payload, retain=True)
+
+    # -- in
+    async def _hear(self, link: Link, work: asyncio.TaskGroup) -> None:
+        async for message in link.messages():
+            work.create_task(self._answer(await self._reception.take(message)))
+
+    async def _answer(self, answer: Awaitable[Message | None]) -> None:
+        reply = await answer
+        if reply is not None and self._link is not None:
+            with suppress(LinkError):  # the receipt is kept: whoever asks again gets it
+                await self._link.publish(reply)
+
+    # -- out
+    async def _state(self, link: Link) -> None:
+        while True:
+            self._herald.changed.clear()
+            cell = self._herald.view.cell
+            await link.publish(Message(self._tree.state, msgspec.json.encode(self.state()), retain=True))
+            await self._news(cell)
+
+    async def _news(self, cell: CellState) -> None:
+        """Return when there is another state to tell, and it is time."""
+        changed, view = self._herald.changed, self._herald.view
+        told_again = asyncio.get_running_loop().time() + STATE_S
+        await changed.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(told_again):
+                while view.cell is cell:
+                    changed.clear()
+                    await changed.wait()
+
+    def state(self) -> State:
+        """How the station stands now."""
+        self._seq += 1
+        view = self._herald.view
+        return State(
+            epoch=self._birth.epoch,
+            seq=self._seq,
+            t=utc(self._now()),
+            control=self._control.mode.value,
+            lease=self._control.holder,
+            cell=view.cell.value,
+            run=RUN[view.cell],
+            reason=view.reason,
+            lot=view.lot,
+            count=view.count,
+            sites=view.sites,
+        )
+
+    async def _drain(self, link: Link) -> None:
+        """Give the broker what waits, in order; what it has not confirmed comes again."""
+        while True:
+            self._herald.queued.clear()
+            while batch := await self._writer.run(self._memory.waiting, BATCH):
+                await _published(link, batch)
+                await self._writer.run(self._memory.delivered, batch[-1].number)
+            await self._herald.queued.wait()
+
+    async def _touchdowns(self, link: Link) -> None:
+        landed = self._herald.touchdowns
+        while True:
+            if landed:
+                batch = [landed.popleft() for _ in range(len(landed))]
+                await link.publish(Message(self._tree.td, msgspec.json.encode(batch), qos=0))
+            await asyncio.sleep(TD_S)
+
+
+async def _published(link: Link, batch: list[Waiting]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for one in batch:
+            group.create_task(link.publish(Message(one.topic, one.payload)))

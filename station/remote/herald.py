@@ -1,0 +1,124 @@
+"""Takes the engine's events from the station's loop to the outbox, each once, whatever is lost on the way.
+
+The journal has them all: an event's number is its line there. What a start or a full queue has skipped is
+read from it again.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from station import events
+from station.custody.journal import read
+from station.engine.bus import Subscription
+from station.engine.states import State
+from station.errors import StorageError
+from station.remote.memory import Memory
+from station.remote.messages import CloudEvent, Touchdown, utc
+from station.remote.projection import Told, View, told
+from station.remote.topics import Tree
+from station.writer import Writer
+
+QUEUE = 10_000
+OVER = frozenset({State.CLOSED, State.ABORTED})
+Numbered: TypeAlias = tuple[int, events.Any]
+"""An event and its line in the journal."""
+
+
+class Herald:
+    """Made on the io loop; `follow` runs on the station's."""
+
+    def __init__(self, tree: Tree, memory: Memory, writer: Writer, view: View) -> None:
+        self._tree, self._memory, self._writer, self.view = tree, memory, writer, view
+        self._loop = asyncio.get_running_loop()
+        self._arrived = asyncio.Event()
+        self._pending: deque[tuple[int, events.Any]] = deque(maxlen=QUEUE)
+        self._journal: Path | None = None
+        self._lines = 0
+        self.changed = asyncio.Event()
+        """Set when the state is another one."""
+        self.queued = asyncio.Event()
+        """Set when the outbox has something."""
+        self.touchdowns: deque[Touchdown] = deque(maxlen=1000)
+
+    async def catch_up(self) -> None:
+        """Queue what the lots of an earlier start had to tell and did not."""
+        for name, lines in (await self._writer.run(self._memory.journals)).items():
+            with suppress(OSError, StorageError):
+                found = await self._writer.run(_events, Path(name))
+                await self._queue(Path(name), found, lines, View(()))
+            await self._writer.run(self._memory.finished, name)
+
+    # -- on the station's loop
+    async def follow(self, journal: Path, happened: Subscription) -> None:
+        """Hand over the events of a lot as they come; the path is an absolute one."""
+        self._loop.call_soon_threadsafe(self._begin, journal)
+        number = 0
+        async for event in happened:
+            number += 1
+            self._pending.append((number + happened.lost, event))
+            self._loop.call_soon_threadsafe(self._arrived.set)
+        self._loop.call_soon_threadsafe(self._arrived.set)
+
+    # -- on the io loop
+    def _begin(self, journal: Path) -> None:
+        self._journal, self._lines = journal, 0
+
+    async def run(self) -> None:
+        """Take events up as they arrive, for ever."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            await self._take_up()
+
+    async def _take_up(self) -> None:
+        batch: list[Numbered] = []
+        while self._pending:
+            batch.append(self._pending.popleft())
+        journal = self._journal
+        if not batch or journal is None:
+            return
+        if batch[0][0] > self._lines + 1:
+            missing = await self._writer.run(_events, journal)
+            batch = [*missing[self._lines : batch[0][0] - 1], *batch]
+        await self._queue(journal, batch, self._lines, self.view)
+        self._lines = batch[-1][0]
+
+    async def _queue(self, journal: Path, batch: list[Numbered], lines: int, view: View) -> None:
+        """Queue what the events behind line `lines` tell; those before it only make the view."""
+        told_of: list[tuple[str, bytes]] = []
+        for number, event in batch:
+            self._look(event, view)
+            lot = "" if view.info is None else view.info.lot
+            for place, one in enumerate(told(event) if number > lines else ()):
+                told_of.append(self.enveloped(f"{lot}/{number}.{place}", one, at=event.at, subject=lot))
+        name = str(journal)
+        await self._writer.run(self._memory.put, told_of, name, batch[-1][0] if batch else lines)
+        if view.cell in OVER:
+            await self._writer.run(self._memory.finished, name)
+        if told_of:
+            self.queued.set()
+
+    def _look(self, event: events.Any, view: View) -> None:
+        before = view.cell
+        touchdown = view.add(event)
+        if view is self.view and touchdown is not None:
+            self.touchdowns.append(touchdown)
+        if view.cell is not before or touchdown is not None:
+            self.changed.set()
+
+    def enveloped(self, name: str, one: Told, *, at: float, subject: str = "") -> tuple[str, bytes]:
+        """Return topic and bytes of an event."""
+        kind, data = one
+        event = CloudEvent(
+            id=name, source=f"/{self._tree.root}", type=kind, time=utc(at), subject=subject, data=data
+        )
+        return self._tree.evt(kind), msgspec.json.encode(event)
+
+
+def _events(journal: Path) -> list[Numbered]:
+    return list(enumerate(read(journal), start=1))

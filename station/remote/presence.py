@@ -1,0 +1,133 @@
+"""A station's remote side as a whole: memory, audit trail, and the agent that keeps it on the network."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from station import commands
+from station.authority import REMOTE
+from station.custody.journal import Journal
+from station.engine.states import State
+from station.remote.admission import RATE, Admission, Station
+from station.remote.agent import Agent
+from station.remote.control import LEASE_S, Control, Mode
+from station.remote.herald import Herald
+from station.remote.link import Broker
+from station.remote.memory import Asked, Memory, Remembered
+from station.remote.messages import Birth
+from station.remote.projection import View
+from station.remote.reception import Reception, Within
+from station.remote.topics import Tree
+from station.remote.trust import TrustedKey
+from station.writer import Writer
+
+AUDIT, MEMORY = "audit", "remote.db"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a station tells of itself at birth."""
+
+    product: str
+    sequence: str
+    fingerprint: str
+    sites: tuple[int, ...]
+    schema: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a station is on the network."""
+
+    tree: Tree
+    keys: Mapping[str, TrustedKey]
+    folder: Path
+    """Where audit trail and memory are; one station's own."""
+    about: About
+    mode: Mode = Mode.REMOTE
+    lease_s: float = LEASE_S
+    rate: float = RATE
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The cell behind: where commands go, how it stands, what time it is there (seconds since 1970)."""
+
+    request: Callable[[commands.Any], Awaitable[commands.Receipt]]
+    state: Callable[[], State]
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What is there while the station is on the network."""
+
+    agent: Agent
+    herald: Herald
+    control: Control
+    epoch: int
+
+
+@asynccontextmanager
+async def present(settings: Settings, broker: Broker, inside: Inside) -> AsyncGenerator[Presence, None]:
+    """Be on the network while the block lasts; StorageError if memory or audit trail cannot be opened."""
+    writer, memory = Writer("remote"), Memory(settings.folder / MEMORY)
+    audit = Journal(settings.folder / AUDIT)
+    try:
+        epoch = await writer.run(memory.open)
+        await writer.run(audit.open)
+        made = _made(settings, broker, inside, memory, writer, audit, epoch)
+        await made.herald.catch_up()
+        running = asyncio.get_running_loop().create_task(made.agent.run())
+        try:
+            yield made
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+    finally:
+        await writer.run(memory.close)
+        writer.close()
+        audit.close()
+
+
+def _made(
+    settings: Settings,
+    broker: Broker,
+    inside: Inside,
+    memory: Memory,
+    writer: Writer,
+    audit: Journal,
+    epoch: int,
+) -> Presence:
+    async def take(asked: Asked) -> Remembered:
+        return await writer.run(memory.take, asked)
+
+    tree = settings.tree
+    herald = Herald(tree, memory, writer, View(settings.about.sites))
+    control = Control(settings.mode, inside.now, settings.lease_s)
+    station = Station(tree, epoch, settings.keys, control, inside.state, inside.now, take, rate=settings.rate)
+    within = Within(tree, memory, writer, audit, herald, control, inside.request, inside.state, inside.now)
+    reception = Reception(within, Admission(station))
+    agent = Agent(broker, within, reception, _birth(settings, epoch))
+    return Presence(agent, herald, control, epoch)
+
+
+def _birth(settings: Settings, epoch: int) -> Birth:
+    about = settings.about
+    return Birth(
+        epoch=epoch,
+        t="",
+        plant=settings.tree.plant,
+        station=settings.tree.station,
+        version=version("hardbin"),
+        product=about.product,
+        sequence=about.sequence,
+        fingerprint=about.fingerprint,
+        sites=about.sites,
+        commands=tuple(sorted(REMOTE)),
+        keys={kid: tuple(key.public) for kid, key in settings.keys.items()},
+        schema=about.schema,
+    )

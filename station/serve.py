@@ -1,0 +1,188 @@
+"""A station that stands ready: lots come by command, one after another, until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from drivers.errors import EquipmentError, TransportError
+from station import commands
+from station.clock import RealClock
+from station.config import StationConfig
+from station.door import Door, Waiting
+from station.engine.bus import Subscription
+from station.engine.cell import Cell
+from station.engine.states import State
+from station.errors import ConfigError, CustodyError, SequenceError, StoppedError
+from station.io_thread import IoThread
+from station.remote.link import Broker
+from station.remote.presence import Inside, Presence, Settings, present
+from station.report import LotReport
+from station.run import (
+    JOURNAL,
+    Attendance,
+    LotOrder,
+    LotSession,
+    RefusedError,
+    StopRequest,
+    make_folder,
+    remove_if_never_loaded,
+)
+from station.surroundings import Surroundings
+
+CODES: tuple[tuple[type[Exception], str], ...] = (
+    (StoppedError, "interrupted"),
+    (ConfigError, "invalid_config"),
+    (SequenceError, "invalid_recipe"),
+    (TransportError, "comm_lost"),
+    (EquipmentError, "equipment"),
+    (CustodyError, "integrity"),
+)
+"""The code of a lot that could not be loaded."""
+OPEN_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a station is to do with the lots that come."""
+
+    config: StationConfig
+    out: Path
+    seed: int
+    world: Callable[[str, int], Surroundings]
+    """Make the surroundings of a lot of so many devices."""
+    recipe: Path | None = None
+    """The signed recipe under which its lots run."""
+
+
+class Service:
+    """One cell, on the network, lot after lot."""
+
+    def __init__(self, standing: Standing, settings: Settings, broker: Broker) -> None:
+        self._standing, self._settings, self._broker = standing, settings, broker
+        self._door = Door()
+        self._stop: StopRequest | None = None
+        self._told: Callable[[LotReport], None] = lambda report: None
+
+    def run(self, ready: Callable[[Presence], None], told: Callable[[LotReport], None]) -> None:
+        """Serve until `stop`; tell when the station is there, and of each lot that is over."""
+        self._told = told
+        with self._present() as presence:
+            ready(presence)
+            while (waiting := self._door.next_load()) is not None:
+                with self._signals():
+                    self._lot(waiting, presence)
+
+    def stop(self) -> None:
+        """Finish the touchdown under way and end; a second time, end at once. Of signal handlers."""
+        self._door.close()
+        if self._stop is not None:
+            self._stop.ask()
+
+    @contextmanager
+    def _present(self) -> Iterator[Presence]:
+        io, ended = IoThread("remote"), asyncio.Event()
+        there: Future[Presence] = Future()
+        io.start()
+        try:
+            running = io.submit(self._online(there, ended))
+            running.add_done_callback(partial(_failed, there))
+            yield there.result(OPEN_S)
+            io.submit(_set(ended)).result(OPEN_S)
+            running.result(OPEN_S)
+        finally:
+            io.stop()
+
+    async def _online(self, there: "Future[Presence]", ended: asyncio.Event) -> None:
+        inside = Inside(self._door.request, lambda: self._door.state, RealClock().unix)
+        async with present(self._settings, self._broker, inside) as presence:
+            there.set_result(presence)
+            await ended.wait()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The loop of a lot takes signals over; afterwards they are ours again."""
+        ours = threading.current_thread() is threading.main_thread()
+        before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)} if ours else {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # -- one lot
+    def _lot(self, waiting: Waiting, presence: Presence) -> None:
+        load, standing = waiting.load, self._standing
+        order = LotOrder(load.lot, load.quantity, standing.out / load.lot, standing.seed, standing.recipe)
+        left = State.EMPTY
+        cells: list[Cell[Any]] = []
+        try:
+            make_folder(order.folder)
+            try:
+                self._told(self._run(order, waiting, cells, presence))
+            finally:
+                remove_if_never_loaded(order.folder)
+        except (ConfigError, SequenceError, EquipmentError, CustodyError, StoppedError) as error:
+            log.warning("lot %s: %s", load.lot, error)
+            waiting.settle(_receipt(error))
+        finally:
+            if cells:
+                left = cells[0].state
+            self._stop = None
+            self._door.leave(left)
+            waiting.settle(commands.Receipt(False, "failed", "the station could not load it"))
+
+    def _run(
+        self, order: LotOrder, waiting: Waiting, cells: list[Cell[Any]], presence: Presence
+    ) -> LotReport:
+        surroundings = self._standing.world(order.lot, order.devices)
+
+        def loaded(cell: Cell[Any]) -> None:
+            cells.append(cell)
+            self._door.enter(cell)
+            waiting.settle(commands.Receipt(True, "ok"))
+
+        attendance = Attendance((waiting.load,), unattended=False, loaded=loaded)
+        session = LotSession(self._standing.config, order, surroundings, perf_counter, attendance)
+        journal = (order.folder / JOURNAL).absolute()
+        with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
+            return runner.run(self._followed(session, presence, journal))
+
+    async def _followed(self, session: LotSession, presence: Presence, journal: Path) -> LotReport:
+        stop = self._stop = StopRequest()
+        if threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.stop)
+
+        async def watch(happened: Subscription) -> None:
+            await presence.herald.follow(journal, happened)
+
+        return await session.run(watch, stop)
+
+
+def _receipt(error: Exception) -> commands.Receipt:
+    if isinstance(error, RefusedError):
+        return error.receipt
+    code = next(code for kind, code in CODES if isinstance(error, kind))
+    return commands.Receipt(False, code, str(error))
+
+
+def _failed(there: "Future[Presence]", running: "Future[None]") -> None:
+    if not there.done():
+        error = None if running.cancelled() else running.exception()
+        there.set_exception(error or StoppedError("the station's network side has ended"))
+
+
+async def _set(event: asyncio.Event) -> None:
+    event.set()
