@@ -10,6 +10,7 @@ from station.vault.desk.roles import Action as AtDesk
 Named: TypeAlias = Action | AtDesk
 
 _KEEPING = "activate affected attest backup compromise destroy init passphrase register reshare restore seal"
+_READING = "dump lint merge rebuild recover summary to-parquet validate"
 _KEEPING += " state suspend zeroise"
 
 COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
@@ -96,8 +97,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "run": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT}),
         "serve": frozenset({Action.SERVE}),
         "sim serve": frozenset({Action.MEASURE}),
-        "stdf dump": frozenset({Action.READ}),
-        "stdf validate": frozenset({Action.READ}),
+        **{f"stdf {verb}": frozenset({Action.READ}) for verb in _READING.split()},
         "version": frozenset({Action.READ}),
         "witness key": frozenset({Action.KEEP_LOG}),
         "witness run": frozenset({Action.KEEP_LOG}),

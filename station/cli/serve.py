@@ -80,7 +80,7 @@ def serve(
 
     def world(lot: str, devices: int) -> Surroundings:
         if hardware:
-            return Hardware()
+            return Hardware(config.visa.library)
         return simulated(config, lot=lot, devices=devices, seed=seed, faults=faults, speed=speed, epoch=EPOCH)
 
     world("check", 1)  # a fault that cannot be meant is told now
