@@ -54,7 +54,8 @@ class ThreadRunner:
 
     def _main(self) -> None:
         while (body := self._bodies.get()) is not None:
-            self._woken.clear()
+            if self._woken.is_set():
+                self._woken.clear()
             body()
 
 

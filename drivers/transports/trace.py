@@ -61,10 +61,11 @@ class Trace:
         """`now` is the time of the loop that owns the port."""
         self._now = now
         self._entries: deque[Entry] = deque(maxlen=length)
+        self._recorders = Recorder(self, muted=False), Recorder(self, muted=True)
 
     def recorder(self) -> Recorder:
         """Return what a conversation of the calling task records with; muted if the task is."""
-        return Recorder(self, _muted.get())
+        return self._recorders[_muted.get()]
 
     def keep(self, mark: Mark, data: bytes, endpoint: int) -> None:
         """Add one entry."""

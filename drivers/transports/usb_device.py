@@ -127,11 +127,13 @@ class UsbDevice:
     ) -> bytes:
         """Receive one transfer; `stopping` tells whether it is still wanted."""
         left_s = timeout_s
-        while left_s > 0 and not stopping():
-            data = self._slice(endpoint, self._buffer, min(SLICE_S, left_s))
+        while left_s > 0:
+            data = self._slice(endpoint, self._buffer, SLICE_S if left_s > SLICE_S else left_s)
             if data is not None:
                 recorder.note("<", data)
                 return data
+            if stopping():
+                break
             left_s -= SLICE_S
         told = recorder.tail()
         recorder.note("<-")

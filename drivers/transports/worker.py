@@ -34,16 +34,19 @@ class Load:
         """A job has left the queue."""
         self.jobs += 1
         self.queued_s += queued_s
-        self.worst_queued_s = max(self.worst_queued_s, queued_s)
+        if queued_s > self.worst_queued_s:
+            self.worst_queued_s = queued_s
 
     def ran(self, running_s: float) -> None:
         """A job has left the port."""
         self.running_s += running_s
-        self.worst_running_s = max(self.worst_running_s, running_s)
+        if running_s > self.worst_running_s:
+            self.worst_running_s = running_s
 
     def delivered(self, delivery_s: float) -> None:
         """The loop knows of its end."""
-        self.worst_delivery_s = max(self.worst_delivery_s, delivery_s)
+        if delivery_s > self.worst_delivery_s:
+            self.worst_delivery_s = delivery_s
 
 
 class _State(Enum):
