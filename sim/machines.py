@@ -12,9 +12,10 @@ from msgspec import Struct
 from drivers.protocols.binon import Profile, profile_of
 from drivers.protocols.ccid import Features
 from drivers.protocols.exatron import Mode
+from drivers.protocols.gem import GemProfile
 from drivers.protocols.ttl import Active, Coding, Sensing, Signals
 from sim import peripherals, probers
-from sim.addresses import ADDRESSES, dio_name, scheme_of, usb_identity, visa_resource
+from sim.addresses import ADDRESSES, dio_name, scheme_of, tcp_address, usb_identity, visa_resource
 from sim.card.ccid import CcidReader
 from sim.clock import Clock
 from sim.counter.keysight_53230a import Keysight53230A
@@ -26,6 +27,7 @@ from sim.faults import Fault, FaultError, Faults
 from sim.generator.keysight_33500b import Keysight33500B
 from sim.handler.binon import BinonHandler
 from sim.handler.exatron import ExatronHandler
+from sim.handler.gem import GemHandler
 from sim.handler.geringer_pto92ut import GeringerPto92ut
 from sim.handler.ttl import Port, TtlHandler
 from sim.idreader.keyboard import KeyboardReader
@@ -130,7 +132,8 @@ def _is_number(text: str, read: Callable[[str], float]) -> bool:
 class Dialect(Struct, frozen=True):
     """What the options of a handler say of the machine itself."""
 
-    profile: str = ""
+    profile: str | GemProfile = ""
+    """A name of a BINON dialect, or the table of a GEM handler."""
     fields: dict[str, Any] = {}
     mode: Mode = "exatron"
     retest_sort: int | None = None
@@ -144,7 +147,7 @@ class Dialect(Struct, frozen=True):
     @property
     def binon(self) -> Profile:
         """The BINON dialect."""
-        return profile_of(self.profile, self.fields)
+        return profile_of(self.profile if isinstance(self.profile, str) else "", self.fields)
 
     @property
     def parallel(self) -> Port:
@@ -224,6 +227,22 @@ def _geringer(placed: Placement, plant: Plant) -> None:
     plant.clock.call_later(START_S, handler.start)
 
 
+def _gem(placed: Placement, plant: Plant) -> None:
+    if isinstance(profile := dialect(placed).profile, str):
+        raise WorldError(f"equipment {placed.name!r}: profile: a table with the maker's numbers is needed")
+    handler = GemHandler(
+        plant.clock,
+        plant.bench,
+        profile,
+        sites=max(plant.bench.sockets),
+        seed=plant.seed_of(placed),
+        faults=plant.faults(placed, GemHandler.knobs),
+    )
+    plant.tcp.plug(*tcp_address(placed), handler)
+    if not profile.start:
+        plant.clock.call_later(START_S, handler.start)
+
+
 def _ttl(placed: Placement, plant: Plant) -> None:
     told, io = dialect(placed), dio_name(placed)
     if io not in plant.lines:
@@ -280,6 +299,7 @@ MODELS: Mapping[str, Model] = {
     "mpi_sentio": Model("tcp|visa", probers.SENTIO_KNOBS, probers.mpi_sentio, probes=True),
     "binon": Model("visa", BinonHandler.knobs, _binon),
     "exatron": Model("serial", ExatronHandler.knobs, _exatron),
+    "gem": Model("tcp", GemHandler.knobs, _gem),
     "geringer_pto92ut": Model("serial", GeringerPto92ut.knobs, _geringer),
     "ttl": Model("dio", TtlHandler.knobs, _ttl),
     "ftdi_mpsse": Model("usb", FtdiMpsse.knobs, peripherals.ftdi_mpsse, stands_alone=True),

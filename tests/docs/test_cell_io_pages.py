@@ -9,7 +9,7 @@ import pytest
 from sim.machines import MODELS
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "equipment"
-HANDLERS = ("ttl", "geringer_pto92ut")
+HANDLERS = ("gem", "ttl", "geringer_pto92ut")
 CELL_IO = ("ftdi_mpsse", "velleman_k8090", "patlite", "modbus", "text_line", "keyboard")
 NAMES = (*HANDLERS, *CELL_IO)
 

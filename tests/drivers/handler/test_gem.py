@@ -1,0 +1,484 @@
+"""The GEM host against its dialogues, its codecs, and whole lots over the simulated network."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.errors import DeviceLost, EquipmentError, InstrumentError, ProtocolError, Silent
+from drivers.handler.gem import GemHandler, GemOptions
+from drivers.links.hsms import Timers
+from drivers.protocols import gem
+from drivers.protocols.gem import Alarm, Event, GemEvent, GemProfile
+from drivers.protocols.hsms import Frame, Frames, Kind, Message
+from drivers.protocols.secs import Format, Item, array, binary, boolean, decode, numbers, text, u4
+from drivers.roles import Touchdown
+from drivers.transports import Stream
+from drivers.transports.tcp import TcpStream
+from sim.handler import gem as simulated
+from tests.dialogue import find
+from tests.drivers.handler.test_lots import Run, clock, faults_of, lot, virtually
+from tests.replay import ReplayStream, replayed_stream
+from tests.simulated.gem import PROFILE
+from tests.trays import Trays, full
+
+ONE = Touchdown(frozenset({1}))
+QUICK = Timers(t3=0.05, t6=0.05, t8=0.05)
+LEAVE = Kind.SEPARATE_REQ
+_numbers = itertools.count()
+
+
+class Lenient(Stream):
+    """A replayed connection; what the host says when it leaves is in no dialogue."""
+
+    def __init__(self, line: ReplayStream) -> None:
+        self.name = line.name
+        self._line = line
+
+    async def open(self) -> None:
+        await self._line.open()
+
+    async def write(self, data: bytes) -> None:
+        if data[9] != LEAVE:
+            await self._line.write(data)
+
+    async def receive(self) -> bytes:
+        return await self._line.receive()
+
+    async def aclose(self) -> None:
+        await self._line.aclose()
+
+
+def made(line: Stream, *, sites: int = 1, **options: Any) -> GemHandler:
+    told: dict[str, Any] = {"profile": PROFILE, "timers": QUICK} | options
+    return GemHandler("handler", line, GemOptions(sites=frozenset(range(1, sites + 1)), **told))
+
+
+@asynccontextmanager
+async def connected(line: ReplayStream, **options: Any) -> AsyncGenerator[GemHandler, None]:
+    handler = made(Lenient(line), **options)
+    try:
+        await handler.connect()
+        yield handler
+    finally:
+        await handler.aclose()
+
+
+@asynccontextmanager
+async def running(
+    line: ReplayStream, **options: Any
+) -> AsyncGenerator[tuple[GemHandler, AsyncGenerator[Touchdown, None]], None]:
+    async with connected(line, **options) as handler:
+        await handler.start_lot("LOT7")
+        async with aclosing(handler.touchdowns()) as touchdowns:
+            yield handler, touchdowns
+
+
+async def played_out(line: ReplayStream) -> None:
+    """Wait until all of the dialogue was said."""
+    while line.script.left:
+        line.script.moved.clear()
+        await line.script.moved.wait()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("chunk", [1, 4096])
+async def test_connects_and_asks_for_its_events(chunk: int) -> None:
+    with replayed_stream("gem/connects", chunk=chunk) as line:
+        async with connected(line) as handler:
+            assert (await handler.identify()).model == "HND1"
+            await handler.make_safe()
+    assert (line.opened, line.closed) == (1, 1)
+
+
+async def test_a_lot() -> None:
+    with replayed_stream("gem/lot") as line:
+        async with running(line, sites=2) as (handler, touchdowns):
+            async for touchdown in touchdowns:
+                assert touchdown.sites == {1, 2}
+                await handler.sort({1: 1, 2: 5})
+
+
+async def test_the_devices_are_plunged_again() -> None:
+    with replayed_stream("gem/plunged_again") as line:
+        async with running(line) as (handler, touchdowns):
+            await anext(touchdowns)
+            await handler.replunge()
+            assert await anext(touchdowns) == ONE
+            await handler.sort({1: 2})
+
+
+async def test_an_alarm_has_its_number_and_text() -> None:
+    with replayed_stream("gem/alarm") as line:
+        async with running(line) as (_, touchdowns):
+            with pytest.raises(InstrumentError, match="error 17: handler: JAM"):
+                await anext(touchdowns)
+
+
+async def test_an_alarm_that_is_only_a_warning() -> None:
+    with replayed_stream("gem/alarm") as line:
+        profile = GemProfile(
+            presented=PROFILE.presented,
+            lot_ended=PROFILE.lot_ended,
+            sorted=PROFILE.sorted,
+            retest="RETEST",
+            recipe="SE1",
+            warnings=(17,),
+        )
+        async with running(line, profile=profile) as (handler, _):
+            await played_out(line)
+            handler._raise()
+
+
+async def test_an_event_that_comes_twice_counts_once() -> None:
+    with replayed_stream("gem/event_twice") as line:
+        async with running(line) as (handler, touchdowns):
+            await anext(touchdowns)
+            while not handler.repeated:
+                line.script.moved.clear()
+                await line.script.moved.wait()
+            await handler.sort({1: 1})
+
+
+async def test_a_site_that_is_not_configured() -> None:
+    with replayed_stream("gem/site_too_many") as line:
+        async with running(line) as (_, touchdowns):
+            with pytest.raises(EquipmentError, match=r"at sites \[2\], configured are \[1\]: no test"):
+                await anext(touchdowns)
+
+
+async def test_a_command_that_is_refused_did_nothing() -> None:
+    with replayed_stream("gem/command_refused") as line:
+        async with running(line) as (handler, touchdowns):
+            await anext(touchdowns)
+            with pytest.raises(InstrumentError, match="error 2: .*cannot now; nothing was done"):
+                await handler.sort({1: 1})
+
+
+async def test_a_sort_without_reply_leaves_bins_unknown() -> None:
+    with replayed_stream("gem/sort_not_answered") as line:
+        async with running(line) as (handler, touchdowns):
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match=r"bins of sites \[1\] unknown: .*no reply to S2F41"):
+                await handler.sort({1: 1})
+            with pytest.raises(EquipmentError, match="nothing was said"):
+                await handler.sort({1: 1})
+
+
+async def test_a_sort_that_is_accepted_and_not_done() -> None:
+    with replayed_stream("gem/not_sorted") as line:
+        async with running(line) as (handler, touchdowns):
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match=r"sites \[1\] unknown: error 18: handler: PART DROPPED"):
+                await handler.sort({1: 1})
+    with replayed_stream("gem/not_sorted") as line:
+        async with running(line, sort_s=0.05) as (handler, touchdowns):
+            await anext(touchdowns)
+            handler._alarmed = lambda alarm: None  # type: ignore[method-assign]
+            with pytest.raises(EquipmentError, match="not sorted within 0.05 s"):
+                await handler.sort({1: 1})
+
+
+async def test_other_devices_during_the_test_stop_the_sort() -> None:
+    with replayed_stream("gem/lot") as line:
+        async with running(line, sites=2) as (handler, touchdowns):
+            await anext(touchdowns)
+            handler._told(Event(7, 2001, {10: (u4(2),)}).message())
+            with pytest.raises(EquipmentError, match="other devices .* during the test: no bin"):
+                await handler.sort({1: 1, 2: 1})
+            assert (await anext(handler.touchdowns())).sites == {2}
+        line.script.left.clear()
+
+
+async def test_devices_that_are_presented_twice() -> None:
+    with replayed_stream("gem/presented_twice") as line:
+        async with running(line) as (_, touchdowns):
+            await played_out(line)
+            with pytest.raises(ProtocolError, match="presents devices again that nobody has taken"):
+                await anext(touchdowns)
+
+
+async def test_no_devices_for_too_long() -> None:
+    with replayed_stream("gem/linktest") as line:
+        async with connected(line, linktest_s=0.02, quiet_s=0.02) as handler:
+            with pytest.raises(EquipmentError, match="no devices presented for 0.02 s"):
+                await anext(handler.touchdowns())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("rejected", "rejects it: not selected"),
+        ("select_refused", "selecting is refused with status 1"),
+    ],
+)
+async def test_an_equipment_that_does_not_want_us(name: str, says: str) -> None:
+    with replayed_stream(f"gem/{name}") as line:
+        with pytest.raises(EquipmentError, match=says):
+            await made(Lenient(line)).connect()
+        line.script.left.clear()
+
+
+async def test_the_link_is_tested_while_nothing_happens() -> None:
+    with replayed_stream("gem/linktest") as line:
+        async with connected(line, linktest_s=0.05) as handler:
+            waiting = asyncio.ensure_future(anext(handler.touchdowns()))
+            await played_out(line)
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
+
+
+async def test_a_link_that_does_not_answer_is_no_link() -> None:
+    with replayed_stream("gem/no_linktest") as line:
+        async with connected(line, linktest_s=0.01) as handler:
+            with pytest.raises(Silent, match="no reply to LINKTEST_REQ within 0.05 s"):
+                await anext(handler.touchdowns())
+
+
+async def test_what_the_equipment_asks() -> None:
+    with replayed_stream("gem/equipment_asks") as line:
+        async with connected(line):
+            await played_out(line)
+
+
+async def test_what_the_equipment_did_not_understand() -> None:
+    with replayed_stream("gem/not_understood") as line:
+        async with connected(line) as handler:
+            with pytest.raises(ProtocolError, match="did not take what was said .S9F7."):
+                await anext(handler.touchdowns())
+
+
+async def test_an_equipment_that_leaves() -> None:
+    with replayed_stream("gem/leaves") as line:
+        async with connected(line) as handler:
+            for _ in range(2):
+                with pytest.raises(DeviceLost, match="has left the session"):
+                    await anext(handler.touchdowns())
+
+
+async def test_a_reply_to_no_question_is_dropped() -> None:
+    with replayed_stream("gem/late_reply") as line:
+        async with connected(line) as handler:
+            await played_out(line)
+            assert handler._link.strays == 1
+
+
+async def test_bins_that_cannot_be_right_are_not_said() -> None:
+    with replayed_stream("gem/lot") as line:
+        async with running(line, sites=2, bins=4) as (handler, touchdowns):
+            with pytest.raises(EquipmentError, match="no devices in contact"):
+                await handler.replunge()
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match=r"bins for sites \[2\], in contact are \[1, 2\]"):
+                await handler.sort({2: 1})
+            with pytest.raises(EquipmentError, match=r"no hard bin \[5\]; 1 to 4"):
+                await handler.sort({1: 1, 2: 5})
+            with pytest.raises(EquipmentError, match="neither sorted nor plunged again"):
+                await anext(touchdowns)
+        line.script.left.clear()
+
+
+async def test_replunge_needs_its_command() -> None:
+    bare = GemProfile(
+        presented=PROFILE.presented, lot_ended=PROFILE.lot_ended, sorted=PROFILE.sorted, recipe="SE1"
+    )
+    with replayed_stream("gem/lot") as line:
+        async with running(line, sites=2, profile=bare) as (handler, touchdowns):
+            await anext(touchdowns)
+            with pytest.raises(EquipmentError, match="no command that plunges again"):
+                await handler.replunge()
+        line.script.left.clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"presented": GemEvent(ceid=1)}, "a report whose first variable"),
+        ({"sort_parameter": "BIN"}, "a name with {site}"),
+        ({"lot_ended": GemEvent(ceid=2001)}, "a CEID and a RPTID of its own"),
+    ],
+)
+def test_profiles_that_cannot_be_meant(change: dict[str, Any], says: str) -> None:
+    fields: dict[str, Any] = {"presented": PROFILE.presented, "lot_ended": PROFILE.lot_ended} | change
+    with pytest.raises(ValueError, match=says):
+        GemProfile(**fields)
+    with pytest.raises(ValueError, match="one or more"):
+        GemOptions(sites=frozenset(), profile=PROFILE)
+    with pytest.raises(ValueError, match="t3 0: more than 0"):
+        Timers(t3=0)
+
+
+# -- codecs
+def test_the_worked_example_is_read_and_written() -> None:
+    for turn in find("gem/reference").turns:
+        (frame,) = Frames().feed(turn.data)
+        assert frame.encode() == turn.data
+        if frame.kind is Kind.DATA:
+            assert Message.of(frame).frame(frame.session, frame.system) == frame
+    (event,) = Frames().feed(find("gem/reference").turns[6].data)
+    assert Event.of(Message.of(event)) == Event(1, 2001, {10: (text("LOT7"),)})
+    (alarm,) = Frames().feed(find("gem/reference").turns[8].data)
+    assert Alarm.of(Message.of(alarm)) == Alarm(True, 17, "JAM")
+
+
+WHOLE = [
+    (Format.U1, 0, 255),
+    (Format.U8, 0, 2**64 - 1),
+    (Format.I2, -(2**15), 2**15 - 1),
+    (Format.I8, -(2**63), 2**63 - 1),
+]
+LEAVES = st.one_of(
+    st.text(st.characters(max_codepoint=255), max_size=300).map(text),
+    st.binary(max_size=300).map(lambda raw: Item(Format.B, raw)),
+    st.lists(st.booleans(), max_size=5).map(lambda values: Item(Format.BOOLEAN, tuple(values))),
+    *(
+        st.lists(st.integers(low, high), max_size=5).map(lambda v, f=kind: Item(f, tuple(v)))  # type: ignore[misc]
+        for kind, low, high in WHOLE
+    ),
+    st.lists(st.floats(allow_nan=False), max_size=5).map(lambda values: Item(Format.F8, tuple(values))),
+)
+TREES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4).map(lambda items: array(*items)), max_leaves=12
+)
+
+
+@given(TREES)
+def test_trees_come_back(item: Item) -> None:
+    assert decode(item.encode()) == item
+
+
+@given(st.binary(max_size=60))
+def test_noise_is_refused_in_one_way(raw: bytes) -> None:
+    with suppress(ProtocolError):
+        decode(raw)
+    with suppress(ProtocolError):
+        for frame in Frames().feed(raw):
+            Message.of(frame)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["FF", "01", "00 01", "01 02 21 01 00", "41 05 41", "A9 01 00", "01 00 00", "01 01 " * 40 + "01 00"],
+)
+def test_items_that_are_none(raw: str) -> None:
+    with pytest.raises(ProtocolError):
+        decode(bytes.fromhex(raw))
+
+
+def test_items_of_another_kind_are_refused() -> None:
+    for call in (
+        lambda: text("x").number,
+        lambda: u4(1, 2).number,
+        lambda: text("x").items,
+        lambda: u4(1).text,
+    ):
+        with pytest.raises(ProtocolError):
+            call()
+    assert list(numbers(array(u4(1, 2), binary(3)))) == [1, 2, 3]
+    for item in (text("x"), Item(Format.F4, (1.5,))):
+        with pytest.raises(ProtocolError, match="no whole numbers"):
+            list(numbers(item))
+    assert str(array(text("a"), boolean(True))) == "[A:'a' BOOLEAN:(True,)]"
+
+
+def test_messages_of_another_shape_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="S6F11 with"):
+        Event.of(Message(6, 11, array(u4(1))))
+    with pytest.raises(ProtocolError, match="no pair"):
+        Event.of(Message(6, 11, array(u4(1), u4(1), array(array(u4(1))))))
+    with pytest.raises(ProtocolError, match="S5F1 with"):
+        Alarm.of(Message(5, 1))
+    with pytest.raises(ProtocolError, match="without a code"):
+        gem.acknowledged(Message(1, 18))
+    with pytest.raises(ProtocolError, match="without the variable"):
+        gem.sites_of((), "mask")
+    with pytest.raises(ProtocolError, match="no mask"):
+        gem.sites_of((u4(1, 2),), "mask")
+    assert gem.sites_of((array(u4(2), u4(5)),), "list") == {2, 5}
+    assert gem.number(7, "A") == text("7")
+    assert gem.number(7, "U2") == Item(Format.U2, (7,))
+
+
+def test_frames_out_of_step() -> None:
+    with pytest.raises(ProtocolError, match="out of step"):
+        Frames().feed(b"\xff\xff\xff\xff")
+    with pytest.raises(ProtocolError, match="type 99"):
+        Frame.decode(bytes(5) + b"\x63" + bytes(4))
+    with pytest.raises(ProtocolError, match="no header"):
+        Frame.decode(bytes(4) + b"\1" + bytes(5))
+
+
+# -- whole lots
+@asynccontextmanager
+async def cell(
+    trays: Trays, *faults: str, sites: int = 4, profile: GemProfile = PROFILE
+) -> AsyncGenerator[GemHandler, None]:
+    host = f"gem{next(_numbers)}"
+    knobs = simulated.GemHandler.knobs
+    machine = simulated.GemHandler(
+        clock().clock, trays, profile, sites=sites, faults=faults_of(knobs, *faults)
+    )
+    clock().hosts.plug(host, 5000, machine)
+    options = GemOptions(sites=frozenset(range(1, sites + 1)), profile=profile, quiet_s=300.0)
+    handler = GemHandler("handler", TcpStream("tcp:h", host, 5000), options)
+    await handler.connect()
+    try:
+        yield handler
+    finally:
+        await handler.aclose()
+
+
+@pytest.mark.parametrize(
+    "fault", ["", "chunk=3", "coalesce@p=0.2", "dup_event@p=0.3", "late_event=700@p=0.3"]
+)
+def test_a_whole_lot(fault: str) -> None:
+    run = lot(cell, full(4, 30), *filter(None, [fault]))
+    assert run.trays.bins == run.expected
+    assert len(run.expected) == 120
+
+
+def test_a_whole_lot_of_another_makers_profile() -> None:
+    profile = GemProfile(
+        presented=GemEvent(ceid=7, rptid=1, vids=(5, 6)),
+        lot_ended=GemEvent(ceid=8),
+        sites_as="list",
+        bin_as="A",
+        sort="BIN-PARTS",
+        sort_parameter="S{site}",
+    )
+    run = lot(cell, full(2, 10), sites=2, profile=profile)
+    assert run.trays.bins == run.expected
+    assert len(run.expected) == 20
+
+
+@pytest.mark.parametrize("fault", ["alarm=17@every=4", "extra_site@every=7"])
+def test_what_needs_a_person(fault: str) -> None:
+    run = Run(full(2, 12))
+
+    async def life() -> None:
+        async with cell(run.trays, fault, sites=2) as handler:
+            with suppress(EquipmentError):
+                await run.live(handler, faults=6)
+
+    virtually(life())
+    assert run.faults
+    assert run.trays.bins.items() >= run.expected.items()
+
+
+@pytest.mark.parametrize("fault", ["rst@every=40", "drop_reply@every=15", "drop_tx@every=25"])
+def test_a_link_that_breaks_moves_no_device_to_a_wrong_bin(fault: str) -> None:
+    run = Run(full(2, 12))
+
+    async def life() -> None:
+        async with cell(run.trays, fault, sites=2) as handler:
+            with pytest.raises(EquipmentError):
+                await run.live(handler)
+
+    virtually(life())
+    assert run.trays.bins.items() >= run.expected.items()
