@@ -10,7 +10,6 @@ from station.vault.desk.roles import Action as AtDesk
 Named: TypeAlias = Action | AtDesk
 
 _KEEPING = "activate affected attest backup compromise destroy init passphrase register reshare restore seal"
-_READING = "dump lint merge rebuild recover summary to-parquet validate"
 _KEEPING += " state suspend zeroise"
 
 COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
@@ -21,27 +20,17 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "audit lot": frozenset({Action.KEEP_LOG}),
         "audit tail": frozenset({Action.READ}),
         "audit verify": frozenset({Action.READ}),
-        "bench all": frozenset({Action.MEASURE}),
-        "bench datalog": frozenset({Action.MEASURE}),
-        "bench drivers": frozenset({Action.MEASURE}),
-        "bench engine": frozenset({Action.MEASURE}),
-        "bench vault": frozenset({Action.MEASURE}),
-        "cert crl": frozenset({Action.READ}),
-        "cert show": frozenset({Action.READ}),
-        "cert verify": frozenset({Action.READ}),
         "check": frozenset({Action.READ}),
         "completion": frozenset({Action.READ}),
         "doctor": frozenset({Action.READ}),
         "e10 report": frozenset({Action.READ}),
         "equip cycle": frozenset({Action.HANDLE}),
         "equip list": frozenset({Action.READ}),
+        "equip new": frozenset({Action.DRAFT}),
         "equip probe": frozenset({Action.HANDLE}),
         "equip send": frozenset({Action.HANDLE}),
         "equip sim fault": frozenset({Action.HANDLE}),
         "equip trace": frozenset({Action.READ}),
-        "evidence device": frozenset({Action.READ}),
-        "evidence export": frozenset({Action.READ}),
-        "evidence verify": frozenset({Action.READ}),
         **{f"key {verb}": frozenset({Action.KEEP_KEYS}) for verb in _KEEPING.split()},
         "key ceremony import": frozenset({AtDesk.IMPORT_CEREMONY}),
         "key ceremony plan": frozenset({Action.DRAFT, Action.SIGN}),
@@ -78,6 +67,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "perso rma-box": frozenset({AtDesk.SHOW_BOX}),
         "perso rma-open": frozenset({AtDesk.OPEN_UNIT}),
         "perso sample": frozenset({AtDesk.SAMPLE}),
+        "perso seal": frozenset({AtDesk.SEAL}),
         "perso ship": frozenset({AtDesk.SHIP}),
         "perso status": frozenset({AtDesk.SHOW_ORDERS}),
         "perso take-back": frozenset({AtDesk.TAKE_BACK}),
@@ -97,7 +87,6 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "run": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT}),
         "serve": frozenset({Action.SERVE}),
         "sim serve": frozenset({Action.MEASURE}),
-        **{f"stdf {verb}": frozenset({Action.READ}) for verb in _READING.split()},
         "version": frozenset({Action.READ}),
         "witness key": frozenset({Action.KEEP_LOG}),
         "witness run": frozenset({Action.KEEP_LOG}),
@@ -105,3 +94,19 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
     }
 )
 """By the words after `hardbin`."""
+
+GROUPS: Mapping[str, frozenset[Named]] = MappingProxyType(
+    {
+        "bench": frozenset({Action.MEASURE}),
+        "cert": frozenset({Action.READ}),
+        "evidence": frozenset({Action.READ}),
+        "stdf": frozenset({Action.READ}),
+        "wafer": frozenset({Action.READ}),
+    }
+)
+"""Commands of which each verb is the same action: files are read, the machine is measured."""
+
+
+def actions_of(path: str) -> frozenset[Named]:
+    """Return the actions of a command, by the words after `hardbin`; KeyError if it names none."""
+    return COMMANDS[path] if path in COMMANDS else GROUPS[path.partition(" ")[0]]
