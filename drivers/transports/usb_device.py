@@ -128,7 +128,7 @@ class UsbDevice:
         """Receive one transfer; `stopping` tells whether it is still wanted."""
         left_s = timeout_s
         while left_s > 0:
-            data = self._slice(endpoint, self._buffer, SLICE_S if left_s > SLICE_S else left_s)
+            data = self._slice(endpoint, self._buffer, min(left_s, SLICE_S))
             if data is not None:
                 recorder.note("<", data)
                 return data
