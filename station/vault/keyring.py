@@ -1,5 +1,6 @@
 """The vault's keys, by what they are for; they live in the key store, only keys of dies come out of it."""
 
+import hmac
 import os
 from collections.abc import Mapping, Sequence
 from hashlib import sha256, sha384
@@ -36,6 +37,8 @@ class Keyring:
     def __init__(self, store: KeyStoreClient, entries: Mapping[str, Entry], mode: str, rma: bytes) -> None:
         """`rma`: the public key that RMA tokens are sealed to, ML-KEM-1024 then P-384."""
         self._store, self._entries, self.mode = store, entries, mode
+        self._draws: Secret | None = None
+        """What dies are drawn by; asked for once, since it tells nothing but who was drawn."""
         self._rma = hpke.MLKEM1024P384PublicKey(
             mlkem.MLKEM1024PublicKey.from_public_bytes(rma[:MLKEM1024_BYTES]),
             ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), rma[MLKEM1024_BYTES:]),
@@ -94,8 +97,9 @@ class Keyring:
         """Whether a die is one of those drawn for an extra check; the die cannot know it beforehand."""
         if one_in == 1:
             return True
-        with await self._store.derive(KeyRef(ISSUER_MASTER), DRAW, uid, 128) as lot:
-            return int.from_bytes(lot.reveal()) % one_in == 0
+        if self._draws is None:
+            self._draws = await self._store.derive(KeyRef(ISSUER_MASTER), DRAW, b"", 256)
+        return int.from_bytes(hmac.digest(self._draws.reveal(), uid, "sha256")) % one_in == 0
 
     def public(self, key: str) -> VerifyingKey:
         """The public key of a key that signs; ConfigError if the store has none of this name."""
