@@ -158,10 +158,17 @@ class LineServer(asyncio.Protocol):
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._line: Line | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def close(self) -> None:
+        """Send the client away."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(type(transport).__name__)
+        self._transport = transport
         with suppress(Busy):
             self._line = self._exchange.line(transport.write, transport.abort)
             return

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 from sim.addresses import scheme_of, serial_end, tcp_address, visa_resource
 from sim.instrument import Instrument
@@ -163,9 +164,24 @@ class Served:
             self._opened.callback(server.close)
             return server.connection
         if isinstance(machine, Instrument) and wanted.kind == "vxi11":
-            return lambda: Vxi11Connection(machine, clock)
+            return self._noted(lambda: Vxi11Connection(machine, clock))
         exchange = Exchange(machine, clock)
-        return lambda: LineServer(exchange)
+        return self._noted(lambda: LineServer(exchange))
+
+    def _noted(self, make: Callable[[], LineServer | Vxi11Connection]) -> Callable[[], asyncio.Protocol]:
+        """Let go of the clients, too, when all is over."""
+        clients = WeakSet[LineServer | Vxi11Connection]()
+
+        def connection() -> asyncio.Protocol:
+            clients.add(client := make())
+            return client
+
+        def close() -> None:
+            for client in tuple(clients):
+                client.close()
+
+        self._opened.callback(close)
+        return connection
 
     def _terminal(self, placed: Placement, wanted: Wire, exchange: Exchange) -> Place:
         terminal = Terminal(exchange)

@@ -74,6 +74,10 @@ class Vxi11Connection(asyncio.Protocol):
         }
 
     # -- the connection
+    def close(self) -> None:
+        """Send the client away."""
+        self._transport.abort()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(type(transport).__name__)

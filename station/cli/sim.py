@@ -78,6 +78,8 @@ async def _served(made: Served, control: Path, *, as_json: bool) -> int:
         async with ControlServer(control, made):
             _told(await made.start(), as_json=as_json)
             await stopped.wait()
+    except ValueError as error:  # a machine that needs options, which only a station file has
+        raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(f"cannot serve: {error}") from error
     finally:
