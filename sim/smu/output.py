@@ -12,9 +12,13 @@ from sim.sockets import Load, OpenCircuit, voltage_at
 
 Quantity = Literal["v", "i"]
 
-SMU_KNOBS = frozenset({"trip", "overrange", "stuck_on"})
+SMU_KNOBS = frozenset({"trip", "overrange", "stuck_on", "interlock_open"})
 """`trip`: a reading is taken at the limit; `overrange`: it is beyond all ranges (`=nan`: there is none);
-`stuck_on`: the output stays on though it is switched off."""
+`stuck_on`: the output stays on though it is switched off; `interlock_open`: no output beyond 42 V is
+switched on, and one that is on goes off at its next reading."""
+
+INTERLOCK_V = 42.0
+INTERLOCK = CommandError(802, "OUTPUT blocked by interlock")
 
 OPEN = OpenCircuit()
 LINE_HZ = 50.0
@@ -68,10 +72,19 @@ class Output:
         self.settle()
 
     def switch(self, faults: Faults, *, on: bool) -> None:
-        """Connect or disconnect the load."""
+        """Connect or disconnect the load; CommandError where an open interlock forbids it."""
+        if on:
+            self._obey_interlock(faults)
         if on or not self.on or faults.strikes("stuck_on") is None:
             self.on = on
         self.settle()
+
+    def _obey_interlock(self, faults: Faults) -> None:
+        reach = abs(self.level["v"]) if self.forces == "v" else self.limit["v"]
+        if reach > INTERLOCK_V and faults.strikes("interlock_open") is not None:
+            self.on = False
+            self.settle()
+            raise INTERLOCK
 
     def set_function(self, function: Quantity) -> None:
         """Choose what is forced; CommandError while the output is on."""
@@ -117,6 +130,8 @@ class Output:
 
     def reading(self, measured: Quantity, faults: Faults) -> float:
         """Measure volts or amps, with the noise of the machine; 9.9E37 is over range."""
+        if self.on:
+            self._obey_interlock(faults)
         point = self.settle()
         if (over := faults.strikes("overrange")) is not None:
             return 9.91e37 if over == "nan" else 9.9e37

@@ -3,16 +3,22 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from drivers.roles import Card, Feeder, Resource, Smu, Supply
+from drivers.roles import Card, Feeder, Generator, Relays, Resource, Smu, Supply, Thermal
 
 BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
     (Card, 1, 0.1),
     (Smu, 1, 0.3),
+    (Generator, 1, 0.3),
     (Supply, 2, 0.4),
+    (Relays, 3, 0.5),
+    (Thermal, 3, 1.0),
     (Feeder, 3, 1.0),
     (Resource, 1, 1.0),
 )
-"""Role, level and bound in seconds: chip links and sources first, then supplies, what moves last."""
+"""Role, level and bound in seconds: chip links and sources first, then supplies, what moves last.
+
+Relays are among the last: they shall not open under current.
+"""
 
 
 GRACE_S = 0.5

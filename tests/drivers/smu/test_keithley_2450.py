@@ -179,3 +179,21 @@ async def test_burst_comes_out_of_the_buffer() -> None:
         smu = output(port)
         async with smu.forcing_voltage(2.0, limit_a=10e-3):
             assert await smu.burst(3) == (Reading(2e-3, False),) * 3
+
+
+async def test_open_interlock_keeps_high_voltage_off() -> None:
+    with (
+        replayed("keithley_2450/interlock_open") as port,
+        pytest.raises(InstrumentError, match="interlock") as refused,
+    ):
+        async with output(port).forcing_voltage(100.0, limit_a=1e-3):
+            pytest.fail("100 V behind an open interlock")
+    assert refused.value.code == 802
+
+
+async def test_interlock_that_opens_brings_no_reading() -> None:
+    with replayed("keithley_2450/interlock_opens") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(100.0, limit_a=1e-3):
+            with pytest.raises(InstrumentError, match="interlock"):
+                await smu.measure()

@@ -156,3 +156,13 @@ async def test_block_that_does_not_come_is_silence() -> None:
         await smu.force_voltage(2.0, limit_a=10e-3)
         with pytest.raises(Silent):
             await smu.burst(3)
+
+
+async def test_open_interlock_keeps_high_voltage_off() -> None:
+    with (
+        replayed("keithley_2600b/interlock_open") as port,
+        pytest.raises(InstrumentError, match="interlock") as refused,
+    ):
+        async with made(port).channels["a"].forcing_voltage(100.0, limit_a=1e-3):
+            pytest.fail("100 V behind an open interlock")
+    assert refused.value.code == 802

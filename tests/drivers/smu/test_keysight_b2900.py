@@ -129,3 +129,13 @@ async def test_buffer_with_too_few_entries_is_not_believed() -> None:
 async def test_nothing_to_measure_before_something_is_forced() -> None:
     with pytest.raises(EquipmentError, match="forces nothing"):
         await channel(written("")).measure()
+
+
+async def test_open_interlock_keeps_high_voltage_off() -> None:
+    with (
+        replayed("keysight_b2900/interlock_open") as port,
+        pytest.raises(InstrumentError, match="interlock") as refused,
+    ):
+        async with channel(port).forcing_voltage(100.0, limit_a=1e-3):
+            pytest.fail("100 V behind an open interlock")
+    assert refused.value.code == 802
