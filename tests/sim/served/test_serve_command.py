@@ -206,6 +206,7 @@ def test_knobs_are_turned_and_turned_back(running: Running) -> None:
         (("ccid",), 3, "'ccid': no machine of the station, nor a model"),
         (("keithley_2450=gpib",), 3, "wire 'gpib': write tcp, hislip or vxi11"),
         (("keithley_2450=tcp:127.0.0.1:99999",), 3, "'99999' is no TCP port"),
+        (("gem",), 3, "equipment 'gem': profile: a table"),
         (("exatron=hislip",), 3, "hislip is for machines on a bus; a exatron takes tcp or pty"),
         (("keithley_2450=tcp:192.0.2.1:1",), 3, "cannot serve"),
     ],
