@@ -68,6 +68,8 @@ class ProbingMachine(Machine, Prober):
         self._plan: deque[Landing] | None = None
         self._stepped = False
         self._landed: Landing | None = None
+        self._left_over: Landing | None = None
+        """What was in contact without a result when the lot was stopped: it comes next."""
         self._again: Landing | None = None
 
     # -- what a model brings besides the verbs of its role
@@ -113,7 +115,8 @@ class ProbingMachine(Machine, Prober):
             await self._end_wafer()
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
-        self._landed = self._plan = None
+        self._left_over = self._again or self._landed
+        self._landed = self._again = self._plan = None
         while (landing := await self._next()) is not None:
             self._landed = landing
             yield Touchdown(frozenset(landing.sites), positions=dict(landing.sites), wafer=self._wafer)
@@ -167,7 +170,17 @@ class ProbingMachine(Machine, Prober):
             await self._end_wafer()
         return None
 
+    def _lifted(self) -> Landing | None:
+        """Return what was in contact when the lot was stopped, if it has no result yet."""
+        left_over, self._left_over = self._left_over, None
+        if left_over is None or not self._done.isdisjoint(left_over.sites.values()):
+            return None
+        return left_over
+
     async def _by_plan(self) -> Landing | None:
+        if (lifted := self._lifted()) is not None:
+            await self.step_to(lifted.x, lifted.y)
+            return lifted
         if self._plan is None:
             try:
                 left = (self._wanted or frozenset()) - self._done
@@ -188,6 +201,10 @@ class ProbingMachine(Machine, Prober):
 
     async def _by_route(self) -> Landing | None:
         """Follow the prober; where the card stands on no die without a result, nothing is landed."""
+        if (lifted := self._lifted()) is not None:
+            if (found := await self.position()) != (left := Die(lifted.x, lifted.y)):
+                raise EquipmentError(f"{self.name}: was on {left} and stands on {found}: no test")
+            return lifted
         while (die := await (self.step_next() if self._stepped else self.step_first())) is not None:
             self._stepped = True
             if (found := await self.position()) != die:
@@ -302,6 +319,7 @@ class ProbingMachine(Machine, Prober):
             await undone(self.separate(), what=f"{self.name}: separation", bound_s=SEPARATE_BOUND_S)
 
     async def pause(self) -> None:
+        """Separate; the wafer stays on the chuck."""
         await self.separate()
         self.heard(Paused())
 

@@ -28,6 +28,9 @@ class Feeder(Resource):
     hard_bins: frozenset[int]
     """The hard bins that the machine can sort to, or mark."""
 
+    rests: bool = False
+    """Whether a pause must bring it to rest: what it has landed is lifted, and landed again after it."""
+
     @abstractmethod
     async def start_lot(self, lot: str) -> None:
         """Tell the machine that a lot begins, in as far as it can be told; the listener is armed first."""
@@ -46,6 +49,14 @@ class Feeder(Resource):
 
         Sent at most once per contact: when it is unknown what the machine took, raises EquipmentError.
         """
+
+    async def pause(self) -> None:
+        """Come to rest, with nothing in contact; only of a machine that `rests`."""
+        return
+
+    async def resume(self) -> None:
+        """Go on after a pause."""
+        return
 
     async def end_lot(self) -> None:
         """Bring away what the machine still holds of a lot that is over; nothing, unless it can."""

@@ -121,6 +121,7 @@ class Prober(Feeder):
     separates. Nothing moves sideways in contact, and each position is read back.
     """
 
+    rests = True
     modes: frozenset[StepMode]
     """How it can step."""
     heard: Callable[[ProberEvent], None] = staticmethod(unheard)
@@ -189,14 +190,6 @@ class Prober(Feeder):
     @abstractmethod
     async def temperature(self) -> float:
         """Return the chuck's temperature in degrees Celsius."""
-
-    @abstractmethod
-    async def pause(self) -> None:
-        """Separate; the wafer stays on the chuck."""
-
-    @abstractmethod
-    async def resume(self) -> None:
-        """Go on after a pause."""
 
     @abstractmethod
     async def abort(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +14,7 @@ from drivers.errors import EquipmentError
 from drivers.roles import Feeder, Resource, Touchdown
 from drivers.roles.uninterrupted import uninterrupted
 from station import events
+from station.engine.arrivals import Arrivals
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.device_run import Contact
 from station.engine.landing import Landing, Tested
@@ -65,8 +66,7 @@ class LotRun(Generic[S]):
         self._begun = False
         self._wish = Wish.GO_ON
         self._asked = asyncio.Event()
-        self._arrivals: AsyncGenerator[Touchdown, None] | None = None
-        self._waiting: asyncio.Task[Touchdown | None] | None = None
+        self._arrivals = Arrivals(bound.handler)
         self._seq = 0
         self._parts = 0
         self._arrived = Touchdown(frozenset())
@@ -94,14 +94,14 @@ class LotRun(Generic[S]):
             if not self._begun:
                 await self._bound.handler.start_lot(self._info.lot)
                 self._begun = True
-            self._arrivals = self._bound.handler.touchdowns()
+            self._arrivals.arm()
             with suppress(Ended), collecting_between_touchdowns() as collect:
                 await self._touchdowns(collect)
             await self._end()
         except EquipmentError as error:
             raise Hold(str(error)) from error
         finally:
-            await uninterrupted(self._disarm())
+            await uninterrupted(self._arrivals.disarm())
         if self._wish is Wish.ABORT:
             raise Aborted
         if self._hold:
@@ -120,7 +120,7 @@ class LotRun(Generic[S]):
     async def _end(self) -> None:
         """No device follows: the machine gives back what it holds, as a prober its wafer."""
         if self._wish is not Wish.ABORT and not self._hold:
-            await uninterrupted(self._disarm())
+            await uninterrupted(self._arrivals.disarm())
             await self._bound.handler.end_lot()
 
     # -- waiting
@@ -138,38 +138,30 @@ class LotRun(Generic[S]):
                 case Wish.END:
                     raise Ended
                 case Wish.PAUSE:
-                    await self._shift(State.PAUSED, "")
-                    await self._asked.wait()
+                    await self._rest()
                 case Wish.GO_ON:
                     await self._shift(State.RUNNING, "")
                     if not self._asked.is_set():
                         return
 
+    async def _rest(self) -> None:
+        """Be paused until something else is asked; needles do not stand on a wafer meanwhile."""
+        rests = self._bound.handler.rests
+        while rests and self._arrivals.moving and self._wish is Wish.PAUSE:
+            self._asked.clear()
+            await self._arrivals.ready(self._asked)
+        if self._wish is not Wish.PAUSE:
+            return
+        if rests:
+            await self._arrivals.rest()
+        await self._shift(State.PAUSED, "")
+        await self._asked.wait()
+        if rests:
+            await self._arrivals.go_on()
+
     async def _arrival(self) -> "Touchdown | Wish | None":
         """Wait for the machine or a person: the next contact, the wish that came first, None at the end."""
-        assert self._arrivals is not None  # noqa: S101 - set by run, before anything waits
-        if self._waiting is None:
-            self._waiting = asyncio.get_running_loop().create_task(_next(self._arrivals))
-        asked = asyncio.get_running_loop().create_task(self._asked.wait())
-        try:
-            await asyncio.wait([self._waiting, asked], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            asked.cancel()
-        if not self._waiting.done():
-            return self._wish
-        arrived, self._waiting = self._waiting, None
-        return arrived.result()
-
-    async def _disarm(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        arrivals, self._arrivals = self._arrivals, None
-        if waiting is not None:
-            waiting.cancel()
-            await asyncio.wait([waiting])
-            if not waiting.cancelled():
-                waiting.exception()
-        if arrivals is not None:
-            await arrivals.aclose()
+        return self._arrivals.take() if await self._arrivals.ready(self._asked) else self._wish
 
     # -- one set of devices, as often as it is landed
     async def _touchdown(self, arrived: Touchdown) -> None:
@@ -383,7 +375,3 @@ class LotRun(Generic[S]):
                 await self._records.project(result)
         except StorageError as error:
             self._hold = self._hold or str(error)
-
-
-async def _next(arrivals: AsyncGenerator[Touchdown, None]) -> Touchdown | None:
-    return await anext(arrivals, None)

@@ -193,6 +193,13 @@ async def test_a_lost_service_request_is_made_good_by_asking() -> None:
         assert prober.requests.lost == 1
 
 
+async def test_a_lost_request_of_the_next_die() -> None:
+    with replayed("accretech_uf/lost_next_die") as port:
+        prober = made(port)
+        assert await prober.step_next() == Die(1, 0)
+        assert prober.requests.lost == 1
+
+
 async def test_lost_requests_of_contact_and_separation() -> None:
     with replayed("accretech_uf/lost_up_and_down") as port:
         prober = made(port)

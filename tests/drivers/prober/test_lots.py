@@ -281,6 +281,45 @@ def test_a_lot_that_was_stopped_goes_on_with_the_dies_that_have_no_result() -> N
     assert not stack.down
 
 
+@pytest.mark.parametrize(("cell", "mode"), BOTH)
+def test_a_die_that_was_lifted_in_a_pause_is_landed_again(cell: Cell, mode: str) -> None:
+    stack = wafers(1)
+
+    async def life() -> None:
+        async with cell(stack, mode=mode) as prober:
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                await anext(touchdowns)
+                await prober.sort({1: 1})
+                lifted = await anext(touchdowns)
+            await prober.pause()
+            assert not stack.down
+            await prober.resume()
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                assert await anext(touchdowns) == lifted
+                assert stack.down
+                await prober.replunge()
+            await prober.make_safe()
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                assert await anext(touchdowns) == lifted
+                assert stack.down
+
+    virtually(life())
+    assert len(set(stack.landings)) == 2
+
+
+def test_a_die_that_was_left_in_a_pause_is_no_test() -> None:
+    async def life() -> None:
+        async with sentio_cell(wafers(1), mode="prober_master") as prober:
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                await anext(touchdowns)
+            await prober.step_to(1, 1)
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                await anext(touchdowns)
+
+    with pytest.raises(EquipmentError, match="was on die 0, -3 and stands on die 1, 1: no test"):
+        virtually(life())
+
+
 def test_needles_are_cleaned_every_so_often() -> None:
     async def life(clean_every: int) -> float:
         async with sentio_cell(wafers(1), clean_every=clean_every) as prober:

@@ -1,7 +1,7 @@
 """A lot goes through the cell: bins, retest, faults, holds, aborts; each rule where it can be seen."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import DutError, EquipmentError
+from drivers.roles import Touchdown
 from station import commands, events
 from station.custody.balance import balance_of
 from station.custody.journal import read
@@ -26,6 +27,7 @@ from tests.station.engine.doubles import (
     TE,
     Bench,
     BenchSite,
+    ScriptedHandler,
     returning,
     sequence,
     virtual,
@@ -314,6 +316,58 @@ async def test_pause_takes_effect_at_the_boundary_and_resume_goes_on(tmp_path: P
 
     assert await bench.run(operator()) == "CLOSED"
     assert len(bench.handler.sorted) == 2
+
+
+class Resting(ScriptedHandler):
+    """Takes its time to land, and is brought to rest in a pause, as a prober is."""
+
+    rests = True
+
+    def __init__(self, touchdowns: list[frozenset[int]]) -> None:
+        super().__init__(touchdowns)
+        self.story: list[str] = []
+        self.on_its_way, self.may_land = asyncio.Event(), asyncio.Event()
+
+    async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
+        while self._left:
+            if self.story:
+                self.on_its_way.set()
+                await self.may_land.wait()
+            self.story.append("landed")
+            yield Touchdown(self._left[0])
+
+    async def sort(self, bins: Mapping[int, int]) -> None:
+        await super().sort(bins)
+        self.story.append("sorted")
+        self._left.pop(0)
+
+    async def pause(self) -> None:
+        self.story.append("paused")
+
+    async def resume(self) -> None:
+        self.story.append("resumed")
+
+    async def end_lot(self) -> None:
+        self.story.append("ended")
+
+
+async def test_needles_do_not_stand_on_a_wafer_in_a_pause(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), [*ONE, *ONE])
+    prober = Resting([*ONE, *ONE])
+    bench.use(prober)
+
+    async def operator() -> None:
+        await prober.on_its_way.wait()
+        assert (await bench.cell.request(commands.Pause(id="p", actor="op"))).ok
+        await asyncio.sleep(0)
+        assert not bench.cell.paused.is_set(), "it lands first"
+        prober.may_land.set()
+        await bench.cell.paused.wait()
+        assert prober.story[-2:] == ["landed", "paused"]
+        assert (await bench.cell.request(commands.Resume(id="r", actor="op", roles=OP))).ok
+
+    assert await bench.run(operator()) == "CLOSED"
+    assert prober.story == ["landed", "sorted", "landed", "paused", "resumed", "landed", "sorted", "ended"]
 
 
 async def test_the_same_command_twice_has_one_effect_and_a_wrong_state_refuses(tmp_path: Path) -> None:
