@@ -17,6 +17,10 @@ class StorageError(CustodyError):
     """A record could not be made durable: the devices in contact go to the error bin and the lot is held."""
 
 
+class AnalysisError(Exception):
+    """What is to be analysed cannot be: too few values, no limit, groups of different sizes."""
+
+
 class MapError(CustodyError):
     """A wafer map cannot be read, cannot hold what it should, or does not agree with itself."""
 

@@ -8,7 +8,15 @@ import click
 
 from drivers.errors import EquipmentError, TransportError
 from station.cli.codes import Exit
-from station.errors import BusyError, ConfigError, CustodyError, SequenceError, StoppedError, UntrustedError
+from station.errors import (
+    AnalysisError,
+    BusyError,
+    ConfigError,
+    CustodyError,
+    SequenceError,
+    StoppedError,
+    UntrustedError,
+)
 
 CODES: dict[type[Exception], Exit] = {
     StoppedError: Exit.INTERRUPTED,
@@ -19,6 +27,7 @@ CODES: dict[type[Exception], Exit] = {
     TransportError: Exit.LINK,
     EquipmentError: Exit.EQUIPMENT,
     CustodyError: Exit.INTEGRITY,
+    AnalysisError: Exit.USAGE,
 }
 """What each error ends with: the first kind that it is of."""
 
@@ -43,6 +52,7 @@ class Commands(click.Group):
         "perso",
         "person",
         "recipe",
+        "report",
         "run",
         "serve",
         "sim",

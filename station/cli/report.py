@@ -1,0 +1,222 @@
+"""`hardbin report`: what lots, studies and wafers say, as text, JSON or one HTML page."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from station.analysis import agreement, capability, control, gauge, study
+from station.analysis.findings import Findings, findings
+from station.analysis.lot import Lot, lot_of
+from station.cli.stdf_files import must_exist
+from station.errors import AnalysisError, MapError, StorageError
+
+if TYPE_CHECKING:
+    from station.analysis.wafers import Stacked
+
+FILE = click.argument("file", type=click.Path(path_type=Path))
+RUN = click.option("--run", type=click.IntRange(1), help="Of a store with several runs.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+TEST = click.option("--test", required=True, type=click.IntRange(0), help="Its number.")
+
+
+@click.group()
+def report() -> None:
+    """Analyse a store's run or an STDF file: yield, capability, control charts, correlation, GR&R."""
+
+
+@report.command()
+@FILE
+@RUN
+@click.option("--html", type=click.Path(path_type=Path), help="Write one page, which needs nothing else.")
+@JSON
+def lot(file: Path, run: int | None, html: Path | None, *, as_json: bool) -> None:
+    """Work out a whole lot: yield, bins, failing tests, sites, test time, capability of each test."""
+    found = findings(_lot(file, run))
+    if html is not None:
+        from station.analysis.page import page
+
+        try:
+            html.write_bytes(page(found, _stacked(file)))
+        except OSError as error:
+            raise StorageError(f"{html}: {error.strerror}") from error
+    if as_json:
+        _json(found)
+    elif html is None:
+        _shown(found)
+
+
+@report.command("capability")
+@FILE
+@TEST
+@RUN
+@JSON
+def capability_(file: Path, test: int, run: int | None, *, as_json: bool) -> None:
+    """Cp, Cpk, Pp and Ppk of a test with 95 % intervals, over the last contact of each part."""
+    of = _lot(file, run)
+    place = of.column(test)
+    column = of.tests[place]
+    found = capability.capability(of.values[of.contacts.last, place], column.low, column.high)
+    if as_json:
+        _json(found)
+        return
+    click.echo(f"test {test} {column.name}: n {found.count}, mean {found.mean:.6g}, sigma {found.sigma:.4g}")
+    for name, index in (("Cp", found.cp), ("Cpk", found.cpk), ("Pp", found.pp), ("Ppk", found.ppk)):
+        if index is not None:
+            click.echo(f"{name:>4} {index.value:8.3f}   95 %: {index.low:.3f} to {index.high:.3f}")
+    normal = "" if found.normal_p is None else f"; normal with p {found.normal_p:.3g}"
+    click.echo(f"expected beyond the limits: {found.expected_ppm:.3g} ppm{normal}")
+
+
+@report.command()
+@FILE
+@TEST
+@RUN
+@click.option("--group", type=click.IntRange(2, 25), help="Size of subgroups; single values without it.")
+@JSON
+def spc(file: Path, test: int, run: int | None, group: int | None, *, as_json: bool) -> None:
+    """Control charts of a test in the order of contacts, and where Nelson's rules signal."""
+    of = _lot(file, run)
+    place = of.column(test)
+    values = of.values[:, place]
+    values = values[values == values]
+    if group is None:
+        charts = control.individuals(values.tolist())
+    else:
+        whole = values[: len(values) // group * group].reshape(-1, group)
+        if not len(whole):
+            raise AnalysisError(f"test {test} has {len(values)} values, a group of {group} needs more")
+        charts = control.means_and_ranges(whole.tolist())
+    first = charts[0]
+    sigma = (first.high[0] - first.centre[0]) / 3
+    rules = control.nelson(first.points, first.centre[0], sigma) if sigma > 0 else {}
+    if as_json:
+        _json({"charts": charts, "rules": {str(rule): at for rule, at in rules.items()}})
+        return
+    for chart in charts:
+        limits = f"{chart.low[0]:.6g} to {chart.high[0]:.6g}"
+        click.echo(
+            f"{chart.name}: centre {chart.centre[0]:.6g}, limits {limits}, beyond: {len(chart.beyond)}"
+        )
+    for rule, at in rules.items():
+        if at:
+            click.echo(f"rule {rule}: {len(at)} signals, the first at point {at[0] + 1}")
+
+
+@report.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@JSON
+def correlate(first: Path, second: Path, *, as_json: bool) -> None:
+    """Compare the same parts in two files, for example of two testers: correlation, offset of each test."""
+    lots = [_lot(file, None) for file in (first, second)]
+    rows = list(_pairs(*lots))
+    if not rows:
+        raise AnalysisError(f"{second}: it has no test of {first.name} with three or more of its parts")
+    if as_json:
+        _json([{"test": number, "name": name, **msgspec.to_builtins(found)} for number, name, found in rows])
+        return
+    headings = ("test", "n", "r", "slope", "offset", "95 % from", "to")
+    _table(headings, ((
+        str(number), str(f.count), f"{f.r:.4f}", f"{f.slope:.4f}", f"{f.offset:.4g}", f"{f.offset_low:.4g}",
+        f"{f.offset_high:.4g}", name,
+    ) for number, name, f in rows))  # fmt: skip
+
+
+@report.command("gauge")
+@FILE
+@click.option("--method", type=click.Choice(["anova", "range"]), default="anova", show_default=True)
+@click.option("--tolerance", type=float, help="Upper less lower limit, for shares of it.")
+@JSON
+def gauge_(file: Path, method: str, tolerance: float | None, *, as_json: bool) -> None:
+    """GR&R of a CSV file with the columns part, operator (or site, as operator), trial and value."""
+    must_exist(file)
+    if tolerance is not None and not tolerance > 0:
+        raise click.UsageError("--tolerance must be above 0")
+    values = study.gauge_values(file)
+    found = (
+        gauge.anova(values, tolerance=tolerance)
+        if method == "anova"
+        else gauge.average_range(values, tolerance=tolerance)
+    )
+    if as_json:
+        _json(found)
+        return
+    click.echo(f"{found.method}: {found.parts} parts, {found.operators} operators, {found.trials} trials")
+    of = found.repeatability, found.reproducibility, found.interaction, found.grr, found.part, found.total
+    names = ("repeatability", "reproducibility", "of it interaction", "GR&R", "parts", "total")
+    _table(("sigma", "% of total", "% of tolerance"), ((
+        f"{one.sigma:.6g}", f"{one.percent:.2f}",
+        "" if one.percent_tolerance is None else f"{one.percent_tolerance:.2f}", name,
+    ) for name, one in zip(names, of, strict=True)))  # fmt: skip
+    click.echo(f"{found.categories} distinct categories; {found.verdict}")
+
+
+def _lot(file: Path, run: int | None) -> Lot:
+    must_exist(file)
+    return lot_of(file, run)
+
+
+def _stacked(file: Path) -> "Stacked | None":
+    from station.analysis.wafers import stacked
+    from station.datalog.maps.stdf import read
+
+    try:
+        return stacked(read(file))
+    except MapError:
+        return None  # a final test has no wafer, a store no places
+
+
+def _pairs(first: Lot, second: Lot) -> Iterable[tuple[int, str, agreement.Agreement]]:
+    named = (of.contacts.part[of.contacts.last].tolist() for of in (first, second))
+    places = [{part: place for place, part in enumerate(parts)} for parts in named]
+    both = [part for part in places[0] if part in places[1]]
+    ours, theirs = ([place[part] for part in both] for place in places)
+    known = {test.number: column for column, test in enumerate(second.tests)}
+    for column, test in enumerate(first.tests):
+        if test.number in known:
+            x = first.values[first.contacts.last, column][ours]
+            y = second.values[second.contacts.last, known[test.number]][theirs]
+            try:
+                yield test.number, test.name, agreement.agreement(x, y)
+            except AnalysisError:
+                continue
+
+
+def _json(found: object) -> None:
+    click.echo(msgspec.json.encode(found).decode())
+
+
+def _shown(found: Findings) -> None:
+    share, first = found.final, found.first
+    click.echo(f"Lot {found.lot} of {found.product}, {found.program}, at {found.station}")
+    click.echo(
+        f"{share.of} parts, {share.count} good ({100 * share.value:.2f} %, 95 %: {100 * share.low:.2f} to "
+        f"{100 * share.high:.2f}), at first contact {100 * first.value:.2f} %, recovered {found.recovered}"
+    )
+    never = f"{found.never_failed} tests never failed"
+    click.echo(f"{found.contacts} contacts of {found.time.mean / 1000:.3f} s, {never}")
+    for bar in found.bins:
+        click.echo(f"{bar.count:>7g}  {100 * bar.cumulated:6.2f} %  bin {bar.name}")
+    headings = ("test", "failed", "only this", "mean", "Cpk", "Ppk", "outliers", "sites")
+    _table(headings, ((
+        str(t.number), str(t.failed), str(t.only_failed),
+        f"{t.capability.mean:.5g}" if t.capability else "",
+        f"{t.capability.cpk.value:.2f}" if t.capability and t.capability.cpk else "",
+        f"{t.capability.ppk.value:.2f}" if t.capability and t.capability.ppk else "",
+        str(t.outliers), "differ" if t.sites_differ else "", t.name,
+    ) for t in found.tests))  # fmt: skip
+
+
+def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, soft_wrap=True).print(table)
