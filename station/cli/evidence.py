@@ -13,7 +13,7 @@ from station.clock import RealClock
 from station.custody import journal
 from station.custody.checkpoint import Note
 from station.errors import EvidenceError, TrustError
-from station.evidence import device_file, trust, verification
+from station.evidence import device_file, stated, trust, verification
 from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.verdict import Verdict
 from station.io_thread import IoThread
@@ -96,6 +96,31 @@ def verify(
     told = {"sound": verdict.sound, **msgspec.to_builtins(verdict)}
     click.echo(msgspec.json.encode(told).decode() if as_json else _text(bundle, verdict))
     return Exit.OK if verdict.sound else Exit.INTEGRITY
+
+
+@evidence.command()
+@click.argument("statement", type=FILE)
+@click.option("--trust", "trust_file", type=FILE, required=True, help="What you trust; keep it apart.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def register(statement: Path, *, trust_file: Path, as_json: bool) -> int:
+    """Check a key store's STATEMENT of its keys (`hardbin key register`), without network or vault."""
+    try:
+        trusted = trust.read(trust_file)
+        found = stated.read(statement.read_bytes(), trusted.record_keys())
+    except TrustError as error:
+        return _said(Exit.TRUST, str(error))
+    except (EvidenceError, OSError) as error:
+        return _said(Exit.INTEGRITY, f"{statement}: {error}")
+    wrong = [*stated.faults(found, trusted)]
+    if as_json:
+        told = {"sound": not wrong, "findings": wrong, "register": msgspec.to_builtins(found)}
+        click.echo(msgspec.json.encode(told).decode())
+    else:
+        lines = [f"{key.id}: {key.state}, {key.profile.algorithm}, {key.used} uses" for key in found.keys]
+        result = "sound" if not wrong else f"findings: {len(wrong)}"
+        lines = [*wrong, *lines, f"{statement}: store {found.store}, {len(found.keys)} keys, {result}"]
+        click.echo("\n".join(map(_printable, lines)))
+    return Exit.OK if not wrong else Exit.INTEGRITY
 
 
 @evidence.command()

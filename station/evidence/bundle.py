@@ -6,6 +6,8 @@ from msgspec import Meta, Struct
 
 LOT, BALANCE, PROFILE, CHECKPOINT = "lot.json", "balance.json", "profile.json", "checkpoint.txt"
 UNSEALED, REGISTER = "unsealed.jsonl", "key-register.json"
+STATED = "key-register.signed.json"
+"""The register as the key store itself states it."""
 CONFIGURATION, VERSIONS, SBOM = "configuration.json", "versions.json", "sbom.cdx.json"
 LEDGER, CERTIFICATES, CRLS = "ledger", "certificates", "crls"
 REPORT = "station/report.json"
@@ -19,6 +21,7 @@ NEEDED = (
     CHECKPOINT,
     UNSEALED,
     REGISTER,
+    STATED,
     PERSONS,
     ACTIONS,
     f"{LEDGER}/checkpoint",

@@ -100,11 +100,16 @@ class RecordKeys:
         return base64url(jws.payload)
 
     def _verify(self, header: Header, one: Signature, payload: str) -> None:
-        key = self._keys.get((header.alg, header.kid))
+        signature = base64url(one.signature)
+        self.check(header.alg, header.kid, signature, f"{one.protected}.{payload}".encode())
+
+    def check(self, algorithm: str, name: str, signature: bytes, message: bytes) -> None:
+        """Return if a key of this name signed these bytes; EvidenceError, TrustError."""
+        key = self._keys.get((algorithm, name))
         if key is None:
-            raise TrustError(f"is signed by {header.alg} key {header.kid[:40]!r}, which is not trusted")
-        if not _verifies(key, base64url(one.signature), f"{one.protected}.{payload}".encode()):
-            raise EvidenceError(f"the {header.alg} signature of {header.kid} does not verify")
+            raise TrustError(f"is signed by {algorithm} key {name[:40]!r}, which is not trusted")
+        if not _verifies(key, signature, message):
+            raise EvidenceError(f"the {algorithm} signature of {name} does not verify")
 
 
 @lru_cache(maxsize=64)

@@ -7,9 +7,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from station.errors import EvidenceError
+from station.errors import EvidenceError, TrustError
+from station.evidence import stated
 from station.evidence.archive import Archive
-from station.evidence.bundle import REGISTER
+from station.evidence.bundle import REGISTER, STATED
 from station.evidence.certificates import Authorities
 from station.evidence.finding import Finding
 from station.evidence.revocations import Issued
@@ -77,6 +78,8 @@ def differences(
     register = _read(bundle)
     for what in (*_counted(register), *_known(register, trust), *_uses(register, authorities, issued)):
         yield Finding(REGISTER, what)
+    for what in _stated(bundle, register, trust):
+        yield Finding(STATED, what)
 
 
 def _read(bundle: Archive) -> Register:
@@ -84,6 +87,18 @@ def _read(bundle: Archive) -> Register:
         return decoded(bundle.read(REGISTER), Register)
     except EvidenceError as error:
         raise EvidenceError(f"{REGISTER}: {error}") from error
+
+
+def _stated(bundle: Archive, register: Register, trust: Trust) -> Iterator[str]:
+    """The store itself states what the vault tells of its keys."""
+    try:
+        found = stated.read(bundle.read(STATED), trust.record_keys())
+    except (EvidenceError, TrustError) as error:
+        yield str(error)
+        return
+    yield from stated.faults(found, trust)
+    if tuple(RegisteredKey.of(entry, entry.used) for entry in found.keys) != register.keys:
+        yield f"states other keys than {REGISTER} has"
 
 
 def _counted(register: Register) -> Iterator[str]:

@@ -19,7 +19,7 @@ from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.header import Head
 from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Purpose, SealedKey, Ticket
-from station.vault.names import ISSUER_MASTER, RMA, TRANSPORT_MASTER
+from station.vault.names import ISSUER_MASTER, RECORD, RECORD_EC, RMA, TRANSPORT_MASTER
 from station.vault.pki.authorities import CEREMONY
 from station.vault.pki.signing import VerifyingKey
 from station.vault.secret import Secret
@@ -142,10 +142,9 @@ class Keyring:
         found = (e for e in self._entries.values() if e.profile.purpose is Purpose.CHECKPOINT)
         return tuple(_log_key(origin, entry) for entry in found if entry.state is KeyState.ACTIVE)
 
-    async def register(self) -> "list[tuple[Entry, int]]":
-        """Every key as the store tells of it, and how often it was used."""
-        entries = await self._store.entries()
-        return [(entry, (await self._store.usage(KeyRef(entry.id))).used) for entry in entries]
+    async def register(self) -> bytes:
+        """Every key and its uses, as the store states it; both record keys sign."""
+        return await self._store.state_register((RECORD_EC, RECORD))
 
     async def compromised(self) -> frozenset[str]:
         """The keys that others may know, also those that are destroyed since."""

@@ -25,16 +25,19 @@ from station.evidence.bundle import (
     REGISTER,
     REPORT,
     SBOM,
+    STATED,
     TRUST,
     VERSIONS,
 )
 from station.evidence.index import Index
 from station.evidence.manifest import MANIFEST
 from station.evidence.register import Register, RegisteredKey
+from station.evidence.stated import Stated
 from station.evidence.strict import encoded
 from station.evidence.trust import Trust
 from station.evidence.versions import lock, versions
 from station.vault.configuration import Configuration
+from station.vault.desk.statement import opened
 from station.vault.die import jws
 from station.vault.die.job import Means
 from station.vault.die.stream import Context
@@ -102,7 +105,7 @@ class Exporter:
     async def _export(self, lot: str, attached: Mapping[str, bytes], now: float, folder: Path) -> None:
         found = await self._collected(lot, folder, now)
         files = {**found.files, **self._constant(found.product), **attached}
-        files[REGISTER] = encoded(await self._register())
+        files |= await self._register()
         files[SBOM] = await self._work(_materials, now)
         listed = await self._work(index.listed, files)
         name, mode = self._configuration.name, self._keys.mode
@@ -172,9 +175,11 @@ class Exporter:
             VERSIONS: encoded(versions()),
         }
 
-    async def _register(self) -> Register:
-        keys = [RegisteredKey.of(entry, used) for entry, used in await self._keys.register()]
-        return Register(v=1, keys=tuple(keys))
+    async def _register(self) -> dict[str, bytes]:
+        statement = await self._keys.register()
+        found = msgspec.json.decode(opened(statement).payload, type=Stated)
+        keys = [RegisteredKey.of(entry, entry.used) for entry in found.keys]
+        return {STATED: statement, REGISTER: encoded(Register(v=1, keys=tuple(keys)))}
 
 
 def _materials(now: float) -> bytes:

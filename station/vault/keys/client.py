@@ -318,6 +318,10 @@ class KeyStoreClient:
     async def decapsulate(self, key: KeyRef, ciphertext: bytes) -> Secret:
         return await self._secret(calls.Decapsulate(key.id, ciphertext))
 
+    async def state_register(self, keys: tuple[str, ...]) -> bytes:
+        """The register as a statement that these keys of the store sign."""
+        return await self._ask(calls.StateRegister(keys), bytes)
+
     async def rma_token(self, uid: bytes, sealed: SealedKey) -> Secret:
         """The RMA token of a die that was sealed to the store."""
         return await self._secret(calls.RmaToken(uid, sealed.kem, sealed.ciphertext, sealed.box))
