@@ -10,6 +10,7 @@ from sim.wiring import Placement, WorldError
 
 SERIAL = "hardbin://"
 ADAPTER = "prologix"
+USBTMC = "usbtmc"
 FIRST_BOARD = 1000
 
 
@@ -24,9 +25,9 @@ class BehindAdapter:
 
 
 def scheme_of(placed: Placement) -> str:
-    """Return where a machine is: what is before the colon; one behind a GPIB adapter is on a bus."""
+    """Return where a machine is: what is before the colon; GPIB adapters and USBTMC are buses as others."""
     scheme = placed.port.partition(":")[0]
-    return "visa" if scheme == ADAPTER else scheme
+    return "visa" if scheme in (ADAPTER, USBTMC) else scheme
 
 
 def behind_adapter(placed: Placement) -> BehindAdapter | None:
@@ -53,6 +54,9 @@ def visa_resource(placed: Placement) -> str:
     if (place := behind_adapter(placed)) is not None:
         board = FIRST_BOARD + crc32(place.line.encode())
         return f"GPIB{board}::{place.primary}::{place.secondary}::INSTR"
+    if placed.port.startswith(f"{USBTMC}:"):
+        vendor, product, number = usb_identity(placed)
+        return f"USB0::0x{vendor:04X}::0x{product:04X}::{number}::INSTR"
     _, _, resource = placed.port.partition(":")
     try:
         parse_resource_name(resource)
@@ -81,7 +85,8 @@ def usb_identity(placed: Placement) -> tuple[int, int, str]:
         return int(vendor, 16), int(product, 16), number
     except ValueError:
         raise WorldError(
-            f"equipment {placed.name!r}: a USB port is usb:<vendor>:<product>:<serial>, not {placed.port!r}"
+            f"equipment {placed.name!r}: a USB port is usb:<vendor>:<product>:<serial>, or usbtmc:..., "
+            f"not {placed.port!r}"
         ) from None
 
 

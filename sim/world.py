@@ -19,9 +19,9 @@ from sim.dut.lot import Lot
 from sim.dut.truth import Truth
 from sim.dut.wishes import wishes
 from sim.faults import FaultError, Faults, parse
-from sim.gpib.plugs import plug_adapters
 from sim.machines import MODELS
 from sim.plant import Plant
+from sim.plugs import plug_adapters, plug_usbtmc
 from sim.tcp.hosts import TcpHosts
 from sim.time import VirtualClock, VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
@@ -159,6 +159,7 @@ class World:
         for placed in self.equipment:
             MODELS[placed.driver].plug(placed, plant)
         plug_adapters(self.equipment, plant)
+        plug_usbtmc(self.equipment, plant)
 
     async def settle(self) -> None:
         """Let the machines finish what they were told, such as moving the last devices into their bins."""

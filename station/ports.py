@@ -11,6 +11,7 @@ from drivers.transports.prologix import PrologixAdapter, PrologixPort
 from drivers.transports.serial import SerialSettings, SerialStream
 from drivers.transports.tcp import TcpStream
 from drivers.transports.usb import UsbPort
+from drivers.transports.usbtmc import UsbtmcPort
 from drivers.transports.visa import VisaLibrary, VisaPort
 
 
@@ -49,16 +50,22 @@ class Ports:
                 return _hislip(name, rest)
             case "prologix" if "/" in rest:
                 return self._prologix(name, rest)
-            case "usb" if len(parts := rest.split(":")) == 3:
-                vendor, product, serial = parts
-                backend = cast("Any", self._usb_backend)
-                return UsbPort(name, int(vendor, 16), int(product, 16), serial or None, backend=backend)
+            case "usb" if rest.count(":") == 2:
+                return self._usb(name, rest)
+            case "usbtmc" if rest.count(":") == 2:
+                return UsbtmcPort(name, self._usb(name, rest))
             case _:
                 raise PortError(
                     f"port {text!r}: write visa:<resource>, serial:<device>, "
-                    "usb:<vid>:<pid>:<serial>, tcp:<host>:<port>, hislip:<host>[:<port>], "
+                    "usb:<vid>:<pid>:<serial>, usbtmc:<vid>:<pid>:<serial>, tcp:<host>:<port>, "
+                    "hislip:<host>[:<port>], "
                     "prologix:<tcp or serial port>/<address> or dio:<name>"
                 )
+
+    def _usb(self, name: str, rest: str) -> UsbPort:
+        vendor, product, serial = rest.split(":")
+        backend = cast("Any", self._usb_backend)
+        return UsbPort(name, int(vendor, 16), int(product, 16), serial or None, backend=backend)
 
     def _prologix(self, name: str, rest: str) -> Port:
         """Make a port behind an adapter, which is shared by all ports that name it."""

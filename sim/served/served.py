@@ -101,8 +101,8 @@ class Served:
         """Make the machines and serve them; OSError if an address cannot be had."""
         loop = asyncio.get_running_loop()
         clock, hosts = ServedClock(loop), TcpHosts(loop)
-        self._world.start_on(clock, hosts)
         self._opened.callback(self._world.close)
+        self._world.start_on(clock, hosts)
         places = list[Place]()
         for name, wanted in self._wires.items():
             placed = self._placed[name]

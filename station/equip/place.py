@@ -16,7 +16,7 @@ from station.errors import ConfigError
 from station.ports import Ports
 from station.surroundings import EPOCH, Surroundings, simulated
 
-SCHEMES = ("visa", "serial", "tcp", "usb", "hislip", "prologix")
+SCHEMES = ("visa", "serial", "tcp", "usb", "usbtmc", "hislip", "prologix")
 DEVICES = 100_000
 """As many as a simulated handler or prober has to bring: it hardly ever ends by itself."""
 

@@ -1,14 +1,23 @@
-"""GPIB adapters onto their lines, each with the machines that the station file puts behind it."""
+"""Machines that are not reached through a VISA library: GPIB adapters onto their lines, USBTMC onto USB."""
 
 from collections.abc import Sequence
 
-from sim.addresses import SERIAL, BehindAdapter, behind_adapter, visa_resource
+from sim.addresses import SERIAL, USBTMC, BehindAdapter, behind_adapter, usb_identity, visa_resource
 from sim.gpib.adapter import EthernetAdapter, SerialAdapter
 from sim.instrument import Instrument
 from sim.plant import Plant
 from sim.serial import machine as serial
 from sim.serial import protocol_hardbin
+from sim.usb.usbtmc import UsbtmcDevice
 from sim.wiring import Placement, WorldError
+
+
+def plug_usbtmc(equipment: Sequence[Placement], plant: Plant) -> None:
+    """Put every machine that is at a USBTMC port onto the USB bus; it is on its message bus already."""
+    for placed in equipment:
+        if placed.port.startswith(f"{USBTMC}:"):
+            instrument = plant.visa[visa_resource(placed)]
+            plant.usb.attach(UsbtmcDevice(instrument, *usb_identity(placed)))
 
 
 def plug_adapters(equipment: Sequence[Placement], plant: Plant) -> None:
