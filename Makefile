@@ -42,6 +42,7 @@ $(VENV)/.ready: $(VENV)/.python requirements.lock requirements-zig.lock pyprojec
 $(VENV)/.test-ready: $(VENV)/.ready requirements-test.lock
 	$(PIP) --require-hashes -r requirements-test.lock
 	sh .ci/system
+	@! command -v swig >/dev/null || $(PIP) --require-hashes -r requirements-pcsc.lock
 	@touch $@
 
 # The locks are made by uv: pinned by hash, for every platform, without the address of a registry.
@@ -49,6 +50,7 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 lock:
 	printf 'hatchling\neditables\n' | $(LOCK) pyproject.toml - -o requirements.lock
 	printf 'ziglang\n' | $(LOCK) - -o requirements-zig.lock
+	printf 'pyscard\n' | $(LOCK) - -o requirements-pcsc.lock
 	$(LOCK) -c requirements.lock --group test -o requirements-test.lock
 
 clean:

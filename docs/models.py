@@ -27,6 +27,8 @@ from a maintained driver of others, which is their reading of it), or `assumed`.
 dialogues on your machine.
 
 """
+NOT_SIMULATED = {"pcsc": "pcsc"}
+"""Where the models are that no simulated cell has."""
 MARKS = ("captured", "manual", "assumed")
 
 
@@ -87,7 +89,7 @@ def _ports(name: str, kinds: type | UnionType) -> str:
 
 
 def _scheme(name: str) -> str:
-    return MODELS[name].scheme if name in MODELS else "visa"
+    return MODELS[name].scheme.replace("|", ", ") if name in MODELS else NOT_SIMULATED[name]
 
 
 def _names(names: Iterable[str]) -> str:

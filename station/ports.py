@@ -7,6 +7,7 @@ from drivers.protocols.hislip import SUB_ADDRESS
 from drivers.protocols.prologix import BAUD, TCP_PORT
 from drivers.transports import Port, Stream
 from drivers.transports.hislip import HislipPort
+from drivers.transports.pcsc import PcscPort
 from drivers.transports.prologix import PrologixAdapter, PrologixPort
 from drivers.transports.serial import SerialSettings, SerialStream
 from drivers.transports.tcp import TcpStream
@@ -54,12 +55,14 @@ class Ports:
                 return self._usb(name, rest)
             case "usbtmc" if rest.count(":") == 2:
                 return UsbtmcPort(name, self._usb(name, rest))
+            case "pcsc" if rest:
+                return PcscPort(name, rest)
             case _:
                 raise PortError(
                     f"port {text!r}: write visa:<resource>, serial:<device>, "
                     "usb:<vid>:<pid>:<serial>, usbtmc:<vid>:<pid>:<serial>, tcp:<host>:<port>, "
                     "hislip:<host>[:<port>], "
-                    "prologix:<tcp or serial port>/<address> or dio:<name>"
+                    "prologix:<tcp or serial port>/<address>, pcsc:<reader> or dio:<name>"
                 )
 
     def _usb(self, name: str, rest: str) -> UsbPort:
