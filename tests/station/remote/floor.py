@@ -15,7 +15,7 @@ from station.custody.journal import read
 from station.engine.states import State
 from station.remote.client import Client, ClientSigner
 from station.remote.control import Mode
-from station.remote.link import Link, LinkError, Message
+from station.remote.link import Broker, Link, LinkError, Message
 from station.remote.local_bus import LocalBus
 from station.remote.messages import CloudEvent, Reply
 from station.remote.presence import AUDIT, About, Inside, Presence, Settings, present
@@ -64,7 +64,7 @@ class Floor:
     """One station, its bus, and the keys of two clients."""
 
     folder: Path
-    bus: LocalBus = field(default_factory=LocalBus)
+    bus: Broker = field(default_factory=LocalBus)
     cell: Cell = field(default_factory=Cell)
     mode: Mode = Mode.REMOTE
     now: float = NOW
@@ -139,10 +139,11 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(bus: LocalBus) -> AsyncGenerator[Ear, None]:
+async def listening(bus: Broker) -> AsyncGenerator[Ear, None]:
     """Hear all that the station says."""
     async with bus.link("ear") as link:
-        await link.subscribe(f"{TREE.root}/#")
+        parts = ("birth", "online", "state", "evt/+", "td", "rsp/+", "cmd/+")
+        await link.subscribe(*(f"{TREE.root}/{part}" for part in parts))
         yield Ear(link)
 
 

@@ -14,7 +14,7 @@ from station import events
 from station.engine.states import State
 from station.remote.client import Client
 from station.remote.control import Mode
-from station.remote.link import Message
+from station.remote.link import Broker, Message
 from station.remote.messages import Body
 from station.remote.reception import UNKNOWN_PER_S
 from station.vault.desk.statement import countersigned, signed
@@ -48,8 +48,10 @@ BODIES: dict[str, tuple[str, Callable[[Client], Body]]] = {
 
 
 @pytest.mark.parametrize(("code", "make"), BODIES.values(), ids=BODIES)
-async def test_a_command_that_is_wrong(tmp_path: Path, code: str, make: Callable[[Client], Body]) -> None:
-    floor = Floor(tmp_path)
+async def test_a_command_that_is_wrong(
+    tmp_path: Path, broker: Broker, code: str, make: Callable[[Client], Body]
+) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         reply(code, await client.send(signed(make(client), floor.gateway), "lot.load"))
@@ -86,9 +88,9 @@ ENVELOPES: dict[str, tuple[str, Callable[[Floor, Client], bytes]]] = {
 
 @pytest.mark.parametrize(("code", "make"), ENVELOPES.values(), ids=ENVELOPES)
 async def test_an_envelope_that_is_wrong(
-    tmp_path: Path, code: str, make: Callable[[Floor, Client], bytes]
+    tmp_path: Path, broker: Broker, code: str, make: Callable[[Floor, Client], bytes]
 ) -> None:
-    floor = Floor(tmp_path)
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         data = await told(floor, make(floor, client))
     assert (data["ok"], data["code"]) == (False, code)
@@ -96,8 +98,8 @@ async def test_an_envelope_that_is_wrong(
     assert floor.audited()[-1].code == code
 
 
-async def test_a_retained_command_is_never_taken_and_raises_an_alarm(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_a_retained_command_is_never_taken_and_raises_an_alarm(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         kept = signed(client.body("lot.load", lot()), floor.gateway)
@@ -109,8 +111,10 @@ async def test_a_retained_command_is_never_taken_and_raises_an_alarm(tmp_path: P
     assert floor.cell.taken == []
 
 
-async def test_a_command_that_asks_to_be_kept_is_not_taken_the_first_time_either(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_a_command_that_asks_to_be_kept_is_not_taken_the_first_time_either(
+    tmp_path: Path, broker: Broker
+) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         data = await told(floor, signed(client.body("lot.load", lot()), floor.gateway), retain=True)
@@ -118,8 +122,8 @@ async def test_a_command_that_asks_to_be_kept_is_not_taken_the_first_time_either
     assert floor.cell.taken == []
 
 
-async def test_the_same_bytes_again_are_a_replay_and_tell_the_receipt(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_the_same_bytes_again_are_a_replay_and_tell_the_receipt(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         envelope = signed(client.body("lot.load", lot()), floor.gateway)
@@ -129,8 +133,8 @@ async def test_the_same_bytes_again_are_a_replay_and_tell_the_receipt(tmp_path: 
     assert len(floor.cell.taken) == 1
 
 
-async def test_an_older_sequence_number_is_stale(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_an_older_sequence_number_is_stale(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         old = signed(client.body("lot.load", lot()), floor.gateway)
@@ -139,8 +143,8 @@ async def test_an_older_sequence_number_is_stale(tmp_path: Path) -> None:
     assert floor.cell.taken == []
 
 
-async def test_replays_are_refused_after_a_restart_too(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_replays_are_refused_after_a_restart_too(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         body = client.body("lot.load", lot())
@@ -154,8 +158,10 @@ async def test_replays_are_refused_after_a_restart_too(tmp_path: Path) -> None:
     assert len(floor.cell.taken) == 1
 
 
-async def test_asking_anew_under_the_same_id_gets_the_same_receipt_and_one_effect(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_asking_anew_under_the_same_id_gets_the_same_receipt_and_one_effect(
+    tmp_path: Path, broker: Broker
+) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         first = await client.ask("lot.load", lot(), name="job-1")
@@ -167,8 +173,8 @@ async def test_asking_anew_under_the_same_id_gets_the_same_receipt_and_one_effec
     assert len(floor.cell.taken) == 1
 
 
-async def test_a_command_whose_end_is_not_known_is_not_done_again(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_a_command_whose_end_is_not_known_is_not_done_again(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     floor.cell.block = asyncio.Event()
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
@@ -183,8 +189,8 @@ async def test_a_command_whose_end_is_not_known_is_not_done_again(tmp_path: Path
 
 
 # -- who may, and when
-async def test_one_is_in_command_until_the_lease_is_over(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_one_is_in_command_until_the_lease_is_over(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as host, floor.client(floor.engineer) as engineer:
         reply("ok", await host.ask("control.acquire"))
         taken = reply("no_lease", await engineer.ask("control.acquire"))
@@ -200,8 +206,10 @@ async def test_one_is_in_command_until_the_lease_is_over(tmp_path: Path) -> None
     assert floor.cell.taken[0].roles == frozenset({"host"})
 
 
-async def test_a_station_under_local_control_takes_pause_and_abort_only(tmp_path: Path) -> None:
-    floor = Floor(tmp_path, mode=Mode.LOCAL)
+async def test_a_station_under_local_control_takes_pause_and_abort_only(
+    tmp_path: Path, broker: Broker
+) -> None:
+    floor = Floor(tmp_path, broker, mode=Mode.LOCAL)
     floor.cell.state = State.RUNNING
     async with floor.station(), floor.client() as client:
         reply("ok", await client.ask("control.acquire"))
@@ -210,8 +218,10 @@ async def test_a_station_under_local_control_takes_pause_and_abort_only(tmp_path
         reply("ok", await client.ask("lot.abort"))
 
 
-async def test_states_and_arguments_are_judged_before_the_cell_sees_the_command(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_states_and_arguments_are_judged_before_the_cell_sees_the_command(
+    tmp_path: Path, broker: Broker
+) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client:
         await client.ask("control.acquire")
         reply("wrong_state", await client.ask("lot.start"))
@@ -222,16 +232,16 @@ async def test_states_and_arguments_are_judged_before_the_cell_sees_the_command(
     assert floor.cell.taken == []
 
 
-async def test_what_is_local_only_has_no_topic(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_what_is_local_only_has_no_topic(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     floor.cell.state = State.HELD
     async with floor.station(), floor.client() as client:
         reply("wrong_audience", await client.ask("hold.release", reason="why"))
     assert floor.cell.taken == []
 
 
-async def test_too_many_commands_are_refused_but_never_a_stop(tmp_path: Path) -> None:
-    floor = Floor(tmp_path, rate=5)
+async def test_too_many_commands_are_refused_but_never_a_stop(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker, rate=5)
     floor.cell.state = State.RUNNING
     async with floor.station(), floor.client() as client:
         codes = [(await client.ask("control.ping")).code for _ in range(20)]
@@ -241,8 +251,8 @@ async def test_too_many_commands_are_refused_but_never_a_stop(tmp_path: Path) ->
         reply("ok", await client.ask("control.ping"))
 
 
-async def test_a_flood_is_told_a_few_times_a_second_and_stops_nothing(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_a_flood_is_told_a_few_times_a_second_and_stops_nothing(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client, floor.bus.link("attacker") as link:
         for number in range(500):
             await link.publish(Message(LOAD, b"%d" % number))
@@ -251,8 +261,10 @@ async def test_a_flood_is_told_a_few_times_a_second_and_stops_nothing(tmp_path: 
     assert len(refused) == UNKNOWN_PER_S
 
 
-async def test_a_reply_goes_to_the_owner_of_the_key_wherever_it_was_asked_to_go(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+async def test_a_reply_goes_to_the_owner_of_the_key_wherever_it_was_asked_to_go(
+    tmp_path: Path, broker: Broker
+) -> None:
+    floor = Floor(tmp_path, broker)
     async with floor.station(), floor.client() as client, listening(floor.bus) as ear:
         envelope = signed(client.body("control.ping", {}), floor.gateway)
         message = Message(TREE.cmd("control.ping"), envelope, response_topic="hardbin/v1/ahm1/ws-08/state")

@@ -14,6 +14,7 @@ from station.errors import ConfigError
 from station.remote import acl, trust
 from station.remote.asyncapi import document, encoded
 from station.remote.link import LinkError
+from station.remote.local_bus import LocalBus
 from station.remote.mqtt_broker import Address, MqttBroker
 from station.remote.projection import EVENTS, told
 from station.remote.reception import ARGS
@@ -41,7 +42,8 @@ def kind(topic: str) -> str:
 
 
 async def test_every_message_of_a_lot_validates_against_the_document(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+    bus = LocalBus()
+    floor = Floor(tmp_path, bus)
     path = await journalled(tmp_path)
     async with floor.station() as presence, floor.client() as client, listening(floor.bus) as ear:
         await client.ask("control.acquire")
@@ -51,8 +53,8 @@ async def test_every_message_of_a_lot_validates_against_the_document(tmp_path: P
         await ear.until(closed)
         while "touchdowns" not in {kind(message.topic) for message in ear.heard}:
             await ear.until(lambda _: True)
-        (birth,) = floor.bus.kept((TREE.birth,))
-        (online,) = floor.bus.kept((TREE.online,))
+        (birth,) = bus.kept((TREE.birth,))
+        (online,) = bus.kept((TREE.online,))
     for message in (*ear.heard, birth, online):
         validator(kind(message.topic)).validate(msgspec.json.decode(message.payload))
     assert {kind(m.topic) for m in ear.heard} >= {"event", "touchdowns", "reply", "state", "command"}

@@ -12,6 +12,7 @@ from station.engine.bus import Bus
 from station.engine.states import State as CellState
 from station.model import BinKind, LotInfo, Verdict
 from station.remote.link import Message
+from station.remote.local_bus import LocalBus
 from station.remote.messages import Birth, CloudEvent, Online, State, Touchdown
 from station.remote.presence import Presence
 from tests.station.remote.floor import NOW, TREE, Ear, Floor, listening, lot
@@ -97,11 +98,12 @@ def last(ear: Ear, topic: str, kind: Any) -> Any:
 
 
 async def test_birth_online_and_state_are_there_for_whoever_comes_later(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+    bus = LocalBus()
+    floor = Floor(tmp_path, bus)
     async with floor.station() as presence, floor.client() as client:
         await client.ask("control.acquire")
         await client.until(lambda state: state.lease == "mes-gw")
-        kept = {message.topic: message.payload for message in floor.bus.kept((f"{TREE.root}/#",))}
+        kept = {message.topic: message.payload for message in bus.kept((f"{TREE.root}/#",))}
     birth = msgspec.json.decode(kept[TREE.birth], type=Birth)
     assert (birth.epoch, birth.sites, birth.keys["lab-pc#1"]) == (1, (1, 2), ("Ed25519", "ML-DSA-65"))
     assert set(kept) == {TREE.birth, TREE.online, TREE.state}
@@ -110,11 +112,12 @@ async def test_birth_online_and_state_are_there_for_whoever_comes_later(tmp_path
 
 
 async def test_the_epoch_rises_and_whoever_leaves_says_so(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+    bus = LocalBus()
+    floor = Floor(tmp_path, bus)
     for epoch in (1, 2, 3):
         async with floor.station() as presence:
             assert presence.epoch == epoch
-        (kept,) = floor.bus.kept((TREE.online,))
+        (kept,) = bus.kept((TREE.online,))
         assert msgspec.json.decode(kept.payload, type=Online) == Online(False, epoch)
 
 
@@ -140,12 +143,13 @@ async def test_a_lot_becomes_events_in_order_touchdowns_and_a_state(tmp_path: Pa
 
 
 async def test_without_a_broker_events_wait_and_come_in_order_each_once(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+    bus = LocalBus()
+    floor = Floor(tmp_path, bus)
     path = await journalled(tmp_path)
     async with floor.station() as presence:
-        floor.bus.stop()
+        bus.stop()
         await followed(presence, path)
-        floor.bus.start()
+        bus.start()
         async with listening(floor.bus) as ear:
             found = await ear.until(closed)
             births = [message.topic for message in ear.heard]
@@ -183,17 +187,18 @@ async def test_events_that_the_queue_lost_are_read_from_the_journal(tmp_path: Pa
 
 
 async def test_a_command_under_way_when_the_broker_goes_is_carried_out_once(tmp_path: Path) -> None:
-    floor = Floor(tmp_path)
+    bus = LocalBus()
+    floor = Floor(tmp_path, bus)
     floor.cell.block = asyncio.Event()
     async with floor.station() as presence:
         async with floor.client() as client:
             await client.ask("control.acquire")
             asking = asyncio.get_running_loop().create_task(client.ask("lot.load", lot(), name="job-1"))
             await floor.cell.seen.wait()
-            floor.bus.stop()
+            bus.stop()
             floor.cell.block.set()
             asking.cancel()
-        floor.bus.start()
+        bus.start()
         await presence.agent.connected.wait()
         floor.cell.state, floor.now = CellState.LOADED, NOW + 1
         async with floor.client() as client:
