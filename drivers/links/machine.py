@@ -14,7 +14,7 @@ class PortMachine(Machine):
 
     port: ClassVar[type] = Port
     models: str
-    """A pattern that the model of its identity must match."""
+    """A pattern that the model of its identity must match: all of a class, or the one of a machine."""
 
     def __init__(self, name: str, port: Port, *, min_gap_s: float = 0.0) -> None:
         self.name = name

@@ -92,6 +92,7 @@ class Keithley2450(PortMachine):
     """A 2450, 2460 or 2470; autorange, one channel."""
 
     Options: ClassVar[type[Keithley2450Options]] = Keithley2450Options
+    models = r"\b24[567]0\b"
 
     def __init__(self, name: str, port: Port, options: Keithley2450Options) -> None:
         super().__init__(name, port, min_gap_s=options.min_gap_s)

@@ -108,6 +108,7 @@ class Keithley2600B(PortMachine):
     """A 2600B with its channels `a` and `b`; autorange."""
 
     Options: ClassVar[type[Keithley2600BOptions]] = Keithley2600BOptions
+    models = "|".join(MODELS.values())
 
     def __init__(self, name: str, port: Port, options: Keithley2600BOptions) -> None:
         super().__init__(name, port, min_gap_s=options.min_gap_s)

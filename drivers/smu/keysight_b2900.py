@@ -106,6 +106,7 @@ class KeysightB2900(PortMachine):
     """A B2900 with its channels `1` and `2`; autorange."""
 
     Options: ClassVar[type[KeysightB2900Options]] = KeysightB2900Options
+    models = "|".join(MODELS.values())
 
     def __init__(self, name: str, port: Port, options: KeysightB2900Options) -> None:
         super().__init__(name, port, min_gap_s=options.min_gap_s)
