@@ -19,6 +19,7 @@ from drivers.protocols.ccid import (
     SlotChange,
     Tell,
 )
+from drivers.protocols.t1 import Block, Supervision
 from sim.card.bay import ApduBay, Bay, refused
 from sim.faults import NO_FAULTS, Faults
 from sim.sockets import Slot
@@ -44,10 +45,22 @@ class CcidReader(UsbDevice):
     """The reader. Plug it into a bus with `bus.attach`; each slot reaches whatever device is in contact."""
 
     knobs = frozenset(
-        {"usb_detach", "mute", "card_removed", "slow_card", "bad_edc", "bad_tck", "wrong_seq", "truncate"}
+        {
+            "usb_detach",
+            "mute",
+            "card_removed",
+            "slow_card",
+            "bad_edc",
+            "bad_tck",
+            "wrong_seq",
+            "swap_answers",
+            "out_of_step",
+            "truncate",
+        }
     )
     """`usb_detach` and `card_removed` take how many ms it lasts, `slow_card` how many extensions are asked
-    for, `truncate` how many bytes of an answer are left."""
+    for, `truncate` how many bytes of an answer are left, `out_of_step` which answer it is (2) in whose place
+    the chip asks to resynchronise."""
 
     def __init__(  # noqa: PLR0913 - what a descriptor tells, each by its name
         self,
@@ -80,6 +93,7 @@ class CcidReader(UsbDevice):
         bay = Bay if level is Features.TPDU else ApduBay
         self._bays = tuple(bay(slot, bus.clock, self.capabilities) for slot in slots)
         self._present = self._changed = [False] * len(slots)
+        self._transfers = 0
 
     # -- what the bus brings
     def on_reset(self) -> None:
@@ -177,6 +191,9 @@ class CcidReader(UsbDevice):
         if (lasting := self.faults.strikes("card_removed")) is not None:
             bay.remove(float(lasting or REMOVED_MS) / 1000)
         answer, after_s = bay.transfer(command, mute=self.faults.strikes("mute") is not None)
+        self._transfers += 1
+        if (which := self.faults.strikes("out_of_step")) is not None and self._transfers == int(which or 2):
+            answer = _with_data(answer, Block(Supervision.RESYNCH).encode())
         slow = int(self.faults.strikes("slow_card") or 0)
         waits = bay.extensions(after_s) if answer.outcome is Outcome.OK else 0
         self._extend(command, bay, slow or waits)
@@ -184,6 +201,8 @@ class CcidReader(UsbDevice):
             answer = _with_data(answer, answer.data[:-1] + bytes((answer.data[-1] ^ 0x55,)))
         if self.faults.strikes("wrong_seq") is not None:
             answer = Answer(answer.tell, answer.slot, answer.seq + 1 & 0xFF, answer.icc, data=answer.data)
+        if self.faults.strikes("swap_answers") is not None:
+            answer = Answer(answer.tell, answer.slot ^ 1, answer.seq, answer.icc, data=answer.data)
         raw = answer.encode()
         if (left := self.faults.strikes("truncate")) is not None:
             raw = raw[: int(left or 5)]

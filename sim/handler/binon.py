@@ -97,10 +97,12 @@ class BinonHandler(Instrument):
             "dup_srq",
             "late_srq",
             "truncate",
+            "drop_reply",
             "empty_check",
             "empty_reply",
             "corrupt_echo",
             "extra_site",
+            "spurious_stb",
             "strict_sites",
             "jam",
             "operator_skip",
@@ -274,6 +276,8 @@ class BinonHandler(Instrument):
             if lost == "line":
                 self.clock.call_later(after_s, self._ask_unheard, self.profile.ready_stb[0])
             return
+        if (stb := self.faults.strikes("spurious_stb")) is not None:
+            self.clock.call_later(after_s / 2, self._ask_unheard, int(stb or "0x10", 0))
         times = 1
         if (more := self.faults.strikes("dup_srq")) is not None:
             times += int(more or 1)
@@ -364,6 +368,8 @@ class BinonHandler(Instrument):
 
     # -- chance
     def _reply(self, message: bytes) -> None:
+        if self._strikes("drop_reply"):
+            return
         self.respond(message, after_s=self._between(self.timing.reply_s))
 
     def _strikes(self, knob: str) -> bool:

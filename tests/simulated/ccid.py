@@ -5,6 +5,7 @@ given answer = <hex>                what it answers to every command; 90 00
 given chip_s = <seconds>            how long it takes for a command
 given present = yes | no | later    whether a chip makes contact; later: it comes with the first interrupt
 given mute = yes                    the chip answers no command
+given slots = <number>              how many slots there are, each with such a chip; 1
 given fault = <machine.knob...>     a fault of the reader, which is called `reader`
 """
 
@@ -85,5 +86,6 @@ def simulator(dialogue: Dialogue) -> Player:
     asked = dialogue.given.get("fault")
     faults = Faults("reader", CcidReader.knobs, (parse(asked),) if asked else (), "dialogue")
     bus = UsbBus(StepClock())
-    bus.attach(CcidReader(bus, [chip], faults=faults))
+    others = [Chip(dialogue.given) for _ in range(1, int(dialogue.given.get("slots", "1")))]
+    bus.attach(CcidReader(bus, [chip, *others], faults=faults))
     return UsbPlayer(bus, chip)

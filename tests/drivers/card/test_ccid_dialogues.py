@@ -67,6 +67,25 @@ async def test_chip_of_t0_gives_its_answer_in_two_steps() -> None:
         assert (reply.data, reply.status) == (b"\xaa\xbb\xcc", 0x9000)
 
 
+@pytest.mark.parametrize("what", ["chained_command", "resynchronised"])
+async def test_long_command_in_blocks_of_16_bytes(what: str) -> None:
+    link = slot()
+    with replayed(f"ccid/{what}") as port:
+        await port.run(link.power_on())
+        command = Apdu(bytes.fromhex("00D600000F") + bytes(range(1, 16)))
+        assert (await port.run(link.script((command,)))).stopped is Stopped.END
+
+
+async def test_two_slots_of_one_reader() -> None:
+    first = slot()
+    second = SlotLink(1, first._reader)
+    with replayed("ccid/two_slots") as port:
+        for link in (first, second):
+            await port.run(link.power_on())
+        for link in (second, first):
+            assert (await port.run(link.script((SELECT,)))).stopped is Stopped.END
+
+
 async def test_mute_chip_ends_the_script_and_is_not_spoken_to_again() -> None:
     link = slot()
     with replayed("ccid/mute_chip") as port:

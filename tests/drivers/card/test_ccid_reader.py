@@ -440,7 +440,12 @@ def test_reader_that_asks_for_more_time_is_waited_for() -> None:
 
 # -- what the reader does wrong
 @pytest.mark.parametrize(
-    ("fault", "error"), [("r.wrong_seq@once", EquipmentError), ("r.truncate=12@once", ProtocolError)]
+    ("fault", "error"),
+    [
+        ("r.wrong_seq@once", EquipmentError),
+        ("r.swap_answers@once", EquipmentError),
+        ("r.truncate=12@once", ProtocolError),
+    ],
 )
 def test_reader_that_answers_wrongly_is_blamed_and_usable_after_the_abort(
     fault: str, error: type[Exception]

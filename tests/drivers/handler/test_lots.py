@@ -169,6 +169,7 @@ def test_five_hundred_touchdowns_with_lost_service_requests(lost: str) -> None:
         "empty_reply@p=0.1",
         "corrupt_echo@p=0.1",
         "manual_start@p=0.2",
+        "spurious_stb@p=0.2",
         "strict_sites",
     ],
 )
