@@ -1,69 +1,26 @@
 """One test cell: its state, the one door for commands, and the life of a lot."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from drivers.roles import Resource
 from drivers.roles.uninterrupted import uninterrupted
 from station import authority, commands, events
-from station.clock import Clock
-from station.custody.balance import Binned, binned
-from station.engine.bus import Bus
+from station.custody.balance import binned
 from station.engine.landing import Landing
-from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound, LotRun
-from station.engine.records import Records
+from station.engine.lot_run import LotRun
+from station.engine.plan import Folder, Plan
 from station.engine.safe_state import make_safe
 from station.engine.states import FORWARD, State, may_follow
 from station.engine.stops import Aborted, Hold, Wish
 from station.errors import CustodyError, StorageError
 from station.model import LotClosing, LotInfo
 from station.sequence import S
-from station.sequence import Sequence as TestSequence
 
 T = TypeVar("T")
 NOT_SAFE = "; not safe: "
-
-
-class LotVault(Protocol):
-    """The vault as a lot sees it."""
-
-    async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> None:
-        """Tell the vault of the lot."""
-
-    async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
-        """Tell where its devices went."""
-
-    async def close_lot(self, lot: str) -> LotClosing:
-        """Close it there, or learn why it stays open; CustodyError while a unit of it is in work."""
-
-
-@dataclass(frozen=True)
-class Folder:
-    """What a lot's results go into, opened when the lot is loaded."""
-
-    path: Path
-    journal: LotJournal
-    records: Records
-
-
-@dataclass(frozen=True)
-class Plan(Generic[S]):
-    """What a cell is made of: everything is bound, nothing is open but the equipment."""
-
-    bound: Bound[S]
-    resources: Sequence[Resource]
-    sequence: TestSequence[S]
-    describe: Callable[[commands.Load], LotInfo]
-    open_folder: Callable[[LotInfo], Folder]
-    vault: LotVault | None
-    clock: Clock
-    bus: Bus
 
 
 class Cell(Generic[S]):

@@ -1,0 +1,54 @@
+"""What a cell is made of, and what its lots go into."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol
+
+from drivers.roles import Resource
+from station import commands
+from station.clock import Clock
+from station.custody.balance import Binned
+from station.engine.bus import Bus
+from station.engine.lot_journal import LotJournal
+from station.engine.lot_run import Bound
+from station.engine.records import Records
+from station.model import LotClosing, LotInfo
+from station.sequence import S
+from station.sequence import Sequence as TestSequence
+
+
+class LotVault(Protocol):
+    """The vault as a lot sees it."""
+
+    async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> None:
+        """Tell the vault of the lot."""
+
+    async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
+        """Tell where its devices went."""
+
+    async def close_lot(self, lot: str) -> LotClosing:
+        """Close it there, or learn why it stays open; CustodyError while a unit of it is in work."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a lot's results go into, opened when the lot is loaded."""
+
+    path: Path
+    journal: LotJournal
+    records: Records
+
+
+@dataclass(frozen=True)
+class Plan(Generic[S]):
+    """What a cell is made of: everything is bound, nothing is open but the equipment."""
+
+    bound: Bound[S]
+    resources: Sequence[Resource]
+    sequence: TestSequence[S]
+    describe: Callable[[commands.Load], LotInfo]
+    open_folder: Callable[[LotInfo], Folder]
+    vault: LotVault | None
+    clock: Clock
+    bus: Bus
