@@ -30,6 +30,7 @@ from station.vault.desk.reception import reception, serving_desk
 from station.vault.die.job import Means
 from station.vault.evidence.exporter import Exporter
 from station.vault.journal import Journal, JournalError
+from station.vault.key_events import KeyEvents
 from station.vault.keyring import Keyring
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError
@@ -137,12 +138,14 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         publisher = await _publisher(folder, config, keys, stack)
         publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
         await _published(publication, products, keys, times, stack)
+        events = KeyEvents(journal, teller, stops, keys, uses=config.production)
         means = Means(keys, issuer, registry, SE1, work, products)
         exporter = Exporter(folder, means, publisher, publication, config, times)
         desk = await reception(journal, orders, stops, teller, times, config.mode, founders.read(folder))
         floor = Floor(means, times, config, publisher, stops)
         servers = serving(floor, exporter, socket), serving_desk(desk, desk_of(socket))
         _beyond(servers, folder, config)
+        await _told_of_keys(events, times, stack)
         await _served(servers, socket, stop)
         await registry.told(Fact("vault.stopped"), times.now(None))
 
@@ -267,6 +270,17 @@ async def _published(
     stack.push_async_callback(publication.attempt, now, keys.compromised)
     publishing = publication.run(now, keys.compromised)
     running = asyncio.get_running_loop().create_task(publishing, name="published")
+    stack.push_async_callback(_ended, running)
+
+
+async def _told_of_keys(events: KeyEvents, times: Times, stack: AsyncExitStack) -> None:
+    """What became of keys since the last start, and what becomes of them until the vault stops."""
+
+    def now() -> float:
+        return times.now(None)
+
+    await events.tell(now())
+    running = asyncio.get_running_loop().create_task(events.run(now), name="key events")
     stack.push_async_callback(_ended, running)
 
 

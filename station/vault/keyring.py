@@ -146,6 +146,10 @@ class Keyring:
         """Every key and its uses, as the store states it; both record keys sign."""
         return await self._store.state_register((RECORD_EC, RECORD))
 
+    async def entries(self) -> list[Entry]:
+        """Every key as the store's register has it now."""
+        return await self._store.entries()
+
     async def compromised(self) -> frozenset[str]:
         """The keys that others may know, also those that are destroyed since."""
         return frozenset(
