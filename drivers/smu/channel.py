@@ -97,6 +97,13 @@ class SmuChannel(Smu):
         await self._port.run(self._forcing(function, level, limit, off_first=off_first))
         self._function = function
 
+    def _check_on(self, *, on: bool) -> None:
+        """Believe no reading of an output that is off: its power has gone, or somebody touched it."""
+        if not on:
+            raise EquipmentError(
+                f"{self.name}: the output was switched on and is off: no reading is believed"
+            )
+
     def _check_off(self, *, on: bool) -> None:
         if on:
             raise EquipmentError(f"{self.name}: the output was switched off and is still on")

@@ -59,7 +59,10 @@ class Keithley2450Channel(SmuChannel):
 
     def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
         tripped = f"{LIMITS[function]}:TRIP?"
-        value, at_limit = yield from self._link.exchange(*settings, ":READ?", tripped, timeout_s=TIMEOUT_S)
+        value, at_limit, on = yield from self._link.exchange(
+            *settings, ":READ?", tripped, ":OUTP?", timeout_s=TIMEOUT_S
+        )
+        self._check_on(on=parsed(read_boolean, ":OUTP?", on))
         return Reading(parsed(read_number, ":READ?", value), parsed(read_boolean, tripped, at_limit))
 
     def _leveling(self, function: Function, level: float) -> str:
@@ -68,15 +71,17 @@ class Keithley2450Channel(SmuChannel):
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
         """The readings come out of the machine's buffer; all of them bear the flag that the last one left."""
         tripped, fetch = f"{LIMITS[function]}:TRIP?", f':TRAC:DATA? 1,{count},"defbuffer1",READ'
-        _, at_limit, values = yield from self._link.exchange(
+        _, at_limit, on, values = yield from self._link.exchange(
             ':TRAC:CLE "defbuffer1"',
             f":SENS:COUN {count}",
             ":READ?",
             ":SENS:COUN 1",
             tripped,
+            ":OUTP?",
             fetch,
             timeout_s=TIMEOUT_S + count * self._reading_s,
         )
+        self._check_on(on=parsed(read_boolean, ":OUTP?", on))
         flag = parsed(read_boolean, tripped, at_limit)
         return tuple(Reading(value, flag) for value in parsed(read_numbers, fetch, values))
 

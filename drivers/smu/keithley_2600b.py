@@ -63,10 +63,11 @@ class Keithley2600BChannel(SmuChannel):
 
     def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
         reading = f"{self._smu}.measure.{LETTERS[OTHER[function]]}()"
-        limited = f"{self._smu}.source.compliance"
-        value, at_limit = yield from self._link.exchange(
-            *settings, values=(reading, limited), timeout_s=TIMEOUT_S
+        limited, output = f"{self._smu}.source.compliance", f"{self._smu}.source.output"
+        value, at_limit, on = yield from self._link.exchange(
+            *settings, values=(reading, limited, output), timeout_s=TIMEOUT_S
         )
+        self._check_on(on=bool(parsed(read_whole, output, on)))
         return Reading(parsed(read_number, reading, value), parsed(read_boolean, limited, at_limit))
 
     def _leveling(self, function: Function, level: float) -> str:
@@ -75,15 +76,16 @@ class Keithley2600BChannel(SmuChannel):
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
         """The readings come as a block of floats; all of them bear the flag that the last one left."""
         buffer, measure = f"{self._smu}.nvbuffer1", f"{self._smu}.measure"
-        limited = f"{self._smu}.source.compliance"
-        (at_limit,) = yield from self._link.exchange(
+        limited, output = f"{self._smu}.source.compliance", f"{self._smu}.source.output"
+        at_limit, on = yield from self._link.exchange(
             f"{buffer}.clear()",
             f"{measure}.count={count}",
             f"{measure}.{LETTERS[OTHER[function]]}({buffer})",
             f"{measure}.count=1",
-            values=(limited,),
+            values=(limited, output),
             timeout_s=TIMEOUT_S + count * self._reading_s,
         )
+        self._check_on(on=bool(parsed(read_whole, output, on)))
         fetch = (
             "format.data=format.REAL32 format.byteorder=format.BIGENDIAN "
             f"printbuffer(1,{count},{buffer}.readings) format.data=format.ASCII"

@@ -43,6 +43,7 @@ class KeysightB2900Channel(SmuChannel):
         self._link = link
         self._number = number
         self._at = f"(@{number})"
+        self._output = f":OUTP{number}?"
         self._reading_s = reading_s
 
     def _forcing(
@@ -62,7 +63,10 @@ class KeysightB2900Channel(SmuChannel):
 
     def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
         reading, tripped = f":MEAS:{OTHER[function]}? {self._at}", f"{self._limit(function)}:TRIP?"
-        value, at_limit = yield from self._link.exchange(*settings, reading, tripped, timeout_s=self._time(1))
+        value, at_limit, on = yield from self._link.exchange(
+            *settings, reading, tripped, self._output, timeout_s=self._time(1)
+        )
+        self._check_on(on=parsed(read_boolean, self._output, on))
         return Reading(parsed(read_number, reading, value), parsed(read_boolean, tripped, at_limit))
 
     def _leveling(self, function: Function, level: float) -> str:
@@ -70,15 +74,17 @@ class KeysightB2900Channel(SmuChannel):
 
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
         n, fetch, tripped = self._number, f":FETC:ARR? {self._at}", f"{self._limit(function)}:TRIP?"
-        _, values, at_limit = yield from self._link.exchange(
+        _, values, at_limit, on = yield from self._link.exchange(
             f":TRIG{n}:ALL:SOUR AINT",
             f":TRIG{n}:ALL:COUN {count}",
             f":INIT {self._at}",
             "*OPC?",
             fetch,
             tripped,
+            self._output,
             timeout_s=self._time(count),
         )
+        self._check_on(on=parsed(read_boolean, self._output, on))
         elements, flag = parsed(read_numbers, fetch, values), parsed(read_boolean, tripped, at_limit)
         if len(elements) != len(PLACES) * count:
             raise ProtocolError(f"{fetch} answered {len(elements)} numbers for {count} readings")
@@ -86,11 +92,10 @@ class KeysightB2900Channel(SmuChannel):
         return tuple(Reading(value, flag) for value in elements[place :: len(PLACES)])
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
-        output = f":OUTP{self._number}"
         (still_on,) = yield from self._link.exchange(
-            f"{output} OFF", *zero, f"{output}?", timeout_s=OFF_TIMEOUT_S
+            f":OUTP{self._number} OFF", *zero, self._output, timeout_s=OFF_TIMEOUT_S
         )
-        self._check_off(on=parsed(read_boolean, f"{output}?", still_on))
+        self._check_off(on=parsed(read_boolean, self._output, still_on))
 
     def _making_safe(self) -> Conversation[None]:
         return self._switching_off(*(self._leveling(function, 0.0) for function in OTHER))

@@ -197,3 +197,11 @@ async def test_interlock_that_opens_brings_no_reading() -> None:
         async with smu.forcing_voltage(100.0, limit_a=1e-3):
             with pytest.raises(InstrumentError, match="interlock"):
                 await smu.measure()
+
+
+async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
+    with replayed("keithley_2450/power_lost") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(3.6, limit_a=1e-3):
+            with pytest.raises(EquipmentError, match="is off: no reading is believed"):
+                await smu.measure()

@@ -166,3 +166,11 @@ async def test_open_interlock_keeps_high_voltage_off() -> None:
         async with made(port).channels["a"].forcing_voltage(100.0, limit_a=1e-3):
             pytest.fail("100 V behind an open interlock")
     assert refused.value.code == 802
+
+
+async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
+    with replayed("keithley_2600b/power_lost") as port:
+        smu = made(port).channels["a"]
+        async with smu.forcing_voltage(3.6, limit_a=1e-3):
+            with pytest.raises(EquipmentError, match="is off: no reading is believed"):
+                await smu.measure()

@@ -118,7 +118,7 @@ async def test_buffer_with_too_few_entries_is_not_believed() -> None:
     smu = channel(
         written(
             "> :TRIG1:ALL:SOUR AINT;:TRIG1:ALL:COUN 2;:INIT (@1);*OPC?;:FETC:ARR? (@1);"
-            ':SENS1:CURR:PROT:TRIP?;:SYST:ERR?\n< 1;1,2,3;0;0,"No error"'
+            ':SENS1:CURR:PROT:TRIP?;:OUTP1?;:SYST:ERR?\n< 1;1,2,3;0;1;0,"No error"'
         )
     )
     smu._function = "VOLT"
@@ -139,3 +139,11 @@ async def test_open_interlock_keeps_high_voltage_off() -> None:
         async with channel(port).forcing_voltage(100.0, limit_a=1e-3):
             pytest.fail("100 V behind an open interlock")
     assert refused.value.code == 802
+
+
+async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
+    with replayed("keysight_b2900/power_lost") as port:
+        smu = channel(port)
+        async with smu.forcing_voltage(3.6, limit_a=1e-3):
+            with pytest.raises(EquipmentError, match="is off: no reading is believed"):
+                await smu.measure()
