@@ -34,10 +34,10 @@ class SupplyChannel(Supply):
         await self._port.run(self._making_safe())
 
     async def measure_current(self) -> float:
-        return await self._port.run(self._measuring("CURR"))
+        return await self._port.run(self._measured("CURR"))
 
     async def measure_voltage(self) -> float:
-        return await self._port.run(self._measuring("VOLT"))
+        return await self._port.run(self._measured("VOLT"))
 
     async def tripped(self) -> str | None:
         return await self._port.run(self._asking_for_trip())
@@ -120,6 +120,17 @@ class SupplyChannel(Supply):
     ) -> Conversation[float]:
         query = self._measure(quantity)
         (value,) = yield from self._exchange(query, timeout_s=timeout_s)
+        return parsed(read_number, query, value)
+
+    def _measured(self, quantity: Literal["VOLT", "CURR"]) -> Conversation[float]:
+        """Believe no reading of an output that is off though nothing tripped: its power has gone."""
+        query, asked = self._measure(quantity), self._is_on()
+        value, on = yield from self._exchange(query, asked, timeout_s=TIMEOUT_S)
+        off = self._on and not parsed(read_boolean, asked, on)
+        if off and not (yield from self._asking_for_trip()):
+            raise EquipmentError(
+                f"{self.name}: the output was switched on and is off: no reading is believed"
+            )
         return parsed(read_number, query, value)
 
     def _asking_for_trip(self) -> Conversation[str | None]:

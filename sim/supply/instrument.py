@@ -81,7 +81,13 @@ class SupplyInstrument(ScpiInstrument):
         output.work()
         return str(int(output.tripped == which))
 
+    def lose_power(self) -> None:
+        """Come back with nothing as it was set."""
+        self._reset("")
+
     def _measure(self, output: Output, what: str) -> str:
+        if what == "CURR" and self.faults.strikes("power_cycle") is not None:
+            self.lose_power()
         if output.delivers and (trip := self.faults.strikes("trip")) is not None:
             output.tripped = {"ov": "VOLT", "ot": "TEMP"}.get(trip, "CURR")
         volts, amps = output.work()

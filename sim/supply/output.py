@@ -5,10 +5,11 @@ from math import copysign
 from sim.clock import Clock
 from sim.sockets import Load, voltage_at
 
-SUPPLY_KNOBS = frozenset({"trip", "overrange", "slow_rise", "stuck_on"})
+SUPPLY_KNOBS = frozenset({"trip", "overrange", "slow_rise", "stuck_on", "power_cycle"})
 """`trip`: over-current protection trips, `=ov`: over-voltage, `=ot`: over-temperature;
 `slow_rise=<ms>`: time to the set point;
-`stuck_on`: the output stays on though it is switched off, `=lie`: and says that it is off."""
+`stuck_on`: the output stays on though it is switched off, `=lie`: and says that it is off;
+`power_cycle`: the power has gone and come back since the last measurement of a current."""
 
 RISE_S = 0.01
 QUERY_S = 0.002

@@ -81,6 +81,9 @@ class SelectingSupply(SupplyInstrument):
         self._selected, self._master = 1, False
         self._reset(argument)
 
+    def lose_power(self) -> None:
+        self._reset_all("")
+
     def _switch_selected(self, output: Output, argument: str) -> None:
         """A new start ends what the fuse has done."""
         if boolean(argument):

@@ -108,3 +108,11 @@ async def test_safe_means_that_no_voltage_is_left() -> None:
 async def test_silence_stays_silence_when_no_error_explains_it() -> None:
     with replayed("keysight_e36300/answer_lost") as port, pytest.raises(Silent):
         await first(port).switch_off()
+
+
+async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
+    with replayed("keysight_e36300/power_lost") as port:
+        vdd = first(port)
+        async with vdd.powering(1.8, limit_a=0.25, ovp_v=2.2):
+            with pytest.raises(EquipmentError, match="is off: no reading is believed"):
+                await vdd.measure_current()

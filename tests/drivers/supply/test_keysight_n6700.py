@@ -90,3 +90,18 @@ async def test_output_that_stays_on_is_told() -> None:
 async def test_silence_stays_silence_when_no_error_explains_it() -> None:
     with replayed("keysight_n6700/answer_lost") as port, pytest.raises(Silent):
         await output(port).switch_off()
+
+
+async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
+    with replayed("keysight_n6700/power_lost") as port:
+        vdd = output(port)
+        async with vdd.powering(1.8, limit_a=0.25, ovp_v=2.2):
+            with pytest.raises(EquipmentError, match="is off: no reading is believed"):
+                await vdd.measure_current()
+
+
+async def test_output_that_tripped_meanwhile_has_a_current_of_nothing() -> None:
+    with replayed("keysight_n6700/tripped_while_measured") as port:
+        vdd = output(port)
+        async with vdd.powering(1.8, limit_a=0.25, ovp_v=2.2):
+            assert await vdd.measure_current() == 0.0

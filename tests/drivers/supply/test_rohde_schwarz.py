@@ -119,3 +119,12 @@ async def test_output_that_stays_on_is_told(model: str, make: Make) -> None:
 async def test_silence_stays_silence_when_no_error_explains_it(model: str, make: Make) -> None:
     with replayed(f"{model}/answer_lost") as port, pytest.raises(Silent):
         await first(make(port)).switch_off()
+
+
+@FAMILIES
+async def test_no_reading_is_believed_after_the_power_has_gone(model: str, make: Make) -> None:
+    with replayed(f"{model}/power_lost") as port:
+        vdd = first(make(port))
+        async with vdd.powering(1.8, limit_a=0.25, ovp_v=2.2):
+            with pytest.raises(EquipmentError, match="is off: no reading is believed"):
+                await vdd.measure_current()
