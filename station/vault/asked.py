@@ -64,3 +64,5 @@ class Admitted:
     product: str
     order: str
     dossier: Dossier
+    imported: tuple[int, ...] = ()
+    """Slots whose keys are born in the key store."""

@@ -72,6 +72,10 @@ class Keyring:
         enc, mac, dek = await self._store.derive_all(KeyRef(MASTERS[kvn]), DIE_KEYS, context, 256)
         return KeySet(kvn, enc, mac, dek)
 
+    async def seed(self, size: int) -> Secret:
+        """The seed of a key that is born in the key store for a die, and kept nowhere."""
+        return Secret(await self._store.random(size))
+
     async def derived(self, master: str, label: bytes, context: bytes) -> Secret:
         """256 bits from a master, for one purpose and one context."""
         return await self._store.derive(KeyRef(master), label, context, 256)

@@ -56,6 +56,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payload_max: int = 4096
     budget_factor: float = 1.0
     trng: Trng = Trng()
+    import_keys: tuple[int, ...] = ()
+    """Slots whose keys an order may have born in the key store instead of on the die."""
 
     def encode(self) -> bytes:
         """The canonical JSON of the profile."""
@@ -87,6 +89,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             wrong.append(f"payload_max {self.payload_max} is not from {PAYLOAD_MIN} to {PAYLOAD_MAX}")
         if self.rejection_check < 1 or not 0 < self.budget_factor <= BUDGET_FACTOR_MAX:
             wrong.append(f"rejection_check is from 1, budget_factor up to {BUDGET_FACTOR_MAX:g}")
+        if not set(self.import_keys) <= set(self.slots):
+            wrong.append(f"import_keys {self.import_keys} are not all slots of it")
         if not PRODUCT.fullmatch(self.product) or not 0 <= self.number <= NUMBER_MAX:
             wrong.append("product: small letters, digits and -, at most 32; number: 16 bits")
         oids = (self.policy_oid, *filter(None, (self.hardware_type,)))

@@ -112,7 +112,8 @@ class Registry:
                 if ask.purpose.makes:
                     self._tell(db, ask.now, "die.resumed", ask.unit)
             self._serving.add(ask.unit)
-            return Admitted(product, order, rows.dossier_of(db, rows.required(db, ask.unit)))
+            dossier = rows.dossier_of(db, rows.required(db, ask.unit))
+            return Admitted(product, order, dossier, self._orders.imported(db, order))
 
         return await self._journal.commit(act)
 

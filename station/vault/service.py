@@ -218,6 +218,7 @@ class Floor:
                 station=station,
                 now=now,
                 purpose=purpose,
+                imported=admitted.imported,
                 payload_max=admit.payload_max,
             )
             means = replace(self._means, profile=self._means.products[admitted.product])

@@ -56,6 +56,8 @@ class WorkOrder(Statement, frozen=True, kw_only=True):
     """Vaults where the order may be worked on; empty: any."""
     lots: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=1024)] | Literal["any"] = "any"
     policy_oid: Annotated[str, Meta(pattern=r"^[0-9.]{3,128}\Z")]
+    import_keys: Annotated[tuple[int, ...], Meta(max_length=8)] = ()
+    """Slots whose keys are born in the key store; the profile must allow it."""
 
     @property
     def begun_max(self) -> int:

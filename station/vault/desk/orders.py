@@ -91,6 +91,8 @@ class Orders:
             raise StatementError(
                 "invalid_order", f"order {order.id}: this is not the profile of {order.product}"
             )
+        if not set(order.import_keys) <= set(profile.import_keys):
+            raise StatementError("invalid_order", f"order {order.id}: the profile imports no such keys")
         if order.not_after <= order.not_before:
             raise StatementError("invalid_order", f"order {order.id} ends before it begins")
         if order.sites and self.place.vault not in order.sites:
@@ -185,6 +187,11 @@ class Orders:
                 f"key set {self.place.key_set} is not released for order {order_id} at {work.station or '?'}"
             )
             raise FaultError(Code.KEY_NOT_ACTIVE, f"{what}, or no longer")
+
+    def imported(self, db: sqlite3.Connection, order_id: str) -> tuple[int, ...]:
+        """The slots whose keys are imported under an order; none, if there is no such order."""
+        row = _row(db, order_id)
+        return () if row is None else row[0].import_keys
 
     def statement(self, db: sqlite3.Connection, order_id: str) -> bytes:
         """Return the signed statement of an order; FaultError 102 if there is none."""

@@ -31,6 +31,8 @@ class Job:
     now: float
     """Unix seconds."""
     purpose: Purpose = Purpose.PERSONALISE
+    imported: tuple[int, ...] = ()
+    """Slots whose keys are born in the key store."""
     payload_max: int = 0
     """The most that the station's link carries per command; 0: as much as the die says."""
 

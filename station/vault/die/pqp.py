@@ -24,6 +24,7 @@ from station.vault.die import record, scp03
 from station.vault.die.contents import Contents, identity_container
 from station.vault.die.dossier import Dossier, Record, Screened
 from station.vault.die.ending import terminate
+from station.vault.die.imported import born, kinds_of
 from station.vault.die.job import Die, Job, Link, Means, Sealed
 from station.vault.die.loading import sort
 from station.vault.die.opening import Opening
@@ -124,7 +125,7 @@ class Contact:
         self.die = die
         self._registry = means.registry
         self._contents = Contents(job, means, known)
-        self._keys = DieKeys(means.profile.kinds())
+        self._keys = DieKeys(kinds_of(means.profile.kinds(), job.imported))
         self._proofs = dict(known.proofs)
         self._secured: Awaitable[None] | None = None
         """The mark that the die is SECURED, on its way to the disk while the lock is proven."""
@@ -189,8 +190,13 @@ class Contact:
             self._store(script, identity_container(identity))
         script.read("identity", ObjectType.IDENTITY, 0, IDENTITY_SIZE, self.die.payload)
         missing = [slot for slot in keys.kinds if self.die.slots[slot - 1] is not SlotState.VALID]
+        coming = await born(self._means.store, keys.kinds, missing)
         for slot in missing:
-            script.secure("GENERATE KEY PAIR", keys.generate(slot), name=f"new key {slot}")
+            if slot in coming:
+                coming[slot].ask(script, self.die.session, self.die.payload)
+                coming[slot].seed.wipe()
+            else:
+                script.secure("GENERATE KEY PAIR", keys.generate(slot), name=f"new key {slot}")
         keys.read(script, self.die.payload)
         seen = await self._link.run(script)
         if seen["identity"] != identity:
@@ -198,6 +204,8 @@ class Contact:
         for slot in missing:
             keys.check_new(slot, seen[f"new key {slot}"])
         keys.take(seen)
+        for slot, key in coming.items():
+            key.check(keys.public[slot])
         await self._registry.keys_ready(self._step(Standing.KEYS_READY, Intent.KEYS), keys.registered())
 
     async def _read_keys_again(self, phase: Phase) -> None:

@@ -49,7 +49,7 @@ def _content(job: Job, facts: Facts, profile: Profile, store: Keyring) -> dict[s
     keys = [
         {
             "alg": kinds[cert.slot].algorithm.name,
-            "origin": "on-chip",
+            "origin": "imported" if cert.slot in job.imported else "on-chip",
             "slot": cert.slot,
             "spki_sha256": cert.spki_hash.hex(),
         }

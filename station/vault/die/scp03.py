@@ -211,6 +211,11 @@ class Session:
             parts = [self._wrapped(kek, key) for key in (keys.enc, keys.mac, keys.dek)]
         return bytes([keys.kvn]) + b"".join(parts)
 
+    def wrapped(self, content: Secret) -> bytes:
+        """AES-KWP (RFC 5649) of a content under the session's KEK."""
+        with kdf(self.keys.dek, SESSION_KEK, self.context, 256) as kek:
+            return aes_key_wrap_with_padding(bytes(kek.reveal()), bytes(content.reveal()))
+
     def close(self) -> None:
         """Wipe the session's keys and the static ones it came from."""
         if self._ciphers is not None:

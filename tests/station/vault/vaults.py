@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from sqlite3 import Connection
@@ -26,6 +26,7 @@ from station.vault.faults import Code, DoubtError
 from station.vault.journal import Journal
 from station.vault.pki.issuer import Issuer
 from station.vault.plant.courier import Courier, Office
+from station.vault.products import Products
 from station.vault.profiles import SE1, Profile
 from station.vault.registry import EMBEDDED, Registry
 from station.vault.sorted_dies import Birthplace, SortedDies
@@ -74,6 +75,7 @@ class Vault:
             Admission(unit, "L1", purpose, session, NOW, FINGERPRINT, "cell")
         )
         job = Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW, purpose=purpose)
+        job = replace(job, imported=admitted.imported)
         return job, admitted.dossier
 
     async def standing(self, unit: str) -> tuple[Standing, Intent]:
@@ -126,15 +128,25 @@ async def opened_vault(
     *,
     known_only: bool = False,
     quantity: int = QUANTITY,
+    imported: tuple[int, ...] = (),
 ) -> AsyncIterator[Vault]:
     """A vault with its files in `folder`; its keys are drawn from a seed."""
     keys, journal = await keys_in(folder, 7, ("WO-1",)), Journal(folder / "vault.sqlite")
     await journal.open()
-    orders, stops, courier = Orders(Place()), Stops(), None
+    products = Products(production=False)
+    products.take(profile)
+    orders, stops, courier = Orders(Place(), products), Stops(), None
     if site is not None:
         courier = Courier(Office(journal, TELLER, stops, lambda: NOW), site, name)
     try:
-        await journal.commit(lambda db: orders.shown(db, "") or ordered(db, orders, quantity=quantity))
+        await journal.commit(
+            lambda db: (
+                orders.shown(db, "")
+                or ordered(
+                    db, orders, quantity=quantity, profile_hash=profile.hash().hex(), import_keys=imported
+                )
+            )
+        )
         if courier is not None:
             await courier.open()
         sort = SortedDies(journal, TELLER, Birthplace(), known_only=known_only)
