@@ -28,6 +28,7 @@ from station.engine.records import Records
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, StoppedError, StorageError
 from station.evidence.bundle import BUNDLE
+from station.guard import guarded
 from station.io_thread import IoThread
 from station.model import LotInfo
 from station.recipe.selection import with_recipe
@@ -149,6 +150,7 @@ class LotSession:
             watching = asyncio.get_running_loop().create_task(_watched(watch, self._bus.subscribe()))
             stack.push_async_callback(asyncio.wait, [watching])
             stack.push_async_callback(cell.aclose)
+            await stack.enter_async_context(guarded(cell, made.resources, self._bus))
             loop_began = asyncio.get_running_loop().time()
             state = await self._through(cell, stop)
             took = asyncio.get_running_loop().time() - loop_began

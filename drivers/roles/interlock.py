@@ -1,12 +1,9 @@
 """Interlocks: closed while it is safe to go on."""
 
-import logging
 from abc import abstractmethod
 
 from drivers.errors import EquipmentError
 from drivers.roles.resource import Resource
-
-log = logging.getLogger(__name__)
 
 
 class Interlock(Resource):
@@ -16,13 +13,14 @@ class Interlock(Resource):
     async def open_contacts(self) -> tuple[str, ...]:
         """Return the names of the contacts that are open; EquipmentError if they cannot be read."""
 
-    async def closed(self) -> bool:
-        """Tell whether it is safe to go on; an interlock that cannot be read is open."""
+    async def why_open(self) -> str:
+        """Say why it is not safe to go on, empty if it is; an interlock that cannot be read is open."""
         try:
             opened = await self.open_contacts()
         except EquipmentError as error:
-            log.error("%s: cannot be read, so it counts as open: %s", self.name, error)
-            return False
-        if opened:
-            log.warning("%s: open: %s", self.name, ", ".join(opened))
-        return not opened
+            return f"{self.name} cannot be read, so it counts as open: {error}"
+        return f"{self.name} is open: {', '.join(opened)}" if opened else ""
+
+    async def closed(self) -> bool:
+        """Tell whether it is safe to go on."""
+        return not await self.why_open()

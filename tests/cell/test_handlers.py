@@ -28,3 +28,24 @@ def test_a_lot_ends_with_each_device_in_its_bin(handler: Path, tmp_path: Path) -
     assert result["tested"] == 4
     truth = result["truth"]
     assert (truth["escapes"], truth["misplaced"], truth["custody"]) == ([], [], [])
+
+
+CELL_IO = Path(__file__).parent / "cell_io.toml"
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "state"),
+    [((), 0, "CLOSED"), (("--fault", "safety.interlock_open@every=30"), 130, "ABORTED")],
+    ids=["closed", "door opens"],
+)
+def test_a_lot_beside_tower_interlock_ioniser_readers_and_relays(
+    fault: tuple[str, ...], expected: int, state: str, tmp_path: Path
+) -> None:
+    text = STATION.read_text("utf-8").replace("sites = 16", "sites = 2")
+    before, site, after = text.partition("[site]")
+    station = tmp_path / "station.toml"
+    station.write_text(before + CELL_IO.read_text("utf-8") + site + after, "utf-8")
+    code, result = lot(tmp_path / "out", "--station", str(station), "--devices", "4", "--seed", "7", *fault)
+    assert (code, result["state"]) == (expected, state), result
+    if fault:
+        assert result["reason"] == "safety is open: door"

@@ -1,0 +1,96 @@
+"""What looks after the cell while a lot runs: interlocks that stop it, towers that show how it stands."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from drivers.errors import EquipmentError
+from drivers.roles import Interlock, Resource, Tower
+from drivers.roles.tower import Colour, Lamp
+from station import commands, events
+from station.engine.bus import Bus, Subscription
+from station.engine.states import State
+
+ACTOR = "interlock"
+POLL_S = 0.5
+"""How often each interlock is read."""
+
+_WAITS: Mapping[Colour, Lamp] = {"green": "blink"}
+_PAUSES: Mapping[Colour, Lamp] = {"amber": "on"}
+_STOPS: Mapping[Colour, Lamp] = {"red": "on"}
+LAMPS: Mapping[State, Mapping[Colour, Lamp]] = {
+    State.EMPTY: {},
+    State.LOADING: _WAITS,
+    State.LOADED: _WAITS,
+    State.CHECKING: _WAITS,
+    State.READY: _WAITS,
+    State.RUNNING: {"green": "on"},
+    State.PAUSING: _PAUSES,
+    State.PAUSED: _PAUSES,
+    State.HELD: {"red": "blink"},
+    State.ENDING: _PAUSES,
+    State.CLOSING: _PAUSES,
+    State.CLOSED: {},
+    State.ABORTING: _STOPS,
+    State.ABORTED: _STOPS,
+}
+"""What a tower shows; a colour that it does not have stays unshown."""
+
+log = logging.getLogger(__name__)
+
+
+class Door(Protocol):
+    """The one door by which commands enter a cell."""
+
+    async def request(self, command: commands.Any) -> commands.Receipt:
+        """Take a command."""
+
+
+@asynccontextmanager
+async def guarded(cell: Door, resources: Iterable[Resource], bus: Bus) -> AsyncGenerator[None, None]:
+    """Inside the block an interlock that opens aborts the lot, and towers show the state of the cell."""
+    loop = asyncio.get_running_loop()
+    tasks = list[asyncio.Task[Any]]()
+    for resource in resources:
+        if isinstance(resource, Interlock):
+            tasks.append(loop.create_task(_kept(cell, resource)))
+        elif isinstance(resource, Tower):
+            tasks.append(loop.create_task(_shown(resource, bus.subscribe())))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()  # whoever looks after the cell must not fail unseen
+
+
+async def _kept(cell: Door, interlock: Interlock) -> None:
+    """Read the interlock until it opens, and abort the lot; that it closes again changes nothing."""
+    tries = 0
+    while True:
+        if why := await interlock.why_open():
+            tries += 1
+            receipt = await cell.request(
+                commands.Abort(id=f"{interlock.name}-open-{tries}", actor=ACTOR, reason=why)
+            )
+            if receipt.ok:
+                return
+        await asyncio.sleep(POLL_S)
+
+
+async def _shown(tower: Tower, subscription: Subscription) -> None:
+    """Show each state; a tower that fails is a warning, the lot goes on."""
+    async for event in subscription:
+        if not isinstance(event, events.StateChanged):
+            continue
+        wanted = {colour: lamp for colour, lamp in LAMPS[State(event.new)].items() if colour in tower.colours}
+        try:
+            await tower.show(wanted, buzzer=event.new == State.HELD.value)
+        except EquipmentError as error:
+            log.warning("%s: %s", tower.name, error)

@@ -1,0 +1,121 @@
+"""Interlocks and towers beside a cell that only writes down what it is asked."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from drivers.errors import EquipmentError
+from drivers.roles import Interlock, Tower
+from drivers.roles.tower import Colour, Lamp
+from sim.time import new_loop
+from station import commands, events
+from station.engine.bus import Bus
+from station.engine.states import State
+from station.guard import LAMPS, guarded
+
+
+class Cell:
+    """A door that refuses so many times, then lets in."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.asked: list[commands.Any] = []
+        self._refusals = refusals
+
+    async def request(self, command: commands.Any) -> commands.Receipt:
+        self.asked.append(command)
+        ok = len(self.asked) > self._refusals
+        return commands.Receipt(ok=ok, code="ok" if ok else "wrong_state")
+
+
+class Contacts(Interlock):
+    """What is open at each reading; the last stays. An error is what cannot be read."""
+
+    def __init__(self, readings: Sequence[tuple[str, ...] | EquipmentError]) -> None:
+        super().__init__("safety")
+        self._readings = list(readings)
+
+    async def open_contacts(self) -> tuple[str, ...]:
+        now = self._readings.pop(0) if len(self._readings) > 1 else self._readings[0]
+        if isinstance(now, EquipmentError):
+            raise now
+        return now
+
+    async def make_safe(self) -> None:
+        pass
+
+
+class Lamps(Tower):
+    """Writes down what it shows; the first time it may fail."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__("tower")
+        self.colours = frozenset({"red", "green"})
+        self.history: list[tuple[dict[Colour, Lamp], bool]] = []
+        self._fails = fails
+
+    async def show(self, lamps: Mapping[Colour, Lamp], *, buzzer: bool = False) -> None:
+        if self._fails:
+            self._fails = False
+            raise EquipmentError("no power")
+        self.history.append((dict(lamps), buzzer))
+
+    async def shown(self) -> Mapping[Colour, Lamp]:
+        return self.history[-1][0]
+
+
+def guarded_for(
+    seconds: float, cell: Cell, *resources: Interlock | Tower, told: Sequence[State] = ()
+) -> None:
+    async def life() -> None:
+        bus = Bus()
+        async with guarded(cell, resources, bus):
+            for state in told:
+                bus.publish(events.StateChanged(at=0.0, old="", new=state.value))
+            await asyncio.sleep(seconds)
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
+def test_an_interlock_that_opens_aborts_the_lot_once() -> None:
+    cell = Cell()
+    guarded_for(5.0, cell, Contacts([(), (), ("door", "hood"), ()]))
+    (abort,) = cell.asked
+    assert isinstance(abort, commands.Abort)
+    assert (abort.actor, abort.reason) == ("interlock", "safety is open: door, hood")
+
+
+def test_an_interlock_that_cannot_be_read_is_open() -> None:
+    cell = Cell()
+    guarded_for(1.0, cell, Contacts([EquipmentError("no answer")]))
+    assert cell.asked[0].reason == "safety cannot be read, so it counts as open: no answer"
+
+
+def test_an_abort_that_is_refused_is_asked_for_again() -> None:
+    cell = Cell(refusals=2)
+    guarded_for(5.0, cell, Contacts([("door",)]))
+    assert [command.id for command in cell.asked] == ["safety-open-1", "safety-open-2", "safety-open-3"]
+
+
+def test_a_closed_interlock_asks_for_nothing() -> None:
+    cell = Cell()
+    guarded_for(60.0, cell, Contacts([()]))
+    assert cell.asked == []
+
+
+def test_a_tower_shows_the_states_in_the_colours_that_it_has() -> None:
+    tower = Lamps()
+    guarded_for(1.0, Cell(), tower, told=(State.RUNNING, State.PAUSED, State.HELD, State.CLOSED))
+    assert tower.history == [({"green": "on"}, False), ({}, False), ({"red": "blink"}, True), ({}, False)]
+
+
+def test_a_tower_that_fails_stops_nothing() -> None:
+    tower = Lamps(fails=True)
+    guarded_for(1.0, Cell(), tower, told=(State.RUNNING, State.ABORTED))
+    assert tower.history == [({"red": "on"}, False)]
+
+
+@pytest.mark.parametrize("state", State)
+def test_each_state_has_its_lamps(state: State) -> None:
+    assert state in LAMPS
