@@ -48,6 +48,7 @@ class GemHandler(TcpMachine):
     """One handler with its devices; the host starts it by a command of the profile."""
 
     knobs = TCP_KNOBS | {
+        "abort_reply",
         "alarm",
         "drop_reply",
         "dup_event",
@@ -55,10 +56,12 @@ class GemHandler(TcpMachine):
         "late_event",
         "local",
         "no_linktest",
+        "offline",
         "part_dropped",
         "reject",
     }
-    """`alarm` takes its ALID, `late_event` ms; `local`: commands are refused at the machine."""
+    """`alarm` takes its ALID, `late_event` ms; `local`: commands are refused at the machine;
+    `offline`: it does not go on-line; `abort_reply`: a message is answered by function 0."""
 
     def __init__(
         self,
@@ -157,7 +160,7 @@ class GemHandler(TcpMachine):
             case 1, 13:
                 code = array(binary(0), array(text(MODEL), text(REVISION)))
             case 1, (15 | 17):
-                code = binary(0)
+                code = binary(int(self.faults.strikes("offline") is not None))
             case 2, 33:
                 code = binary(self._define(items[1].items))
             case 2, 35:
@@ -168,6 +171,8 @@ class GemHandler(TcpMachine):
                 code = array(binary(self._ordered(items)), array())
             case 5, 3:
                 code = binary(0)
+        if self.faults.strikes("abort_reply") is not None:
+            return Message(message.stream, 0)
         if code is None:
             return Message(9, UNKNOWN_FUNCTION, binary(*message.frame(0, 0).encode()[4:14]))
         return Message(message.stream, message.function + 1, code)

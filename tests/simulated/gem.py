@@ -26,11 +26,12 @@ class Written(TcpPlayer):
 
     def __init__(self, machine: GemHandler, clock: StepClock, dialogue: Dialogue) -> None:
         super().__init__(machine, clock)
-        self._written = [turn.data for turn in dialogue.turns if turn.kind == "hear"]
+        self._written = [turn.data for turn in dialogue.turns if turn.kind in ("hear", "silence")]
 
     def hear(self, size: int, endpoint: int) -> bytes:
         written = self._written.pop(0)
-        if heard := super().hear(size, endpoint):
+        heard = super().hear(size, endpoint)
+        if heard or not written:
             return heard
         self._connection.send(written)
         return super().hear(size, endpoint)

@@ -131,6 +131,15 @@ async def test_no_start_may_be_an_alarm() -> None:
                 await anext(touchdowns)
 
 
+async def test_a_pulse_that_is_too_short_starts_nothing() -> None:
+    with replayed_lines("ttl/too_short", signals(1)) as dio:
+        handler = made(dio, quiet_s=0.05, debounce_s=0.1)
+        async with listening(handler) as touchdowns:
+            with pytest.raises(EquipmentError, match="no start of test for 0.05 s"):
+                await anext(touchdowns)
+    assert handler.ignored == 1
+
+
 async def test_what_cannot_be_right_is_not_said() -> None:
     with replayed_lines("ttl/one_contact", signals(1)) as dio:
         handler = made(dio, bin_timeout_s=1e-6)
