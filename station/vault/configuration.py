@@ -115,6 +115,8 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     dies: Literal["known", "any"] = "any"
     """Whether only dies that wafer sort told of are personalised; production never takes others."""
     name: Name = "vault-1"
+    stations: tuple[str, ...] = ()
+    """Who may open lots and bring dies; empty: whoever reaches the vault."""
     floor: str = ""
     """Where stations come beside the Unix socket, `host:port`; needs `tls`."""
     desk: str = ""

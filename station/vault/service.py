@@ -78,6 +78,7 @@ class Floor:
         """Open a lot of a known product."""
         try:
             now = self._times.now(context.invocation_metadata())
+            self._known(_station(context))
             if request.product not in self._means.products:
                 known = ", ".join(self._means.products) or "those released: there are none"
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
@@ -198,6 +199,7 @@ class Floor:
         return wire.Verdict(disposition=done, sealed=_sealed(sealed))
 
     async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed | None:
+        self._known(_station(context))
         if why := self._stops.at(_station(context), admit.site):
             raise FaultError(Code.LINE_STOPPED, why)
         if why := self._publisher.unsafe():
@@ -223,6 +225,11 @@ class Floor:
             )
             means = replace(self._means, profile=self._means.products[admitted.product])
             return await personalise(job, StreamLink(context), means, admitted.dossier)
+
+    def _known(self, station: str) -> None:
+        """Refuse a station that the vault's file does not name, if it names any."""
+        if self._configuration.stations and station not in self._configuration.stations:
+            raise FaultError(Code.STATION_UNKNOWN, f"station {station[:64] or '?'} is none of this vault's")
 
     @contextmanager
     def _working(self, admit: wire.Admit) -> Iterator[None]:
@@ -271,8 +278,8 @@ async def _admission(context: Context) -> wire.Admit:
     if max(len(admit.unit), len(admit.lot), len(admit.site)) > NAME_MAX:
         await nonsense(context, f"names have at most {NAME_MAX} characters")
     if admit.purpose not in {purpose.value for purpose in Purpose}:
-        name = wire.Purpose.Name(admit.purpose)
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"this vault does not serve purpose {name} yet")
+        what = f"this vault does not serve purpose {admit.purpose}"
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, what)
     return admit
 
 

@@ -94,7 +94,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     stations, persons = Authority(folder, "floor-ca"), Authority(folder, "desk-ca")
     stations.give("vault-1")
     (folder / "vault.toml").write_text(
-        'floor = "127.0.0.1:0"\ndesk = "127.0.0.1:0"\n'
+        'stations = ["cell-7"]\nfloor = "127.0.0.1:0"\ndesk = "127.0.0.1:0"\n'
         '[tls]\ncertificate = "vault-1.pem"\nkey = "vault-1.key"\n'
         'stations = "floor-ca.pem"\npersons = "desk-ca.pem"\n'
     )
@@ -119,6 +119,16 @@ async def test_a_station_is_whom_its_certificate_names(plant: Plant) -> None:
         await client.personalise(die_of("L1/1"), ChipCard(sound_chip()))
     outcome = await client.personalise(die_of("L2/1", lot="L2"), ChipCard(sound_chip(2)))
     assert outcome.disposition is Disposition.SEALED
+    await client.aclose()
+
+
+async def test_a_station_that_the_vault_does_not_name_opens_nothing(plant: Plant) -> None:
+    client = plant.client(plant.stations.give("cell-9"), station="cell-7")
+    await client.connect()
+    with pytest.raises(CustodyError, match="113: station cell-9 is none of this vault's"):
+        await client.open_lot("W1", product="se1", quantity=1, sorts=True)
+    with pytest.raises(VaultRefusedError, match="113"):
+        await client.load(die_of("W1/1/0/0", lot="W1"), ChipCard(sound_chip()))
     await client.aclose()
 
 
