@@ -5,6 +5,7 @@ all share the machine. CPU is user plus system, all threads of both processes, a
 """
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -129,9 +130,13 @@ def leaked(vault: Bench, batches: Iterable[Sequence[Card]], sites: int) -> Mappi
 
 
 async def _left(vault: Bench, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
-    """Open channels, and file handles; connections of stations that left need a moment to be closed."""
+    """Open channels, and file handles; connections of stations that left need a moment to be closed.
+
+    A station's end of one stays open until its collector finds it.
+    """
     clock = RealClock()
     for _ in range(SETTLING):
+        gc.collect()
         client = vault.client(clock)
         await client.connect()
         found = await client.open_sessions(), _files(vault.process.pid)
