@@ -14,7 +14,7 @@ from sim.prober.cascade_nucleus import CascadeNucleus
 from sim.prober.formfactor_velox import FormFactorVelox
 from sim.prober.mpi_sentio import MpiSentio
 from sim.prober.stage import Stage
-from sim.wafers import MOST_WAFERS, PLACES, LotWafers
+from sim.wafers import LotWafers
 from sim.wiring import Placement, WorldError
 
 SENTIO_KNOBS = MpiSentio.knobs | LINE_KNOBS
@@ -39,13 +39,7 @@ def dialect(placed: Placement) -> Dialect:
 
 
 def _stage(placed: Placement, plant: Plant, knobs: frozenset[str]) -> Stage:
-    card = dialect(placed).card
-    wafers = LotWafers(plant.bench, dict(enumerate(card, start=1)))
-    if wafers.count > MOST_WAFERS:
-        raise WorldError(
-            f"equipment {placed.name!r}: its cassettes hold {MOST_WAFERS} wafers, {len(PLACES)} dies each; "
-            f"the lot has {plant.bench.lot.size} devices"
-        )
+    wafers = LotWafers(plant.bench, dict(enumerate(dialect(placed).card, start=1)))
     faults = plant.faults(placed, knobs)
     return Stage(plant.clock, wafers, seed=plant.seed_of(placed), faults=faults)
 
@@ -80,12 +74,8 @@ def accretech_uf(placed: Placement, plant: Plant) -> None:
 
 
 def cascade_nucleus(placed: Placement, plant: Plant) -> None:
-    """Make a Nucleus with the first wafer of the lot on its chuck."""
+    """Make a Nucleus with the first wafer of the lot on its chuck; nobody brings a second."""
     stage = _stage(placed, plant, CascadeNucleus.knobs)
-    if stage.wafers.count > 1:
-        raise WorldError(
-            f"equipment {placed.name!r}: has no loader, so a lot is one wafer: {len(PLACES)} devices at most"
-        )
     if stage.wafers.count:
         stage.put(1)
     _plug(placed, plant, CascadeNucleus(stage))

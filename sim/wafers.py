@@ -1,22 +1,27 @@
 """The devices of a lot as dies on wafers: what a simulated prober brings under the probe card."""
 
 from collections.abc import Mapping, Sequence
+from math import isqrt
 
 from sim.bench import Bench
 
 RADIUS = 8
-PLACES = tuple(
-    (x, y)
-    for y in range(-RADIUS, RADIUS + 1)
-    for x in range(-RADIUS, RADIUS + 1)
-    if x * x + y * y <= RADIUS * RADIUS
-)
-"""The dies of a full wafer, row by row: 197."""
 MOST_WAFERS = 50
+"""What two cassettes hold."""
+
+
+def disc(radius: int) -> tuple[tuple[int, int], ...]:
+    """Return the dies of a round wafer, row by row."""
+    span = range(-radius, radius + 1)
+    return tuple((x, y) for y in span for x in span if x * x + y * y <= radius * radius)
+
+
+PLACES = disc(RADIUS)
+"""The dies of a full wafer, unless the lot needs larger ones: 197."""
 
 
 class LotWafers:
-    """The wafers of one lot; the last one may have fewer dies that are to be tested.
+    """The wafers of one lot, larger ones if it would not fit; the last may have fewer dies that are tested.
 
     A device gets its running number at its first landing, site by site, as the station counts it.
     """
@@ -24,13 +29,17 @@ class LotWafers:
     def __init__(self, bench: Bench, offsets: Mapping[int, tuple[int, int]]) -> None:
         """`offsets`: where each site of the card stands, in dies from its reference."""
         self._bench = bench
+        radius = max(RADIUS, isqrt(bench.lot.size // (4 * MOST_WAFERS)))
+        while len(places := disc(radius)) * MOST_WAFERS < bench.lot.size:
+            radius += 1
+        self._places = places
         self._offsets = offsets
         self._numbers: dict[tuple[int, int, int], int] = {}
 
     @property
     def count(self) -> int:
         """How many wafers it takes."""
-        return -(-self._bench.lot.size // len(PLACES))
+        return -(-self._bench.lot.size // len(self._places))
 
     def name(self, wafer: int) -> str:
         """Return lot and number of a wafer."""
@@ -38,8 +47,8 @@ class LotWafers:
 
     def dies(self, wafer: int) -> Sequence[tuple[int, int]]:
         """Return the places with a device of the lot."""
-        first = (wafer - 1) * len(PLACES)
-        return PLACES[: max(0, self._bench.lot.size - first)]
+        first = (wafer - 1) * len(self._places)
+        return self._places[: max(0, self._bench.lot.size - first)]
 
     def land(self, wafer: int, x: int, y: int) -> None:
         """Put the dies under the card into the sockets, and close the contacts."""

@@ -101,7 +101,9 @@ def test_a_station_that_cannot_be_is_refused(old: str, new: str, says: str, tmp_
     assert says in ran.stderr
 
 
-def test_more_devices_than_wafers_fit_are_refused(tmp_path: Path) -> None:
-    ran = hardbin("run", "--station", str(STATION), "--out", str(tmp_path), "--devices", "10000")
-    assert ran.returncode != 0
-    assert "50 wafers, 197 dies each" in ran.stderr
+@pytest.mark.parametrize("prober", PROBERS, ids=lambda path: path.stem)
+def test_the_engineer_at_the_machine(prober: Path, tmp_path: Path) -> None:
+    station = ("--station", str(station_with(prober, tmp_path)))
+    assert hardbin("equip", "probe", *station, "prober").returncode == 0
+    cycled = hardbin("equip", "cycle", *station, "--touchdowns", "3", "prober")
+    assert cycled.returncode == 0, cycled.stderr
