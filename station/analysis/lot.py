@@ -1,5 +1,6 @@
 """The results of a lot as one table, from the store or from an STDF file: what every analysis begins with."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from station.datalog.rows import DeviceRow
 from station.datalog.stdf.columns import Columns, load
 from station.datalog.stdf.records import Record
-from station.datalog.stdf.seen import Seen
+from station.datalog.stdf.seen import Place, Seen, place
 from station.datalog.store import Store
 from station.errors import AnalysisError
 
@@ -71,7 +72,7 @@ class Lot(Struct, frozen=True):
 
     def column(self, number: int) -> int:
         """Return the place of a test."""
-        found = [place for place, test in enumerate(self.tests) if test.number == number]
+        found = [at for at, test in enumerate(self.tests) if test.number == number]
         if not found:
             raise AnalysisError(f"lot {self.name} has no test {number}")
         return found[0]
@@ -134,7 +135,7 @@ def of_file(path: Path) -> Lot:
         raise AnalysisError(f"{path}: {found.fault}")
     ends = [record for record in found.others if record.name == "PRR"]
     master = next((record for record in found.others if record.name == "MIR"), Record("MIR", {}))
-    tests = tuple(_test(number, first) for number, first in sorted(found.firsts.items()))
+    tests = tuple(sorted([*_measured(found), *_others(found)], key=lambda test: test.number))
     seen, names, parts = Seen(), dict[int, str](), list[str]()
     for record in found.others:
         if record.name == "PRR":
@@ -160,9 +161,24 @@ def of_file(path: Path) -> Lot:
     )
 
 
-def _test(number: int, first: Record) -> TestColumn:
-    low, high = (first.real(name) if first.valid(name) else None for name in ("LO_LIMIT", "HI_LIMIT"))
-    return TestColumn(number, first.text("TEST_TXT"), "P", first.text("UNITS"), low, high)
+def _measured(found: Columns) -> list[TestColumn]:
+    tests = list[TestColumn]()
+    for number, first in found.firsts.items():
+        low, high = (first.real(name) if first.valid(name) else None for name in ("LO_LIMIT", "HI_LIMIT"))
+        tests.append(TestColumn(number, first.text("TEST_TXT"), "P", first.text("UNITS"), low, high))
+    return tests
+
+
+def _others(found: Columns) -> list[TestColumn]:
+    """Return the tests that are no single numbers: functional ones, and those with a value a pin."""
+    tests = dict[int, TestColumn]()
+    for record in found.others:
+        number = record.integer("TEST_NUM")
+        if record.name in {"MPR", "FTR"} and number not in found.firsts:
+            tests.setdefault(
+                number, TestColumn(number, record.text("TEST_TXT"), record.name[0], "", None, None)
+            )
+    return list(tests.values())
 
 
 def _matrix(
@@ -175,14 +191,30 @@ def _matrix(
     row, column = found.contact[inside], column[inside]
     values[row, column] = np.where(found.usable, found.result, np.nan)[inside]
     failed[row, column] = np.equal(found.flags & FAIL_BITS, FAILED)[inside]
+    places = {test.number: number for number, test in enumerate(tests)}
+    for contact, record in _of_contacts(found.others):
+        number = record.integer("TEST_NUM")
+        failed[contact, places[number]] |= record.integer("TEST_FLG") & FAIL_BITS == FAILED
     return values, failed
+
+
+def _of_contacts(records: tuple[Record, ...]) -> Iterator[tuple[int, Record]]:
+    """Yield each MPR and FTR with the place of the PRR that closes its part."""
+    waiting, contact = dict[Place, list[Record]](), 0
+    for record in records:
+        if record.name in {"MPR", "FTR"}:
+            waiting.setdefault(place(record), []).append(record)
+        elif record.name == "PRR":
+            for one in waiting.pop(place(record), []):
+                yield contact, one
+            contact += 1
 
 
 def _contacts(parts: list[str], rows: list[tuple[int, ...]]) -> Contacts:
     numbers = np.array(rows, np.int64).reshape(len(rows), 5)
     part = np.array(parts, np.str_)
     last = np.zeros(len(parts), np.bool_)
-    last[list({name: place for place, name in enumerate(parts)}.values())] = True
+    last[list({name: at for at, name in enumerate(parts)}.values())] = True
     site, hard, soft, flags, test_ms = numbers.T
     return Contacts(part, site, hard, soft, flags, test_ms, last)
 

@@ -1,4 +1,4 @@
-"""The same lot with its machines on other buses: handler and supplies behind GPIB adapters, SMUs at USBTMC."""
+"""Lots whose machines are reached otherwise: GPIB behind adapters, USBTMC."""
 
 from pathlib import Path
 

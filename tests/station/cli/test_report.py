@@ -16,7 +16,7 @@ from station.datalog.stdf.file import StdfFile
 from station.datalog.store import Store
 from station.model import Bin, BinKind, DeviceResult, Limit, Measurement, TestDefinition, Verdict
 from tests.station.analysis.test_golden_statistics import study
-from tests.station.datalog.lots import BEGAN, SUPPLY, lot, touchdown
+from tests.station.datalog.lots import BEGAN, SUPPLY, lot, touchdown, touchdowns
 
 GOOD = Bin(1, "good", 1, BinKind.PASS)
 PARTS = 240
@@ -68,6 +68,18 @@ def same(ours: Lot, theirs: Lot) -> None:
 
 def test_store_and_file_say_the_same(folder: Path) -> None:
     same(lot_of(folder / "results.db"), lot_of(folder / "lot.std"))
+
+
+def test_every_kind_of_test_counts(tmp_path: Path) -> None:
+    file, store = StdfFile(tmp_path, lot()), Store(tmp_path / "results.db")
+    file.open()
+    store.open()
+    store.begin(lot())
+    for result in touchdowns():
+        file.touchdown(result)
+        store.commit(result)
+    same(lot_of(file.close(BEGAN + 99)), lot_of(tmp_path / "results.db"))
+    store.close()
 
 
 def test_what_was_put_in_is_found(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Passes merged into one file, and a cut file recovered: what is counted is what the parts say."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from station.datalog.stdf.recovery import recover
 from station.errors import StorageError
 from station.model import TouchdownResult
 from tests.station.datalog.lots import BEGAN, failed, good, lot, touchdown, touchdowns, unjudged
+from tests.station.datalog.test_stdf_judge import judged
 
 T0 = 1_790_000_000
 
@@ -154,6 +156,16 @@ def test_dies_of_a_wafer_supersede_by_their_place(tmp_path: Path) -> None:
     assert of(tmp_path / "Sm.std", "PRR")[-1].integer("PART_FLG") == 2
     found = overview(tmp_path / "Sm.std")
     assert (found.parts, found.good, found.wafers) == (3, 2, ("W1",))
+
+
+def test_another_reader_counts_the_same(tmp_path: Path) -> None:
+    first = sort_file(tmp_path / "S1.std", [(1, 1, 1), (2, 1, 3), (3, 1, 3)])
+    second = sort_file(tmp_path / "S2.std", [(2, 1, 1)])
+    merge([first, second], tmp_path / "Sm.std", T0)
+    theirs = Counter(name for name, _ in judged(tmp_path / "Sm.std"))
+    assert theirs == Counter(record.name for record in read(tmp_path / "Sm.std"))
+    said = [fields for name, fields in judged(tmp_path / "Sm.std") if name in {"HBR", "SBR"}]
+    assert [fields[2:4] for fields in said if fields[0] == 255] == [[1, 2], [3, 1]] * 2
 
 
 def test_a_cut_anywhere_gives_a_sound_file_of_the_parts_that_were_ended(tmp_path: Path) -> None:
