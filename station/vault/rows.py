@@ -107,6 +107,8 @@ def refuse(ask: Admission, known: Unit | None) -> None:
             raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} is no reject, so it is not terminated")
         return
     if ask.purpose is Purpose.RMA_OPEN:
+        if known is None:
+            raise FaultError(Code.UNIT_SPOILED, f"unit {ask.unit} was never here, so it does not come back")
         return  # `Returns` looks at it
     if ask.purpose.sorts and known is not None:
         _refuse_in_test(known)

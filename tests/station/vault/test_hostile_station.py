@@ -8,6 +8,7 @@ import pytest
 
 from sim.dut.chip import Chip
 from station.io_thread import IoThread
+from station.vault.faults import Code
 from station.vault.process import VaultProcess
 from station.vault.wire import floor_pb2 as wire
 from station.vault.wire import floor_pb2_grpc as wire_grpc
@@ -102,6 +103,18 @@ def test_a_stream_that_begins_wrongly_is_refused(
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         io.submit(conversation(process.socket, first, lambda _: None, sound_chip(2))).result()
     assert caught.value.code() is code
+
+
+def test_a_unit_that_was_never_here_does_not_come_back_and_stops_nothing(
+    process: VaultProcess, io: IoThread
+) -> None:
+    first = admission("L1/never", purpose=wire.RMA_OPEN)
+    verdict = io.submit(conversation(process.socket, first, lambda _: None, sound_chip(2))).result()
+    assert verdict is not None
+    assert (verdict.error, verdict.detail) == (
+        Code.UNIT_SPOILED,
+        "unit L1/never was never here, so it does not come back",
+    )
 
 
 def swapped(result: wire.ScriptResult) -> None:
