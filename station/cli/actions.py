@@ -100,6 +100,7 @@ GROUPS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "bench": frozenset({Action.MEASURE}),
         "cert": frozenset({Action.READ}),
         "evidence": frozenset({Action.READ}),
+        "report": frozenset({Action.READ}),
         "stdf": frozenset({Action.READ}),
         "wafer": frozenset({Action.READ}),
     }

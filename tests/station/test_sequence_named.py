@@ -18,7 +18,7 @@ def test_a_module_and_its_name() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("first", "there are: se1-final-test"),
+        ("first", "there are: se1-electrical-sort, se1-final-test"),
         ("sequences.example.frist:FIRST", "No module named 'sequences.example.frist'"),
         ("sequences.example.first:FRIST", "has no attribute 'FRIST'"),
         ("sequences.example.first:GOOD", "is of type Bin, a Sequence is needed"),
