@@ -54,6 +54,13 @@ class IoThread:
             loop.close()
 
 
+def failed(there: "Future[Any]", running: "Future[Any]") -> None:
+    """As a callback of `running`: what was to be there will not be, and why."""
+    if not there.done():
+        error = None if running.cancelled() else running.exception()
+        there.set_exception(error or RuntimeError("it has ended before it was there"))
+
+
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks(loop)
     for task in tasks:

@@ -22,7 +22,7 @@ from station.engine.bus import Subscription
 from station.engine.cell import Cell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, SequenceError, StoppedError
-from station.io_thread import IoThread
+from station.io_thread import IoThread, failed
 from station.remote.link import Broker
 from station.remote.presence import Inside, Presence, Settings, present
 from station.report import LotReport
@@ -96,7 +96,7 @@ class Service:
         io.start()
         try:
             running = io.submit(self._online(there, ended))
-            running.add_done_callback(partial(_failed, there))
+            running.add_done_callback(partial(failed, there))
             yield there.result(OPEN_S)
             io.submit(_set(ended)).result(OPEN_S)
             running.result(OPEN_S)
@@ -176,12 +176,6 @@ def _receipt(error: Exception) -> commands.Receipt:
         return error.receipt
     code = next(code for kind, code in CODES if isinstance(error, kind))
     return commands.Receipt(False, code, str(error))
-
-
-def _failed(there: "Future[Presence]", running: "Future[None]") -> None:
-    if not there.done():
-        error = None if running.cancelled() else running.exception()
-        there.set_exception(error or StoppedError("the station's network side has ended"))
 
 
 async def _set(event: asyncio.Event) -> None:

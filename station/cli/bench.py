@@ -11,6 +11,7 @@ from drivers.roles.card import Card
 from station.cli.bench_all import all_
 from station.engine.bench import measured
 from station.equip import bench as drivers_bench
+from station.remote import bench as mqtt_bench
 from station.surroundings import simulated_cards
 from station.vault import bench as vault_bench
 
@@ -56,6 +57,14 @@ DATALOG_LABELS = {
 }
 
 DRIVERS_COLUMNS = ("call", "bare", "handoff", "chain of 10", "p99 loaded", "call/handoff")
+
+MQTT_LABELS = {
+    "round_trip_p50_ms": "ms from a signed command to its reply, half of them",
+    "round_trip_p95_ms": "ms, 95 of 100",
+    "round_trip_ml_dsa_p50_ms": "ms, signed with ML-DSA-65 too, half of them",
+    "events_per_s": "events a second from the engine's bus to a listener, each on disk on its way",
+    "engine_us_per_event": "microseconds of the engine's loop an event",
+}
 
 BATCH = 500
 """Dies that are there at a time where contact is lost; each has a memory."""
@@ -167,6 +176,22 @@ def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as
     labels = {key.format(**conditions): text.format(**conditions) for key, text in VAULT_LABELS.items()}
     for key, figure in figures.items():
         click.echo(f"{figure:>12,.1f}  {labels[key]}")
+
+
+@bench.command()
+@click.option("--mqtt", "url", help="A broker on loopback; by default a Mosquitto of its own.")
+@click.option("--rounds", type=click.IntRange(20), default=500, show_default=True, help="Signed commands.")
+@click.option("--events", type=click.IntRange(100, 10_000), default=5000, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def mqtt(*, url: str | None, rounds: int, events: int, as_json: bool) -> None:
+    """Signed commands to their reply and events to a listener, through a broker on loopback."""
+    figures = mqtt_bench.measured(url, rounds, events)
+    if as_json:
+        click.echo(json.encode(figures))
+        return
+    click.echo(f"{figures.pop('broker'):>12}  broker")
+    for key, figure in figures.items():
+        click.echo(f"{figure:>12,.10g}  {MQTT_LABELS[key]}")
 
 
 bench.add_command(all_)

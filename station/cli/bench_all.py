@@ -60,6 +60,8 @@ PROMISES = (
     Promise("datalog", "one_test_10k_ms", 20, least=False),
     Promise("datalog", "pat_ms", 50, least=False),
     Promise("datalog", "parquet_1m_s", 0.2, least=False),
+    Promise("mqtt", "round_trip_p50_ms", 10, least=False),
+    Promise("mqtt", "events_per_s", 1_000),
 )
 PARTS: Mapping[str, tuple[str, ...]] = {
     "engine": ("bench", "engine"),
@@ -67,6 +69,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "vault": ("bench", "vault", "--payload", "4096"),
     "drivers": ("bench", "drivers"),
     "datalog": ("bench", "datalog"),
+    "mqtt": ("bench", "mqtt"),
 }
 """What each part is asked by."""
 
