@@ -73,7 +73,9 @@ class World:
         self._check()
         asked = wishes(self.faults, seed)
         self._aside = Aside()
-        self.lot = Lot(lot, devices, seed, Chips(seed, profile(latency), asked, self._aside), asked)
+        chips = Chips(seed, profile(latency), asked, self._aside)
+        reads = any(wire.role == CARD for wire in self._wires.values())
+        self.lot = Lot(lot, devices, seed, chips, asked, reads_chips=reads)
         self._loop: VirtualLoop | None = None
         self._clock: VirtualClock | None = None
         self._bench: Bench | None = None

@@ -6,7 +6,7 @@ from zlib import crc32
 
 from drivers.protocols.se1_objects import Uid
 from sim.dut.device import Contact, Device, MakeChip
-from sim.dut.population import PINS, Defect, Die, draw
+from sim.dut.population import OF_THE_CHIP, PINS, Defect, Die, draw
 from sim.dut.truth import Fates, Truth
 from sim.dut.wishes import TWIN, Wishes
 
@@ -28,6 +28,8 @@ class Lot:
     seed: int
     make_chip: MakeChip
     wishes: Wishes = field(default_factory=Wishes)
+    reads_chips: bool = True
+    """Whether the cell talks to chips: what it cannot see does not make a device bad for it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.size <= MAX_DEVICES:
@@ -75,11 +77,16 @@ class Lot:
 
     def _wrong(self, index: int, die: Die) -> str:
         """Return what makes the device bad; empty if it is good."""
-        if not die.good:
-            return die.outside() if die.defect in (Defect.NONE, Defect.MARGINAL) else die.defect.value
+        if die.defect not in (Defect.NONE, Defect.MARGINAL) and not self._hides(die):
+            return str(die.defect.value)
+        if (outside := die.outside()) or not self.reads_chips:
+            return outside
         if self.wishes.life_cycle(index) is not None:
             return "life_cycle"
         return next((flaw for flaw in sorted(self.wishes.flaws(index)) if flaw != CLONED), "")
+
+    def _hides(self, die: Die) -> bool:
+        return not self.reads_chips and die.defect in OF_THE_CHIP
 
     def _reasons(self, index: int, die: Die) -> tuple[str, ...]:
         """Return why a good device may be rejected all the same."""
@@ -90,6 +97,7 @@ class Lot:
             "mute_after": self.wishes.mute_after(index) is not None,
             "power_cut": self.wishes.power_cut(index) is not None,
             CLONED: CLONED in self.wishes.flaws(index),
+            die.defect.value: self._hides(die),
         }
         return (*die.near(NEAR), *(name for name, true in causes.items() if true), *self.fates.notes(index))
 

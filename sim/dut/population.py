@@ -45,6 +45,15 @@ class Defect(Enum):
     """One parameter lies near a limit, on either side: some of these devices are good."""
 
 
+OF_THE_CHIP = frozenset(
+    {
+        *(Defect.DEAD, Defect.MUTE, Defect.TRNG_STUCK, Defect.TRNG_BIASED, Defect.TRNG_REPEATING),
+        *(Defect.KAT, Defect.PAIRWISE),
+    }
+)
+"""What no contact or supply tells of: a cell that does not talk to chips cannot see it."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """What a good `se1` must be, whatever a sequence measures; closed intervals, at the heat of the lot."""

@@ -60,6 +60,21 @@ def test_the_cell_that_comes_with_the_simulator(tmp_path: Path) -> None:
     assert Path(result["stdf"]).name.startswith("T1_CP1_sim_ws_01_")
 
 
+def test_what_no_contact_tells_of_is_no_escape_of_wafer_sort(tmp_path: Path) -> None:
+    chip = ("--fault", "dut.dead@every=5", "--fault", "dut.kat@every=7")
+    size = ("--devices", "40", "--fault", "dut.population=ideal")
+    code, result = lot(tmp_path, "--flow", "wafer-sort", *size, *chip)
+    assert (code, result["good"]) == (0, 40)
+    assert (result["truth"]["good"], result["truth"]["escapes"]) == (40, [])
+
+
+def test_what_contacts_tell_of_is_found_in_wafer_sort(tmp_path: Path) -> None:
+    size = ("--devices", "40", "--fault", "dut.population=ideal", "--fault", "dut.leaky_input@every=5")
+    code, result = lot(tmp_path, "--flow", "wafer-sort", *size)
+    assert (code, result["truth"]["good"], result["truth"]["escapes"]) == (0, 32, [])
+    assert result["good"] == 32
+
+
 def test_a_flow_and_a_station_file_are_two_answers(tmp_path: Path) -> None:
     both = hardbin("run", "--out", str(tmp_path), "--flow", "wafer-sort", "--station", str(STATION))
     assert both.returncode == 2
