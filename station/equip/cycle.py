@@ -9,8 +9,8 @@ from msgspec import Struct
 from drivers.errors import DutError, EquipmentError
 from drivers.roles import Card, Feeder, Machine
 from drivers.roles.resource import Resource
+from station.equip.place import LOT
 
-LOT = "CYCLE"
 CYCLE_S = 600.0
 
 

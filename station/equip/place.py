@@ -17,6 +17,8 @@ from station.ports import Ports
 from station.surroundings import EPOCH, Surroundings, simulated
 
 SCHEMES = ("visa", "serial", "tcp", "usb", "usbtmc", "hislip", "prologix")
+LOT = "bench"
+"""What a handler or prober is told its lot is called, by the simulator and by the cycle."""
 DEVICES = 100_000
 """As many as a simulated handler or prober has to bring: it hardly ever ends by itself."""
 
@@ -40,7 +42,7 @@ class Bench:
             return assemble.Hardware(self.visa_library or library)
         return simulated(
             self.config,
-            lot="bench",
+            lot=LOT,
             devices=DEVICES,
             seed=1,
             faults=self.faults,
@@ -109,9 +111,15 @@ class Reach:
 
     @asynccontextmanager
     async def connected(self, name: str) -> AsyncGenerator[Machine, None]:
-        """Connect a machine by its driver, which brings it into its safe state, and leave it in that."""
+        """Connect a machine by its driver, which brings it into its safe state, and leave it in that.
+
+        A machine behind the lines of another one comes with that one.
+        """
         machine = self.machine(name)
-        try:
+        async with AsyncExitStack() as stack:
+            if front := self._in_front_of(name):
+                await stack.enter_async_context(self.connected(front))
+            stack.push_async_callback(machine.aclose)
             await machine.connect()
             try:
                 yield machine
@@ -120,8 +128,12 @@ class Reach:
                     await _made_safe(machine)
                 raise
             await _made_safe(machine)
-        finally:
-            await machine.aclose()
+
+    def _in_front_of(self, name: str) -> str:
+        """Name the machine whose lines a machine is at; empty if it has a port of its own."""
+        placed = () if self._bench.config is None else self._bench.config.equipment
+        kind, _, front = next((one.port for one in placed if one.name == name), "").partition(":")
+        return front if kind == "dio" else ""
 
     async def aclose(self) -> None:
         """Let go of everything."""

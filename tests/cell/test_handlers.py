@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from msgspec import json
 
-from tests.cell.lots import lot
+from tests.cell.lots import hardbin, lot
 
 STATION = Path(__file__).parents[2] / "sim" / "station.toml"
 HANDLERS = sorted((Path(__file__).parent / "handlers").glob("*.toml"))
@@ -49,3 +50,12 @@ def test_a_lot_beside_tower_interlock_ioniser_readers_and_relays(
     assert (code, result["state"]) == (expected, state), result
     if fault:
         assert result["reason"] == "safety is open: door"
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda path: path.stem)
+def test_an_engineer_cycles_it(handler: Path, tmp_path: Path) -> None:
+    where = ("--station", str(station_with(handler, tmp_path)), "--touchdowns", "3", "--json")
+    done = hardbin("equip", "cycle", "handler", *where)
+    assert done.returncode == 0, done.stderr
+    cycled = json.decode(done.stdout)
+    assert (cycled["cycles"], cycled["error"]) == (3, "")
