@@ -14,6 +14,7 @@ from station.errors import LedgerError
 from station.vault.keys import hbks, kdf, orders, sealed_keys, statements
 from station.vault.keys.backend import Backend
 from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
+from station.vault.keys.full_signature import full_signature
 from station.vault.keys.header import Head, Header, Order, check_of
 from station.vault.keys.leases import Leases
 from station.vault.keys.lists import about_revocation
@@ -45,9 +46,6 @@ RANDOM_MAX = 65536
 LABELS_MAX = 8
 ORDER = "order "
 """Begins an order's counter."""
-FULL_P384 = 102
-"""One ECDSA signature in 512 has fewer bytes in DER, and is made again: so what goes to a die has one length
-to within two bytes, and takes chip and reader the same number of blocks."""
 
 
 class Store:
@@ -160,10 +158,7 @@ class Store:
         if issues or order:
             counters.append((ORDER + order, self._open(key, order, now).limit))
         self._leases.take(*counters)
-        signature = self._backend.sign(key, message)
-        while entry.profile.algorithm is Algorithm.P384 and len(signature) < FULL_P384:
-            signature = self._backend.sign(key, message)
-        return signature
+        return full_signature(self._backend, entry, message)
 
     def _open(self, key: str, order: str, now: float) -> Order:
         """An order under which may be signed now. In development its dates are those of simulated lots."""
