@@ -15,17 +15,19 @@ class Sites:
 
     def out_of_use(self, site: int) -> str | None:
         """Return why a site cannot test, None if it can."""
-        poisoned = next((r.turn.poisoned for r in self._resources[site] if r.turn.poisoned), None)
-        return poisoned or self._off.get(site)
+        return self._poisoned(site) or self._off.get(site)
+
+    def _poisoned(self, site: int) -> str | None:
+        return next((r.turn.poisoned for r in self._resources[site] if r.turn.poisoned), None)
 
     def switch_off(self, site: int, reason: str) -> None:
         """Test at this site no more."""
         self._off[site] = reason
 
     def newly_quarantined(self) -> dict[int, str]:
-        """Sites that went out of use, each told once."""
-        lost = {site: why for site in self._resources if (why := self.out_of_use(site))}
-        new = {site: why for site, why in lost.items() if site not in self._told and site not in self._off}
+        """Sites whose resources went out of use, each told once, also where a rule had switched it off."""
+        lost = {site: why for site in self._resources if (why := self._poisoned(site))}
+        new = {site: why for site, why in lost.items() if site not in self._told}
         self._told |= lost.keys()
         return new
 

@@ -8,6 +8,7 @@ import pytest
 
 from station import events
 from station.engine.odds import at_least, at_most, run_of_fails, share_at_least
+from station.engine.sites import Sites
 from station.engine.stop_rules import Action, Watch
 from station.errors import SequenceError
 from station.model import Bin, Limit
@@ -23,6 +24,7 @@ from tests.station.engine.doubles import (
     UNTESTED,
     Bench,
     BenchSite,
+    Box,
     sequence,
 )
 
@@ -158,6 +160,16 @@ def test_healthy_lots_go_on() -> None:
 
 
 # -- in a lot
+def test_a_site_that_is_off_may_still_lose_its_machine() -> None:
+    box = Box("box")
+    sites = Sites({1: (box,), 2: ()})
+    sites.switch_off(1, "rule R1")
+    assert (sites.newly_quarantined(), sites.out_of_use(1)) == ({}, "rule R1")
+    box.turn.poison("gone")
+    assert sites.newly_quarantined() == {1: "gone"}
+    assert (sites.newly_quarantined(), sites.out_of_use(1)) == ({}, "gone")
+
+
 async def test_a_lot_is_held_when_every_site_fails(tmp_path: Path) -> None:
     table = sequence(_row(1, 2, 3), rules=StopRules(all_sites=3))
     bench = Bench(tmp_path, table, [frozenset({1, 2, 3})] * 5)
