@@ -59,7 +59,7 @@ def histogram(found: Histogram, low: float | None, high: float | None, title: st
 def pareto(bars: Sequence[Bar], title: str) -> etree._Element:
     """Draw causes as bars from the left, each with its count and the share of it and those above."""
     line = 20
-    drawing = _drawing(title, 640, max(1, len(bars)) * line + 4)
+    drawing = _drawing(title, 780, max(1, len(bars)) * line + 4)
     most = bars[0].count if bars else 1
     for number, bar in enumerate(bars):
         y = number * line

@@ -68,7 +68,10 @@ def _parts(found: Findings, wafers: Stacked | None) -> Iterable[tuple[str, etree
         title = f"{len(wafers.wafers)} wafers"
         yield title, drawing.wafer((wafers.columns, wafers.rows), wafers.yields(), "share of good dies")
     yield "Sites", _sites(found)
-    yield "Where test time went", drawing.pareto(found.time.by_bin, "seconds by soft bin")
+    yield (
+        "Where test time went, seconds by soft bin",
+        drawing.pareto(found.time.by_bin, "seconds by soft bin"),
+    )
     if found.tests:
         yield "Tests", _tests(found.tests)
         yield "Distributions", _distributions(found.tests)
