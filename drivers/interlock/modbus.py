@@ -185,6 +185,9 @@ class Modbus(Machine, Interlock):
     async def _exchanged(self, unit: int, request: Request) -> bytes:
         self._transaction = self._transaction + 1 & 0xFFFF
         transaction = self._transaction if self._framing == "tcp" else 0
+        if await self._stream.discard():  # a frame on a serial line does not say which question it answers
+            self.strays += 1
+        self._frames.clear()
         await self._stream.write(Frame(unit, request.encode(), transaction).encode(self._framing))
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -139,12 +139,7 @@ class StreamWire(Wire):
 
     async def _drop_strays(self) -> None:
         """What has come before a request is no answer to it."""
-        while True:
-            try:
-                async with asyncio.timeout(0.0):
-                    self._received += await self._stream.receive()
-            except TimeoutError:
-                break
+        self._received += await self._stream.discard()
         for line in bytes(self._received).splitlines():
             self._stray(line.decode("latin-1"))
         self._received.clear()

@@ -47,6 +47,8 @@ class Patlite(Machine, Tower):
         self._options = options
         self._states: dict[Lamp, int] = {"off": OFF, "on": ON, "blink": BLINK[options.model]}
         self._turn = asyncio.Lock()
+        self._owes = False
+        """Whether an answer may still come that nobody waits for."""
 
     async def connect(self) -> None:
         """Open the connection, see that a tower answers, and take all lamps off."""
@@ -78,14 +80,23 @@ class Patlite(Machine, Tower):
 
     async def _asked(self, request: Request) -> bytes:
         async with self._turn:
+            if self._owes:
+                await self._reopen()
             try:
                 return await self._answer(request)
             except DeviceLost:
-                await self._stream.aclose()
-                await self._stream.open()
+                await self._reopen()
                 return await self._answer(request)
 
+    async def _reopen(self) -> None:
+        """Answers do not say to what they belong; only a new connection brings none to an older one."""
+        await self._stream.aclose()
+        await self._stream.open()
+        self._owes = False
+
     async def _answer(self, request: Request) -> bytes:
+        await self._stream.discard()
+        self._owes = True
         await self._stream.write(request.encode(self._options.prefix))
         heard = b""
         try:
@@ -95,6 +106,7 @@ class Patlite(Machine, Tower):
         except TimeoutError:
             letter: Letter = request.letter
             raise Silent(f"{self.name}: no answer to command {letter} within {ANSWER_S:g} s") from None
+        self._owes = False
         return answer
 
 

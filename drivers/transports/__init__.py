@@ -4,6 +4,7 @@ A verb of a driver is one *conversation*: a generator that yields steps and is s
 I/O, so the same generator runs on a port's thread in one hop, and against a dialogue file in a test.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from types import TracebackType
@@ -122,6 +123,16 @@ class Stream(ABC):
     @abstractmethod
     async def receive(self) -> bytes:
         """Return the next bytes that arrive, at least one; DeviceLost when the line is gone."""
+
+    async def discard(self) -> bytes:
+        """Take what has arrived already and return it, without waiting: before a question it is no answer."""
+        taken = b""
+        while True:
+            try:
+                async with asyncio.timeout(0.0):
+                    taken += await self.receive()
+            except TimeoutError:
+                return taken
 
     @abstractmethod
     async def aclose(self) -> None:

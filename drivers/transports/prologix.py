@@ -5,6 +5,7 @@ conversation has the line from its first step to its last.
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent, TransportError
@@ -19,6 +20,8 @@ QUIET_S = READ_MS / 1000 + MARGIN_S
 POLL_S = (0.005, 0.05)
 MOST_REQUESTS = 64
 
+log = logging.getLogger(__name__)
+
 
 class PrologixAdapter:
     """The adapter: opened with the first of its ports, closed with the last."""
@@ -29,6 +32,8 @@ class PrologixAdapter:
         self.version = ""
         self.ports: dict[str, PrologixPort] = {}
         """Those that are open, by their `++addr`."""
+        self.strays = 0
+        """How often something came that answered no question."""
         self._addressed = ""
         self._opening = asyncio.Lock()
         self._received = bytearray()
@@ -76,7 +81,7 @@ class PrologixAdapter:
 
     async def ask(self, command: str) -> str:
         """Ask the adapter itself; Silent if it does not answer."""
-        self._received.clear()
+        await self._drop_strays()
         await self.tell(command)
         return (await self.receive(ANSWER_S)).decode("latin-1")
 
@@ -88,13 +93,20 @@ class PrologixAdapter:
         """Receive a message of the device; a read that brings nothing ends by itself and is made again."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        self._received.clear()
+        await self._drop_strays()
         while True:
             await self.tell("++read eoi")
             with suppress(Silent):
                 return await self.receive(QUIET_S)
             if loop.time() >= deadline:
                 raise Silent(f"{self.line.name}: no answer within {timeout_s:g} s")
+
+    async def _drop_strays(self) -> None:
+        """What has come before a question is no answer to it, but of an older one that was given up."""
+        if stray := bytes(self._received) + await self.line.discard():
+            self.strays += 1
+            log.warning("%s: %d bytes that nobody asked for", self.line.name, len(stray))
+        self._received.clear()
 
     async def receive(self, quiet_s: float) -> bytes:
         """Receive to the end of a message: LF, or nothing more for so long; Silent if nothing came at all."""

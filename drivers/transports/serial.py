@@ -114,6 +114,13 @@ class SerialStream(Stream):
         self._received.clear()
         return data
 
+    async def discard(self) -> bytes:
+        self._working()
+        self._take()
+        data = bytes(self._received)
+        self._received.clear()
+        return data
+
     async def aclose(self) -> None:
         """Close the line; who waits for bytes gets DeviceLost."""
         if self._line is None:

@@ -1,6 +1,7 @@
 """TCP lines: controllers that talk over a socket, driven on the loop."""
 
 import asyncio
+import select
 import socket
 from contextlib import suppress
 
@@ -79,6 +80,16 @@ class TcpStream(Stream):
         self.trace.keep("<", data, 0)
         return data
 
+    async def discard(self) -> bytes:
+        taken = b""
+        while self._arriving():  # the system has it, the loop has not fetched it yet
+            taken += await self.receive()
+        return taken + await super().discard()
+
+    def _arriving(self) -> bool:
+        line = None if self._writer is None else self._writer.get_extra_info("socket")
+        return line is not None and line.fileno() >= 0 and readable(line.fileno())
+
     async def aclose(self) -> None:
         """Close within 1 s, whatever the peer does; who waits for bytes gets DeviceLost."""
         writer, self._writer = self._writer, None
@@ -89,6 +100,13 @@ class TcpStream(Stream):
             async with asyncio.timeout(CLOSE_S):
                 await writer.wait_closed()
         writer.transport.abort()
+
+
+def readable(fd: int) -> bool:
+    """Whether the system has bytes, or the end, of a line that nobody has read yet."""
+    asked = select.poll()
+    asked.register(fd, select.POLLIN)
+    return bool(asked.poll(0))
 
 
 def _tune(line: socket.socket) -> None:

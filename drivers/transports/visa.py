@@ -120,6 +120,7 @@ class _Owner:
         reply: Reply = None
         failed: EquipmentError | None = None
         try:
+            self.session.begin(recorder)
             while True:
                 step = conversation.send(reply) if failed is None else conversation.throw(failed)
                 if self.worker.interrupted:
@@ -127,6 +128,8 @@ class _Owner:
                     raise TransportError(f"{self._name}: the conversation was cancelled")
                 reply, failed = self._done(step, recorder)
         except StopIteration as end:
+            with suppress(DeviceLost):  # after a whole answer; the next conversation learns of it
+                self.session.in_step(recorder)
             return cast("T", end.value)
         finally:
             if self.session.owes:

@@ -1,5 +1,6 @@
 """A VISA session as its port's thread uses it: one step of a conversation at a time."""
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -11,14 +12,19 @@ from pyvisa.resources import Resource
 from pyvisa.rname import InvalidResourceName, ResourceName, parse_resource_name
 from pyvisa.typing import VISAEventContext, VISAJobID, VISASession
 
-from drivers.errors import TransportError
+from drivers.errors import DeviceLost, ProtocolError, TransportError
 from drivers.transports import Clear, Read, ReadStatus, Reply, Step, Trigger
 from drivers.transports.trace import Recorder
 from drivers.transports.visa_errors import FOREIGN, Opening, mapped
+from drivers.transports.visa_input import PADDING, taken
 
 SLICE_S = 0.05
 LONGEST_WRITE_MS = 2000
+MOST_SURPLUS = 1 << 20
+"""A line that has said more than this unasked is mad, and is opened anew."""
 _ANY_JOB = VISAJobID(0)
+
+log = logging.getLogger(__name__)
 
 
 class Opener(Protocol):
@@ -68,6 +74,9 @@ class VisaSession:
         """`now` is the loop's clock; `stopping` tells whether the job that runs was cancelled."""
         self.owes = False
         """Whether an answer may still come that nobody waits for."""
+        self.strays = 0
+        """How often something was found in the input that answered no question."""
+        self._answered = False
         self._name = name
         self._where = where
         self._opener = opener
@@ -76,7 +85,7 @@ class VisaSession:
         self._quiet = ExitStack()
         self._resource: Resource | None = None
         self._open_timeout_s = open_timeout_s
-        self._timeout_ms = 0
+        self._timeout_ms = -1
         self._on_request: Callable[[], None] | None = None
 
     # -- open, close, make clean
@@ -90,8 +99,8 @@ class VisaSession:
             self._set_up()
 
     def _set_up(self) -> None:
-        self.owes = False
-        self._timeout_ms = 0
+        self.owes = self._answered = False
+        self._timeout_ms = -1
         self._quiet.enter_context(  # to PyVISA a message of several chunks deserves a warning
             self._library.ignore_warning(self._session, StatusCode.success_max_count_read)
         )
@@ -119,8 +128,66 @@ class VisaSession:
             if self._on_request is not None:
                 self.announce_requests(self._on_request)
         else:
-            self.clear()
-        self.owes = False
+            try:
+                self.clear()
+            except TransportError:
+                if not self._where.stream:
+                    raise
+                self._listen_out()  # PyVISA-py clears no serial line
+        self.owes = self._answered = False
+
+    # -- what nobody asked for
+    def begin(self, recorder: Recorder) -> None:
+        """Be ready for a question: what waits in the input of a stream is older."""
+        if self._where.stream and self._heard(recorder):
+            self.recover()
+
+    def in_step(self, recorder: Recorder) -> None:
+        """Raise ProtocolError if more has come than was asked for: nobody knows which is the answer."""
+        if self._answered and (surplus := self._heard(recorder)):
+            raise ProtocolError(
+                f"{self._context('reading', recorder)}: {len(surplus)} bytes more than was asked for"
+            )
+        self._answered = False
+
+    def _heard(self, recorder: Recorder) -> bytes:
+        try:
+            surplus = self._surplus().strip(PADDING)
+        except (*FOREIGN, DeviceLost) as error:
+            raise mapped(error, f"{self._name}: looking into the input") from error
+        if surplus:
+            self.strays += 1
+            recorder.note("<", surplus)
+            log.warning("%s: %d bytes that nobody asked for", self._name, len(surplus))
+        return surplus
+
+    def _surplus(self) -> bytes:
+        """Take what is in the input, without waiting."""
+        if (data := taken(self._underneath())) is not None:
+            return data
+        surplus = bytearray()
+        self._allow(0.0)
+        while len(surplus) < MOST_SURPLUS:
+            try:
+                surplus += self._library.read(self._session, MOST_SURPLUS)[0]
+            except pyvisa.VisaIOError as error:
+                if error.error_code != StatusCode.error_timeout:
+                    raise
+                break
+        return bytes(surplus)
+
+    def _underneath(self) -> object:
+        """PyVISA-py's own session; None if there is none."""
+        sessions: dict[VISASession, object] = getattr(self._library, "sessions", {})
+        return sessions.get(self._session)
+
+    def _listen_out(self) -> None:
+        """Drop what comes until nothing has come for a slice."""
+        self._allow(SLICE_S)
+        with suppress(pyvisa.VisaIOError):
+            while self._library.read(self._session, MOST_SURPLUS)[0]:
+                pass
+        self._surplus()
 
     def abort(self) -> None:
         """End the transfer under way, where the library can; from any thread."""
@@ -167,6 +234,7 @@ class VisaSession:
 
     def write(self, data: bytes, recorder: Recorder) -> None:
         """Send one message."""
+        self.in_step(recorder)
         recorder.note(">", data)
         if not 0 < self._timeout_ms <= LONGEST_WRITE_MS:
             self._allow(LONGEST_WRITE_MS / 1000)
@@ -190,6 +258,7 @@ class VisaSession:
             doing = f"reading for {step.timeout_s:g} s"
             raise mapped(error, self._context(doing, recorder)) from error
         self.owes = False
+        self._answered = self._where.stream
         recorder.note("<", data)
         return data
 
@@ -242,7 +311,7 @@ class VisaSession:
             raise mapped(error, f"{self._name}: triggering") from error
 
     def _allow(self, timeout_s: float) -> None:
-        timeout_ms = max(1, round(timeout_s * 1000))
+        timeout_ms = max(1, round(timeout_s * 1000)) if timeout_s else 0
         if timeout_ms != self._timeout_ms:
             self._set(ResourceAttribute.timeout_value, timeout_ms)
             self._timeout_ms = timeout_ms

@@ -90,6 +90,29 @@ def test_answers_that_mean_nothing() -> None:
         taken(bytearray(Request("S", bytes(6)).encode("XX")), "AB")
 
 
+def test_a_late_answer_is_not_taken_for_that_to_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers do not say to what they belong, so after a silence the connection is made anew."""
+
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        machine = simulated.Patlite(loop.clock)
+        loop.hosts.plug("tower", 10000, machine)
+        tower = made(TcpStream("tower", "tower", 10000))
+        await tower.connect()
+        await tower.show({"red": "on"})
+        with monkeypatch.context() as patch:
+            patch.setattr(patlite, "ANSWER_S", 0.0)
+            with pytest.raises(Silent):
+                await tower.shown()
+        await tower.show({"green": "on"})
+        assert (await tower.shown())["red"] == "off"
+        await tower.aclose()
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
 def test_a_connection_that_breaks_is_opened_anew() -> None:
     async def life() -> None:
         loop = asyncio.get_running_loop()

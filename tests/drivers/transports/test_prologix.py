@@ -176,6 +176,22 @@ def test_a_firmware_without_srq_is_polled(monkeypatch: pytest.MonkeyPatch) -> No
     run(main)
 
 
+@pytest.mark.parametrize("line", ["tcp", "serial"])
+def test_what_an_adapter_says_unasked_is_no_answer(line: str) -> None:
+    async def main() -> None:
+        async with bus("1", line=line) as ((port,), _):
+            assert isinstance(port, PrologixPort)
+            far = port._adapter.line
+            assert await port.run(query("A?")) == "ANSWER-TO-A?"
+            assert port._adapter.strays == 0
+            await far.write(b"++ver\n")  # somebody's question, whose answer nobody fetches
+            await asyncio.sleep(1.0)
+            assert await port.run(query("B?")) == "ANSWER-TO-B?"
+            assert port._adapter.strays == 1
+
+    run(main)
+
+
 def test_adapter_closes_with_its_last_port_and_opens_again() -> None:
     async def main() -> None:
         async with bus("1", "2") as ((one, two), _):
