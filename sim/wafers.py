@@ -29,7 +29,7 @@ class LotWafers:
     def __init__(self, bench: Bench, offsets: Mapping[int, tuple[int, int]]) -> None:
         """`offsets`: where each site of the card stands, in dies from its reference."""
         self._bench = bench
-        radius = max(RADIUS, isqrt(bench.lot.size // (4 * MOST_WAFERS)))
+        radius = max(bench.lot.wafer_radius, isqrt(bench.lot.size // (4 * MOST_WAFERS)))
         while len(places := disc(radius)) * MOST_WAFERS < bench.lot.size:
             radius += 1
         self._places = places
@@ -60,7 +60,9 @@ class LotWafers:
         self._bench.land()
 
     def _number(self, wafer: int, x: int, y: int) -> int:
-        return self._numbers.setdefault((wafer, x, y), len(self._numbers) + 1)
+        number = self._numbers.setdefault((wafer, x, y), len(self._numbers) + 1)
+        self._bench.lot.fates.placed(number, (self.name(wafer), x, y))
+        return number
 
     def lift(self) -> None:
         """Open the contacts."""

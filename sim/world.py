@@ -56,6 +56,7 @@ class World:
         speed: float | None = None,
         epoch: float,
         latency: str = "qvault",
+        wafer_radius: int = 8,
     ) -> None:
         """Check everything and make nothing; WorldError and FaultError, both ValueError, say what is wrong.
 
@@ -75,7 +76,7 @@ class World:
         self._aside = Aside()
         chips = Chips(seed, profile(latency), asked, self._aside)
         reads = any(wire.role == CARD for wire in self._wires.values())
-        self.lot = Lot(lot, devices, seed, chips, asked, reads_chips=reads)
+        self.lot = Lot(lot, devices, seed, chips, asked, reads_chips=reads, wafer_radius=wafer_radius)
         self._loop: VirtualLoop | None = None
         self._clock: VirtualClock | None = None
         self._bench: Bench | None = None

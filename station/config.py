@@ -11,9 +11,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from station.errors import ConfigError
+from station.model import WaferGeometry
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.{}-]{0,62}$")]
 SITE = "{site}"
+LARGEST_MM = 450.0
 
 
 class StationTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +90,21 @@ class SimulationTable(Struct, frozen=True, forbid_unknown_fields=True):
 
     latency: Literal["zero", "qvault", "qvault-full"] = "qvault"
     """What the chips charge for their work: nothing, public-key operations, all of it."""
+    wafer_radius: Annotated[int, Meta(ge=1, le=200)] = 8
+    """Of the wafers that a prober brings, in dies; a lot that would not fit has larger ones."""
+
+
+class WaferTable(WaferGeometry, frozen=True, forbid_unknown_fields=True):
+    """What the wafers are like that a prober brings: the datalog and the maps say it to others."""
+
+    def fault(self) -> str:
+        """Say what cannot be meant; empty if nothing is."""
+        sizes = (self.diameter_mm, *self.die_mm)
+        if not all(0 < size <= LARGEST_MM for size in sizes):
+            return f"[wafer]: diameter_mm and die_mm must lie above 0 and up to {LARGEST_MM:g} mm"
+        if max(self.die_mm) > self.diameter_mm:
+            return f"[wafer]: a die of {self.die_mm} mm is larger than the wafer"
+        return ""
 
 
 class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +135,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     visa: VisaTable = VisaTable()
     simulation: SimulationTable = SimulationTable()
     mqtt: MqttTable = MqttTable()
+    wafer: WaferTable | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +160,7 @@ class StationConfig:
     visa: VisaTable
     simulation: SimulationTable
     mqtt: MqttTable
+    wafer: WaferTable | None
     equipment: tuple[Placed, ...]
     sites: Mapping[int, Mapping[str, str]]
     """By site and role, the name of a machine or `machine.channel`."""
@@ -170,12 +189,18 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         visa=file.visa,
         simulation=file.simulation,
         mqtt=file.mqtt,
+        wafer=file.wafer,
         equipment=tuple(_placed(file)),
         sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},
     )
-    if wrong := [*_wrong(config), *filter(None, (config.vault.fault(),))]:
+    if wrong := [*_wrong(config), *filter(None, _faults(config))]:
         raise ConfigError(f"{path}: " + "; ".join(wrong))
     return config
+
+
+def _faults(config: StationConfig) -> Iterator[str]:
+    yield config.vault.fault()
+    yield "" if config.wafer is None else config.wafer.fault()
 
 
 def _placed(file: StationFile) -> Iterator[Placed]:

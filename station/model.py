@@ -173,6 +173,22 @@ class TestDefinition(Struct, frozen=True):
     """The keys of an MPR, in datalog order."""
 
 
+class WaferGeometry(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the wafers of a lot lie on the chuck, and how large they and their dies are."""
+
+    diameter_mm: float
+    die_mm: tuple[float, float]
+    """Width and height of a die, along X and Y, its street included."""
+    notch: Literal["D", "L", "U", "R"] = "D"
+    """Where notch or flat is seen."""
+    x_grows: Literal["L", "R"] = "R"
+    """Where X grows: to the left or to the right."""
+    y_grows: Literal["U", "D"] = "D"
+    """Where Y grows: up or down."""
+    center: tuple[int, int] | None = None
+    """X and Y of the die in the middle."""
+
+
 class LotInfo(Struct, frozen=True):
     """What is known of a lot and its set-up before the first touchdown: the header of every record."""
 
@@ -205,6 +221,8 @@ class LotInfo(Struct, frozen=True):
     handler: str = ""
     handler_id: str = ""
     limit_set: str = ""
+    wafers: WaferGeometry | None = None
+    """Of a lot on wafers, if the station file says it."""
 
 
 class LotClosing(Struct, frozen=True):

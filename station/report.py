@@ -10,6 +10,9 @@ from station.errors import StorageError
 from station.model import BinKind, LotInfo
 from station.surroundings import Truth
 
+NOBODY = 0
+"""Below it are the numbers of dies that the station has never met."""
+
 
 class BinCount(Struct, frozen=True):
     """How many devices ended in one soft bin, by their last contact."""
@@ -28,6 +31,8 @@ class TruthReport(Struct, frozen=True):
     """Devices with nothing wrong."""
     escapes: tuple[int, ...]
     """Running numbers of bad devices in a passing bin."""
+    bad: tuple[int, ...]
+    """Running numbers of devices with something wrong."""
     overkill: tuple[int, ...]
     """Running numbers of good devices elsewhere: rejected, or not judged."""
     unexplained: tuple[int, ...]
@@ -120,33 +125,54 @@ def bin_counts(info: LotInfo, balance: Balance) -> tuple[BinCount, ...]:
 
 
 def compared(balance: Balance, truth: Sequence[Truth]) -> TruthReport | None:
-    """Join a balance that has identities with the hidden truth; None where there is no such truth."""
+    """Join a balance that has identities with the hidden truth; None where there is no such truth.
+
+    A die is found by wafer, x and y, whatever number the station gave it; other devices by their number.
+    """
     if not truth:
         return None
     parts = frozenset(balance.parts())
     passed = {part for part in parts if balance.kind(part) is BinKind.PASS}
-    known = [device for device in truth if device.index in parts]
-    overkill = [device for device in known if device.good and device.index not in passed]
+    joined = _joined(balance, truth)
+    known = {part: device for part, device in joined if part in parts}
+    bad = tuple(sorted(part for part, device in known.items() if not device.good))
+    overkill = tuple(sorted(part for part in known.keys() - passed if known[part].good))
     return TruthReport(
-        good=sum(device.good for device in known),
-        escapes=tuple(device.index for device in known if not device.good and device.index in passed),
-        overkill=tuple(device.index for device in overkill),
+        good=len(known) - len(bad),
+        bad=bad,
+        escapes=tuple(part for part in bad if part in passed),
+        overkill=overkill,
         unexplained=tuple(
-            device.index
-            for device in overkill
-            if not device.reasons and balance.kind(device.index) is BinKind.FAIL
+            part for part in overkill if not known[part].reasons and balance.kind(part) is BinKind.FAIL
         ),
-        misplaced=tuple(d.index for d in truth if d.hard_bin != balance.hard_bin(d.index)),
-        custody=tuple(device.index for device in truth if not _custody_agrees(balance, device)),
+        misplaced=tuple(part for part, device in joined if device.hard_bin != balance.hard_bin(part)),
+        custody=tuple(part for part, device in joined if not _custody_agrees(balance, part, device)),
     )
 
 
-def _custody_agrees(balance: Balance, device: Truth) -> bool:
+def _joined(balance: Balance, truth: Sequence[Truth]) -> list[tuple[int, Truth]]:
+    """Give each device the number that the station gave it; a die where the station was at none has none.
+
+    Where no prober has read the id of a wafer, dies go by their number too.
+    """
+    wafers = {device.place[0] for device in truth if device.place is not None}
+    by_place = not wafers.isdisjoint(balance.wafers())
+    return [(_part(balance, device, by_place=by_place), device) for device in truth]
+
+
+def _part(balance: Balance, device: Truth, *, by_place: bool) -> int:
+    if device.place is None or not by_place:
+        return device.index
+    part = balance.die(device.place)
+    return NOBODY - device.index if part is None else part
+
+
+def _custody_agrees(balance: Balance, part: int, device: Truth) -> bool:
     """A chip that is sealed is so in the journal, by its own UID, or is known as spoiled; and the reverse."""
-    if balance.sealed(device.index):
+    if balance.sealed(part):
         identities = balance.uids or {}
-        return device.sealed and identities.get(device.index) == device.uid.hex()
-    return not device.sealed or balance.spoiled(device.index)
+        return device.sealed and identities.get(part) == device.uid.hex()
+    return not device.sealed or balance.spoiled(part)
 
 
 def written(report: LotReport, folder: Path) -> None:

@@ -236,6 +236,7 @@ class LotSession:
             handler_id=handler.name,
             limit_set=self._recipe,
             flow=config.cell.insertion,
+            wafers=config.wafer,
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:

@@ -47,6 +47,10 @@ class Truth(Protocol):
     def uid(self) -> bytes:
         """Who it is."""
 
+    @property
+    def place(self) -> tuple[str, int, int] | None:
+        """Wafer, x and y of a die; None of a device that came in a handler, or did not come."""
+
 
 class Surroundings(Protocol):
     """What a run needs of the world outside."""
@@ -109,6 +113,7 @@ def simulated(
             speed=speed,
             epoch=epoch,
             latency=config.simulation.latency,
+            wafer_radius=config.simulation.wafer_radius,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -30,6 +30,8 @@ class Lot:
     wishes: Wishes = field(default_factory=Wishes)
     reads_chips: bool = True
     """Whether the cell talks to chips: what it cannot see does not make a device bad for it."""
+    wafer_radius: int = 8
+    """Of its wafers, in dies, if it comes on wafers; they are larger if it would not fit."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.size <= MAX_DEVICES:
@@ -73,6 +75,7 @@ class Lot:
             hard_bin=fates.hard_bin(index),
             sealed=fates.sealed(index),
             personalised=fates.personalised(index),
+            place=fates.place(index),
         )
 
     def _wrong(self, index: int, die: Die) -> str:

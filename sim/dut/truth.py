@@ -28,6 +28,8 @@ class Truth:
     """Its life cycle is SECURED or beyond."""
     personalised: bool
     """Its identity is committed, sealed or not."""
+    place: tuple[str, int, int] | None = None
+    """Wafer, x and y of a die that was landed on."""
 
 
 class Fates:
@@ -39,6 +41,15 @@ class Fates:
         self._marks = array("B", bytes(devices))
         self._open_pins = dict[int, str]()
         self._notes = dict[int, tuple[str, ...]]()
+        self._places = dict[int, tuple[str, int, int]]()
+
+    def placed(self, index: int, place: tuple[str, int, int]) -> None:
+        """Remember which die of which wafer a device is."""
+        self._places[index] = place
+
+    def place(self, index: int) -> tuple[str, int, int] | None:
+        """Return wafer, x and y of a die; None of a device that is on no wafer, or was not landed on."""
+        return self._places.get(index)
 
     def landed(self, index: int, open_pin: str) -> int:
         """Count a landing, remember the pin that stayed open; return the number of the contact, from 1."""

@@ -29,13 +29,14 @@ class Balance:
     """Reads the events of a lot in order and keeps each device in exactly one account."""
 
     def __init__(self, *, identities: bool = False) -> None:
-        """`identities`: keep the UID of every sealed device too, for a comparison."""
+        """`identities`: keep the UID of every sealed device, and the place of every die, for a comparison."""
         self.received = 0
         self.uids: dict[int, str] | None = {} if identities else None
         self._marks = bytearray()
         self._soft = array("h")
         self._hard = array("h")
         self._in_contact: dict[int, int] = {}
+        self._dies: dict[tuple[str, int, int], int] = {}
         self._kind_of_soft: dict[int, BinKind] = {}
         self._kind_of_hard: dict[int, BinKind] = {}
 
@@ -46,6 +47,7 @@ class Balance:
                 self._begin(event)
             case events.TouchdownOpened():
                 self._open(event.parts)
+                self._place(event)
             case events.ContactsClosed():
                 for outcome in event.outcomes:
                     self._soft[outcome.part] = outcome.soft
@@ -74,6 +76,13 @@ class Balance:
         for part in parts.values():
             self._marks[part] |= TOUCHED
 
+    def _place(self, opened: events.TouchdownOpened) -> None:
+        """Remember which dies of a wafer were contacted, for a comparison."""
+        if self.uids is not None:
+            for site, part in opened.parts.items():
+                if site in opened.positions:
+                    self._dies[opened.wafer, *opened.positions[site]] = part
+
     def _verdict(self, event: events.PersonalisationEnded) -> None:
         match event.disposition:
             case Disposition.SEALED:
@@ -90,6 +99,14 @@ class Balance:
         """Return where a device physically ended, None while it is not sorted."""
         found = self._hard[part] if 0 <= part < len(self._hard) else NONE
         return None if found == NONE else found
+
+    def die(self, place: tuple[str, int, int]) -> int | None:
+        """Return the running number of the die at wafer, x and y, None if it was not contacted."""
+        return self._dies.get(place)
+
+    def wafers(self) -> frozenset[str]:
+        """Return the wafers that dies of were contacted on, by the ids that the prober read."""
+        return frozenset(wafer for wafer, _, _ in self._dies)
 
     def kind(self, part: int) -> BinKind | None:
         """Return what kind of bin a device's last contact gave it."""

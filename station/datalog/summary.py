@@ -72,7 +72,7 @@ def summarise(store: Store, run: int) -> LotSummary:
         _good(contact for contact in contacts if contact.contact == 1),
         sum(contact.flags >> 4 & 1 for contact in last),
         len(contacts),
-        sum(contact.flags & SUPERSEDES for contact in contacts),
+        sum(bool(contact.flags & SUPERSEDES) for contact in contacts),
         tuple(
             BinCount(bin_.number, bin_.name, bin_.hard, bin_.good, by_bin[bin_.number])
             for bin_ in sorted(info.bins, key=lambda b: b.number)

@@ -12,6 +12,7 @@ from station.datalog.stdf.lint import check
 from station.datalog.stdf.records import encode
 from station.datalog.stdf.summary import PartCounts
 from station.datalog.stdf.trailer import trailer
+from station.datalog.stdf.wafers import Wafers
 from station.datalog.stdf.writer import (
     HEAD,
     NOWHERE,
@@ -60,6 +61,7 @@ class StdfFile:
             site: {number: records.at(site) for number, records in self._tests.items()} for site in info.sites
         }
         self._counts = PartCounts(info.sites)
+        self._wafers = Wafers()
         self._bins = {bin_.number: bin_ for bin_ in info.bins}
         self._fd, self._size, self._started = -1, 0, False
 
@@ -76,7 +78,10 @@ class StdfFile:
         self._append(begin)
 
     def touchdown(self, result: TouchdownResult) -> None:
-        """Append one contact of all sites, PIRs to PRRs, with one write: all of it or nothing."""
+        """Append one contact of all sites, PIRs to PRRs, with one write: all of it or nothing.
+
+        The first one of a wafer has the end of the wafer before and the beginning of its own before it.
+        """
         self._must_be_open()
         try:
             group = self._encoded(self._group(result))
@@ -97,7 +102,7 @@ class StdfFile:
         """Write the summaries, make the file durable, check it, give it its name; `finished` is unix time."""
         executed = {number: records.statistics for number, records in self._tests.items()}
         end = trailer(self._info, executed, self._counts, finished=finished, disposition=disposition)
-        self._append(self._encoded(end))
+        self._append(self._wafers.end() + self._encoded(end))
         try:
             os.fsync(self._fd)
             self._release()
@@ -126,6 +131,7 @@ class StdfFile:
             raise StorageError(f"{self.part}: {error}") from error
 
     def _group(self, result: TouchdownResult) -> Iterator[bytes]:
+        yield self._wafers.before(result)
         for device in result.devices:
             yield part_begins(device.site)
         for device in result.devices:

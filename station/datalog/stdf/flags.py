@@ -16,7 +16,8 @@ UNUSABLE_TEST, UNUSABLE_PARM = 0x3F, 0x07
 INCLUSIVE = 0xC0
 HIGH, LOW = 0x08, 0x10
 NO_SPEC, NO_LOW, NO_HIGH = 0x0E, 0x40, 0x80
-SUPERSEDES = 0x01
+SUPERSEDES_PART, SUPERSEDES_DIE = 0x01, 0x02
+SUPERSEDES = SUPERSEDES_PART | SUPERSEDES_DIE
 
 _VALUE_FLAGS = {Verdict.PASSED: 0x00, Verdict.FAILED: FAILED, Verdict.NOT_JUDGED: NOT_JUDGED}
 _ENDING_FLAGS = {
@@ -83,9 +84,10 @@ def sides(limit: Limit | None) -> tuple[float | None, float | None]:
 
 
 def part_flags(device: DeviceResult) -> int:
-    """Return PART_FLG: bit 0 where an earlier contact of the same part is superseded."""
+    """Return PART_FLG: what an earlier contact said is superseded, bit 1 of a die on a wafer, else bit 0."""
     cut = 0x04 if device.cut_short else 0
-    return _PART_FLAGS[device.verdict] | cut | (SUPERSEDES if device.contact > 1 else 0)
+    again = SUPERSEDES_PART if device.place is None else SUPERSEDES_DIE
+    return _PART_FLAGS[device.verdict] | cut | (again if device.contact > 1 else 0)
 
 
 def single(value: float) -> float:

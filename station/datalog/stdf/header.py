@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from re import sub
 
 from station.datalog.stdf.records import whole
-from station.datalog.stdf.writer import HEAD, plain
-from station.model import LotInfo
+from station.datalog.stdf.writer import GROUP, HEAD, NOWHERE, plain
+from station.model import LotInfo, WaferGeometry
 
+MILLIMETRES = 3
+"""WF_UNITS."""
 START_T_AT = 6 + 4 + 4
 """Where START_T of the MIR stands, behind FAR, header and SETUP_T."""
 
@@ -27,7 +29,7 @@ def header(info: LotInfo) -> Iterator[bytes]:
     yield whole(
         "SDR",
         HEAD_NUM=HEAD,
-        SITE_GRP=1,
+        SITE_GRP=GROUP,
         SITE_NUM=info.sites,
         HAND_TYP=plain(info.handler),
         HAND_ID=plain(info.handler_id),
@@ -36,6 +38,8 @@ def header(info: LotInfo) -> Iterator[bytes]:
         for pin, index in zip(all_pins(info), indexes, strict=True):
             name = plain(pin)
             yield whole("PMR", PMR_INDX=index, CHAN_NAM=name, PHY_NAM=name, LOG_NAM=name, SITE_NUM=site)
+    if info.wafers is not None:
+        yield wafer_configuration(info.wafers)
     yield whole("DTR", TEXT_DAT=plain(f"fingerprint {info.fingerprint}"))
 
 
@@ -67,6 +71,23 @@ def _master(info: LotInfo) -> bytes:
         MODE_COD=plain(info.mode)[:1] or " ",
         RTST_COD="N",
         **{name: plain(text) for name, text in texts.items()},
+    )
+
+
+def wafer_configuration(wafers: WaferGeometry) -> bytes:
+    """Encode the WCR: sizes in millimetres, the notch, where X and Y grow."""
+    center = wafers.center or (NOWHERE, NOWHERE)
+    return whole(
+        "WCR",
+        WAFR_SIZ=wafers.diameter_mm,
+        DIE_WID=wafers.die_mm[0],
+        DIE_HT=wafers.die_mm[1],
+        WF_UNITS=MILLIMETRES,
+        WF_FLAT=wafers.notch,
+        CENTER_X=center[0],
+        CENTER_Y=center[1],
+        POS_X=wafers.x_grows,
+        POS_Y=wafers.y_grows,
     )
 
 

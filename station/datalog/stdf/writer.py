@@ -15,7 +15,8 @@ from station.model import Ending, Limit, Measurement, TestDefinition, Verdict, u
 Profile: TypeAlias = Literal["compact", "compat"]
 Make: TypeAlias = Callable[[Measurement], bytes]
 FORMAT = "%9.3f"
-HEAD = 1
+HEAD, GROUP = 1, 1
+"""HEAD_NUM and SITE_GRP of all sites."""
 LARGEST = 3.4028234663852886e38
 LENGTH = struct.Struct("<H").pack
 PTR_START = struct.Struct("<BBIBB").pack

@@ -127,6 +127,6 @@ def test_summary_of_an_open_lot_says_why(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_summary_names_escapes(capsys: pytest.CaptureFixture[str]) -> None:
-    truth = TruthReport(good=3, escapes=(2,), overkill=(), unexplained=(), misplaced=(), custody=())
+    truth = TruthReport(good=3, escapes=(2,), bad=(2,), overkill=(), unexplained=(), misplaced=(), custody=())
     told = "truth    3 good; escapes 1, overkill 0 (unexplained 0), misplaced 0, custody differences 0"
     assert told in summary(capsys, report(truth))
