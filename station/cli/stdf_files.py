@@ -160,4 +160,21 @@ def to_parquet(file: Path, out: Path, run: int | None) -> None:
         store.close()
 
 
-COMMANDS = (summary, merge, recover, rebuild, to_parquet)
+@click.command("import")
+@FILE
+@click.option("--store", required=True, type=click.Path(path_type=Path), help="Made where there is none.")
+def import_(file: Path, store: Path) -> None:
+    """Enter the lot of an STDF file into a store."""
+    from station.datalog.intake import taken_in
+    from station.datalog.store import Store
+
+    must_exist(file)
+    opened = Store(store)
+    opened.open()
+    try:
+        click.echo(f"{store}: run {taken_in(file, opened)}")
+    finally:
+        opened.close()
+
+
+COMMANDS = (summary, merge, recover, rebuild, to_parquet, import_)

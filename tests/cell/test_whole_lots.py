@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from station.datalog.intake import taken_in
 from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.stdf import flags
 from station.datalog.stdf.lint import check
@@ -204,6 +206,24 @@ def test_the_file_is_rebuilt_to_the_same_bytes(
     assert ran.returncode == 0, ran.stderr
     again = tmp_path / Path(result["stdf"]).name
     assert again.read_bytes() == Path(result["stdf"]).read_bytes()
+
+
+def test_out_of_the_file_comes_the_same_store(
+    sorted_lot: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, result = sorted_lot
+    found = list[list[DeviceRow]]()
+    for place in (folder / "results.db", tmp_path / "again.db"):
+        store = Store(place)
+        store.open()
+        if place.parent == tmp_path:
+            taken_in(Path(result["stdf"]), store)
+        found.append(list(store.devices(1)))
+        store.close()
+    for before, after in zip(*found, strict=True):
+        assert before._replace(t0=0, vals=b"", extra=b"") == after._replace(t0=0, vals=b"", extra=b"")
+        numbers = np.frombuffer(before.vals, "<f8").astype(np.float32)
+        assert np.array_equal(numbers, np.frombuffer(after.vals, "<f8").astype(np.float32), equal_nan=True)
 
 
 def test_a_final_test_with_retest_is_counted_alike_by_all(tmp_path: Path) -> None:

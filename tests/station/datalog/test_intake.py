@@ -1,0 +1,115 @@
+"""STDF into a store, and out again: the same file, and from there on the same store."""
+
+from pathlib import Path
+
+import pytest
+
+from station.datalog.intake import taken_in
+from station.datalog.rebuild import rebuild
+from station.datalog.rows import DeviceRow
+from station.datalog.stdf.file import StdfFile
+from station.datalog.stdf.reader import read
+from station.datalog.stdf.records import Record
+from station.datalog.store import Store
+from station.errors import StorageError
+from station.model import DeviceResult, Ending, LotInfo, Measurement, Place, TouchdownResult, Verdict
+from tests.station.datalog.lots import (
+    BEGAN,
+    CONTACT,
+    SUPPLY,
+    failed,
+    good,
+    idd,
+    lot,
+    passed,
+    touchdown,
+    touchdowns,
+)
+
+INF = float("inf")
+
+
+def odd(site: int, part: int, number: int) -> DeviceResult:
+    """A device whose rows ended in one of the ways that are no plain value."""
+    failing = Verdict.FAILED
+    ways = (
+        (idd(INF, failing, Ending.OVER_RANGE),),
+        (idd(None, failing, Ending.DUT_ERROR), Measurement(500, "known_answer", "F", failing, text="no ATR")),
+        (idd(None, failing, Ending.DUT_SILENT),),
+        (idd(None, Verdict.NOT_JUDGED, Ending.TIMEOUT),),
+        (idd(None, Verdict.NOT_JUDGED, Ending.ABORTED),),
+        (Measurement(100, "continuity", "M", failing, values=(-0.5, float("nan"), -2.0)),),
+    )
+    verdict = ways[number][0].verdict
+    return DeviceResult(
+        site, part, 1, SUPPLY if verdict is failing else lot().bins[3], verdict, ways[number], BEGAN, 0.5
+    )
+
+
+def landings() -> tuple[TouchdownResult, ...]:
+    strange = (touchdown(4 + n, odd(1, 5 + 2 * n, n), good(2, 6 + 2 * n)) for n in range(6))
+    return (*touchdowns(), *strange)
+
+
+def on_wafers() -> tuple[TouchdownResult, ...]:
+    def die(site: int, part: int, contact: int, wafer: str, x: int) -> DeviceResult:
+        return DeviceResult(
+            site, part, contact, CONTACT, Verdict.FAILED, passed()[:1], BEGAN, 0.25, place=Place(wafer, x, 3)
+        )
+
+    first = die(1, 1, 1, "W1", 0), die(2, 2, 1, "W1", 1)
+    return (touchdown(1, *first), touchdown(2, die(1, 1, 2, "W1", 0)), touchdown(3, die(1, 3, 1, "W2", 0)))
+
+
+def written(folder: Path, info: LotInfo, results: tuple[TouchdownResult, ...]) -> Path:
+    folder.mkdir()
+    file = StdfFile(folder, info)
+    file.open()
+    file.event_text("site 2 looked at")
+    for result in results:
+        file.touchdown(result)
+    return file.close(BEGAN + 100)
+
+
+def stored(path: Path, store: Path) -> tuple[LotInfo, list[DeviceRow]]:
+    opened = Store(store)
+    opened.open()
+    run = taken_in(path, opened)
+    rebuild(opened, run, store.parent)
+    found = opened.info(run), list(opened.devices(run))
+    assert [event.text for event in opened.events(run)] == ["site 2 looked at"]
+    opened.close()
+    return found
+
+
+def without_sums(path: Path) -> list[Record]:
+    """The records of a file; sums over float32 differ from those over float64 in their last digits."""
+    left_out = {"TST_SUMS", "TST_SQRS"}
+    return [
+        Record(record.name, {name: value for name, value in record.values.items() if name not in left_out})
+        for record in read(path)
+    ]
+
+
+@pytest.mark.parametrize("results", [landings(), on_wafers()], ids=["final test", "wafers"])
+def test_store_to_file_to_store_is_the_identity(results: tuple[TouchdownResult, ...], tmp_path: Path) -> None:
+    first = written(tmp_path / "first", lot(), results)
+    (tmp_path / "second").mkdir()
+    (tmp_path / "third").mkdir()
+    once = stored(first, tmp_path / "second" / "results.db")
+    second = tmp_path / "second" / first.name
+    assert without_sums(second) == without_sums(first)
+    again = stored(second, tmp_path / "third" / "results.db")
+    assert again == once
+    assert (tmp_path / "third" / first.name).read_bytes() == second.read_bytes()
+
+
+def test_an_unsound_file_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = written(tmp_path / "lot", lot(), (touchdown(1, failed(1, 1)),))
+    path.write_bytes(path.read_bytes()[:-20])
+    store = Store(tmp_path / "results.db")
+    store.open()
+    with pytest.raises(StorageError, match="not a sound file"):
+        taken_in(path, store)
+    assert store.runs() == ()
+    store.close()
