@@ -99,6 +99,7 @@ GROUPS: Mapping[str, frozenset[Named]] = MappingProxyType(
     {
         "bench": frozenset({Action.MEASURE}),
         "cert": frozenset({Action.READ}),
+        "disposition": frozenset({Action.READ}),
         "evidence": frozenset({Action.READ}),
         "report": frozenset({Action.READ}),
         "stdf": frozenset({Action.READ}),

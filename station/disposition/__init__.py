@@ -1,0 +1,1 @@
+"""What becomes of devices that passed, after the measuring: outliers, bad neighbourhoods, limits of lots."""

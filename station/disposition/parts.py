@@ -1,0 +1,76 @@
+"""The devices of a stored run as a disposition sees them: last contact of each, in order of their numbers."""
+
+from hashlib import sha256
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from station.datalog.rows import DeviceRow, DeviceRows
+from station.datalog.store import Store
+from station.model import LotInfo, Place
+
+NOT_GOOD = 0x18
+
+
+class Parts(Struct, frozen=True):
+    """One element a device. `values` is devices × tests, NaN where there is no single number."""
+
+    info: LotInfo
+    numbers: NDArray[np.int64]
+    bins: NDArray[np.int64]
+    """Soft bins."""
+    good: NDArray[np.bool_]
+    values: NDArray[np.float64]
+    places: tuple[Place | None, ...]
+    sealed: bool
+    """Whether a device of the lot has an identity."""
+    digest: str
+    """SHA-256 of the rows that all this rests on, hex."""
+
+    @property
+    def failing(self) -> frozenset[int]:
+        """The soft bins of devices that failed."""
+        return frozenset(map(int, np.unique(self.bins[np.logical_not(self.good)])))
+
+    def wafers(self) -> dict[str, NDArray[np.int64]]:
+        """Return the positions of the devices of each wafer, in the order of the wafers."""
+        found = dict[str, list[int]]()
+        for at, place in enumerate(self.places):
+            if place is not None:
+                found.setdefault(place.wafer, []).append(at)
+        return {wafer: np.array(of, np.int64) for wafer, of in found.items()}
+
+    def grid(self, of: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row and column of devices on their wafer, from 0."""
+        placed = [place for place in (self.places[at] for at in of) if place is not None]
+        x, y = np.array([place.x for place in placed]), np.array([place.y for place in placed])
+        return y - y.min(), x - x.min()
+
+
+def parts_of(store: Store, run: int) -> Parts:
+    """Read a run."""
+    info = store.info(run)
+    rows = list(store.devices(run))
+    last = {row.part_id: row for row in rows}
+    ordered = [last[number] for number in sorted(last)]
+    packer = DeviceRows(info)
+    devices = [packer.unpack(row) for row in ordered]
+    values = np.array([packer.values(row) for row in ordered], np.float64).reshape(-1, len(info.tests))
+    values[:, [test.kind != "P" for test in info.tests]] = np.nan
+    flags = np.array([row.part_flg for row in ordered], np.int64)
+    return Parts(
+        info,
+        np.array(sorted(last), np.int64),
+        np.array([row.sbin for row in ordered], np.int64),
+        np.equal(flags & NOT_GOOD, 0),
+        values,
+        tuple(device.place for device in devices),
+        any(device.personalisation is not None for device in devices),
+        _digest(rows),
+    )
+
+
+def _digest(rows: list[DeviceRow]) -> str:
+    return sha256(msgspec.msgpack.encode(rows)).hexdigest()
