@@ -155,6 +155,8 @@ class ReplayStream(Stream):
         self.script = _Script(dialogue)
         self.opened = 0
         self.closed = 0
+        self.breaks = 0
+        """How many answers to come are lost with their connection."""
         self._chunk = chunk
         self._rest = b""
 
@@ -167,11 +169,20 @@ class ReplayStream(Stream):
         self.script.said(data, whole=False)
 
     async def receive(self) -> bytes:
+        if self.breaks:
+            self.breaks -= 1
+            raise DeviceLost(f"{self.name} broke")
         if not self._rest:
             await self._answer_or_end()
             self._rest = self.script.pop("hear", "receive").data
         now, self._rest = self._rest[: self._chunk], self._rest[self._chunk :]
         return now
+
+    async def discard(self) -> bytes:
+        taken, self._rest = self._rest, b""
+        while self.script.next_is("hear"):
+            taken += self.script.pop("hear", "discard").data
+        return taken
 
     async def aclose(self) -> None:
         self.closed += 1

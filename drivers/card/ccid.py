@@ -22,7 +22,7 @@ from drivers.protocols.ccid import (
     Icc,
 )
 from drivers.roles import Card, CardStep, Identity, Machine, ScriptReply
-from drivers.transports import Control, Conversation, Port
+from drivers.transports import Control, Conversation, Port, data_of
 from drivers.transports.trace import muted
 from drivers.transports.usb_descriptors import (
     CONFIGURATION,
@@ -189,7 +189,4 @@ def _string(index: int) -> Conversation[str]:
 
 def _descriptor(kind: int, length: int, index: int = 0) -> Conversation[bytes]:
     language = ENGLISH if kind == STRING else 0
-    raw = yield Control(IN, GET_DESCRIPTOR, kind << 8 | index, language, length=length)
-    if not isinstance(raw, bytes):
-        raise TypeError(f"a port answered {raw!r} to Control")
-    return raw
+    return data_of((yield Control(IN, GET_DESCRIPTOR, kind << 8 | index, language, length=length)))

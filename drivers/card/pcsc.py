@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from drivers.errors import DutError, EquipmentError, InstrumentError
+from drivers.errors import DutError, InstrumentError
 from drivers.links.ccid import seconds
 from drivers.protocols import t0
 from drivers.protocols.pcsc import IN, OTHERS, TEXTS, Answer, Ask, Status
 from drivers.roles import Apdu, Card, CardReply, CardStep, Identity, Machine, Reset, ScriptReply, Stopped
-from drivers.transports import Control, Conversation, Port, Read, Reply, Timestamp, Write
+from drivers.transports import Control, Conversation, Port, Read, Reply, Timestamp, Write, data_of
 from drivers.transports.trace import muted
 
 
@@ -139,9 +139,7 @@ class PcscReader(Machine, Card):
 
 
 def _checked(reply: Reply) -> bytes:
-    if not isinstance(reply, bytes):
-        raise EquipmentError(f"a port answered {reply!r}")
-    answer = Answer.decode(reply)
+    answer = Answer.decode(data_of(reply))
     if answer.status == Status.DONE:
         return answer.data
     if answer.status in TEXTS:

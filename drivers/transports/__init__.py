@@ -71,6 +71,13 @@ Reply: TypeAlias = bytes | int | float | None
 Conversation: TypeAlias = Generator[Step, Reply, T]
 
 
+def data_of(reply: Reply) -> bytes:
+    """Return the bytes that a read or a control transfer brought; TypeError if it is anything else."""
+    if not isinstance(reply, bytes):
+        raise TypeError(f"a port answered {reply!r}")
+    return reply
+
+
 class Port(ABC):
     """A port that is asked (VISA session, USB device): one owner, conversations in order, one hop each.
 

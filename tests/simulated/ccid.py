@@ -6,6 +6,8 @@ given chip_s = <seconds>            how long it takes for a command
 given present = yes | no | later    whether a chip makes contact; later: it comes with the first interrupt
 given mute = yes                    the chip answers no command
 given slots = <number>              how many slots there are, each with such a chip; 1
+given names = <maker|model|serial>  the strings of its device descriptor
+given release = <hex>               the release number there
 given fault = <machine.knob...>     a fault of the reader, which is called `reader`
 """
 
@@ -15,6 +17,7 @@ import usb.core
 
 from sim.card.ccid import BULK_IN, BULK_OUT, INTERRUPT_IN, CcidReader
 from sim.faults import Faults, parse
+from sim.usb import descriptors
 from sim.usb.backend import SimUsbBackend, UsbBus
 from tests.dialogue import Dialogue
 from tests.player import ANSWER_WITHIN_S, Player
@@ -87,5 +90,11 @@ def simulator(dialogue: Dialogue) -> Player:
     faults = Faults("reader", CcidReader.knobs, (parse(asked),) if asked else (), "dialogue")
     bus = UsbBus(StepClock())
     others = [Chip(dialogue.given) for _ in range(1, int(dialogue.given.get("slots", "1")))]
-    bus.attach(CcidReader(bus, [chip, *others], faults=faults))
+    reader = CcidReader(bus, [chip, *others], faults=faults)
+    if names := dialogue.given.get("names"):
+        maker, model, serial = names.split("|")
+        reader.strings = (maker, model, serial)
+    if release := dialogue.given.get("release"):
+        reader.descriptor = descriptors.device(0x1209, 0x0001, release=int(release, 16))
+    bus.attach(reader)
     return UsbPlayer(bus, chip)

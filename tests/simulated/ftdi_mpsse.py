@@ -1,6 +1,7 @@
-"""`given faults`, and `engine = no`: a bridge that takes no commands."""
+"""`given faults`, `low` (lines that are pulled down), and `engine = no`: a bridge that takes no commands."""
 
 from sim.dio.ftdi_mpsse import BULK_IN, BULK_OUT, FtdiMpsse
+from sim.dio.lines import Lines
 from sim.usb.backend import UsbBus
 from tests.dialogue import Dialogue
 from tests.player import Player
@@ -19,5 +20,8 @@ class Dumb(FtdiMpsse):
 def simulator(dialogue: Dialogue) -> Player:
     bus = UsbBus(StepClock())
     kind = Dumb if dialogue.given.get("engine") == "no" else FtdiMpsse
-    bus.attach(kind(bus, faults=faults(dialogue, FtdiMpsse.knobs)))
+    lines = Lines()
+    for name in dialogue.given.get("low", "").split():
+        lines.drive(name, high=False)
+    bus.attach(kind(bus, lines=lines, faults=faults(dialogue, FtdiMpsse.knobs)))
     return UsbPlayer(bus, out=BULK_OUT, back=BULK_IN)

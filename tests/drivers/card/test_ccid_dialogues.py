@@ -2,15 +2,15 @@
 
 import pytest
 
-from drivers.card.ccid import CcidOptions, CcidReader
-from drivers.errors import EquipmentError, Silent
+from drivers.card.ccid import CcidOptions, CcidReader, CcidSlot
+from drivers.errors import DutError, EquipmentError, ProtocolError, Silent
 from drivers.links.card import SlotLink
 from drivers.links.ccid import ChipError, ReaderLink
 from drivers.protocols.ccid import INTERFACE_CLASS, ClassDescriptor, Features, SlotChange
-from drivers.roles import Apdu, Stopped
+from drivers.roles import Apdu, Identity, Stopped
 from drivers.transports.usb_descriptors import BULK, Endpoint, Interface
 from tests.dialogue import find
-from tests.replay import replayed
+from tests.replay import replayed, written
 
 SELECT = Apdu(bytes.fromhex("00A4040000"))
 
@@ -117,3 +117,79 @@ async def test_connect_refuses_more_slots_than_the_reader_has() -> None:
 def test_slot_change_of_a_card_that_came() -> None:
     (turn,) = find("ccid/card_inserted").turns
     assert SlotChange.decode(turn.data, 1) == SlotChange(((True, True),))
+
+
+OFF = ">x 63 00 00 00 00 00 00 00 00 00\n"
+STATUS = ">x 65 00 00 00 00 00 01 00 00 00\n"
+
+
+# -- the slots as the engine has them
+async def test_a_reader_says_who_it_is_and_its_slot_serves_a_chip() -> None:
+    with replayed("ccid/names_and_a_slot") as port:
+        reader = CcidReader("reader", port, CcidOptions())
+        await reader.connect()
+        assert await reader.identify() == Identity("ACME", "Reader 1", "R7", "2.01")
+        chip = reader.channels["0"]
+        assert (await chip.power_on())[-1] == 0x98
+        assert (await chip.run((SELECT,))).stopped is Stopped.END
+        await chip.power_off()
+        await reader.aclose()
+    assert port.closed == 1
+
+
+async def test_a_chip_that_does_not_take_part_fails_its_test() -> None:
+    with replayed("ccid/chip_gives_no_atr") as port:
+        chip = CcidSlot("reader.0", 0, port)
+        chip.attach(slot())
+        with pytest.raises(DutError, match="reader.0: ") as failed:
+            await chip.power_on()
+    assert failed.value.silent
+
+
+async def test_a_slot_without_a_chip_is_safe_and_one_that_keeps_its_power_is_not() -> None:
+    with replayed("ccid/taken_out") as port:
+        chip = CcidSlot("reader.0", 0, port)
+        chip.attach(slot())
+        await chip.make_safe()
+    refused = "<x 81 00 00 00 00 00 00 42 FE 00\n"  # some say it by refusing
+    other = refused.replace("00 00 42", "00 01 42")
+    chip = CcidSlot("reader.0", 0, written(f"{OFF}{refused}{STATUS}{other}"))
+    chip.attach(slot())
+    await chip.make_safe()
+    powered = "<x 81 00 00 00 00 00 {} 00 00 01\n"
+    chip = CcidSlot("reader.0", 0, written(OFF + powered.format("00") + STATUS + powered.format("01")))
+    with pytest.raises(EquipmentError, match="reader.0 is not connected"):
+        await chip.make_safe()
+    chip.attach(slot())
+    with pytest.raises(EquipmentError, match="reader.0: the chip still has power"):
+        await chip.make_safe()
+
+
+CHANGES: list[tuple[dict[int, int], CcidOptions, str]] = [
+    ({14: 0xFF}, CcidOptions(), "no interface of class smart card"),
+    ({16: 1}, CcidOptions(), "card reader of protocol 1; CCID is 0"),
+    ({19: 0x41}, CcidOptions(), "the card reader has no class descriptor"),
+    ({60: 0}, CcidOptions(), "the reader works at character level"),
+    ({58: 0}, CcidOptions(), "set option voltage"),
+    ({23: 0b010}, CcidOptions(voltage="5 V"), "the reader does not supply 5 V"),
+]
+"""Bytes of the configuration descriptor in `connect`, and what is then wrong with the reader."""
+
+
+@pytest.mark.parametrize(("changes", "options", "says"), CHANGES, ids=str)
+async def test_a_reader_that_cannot_do_what_is_needed(
+    changes: dict[int, int], options: CcidOptions, says: str
+) -> None:
+    raw = bytearray(find("ccid/connect").turns[3].data)
+    for at, value in changes.items():
+        raw[at] = value
+    asked = ">control 80 06 0200 0000\n<x "
+    port = written(f"{asked}{raw[:9].hex(' ')}\n{asked}{raw.hex(' ')}\n")
+    with pytest.raises(EquipmentError, match=says):
+        await CcidReader("reader", port, options).connect()
+
+
+async def test_a_device_descriptor_that_is_none() -> None:
+    port = written(">control 80 06 0100 0000\n<x 12 01 00 02\n")
+    with pytest.raises(ProtocolError, match="device descriptor of 4 bytes"):
+        await CcidReader("reader", port, CcidOptions()).identify()

@@ -22,7 +22,7 @@ from drivers.transports import Conversation, Port, Trigger
 from drivers.transports.pcsc import PcscPort
 from sim.card.pcsc import SimulatedPcsc
 from sim.faults import NO_FAULTS, Faults, parse
-from tests.replay import replayed
+from tests.replay import replayed, written
 from tests.simulated.ccid import Chip
 from tests.simulated.pcsc import READER
 from tests.stepclock import StepClock
@@ -275,3 +275,12 @@ async def _powered(reader: PcscReader) -> bytes:
         except DutError:
             await asyncio.sleep(0.1)
     raise AssertionError("pcscd does not see the card")
+
+
+async def test_power_without_an_answer_to_reset_is_a_mute_chip() -> None:
+    port = written(">control 80 03 0000 0000\n<x 00 00 00 00\n>control 80 01 0000 0000\n<x 00 00 00 00 01\n")
+    reader = made(port)
+    await reader.connect()
+    with pytest.raises(DutError, match="no answer to reset") as caught:
+        await reader.power_on()
+    assert caught.value.silent

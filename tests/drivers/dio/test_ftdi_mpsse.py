@@ -182,3 +182,11 @@ def test_unplugged_and_back_it_must_be_connected_anew() -> None:
             assert (await lines.read())["D1"]
 
     virtually(life())
+
+
+async def test_lines_are_read() -> None:
+    with replayed("ftdi_mpsse/reads") as port:
+        lines = made(port)
+        await lines.connect()
+        high = await lines.read()
+    assert [line for line in high if not high[line]] == ["D0", "D4", "C7"]

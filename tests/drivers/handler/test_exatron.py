@@ -288,9 +288,8 @@ async def test_engineers_commands() -> None:
 
 
 async def test_engineers_commands_without_answer() -> None:
-    line = Script(b"+")
-    assert await made(line, mode="super", confirm_s=0.01).raw("G") == ""
-    assert line.said == b"+G\r"
+    with replayed_stream("exatron/super_no_answer") as line:
+        assert await made(line, mode="super", confirm_s=0.01).raw("B") == ""
 
 
 async def test_what_comes_instead_of_an_answer_is_kept() -> None:

@@ -15,7 +15,7 @@ from drivers.handler.geringer_pto92ut import GeringerOptions, GeringerPto92ut
 from drivers.protocols.geringer import Line, Lines, bins_of, started
 from drivers.roles import Touchdown
 from drivers.transports import Stream
-from drivers.transports.serial import SerialStream
+from drivers.transports.serial import SerialSettings, SerialStream
 from sim.handler import geringer_pto92ut
 from sim.serial import machine as line_end
 from sim.serial import protocol_hardbin
@@ -332,3 +332,18 @@ def test_a_line_that_is_never_right_moves_nothing() -> None:
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
         runner.run(life())
     assert run.trays.bins == {}
+
+
+async def test_a_lot_that_the_handler_asks_for_first_is_answered_when_the_station_runs_it() -> None:
+    with replayed_stream("geringer_pto92ut/lot_twice") as line:
+        handler = made(line)
+        async with answering(handler, line):
+            while not handler._asked:
+                line.script.moved.clear()
+                await line.script.moved.wait()
+                await asyncio.sleep(0)
+            assert line.script.next_is("say"), "it is not answered before"
+            await handler.start_lot("LOT7")
+    assert GeringerOptions(sites=frozenset({1}), baud=1200, parity="E").line == SerialSettings(
+        baud=1200, parity="E"
+    )

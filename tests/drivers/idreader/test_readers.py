@@ -156,3 +156,15 @@ def test_the_simulated_keyboard(fault: str, code: str | None) -> None:
 
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
         runner.run(life())
+
+
+async def test_what_was_typed_before_it_was_asked_for_belongs_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keyboard, "QUIET_S", 0.05)
+    with replayed("keyboard/reads") as port:
+        port.__class__ = TypingPort
+        reader = KeyboardReader("reader", port, KeyboardReaderOptions(read_s=0.05))
+        await reader.connect()
+        assert await reader.read() is None
+    assert reader.dropped == 1

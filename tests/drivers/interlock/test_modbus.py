@@ -18,7 +18,7 @@ from sim.serial import machine as line_end
 from sim.serial import protocol_hardbin
 from sim.time import VirtualLoop, new_loop
 from tests.dialogue import find
-from tests.replay import ReplayStream, replayed_stream
+from tests.replay import ReplayStream, replayed_stream, written_stream
 
 POINTS = {
     "door": Point(kind="input", address=0, interlock=True),
@@ -199,3 +199,14 @@ def test_both_ways_over_the_simulated_line(framing: Framing, fault: str) -> None
 
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
         runner.run(life())
+
+
+async def test_an_answer_that_comes_once_more_is_not_the_next() -> None:
+    """A frame on a serial line does not say to which question it belongs; the door may be open by now."""
+    closed, opened = "<x 01 02 01 01 60 48\n", "<x 01 02 01 00 A1 88\n"
+    asked = ">x 01 02 00 00 00 01 B9 CA\n"
+    line = written_stream(asked + closed + closed + asked + opened)
+    cell = made(line)
+    assert await cell.closed()
+    assert not await cell.closed()
+    assert cell.strays == 1

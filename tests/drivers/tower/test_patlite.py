@@ -129,3 +129,16 @@ def test_a_connection_that_breaks_is_opened_anew() -> None:
 
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
         runner.run(life())
+
+
+async def test_after_silence_or_a_break_the_connection_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patlite, "ANSWER_S", 0.02)
+    with replayed_stream("patlite/silent_once") as line:
+        tower = made(line)
+        with pytest.raises(Silent):
+            await tower.connect()
+        assert (await tower.shown())["red"] == "off"
+        assert (line.opened, line.closed) == (2, 1)
+        line.breaks = 1
+        assert (await tower.shown())["red"] == "off"
+    assert (line.opened, line.closed) == (3, 2)
