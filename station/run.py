@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -134,7 +134,7 @@ class LotSession:
         self._ordered_as = ""
         self._unexported: CustodyError | None = None
 
-    async def run(self, watch: Watch, stop: StopRequest) -> LotReport:
+    async def run(self, watches: Iterable[Watch], stop: StopRequest) -> LotReport:
         """Run the lot; whatever happens, the outputs are off and the files closed when this returns."""
         began = self._real_s()
         async with AsyncExitStack() as stack:
@@ -147,8 +147,9 @@ class LotSession:
             stack.push_async_callback(made.aclose)
             await unless_stopped(made.connect(), stop)
             cell: Cell[Any] = Cell(self._plan(made, bound, vault))
-            watching = asyncio.get_running_loop().create_task(_watched(watch, self._bus.subscribe()))
-            stack.push_async_callback(asyncio.wait, [watching])
+            for watch in watches:
+                watching = asyncio.get_running_loop().create_task(_watched(watch, self._bus.subscribe()))
+                stack.push_async_callback(asyncio.wait, [watching])
             stack.push_async_callback(cell.aclose)
             await stack.enter_async_context(guarded(cell, made.resources, self._bus))
             loop_began = asyncio.get_running_loop().time()

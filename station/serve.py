@@ -4,9 +4,8 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,14 @@ from drivers.errors import EquipmentError, TransportError
 from station import commands
 from station.clock import RealClock
 from station.config import StationConfig
+from station.console import outlet
+from station.console.wire import Hello
 from station.door import Door, Waiting
 from station.engine.bus import Subscription
 from station.engine.cell import Cell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, SequenceError, StoppedError
-from station.io_thread import IoThread, failed
+from station.io_thread import beside
 from station.remote.link import Broker
 from station.remote.presence import Inside, Presence, Settings, present
 from station.report import LotReport
@@ -47,7 +48,6 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (CustodyError, "integrity"),
 )
 """The code of a lot that could not be loaded."""
-OPEN_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -65,23 +65,34 @@ class Standing:
     """The signed recipe under which its lots run."""
 
 
-class Service:
-    """One cell, on the network, lot after lot."""
+@dataclass(frozen=True)
+class ConsoleOffer:
+    """Where a console finds this station, and what it is told first."""
 
-    def __init__(self, standing: Standing, settings: Settings, broker: Broker) -> None:
-        self._standing, self._settings, self._broker = standing, settings, broker
+    socket: Path
+    hello: Hello
+
+
+class Service:
+    """One cell, on the network or before a console, lot after lot."""
+
+    def __init__(
+        self, standing: Standing, network: tuple[Settings, Broker] | None, console: ConsoleOffer | None
+    ) -> None:
+        self._standing, self._network, self._console = standing, network, console
+        self._followers: list[Callable[[Path, Subscription], Awaitable[None]]] = []
         self._door = Door()
         self._stop: StopRequest | None = None
         self._told: Callable[[LotReport], None] = lambda report: None
 
-    def run(self, ready: Callable[[Presence], None], told: Callable[[LotReport], None]) -> None:
+    def run(self, ready: Callable[[Presence | None], None], told: Callable[[LotReport], None]) -> None:
         """Serve until `stop`; tell when the station is there, and of each lot that is over."""
         self._told = told
-        with self._present() as presence:
+        with self._online() as presence:
             ready(presence)
             while (waiting := self._door.next_load()) is not None:
                 with self._signals():
-                    self._lot(waiting, presence)
+                    self._lot(waiting)
 
     def stop(self) -> None:
         """Finish the touchdown under way and end; a second time, end at once. Of signal handlers."""
@@ -90,24 +101,23 @@ class Service:
             self._stop.ask()
 
     @contextmanager
-    def _present(self) -> Iterator[Presence]:
-        io, ended = IoThread("remote"), asyncio.Event()
-        there: Future[Presence] = Future()
-        io.start()
-        try:
-            running = io.submit(self._online(there, ended))
-            running.add_done_callback(partial(failed, there))
-            yield there.result(OPEN_S)
-            io.submit(_set(ended)).result(OPEN_S)
-            running.result(OPEN_S)
-        finally:
-            io.stop()
+    def _online(self) -> Iterator[Presence | None]:
+        """Be on the network and offer the console, as far as either is wanted."""
+        with ExitStack() as stack:
+            presence = None
+            if self._network is not None:
+                online = partial(present, *self._network, self._inside)
+                presence = stack.enter_context(beside("remote", online))
+                self._followers.append(presence.herald.follow)
+            if self._console is not None:
+                inside = outlet.Inside(self._door.request, lambda: self._door.state)
+                offer = partial(outlet.offered, self._console.socket, self._console.hello, inside)
+                self._followers.append(stack.enter_context(beside("console", offer)).follow)
+            yield presence
 
-    async def _online(self, there: "Future[Presence]", ended: asyncio.Event) -> None:
-        inside = Inside(self._door.request, lambda: self._door.state, RealClock().unix)
-        async with present(self._settings, self._broker, inside) as presence:
-            there.set_result(presence)
-            await ended.wait()
+    @property
+    def _inside(self) -> Inside:
+        return Inside(self._door.request, lambda: self._door.state, RealClock().unix)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -121,7 +131,7 @@ class Service:
                 signal.signal(number, handler)
 
     # -- one lot
-    def _lot(self, waiting: Waiting, presence: Presence) -> None:
+    def _lot(self, waiting: Waiting) -> None:
         load, standing = waiting.load, self._standing
         order = LotOrder(load.lot, load.quantity, standing.out / load.lot, standing.seed, standing.recipe)
         left = State.EMPTY
@@ -129,7 +139,7 @@ class Service:
         try:
             make_folder(order.folder)
             try:
-                self._told(self._run(order, waiting, cells, presence))
+                self._told(self._run(order, waiting, cells))
             finally:
                 remove_if_never_loaded(order.folder)
         except (ConfigError, SequenceError, EquipmentError, CustodyError, StoppedError) as error:
@@ -142,9 +152,7 @@ class Service:
             self._door.leave(left)
             waiting.settle(commands.Receipt(False, "failed", "the station could not load it"))
 
-    def _run(
-        self, order: LotOrder, waiting: Waiting, cells: list[Cell[Any]], presence: Presence
-    ) -> LotReport:
+    def _run(self, order: LotOrder, waiting: Waiting, cells: list[Cell[Any]]) -> LotReport:
         surroundings = self._standing.world(order.lot, order.devices)
 
         def loaded(cell: Cell[Any]) -> None:
@@ -156,19 +164,15 @@ class Service:
         session = LotSession(self._standing.config, order, surroundings, perf_counter, attendance)
         journal = (order.folder / JOURNAL).absolute()
         with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
-            return runner.run(self._followed(session, presence, journal))
+            return runner.run(self._followed(session, journal))
 
-    async def _followed(self, session: LotSession, presence: Presence, journal: Path) -> LotReport:
+    async def _followed(self, session: LotSession, journal: Path) -> LotReport:
         stop = self._stop = StopRequest()
         if threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop)
-
-        async def watch(happened: Subscription) -> None:
-            await presence.herald.follow(journal, happened)
-
-        return await session.run(watch, stop)
+        return await session.run([partial(follow, journal) for follow in self._followers], stop)
 
 
 def _receipt(error: Exception) -> commands.Receipt:
@@ -176,7 +180,3 @@ def _receipt(error: Exception) -> commands.Receipt:
         return error.receipt
     code = next(code for kind, code in CODES if isinstance(error, kind))
     return commands.Receipt(False, code, str(error))
-
-
-async def _set(event: asyncio.Event) -> None:
-    event.set()

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "audit verify": frozenset({Action.READ}),
         "check": frozenset({Action.READ}),
         "completion": frozenset({Action.READ}),
+        "console": frozenset({Action.SERVE}),
         "doctor": frozenset({Action.READ}),
         "e10 report": frozenset({Action.READ}),
         "equip cycle": frozenset({Action.HANDLE}),

@@ -6,20 +6,37 @@ import re
 import signal
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 from msgspec import json
 
+from station import commands
 from station import config as station_config
 from station.assemble import Hardware
+from station.cli import console_offer
 from station.cli.codes import Exit
 from station.cli.progress import LiveProgress, PlainProgress, Progress
 from station.cli.summary import shown
 from station.config import StationConfig
+from station.console import outlet
+from station.door import Door
 from station.engine.states import State
+from station.io_thread import beside
 from station.report import LotReport
-from station.run import LotOrder, LotSession, StopRequest, make_folder, remove_if_never_loaded
+from station.run import (
+    JOURNAL,
+    LotOrder,
+    LotSession,
+    StopRequest,
+    Watch,
+    make_folder,
+    remove_if_never_loaded,
+    started_here,
+)
 from station.surroundings import (
     CELLS,
     EPOCH,
@@ -29,6 +46,7 @@ from station.surroundings import (
     simulated_station_file,
 )
 
+ONE_LOT = "lot.load: `hardbin run` has one lot; `hardbin serve --console` takes one after the other"
 LOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 
 
@@ -67,6 +85,7 @@ class Speed(click.ParamType[float | None]):
 @click.option("--station", type=click.Path(dir_okay=False, path_type=Path), help="Station file.")
 @click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
+@console_offer.option
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
 def run(
     lot: str | None,
@@ -80,6 +99,7 @@ def run(
     station: Path | None,
     recipe: Path | None,
     hardware: bool,
+    socket: Path | None,
     as_json: bool,
 ) -> int:
     """Test, personalise, bin and log one lot; simulated unless --hardware is given."""
@@ -99,7 +119,7 @@ def run(
     order = LotOrder(name, devices, out / name, seed, recipe)
     make_folder(order.folder)
     try:
-        report = _ran(config, order, surroundings, quiet=as_json)
+        report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket)
     finally:
         remove_if_never_loaded(order.folder)
     _told(report, as_json=as_json)
@@ -132,9 +152,27 @@ def _world(
     )
 
 
-def _ran(config: StationConfig, order: LotOrder, surroundings: Surroundings, *, quiet: bool) -> LotReport:
-    with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
-        return runner.run(_run(config, order, surroundings, _progress(order, quiet=quiet)))
+def _ran(
+    config: StationConfig,
+    order: LotOrder,
+    surroundings: Surroundings,
+    progress: Progress,
+    socket: Path | None,
+) -> LotReport:
+    with ExitStack() as stack:
+        attendance = started_here(order)
+        watches: list[Watch] = [progress.follow]
+        if socket is not None:
+            door = Door(commands.Receipt(False, "wrong_state", ONE_LOT))
+            inside = outlet.Inside(door.request, lambda: door.state)
+            socket.parent.mkdir(parents=True, exist_ok=True)
+            offer = partial(outlet.offered, socket, console_offer.hello(config, more_lots=False), inside)
+            offered = stack.enter_context(beside("console", offer))
+            attendance = replace(attendance, unattended=False, loaded=door.enter)
+            watches.append(partial(offered.follow, (order.folder / JOURNAL).absolute()))
+        session = LotSession(config, order, surroundings, time.perf_counter, attendance)
+        with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
+            return runner.run(_run(session, watches))
 
 
 def _progress(order: LotOrder, *, quiet: bool) -> Progress:
@@ -143,16 +181,13 @@ def _progress(order: LotOrder, *, quiet: bool) -> Progress:
     return LiveProgress(order.devices) if sys.stdout.isatty() else PlainProgress(order.devices)
 
 
-async def _run(
-    config: StationConfig, order: LotOrder, surroundings: Surroundings, progress: Progress
-) -> LotReport:
-    session = LotSession(config, order, surroundings, time.perf_counter)
+async def _run(session: LotSession, watches: list[Watch]) -> LotReport:
     stop = StopRequest()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.ask)
     try:
-        return await session.run(progress.follow, stop)
+        return await session.run(watches, stop)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -9,6 +9,7 @@ from msgspec import json
 
 from station import config as station_config
 from station.assemble import Hardware, sequence_named
+from station.cli import console_offer
 from station.cli.run import Speed
 from station.config import StationConfig
 from station.errors import ConfigError
@@ -19,7 +20,7 @@ from station.remote.mqtt_broker import Address, MqttBroker
 from station.remote.presence import About, Presence, Settings
 from station.remote.topics import tree
 from station.report import LotReport
-from station.serve import Service, Standing
+from station.serve import ConsoleOffer, Service, Standing
 from station.surroundings import EPOCH, Surroundings, simulated, simulated_station_file
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -52,6 +53,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--speed", type=Speed(), default="1", show_default=True, help="How simulated time passes.")
 @click.option("--fault", "faults", multiple=True, help="As of `hardbin run`, for each lot.")
 @click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
+@console_offer.option
 @click.option("--json", "as_json", is_flag=True, help="Print one object a lot.")
 def serve(
     station: Path | None,
@@ -66,17 +68,25 @@ def serve(
     speed: float | None,
     faults: tuple[str, ...],
     recipe: Path | None,
+    socket: Path | None,
     as_json: bool,
 ) -> None:
-    """Stand ready on the network and run the lots that signed commands ask for, until interrupted."""
+    """Stand ready and run the lots that signed commands or a console ask for, until interrupted."""
     if hardware and station is None:
         raise click.UsageError("--hardware needs --station FILE")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
     config = station_config.load(station or simulated_station_file(), sites=sites)
-    broker = MqttBroker(_address(config, url), simulated=not hardware)
     data.mkdir(parents=True, exist_ok=True)
-    settings = _settings(config, trusted, data, Mode.REMOTE if control == "remote" else Mode.LOCAL)
+    network = None
+    if url or config.mqtt.url or socket is None:
+        broker = MqttBroker(_address(config, url), simulated=not hardware)
+        mode = Mode.REMOTE if control == "remote" else Mode.LOCAL
+        network = _settings(config, trusted, data, mode), broker
+    console = None
+    if socket is not None:
+        socket.parent.mkdir(parents=True, exist_ok=True)
+        console = ConsoleOffer(socket, console_offer.hello(config, more_lots=True))
 
     def world(lot: str, devices: int) -> Surroundings:
         if hardware:
@@ -84,16 +94,21 @@ def serve(
         return simulated(config, lot=lot, devices=devices, seed=seed, faults=faults, speed=speed, epoch=EPOCH)
 
     world("check", 1)  # a fault that cannot be meant is told now
-    service = Service(Standing(config, out, seed, world, recipe), settings, broker)
+    service = Service(Standing(config, out, seed, world, recipe), network, console)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: service.stop())
-    service.run(_ready(settings, as_json=as_json), _told(as_json=as_json))
+    service.run(_ready(config, console, as_json=as_json), _told(as_json=as_json))
 
 
-def _ready(settings: Settings, *, as_json: bool) -> Callable[[Presence], None]:
-    def ready(presence: Presence) -> None:
-        where = f"{settings.tree.root}, epoch {presence.epoch}, {presence.control.mode.value}"
-        click.echo(f"hardbin: {where}", err=as_json)
+def _ready(
+    config: StationConfig, console: ConsoleOffer | None, *, as_json: bool
+) -> Callable[[Presence | None], None]:
+    def ready(presence: Presence | None) -> None:
+        if presence is not None:
+            root = tree(config.station.plant, config.station.name).root
+            click.echo(f"hardbin: {root}, epoch {presence.epoch}, {presence.control.mode.value}", err=as_json)
+        if console is not None:
+            click.echo(f"hardbin: ready for the console at {console.socket}", err=as_json)
 
     return ready
 
@@ -110,7 +125,9 @@ def _told(*, as_json: bool) -> Callable[[LotReport], None]:
 def _address(config: StationConfig, url: str | None) -> Address:
     table = config.mqtt
     if not (url or table.url):
-        raise ConfigError(f"{config.source}: mqtt.url: there is no broker; write one, or give --mqtt")
+        raise ConfigError(
+            f"{config.source}: mqtt.url: there is no broker; write one, give --mqtt, or --console"
+        )
     beside = config.source.parent
     ca, cert, key = (beside / name if name else None for name in (table.ca, table.cert, table.key))
     return Address(url or table.url, ca, cert, key)

@@ -13,6 +13,7 @@ from station.engine.states import LEGAL, State
 from station.vault.desk.roles import Role
 from tests.docs.test_references import commands as verbs
 from tests.docs.test_references import page, rows, section
+from tests.station.console.test_ways import Floor
 
 QUALITIES = [*(frozenset({role.value}) for role in Role), frozenset({HOST}), frozenset()]
 STOPPING = {Action.PAUSE, Action.ABORT}
@@ -34,7 +35,8 @@ def test_every_action_has_a_right_and_somebody_who_names_it() -> None:
     assert set(RIGHTS) == set(Action)
     named = {action for actions in (*COMMANDS.values(), *GROUPS.values()) for action in actions}
     of_the_cell = {str(kind.__struct_config__.tag) for kind in get_args(commands.Any)}
-    assert set(Action) <= named | of_the_cell | authority.REMOTE
+    at_the_console = {way.action for way in Floor().console.ways()}
+    assert set(Action) <= named | of_the_cell | authority.REMOTE | at_the_console
 
 
 @pytest.mark.parametrize("state", State)

@@ -1,0 +1,35 @@
+"""`--console`: that a run or a station offers the operator console a socket."""
+
+from pathlib import Path
+
+import click
+
+from station.assemble import sequence_named
+from station.config import StationConfig
+from station.console.wire import VERSION, Hello
+
+SOCKET = Path("station-data/console.sock")
+
+option = click.option(
+    "--console",
+    "socket",
+    type=click.Path(dir_okay=False, path_type=Path),
+    is_flag=False,
+    flag_value=SOCKET,
+    help=f"Offer the operator console a socket, by default {SOCKET}.",
+)
+
+
+def hello(config: StationConfig, *, more_lots: bool) -> Hello:
+    """Return what a station tells its console first."""
+    sequence = sequence_named(config.cell.sequence)
+    return Hello(
+        version=VERSION,
+        plant=config.station.plant,
+        station=config.station.name,
+        product=config.cell.product,
+        sequence=sequence.name,
+        fingerprint=sequence.fingerprint().hex(),
+        sites=tuple(sorted(config.sites)),
+        more_lots=more_lots,
+    )

@@ -1,0 +1,115 @@
+"""What asks for an action of the operator: raised by events, acknowledged by persons, kept as history."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from station import events
+from station.console.shown import Alarm, Priority
+from station.engine.states import State
+
+HISTORY = 200
+"""So many are kept; of the old ones those that are over and acknowledged go first."""
+PRIORITY: Mapping[str, Priority] = MappingProxyType(
+    {
+        "held": "high",
+        "aborted": "high",
+        "unsafe": "high",
+        "not_kept": "high",
+        "site_off": "medium",
+        "rule": "medium",
+        "fault": "low",
+    }
+)
+"""The priority of each alarm, by its code."""
+WHILE = {"held": {State.HELD.value}, "aborted": {State.ABORTING.value, State.ABORTED.value}}
+"""Alarms that are over when the cell leaves a state."""
+
+
+class Alarms:
+    """All alarms since the console has followed its engine, the newest last."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Alarm] = {}
+        self._lot = ""
+        self.changed = False
+        """Set with each change; whoever tells of them clears it."""
+
+    @property
+    def all(self) -> tuple[Alarm, ...]:
+        """By the time at which they came."""
+        return tuple(self._all.values())
+
+    def begin(self, lot: str) -> None:
+        """Another lot, or the same from its journal again: what was active is over."""
+        for alarm in self.all:
+            self._set(msgspec.structs.replace(alarm, active=False))
+        self._lot = lot
+
+    def take(self, line: int, event: events.Any) -> None:
+        """Take an event in."""
+        match event:
+            case events.StateChanged():
+                self._state(line, event)
+            case events.Faulted(site=site, reason=reason):
+                self._raise(line, "fault", event.at, reason, site)
+            case events.Quarantined(resource=resource, reason=reason):
+                site = int(resource.removeprefix("site ")) if resource.startswith("site ") else 0
+                self._raise(line, "site_off", event.at, f"{resource}: {reason}", site)
+            case events.RuleTripped(rule=rule, seen=seen):
+                self._raise(line, "rule", event.at, f"{rule}: {seen}", event.site)
+            case events.ContactsCorrected(reason=reason):
+                self._raise(line, "not_kept", event.at, reason)
+            case events.MadeSafe(unverified=unverified):
+                self._safe(line, event.at, unverified)
+            case _:
+                pass
+
+    def acknowledge(self, name: str, who: str, at: float) -> bool:
+        """Note that somebody has seen an alarm; False if there is none of this name."""
+        alarm = self._all.get(name)
+        if alarm is None:
+            return False
+        if not alarm.acknowledged:
+            self._set(msgspec.structs.replace(alarm, acknowledged=who, acknowledged_at=at))
+        return True
+
+    def _state(self, line: int, event: events.StateChanged) -> None:
+        for code, states in WHILE.items():
+            if event.new not in states:
+                self._over(code)
+        if event.new == State.HELD.value:
+            self._raise(line, "held", event.at, event.reason)
+        if event.new == State.ABORTED.value:
+            self._raise(line, "aborted", event.at, event.reason)
+
+    def _safe(self, line: int, at: float, unverified: tuple[str, ...]) -> None:
+        self._over("unsafe")
+        if unverified:
+            self._raise(line, "unsafe", at, ", ".join(unverified))
+
+    def _raise(self, line: int, code: str, at: float, reason: str, site: int = 0) -> None:
+        name = f"{self._lot}/{line}"
+        before = self._all.pop(name, None)
+        alarm = Alarm(id=name, code=code, priority=PRIORITY[code], at=at, reason=reason, site=site)
+        if before is not None:
+            seen, when = before.acknowledged, before.acknowledged_at
+            alarm = msgspec.structs.replace(alarm, acknowledged=seen, acknowledged_at=when)
+        self._set(alarm)
+        self._forget()
+
+    def _over(self, code: str) -> None:
+        for alarm in self.all:
+            if alarm.code == code and alarm.active:
+                self._set(msgspec.structs.replace(alarm, active=False))
+
+    def _set(self, alarm: Alarm) -> None:
+        if self._all.get(alarm.id) != alarm:
+            self._all[alarm.id] = alarm
+            self.changed = True
+
+    def _forget(self) -> None:
+        while len(self._all) > HISTORY:
+            over = (name for name, one in self._all.items() if one.acknowledged and not one.active)
+            del self._all[next(over, next(iter(self._all)))]

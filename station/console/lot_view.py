@@ -1,0 +1,220 @@
+"""One lot as the page shows it, counted up from its events."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from station import events
+from station.console import shown
+from station.console.grid import Grid
+from station.engine.states import State
+from station.figures import e10
+from station.model import Bin, BinKind, LotInfo
+
+POINTS = 60
+"""About so many points has the trend of a whole lot."""
+LEAST = 25
+"""Devices that a point of the trend stands for at least."""
+RECENT = 40
+"""Touchdowns over which units per hour are counted."""
+
+
+class SiteView:
+    """What is counted of one site."""
+
+    def __init__(self, site: int) -> None:
+        self.site = site
+        self.tested = self.good = self.bin = self.failing = 0
+        self.off = ""
+        self.contact = False
+
+    def tile(self) -> shown.Tile:
+        """Return it as it is shown."""
+        use: shown.Use = "off" if self.off else "contact" if self.contact else "on"
+        return shown.Tile(self.site, use, self.tested, self.good, self.bin, self.failing, self.off)
+
+
+class LotView:
+    """The same from the journal as live."""
+
+    def __init__(self, info: LotInfo) -> None:
+        self.info = info
+        self.grid = Grid.tray(info.quantity)
+        self.wafer = ""
+        self._sites = {site: SiteView(site) for site in info.sites}
+        self._index = {one.number: n for n, one in enumerate(info.bins, start=1)}
+        self._parts: dict[int, int] = {}
+        """Soft bin of each device's last contact."""
+        self._first: dict[int, int] = {}
+        self._places: dict[int, tuple[int, int]] = {}
+        """Of the devices in contact, by site."""
+        self._bins, self._hard = Counter[int](), Counter[int]()
+        self._open = self._spoiled = self._sealed = 0
+        self.good = self.first_good = self.retested = self.touchdowns = 0
+        self._kinds = {one.number: one.kind for one in info.bins}
+        self.trend: list[shown.Point] = []
+        self._window = [0, 0]
+        self._per_point = max(LEAST, info.quantity // POINTS)
+        self._sorted: deque[tuple[float, int]] = deque(maxlen=RECENT)
+        self._cell = e10.Cell()
+        self.at = info.set_up
+
+    def take(self, event: events.Any) -> tuple[list[shown.Die], bool]:
+        """Take an event in; return what is new on the map, and whether that is another map."""
+        self._cell.take(event)
+        self.at = event.at
+        match event:
+            case events.TouchdownOpened():
+                return [], self._opened(event)
+            case events.ContactsClosed():
+                return [self._closed(one) for one in event.outcomes], False
+            case events.Sorted():
+                self._taken(event)
+            case events.Intended():
+                self._spoiled += 1
+            case events.PersonalisationEnded(disposition=verdict) if verdict is not None:
+                self._verdict(verdict.value)
+            case events.Quarantined(resource=resource, reason=reason) if resource.startswith("site "):
+                self._switch_off(int(resource.removeprefix("site ")), reason)
+            case events.RuleTripped(action="site off"):
+                self._switch_off(event.site, f"{event.rule}: {event.seen}")
+            case _:
+                pass
+        return [], False
+
+    # -- contacts
+    def _opened(self, event: events.TouchdownOpened) -> bool:
+        another = self._wafer(event)
+        self.touchdowns += 1
+        for site, part in event.parts.items():
+            x, y = event.positions.get(site) or self.grid.place_of(part)
+            another = self.grid.cover(x, y) or another
+            self._places[site] = x, y
+            self._site(site).contact = site not in event.untested
+        return another
+
+    def _wafer(self, event: events.TouchdownOpened) -> bool:
+        if not event.positions or (self.grid.kind == "wafer" and event.wafer == self.wafer):
+            return False
+        x, y = next(iter(event.positions.values()))
+        self.wafer, self.grid = event.wafer, Grid("wafer", (x, y, 1, 1))
+        return True
+
+    def _closed(self, one: events.Outcome) -> shown.Die:
+        site, good = self._site(one.site), one.kind is BinKind.PASS
+        before = self._parts.get(one.part)
+        if before is None:
+            self._first_contact(one, site)
+        else:
+            self._bins[before] -= 1
+            self.good -= (was := self._kinds.get(before) is BinKind.PASS)
+            site.good -= was
+            self.retested += 1
+        self._parts[one.part] = one.soft
+        self._bins[one.soft] += 1
+        self.good += good
+        site.good += good
+        site.bin, site.contact = one.soft, False
+        x, y = self._places.get(one.site) or self.grid.place_of(one.part)
+        first = self._first[one.part]
+        last, first = self._index.get(one.soft, 1), self._index.get(first, 1)
+        self.grid.put(x, y, last, first, one.site)
+        return shown.Die(x, y, last, one.site, first, 0)
+
+    def _first_contact(self, one: events.Outcome, site: SiteView) -> None:
+        good = one.kind is BinKind.PASS
+        self._first[one.part] = one.soft
+        self._open += 1
+        site.tested += 1
+        site.failing = 0 if good else site.failing + 1
+        self.first_good += good
+        self._window[0] += 1
+        self._window[1] += good
+        if self._window[0] >= self._per_point:
+            share = round(self._window[1] / self._window[0], 4)
+            self.trend.append(shown.Point(len(self._parts) + 1, share))
+            self._window = [0, 0]
+
+    def _taken(self, event: events.Sorted) -> None:
+        self._hard.update(event.bins.values())
+        self._open -= len(event.bins)
+        self._sorted.append((event.at, len(event.bins)))
+        for site in event.bins:
+            self._places.pop(site, None)
+
+    def _verdict(self, verdict: str) -> None:
+        if verdict in ("sealed", "untouched", "retry"):
+            self._spoiled -= 1
+        self._sealed += verdict == "sealed"
+
+    def _switch_off(self, site: int, reason: str) -> None:
+        self._site(site).off = reason
+
+    def _site(self, site: int) -> SiteView:
+        return self._sites.setdefault(site, SiteView(site))
+
+    # -- shown
+    @property
+    def lot(self) -> shown.Lot:
+        """What does not change."""
+        info = self.info
+        return shown.Lot(
+            lot=info.lot,
+            sublot=info.sublot,
+            product=info.product,
+            sequence=info.sequence,
+            version=info.sequence_version,
+            fingerprint=info.fingerprint,
+            recipe=info.limit_set,
+            quantity=info.quantity,
+            flow=info.flow,
+            temperature=info.temperature,
+            handler=info.handler,
+            bins=tuple(_bins(info.bins)),
+        )
+
+    def sum(self, state: str, reason: str, legal: tuple[str, ...], later_s: float) -> shown.Sum:
+        """Return what is counted; `later_s` is how long ago the last event was."""
+        known = self._cell.at(self.at + later_s)
+        return shown.Sum(
+            state=state,
+            reason=reason,
+            e10=known[0].value,
+            e10_reason=known[1],
+            at=self.at,
+            tested=len(self._parts),
+            good=self.good,
+            first_good=self.first_good,
+            retested=self.retested,
+            touchdowns=self.touchdowns,
+            units_per_hour=self._units_per_hour(),
+            wafer=self.wafer,
+            sites=tuple(site.tile() for site in self._sites.values()),
+            bins={number: count for number, count in self._bins.items() if count},
+            hard=dict(self._hard),
+            contact=tuple(self._places.values()) if state != State.CLOSED.value else (),
+            balance=self._balance(),
+            legal=legal,
+        )
+
+    def _units_per_hour(self) -> float:
+        if len(self._sorted) < 2:  # noqa: PLR2004 - a rate needs two moments
+            return 0.0
+        took = self._sorted[-1][0] - self._sorted[0][0]
+        units = sum(count for _, count in self._sorted) - self._sorted[0][1]
+        return round(units * 3600 / took, 1) if took > 0 else 0.0
+
+    def _balance(self) -> dict[str, int]:
+        tested = len(self._parts)
+        return {
+            "in": self.info.quantity,
+            "good": self.good,
+            "rejects": tested - self.good,
+            "open": self._open,
+            "waiting": self.info.quantity - tested,
+            "sealed": self._sealed,
+            "spoiled": self._spoiled,
+        }
+
+
+def _bins(bins: Iterable[Bin]) -> Iterable[shown.Bin]:
+    return (shown.Bin(one.number, one.name, one.hard, one.kind.value) for one in bins)

@@ -1,0 +1,39 @@
+// Begins: words, session, then the stream; paints what it says.
+import { render } from './vendor/lit-html.js';
+import { S, painted, hush, live, paint } from './model.js';
+import { loadWords } from './words.js';
+import { title, command, navigation } from './panels.js';
+import { jobs } from './jobs.js';
+import { lot, alarms, settings, help, look } from './views.js';
+import { dialog } from './dialogs.js';
+import { follow } from './stream.js';
+import { listen } from './scanner.js';
+import { map, trendBox, drawTrend } from './parts.js';
+
+const VIEWS = { jobs: () => jobs(trendBox), lot, alarms, settings, help };
+const at = Object.fromEntries(['title', 'view', 'dialog', 'command', 'navigation'].map((id) => [id, document.getElementById(id)]));
+
+function draw() {
+  if (!S.sum) return;
+  document.body.classList.toggle('old', !live());
+  document.body.dataset.state = S.sum.state;
+  at.view.inert = !!S.dialog;
+  render(title(), at.title);
+  render(VIEWS[S.view](), at.view);
+  render(dialog(), at.dialog);
+  render(command(), at.command);
+  render(navigation(), at.navigation);
+  if (S.view === 'jobs') drawTrend();
+}
+
+async function session() {
+  S.session = await (await fetch('api/v1/session')).json();
+}
+
+await Promise.all([loadWords(), session()]);
+painted(draw);
+listen();
+look();
+map.addEventListener('picked', paint);
+follow(map);
+setInterval(() => { hush(); paint(); }, 1000);

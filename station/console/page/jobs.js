@@ -1,0 +1,84 @@
+// The view of a running lot: strip, site tiles, map, figures, trend, bins.
+import { html, svg, nothing } from './vendor/lit-html.js';
+import { S, paint, bin } from './model.js';
+import { t, num, percent } from './words.js';
+import { map } from './parts.js';
+
+const field = (id, value, note = nothing) => html`<div><small>${t(id)}</small><b>${value}</b>${note}</div>`;
+
+function strip() {
+  const { lot, sum } = S;
+  if (!lot) return html`<p>${t(S.engine?.more_lots ? 'jobs.no_lot' : 'jobs.no_lot_yet')}</p>`;
+  return html`${field('strip.lot', lot.sublot ? `${lot.lot}/${lot.sublot}` : lot.lot)}${field('strip.state', t(`state.${sum.state}`))}${field('strip.product', lot.product)}
+    ${field('strip.program', lot.sequence, html`<code title=${lot.fingerprint}>${lot.recipe ? `${lot.recipe} · ` : ''}${lot.fingerprint.slice(0, 8)}</code>`)}
+    ${sum.wafer ? field('strip.wafer', sum.wafer) : nothing}${field('strip.done', `${num(sum.tested)} / ${num(lot.quantity)}`)}
+    <progress max=${lot.quantity} .value=${sum.tested} aria-label=${t('strip.done')}></progress>`;
+}
+
+// -- sites
+const FAILING = 5;
+function tile(one) {
+  const last = bin(one.bin), alarm = one.use === 'off' ? 'alarm' : one.failing >= FAILING ? 'caution' : '';
+  const mark = one.use === 'off' ? '▲' : alarm ? '◆' : '';
+  return html`<div class="tile ${alarm} ${one.use}" title=${one.why}>
+    <div><span>${t('tile.site', { site: String(one.site) })}</span><span class="mark">${mark}</span></div>
+    <b>${one.use === 'off' ? t('tile.off') : percent(one.good, one.tested)}</b>
+    <div><span>${num(one.tested)}</span><span class="last">${last ? html`${t('tile.bin', { bin: String(last.number) })}` : '–'}</span></div>
+    ${one.failing > 1 ? html`<div class="failing">${t('tile.failing', { n: one.failing })}</div>` : nothing}</div>`;
+}
+function tiles() {
+  const { sites } = S.sum;
+  const size = sites.length <= 8 ? 'few' : sites.length <= 16 ? 'more' : 'many';
+  return html`<div class="tiles ${size}" data-count=${sites.length}>${sites.map(tile)}</div>`;
+}
+
+// -- map
+const PLANES = ['last', 'first', 'again', 'site'];
+const tool = (id, sign, act) => html`<button class="tool" aria-label=${t(id)} title=${t(id)} @click=${act}>${sign}</button>`;
+const nextPlane = () => { S.mapView = PLANES[(PLANES.indexOf(S.mapView) + 1) % PLANES.length]; map.look({ plane: S.mapView }); paint(); };
+function picked() {
+  const die = map.picked;
+  if (!die) return t(S.map?.kind === 'tray' ? 'map.tap_device' : 'map.tap_die');
+  const part = die.y * S.map.width + die.x + 1, known = S.lot?.bins[die.last - 1];
+  const where = S.map.kind === 'tray' ? t('map.device', { part: String(part) }) : t('map.die', { x: String(die.x), y: String(die.y) });
+  if (!known) return `${where}: ${t('map.untested')}`;
+  const again = die.first !== die.last && S.lot.bins[die.first - 1] ? ` (${t('map.was', { bin: String(S.lot.bins[die.first - 1].number) })})` : '';
+  return `${where}: ${t('tile.bin', { bin: String(known.number) })} ${known.name}${again}, ${t('tile.site', { site: String(die.site) })}`;
+}
+function nextBin() {
+  const there = [0, ...S.lot.bins.map((_, n) => n + 1).filter((place) => S.sum.bins[S.lot.bins[place - 1].number])];
+  S.only = there[(there.indexOf(S.only) + 1) % there.length];
+  map.look({ only: S.only });
+  paint();
+}
+function mapBox() {
+  const only = S.lot?.bins[S.only - 1];
+  return html`<section class="mapbox" aria-label=${t('map.map')}><div class="canvas">${map}</div>
+    <div class="below">${tool('map.closer', '+', () => map.scale(1.6))}${tool('map.further', '−', () => map.scale(1 / 1.6))}${tool('map.whole', '⤢', () => map.whole())}
+    ${tool('map.turn', '⟳', () => map.look({ turn: (map.turn + 1) % 4 }))}${tool('map.mirror', '⇋', () => map.look({ mirrored: !map.mirrored }))}
+    <button class="look" data-look="plane" @click=${nextPlane}><small>${t('map.view')}</small> ${t(`map.${S.mapView}`)}</button>
+    <button class="look" data-look="only" ?disabled=${!S.lot} @click=${nextBin}><small>${t('map.only')}</small> ${only ? `${only.number} ${only.name}` : t('map.all')}</button>
+    <output aria-live="polite">${picked()}</output></div></section>`;
+}
+
+// -- figures
+const figure = (id, value, unit = '') => html`<div><small>${t(id)}</small><b>${value}</b>${unit ? html` <span>${unit}</span>` : nothing}</div>`;
+function figures() {
+  const s = S.sum;
+  return html`<section class="figures" aria-label=${t('figures.figures')}>${figure('figures.yield', s.tested ? (100 * s.good / s.tested).toFixed(2) : '–', '%')}
+    ${figure('figures.first', s.tested ? (100 * s.first_good / s.tested).toFixed(2) : '–', '%')}${figure('figures.uph', s.units_per_hour ? num(Math.round(s.units_per_hour)) : '–')}${figure('figures.retested', num(s.retested))}</section>`;
+}
+
+function pareto() {
+  const { lot, sum } = S;
+  if (!lot) return nothing;
+  const rows = lot.bins.map((one, n) => ({ ...one, place: n + 1, count: sum.bins[one.number] ?? 0 })).filter((one) => one.count)
+    .sort((a, b) => (b.kind === 'pass') - (a.kind === 'pass') || b.count - a.count);
+  const most = Math.max(1, ...rows.filter((one) => one.kind !== 'pass').map((one) => one.count));
+  return html`<section class="pareto" tabindex="0" aria-label=${t('pareto.bins')}>${rows.length ? nothing : html`<p>${t('pareto.none')}</p>`}${rows.map((one) => html`<div class="bin ${S.only === one.place ? 'only' : ''}">
+    <b>${one.number}</b><span class="name">${one.name}</span><span>${num(one.count)}</span><span>${percent(one.count, sum.tested)}</span>
+    <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">${svg`<rect width=${one.kind === 'pass' ? 100 : (100 * one.count) / most} height="4" fill=${map.colourOf(one.place)}/>`}</svg></div>`)}</section>`;
+}
+
+export const jobs = (trend) => html`<div class="strip">${strip()}</div>${tiles()}
+  <div class="row">${mapBox()}<div class="side">${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}</div></div>`;

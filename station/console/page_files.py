@@ -1,0 +1,73 @@
+"""The page's files, held in memory: what is served is what was there at the start, and nothing else."""
+
+import gzip
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from msgspec import Struct, json
+
+from station.errors import ConfigError
+
+FOLDER = Path(__file__).parent / "page"
+VENDOR = FOLDER / "vendor"
+MANIFEST = "manifest.json"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+"""What is served; a file of another kind is not."""
+LEAST = 512
+"""Smaller files are not worth compressing."""
+
+
+class PageFile(Struct, frozen=True):
+    """One file, and the same compressed, empty if that is no gain."""
+
+    type: str
+    tag: str
+    plain: bytes
+    compressed: bytes
+
+
+def page_files() -> Mapping[str, PageFile]:
+    """Return the files by their path on the page; ConfigError if others' code is missing or another."""
+    _checked()
+    found = (path for path in sorted(FOLDER.rglob("*")) if path.is_file())
+    return {path.relative_to(FOLDER).as_posix(): _read(path) for path in found if _served(path)}
+
+
+def _served(path: Path) -> bool:
+    inside = path.relative_to(FOLDER)
+    return path.suffix in TYPES and inside.parts[0] != "node_modules" and "package" not in path.name
+
+
+def _read(path: Path) -> PageFile:
+    data = path.read_bytes()
+    small = b"" if path.suffix == ".woff2" or len(data) < LEAST else gzip.compress(data, 9, mtime=0)
+    tag = f'"{sha256(data).hexdigest()[:32]}"'
+    return PageFile(TYPES[path.suffix], tag, data, small)
+
+
+def _checked() -> None:
+    """Hold what others wrote against the manifest of when it was fetched."""
+    try:
+        manifest = json.decode((VENDOR / MANIFEST).read_bytes(), type=dict[str, str])
+    except OSError as error:
+        raise ConfigError(f"{VENDOR}: {error.strerror}: fetch it with `make setup`") from error
+    if changed := sorted(_changed(manifest)):
+        raise ConfigError(
+            f"{VENDOR}: not as it was fetched: {', '.join(changed)}; fetch it with `make setup`"
+        )
+
+
+def _changed(manifest: Mapping[str, str]) -> Iterator[str]:
+    there = {path.relative_to(VENDOR).as_posix() for path in VENDOR.rglob("*") if path.is_file()}
+    yield from there ^ {*manifest, MANIFEST}
+    for name, digest in manifest.items():
+        if name in there and sha256((VENDOR / name).read_bytes()).hexdigest() != digest:
+            yield name

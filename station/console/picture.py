@@ -1,0 +1,185 @@
+"""What the page shows, as the engine's events make it: the lot, its map, its alarms."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from station import events
+from station.console import shown, wire
+from station.console.alarms import Alarms
+from station.console.grid import Grid
+from station.console.lot_view import LotView
+from station.engine.states import LEGAL, State
+
+_TAKES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {state.value: tuple(name for name, states in LEGAL.items() if state in states) for state in State}
+)
+_NO_MAP = shown.Map("", 0, 0, 0, 0)
+
+
+class Picture:
+    """Follows an engine (`engine_link.Follower`); whoever tells the browsers takes what is new from it."""
+
+    def __init__(self, clock: Callable[[], float], news: Callable[[], None]) -> None:
+        """`clock`: seconds since 1970; `news` is called when there is something to tell."""
+        self._clock, self._news = clock, news
+        self.engine: shown.Engine | None = None
+        self.there = False
+        self.epoch, self.seq = 1, 0
+        """The map that is shown, and how many results it has had since the console began."""
+        self.lot: LotView | None = None
+        self.journal: Path | None = None
+        self.alarms = Alarms()
+        self._state, self._reason = State.EMPTY.value, ""
+        self._arrived = clock()
+        self._live = True
+        self._dies: list[shown.Die] = []
+        self._points = 0
+
+    # -- the engine
+    def greeted(self, hello: wire.Hello) -> None:
+        """The engine is there."""
+        self.engine = shown.Engine(
+            plant=hello.plant,
+            station=hello.station,
+            product=hello.product,
+            sequence=hello.sequence,
+            fingerprint=hello.fingerprint,
+            sites=hello.sites,
+            more_lots=hello.more_lots,
+        )
+        self.there = True
+        self._another()
+
+    def begun(self, journal: Path) -> None:
+        """There is a lot; its events follow, from the first."""
+        self.journal, self._live = journal, False
+        self.lot = None
+
+    def happened(self, line: int, event: events.Any) -> None:
+        """Take one event in."""
+        self._arrived = self._clock()
+        if isinstance(event, events.LotLoaded):
+            self.lot = LotView(event.info)
+            self.alarms.begin(event.info.lot)
+            self._state, self._reason = State.LOADING.value, ""
+            self._another()
+        if isinstance(event, events.StateChanged):
+            self._state, self._reason = event.new, event.reason
+        self.alarms.take(line, event)
+        if self.lot is not None:
+            self._dies_of(self.lot, event)
+        self._tell()
+
+    def _dies_of(self, lot: LotView, event: events.Any) -> None:
+        dies, another = lot.take(event)
+        self.seq += len(dies)
+        if another:
+            self._another()
+        if self._live and dies:
+            at_ms = int(self._arrived * 1000)
+            self._dies.extend(shown.Die(die.x, die.y, die.bin, die.site, die.first, at_ms) for die in dies)
+
+    def caught_up(self) -> None:
+        """What follows happens now."""
+        self._live = True
+        self._another()
+
+    def stands(self, state: str) -> None:
+        """The cell stands so, whatever was told of it."""
+        if state != self._state:
+            self._state, self._reason = state, ""
+            self._tell()
+
+    def left(self) -> None:
+        """The engine is away: what was last known stays."""
+        if self.there:
+            self.there = False
+            self._another()
+
+    def _another(self) -> None:
+        """Whoever shows the old map must begin anew."""
+        self.epoch += 1
+        self._dies.clear()
+        self._points = 0 if self.lot is None else len(self.lot.trend)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._live:
+            self._news()
+
+    def acknowledge(self, name: str, who: str) -> bool:
+        """Note that somebody has seen an alarm; False if there is none of this name."""
+        found = self.alarms.acknowledge(name, who, self._clock())
+        self._tell()
+        return found
+
+    # -- shown
+    @property
+    def state(self) -> shown.State:
+        """All of it."""
+        return shown.State(
+            epoch=self.epoch,
+            seq=self.seq,
+            there=self.there,
+            engine=self.engine,
+            lot=None if self.lot is None else self.lot.lot,
+            map=_NO_MAP if self.grid is None else self.grid.map,
+            sum=self.sum,
+            trend=() if self.lot is None else tuple(self.lot.trend),
+            alarms=self.alarms.all,
+        )
+
+    @property
+    def grid(self) -> Grid | None:
+        """The map that is shown."""
+        return None if self.lot is None else self.lot.grid
+
+    @property
+    def sum(self) -> shown.Sum:
+        """Everything that is counted."""
+        legal = _TAKES[self._state] if self.there else ()
+        if self.lot is None:
+            return _nothing(self._state, self._reason, legal)
+        later_s = max(0.0, self._clock() - self._arrived)
+        return self.lot.sum(self._state, self._reason, legal, later_s)
+
+    def frame(self, *, counted: bool) -> shown.Frame:
+        """Return what is new since the last frame; `counted` adds what is counted."""
+        dies, self._dies = tuple(self._dies), []
+        alarms, self.alarms.changed = self.alarms.changed, False
+        trend: tuple[shown.Point, ...] = ()
+        if counted and self.lot is not None:
+            trend, self._points = tuple(self.lot.trend[self._points :]), len(self.lot.trend)
+        return shown.Frame(
+            epoch=self.epoch,
+            seq=self.seq,
+            there=self.there,
+            dies=dies,
+            sum=self.sum if counted else None,
+            trend=trend,
+            alarms=self.alarms.all if alarms else None,
+        )
+
+
+def _nothing(state: str, reason: str, legal: tuple[str, ...]) -> shown.Sum:
+    return shown.Sum(
+        state=state,
+        reason=reason,
+        e10="SBY",
+        e10_reason="no lot",
+        at=0.0,
+        tested=0,
+        good=0,
+        first_good=0,
+        retested=0,
+        touchdowns=0,
+        units_per_hour=0.0,
+        wafer="",
+        sites=(),
+        bins={},
+        hard={},
+        contact=(),
+        balance={},
+        legal=legal,
+    )

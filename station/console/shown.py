@@ -1,0 +1,161 @@
+"""What the page is told: the answers of the console's API and the frames of its stream."""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Priority: TypeAlias = Literal["high", "medium", "low"]
+MapKind: TypeAlias = Literal["", "wafer", "tray"]
+Use: TypeAlias = Literal["on", "contact", "off"]
+
+
+class Bin(Struct, frozen=True):
+    """A soft bin of the lot."""
+
+    number: int
+    name: str
+    hard: int
+    kind: str
+
+
+class Tile(Struct, frozen=True):
+    """One site: devices with a result, good ones, its last soft bin, fails in a row."""
+
+    site: int
+    use: Use
+    tested: int
+    good: int
+    bin: int
+    failing: int
+    why: str = ""
+
+
+class Alarm(Struct, frozen=True):
+    """Something that asks for an action of the operator; the page has its words by `code`."""
+
+    id: str
+    code: str
+    priority: Priority
+    at: float
+    reason: str
+    site: int = 0
+    active: bool = True
+    acknowledged: str = ""
+    """By whom; empty while nobody has."""
+    acknowledged_at: float = 0.0
+    shelved_until: float = 0.0
+
+
+class Point(Struct, frozen=True, array_like=True):
+    """Yield of the first contacts of some devices, up to the one of this number."""
+
+    tested: int
+    good: float
+
+
+class Lot(Struct, frozen=True):
+    """What does not change while a lot runs."""
+
+    lot: str
+    sublot: str
+    product: str
+    sequence: str
+    version: str
+    fingerprint: str
+    recipe: str
+    quantity: int
+    flow: str
+    temperature: str
+    handler: str
+    bins: tuple[Bin, ...]
+
+
+class Sum(Struct, frozen=True):
+    """Everything that is counted."""
+
+    state: str
+    reason: str
+    e10: str
+    e10_reason: str
+    at: float
+    """When the last event was, in the cell's time."""
+    tested: int
+    good: int
+    first_good: int
+    retested: int
+    touchdowns: int
+    units_per_hour: float
+    wafer: str
+    sites: tuple[Tile, ...]
+    bins: dict[int, int]
+    """Devices by the soft bin of their last contact."""
+    hard: dict[int, int]
+    """Devices that the machine has taken, by hard bin."""
+    contact: tuple[tuple[int, int], ...]
+    """Places of the map that are in contact."""
+    balance: dict[str, int]
+    legal: tuple[str, ...]
+    """What the cell would take now."""
+
+
+class Map(Struct, frozen=True):
+    """The extent of the map: first column and row, and how many."""
+
+    kind: MapKind
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Engine(Struct, frozen=True):
+    """Which cell this console is of."""
+
+    plant: str
+    station: str
+    product: str
+    sequence: str
+    fingerprint: str
+    sites: tuple[int, ...]
+    more_lots: bool
+
+
+class State(Struct, frozen=True):
+    """All that a page needs to begin."""
+
+    epoch: int
+    seq: int
+    there: bool
+    """Whether the engine is reached."""
+    engine: Engine | None
+    lot: Lot | None
+    map: Map
+    sum: Sum
+    trend: tuple[Point, ...]
+    alarms: tuple[Alarm, ...]
+
+
+class Die(Struct, frozen=True, array_like=True):
+    """One result on the map, and when it was there, in milliseconds since 1970 of this console's clock."""
+
+    x: int
+    y: int
+    bin: int
+    """1 and the place of its soft bin in the lot's table."""
+    site: int
+    first: int
+    """As `bin`, of the device's first contact."""
+    at_ms: int
+
+
+class Frame(Struct, frozen=True, omit_defaults=True):
+    """What has happened since the last one. Of another epoch: begin anew with the state."""
+
+    epoch: int
+    seq: int
+    """The number of the last die in `dies`."""
+    there: bool = True
+    dies: tuple[Die, ...] = ()
+    sum: Sum | None = None
+    trend: tuple[Point, ...] = ()
+    alarms: tuple[Alarm, ...] | None = None

@@ -1,0 +1,167 @@
+"""What the page shows is what the events add up to."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from station import events
+from station.console.grid import NOTHING, TRAY_MAX, Grid
+from station.console.picture import Picture
+from station.console.shown import Frame
+from tests.station.console.lots import (
+    BEGIN,
+    BOTH_GOOD,
+    GOOD,
+    HELLO,
+    LEAKY,
+    NOW,
+    ONE_LEAKY,
+    SOME,
+    landing,
+    loaded,
+    shift,
+)
+
+
+def picture(happened: list[Any], *, live: bool = True) -> Picture:
+    """A console that has followed."""
+    made = Picture(lambda: NOW, lambda: None)
+    made.greeted(HELLO)
+    made.begun(Path("/lots/L1/journal"))
+    if live:
+        made.caught_up()
+    for line, event in enumerate(happened, start=1):
+        made.happened(line, event)
+    if not live:
+        made.caught_up()
+    return made
+
+
+def test_devices_count_once_whatever_their_contacts() -> None:
+    shown = picture(SOME).sum
+    assert (shown.tested, shown.good, shown.first_good, shown.retested) == (6, 5, 4, 1)
+    assert shown.bins == {1: 5, 3: 1}
+    assert shown.hard == {1: 5, 5: 1}
+    assert [(tile.tested, tile.good, tile.bin) for tile in shown.sites] == [(3, 3, 1), (3, 2, 3)]
+    assert shown.balance["in"] == 8
+    assert shown.balance["good"] + shown.balance["rejects"] + shown.balance["waiting"] == 8
+    assert shown.balance["open"] == 0
+    assert (shown.state, shown.e10) == ("RUNNING", "PRD")
+    assert shown.units_per_hour == 720.0
+
+
+def test_a_picture_from_the_journal_is_the_live_one() -> None:
+    live, read = picture(SOME).state, picture(SOME, live=False).state
+    assert msgspec.structs.replace(live, epoch=0) == msgspec.structs.replace(read, epoch=0)
+
+
+def test_frames_say_each_die_once_in_order() -> None:
+    made = picture(BEGIN)
+    made.frame(counted=True)
+    seq = made.seq
+    heard: list[Frame] = []
+    for line, event in enumerate(SOME[len(BEGIN) :], start=len(BEGIN) + 1):
+        made.happened(line, event)
+        heard.append(made.frame(counted=False))
+    for frame in heard:
+        assert frame.seq - len(frame.dies) == seq
+        seq = frame.seq
+    width = made.state.map.width
+    assert [die.y * width + die.x + 1 for frame in heard for die in frame.dies] == [1, 2, 3, 4, 4, 5, 6]
+
+
+def test_what_frames_say_is_what_the_map_has() -> None:
+    made = picture([loaded(), *BEGIN[1:]])
+    made.frame(counted=False)
+    grid = made.grid
+    assert grid is not None
+    size = grid.width * grid.height
+    before = bytearray(grid.octets)
+    for line, event in enumerate(SOME[len(BEGIN) :], start=len(BEGIN) + 1):
+        made.happened(line, event)
+        for die in made.frame(counted=False).dies:
+            at = die.y * grid.width + die.x
+            before[at], before[size + at], before[2 * size + at] = die.bin, die.first, die.site
+    assert bytes(before) == grid.octets
+
+
+def test_a_die_beyond_the_map_makes_another_map() -> None:
+    made = picture([loaded(40), *BEGIN[1:], *landing(1, BOTH_GOOD, wafer="W1", at=(0, 0))])
+    epoch = made.epoch
+    made.happened(9, landing(2, BOTH_GOOD, wafer="W1", at=(2, 0))[0])
+    assert made.epoch == epoch
+    made.happened(10, landing(3, BOTH_GOOD, wafer="W1", at=(-9, -1))[0])
+    assert made.epoch == epoch + 1
+    made.happened(11, landing(4, BOTH_GOOD, wafer="W2", at=(0, 0))[0])
+    assert made.sum.wafer == "W2"
+    assert made.epoch > epoch + 1
+
+
+def test_a_grid_that_grows_keeps_its_dies() -> None:
+    grid = Grid("wafer", (0, 0, 1, 1))
+    places = [(0, 0), (-7, 3), (20, -20), (5, 5)]
+    for n, (x, y) in enumerate(places, start=1):
+        grid.cover(x, y)
+        grid.put(x, y, n, n, n)
+    octets = grid.octets[: grid.width * grid.height]
+    for n, (x, y) in enumerate(places, start=1):
+        assert octets[(y - grid.y) * grid.width + x - grid.x] == n
+    assert len(octets) - octets.count(NOTHING) == len(places)
+
+
+def test_a_tray_has_a_place_for_each_device() -> None:
+    grid = Grid.tray(7)
+    places = {grid.place_of(part) for part in range(1, 8)}
+    assert len(places) == 7
+    assert grid.octets[: grid.width * grid.height].count(0) == 7
+    huge = Grid.tray(10_000_000)
+    assert huge.place_of(TRAY_MAX + 1) == huge.place_of(1)
+
+
+def test_each_thing_that_asks_for_a_person_is_an_alarm() -> None:
+    happened = [
+        *BEGIN,
+        events.Faulted(at=NOW, site=2, reason="smu-2: no answer"),
+        events.Quarantined(at=NOW, resource="site 2", reason="three faults"),
+        events.RuleTripped(at=NOW, rule="yield", site=0, action="hold", seen="20 of 50"),
+        events.MadeSafe(at=NOW, time_to_safe_s=0.1, unverified=("supply-2",)),
+        shift("RUNNING", "HELD", "three faults"),
+    ]
+    made = picture(happened)
+    alarms = made.state.alarms
+    assert [alarm.code for alarm in alarms] == ["fault", "site_off", "rule", "unsafe", "held"]
+    assert made.sum.sites[1].use == "off"
+    assert made.acknowledge(alarms[-1].id, "p-7")
+    made.happened(len(happened) + 1, shift("HELD", "PAUSED"))
+    held = made.state.alarms[-1]
+    assert (held.acknowledged, held.active) == ("p-7", False)
+    assert not made.acknowledge("L9/1", "p-7")
+
+
+def test_the_journal_read_again_keeps_what_was_acknowledged() -> None:
+    happened = [*BEGIN, shift("RUNNING", "HELD", "door")]
+    made = picture(happened)
+    assert made.acknowledge("L1/5", "p-7")
+    made.begun(Path("/lots/L1/journal"))
+    for line, event in enumerate(happened, start=1):
+        made.happened(line, event)
+    made.caught_up()
+    (alarm,) = made.state.alarms
+    assert (alarm.acknowledged, alarm.active) == ("p-7", True)
+
+
+def test_without_an_engine_nothing_may_be_asked() -> None:
+    made = picture(SOME)
+    assert "lot.pause" in made.sum.legal
+    made.left()
+    assert made.sum.legal == ()
+    assert made.frame(counted=True).there is False
+    assert made.sum.tested == 6
+
+
+def test_fails_in_a_row_are_those_of_first_contacts() -> None:
+    both = {1: LEAKY, 2: LEAKY}
+    made = picture([*BEGIN, *landing(1, both), *landing(1, both, contact=2), *landing(2, ONE_LEAKY)])
+    assert [tile.failing for tile in made.sum.sites] == [0, 2]
+    assert made.sum.sites[0].bin == GOOD.number
