@@ -1,20 +1,20 @@
 """How a test engineer writes a sequence: plain async functions, and a typed table of them."""
 
-import inspect
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
-from types import ModuleType
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from station.errors import SequenceError
 from station.model import Bin, BinKind, Limit, Personalisation, TestDefinition
+from station.policies import Offset, Outliers, Quality, misplaced
+from station.policies import Retest as Retest
 from station.rules import StopRules
+from station.source import of_modules
 
 MAX_NUMBER = 4_294_967_295
 MAX_BIN = 32_767
@@ -145,14 +145,6 @@ Row: TypeAlias = Test[S] | While[S] | Barrier
 
 
 @dataclass(frozen=True)
-class Retest:
-    """Which bins are lifted and landed again at once, and how often."""
-
-    bins: frozenset[Bin] = frozenset()
-    times: int = 1
-
-
-@dataclass(frozen=True)
 class StationBins:
     """The bins that no failing row names, each mandatory: no device leaves without one."""
 
@@ -177,6 +169,9 @@ class Sequence(Generic[S]):
     retest: Retest = field(default_factory=Retest)
     rules: StopRules = field(default_factory=StopRules)
     product: str = ""
+    outliers: Outliers | None = None
+    quality: Quality | None = None
+    offsets: tuple[Offset, ...] = ()
 
     def __post_init__(self) -> None:
         check(self)
@@ -193,7 +188,12 @@ class Sequence(Generic[S]):
         """Return every bin that a device can get, by number."""
         station = (self.bins.passing, self.bins.error, self.bins.default, self.bins.untested)
         rows = tuple(row.bin for row in everything(self.rows) if not isinstance(row, Barrier) and row.bin)
-        return tuple(sorted({b.number: b for b in station + rows}.values(), key=lambda b: b.number))
+        named = {bin_.number: bin_ for bin_ in (*station, *rows, *self.policy_bins())}
+        return tuple(sorted(named.values(), key=lambda b: b.number))
+
+    def policy_bins(self) -> tuple[Bin, ...]:
+        """Return the bins of outliers and of devices that fail a second look."""
+        return tuple(policy.bin for policy in (self.outliers, self.quality) if policy is not None)
 
     @property
     def personalises(self) -> bool:
@@ -208,14 +208,18 @@ class Sequence(Generic[S]):
     def fingerprint(self) -> bytes:
         """SHA-256 over the table and the source of every module of its package that it rests on: 32 bytes."""
         digest = sha256()
-        for source in sources(self.rows):
-            digest.update(source)
+        named = (_function(row) for row in everything(self.rows) if not isinstance(row, Barrier))
+        for text in of_modules(function.__module__ for function in named):
+            digest.update(text)
         for row in everything(self.rows):
             digest.update(_described(row))
         bins = msgspec.json.encode(
             [self.all_bins(), sorted(b.number for b in self.retest.bins), self.retest.times, self.rules]
         )
         digest.update(msgspec.json.encode([self.name, self.version, self.product]) + bins)
+        if self.outliers or self.quality or self.offsets or self.retest.turn_on or self.retest.useless_after:
+            again = [self.retest.turn_on, self.retest.useless_after, self.retest.min_recovered]
+            digest.update(msgspec.json.encode([self.outliers, self.quality, self.offsets, again]))
         return digest.digest()
 
 
@@ -266,39 +270,35 @@ def _qualified(function: Callable[..., object]) -> bytes:
     return f"{getattr(function, '__module__', '')}.{function_name(function)}".encode()
 
 
-def sources(rows: "tuple[Row[S], ...]") -> Iterator[bytes]:
-    """Yield the source of each module that the rows rest on and that lies in a package of theirs, by name."""
-    found: dict[str, ModuleType] = {}
-    wanted = [_function(row).__module__ for row in everything(rows) if not isinstance(row, Barrier)]
-    packages = {name.partition(".")[0] for name in wanted}
-    while wanted:
-        name = wanted.pop()
-        if name in found or name.partition(".")[0] not in packages or name not in sys.modules:
-            continue
-        found[name] = sys.modules[name]
-        wanted += [getattr(value, "__module__", None) or "" for value in vars(found[name]).values()]
-        wanted += [value.__name__ for value in vars(found[name]).values() if isinstance(value, ModuleType)]
-    for name in sorted(found):
-        yield _source(found[name])
-
-
 def _function(row: "While[S] | Test[S]") -> Callable[..., object]:
     return row.condition if isinstance(row, While) else row.run
-
-
-def _source(module: ModuleType) -> bytes:
-    try:
-        return inspect.getsource(module).encode()
-    except (OSError, TypeError):
-        return module.__name__.encode()
 
 
 def check(sequence: "Sequence[S]") -> None:
     """Refuse a table that cannot be valid, naming every difference at once."""
     rules = sequence.rules.wrong({bin_.number for bin_ in _named(sequence)})
-    wrong = [*_numbers(sequence), *_bins(sequence), *_personalise(sequence), *_retest(sequence), *rules]
+    wrong = [
+        *_numbers(sequence),
+        *_bins(sequence),
+        *_personalise(sequence),
+        *_retest(sequence),
+        *rules,
+        *_policies(sequence),
+    ]
     if wrong:
         raise SequenceError(f"sequence {sequence.name!r}: " + "; ".join(wrong))
+
+
+def _policies(sequence: "Sequence[S]") -> Iterator[str]:
+    parametric = {test.number for test in sequence.tests() if isinstance(test, Parametric)}
+    if sequence.outliers is not None:
+        yield from sequence.outliers.wrong()
+        for number in sequence.outliers.tests:
+            if number not in parametric:
+                yield f"outliers: there is no parametric test {number}"
+    if sequence.quality is not None:
+        yield from sequence.quality.wrong(personalises=sequence.personalises)
+    yield from misplaced(sequence.offsets, parametric)
 
 
 def _numbers(sequence: "Sequence[S]") -> Iterator[str]:
@@ -343,7 +343,7 @@ def _bins(sequence: "Sequence[S]") -> Iterator[str]:
 def _named(sequence: "Sequence[S]") -> list[Bin]:
     roles = sequence.bins
     rows = [row.bin for row in everything(sequence.rows) if not isinstance(row, Barrier) and row.bin]
-    return [roles.passing, roles.error, roles.default, roles.untested, *rows]
+    return [roles.passing, roles.error, roles.default, roles.untested, *rows, *sequence.policy_bins()]
 
 
 def _row_bins(sequence: "Sequence[S]") -> Iterator[str]:
@@ -376,12 +376,13 @@ def _personalise(sequence: "Sequence[S]") -> Iterator[str]:
 
 
 def _retest(sequence: "Sequence[S]") -> Iterator[str]:
-    if sequence.retest.times < 0:
-        yield "retest.times must not be negative"
+    yield from sequence.retest.wrong()
     known = {bin_.number for bin_ in _named(sequence)}
     for bin_ in sorted(sequence.retest.bins, key=lambda b: b.number):
         if bin_.kind is BinKind.PASS:
             yield f"retest bin {bin_.name!r} is a passing bin"
+        elif bin_ in sequence.policy_bins():
+            yield f"retest bin {bin_.name!r} is one of outliers, or of a second look that failed"
         elif bin_ == sequence.spoiled:
             yield f"retest bin {bin_.name!r} is the spoiled bin: a spoiled device is never tested again"
         elif bin_.number not in known:

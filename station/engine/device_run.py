@@ -1,19 +1,22 @@
 """One device, one contact: rows top to bottom, conditions undone, faults kept at this site."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Protocol
+from typing import Generic
 
 from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
 from drivers.roles.uninterrupted import NotUndoneError
 from station.clock import Clock
+from station.engine.averages import Averages, outlying
 from station.engine.barrier import SiteBarrier
+from station.engine.contact import Contact, Custody
 from station.engine.disposition import Standing
-from station.engine.judge import judged, misbehaved, unjudged
+from station.engine.judge import corrected, judged, misbehaved, unjudged
+from station.engine.second_look import chosen, first_failing
 from station.engine.timer import RowTimer
 from station.errors import CustodyError
 from station.model import DeviceResult, Disposition, Ending, Measurement, Personalisation, Verdict
@@ -40,28 +43,6 @@ ABORT_BOUND_S = 30.0
 """How long an abort waits for a personalisation under way."""
 
 
-class Custody(Protocol):
-    """The journal as a device run sees it; each call returns when the record is on disk."""
-
-    async def intend(self, die: Die, part: int) -> None:
-        """From here on the device is spoiled."""
-
-    async def ended(self, die: Die, part: int, outcome: Personalisation | None, reason: str) -> None:
-        """The vault's verdict, or that there is none and why."""
-
-
-@dataclass(frozen=True)
-class Contact:
-    """Which device this is, and which of its contacts."""
-
-    seq: int
-    part: int
-    number: int
-    unit: str
-    lot: str
-    session: bytes
-
-
 @dataclass(frozen=True)
 class Surroundings(Generic[S]):
     """What all device runs of a touchdown share."""
@@ -71,6 +52,8 @@ class Surroundings(Generic[S]):
     custody: Custody
     clock: Clock
     barrier: SiteBarrier
+    averages: Mapping[int, Averages]
+    """By site: part average limits as they are in this landing."""
     measured: Callable[[int, int, Measurement], None] | None
     """Called with seq, site and each measurement while somebody watches; None when nobody does."""
 
@@ -84,6 +67,7 @@ class DeviceRun(Generic[S]):
         self._around = around
         self._timer = RowTimer()
         self._measurements: list[Measurement] = []
+        self._offsets = {o.test: o.value for o in around.sequence.offsets if o.site == site.number}
         self._task: asyncio.Task[object] | None = None
         self._leaving = False
         self._cut = False
@@ -97,6 +81,8 @@ class DeviceRun(Generic[S]):
         try:
             await asyncio.sleep(0)  # an abort that is known already finds nothing switched on
             self.standing.complete = await self._rows(self._around.sequence.rows)
+            if self.standing.complete and not self._outlying():
+                await self._look_again()
         except asyncio.CancelledError:
             self.standing.cut_short = True
             _forgive()
@@ -114,7 +100,7 @@ class DeviceRun(Generic[S]):
             test_s=asyncio.get_running_loop().time() - began,
             cut_short=self.standing.cut_short,
             personalisation=self.standing.personalisation,
-            reason=self.standing.unjudged,
+            reason=self.standing.unjudged or self.standing.outlier or self.standing.rejected,
         )
 
     def cut_short(self) -> None:
@@ -147,6 +133,34 @@ class DeviceRun(Generic[S]):
             case Personalise():
                 return await self._personalise(row)
 
+    # -- good devices
+    def _outlying(self) -> bool:
+        """Look whether a good device has a value that the others do not have."""
+        averages = self._around.averages.get(self._site.number)
+        if averages and self.standing.personalisation is None and self.standing.failed is None:
+            self.standing.outlier = outlying(self._measurements, averages)
+        return bool(self.standing.outlier)
+
+    async def _look_again(self) -> None:
+        """Test a chosen good device a second time in this contact; what is measured then stays apart."""
+        quality = self._around.sequence.quality
+        if (
+            quality is None
+            or self.standing.failed is not None
+            or not chosen(quality, self._contact.lot, self._contact.part)
+        ):
+            return
+        first, self._measurements = self._measurements, []
+        standing, self.standing = self.standing, Standing(self._around.sequence)
+        try:
+            complete = await self._rows(self._around.sequence.rows)
+        finally:
+            second, again = self.standing, self._measurements
+            self.standing, self._measurements = standing, first
+            standing.share(second)
+        if not complete or second.failed is not None:
+            standing.rejected = first_failing(again)
+
     # -- tests
     async def _test(self, test: Judged[S]) -> bool:
         measurement = await self._executed(test)
@@ -165,6 +179,8 @@ class DeviceRun(Generic[S]):
         try:
             async with self._timer.limited(test.timeout_s):
                 reading = await self._reading(test)
+            if self._offsets:
+                reading = corrected(reading, self._offsets.get(test.number, 0.0))
             return judged(test, reading)
         except DutError as error:
             return misbehaved(test, error)
@@ -267,7 +283,7 @@ class DeviceRun(Generic[S]):
 
     # -- personalisation
     async def _personalise(self, row: Personalise[S]) -> bool:
-        if self.standing.failed is not None:
+        if self.standing.failed is not None or self._outlying():
             return False
         await _seen_through(self._intended(row, self._die()))
         return self.standing.personalisation is not None and (

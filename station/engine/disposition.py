@@ -25,8 +25,17 @@ class Standing(Generic[S]):
     complete: bool = False
     unsafe: str = ""
     """Why the outputs of this site may still be on."""
+    outlier: str = ""
+    """Which value lies outside of part average limits."""
+    rejected: str = ""
+    """What failed when the device was tested a second time."""
     program_fault: str = ""
     custody_fault: str = ""
+
+    def share(self, second: "Standing[S]") -> None:
+        """Take over what a second look at the device has shown of station and program."""
+        self.unjudged, self.unsafe = second.unjudged, second.unsafe
+        self.program_fault, self.custody_fault = second.program_fault, second.custody_fault
 
     def decide(self) -> tuple[Bin, Verdict]:
         """Return the bin and how the device fared."""
@@ -39,6 +48,10 @@ class Standing(Generic[S]):
             return bins.error, Verdict.NOT_JUDGED
         if self.failed is not None:
             return self.failed, Verdict.FAILED
+        if self.outlier and self.sequence.outliers is not None:
+            return self.sequence.outliers.bin, Verdict.FAILED
+        if self.rejected and self.sequence.quality is not None:
+            return self.sequence.quality.bin, Verdict.FAILED
         if self.complete:
             return bins.passing, Verdict.PASSED
         return bins.default, Verdict.FAILED
@@ -49,6 +62,8 @@ class Standing(Generic[S]):
             return f"site {site}: program fault in {self.program_fault}"
         if self.custody_fault:
             return f"site {site}: custody: {self.custody_fault}"
+        if self.rejected:
+            return f"site {site}: a good device failed when it was tested again: {self.rejected}"
         return ""
 
     def _spoiled(self) -> bool:

@@ -34,6 +34,15 @@ def judged(test: Judged[S], reading: object) -> Measurement:
             return _pins(test, reading)
 
 
+def corrected(reading: object, offset: float) -> object:
+    """Add a correlation offset to a number, or to each number of a mapping; everything else stays."""
+    if isinstance(reading, Mapping):
+        return {pin: corrected(value, offset) for pin, value in reading.items()}
+    if isinstance(reading, bool) or not isinstance(reading, int | float):
+        return reading
+    return reading + offset
+
+
 def _functional(test: Functional[S] | Entrusted[S], reading: object) -> Measurement:
     if not isinstance(reading, bool):
         return unjudged(test, Ending.NO_VALUE, f"returned {type(reading).__name__}, not a bool")

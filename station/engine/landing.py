@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Generic
 
 from station.clock import Clock
+from station.engine.averages import AverageWatch
 from station.engine.barrier import SiteBarrier
 from station.engine.bus import Bus
-from station.engine.device_run import Contact, Custody, DeviceRun, Surroundings
+from station.engine.contact import Contact, Custody
+from station.engine.device_run import DeviceRun, Surroundings
 from station.engine.disposition import Standing
 from station.events import Measured
 from station.model import Measurement, TouchdownResult
@@ -37,6 +39,13 @@ class Landing(Generic[S]):
         self._bus = bus
         self._runs: Mapping[int, DeviceRun[S]] = {}
         self._cut = False
+        rule = sequence.outliers
+        self._averages = None if rule is None else AverageWatch(rule, sequence.definitions())
+
+    def seen(self, landed: TouchdownResult) -> None:
+        """Take a landing that is durable: the limits of the next one may rest on it."""
+        if self._averages is not None:
+            self._averages.seen(landed)
 
     async def test(self, seq: int, contacts: Mapping[int, Contact]) -> Tested[S]:
         """Run the sequence at each site of `contacts`; all end before this returns."""
@@ -47,6 +56,7 @@ class Landing(Generic[S]):
             custody=self._custody,
             clock=self._clock,
             barrier=SiteBarrier(len(contacts)),
+            averages={} if self._averages is None else {n: self._averages.at(n) for n in contacts},
             measured=self._measured if self._bus.watched_live else None,
         )
         runs = {site: DeviceRun(self._sites[site], contacts[site], around) for site in sorted(contacts)}

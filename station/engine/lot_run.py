@@ -16,11 +16,12 @@ from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.collector import collecting_between_touchdowns
-from station.engine.device_run import Contact
+from station.engine.contact import Contact
 from station.engine.landing import Landing, Tested
 from station.engine.lot_journal import LotJournal
 from station.engine.outcomes import outcome, placed
 from station.engine.records import Records
+from station.engine.retests import RetestWatch
 from station.engine.sites import Sites
 from station.engine.states import State
 from station.engine.stop_rules import Action, Watch
@@ -74,6 +75,7 @@ class LotRun(Generic[S]):
         self._hold = ""
         self._sites = Sites(bound.resources)
         self._watch = Watch(sequence.rules, quantity=info.quantity)
+        self._retests = RetestWatch(sequence.retest)
         self._not_judged: deque[bool] = deque(maxlen=NOT_JUDGED_WINDOW)
         self.retested = 0
 
@@ -168,6 +170,8 @@ class LotRun(Generic[S]):
         self._must_be_ours(arrived.sites)
         parts = {site: self._parts + n for n, site in enumerate(sorted(arrived.sites), start=1)}
         self._parts += len(parts)
+        if arrived.wafer != self._arrived.wafer:
+            self._retests.restart()
         self._arrived = arrived
         try:
             first = await self._landed(parts, dict.fromkeys(parts, 1))
@@ -191,6 +195,7 @@ class LotRun(Generic[S]):
     ) -> dict[int, DeviceResult]:
         """Land those in retest bins again, and return the last result of each device."""
         results = dict(first)
+        self._retests.first(first)
         for _ in range(self._sequence.retest.times):
             again = sorted(site for site, result in results.items() if self._may_land_again(result))
             if not again or self._hold or not self._bound.handler.can_replunge:
@@ -198,12 +203,19 @@ class LotRun(Generic[S]):
             await self._replunge(arrived)
             self.retested += len(again)
             numbers = {site: results[site].contact + 1 for site in again}
-            results |= await self._landed({site: parts[site] for site in again}, numbers)
+            second = await self._landed({site: parts[site] for site in again}, numbers)
+            await self._helped(results, second)
+            results |= second
         return results
 
     def _may_land_again(self, result: DeviceResult) -> bool:
         usable = self._sites.out_of_use(result.site) is None
-        return usable and result.bin in self._sequence.retest.bins
+        return usable and self._retests.wants(result)
+
+    async def _helped(self, before: Mapping[int, DeviceResult], after: Mapping[int, DeviceResult]) -> None:
+        for site, result in after.items():
+            for rule, seen in self._retests.again(before[site], result):
+                await self._trip(rule, 0, "retest", seen)
 
     async def _landed(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
         """Land devices; should the lot be cancelled meanwhile, they are cut short and closed before it is."""
@@ -253,6 +265,7 @@ class LotRun(Generic[S]):
         devices = placed([*tested.result.devices, *untested], self._arrived)
         result = msgspec.structs.replace(tested.result, devices=tuple(devices))
         result = await self._commit(result)
+        self._landing.seen(result)
         await self._consider(tested)
         self._must_go_on()
         return {device.site: device for device in result.devices}
@@ -318,6 +331,10 @@ class LotRun(Generic[S]):
                 if reason:
                     await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=reason))
                     break
+            if standing.outlier:
+                await self._trip("PAT", site, "bin of outliers", standing.outlier)
+            if standing.rejected:
+                await self._trip("QA", site, "bin, hold", standing.rejected)
             self._hold = self._hold or standing.holding(site)
             self._not_judged.append(bool(standing.unjudged))
         if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
@@ -336,15 +353,7 @@ class LotRun(Generic[S]):
     async def _heed(self, first: Mapping[int, DeviceResult]) -> None:
         """Do what the stop rules ask for after the first contacts of a touchdown."""
         for trip in self._watch.seen({site: result.bin for site, result in first.items()}):
-            await self._journal.commit(
-                events.RuleTripped(
-                    at=self._journal.now,
-                    rule=trip.rule,
-                    site=trip.site,
-                    action=trip.action.value,
-                    seen=trip.seen,
-                )
-            )
+            await self._trip(trip.rule, trip.site, trip.action.value, trip.seen)
             match trip.action:
                 case Action.SITE_OFF:
                     self._sites.switch_off(trip.site, f"rule {trip.rule}: {trip.seen}")
@@ -352,6 +361,11 @@ class LotRun(Generic[S]):
                     self._hold = self._hold or self._sites.too_few()
                 case Action.HOLD:
                     self._hold = self._hold or f"rule {trip.rule}: {trip.seen}"
+
+    async def _trip(self, rule: str, site: int, action: str, seen: str) -> None:
+        await self._journal.commit(
+            events.RuleTripped(at=self._journal.now, rule=rule, site=site, action=action, seen=seen)
+        )
 
     def _must_go_on(self) -> None:
         """After an abort no bin is sent."""

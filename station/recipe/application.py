@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from station.errors import ConfigError
 from station.model import Bin, Limit
+from station.recipe import policies
 from station.recipe.content import Bounds, Recipe
 from station.rules import StopRules
 from station.sequence import Parametric, Retest, Row, Sequence, Site, While
@@ -16,14 +17,30 @@ S = TypeVar("S", bound=Site)
 def applied(recipe: Recipe, sequence: Sequence[S]) -> Sequence[S]:
     """Put a recipe into the sequence that it was made for; ConfigError names every difference at once."""
     wrong = [*_foreign(recipe, sequence), *_limits(recipe, sequence), *_bins(recipe, sequence)]
+    wrong += policies.wrong(recipe, sequence)
     if wrong:
         raise ConfigError(f"recipe {recipe.title}: " + "; ".join(wrong))
     bins = {bin_.number: bin_ for bin_ in sequence.all_bins()}
     retest = sequence.retest
     if recipe.retest is not None:
-        retest = Retest(frozenset(bins[number] for number in recipe.retest.bins), recipe.retest.times)
+        again = recipe.retest
+        retest = Retest(
+            frozenset(bins[number] for number in again.bins),
+            again.times,
+            again.turn_on,
+            again.useless_after,
+            again.min_recovered,
+        )
     rules = sequence.rules if recipe.rules is None else _rules(recipe, bins)
-    return replace(sequence, rows=_rows(sequence.rows, recipe.limits), retest=retest, rules=rules)
+    made = replace(sequence, rows=_rows(sequence.rows, policies.guarded(recipe, sequence)))
+    return replace(
+        made,
+        retest=retest,
+        rules=rules,
+        outliers=sequence.outliers if recipe.outliers is None else policies.outliers(recipe.outliers),
+        quality=sequence.quality if recipe.quality is None else policies.quality(recipe.quality),
+        offsets=policies.offsets(recipe) or sequence.offsets,
+    )
 
 
 def _foreign(recipe: Recipe, sequence: Sequence[S]) -> Iterator[str]:
@@ -50,17 +67,10 @@ def _wider(limit: Limit, bounds: Bounds) -> str:
         return f"low {bounds.low:g} {unit} is below {limit.low:g} {unit}; a recipe only narrows"
     if bounds.high is not None and limit.high is not None and bounds.high > limit.high:
         return f"high {bounds.high:g} {unit} is above {limit.high:g} {unit}; a recipe only narrows"
-    new = narrowed(limit, bounds)
+    new = policies.narrowed(limit, bounds)
     if new.low is not None and new.high is not None and new.low > new.high:
         return f"low {new.low:g} {unit} is above high {new.high:g} {unit}"
     return ""
-
-
-def narrowed(limit: Limit, bounds: Bounds) -> Limit:
-    """Return a limit with the bounds of a recipe."""
-    low = limit.low if bounds.low is None else bounds.low
-    high = limit.high if bounds.high is None else bounds.high
-    return Limit(low, high, limit.unit)
 
 
 def _bins(recipe: Recipe, sequence: Sequence[S]) -> Iterator[str]:
@@ -99,5 +109,5 @@ def _row(row: Row[S], limits: Mapping[str, Bounds]) -> Row[S]:
         case While():
             return replace(row, rows=_rows(row.rows, limits))
         case Parametric() if (bounds := limits.get(str(row.number))) is not None:
-            return replace(row, limit=narrowed(row.limit, bounds))
+            return replace(row, limit=policies.narrowed(row.limit, bounds))
     return row

@@ -15,6 +15,7 @@ from station.vault.desk.statement import Statement
 Number = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,9}\Z")]
 """Of a test or a bin, as a key of a table."""
 Share = Annotated[float, Meta(gt=0, lt=1)]
+Guard = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
 
 
@@ -30,6 +31,32 @@ class Again(Struct, frozen=True, forbid_unknown_fields=True):
 
     bins: tuple[int, ...]
     times: Annotated[int, Meta(ge=0, le=10)] = 1
+    turn_on: Annotated[int, Meta(ge=0, le=1000)] = 0
+    useless_after: Annotated[int, Meta(ge=0, le=10**6)] = 0
+    min_recovered: Annotated[float, Meta(ge=0, le=1)] = 0.1
+
+
+class RejectBin(Struct, frozen=True, forbid_unknown_fields=True):
+    """A bin of rejects that the sequence does not have."""
+
+    bin: Annotated[int, Meta(ge=0, le=32_767)]
+    hard: Annotated[int, Meta(ge=0, le=32_767)]
+
+
+class Averages(RejectBin, frozen=True, forbid_unknown_fields=True):
+    """Part average testing (`station.policies.Outliers`)."""
+
+    tests: tuple[int, ...] = ()
+    sigmas: Annotated[float, Meta(gt=0, le=20)] = 6.0
+    least: Annotated[int, Meta(ge=4)] = 30
+    window: Annotated[int, Meta(ge=4, le=100_000)] = 200
+
+
+class SecondLook(RejectBin, frozen=True, forbid_unknown_fields=True):
+    """Inline QA (`station.policies.Quality`)."""
+
+    first: Annotated[int, Meta(ge=0)] = 0
+    every: Annotated[int, Meta(ge=0)] = 0
 
 
 class Rules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,6 +82,12 @@ class Draft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: dict[Number, Bounds] = {}
     retest: Again | None = None
     rules: Rules | None = None
+    outliers: Averages | None = None
+    quality: SecondLook | None = None
+    guard_bands: dict[Number, Guard] = {}
+    """By test: how far its limits move inwards, in its unit."""
+    offsets: dict[Number, dict[Number, float]] = {}
+    """By test and site: what is added to a reading, in the unit of the test."""
 
 
 class Recipe(Statement, frozen=True, kw_only=True):
@@ -72,6 +105,12 @@ class Recipe(Statement, frozen=True, kw_only=True):
     limits: dict[Number, Bounds] = {}
     retest: Again | None = None
     rules: Rules | None = None
+    outliers: Averages | None = None
+    quality: SecondLook | None = None
+    guard_bands: dict[Number, Guard] = {}
+    """By test: how far its limits move inwards, in its unit."""
+    offsets: dict[Number, dict[Number, float]] = {}
+    """By test and site: what is added to a reading, in the unit of the test."""
 
     @property
     def title(self) -> str:

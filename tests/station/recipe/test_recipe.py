@@ -11,6 +11,7 @@ from sequences.se1.final_test import CONTACT, FINAL_TEST, SPOILED
 from station.engine.judge import judged
 from station.errors import ConfigError, UntrustedError
 from station.model import Bin, DeviceResult, Limit, TouchdownResult, Verdict
+from station.policies import Offset
 from station.recipe.application import applied
 from station.recipe.content import Draft, Recipe, draft_of, recipe_of
 from station.recipe.difference import differences
@@ -81,6 +82,49 @@ def test_a_recipe_narrows_limits_and_sets_retest_and_rules(file: Path) -> None:
     assert (made.rules.compare_sites, made.rules.yield_floor) == (False, None)
     assert made.fingerprint() != FINAL_TEST.fingerprint()
     assert [test.number for test in made.tests()] == [test.number for test in FINAL_TEST.tests()]
+
+
+POLICIES = """
+[guard_bands]
+300 = 1e-4
+
+[offsets.300]
+2 = 5e-5
+
+[outliers]
+bin = 30
+hard = 3
+"""
+
+
+def test_a_recipe_sets_guard_bands_offsets_and_outliers(file: Path) -> None:
+    file.write_text(DRAFT + POLICIES)
+    made = applied(recipe(file), FINAL_TEST)
+    limits = {test.number: test.limit for test in made.tests() if isinstance(test, Parametric)}
+    assert limits[300] == Limit(2e-3 + 1e-4, 8e-3 - 1e-4, "A"), "the bounds first, then the guard band"
+    assert made.offsets == (Offset(300, 2, 5e-5),)
+    assert made.outliers is not None
+    assert (made.outliers.bin, made.outliers.sigmas) == (Bin(30, "outlier", 3), 6.0)
+    assert made.outliers.bin in made.all_bins()
+    plain = applied(recipe(file, guard_bands={}, offsets={}, outliers=None), FINAL_TEST)
+    assert made.fingerprint() != plain.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("300 = 1e-4", "300 = 1.0", "guard_bands.300: nothing is left"),
+        ("300 = 1e-4", "301 = 1.0", "guard_bands.301: the sequence has no parametric test"),
+        ("2 = 5e-5", "2 = 5e-3", "offsets.300.2: 0.005 A is over a fifth of the span"),
+        ("offsets.300", "offsets.301", "offsets.301: the sequence has no parametric test"),
+        ("bin = 30", "bin = 3", "outliers.bin: bin 3 is 'leakage'"),
+        ("hard = 3", "hard = 1", "outliers.hard: hard bin 1 is none of rejects"),
+    ],
+)
+def test_policies_that_a_recipe_may_not_set(file: Path, old: str, new: str, text: str) -> None:
+    file.write_text(DRAFT + POLICIES.replace(old, new))
+    with pytest.raises(ConfigError, match=text):
+        applied(recipe(file), FINAL_TEST)
 
 
 @pytest.mark.parametrize(

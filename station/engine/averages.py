@@ -1,0 +1,94 @@
+"""Part average limits of a running lot. Pure: results go in, limits come out; from a store the same again."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from station.analysis.average import limits
+from station.model import DeviceResult, Limit, Measurement, TestDefinition, TouchdownResult, Verdict
+from station.policies import Outliers
+
+
+@dataclass(frozen=True)
+class Average:
+    """Limits of one test at one site, and how many devices they rest on."""
+
+    low: float
+    high: float
+    parts: int
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a value is inside."""
+        return self.low <= value <= self.high
+
+
+Averages = Mapping[int, Average]
+"""By test number; tests without limits are left out."""
+
+
+class AverageWatch:
+    """The good devices of a lot, site by site. Limits change between landings only, and are never wider."""
+
+    def __init__(self, rule: Outliers, tests: Iterable[TestDefinition]) -> None:
+        self._rule = rule
+        self._tests = [t for t in tests if t.kind == "P" and (not rule.tests or t.number in rule.tests)]
+        self._latest: dict[int, deque[tuple[float, ...]]] = {}
+
+    def seen(self, landing: TouchdownResult) -> None:
+        """Take the devices of a landing that passed."""
+        for device in landing.devices:
+            if device.verdict is Verdict.PASSED:
+                found = {measured.test: measured.value for measured in device.measurements}
+                values = (found.get(test.number) for test in self._tests)
+                row = tuple(float("nan") if value is None else value for value in values)
+                self._latest.setdefault(device.site, deque(maxlen=self._rule.window)).append(row)
+
+    def at(self, site: int) -> Averages:
+        """Return the limits of a site as they are now."""
+        latest = self._latest.get(site, ())
+        if len(latest) < self._rule.least or not self._tests:
+            return {}
+        sides = [_sides(test.limit) for test in self._tests]
+        made = limits(
+            np.array(latest, np.float64).T,
+            spec_low=np.array([low for low, _ in sides]),
+            spec_high=np.array([high for _, high in sides]),
+            sigmas=self._rule.sigmas,
+            least=self._rule.least,
+        )
+        return {
+            test.number: Average(float(made.low[row]), float(made.high[row]), int(made.parts[row]))
+            for row, test in enumerate(self._tests)
+            if not made.skipped[row]
+        }
+
+
+def outlying(measurements: Iterable[Measurement], averages: Averages) -> str:
+    """Say which value lies outside, the first one; empty if none does."""
+    for measured in measurements:
+        average = averages.get(measured.test)
+        if average is not None and measured.value is not None and not average.holds(measured.value):
+            inside = f"{average.low:.6g}..{average.high:.6g} of {average.parts} devices"
+            return f"{measured.test} {measured.name} {measured.value:.6g} outside {inside}"
+    return ""
+
+
+def replayed(
+    landings: Iterable[TouchdownResult], rule: Outliers, tests: Iterable[TestDefinition]
+) -> Iterator[tuple[DeviceResult, str]]:
+    """Yield each stored device that the rule has moved, or would have, and what was seen."""
+    watch = AverageWatch(rule, tests)
+    for landing in landings:
+        for device in landing.devices:
+            done = device.verdict is Verdict.PASSED or device.bin == rule.bin
+            if done and (seen := outlying(device.measurements, watch.at(device.site))):
+                yield device, seen
+        watch.seen(landing)
+
+
+def _sides(limit: Limit | None) -> tuple[float, float]:
+    low = None if limit is None else limit.low
+    high = None if limit is None else limit.high
+    return -np.inf if low is None else low, np.inf if high is None else high

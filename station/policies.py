@@ -1,0 +1,93 @@
+"""What a sequence asks for beside its rows: retest, outliers among good devices, a second look, offsets."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from station.model import Bin, BinKind
+
+MOST_SIGMAS = 20.0
+
+
+@dataclass(frozen=True)
+class Retest:
+    """Which bins are lifted and landed again at once, and how often."""
+
+    bins: frozenset[Bin] = frozenset()
+    times: int = 1
+    turn_on: int = 0
+    """A device is landed again only if its site has had this bin so often in a row; 0: always."""
+    useless_after: int = 0
+    """After so many retests of a wafer or lot it is asked whether they help; 0: never."""
+    min_recovered: float = 0.1
+    """If a smaller share has passed then, nothing is landed again until the wafer or lot is over."""
+
+    def wrong(self) -> Iterator[str]:
+        """Name what cannot be meant."""
+        for name in ("times", "turn_on", "useless_after"):
+            if getattr(self, name) < 0:
+                yield f"retest.{name} must not be negative"
+        if not 0 <= self.min_recovered <= 1:
+            yield f"retest.min_recovered = {self.min_recovered:g} must lie between 0 and 1"
+
+
+@dataclass(frozen=True)
+class Outliers:
+    """Part average testing while the lot runs: limits made of the good devices before, at the same site."""
+
+    bin: Bin
+    tests: tuple[int, ...] = ()
+    """Numbers; all single numbers if none is named."""
+    sigmas: float = 6.0
+    least: int = 30
+    """Good devices at a site before it has limits."""
+    window: int = 200
+    """How many of the latest are looked at."""
+
+    def wrong(self) -> Iterator[str]:
+        """Name what cannot be meant."""
+        if self.bin.kind is not BinKind.FAIL:
+            yield f"outliers: bin {self.bin.name!r} is of kind {self.bin.kind.value}, it must be fail"
+        if not 0 < self.sigmas <= MOST_SIGMAS:
+            yield f"outliers: sigmas = {self.sigmas:g} must lie above 0 and up to {MOST_SIGMAS:g}"
+        if not 4 <= self.least <= self.window:
+            yield f"outliers: least = {self.least} must be 4 or more and no more than window = {self.window}"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Chosen good devices are tested a second time in the same contact, before they are sorted."""
+
+    bin: Bin
+    first: int = 0
+    """So many devices at the begin of the lot."""
+    every: int = 0
+    """One in so many after them, drawn by lot and number; 0: none."""
+
+    def wrong(self, *, personalises: bool) -> Iterator[str]:
+        """Name what cannot be meant."""
+        if self.bin.kind is not BinKind.FAIL:
+            yield f"quality: bin {self.bin.name!r} is of kind {self.bin.kind.value}, it must be fail"
+        if self.first < 0 or self.every < 0:
+            yield "quality: first and every must not be negative"
+        if personalises:
+            yield "quality: a device is not tested again behind its personalisation"
+
+
+@dataclass(frozen=True)
+class Offset:
+    """What is added to each reading of a test at a site before it is judged."""
+
+    test: int
+    site: int
+    value: float
+
+
+def misplaced(offsets: Collection[Offset], parametric: Collection[int]) -> Iterator[str]:
+    """Name offsets that belong to no parametric test, or are there twice."""
+    seen = set[tuple[int, int]]()
+    for offset in offsets:
+        if offset.test not in parametric:
+            yield f"offsets: there is no parametric test {offset.test}"
+        if (offset.test, offset.site) in seen:
+            yield f"offsets: test {offset.test} at site {offset.site} is there twice"
+        seen.add((offset.test, offset.site))
