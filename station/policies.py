@@ -25,7 +25,7 @@ class Retest:
         """Name what cannot be meant."""
         for name in ("times", "turn_on", "useless_after"):
             if getattr(self, name) < 0:
-                yield f"retest.{name} must not be negative"
+                yield f"retest: {name} must not be negative"
         if not 0 <= self.min_recovered <= 1:
             yield f"retest.min_recovered = {self.min_recovered:g} must lie between 0 and 1"
 

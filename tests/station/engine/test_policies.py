@@ -165,7 +165,7 @@ async def sealing(site: BenchSite, die: Die) -> Personalisation:
         ({"offsets": (Offset(5, 1, 0.1),)}, "no parametric test 5"),
         ({"offsets": (Offset(1, 1, 0.1), Offset(1, 1, 0.2))}, "there twice"),
         ({"retest": Retest(min_recovered=2)}, "between 0 and 1"),
-        ({"retest": Retest(turn_on=-1)}, "turn_on must not be negative"),
+        ({"retest": Retest(turn_on=-1)}, "retest: turn_on must not be negative"),
     ],
 )
 def test_policies_that_cannot_be_meant_are_refused(more: dict[str, object], says: str) -> None:
