@@ -10,7 +10,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from station.engine.states import LEGAL, State
-from station.vault.desk.roles import Role
+from station.vault.desk.roles import Role, Seat
 
 HOST = "host"
 """The quality of a plant's system, as a role is that of a person."""
@@ -40,6 +40,8 @@ class Action(StrEnum):
     KEEP_LOG = "log.keep"
     KEEP_KEYS = "keys.keep"
     FOUND = "person.found"
+    KEEP_PEOPLE = "people.keep"
+    LOG_IN = "people.login"
 
 
 class Remote(Enum):
@@ -87,9 +89,16 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.KEEP_LOG: Right(ANYBODY),
         Action.KEEP_KEYS: Right(ANYBODY),  # custodians' passphrases open the store, and nothing else does
         Action.FOUND: Right(ANYBODY),
+        Action.KEEP_PEOPLE: Right(frozenset({Role.ENGINEER, Role.OFFICER})),
+        Action.LOG_IN: Right(ANYBODY),  # badge, PIN or key say who it is
     }
 )
 """The right to each action; in which states of the cell it has an effect is `station.engine.states.LEGAL`."""
+
+SEATS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
+    {Action.KEEP_PEOPLE: (frozenset({Role.ENGINEER}), frozenset({Role.OFFICER}))}
+)
+"""What takes that many different persons at the station, each of a role that the seat allows."""
 
 REMOTE = frozenset(action for action, right in RIGHTS.items() if right.remote is not Remote.NEVER)
 """What has a topic of its own."""

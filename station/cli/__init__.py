@@ -51,6 +51,7 @@ class Commands(click.Group):
         "key",
         "mqtt",
         "order",
+        "people",
         "perso",
         "person",
         "recipe",

@@ -25,8 +25,9 @@ FIRST = bytes(HASH_BYTES)
 EVENTS = frozenset(
     """
     log.opened log.rotated vault.started vault.stopped config.changed clock.step clock.offset spool.high
-    spool.full session.opened session.refused approval.given approval.used approval.refused role.changed
-    order.added order.exhausted order.closed recipe.released profile.released lot.opened lot.closed
+    spool.full session.opened session.closed session.refused dual.requested approval.given approval.used
+    approval.refused role.changed person.added person.enrolled person.renewed person.disabled person.unlocked
+    person.key order.added order.exhausted order.closed recipe.released profile.released lot.opened lot.closed
     unit.received unit.binned unit.sampled unit.returned unit.quarantined unit.released unit.rejected
     unit.destroyed unit.shipped unit.missing unit.rma container.sealed
     die.loaded die.opened die.admitted die.issued die.sealed die.spoiled die.resumed die.verified
@@ -34,7 +35,7 @@ EVENTS = frozenset(
     key.generated key.state key.released key.used key.destroyed ceremony.imported crl.signed cert.revoked
     uid.duplicate spki.duplicate registry.conflict rmac.wrong cryptogram.wrong line.stopped line.released
     rate.unusual log.gap
-    """.split()  # noqa: SIM905 - sixty names read better so
+    """.split()  # noqa: SIM905 - seventy names read better so
 )
 
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]

@@ -102,7 +102,11 @@ def may_take_part(action: Action, roles: Collection[Role]) -> bool:
 
 def seated(action: Action, persons: Mapping[str, Collection[Role]]) -> bool:
     """Whether these different persons fill all seats of an action."""
-    seats = RIGHTS[action]
+    return filled(RIGHTS[action], persons)
+
+
+def filled(seats: Sequence[Seat], persons: Mapping[str, Collection[str]]) -> bool:
+    """Whether of these different persons each seat can have one of its own."""
     return any(
         all(seat & frozenset(persons[name]) for seat, name in zip(seats, order, strict=True))
         for order in permutations(persons, len(seats))
