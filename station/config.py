@@ -1,5 +1,6 @@
 """station.toml: what the cell consists of. Read into frozen structs; a mistake is one clear message."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -174,6 +175,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
+    _override(table, os.environ)
     if sites is not None and isinstance(table.get("cell"), dict):
         table["cell"]["sites"] = sites
     try:
@@ -196,6 +198,32 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
     if wrong := [*_wrong(config), *filter(None, _faults(config))]:
         raise ConfigError(f"{path}: " + "; ".join(wrong))
     return config
+
+
+ONCE = ("station", "cell", "vault", "recipe", "visa", "simulation", "mqtt")
+"""Tables whose keys the environment may give."""
+
+
+def environment_name(table: str, key: str) -> str:
+    """Return the variable that takes the place of a key: `HARDBIN_MQTT_URL` that of `mqtt.url`."""
+    return f"HARDBIN_{table}_{key}".upper()
+
+
+def _override(table: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Let variables take the place of keys, as the file would have them: numbers are numbers."""
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(StationFile)}
+    for name in ONCE:
+        for field in msgspec.structs.fields(kinds[name]):
+            variable = environment_name(name, field.encode_name)
+            if (text := environment.get(variable)) is None:
+                continue
+            try:
+                value = msgspec.convert(text, field.type, strict=False)
+            except msgspec.ValidationError as error:
+                raise ConfigError(f"{variable}: {error} (it is {text!r})") from error
+            inside = table.setdefault(name, {})
+            if isinstance(inside, dict):
+                inside[field.encode_name] = value
 
 
 def _faults(config: StationConfig) -> Iterator[str]:

@@ -42,6 +42,7 @@ class Commands(click.Group):
         "cert",
         "check",
         "completion",
+        "config",
         "console",
         "disposition",
         "doctor",

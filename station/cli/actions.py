@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "audit verify": frozenset({Action.READ}),
         "check": frozenset({Action.READ}),
         "completion": frozenset({Action.READ}),
+        "config explain": frozenset({Action.READ}),
+        "config show": frozenset({Action.READ}),
         "console": frozenset({Action.SERVE}),
         "doctor": frozenset({Action.READ}),
         "e10 report": frozenset({Action.READ}),

@@ -1,0 +1,79 @@
+"""`hardbin config`: what a station is configured as, and why each key has its value."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from station import config as station_config
+from station.config_keys import Explained, explained, keys, shown
+from station.surroundings import simulated_station_file
+
+STATION = click.option(
+    "--station",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Station file; by default station.toml here, then the simulated cell's.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def config() -> None:
+    """Look at the configuration of a station; nothing is opened, no secret is shown."""
+
+
+@config.command()
+@STATION
+@JSON
+def show(station: Path | None, *, as_json: bool) -> None:
+    """Print all tables as they count: the environment over the file over the defaults."""
+    loaded = station_config.load(_file(station))
+    whole = {name: one for name, one in msgspec.to_builtins(loaded, enc_hook=str).items() if one is not None}
+    if as_json:
+        click.echo(msgspec.json.encode(shown(whole)).decode())
+        return
+    click.echo("\n".join(_flat(shown(whole))))
+
+
+@config.command()
+@click.argument("key", required=False)
+@STATION
+@JSON
+def explain(key: str | None, station: Path | None, *, as_json: bool) -> None:
+    """Print what KEY means, the value of every source, and which one counts; without KEY, all keys."""
+    if key is None:
+        found = list(keys())
+        click.echo(msgspec.json.encode(found).decode() if as_json else "\n".join(found))
+        return
+    told = explained(key, _file(station))
+    click.echo(msgspec.json.encode(told).decode() if as_json else "\n".join(_lines(told)))
+
+
+def _file(station: Path | None) -> Path:
+    here = Path("station.toml")
+    return station or (here if here.exists() else simulated_station_file())
+
+
+def _lines(told: Explained) -> list[str]:
+    rows = [f"{told.key}: {told.means or 'see the reference'} ({told.type})"]
+    for one in told.sources:
+        mark = "*" if one.name == told.winner else " "
+        value = "-" if one.value is None else msgspec.json.encode(one.value).decode()
+        rows.append(f"{mark} {one.name:<11}  {value}  {one.where}".rstrip())
+    if told.value is None:
+        rows.append("it has no value: a station file must give one")
+    return rows
+
+
+def _flat(whole: object, path: str = "") -> Iterator[str]:
+    """One line a value, as `mqtt.url = "..."`, to be compared with another station's."""
+    match whole:
+        case dict():
+            for name, one in whole.items():
+                yield from _flat(one, f"{path}.{name}" if path else str(name))
+        case list() if any(isinstance(one, dict) for one in whole):
+            for number, one in enumerate(whole, 1):
+                yield from _flat(one, f"{path}[{number}]")
+        case _:
+            yield f"{path} = {msgspec.json.encode(whole).decode()}"
