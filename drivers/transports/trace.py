@@ -60,7 +60,8 @@ class Trace:
     def __init__(self, now: Callable[[], float], *, length: int = 200) -> None:
         """`now` is the time of the loop that owns the port."""
         self._now = now
-        self._entries: deque[Entry] = deque(maxlen=length)
+        self._kept: deque[tuple[float, Mark, bytes, int, int]] = deque(maxlen=length)
+        """Becomes entries when somebody looks: two are kept for each query."""
         self._recorders = Recorder(self, muted=False), Recorder(self, muted=True)
 
     def recorder(self) -> Recorder:
@@ -69,15 +70,15 @@ class Trace:
 
     def keep(self, mark: Mark, data: bytes, endpoint: int) -> None:
         """Add one entry."""
-        self._entries.append(Entry(self._now(), mark, data[:KEPT_BYTES], endpoint, len(data)))
+        self._kept.append((self._now(), mark, data[:KEPT_BYTES], endpoint, len(data)))
 
     def entries(self) -> tuple[Entry, ...]:
         """Return what is kept, oldest first."""
-        return tuple(self._entries)
+        return tuple(map(Entry._make, tuple(self._kept)))
 
     def tail(self, length: int = 4) -> str:
         """Return the last few entries in one line."""
-        return " | ".join(_shown(entry) for entry in tuple(self._entries)[-length:]) or "nothing yet"
+        return " | ".join(_shown(entry) for entry in self.entries()[-length:]) or "nothing yet"
 
     def to_dialogue(self, origin: str) -> str:
         """Write what is kept as a dialogue; `origin` as in `captured 2026-03-01, <model>, <firmware>`."""

@@ -5,7 +5,7 @@ cancel waits for the end of the slice.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from typing import TypeVar
 
 from drivers.errors import EquipmentError, TransportError
@@ -84,10 +84,10 @@ class UsbPort(Port):
             raise
         self._owner = _Owner(self.name, device, worker)
 
-    async def run(self, conversation: Conversation[T]) -> T:
+    def run(self, conversation: Conversation[T]) -> Coroutine[None, None, T]:
         """Hold the conversation; cancelled, it ends after the slice of the transfer under way."""
         owner = self._open()
-        return await owner.worker.call(owner.hold, conversation, owner.trace.recorder())
+        return owner.worker.call(owner.hold, conversation, owner.trace.recorder())
 
     async def service_request(self) -> int:
         """Raise TransportError: a USB device has no service requests, but an interrupt pipe."""
@@ -139,7 +139,7 @@ class _Owner:
         """Hold a conversation, on its thread; a failing step raises inside it, a cancel closes it."""
         reply: Reply = None
         failed: EquipmentError | None = None
-        worker = self.worker
+        worker, device = self.worker, self.device
         while True:
             try:
                 step = conversation.send(reply) if failed is None else conversation.throw(failed)
@@ -149,19 +149,20 @@ class _Owner:
             if worker.interrupted:
                 conversation.close()
                 raise TransportError(f"{self._name}: the conversation was cancelled")
-            reply, failed = None, None
+            reply = failed = None
             try:
-                reply = self._done(step, recorder)
+                match step:
+                    case Write():
+                        device.write(step, recorder)
+                    case Read():
+                        reply = device.read(step, recorder, worker)
+                    case _:
+                        reply = self._done(step, recorder)
             except EquipmentError as error:
                 failed = error
 
     def _done(self, step: Step, recorder: Recorder) -> Reply:
         match step:
-            case Write():
-                self.device.write(step, recorder)
-                return None
-            case Read():
-                return self.device.read(step.endpoint, step.timeout_s, recorder, self._stopping)
             case Timestamp():
                 return self._now()
             case Pause():
@@ -169,6 +170,3 @@ class _Owner:
                 return None
             case _:
                 return self.device.do(step, recorder)
-
-    def _stopping(self) -> bool:
-        return self.worker.interrupted

@@ -11,7 +11,7 @@ import usb.core
 import usb.util
 
 from drivers.errors import DeviceLost, ProtocolError, Silent, TransportError
-from drivers.transports import Clear, Control, Reply, Step, Write
+from drivers.transports import Clear, Control, Read, Reply, Step, Write
 from drivers.transports.trace import Recorder
 from drivers.transports.usb_descriptors import (
     BULK,
@@ -71,6 +71,14 @@ class Device(Protocol):
         """Take the interface from it."""
 
 
+class Wanted(Protocol):
+    """Who knows whether a transfer is still wanted."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it is not."""
+
+
 class UsbDevice:
     """A device that is open. Each method blocks, for finite times, and raises mapped errors."""
 
@@ -122,22 +130,20 @@ class UsbDevice:
         except OSError as error:
             self._failed(step.endpoint, error)
 
-    def read(
-        self, endpoint: int, timeout_s: float, recorder: Recorder, stopping: Callable[[], bool]
-    ) -> bytes:
-        """Receive one transfer; `stopping` tells whether it is still wanted."""
-        left_s = timeout_s
+    def read(self, step: Read, recorder: Recorder, wanted: Wanted) -> bytes:
+        """Receive one transfer, as long as it is wanted."""
+        left_s = step.timeout_s
         while left_s > 0:
-            data = self._slice(endpoint, self._buffer, min(left_s, SLICE_S))
+            data = self._slice(step.endpoint, self._buffer, min(left_s, SLICE_S))
             if data is not None:
                 recorder.note("<", data)
                 return data
-            if stopping():
+            if wanted.interrupted:
                 break
             left_s -= SLICE_S
-        told = recorder.tail()
+        told, pipe = recorder.tail(), f"pipe {step.endpoint:02x}"
         recorder.note("<-")
-        raise Silent(f"{self._name}: nothing from pipe {endpoint:02x} within {timeout_s:g} s, after {told}")
+        raise Silent(f"{self._name}: nothing from {pipe} within {step.timeout_s:g} s, after {told}")
 
     def _slice(self, endpoint: int, buffer: "array[int]", timeout_s: float) -> bytes | None:
         try:

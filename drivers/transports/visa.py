@@ -6,7 +6,7 @@ Ref: VPP-4.3, The VISA Library (time-outs, termination, events); IEEE 488.1 (dev
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Literal, TypeVar, cast
 
@@ -237,9 +237,9 @@ class VisaPort(Port):
             raise
         self._owner = owner
 
-    async def run(self, conversation: Conversation[T]) -> T:
+    def run(self, conversation: Conversation[T]) -> Coroutine[None, None, T]:
         owner = self._open()
-        return await owner.worker.call(owner.hold, conversation, owner.trace.recorder())
+        return owner.worker.call(owner.hold, conversation, owner.trace.recorder())
 
     async def service_request(self) -> int:
         owner = self._open()

@@ -3,10 +3,9 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum, auto
 from functools import partial
 from typing import Generic, TypeVar, TypeVarTuple, Unpack
 from weakref import WeakKeyDictionary
@@ -30,16 +29,13 @@ class Load:
     worst_delivery_s: float = 0.0
     """From the end of a job on its thread to its report on the loop: how late a busy loop is."""
 
-    def began(self, queued_s: float) -> None:
-        """A job has left the queue."""
+    def ran(self, queued_s: float, running_s: float) -> None:
+        """A job has left the port."""
         self.jobs += 1
         self.queued_s += queued_s
+        self.running_s += running_s
         if queued_s > self.worst_queued_s:
             self.worst_queued_s = queued_s
-
-    def ran(self, running_s: float) -> None:
-        """A job has left the port."""
-        self.running_s += running_s
         if running_s > self.worst_running_s:
             self.worst_running_s = running_s
 
@@ -49,22 +45,20 @@ class Load:
             self.worst_delivery_s = delivery_s
 
 
-class _State(Enum):
-    QUEUED = auto()
-    RUNNING = auto()
-    RAN = auto()  # off the port, though the loop may not know yet
-    DROPPED = auto()
+_QUEUED, _RUNNING, _RAN, _DROPPED = range(4)
+"""Where a job is; RAN: off the port, though the loop may not know yet. No Enum: each query looks at it."""
 
 
 class _Job:
     """One call, from its queue to its report; what it returns is the business of the subclass."""
 
-    __slots__ = ("abortable", "ended", "error", "grace_s", "quiet", "reported", "state", "submitted")
+    __slots__ = ("abortable", "ended", "error", "grace_s", "load", "quiet", "reported", "state", "submitted")
 
-    def __init__(self, submitted: float, grace_s: float, *, abortable: bool) -> None:
+    def __init__(self, submitted: float, grace_s: float, load: Load, *, abortable: bool) -> None:
         self.grace_s = grace_s
+        self.load = load
         self.abortable = abortable
-        self.state = _State.QUEUED
+        self.state = _QUEUED
         self.quiet: asyncio.Future[None] | None = None
         self.reported = False
         self.submitted = submitted
@@ -91,11 +85,12 @@ class _Call(_Job, Generic[T]):
         function: Callable[..., T],
         arguments: tuple[object, ...],
         loop: asyncio.AbstractEventLoop,
+        load: Load,
         grace_s: float = 0.0,
         *,
         abortable: bool = False,
     ) -> None:
-        super().__init__(loop.time(), grace_s, abortable=abortable)
+        super().__init__(loop.time(), grace_s, load, abortable=abortable)
         self.future: asyncio.Future[T] = loop.create_future()
         self._function = function
         self._arguments = arguments
@@ -125,7 +120,7 @@ class _Completions:
     _of_loop: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Completions]" = WeakKeyDictionary()
 
     def __init__(self) -> None:
-        self._finished: deque[Callable[[], None]] = deque()
+        self._finished: deque[_Job] = deque()
         self._woken = False
 
     @classmethod
@@ -135,18 +130,22 @@ class _Completions:
             completions = cls._of_loop[loop] = cls()
         return completions
 
-    def post(self, report: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+    def post(self, job: _Job, loop: asyncio.AbstractEventLoop) -> None:
         """Take what a port's thread has finished; a loop that is closed has nobody left to tell."""
-        self._finished.append(report)
+        self._finished.append(job)
         if not self._woken:
             self._woken = True
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._drain)
+            try:  # noqa: SIM105 - `suppress` costs as much as the rest of this
+                loop.call_soon_threadsafe(self._drain, loop.time)
+            except RuntimeError:
+                pass
 
-    def _drain(self) -> None:
+    def _drain(self, now: Callable[[], float]) -> None:
         self._woken = False  # before the deque is read, else a report could be left behind
         while self._finished:
-            self._finished.popleft()()
+            job = self._finished.popleft()
+            job.load.delivered(now() - job.ended)
+            job.report()
 
 
 class Worker:
@@ -187,17 +186,17 @@ class Worker:
         return self._lost is not None
 
     # -- on the loop's thread
-    async def call(self, fn: Callable[[Unpack[Ts]], T], /, *args: *Ts) -> T:
+    def call(self, fn: Callable[[Unpack[Ts]], T], /, *args: *Ts) -> Coroutine[None, None, T]:
         """Run fn(*args) on the port's thread, after the calls before it.
 
         A cancelled call is dropped if it is still queued, else aborted and cleaned up; CancelledError comes
         when the port is quiet again, or after the grace, when it is lost. DeviceLost once it is lost.
         """
-        return await self._ended(_Call(fn, args, self._loop, self._grace_s, abortable=True))
+        return self._ended(_Call(fn, args, self._loop, self.load, self._grace_s, abortable=True))
 
     async def settle(self, fn: Callable[[Unpack[Ts]], T], /, *args: *Ts, bound_s: float = 2.0) -> T:
         """As `call`, for something short: a cancel aborts nothing and waits for the end, up to `bound_s`."""
-        return await self._ended(_Call(fn, args, self._loop, bound_s))
+        return await self._ended(_Call(fn, args, self._loop, self.load, bound_s))
 
     async def aclose(self, close: Callable[[], object] | None = None, *, timeout_s: float = 2.0) -> bool:
         """Drop what is queued, abort what runs, run `close` on the port's thread; tell if that ended in time.
@@ -206,7 +205,7 @@ class Worker:
         """
         if self._closing:
             return False
-        last = _Call[object](close or _nothing, (), self._loop)
+        last = _Call[object](close or _nothing, (), self._loop, self.load)
         last.future.add_done_callback(_look_at)  # nobody else does, and asyncio complains of that
         with self._lock:
             self._closing = True
@@ -234,10 +233,10 @@ class Worker:
 
     async def _withdraw(self, job: _Job) -> None:
         with self._lock:  # the thread cannot start the next job meanwhile, so `abort` hits no other
-            if job.state is _State.QUEUED:
-                job.state = _State.DROPPED
+            if job.state is _QUEUED:
+                job.state = _DROPPED
                 return
-            if job.state is _State.RUNNING and job.abortable:
+            if job.state is _RUNNING and job.abortable:
                 self._interrupt()
         if not job.reported:
             job.quiet = self._loop.create_future()
@@ -265,8 +264,8 @@ class Worker:
 
     def _drop_queued(self, reason: str) -> None:
         for job in self._queued:
-            if job.state is _State.QUEUED:
-                job.state = _State.DROPPED
+            if job.state is _QUEUED:
+                job.state = _DROPPED
                 job.refuse(DeviceLost(f"{self.name}: {reason}"))
 
     # -- on the port's thread
@@ -287,31 +286,34 @@ class Worker:
     def _run(self, job: _Job) -> None:
         with self._lock:
             self._queued.popleft()
-            if job.state is _State.DROPPED:
+            if job.state is _DROPPED:
                 return
-            job.state = _State.RUNNING
+            job.state = _RUNNING
             refused = self._lost is not None and not self._closing
             self._running = None if refused else job
             self._interrupted = self._soiled = False
         if refused:
-            job.error = DeviceLost(f"{self.name}: {self._lost}")
+            job.error, job.ended = DeviceLost(f"{self.name}: {self._lost}"), self._loop.time()
         else:
             self._work(job)
-        job.ended = self._loop.time()
-        self._completions.post(partial(self._report, job), self._loop)
+        self._completions.post(job, self._loop)
 
     def _work(self, job: _Job) -> None:
+        """Run it, note what it cost, and clean up after it if it leaves the port unclean."""
         began = self._loop.time()
-        self.load.began(began - job.submitted)
         job.run()
         with self._lock:
-            job.state, self._running = _State.RAN, None
-            dirty = self._interrupted or self._soiled or _leaves_dirt(job.error)
-        self.load.ran(self._loop.time() - began)
+            job.state, self._running = _RAN, None
+            dirty = self._interrupted or self._soiled or (job.error is not None and _leaves_dirt(job.error))
+        job.ended = ended = self._loop.time()
+        self.load.ran(began - job.submitted, ended - began)
+        if job.error is None and not dirty:
+            return
         if isinstance(job.error, DeviceLost):
             self._lost = self._lost or str(job.error).removeprefix(f"{self.name}: ")
         elif dirty and self._recover is not None and not self.lost:
             self._clean(self._recover)
+            job.ended = self._loop.time()
 
     def _clean(self, recover: Callable[[], None]) -> None:
         try:
@@ -319,14 +321,10 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - whatever it was, the port is lost
             self._lost = f"it could not be made clean again: {error}"
 
-    def _report(self, job: _Job) -> None:
-        self.load.delivered(self._loop.time() - job.ended)
-        job.report()
 
-
-def _leaves_dirt(error: BaseException | None) -> bool:
+def _leaves_dirt(error: BaseException) -> bool:
     """Whether an answer may still be on its way: not so when the instrument or the device has spoken."""
-    return error is not None and not isinstance(error, InstrumentError | DutError)
+    return not isinstance(error, InstrumentError | DutError)
 
 
 def _raisable(error: BaseException) -> BaseException:
