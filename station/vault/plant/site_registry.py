@@ -6,7 +6,11 @@ key decides which of two vaults was first. Every call blocks, and is bounded by 
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from sqlite3 import SQLITE_BUSY, OperationalError
 from sqlite3 import Connection as SQLiteConnection
+from threading import Event
+from time import monotonic
 
 from sqlalchemy import (
     BigInteger,
@@ -66,6 +70,7 @@ VAULT = Table(
 )
 """Each vault with a mark of its journal: two of one name would take each other's claims for theirs."""
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
+AGAIN_S = 0.01
 DDL_LOCK = 0x68_62_69_6E
 """PostgreSQL's advisory lock under which the tables are made."""
 
@@ -209,17 +214,30 @@ def _engine(url: URL, deadline_s: float) -> Engine:
     engine = create_engine(
         url, connect_args={"timeout": deadline_s}, pool_size=1, max_overflow=0, hide_parameters=True
     )
-    event.listen(engine, "connect", _durable)
+    event.listen(engine, "connect", partial(_durable, deadline_s))
     event.listen(engine, "begin", _immediate)
     return engine
 
 
-def _durable(connection: SQLiteConnection, record: object) -> None:
+def _durable(deadline_s: float, connection: SQLiteConnection, record: object) -> None:
     """SQLite: on disk before it is told, and transactions begin when we say so."""
     del record
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    deadline = monotonic() + deadline_s
+    while not _writes_ahead(connection) and monotonic() < deadline:
+        Event().wait(AGAIN_S)
+
+
+def _writes_ahead(connection: SQLiteConnection) -> bool:
+    """Whether the file has its log; of two that make it at once SQLite refuses one without any waiting."""
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+    except OperationalError as error:
+        if error.sqlite_errorcode != SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _immediate(db: Connection) -> None:
