@@ -21,7 +21,7 @@ lint: $(VENV)/.test-ready
 	$(BIN)/lint-imports --no-cache
 
 pytest: $(VENV)/.test-ready
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 setup: $(VENV)/.ready
 

@@ -26,7 +26,9 @@ KNOWN = set(ProberOptions.__struct_fields__)
 
 
 @pytest.mark.parametrize(
-    "words", [ProberOptions.__struct_fields__, STAGE_KNOBS, LINE_KNOBS, Talker.knobs], ids=str
+    "words",
+    [ProberOptions.__struct_fields__, STAGE_KNOBS, LINE_KNOBS, Talker.knobs],
+    ids=["options", "stage", "line", "talker"],
 )
 def test_what_all_have_is_on_the_common_page(words: frozenset[str]) -> None:
     assert [word for word in words if f"`{word}`" not in COMMON] == []
