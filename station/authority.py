@@ -27,6 +27,7 @@ class Action(StrEnum):
     ABORT = "lot.abort"
     RELEASE = "hold.release"
     ACKNOWLEDGE = "alarm.acknowledge"
+    REASON = "e10.set"
     ACQUIRE = "control.acquire"
     GIVE_UP = "control.release"
     PING = "control.ping"
@@ -76,6 +77,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.ABORT: Right(ANYBODY, Remote.FREE),
         Action.RELEASE: Right(frozenset({Role.TECHNICIAN, Role.ENGINEER})),
         Action.ACKNOWLEDGE: Right(_FLOOR),
+        Action.REASON: Right(_COMMANDERS, Remote.LEASED),
         Action.ACQUIRE: Right(_COMMANDERS, Remote.FREE),
         Action.GIVE_UP: Right(_COMMANDERS, Remote.FREE),
         Action.PING: Right(ANYBODY, Remote.FREE),

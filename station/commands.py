@@ -1,6 +1,6 @@
 """What people and machines may ask of a cell. Every command enters by `Cell.request`, whoever sends it."""
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -48,7 +48,14 @@ class Release(Command, frozen=True, kw_only=True, tag="hold.release"):
     """Say that the cause of a hold is gone; `reason` is mandatory. The lot is then paused."""
 
 
-Any: TypeAlias = Load | Start | Pause | Resume | End | Abort | Release
+class Reason(Command, frozen=True, kw_only=True, tag="e10.set"):
+    """Say why the cell is in its class of E10; `reason` is mandatory."""
+
+    state: Literal["", "SDT", "ENG"] = ""
+    """Where standby is moved to; empty: the class stays as it is."""
+
+
+Any: TypeAlias = Load | Start | Pause | Resume | End | Abort | Release | Reason
 """Every command."""
 
 

@@ -50,6 +50,16 @@ class StateChanged(Event, frozen=True, tag="state.changed", kw_only=True):
     reason: str = ""
 
 
+class ReasonGiven(Event, frozen=True, tag="e10.reason", kw_only=True):
+    """A person says why the cell is in its class of E10, or that standby is scheduled down or engineering."""
+
+    reason: str
+    actor: str
+    source: str = ""
+    state: str = ""
+    """`SDT`, `ENG`, or empty: the class stays as it is."""
+
+
 class TouchdownOpened(Event, frozen=True, tag="touchdown.opened", kw_only=True):
     """Devices are in contact and will be powered: `parts` maps site to running number."""
 
@@ -183,6 +193,7 @@ Any: TypeAlias = (
     | CommandAccepted
     | CommandRefused
     | StateChanged
+    | ReasonGiven
     | TouchdownOpened
     | Measured
     | Intended

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "console": frozenset({Action.SERVE}),
         "doctor": frozenset({Action.READ}),
         "e10 report": frozenset({Action.READ}),
+        "e10 set": frozenset({Action.ASK_REMOTELY}),
         "equip cycle": frozenset({Action.HANDLE}),
         "equip list": frozenset({Action.READ}),
         "equip new": frozenset({Action.DRAFT}),

@@ -10,10 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from station import events
+from station.cli.mqtt import answered
+from station.cli.mqtt_access import Commander, signing
 from station.custody.journal import read
 from station.errors import ConfigError
 from station.figures.e10 import Interval, intervals
 from station.figures.production import Production, production
+from station.remote.client import Client
+from station.remote.messages import Reply
 
 TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"])
 
@@ -56,6 +60,23 @@ def report(
         click.echo(msgspec.json.encode({"intervals": spans, "figures": figures}))
     else:
         _shown(spans, figures, inside)
+
+
+@e10.command(name="set")
+@click.argument("state", type=click.Choice(["SDT", "ENG"]), required=False, default="")
+@click.option("--reason", required=True, help="Why; a work order, a symptom, a project.")
+@click.option("--lease", envvar="HARDBIN_LEASE", default="", help="As control.acquire has answered.")
+@click.option("--id", "name", default="", help="Of a command that got no answer: it is done once.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@signing
+def set_(commander: Commander, state: str, reason: str, lease: str, name: str, *, as_json: bool) -> int:
+    """Say why a cell is in its class; with STATE, standby is scheduled down or engineering from now on."""
+
+    async def talk(client: Client) -> Reply:
+        client.lease = lease
+        return await client.ask("e10.set", {"state": state}, name=name, reason=reason)
+
+    return answered(commander.talk(talk), "e10.set", as_json=as_json)
 
 
 def _seconds(moment: datetime) -> float:

@@ -55,7 +55,7 @@ def send(
         client.lease = lease
         return await client.ask(command, args, name=name, reason=reason)
 
-    return _answered(commander.talk(talk), command, as_json=as_json)
+    return answered(commander.talk(talk), command, as_json=as_json)
 
 
 @mqtt.command()
@@ -67,7 +67,7 @@ def ping(commander: Commander, *, as_json: bool) -> int:
     async def talk(client: Client) -> Reply:
         return await client.ask("control.ping")
 
-    return _answered(commander.talk(talk), "control.ping", as_json=as_json)
+    return answered(commander.talk(talk), "control.ping", as_json=as_json)
 
 
 @mqtt.command()
@@ -179,7 +179,8 @@ def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _answered(reply: Reply, command: str, *, as_json: bool) -> int:
+def answered(reply: Reply, command: str, *, as_json: bool) -> int:
+    """Print a reply, and return its exit code."""
     if as_json:
         click.echo(msgspec.json.encode(reply))
     elif reply.ok:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -39,6 +39,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lot: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,30})?\Z")] = ""
     quantity: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
     sublot: Annotated[str, Meta(max_length=31)] = ""
+    state: Literal["", "SDT", "ENG"] = ""
 
 
 KINDS: Mapping[str, type[commands.Any]] = {
@@ -50,7 +51,7 @@ KINDS: Mapping[str, type[commands.Any]] = {
     Action.RELEASE: commands.Release,
 }
 """Commands that take nothing but a reason."""
-NAMES = frozenset({*KINDS, Action.LOAD.value})
+NAMES = frozenset({*KINDS, Action.LOAD.value, Action.REASON.value})
 _WANTED = msgspec.json.Decoder(Wanted)
 
 
@@ -90,6 +91,8 @@ def _command(name: str, key: str, person: Person | None, wanted: Wanted) -> comm
         "source": SOURCE,
         "reason": wanted.reason,
     }
+    if name == Action.REASON:
+        return commands.Reason(**who, state=wanted.state)
     if name != Action.LOAD:
         return KINDS[name](**who)
     if not wanted.lot or not wanted.quantity:

@@ -81,8 +81,8 @@ class Cell(Generic[S]):
         """Return why a command cannot be taken now, as code and reason."""
         if objection := authority.objection(authority.Action(name), command.roles, self.state):
             return objection
-        if isinstance(command, commands.Release) and not command.reason:
-            return "bad_arguments", "hold.release needs a reason"
+        if isinstance(command, commands.Release | commands.Reason) and not command.reason:
+            return "bad_arguments", f"{name} needs a reason"
         if isinstance(command, commands.Release | commands.End) and self.state is State.HELD:
             return self._unreleasable(name)
         return None
@@ -134,6 +134,16 @@ class Cell(Generic[S]):
             case commands.End() if self.state is State.HELD:
                 self._ended = True
                 self._released.set()
+            case commands.Reason():
+                await self._record(
+                    events.ReasonGiven(
+                        at=self._now,
+                        state=command.state,
+                        reason=command.reason,
+                        actor=command.actor,
+                        source=command.source,
+                    )
+                )
             case commands.Pause():
                 self._wish(Wish.PAUSE)
                 await self.shift(State.PAUSING, command.reason)

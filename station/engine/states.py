@@ -54,6 +54,7 @@ LEGAL: dict[str, frozenset[State]] = {
     "lot.resume": frozenset({S.PAUSED}),
     "lot.end": frozenset({S.RUNNING, S.PAUSED, S.HELD}),
     "lot.abort": WITH_LOT,
+    "e10.set": WITH_LOT,
     "hold.release": frozenset({S.HELD}),
 }
 """In which states a command has an effect; elsewhere it is refused with `wrong_state`."""

@@ -1,6 +1,6 @@
 """The equipment state of a cell over time, in the classes of SEMI E10, from what its journals say.
 
-The first class that applies, as `docs/reference/figures.md` has them. What persons add is not here.
+The first class that applies, as `docs/reference/figures.md` has them. A person adds the reason.
 """
 
 from collections.abc import Iterable, Iterator
@@ -72,6 +72,8 @@ class Cell:
         """Outputs that may be on; a machine that failed since the last touchdown that was sorted."""
         self.touched: float | None = None
         self._cycles: list[float] = []
+        self._given: tuple[Class, Class, str] | None = None
+        """The class in which a person said something, that which he said, and why."""
 
     def take(self, event: events.Any) -> None:
         """Let one event happen."""
@@ -79,8 +81,11 @@ class Cell:
             case events.LotLoaded(info=info):
                 self.engineering, self.touched, self._cycles = info.mode == ENGINEERING, None, []
             case events.StateChanged(new=new, reason=reason):
-                self.state, self.reason = new, reason
+                self.state, self.reason, self._given = new, reason, None
+            case events.ReasonGiven():
+                self._given = self._refined(event)
             case events.TouchdownOpened(at=at):
+                self._given = None
                 if self.touched is not None:
                     self._cycles.append(at - self.touched)
                 self.touched = at
@@ -101,8 +106,21 @@ class Cell:
         typical = median(self._cycles) if self._cycles else 0.0
         return self.touched + max(LEAST_S, CYCLES * typical)
 
+    def _refined(self, event: events.ReasonGiven) -> tuple[Class, Class, str]:
+        """A person may move standby, and only that; in any other class he gives the reason."""
+        found, _ = self.automatic(event.at)
+        moved = Class(event.state) if event.state and found is Class.SBY else found
+        return found, moved, event.reason
+
     def at(self, now: float) -> tuple[Class, str]:
-        """Return the class at this moment, and why."""
+        """Return the class at this moment and why, with what a person has said of it."""
+        found = self.automatic(now)
+        if self._given is not None and self._given[0] is found[0]:
+            return self._given[1:]
+        return found
+
+    def automatic(self, now: float) -> tuple[Class, str]:
+        """Return the class at this moment, and why, by the events of the engine alone."""
         held_by_machine = self.state == State.HELD.value and self.equipment
         if self.unsafe or self.state in DOWN or held_by_machine:
             return Class.UDT, self.reason or "the cell could not be verified as safe"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -44,17 +44,25 @@ class LotArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lot: str = ""
 
 
+class ReasonArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `e10.set` takes, beside the reason that each command has: where standby is moved to."""
+
+    state: Literal["", "SDT", "ENG"] = ""
+
+
 class NoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Commands that take nothing."""
 
 
-ARGS: Mapping[Action, type[LoadArgs] | type[LotArgs] | type[NoArgs]] = {
+Args: TypeAlias = LoadArgs | LotArgs | ReasonArgs | NoArgs
+ARGS: Mapping[Action, type[LoadArgs] | type[LotArgs] | type[ReasonArgs] | type[NoArgs]] = {
     Action.LOAD: LoadArgs,
     Action.START: LotArgs,
     Action.PAUSE: LotArgs,
     Action.RESUME: LotArgs,
     Action.END: LotArgs,
     Action.ABORT: LotArgs,
+    Action.REASON: ReasonArgs,
     Action.ACQUIRE: NoArgs,
     Action.GIVE_UP: NoArgs,
     Action.PING: NoArgs,
@@ -186,7 +194,7 @@ class Reception:
         self._in.herald.changed.set()
         return _Answer(True, "ok")
 
-    async def _asked(self, admitted: Admitted, args: LoadArgs | LotArgs | NoArgs) -> _Answer:
+    async def _asked(self, admitted: Admitted, args: Args) -> _Answer:
         """The one door: what comes in here is a command as from anywhere else."""
         info = self._in.herald.view.info
         if isinstance(args, LotArgs) and args.lot and (info is None or info.lot != args.lot):
@@ -234,7 +242,7 @@ class Reception:
         return _to(message, self._in.tree.rsp(client), msgspec.json.encode(reply))
 
 
-def _command(admitted: Admitted, args: LoadArgs | LotArgs | NoArgs) -> commands.Any:
+def _command(admitted: Admitted, args: Args) -> commands.Any:
     who: dict[str, Any] = {
         "id": f"{admitted.key.kid}:{admitted.body.id}",
         "actor": admitted.key.kid,
@@ -244,6 +252,8 @@ def _command(admitted: Admitted, args: LoadArgs | LotArgs | NoArgs) -> commands.
     }
     if isinstance(args, LoadArgs):
         return commands.Load(**who, lot=args.lot, quantity=args.quantity, sublot=args.sublot)
+    if isinstance(args, ReasonArgs):
+        return commands.Reason(**who, state=args.state)
     return PLAIN[admitted.action](**who)
 
 

@@ -383,6 +383,22 @@ async def test_the_same_command_twice_has_one_effect_and_a_wrong_state_refuses(t
     await bench.cell.aclose()
 
 
+async def test_a_reason_is_journaled_once_and_needs_words_and_a_role(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
+    await bench.start()
+    words = commands.Reason(id="say-1", actor="op", roles=OP, state="SDT", reason="PM-W04", source="mqtt")
+    assert (await bench.cell.request(words)).ok
+    assert (await bench.cell.request(words)).ok
+    assert (
+        await bench.cell.request(commands.Reason(id="say-2", actor="op", roles=OP))
+    ).code == "bad_arguments"
+    assert (await bench.cell.request(commands.Reason(id="say-3", actor="x", reason="why"))).code == "denied"
+    await bench.cell.run_lot(unattended=True)
+    (given,) = [event for event in read(tmp_path / "journal") if isinstance(event, events.ReasonGiven)]
+    assert (given.state, given.reason, given.actor, given.source) == ("SDT", "PM-W04", "op", "mqtt")
+    await bench.cell.aclose()
+
+
 async def test_end_finishes_the_touchdown_and_closes_the_lot(tmp_path: Path) -> None:
     testing = asyncio.Event()
 

@@ -162,3 +162,36 @@ async def test_a_lot_of_the_engine_gives_figures_that_agree_with_it(tmp_path: Pa
     history = [event for event in bench.happened(events.Event) if not isinstance(event, events.Measured)]
     found = production(history, intervals(history, end=history[-1].at + 1))
     assert (found.devices, found.failures, found.quality) == (12, 0, 1.0)
+
+
+def said(at: float, reason: str, state: str = "") -> events.ReasonGiven:
+    return events.ReasonGiven(at=at, reason=reason, actor="p-1", state=state)
+
+
+def test_a_person_moves_standby_and_only_that() -> None:
+    down: list[events.Any] = [
+        loaded(0),
+        became(0, "LOADED"),
+        became(10, "HELD", "quality"),
+        said(40, "PM-W04", "SDT"),
+    ]
+    assert [(one.start, one.end, one.state, one.reason) for one in intervals(down, end=100)][1:] == [
+        (10, 40, SBY, "quality"),
+        (40, 100, SDT, "PM-W04"),
+    ]
+    jam = [*down[:2], events.Faulted(at=5, site=0, reason="jam"), became(10, "HELD", "jam")]
+    failure = intervals([*jam, said(40, "belt is torn", "ENG")], end=100)
+    assert [(one.end, one.state, one.reason) for one in failure][1:] == [
+        (40, UDT, "jam"),
+        (100, UDT, "belt is torn"),
+    ]
+
+
+def test_what_a_person_said_ends_with_the_state_it_was_said_of() -> None:
+    day: list[events.Any] = [
+        loaded(0),
+        became(0, "PAUSED"),
+        said(10, "golden units", "ENG"),
+        became(50, "PAUSED", "asked for"),
+    ]
+    assert [(one.start, one.state) for one in intervals(day, end=60)] == [(0, SBY), (10, ENG), (50, SBY)]
