@@ -61,6 +61,7 @@ class Commands(click.Group):
         "serve",
         "sim",
         "stdf",
+        "store",
         "version",
         "wafer",
         "witness",

@@ -104,6 +104,10 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "witness key": frozenset({Action.KEEP_LOG}),
         "witness run": frozenset({Action.KEEP_LOG}),
         "witness submit": frozenset({Action.KEEP_LOG}),
+        "store archive": frozenset({Action.KEEP_LOG}),
+        "store query": frozenset({Action.READ}),
+        "store sync": frozenset({Action.KEEP_LOG}),
+        "store upgrade": frozenset({Action.KEEP_LOG}),
     }
 )
 """By the words after `hardbin`."""

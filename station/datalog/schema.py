@@ -1,8 +1,13 @@
 """The tables of the store, and the settings under which SQLite keeps them."""
 
+import struct
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -11,10 +16,13 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
 from sqlalchemy.sql.expression import ClauseElement
+from sqlalchemy.types import TypeEngine
 
 VERSION = 1
 MMAP = "mmap_size = 268435456"
@@ -29,6 +37,28 @@ PRAGMAS = (
 )
 
 METADATA = MetaData()
+
+
+class Floats(TypeDecorator[bytes]):
+    """Little-endian float64: bytes on SQLite, an array of numbers on PostgreSQL, bytes to us on both."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        array: TypeEngine[Any] = ARRAY(DOUBLE_PRECISION)
+        return dialect.type_descriptor(array if dialect.name == "postgresql" else LargeBinary())
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | list[float] | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return list(struct.unpack(f"<{len(value) // 8}d", value))
+
+    def process_result_value(self, value: Sequence[float] | bytes | None, dialect: Dialect) -> bytes | None:
+        if value is None or dialect.name != "postgresql":
+            return value if value is None or isinstance(value, bytes) else b""
+        return struct.pack(f"<{len(value)}d", *value)
+
 
 TEST_SET = Table(
     "test_set",
@@ -105,7 +135,7 @@ DEVICE = Table(
     Column("t0", Float, nullable=False),
     Column("test_ms", Integer, nullable=False),
     Column("n_exec", Integer, nullable=False),
-    Column("vals", LargeBinary, nullable=False),
+    Column("vals", Floats, nullable=False),
     Column("flags", LargeBinary),
     Column("extra", LargeBinary),
     Index("device_part", "run_id", "part_id", "exec_no", unique=True),

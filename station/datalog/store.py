@@ -1,7 +1,6 @@
 """The truth of the measurements: one SQLite database a station, one transaction a touchdown."""
 
 import sqlite3
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -14,22 +13,23 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Table, bindparam, create_engine, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, create_engine, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from station.datalog import schema
-from station.datalog.rows import NAN, DeviceRow, DeviceRows, sparse_flags
+from station.datalog.rows import DeviceRow, DeviceRows, sparse_flags
+from station.datalog.sets import limit_set, test_set
 from station.datalog.stdf import flags
 from station.datalog.stdf.summary import Statistics
 from station.datalog.stdf.trailer import hard_bin_name
 from station.errors import StorageError
-from station.model import LotInfo, TestDefinition, TouchdownResult
+from station.model import LotInfo, TouchdownResult
 
 HEAD = 1
 SETTLED_EACH = 256
 """Contacts whose results wait in memory."""
-RUNNING, FINISHED = "running", "finished"
+RUNNING, FINISHED, ARCHIVED = "running", "finished", "archived"
 DEVICE = schema.DEVICE.c
 ROW = tuple(DEVICE[name] for name in DeviceRow._fields)
 INSERT_DEVICE = schema.prepared(
@@ -229,6 +229,24 @@ class Store:
                 (seq, kind, ref) for seq, kind, ref in connection.execute(query.order_by(columns.seq))
             )
 
+    def rows(self, table: Table, **where: object) -> list[dict[str, object]]:
+        """Return the rows of a table whose columns are as said, in order, for whoever copies them."""
+        query = select(table).where(*(table.c[name] == value for name, value in where.items()))
+        with self._reading() as connection:
+            found = connection.execute(query.order_by(*table.primary_key.columns)).mappings()
+            return [dict(row) for row in found]
+
+    def prune(self, run: int) -> None:
+        """Take the measurements of a finished run out; what was known of it stays, as state `archived`."""
+        with self._writing(f"run {run}") as connection:
+            for table in (schema.DEVICE, schema.TOUCHDOWN):
+                columns = table.c
+                if table is schema.DEVICE:
+                    connection.execute(update(table).where(columns.run_id == run).values(supersedes=None))
+                connection.execute(delete(table).where(columns.run_id == run))
+            archived = update(schema.RUN).where(schema.RUN.c.id == run).values(state=ARCHIVED)
+            connection.execute(archived)
+
     def sent(self, number: int, at: float) -> None:
         """Note that everything up to an outbox number was told; `at` is unix time."""
         columns = schema.OUTBOX.c
@@ -255,8 +273,8 @@ class Store:
             }
 
     def _insert_run(self, connection: Connection, info: LotInfo) -> int:
-        test_set = _kept(connection, schema.TEST_SET, _test_set(info.tests))
-        limit_set = _kept(connection, schema.LIMIT_SET, _limit_set(info) | {"test_set_id": test_set})
+        tests = _kept(connection, schema.TEST_SET, test_set(info.tests))
+        limits = _kept(connection, schema.LIMIT_SET, limit_set(info) | {"test_set_id": tests})
         identity = f"hardbin:{info.station}/{info.lot}/{info.sublot}/{info.flow}/{info.set_up!r}"
         values = {
             "uuid": str(uuid5(NAMESPACE_URL, identity)),
@@ -269,8 +287,8 @@ class Store:
             "sequence": info.sequence,
             "seq_rev": info.sequence_version,
             "fingerprint": info.fingerprint,
-            "test_set_id": test_set,
-            "limit_set_id": limit_set,
+            "test_set_id": tests,
+            "limit_set_id": limits,
             "t0": info.set_up,
             "state": RUNNING,
             "disposition": " ",
@@ -373,29 +391,3 @@ def _kept(connection: Connection, table: Table, values: dict[str, object]) -> in
     query = select(table.c.id).where(table.c.sha256 == values["sha256"])
     known = connection.execute(query).scalar()
     return int(connection.execute(insert(table).values(values)).lastrowid if known is None else known)
-
-
-def _test_set(tests: tuple[TestDefinition, ...]) -> dict[str, object]:
-    defs = [
-        {
-            "number": test.number,
-            "name": test.name,
-            "kind": test.kind,
-            "unit": test.limit.unit if test.limit else "",
-            "scal": flags.scale(test.limit),
-            "pins": list(test.pins),
-        }
-        for test in tests
-    ]
-    return {"sha256": sha256(msgspec.json.encode(defs)).hexdigest(), "n": len(tests), "defs": defs}
-
-
-def _limit_set(info: LotInfo) -> dict[str, object]:
-    limits = [test.limit for test in info.tests]
-    low = [NAN if limit is None or limit.low is None else limit.low for limit in limits]
-    high = [NAN if limit is None or limit.high is None else limit.high for limit in limits]
-    lows, highs = struct.pack(f"<{len(low)}d", *low), struct.pack(f"<{len(high)}d", *high)
-    source = info.limit_set or "sequence"
-    digest = sha256(str(_test_set(info.tests)["sha256"]).encode() + lows + highs + source.encode())
-    inclusive = b"\x03" * len(limits)
-    return {"lo": lows, "hi": highs, "incl": inclusive, "source": source, "sha256": digest.hexdigest()}
