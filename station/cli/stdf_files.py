@@ -177,4 +177,38 @@ def import_(file: Path, store: Path) -> None:
         opened.close()
 
 
-COMMANDS = (summary, merge, recover, rebuild, to_parquet, import_)
+@click.command("to-atdf")
+@FILE
+@OUT
+def to_atdf(file: Path, out: Path) -> None:
+    """Write an STDF file as text, one record a line, values unscaled."""
+    from station.datalog.stdf.atdf import lines
+    from station.datalog.stdf.reader import Reader
+    from station.datalog.stdf.recovery import written
+
+    must_exist(file)
+    with file.open("rb") as opened:
+        reader = Reader(opened)
+        made = [f"{line}\n".encode("ascii", "replace") for line in lines(reader)]
+    if reader.fault:
+        raise StorageError(f"{file}: {reader.fault}")
+    written(out, made)
+    click.echo(f"{out.name}: {len(made)} records")
+
+
+@click.command("from-atdf")
+@FILE
+@OUT
+def from_atdf(file: Path, out: Path) -> None:
+    """Write an STDF file of one in ATDF."""
+    from station.datalog.stdf.atdf import records
+    from station.datalog.stdf.recovery import written
+
+    must_exist(file)
+    with file.open(encoding="ascii", errors="replace") as opened:
+        made = list(records(opened))
+    written(out, made)
+    click.echo(f"{out.name}: {len(made)} records")
+
+
+COMMANDS = (summary, merge, recover, rebuild, to_parquet, import_, to_atdf, from_atdf)
