@@ -8,6 +8,8 @@ CARD = "chip"
 SUPPLY = "vdd"
 INPUT_ROLES = {"io.IO": "IO", "io.CLK": "CLK", "io.RST": "RST"}
 ROLES = (*INPUT_ROLES, SUPPLY, CARD)
+SHARED_ROLES = ("generator", "scope", "counter", "matrix", "dmm", "scanner", "thermal")
+"""What a sequence may call the instruments that all sites share; `sim.cables` tells what is at them."""
 
 RESERVED = ("dut", "socket", "chip")
 """Machines of the simulator itself, in the names of faults."""
@@ -109,8 +111,11 @@ def _bindings(sites: Mapping[int, Mapping[str, str]]) -> Iterator[tuple[Wire, st
         if site < 1:
             raise WorldError(f"site {site}: sites count from 1")
         for role, text in sites[site].items():
+            if role in SHARED_ROLES:
+                continue
             if role not in ROLES:
                 raise WorldError(
-                    f"site {site}: no pin of se1 is called {role!r}; there are {', '.join(ROLES)}"
+                    f"site {site}: no pin of se1 is called {role!r}; there are {', '.join(ROLES)}, "
+                    f"and of shared instruments {', '.join(SHARED_ROLES)}"
                 )
             yield Wire(site, role), text

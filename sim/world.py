@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
 
+from sim import cables
 from sim.bench import Bench
 from sim.clock import Clock
 from sim.dut.aside import Aside
@@ -161,6 +162,7 @@ class World:
         )
         for placed in self.equipment:
             MODELS[placed.driver].plug(placed, plant)
+        cables.lay(plant)
         plug_adapters(self.equipment, plant)
         plug_usbtmc(self.equipment, plant)
 

@@ -3,11 +3,17 @@
 Ref: SCPI-99 vol. 2 (INITiate, ABORt, FETCh); IEEE 488.2, 8.7.9 (blocks).
 """
 
-from drivers.errors import InstrumentError, ProtocolError, Silent
+import asyncio
+from contextlib import suppress
+
+from drivers.errors import EquipmentError, InstrumentError, ProtocolError, Silent
 from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
 from drivers.links.srq import ended
 from drivers.protocols.scpi import read_numbers
+from drivers.roles.uninterrupted import uninterrupted
 from drivers.transports import Conversation, Port
+
+ABORT_S = 2.0
 
 
 async def read_out(
@@ -24,8 +30,9 @@ async def read_out(
         raise
     try:
         await ended(port, link, timeout_s=timeout_s, what=f"a measurement of {count} readings")
-    except Silent:
-        await port.run(link.exchange(":ABOR"))
+    except (Silent, asyncio.CancelledError):  # else the machine, which still waits, would refuse the next one
+        with suppress(EquipmentError, TimeoutError):  # what was to be told is told already
+            await uninterrupted(port.run(link.exchange(":ABOR")), bound_s=ABORT_S)
         raise
     return await port.run(_fetching(link, count))
 

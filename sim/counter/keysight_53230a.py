@@ -3,7 +3,7 @@
 Ref: Keysight 53220A/53230A Programmer's Reference (53220-90001).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 
@@ -38,6 +38,8 @@ class Keysight53230A(StatusInstrument):
     ) -> None:
         self.frequency_hz = frequency_hz
         self.interval_s = interval_s
+        self.source: Callable[[], float | None] | None = None
+        """What is at input 1, if it is not `frequency_hz`: asked when it is measured."""
         self.idn = "Agilent Technologies,53230A,MY50000123,02.05-1519.666-1.19-4.15-127-159-35"
         self.memory = list[float]()
         self._settle()
@@ -111,24 +113,29 @@ class Keysight53230A(StatusInstrument):
         if self.under_way:
             raise CommandError(-213)
         self.memory.clear()
-        seen = self.interval_s if self._times else self.frequency_hz
+        seen = self._seen()
         if seen is None or self.faults.strikes("no_trigger") is not None:
             self.begin(inf)
             return
         self.begin(self._busy_s(seen))
 
+    def _seen(self) -> float | None:
+        if self._times:
+            return self.interval_s
+        return self.frequency_hz if self.source is None else self.source()
+
     def _busy_s(self, seen: float) -> float:
         return self._samples * ((seen if self._times else self._gate_s) + OVERHEAD_S)
 
     def ended(self) -> None:
-        seen = self.interval_s if self._times else self.frequency_hz
+        seen = self._seen()
         self.memory[:] = [self._reading(seen or 0.0) for _ in range(self._samples)]
 
     def _reading(self, seen: float) -> float:
         return OVERLOAD if self.faults.strikes("overrange") is not None else seen
 
     def _read(self, _: str) -> str:
-        seen = self.interval_s if self._times else self.frequency_hz
+        seen = self._seen()
         if seen is None:
             raise CommandError(-230)
         self.spend(self._busy_s(seen))

@@ -1,3 +1,4 @@
+import asyncio
 import math
 
 import pytest
@@ -47,6 +48,17 @@ def test_edge_that_never_comes_is_given_up() -> None:
     async def measure() -> None:
         with replayed("keysight_53230a/no_edge_comes") as port, pytest.raises(Silent):
             await inputs(port).interval(timeout_s=1.5)
+
+    virtually(measure())
+
+
+def test_a_measurement_whose_time_is_over_is_given_up_too() -> None:
+    """Else the counter, which still waits for its edges, would refuse the next measurement."""
+
+    async def measure() -> None:
+        with replayed("keysight_53230a/no_edge_comes") as port, pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.2):
+                await inputs(port).interval(timeout_s=60.0)
 
     virtually(measure())
 
