@@ -50,6 +50,7 @@ class Commands(click.Group):
         "equip",
         "evidence",
         "key",
+        "metrics",
         "mqtt",
         "order",
         "people",

@@ -45,6 +45,8 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "key show": frozenset({Action.READ}),
         "key status": frozenset({Action.READ}),
         "key trust": frozenset({Action.SIGN}),
+        "metrics files": frozenset({Action.READ}),
+        "metrics serve": frozenset({Action.SERVE}),
         "mqtt acl": frozenset({Action.READ}),
         "mqtt key": frozenset({Action.SIGN}),
         "mqtt ping": frozenset({Action.ASK_REMOTELY}),

@@ -142,16 +142,16 @@ def _cut(history: Iterable[events.Any], end: float) -> Iterator[Interval]:
     cell, since = Cell(), None
     for event in history:
         if since is not None:
-            yield from _between(cell, since, min(event.at, end))
+            yield from between(cell, since, min(event.at, end))
         if event.at >= end:
             return
         cell.take(event)
         since = event.at
     if since is not None:
-        yield from _between(cell, since, end)
+        yield from between(cell, since, end)
 
 
-def _between(cell: Cell, start: float, end: float) -> Iterator[Interval]:
+def between(cell: Cell, start: float, end: float) -> Iterator[Interval]:
     """Nothing happens in between, but that a productive cell may come to wait."""
     turn = min(max(cell.productive_until, start), end)
     for begins, ends in ((start, turn), (turn, end)):

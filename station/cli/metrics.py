@@ -1,0 +1,46 @@
+"""`hardbin metrics`: a cell for Prometheus, and the dashboards and rules that go with it."""
+
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+from station.cli.console_offer import SOCKET
+from station.custody import durable_file
+from station.errors import ConfigError
+from station.metrics import server
+
+SHIPPED = ("station.json", "alerts.yml", "prometheus.yml")
+
+
+@click.group()
+def metrics() -> None:
+    """Show a cell to Prometheus and Grafana."""
+
+
+@metrics.command()
+@click.option(
+    "--engine",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=SOCKET,
+    show_default=True,
+    help="The socket that `hardbin run` or `hardbin serve` offers with --console.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Of this machine, on loopback.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True, help="0: a free one.")
+def serve(engine: Path, host: str, port: int) -> None:
+    """Follow an engine and answer Prometheus at /metrics, until interrupted."""
+    server.serve(engine, host, port, lambda address: click.echo(f"hardbin: {address}"))
+
+
+@metrics.command(name="files")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def files_(folder: Path) -> None:
+    """Write the Grafana dashboard, the alert rules and a scrape configuration into FOLDER."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SHIPPED:
+        with as_file(files("station.metrics") / "floor" / name) as found:
+            if (folder / name).exists():
+                raise ConfigError(f"{folder / name} is there already")
+            durable_file.replace(folder / name, found.read_bytes())
+            click.echo(folder / name)
