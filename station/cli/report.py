@@ -33,8 +33,12 @@ def report() -> None:
 @FILE
 @RUN
 @click.option("--html", type=click.Path(path_type=Path), help="Write one page, which needs nothing else.")
+@click.option("--pdf", type=click.Path(path_type=Path), help="Write sheets for paper.")
+@click.option("--png", type=click.Path(path_type=Path), help="Write the first of them as a picture.")
 @JSON
-def lot(file: Path, run: int | None, html: Path | None, *, as_json: bool) -> None:
+def lot(
+    file: Path, run: int | None, html: Path | None, pdf: Path | None, png: Path | None, *, as_json: bool
+) -> None:
     """Work out a whole lot: yield, bins, failing tests, sites, test time, capability of each test."""
     found = findings(_lot(file, run))
     if html is not None:
@@ -44,9 +48,16 @@ def lot(file: Path, run: int | None, html: Path | None, *, as_json: bool) -> Non
             html.write_bytes(page(found, _stacked(file)))
         except OSError as error:
             raise StorageError(f"{html}: {error.strerror}") from error
+    if pdf is not None or png is not None:
+        from station.analysis import sheets
+
+        if pdf is not None:
+            sheets.to_pdf(pdf, found, _stacked(file))
+        if png is not None:
+            sheets.to_png(png, found, _stacked(file))
     if as_json:
         _json(found)
-    elif html is None:
+    elif html is None and pdf is None and png is None:
         _shown(found)
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from station.analysis.wafers import stacked
 from station.datalog.intake import taken_in
+from station.datalog.maps.stdf import read as maps
 from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.stdf import flags
 from station.datalog.stdf.lint import check
@@ -232,3 +234,11 @@ def test_a_final_test_with_retest_is_counted_alike_by_all(tmp_path: Path) -> Non
     assert result["retested"] > 5
     counted = assert_all_agree(tmp_path / LOT, result)
     assert (counted["PRR"], counted["WRR"]) == (120 + result["retested"], 0)
+
+
+def test_wafers_of_a_file_lie_in_one_grid(sorted_lot: tuple[Path, dict[str, Any]]) -> None:
+    _, result = sorted_lot
+    found = stacked(maps(Path(result["stdf"])))
+    assert (len(found.wafers), found.columns, found.rows) == (WAFERS, 2 * RADIUS + 1, 2 * RADIUS + 1)
+    assert set(found.tested.values()) == {WAFERS}
+    assert sum(found.good.values()) == result["good"]

@@ -17,7 +17,7 @@ FLATS: dict[str, Notch] = {"D": "D", "L": "L", "U": "U", "R": "R"}
 
 
 def read(path: Path) -> list[WaferMap]:
-    """Return the wafers of a file, upright, each die as it was contacted last.
+    """Return the wafers of a file, upright and in one grid, each die as it was contacted last.
 
     Axes that the file does not tell are taken as X to the right, Y downwards, notch down.
     """
@@ -27,10 +27,11 @@ def read(path: Path) -> list[WaferMap]:
     named = {record.name: record for record in found.others}
     geometry, master = named.get("WCR", Record("WCR", {})), named.get("MIR", Record("MIR", {}))
     bins = _bins(found.others)
-    wafers = [_upright(wafer, dies, geometry, bins, master) for wafer, dies in _wafers(found.others).items()]
-    if not wafers:
+    turned = {wafer: _turned(dies, geometry) for wafer, dies in _wafers(found.others).items()}
+    places = [place for dies in turned.values() for place in dies]
+    if not places:
         raise MapError(f"{path}: no die has a place on a wafer: it is no file of a wafer sort")
-    return wafers
+    return [_upright(wafer, dies, places, (geometry, master), bins) for wafer, dies in turned.items()]
 
 
 def _wafers(records: tuple[Record, ...]) -> dict[str, dict[Place, Die]]:
@@ -60,20 +61,35 @@ def _bins(records: tuple[Record, ...]) -> tuple[MapBin, ...]:
     return tuple(MapBin(number, name, good) for number, (name, good) in sorted(found.items()))
 
 
-def _upright(
-    wafer: str, dies: dict[Place, Die], geometry: Record, bins: tuple[MapBin, ...], master: Record
-) -> WaferMap:
+def _view(geometry: Record) -> View:
+    return View(FLATS.get(geometry.text("WF_FLAT"), "D"))
+
+
+def _turned(dies: dict[Place, Die], geometry: Record) -> dict[Place, Die]:
+    """Turn the dies of a wafer so that its notch is down, about the origin of the coordinates."""
     right, down = geometry.text("POS_X") != "L", geometry.text("POS_Y") != "U"
-    view = View(FLATS.get(geometry.text("WF_FLAT"), "D"))
-    turned = {view.upright((x if right else -x, y if down else -y)): die for (x, y), die in dies.items()}
-    left, top = min(u for u, _ in turned), min(v for _, v in turned)
-    placed = {(u - left, v - top): die for (u, v), die in sorted(turned.items())}
+    view = _view(geometry)
+    return {view.upright((x if right else -x, y if down else -y)): die for (x, y), die in dies.items()}
+
+
+def _upright(
+    wafer: str,
+    dies: dict[Place, Die],
+    places: list[Place],
+    said: tuple[Record, Record],
+    bins: tuple[MapBin, ...],
+) -> WaferMap:
+    """Put a wafer into the grid of all wafers of its file, of which it may have few dies."""
+    geometry, master = said
+    view = _view(geometry)
+    left, top = min(u for u, _ in places), min(v for _, v in places)
+    placed = {(u - left, v - top): die for (u, v), die in sorted(dies.items())}
     scale = TO_MM.get(geometry.integer("WF_UNITS"), 0.0)
     size = (geometry.real("DIE_WID") * scale, geometry.real("DIE_HT") * scale)
     found = WaferMap(
         wafer,
-        1 + max(u for u, _ in placed),
-        1 + max(v for _, v in placed),
+        1 + max(u for u, _ in places) - left,
+        1 + max(v for _, v in places) - top,
         placed,
         bins,
         master.text("LOT_ID"),

@@ -106,6 +106,18 @@ def test_a_lot_as_text_json_and_page(folder: Path, tmp_path: Path) -> None:
     assert not page.xpath("//script|//link|//img|//@src|//@href"), "it fetches nothing and runs nothing"
 
 
+def test_a_lot_on_paper_comes_out_alike(folder: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        paper = ("--pdf", tmp_path / f"{name}.pdf", "--png", tmp_path / f"{name}.png")
+        assert run("lot", folder / "lot.std", *paper).exit_code == 0
+    pdf, png = (tmp_path / "one.pdf").read_bytes(), (tmp_path / "one.png").read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 2, "the lot, and the test"
+    assert png.startswith(b"\x89PNG")
+    assert (pdf, png) == ((tmp_path / "two.pdf").read_bytes(), (tmp_path / "two.png").read_bytes())
+    assert run("lot", folder / "lot.std", "--pdf", tmp_path / "no" / "folder.pdf").exit_code != 0
+
+
 def test_the_other_reports(folder: Path) -> None:
     assert "Cpk" in run("capability", folder / "results.db", "--test", "300").stdout
     charts = json.loads(run("spc", folder / "results.db", "--test", "300", "--group", "5", "--json").stdout)
