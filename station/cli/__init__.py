@@ -1,5 +1,6 @@
 """The `hardbin` command: noun-verb, `--json` for programs, one message and a stable exit code on failure."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -7,6 +8,7 @@ from importlib import import_module
 import click
 
 from drivers.errors import EquipmentError, TransportError
+from station import logs
 from station.cli.codes import Exit
 from station.errors import (
     AnalysisError,
@@ -50,6 +52,7 @@ class Commands(click.Group):
         "equip",
         "evidence",
         "key",
+        "man",
         "metrics",
         "mqtt",
         "order",
@@ -92,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def code_of(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code, having said what is wrong in one message."""
     try:
+        logs.configure(os.environ)
         result: object = hardbin.main(arguments, standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "key show": frozenset({Action.READ}),
         "key status": frozenset({Action.READ}),
         "key trust": frozenset({Action.SIGN}),
+        "man": frozenset({Action.READ}),
         "metrics files": frozenset({Action.READ}),
         "metrics serve": frozenset({Action.SERVE}),
         "mqtt acl": frozenset({Action.READ}),
