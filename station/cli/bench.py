@@ -9,6 +9,7 @@ from msgspec import json
 
 from drivers.roles.card import Card
 from station.cli.bench_all import all_
+from station.cli.bench_compare import compare
 from station.engine.bench import measured
 from station.equip import bench as drivers_bench
 from station.remote import bench as mqtt_bench
@@ -195,3 +196,4 @@ def mqtt(*, url: str | None, rounds: int, events: int, as_json: bool) -> None:
 
 
 bench.add_command(all_)
+bench.add_command(compare)
