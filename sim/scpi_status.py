@@ -15,7 +15,11 @@ SRQ_KNOBS = frozenset({"drop_srq", "dup_srq", "late_srq", "spurious_stb"})
 """`drop_srq` loses a service request, `dup_srq=<n>` repeats it, `late_srq=<ms>` delays it;
 `spurious_stb=<stb>` asks for service of another cause when an operation begins."""
 
+POWER_KNOBS = frozenset({"power_cycle"})
+"""`power_cycle`: the power has gone and come back before a message; nothing is as it was set."""
+
 COMPLETE = 0x01
+POWERED_ON = 0x80
 ERROR_QUEUE = 0x04
 EVENT_SUMMARY = 0x20
 
@@ -98,11 +102,20 @@ class StatusInstrument(ScpiInstrument):
             self._complete()
 
     def obey(self, message: str) -> str | None:
+        if self.faults.strikes("power_cycle") is not None:
+            self._lose_power()
         try:
             return super().obey(message)
         except _WaitingError:
             self._asked = True
             return None
+
+    def _lose_power(self) -> None:
+        """Come back as it was made, with the one event that tells of it."""
+        self.give_up()
+        self._do(self._actions["*RST"], "")
+        self.clear_status()
+        self._events, self._event_enable, self._request_enable = POWERED_ON, 0, 0
 
     def _answer_end(self) -> str:
         """`*OPC?` waits; if that is for ever, whatever follows in its message is lost with it."""

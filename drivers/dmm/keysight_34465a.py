@@ -12,7 +12,7 @@ from drivers.links.messages import insisting
 from drivers.links.readings import longest_reading
 from drivers.links.readout import read_out
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
-from drivers.links.srq import ENABLE
+from drivers.links.srq import ENABLE, events_of
 from drivers.protocols.scpi import read_number, write_number
 from drivers.roles import Dmm, DmmFunction, TriggerSource
 from drivers.transports import Conversation, Port
@@ -84,9 +84,10 @@ class Keysight34465AInputs(Dmm):
         return f":CONF:{word} {scale}", *integration, *zero
 
     def _reading(self) -> Conversation[float]:
-        (value,) = yield from self._link.exchange(
-            ":SAMP:COUN 1", ":READ?", timeout_s=TIMEOUT_S + self._reading_s
+        value, events = yield from self._link.exchange(
+            ":SAMP:COUN 1", ":READ?", "*ESR?", timeout_s=TIMEOUT_S + self._reading_s
         )
+        events_of(events, self._port.name)
         return parsed(read_number, ":READ?", value)
 
 

@@ -14,7 +14,7 @@ from sim.dmm.input import OVERLOAD
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import BLOCK_KNOBS, MESSAGE_KNOBS, CommandError
 from sim.scpi import Action, boolean, choice, number
-from sim.scpi_status import SRQ_KNOBS, StatusInstrument
+from sim.scpi_status import POWER_KNOBS, SRQ_KNOBS, StatusInstrument
 
 COUNTER_KNOBS = frozenset({"no_trigger", "overrange"})
 """`no_trigger`: no edge comes; `overrange`: a reading is beyond what it can measure."""
@@ -26,7 +26,7 @@ MEMORY = 1_000_000
 class Keysight53230A(StatusInstrument):
     """The box; nothing is wired to it but the edges that it is told of."""
 
-    knobs = MESSAGE_KNOBS | BLOCK_KNOBS | SRQ_KNOBS | COUNTER_KNOBS
+    knobs = MESSAGE_KNOBS | BLOCK_KNOBS | SRQ_KNOBS | POWER_KNOBS | COUNTER_KNOBS
 
     def __init__(
         self,

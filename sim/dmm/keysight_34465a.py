@@ -14,7 +14,7 @@ from sim.dmm.input import OVERLOAD, DmmQuantity, seen
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import BLOCK_KNOBS, MESSAGE_KNOBS, CommandError
 from sim.scpi import Action, boolean, choice, number
-from sim.scpi_status import SRQ_KNOBS, StatusInstrument
+from sim.scpi_status import POWER_KNOBS, SRQ_KNOBS, StatusInstrument
 from sim.sockets import Load, OpenCircuit
 
 DMM_KNOBS = frozenset({"overrange", "no_trigger"})
@@ -50,7 +50,7 @@ NOISE = 1e-6
 class Keysight34465A(StatusInstrument):
     """The box; its inputs are at `loads[""]`."""
 
-    knobs = MESSAGE_KNOBS | DMM_KNOBS | SRQ_KNOBS | BLOCK_KNOBS
+    knobs = MESSAGE_KNOBS | DMM_KNOBS | SRQ_KNOBS | POWER_KNOBS | BLOCK_KNOBS
 
     def __init__(
         self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None

@@ -15,7 +15,7 @@ from sim.dmm.keysight_34465a import DMM_KNOBS, LINE_HZ, LONG, OVER, OVERHEAD_S, 
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import BLOCK_KNOBS, MESSAGE_KNOBS, CommandError
 from sim.scpi import Action, choice, number
-from sim.scpi_status import SRQ_KNOBS, StatusInstrument
+from sim.scpi_status import POWER_KNOBS, SRQ_KNOBS, StatusInstrument
 from sim.sockets import Load, OpenCircuit
 
 MULTIPLEXER = range(101, 121)
@@ -33,7 +33,7 @@ OPEN = OpenCircuit()
 class Keysight34970A(StatusInstrument):
     """The box; its multiplexer's channels are at `loads["101"]` and so on."""
 
-    knobs = MESSAGE_KNOBS | DMM_KNOBS | SRQ_KNOBS | BLOCK_KNOBS | {"stuck"}
+    knobs = MESSAGE_KNOBS | DMM_KNOBS | SRQ_KNOBS | POWER_KNOBS | BLOCK_KNOBS | {"stuck"}
 
     def __init__(
         self, clock: Clock, faults: Faults = NO_FAULTS, loads: Mapping[str, Load] | None = None

@@ -13,7 +13,7 @@ from drivers.dmm.keysight_34970a import Keysight34970A, Keysight34970AOptions
 from drivers.errors import EquipmentError, Silent
 from drivers.generator.keysight_33500b import Keysight33500B, Keysight33500BOptions
 from drivers.relays.keithley_707b import Keithley707B, Keithley707BOptions
-from drivers.roles import Dmm, Generator, Machine, Relays, Thermal
+from drivers.roles import Counter, Dmm, Generator, Machine, Relays, Scanner, Thermal
 from drivers.roles.uninterrupted import NotUndoneError
 from drivers.scope.keysight_infiniivision import KeysightInfiniiVision, KeysightInfiniiVisionOptions
 from drivers.thermal.ers_ac3 import ErsAc3, ErsAc3Options
@@ -21,6 +21,7 @@ from drivers.thermal.intest_thermostream import InTestThermoStream, InTestThermo
 from drivers.transports import Port
 from sim.counter import keysight_53230a
 from sim.dmm import keysight_34465a, keysight_34970a
+from sim.faults import parse
 from sim.generator import keysight_33500b
 from sim.instrument import Instrument
 from sim.relays import keithley_707b
@@ -70,7 +71,7 @@ KINDS = {
     ),
     "keysight_53230a": Kind(
         lambda port: Keysight53230A("counter", port, Keysight53230AOptions()),
-        keysight_53230a.Keysight53230A,
+        lambda clock, faults: keysight_53230a.Keysight53230A(clock, faults, interval_s=1e-6),
         keysight_53230a.Keysight53230A.knobs,
     ),
     "intest_thermostream": Kind(
@@ -249,3 +250,31 @@ def test_one_port_serves_others_while_the_meter_waits() -> None:
             assert await reading == pytest.approx([1.8, 1.8])
 
     in_virtual_time(body)
+
+
+@pytest.mark.parametrize("name", ["keysight_34465a", "keysight_34970a", "keysight_53230a"])
+def test_a_meter_that_lost_its_power_measures_nothing(name: str) -> None:
+    """What was set before is gone: whatever it reads then is no reading."""
+    kind = KINDS[name]
+
+    async def life(loop: VirtualLoop) -> None:
+        model = kind.model(loop.clock, faults("", kind.knobs))
+        async with bus(model) as port, connected(kind.make(port)) as machine:
+            assert await _measured(machine) is not None
+            model.faults.turn(parse("it.power_cycle@once"))
+            with pytest.raises(EquipmentError, match="lost its power meanwhile"):
+                await _measured(machine)
+
+    in_virtual_time(life)
+
+
+async def _measured(machine: Machine) -> object:
+    (role, *_) = machine.channels.values()
+    match role:
+        case Dmm():
+            return await role.measure()
+        case Scanner():
+            return await role.scan("dc_voltage", {"101"})
+        case Counter():
+            return await role.interval(timeout_s=3.0)
+    raise AssertionError(role)
