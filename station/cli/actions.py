@@ -109,6 +109,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "witness submit": frozenset({Action.KEEP_LOG}),
         "store archive": frozenset({Action.KEEP_LOG}),
         "store query": frozenset({Action.READ}),
+        "store to-ritdb": frozenset({Action.READ}),
         "store sync": frozenset({Action.KEEP_LOG}),
         "store upgrade": frozenset({Action.KEEP_LOG}),
     }

@@ -65,6 +65,22 @@ def archive(file: Path, out: Path, run: int | None, *, prune: bool, as_json: boo
     click.echo(msgspec.json.encode(found).decode() if as_json else text)
 
 
+@store.command("to-ritdb")
+@STORE
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The new file.")
+@RUN
+def to_ritdb(file: Path, out: Path, run: int | None) -> None:
+    """Write a run as RITdb (SEMI E183), an SQLite file of entities."""
+    from station.datalog.ritdb import export
+
+    must_exist(file)
+    opened = Store(file)
+    try:
+        click.echo(f"{out.name}: {export(opened, chosen(opened, run), out)} rows")
+    finally:
+        opened.close()
+
+
 @store.command()
 @STORE
 @click.argument("sql")

@@ -1,0 +1,184 @@
+"""RITdb (SEMI E183) of a run: entities as rows of one narrow table in an SQLite file.
+
+Made from what open translators write; the text of the standard was not at hand.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from station.datalog.rows import DeviceRow, DeviceRows, sparse_flags
+from station.datalog.stdf import flags
+from station.datalog.store import Store
+from station.errors import StorageError
+from station.model import Bin, Limit, LotInfo, TestDefinition
+
+TABLE = (
+    "CREATE TABLE ritdb1(sequence integer PRIMARY KEY, entityID integer, indexID integer DEFAULT 0, "
+    "name TEXT DEFAULT R, value none, value2 TEXT)"
+)
+INDEXES = (
+    "CREATE INDEX ritdb1_entity ON ritdb1(entityID DESC, name DESC)",
+    "CREATE INDEX ritdb1_name ON ritdb1(name, value DESC, indexID)",
+)
+INSERT = "INSERT INTO ritdb1(entityID, indexID, name, value, value2) VALUES (?, ?, ?, ?, ?)"
+NOT_GOOD, ABORTED = 0x18, 0x10
+
+Value: TypeAlias = "str | int | float"
+Row: TypeAlias = "tuple[int, int, str, Value, str | None]"
+
+
+def export(store: Store, run: int, path: Path) -> int:
+    """Write a run to a new file and return its rows; it gets its name when it is whole and on disk."""
+    if path.exists():
+        raise StorageError(f"{path}: the file exists, it is not overwritten")
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        count = _written(store, run, part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            part.unlink()
+        raise StorageError(f"{path}: {error}") from error
+    return count
+
+
+def _written(store: Store, run: int, path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute(TABLE)
+        count = connection.executemany(INSERT, _Entities(store, run).rows()).rowcount
+        for index in INDEXES:
+            connection.execute(index)
+        connection.commit()
+    finally:
+        connection.close()
+    return count
+
+
+class _Entities:
+    """Gives each entity its number, and yields the rows of all."""
+
+    def __init__(self, store: Store, run: int) -> None:
+        self._store, self._run = store, run
+        self._info = store.info(run)
+        self._last = 0
+        self._sites = dict[int, int]()
+        self._bins = dict[int, int]()
+        self._results = dict[int, int]()
+
+    def rows(self) -> Iterator[Row]:
+        info = self._info
+        yield from self._entity("RUN_INFO", **_run_info(info))
+        yield from self._entity(
+            "PRODUCT_CELL_CONFIGURATION",
+            JOB_NAME=info.sequence,
+            JOB_VERSION=info.sequence_version,
+            TEST_TEMPERATURE=info.temperature,
+        )
+        yield from self._entity("CELL_INVENTORY", **{"class": "TESTER", "NAME": info.station})
+        yield from self._entity("CELL_INVENTORY", **{"class": "HANDLER", "NAME": info.handler_id})
+        for site in info.sites:
+            yield from self._entity("SITE_INFO", SITE_ID=site)
+            self._sites[site] = self._last
+        for bin_ in info.bins:
+            yield from self._bin(bin_)
+        for order, test in enumerate(info.tests, start=1):
+            yield from self._test(order, test)
+        last = dict[int, tuple[DeviceRow, int]]()
+        for row in self._store.devices(self._run):
+            yield from self._contact(row)
+            last[row.part_id] = row, self._last
+        for row, contact in last.values():
+            yield from self._part(row, contact)
+
+    def _entity(self, kind: str, **attributes: Value) -> Iterator[Row]:
+        self._last += 1
+        yield self._last, 0, "ENTITY_TYPE", kind, None
+        for name, value in attributes.items():
+            yield self._last, 0, name, value, None
+
+    def _bin(self, bin_: Bin) -> Iterator[Row]:
+        yield from self._entity(
+            "BIN",
+            BIN_TYPE="SOFTBIN",
+            BIN_NUMBER=bin_.number,
+            BIN_NAME=bin_.name,
+            BIN_PF=flags.PASS_FAIL[bin_.kind],
+            **{"hardbin.HARD_BIN": bin_.hard},
+        )
+        self._bins[bin_.number] = self._last
+
+    def _test(self, order: int, test: TestDefinition) -> Iterator[Row]:
+        limit = test.limit or Limit(None, None, "")
+        yield from self._entity(
+            "RESULT_INFO",
+            RESULT_NUMBER=test.number,
+            RESULT_NAME=test.name,
+            RESULT_ID=f"{test.number}:{test.name}",
+            RESULT_ORDER=order,
+            RESULT_UNITS=limit.unit,
+            RESULT_SCALE=flags.scale(test.limit),
+            RESULT_DATA_TYPE="FLOAT",
+            TEST_TYPE=test.kind,
+            ANALYZABLE="Y" if test.kind == "P" else "N",
+        )
+        self._results[test.number] = result = self._last
+        sides = {"LL": limit.low, "UL": limit.high}
+        known = {name: side for name, side in sides.items() if side is not None}
+        if known:
+            self._last += 1
+            yield self._last, 0, "ENTITY_TYPE", "RESULT_LIMIT_SET", None
+            for name, side in known.items():
+                yield self._last, result, name, side, None
+            yield self._last, result, "LIMIT_COMPARE_TYPE", "I", None
+
+    def _contact(self, row: DeviceRow) -> Iterator[Row]:
+        yield from self._entity(
+            "PART_RESULT_EVENT",
+            SITE_INFO_EID=self._sites[row.site],
+            PART_ID=str(row.part_id),
+            BIN_EID=self._bins[row.sbin],
+            NUM_TESTS=row.n_exec,
+            EVENT_TEST_TIME=row.test_ms / 1000,
+            PF="F" if row.part_flg & NOT_GOOD else "P",
+        )
+        sparse = sparse_flags(row)
+        values = DeviceRows(self._info).values(row)
+        for place, (test, value) in enumerate(zip(self._info.tests, values, strict=True)):
+            flag = sparse.get(place, 0)
+            if value == value:
+                told = "XV" if flag & (flags.UNUSABLE_TEST | flags.NOT_JUDGED) else "FV" if flag else "PV"
+                yield self._last, self._results[test.number], "R", value, told
+
+    def _part(self, row: DeviceRow, contact: int) -> Iterator[Row]:
+        place = DeviceRows(self._info).unpack(row).place
+        where: dict[str, Value] = {} if place is None else {"PART_X": place.x, "PART_Y": place.y}
+        wafer: dict[str, Value] = {} if place is None else {"hardbin.WAFER": place.wafer}
+        yield from self._entity(
+            "PART_INSTANCE_OUT",
+            PART_ID=str(row.part_id),
+            DISPOSITION_BIN_EID=self._bins[row.sbin],
+            RETEST_CODE=row.exec_no - 1,
+            **where,
+            **wafer,
+            **{"hardbin.PART_RESULT_EVENT_EID": contact},
+        )
+
+
+def _run_info(info: LotInfo) -> dict[str, Value]:
+    return {
+        "LOT_ID": info.lot,
+        "PRODUCT_ID": info.product,
+        "CELL_ID": info.station,
+        "TEST_PASS_NAME": info.flow,
+        "RUN_START_DTTM_UTC": info.set_up,
+        "USECASE": "datalog.wafer" if info.wafers is not None else "datalog.unit",
+        "hardbin.FINGERPRINT": info.fingerprint,
+    }
