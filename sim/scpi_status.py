@@ -31,6 +31,9 @@ class _WaitingError(Exception):
 class StatusInstrument(ScpiInstrument):
     """A machine that knows what is under way, and tells its end as it was asked to."""
 
+    told_by_status = False
+    """Whether `power_cycle` strikes before a message, and the event status alone tells of it."""
+
     def __init__(self, clock: Clock, faults: Faults = NO_FAULTS) -> None:
         self.operations = 0
         """How many operations were begun; one that was given up ends nothing."""
@@ -102,7 +105,7 @@ class StatusInstrument(ScpiInstrument):
             self._complete()
 
     def obey(self, message: str) -> str | None:
-        if self.faults.strikes("power_cycle") is not None:
+        if self.told_by_status and self.faults.strikes("power_cycle") is not None:
             self._lose_power()
         try:
             return super().obey(message)

@@ -27,6 +27,7 @@ class Keysight53230A(StatusInstrument):
     """The box; nothing is wired to it but the edges that it is told of."""
 
     knobs = MESSAGE_KNOBS | BLOCK_KNOBS | SRQ_KNOBS | POWER_KNOBS | COUNTER_KNOBS
+    told_by_status = True
 
     def __init__(
         self,

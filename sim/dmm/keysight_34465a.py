@@ -51,6 +51,7 @@ class Keysight34465A(StatusInstrument):
     """The box; its inputs are at `loads[""]`."""
 
     knobs = MESSAGE_KNOBS | DMM_KNOBS | SRQ_KNOBS | POWER_KNOBS | BLOCK_KNOBS
+    told_by_status = True
 
     def __init__(
         self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None

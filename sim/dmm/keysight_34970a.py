@@ -34,6 +34,7 @@ class Keysight34970A(StatusInstrument):
     """The box; its multiplexer's channels are at `loads["101"]` and so on."""
 
     knobs = MESSAGE_KNOBS | DMM_KNOBS | SRQ_KNOBS | POWER_KNOBS | BLOCK_KNOBS | {"stuck"}
+    told_by_status = True
 
     def __init__(
         self, clock: Clock, faults: Faults = NO_FAULTS, loads: Mapping[str, Load] | None = None
