@@ -63,6 +63,7 @@ class Commands(click.Group):
         "report",
         "run",
         "serve",
+        "service",
         "sim",
         "stdf",
         "store",

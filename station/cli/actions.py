@@ -102,6 +102,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "recipe verify": frozenset({Action.READ}),
         "run": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT}),
         "serve": frozenset({Action.SERVE}),
+        "service files": frozenset({Action.READ}),
         "sim serve": frozenset({Action.MEASURE}),
         "version": frozenset({Action.READ}),
         "witness key": frozenset({Action.KEEP_LOG}),

@@ -73,12 +73,17 @@ def weak(pin: str) -> str:
 
 def pepper(folder: Path) -> bytes:
     """Return the key of the service's credential, or of the folder's file, which is made if it is missing."""
-    given = os.environ.get(CREDENTIALS, "")
-    path = Path(given) / PEPPER if given and (Path(given) / PEPPER).exists() else folder / PEPPER
+    given = Path(os.environ.get(CREDENTIALS, "")) / PEPPER
+    if os.environ.get(CREDENTIALS) and given.exists():
+        return _checked(given, given.read_bytes())  # systemd guards it by an access list, which no mode shows
+    path = folder / PEPPER
     if not path.exists():
         path.touch(mode=0o600)
         _written(path)
-    content = _read(path)
+    return _checked(path, _read(path))
+
+
+def _checked(path: Path, content: bytes) -> bytes:
     if len(content) != PEPPER_BYTES:
         raise ConfigError(f"{path}: holds {len(content)} bytes, a pepper has {PEPPER_BYTES}")
     return content

@@ -13,6 +13,7 @@ from station.authority import Action
 from station.custody.audit import Trust, audited
 from station.custody.ledger import Entry
 from station.custody.log_keys import key_of
+from station.errors import ConfigError
 from station.people.dual_control import short
 from station.people.login import LOCKED_S, TRIES
 from station.people.people import People, people
@@ -273,3 +274,19 @@ def test_a_database_without_its_pepper_is_worth_nothing(founded: People, clock: 
     (tmp_path / "people" / "pepper").write_bytes(os.urandom(32))
     with people(tmp_path / "people", "ws-07", clock, Cost.LOW) as stolen:
         refused("denied", lambda: stolen.enter(*ENGINEER, "panel"))
+
+
+def test_a_credential_of_the_service_goes_before_the_file(
+    tmp_path: Path, clock: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pepper").write_bytes(os.urandom(32))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with people(tmp_path / "people", "ws-07", clock, Cost.LOW) as station:
+        station.enrol(station.found()["first engineer"], *ENGINEER)
+    assert not (tmp_path / "people" / "pepper").exists()
+    (tmp_path / "pepper").write_bytes(b"short")
+    with (
+        pytest.raises(ConfigError, match="a pepper has 32"),
+        people(tmp_path / "people", "ws-07", clock, Cost.LOW),
+    ):
+        pass
