@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
@@ -79,18 +79,14 @@ class Process:
 class Floor:
     """One station that serves, and its console."""
 
-    def __init__(
-        self, folder: Path, *, speed: str = "jump", sites: int = 4, roles: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        options = ["--console", "s", "--speed", speed, "--sites", str(sites), "--json"]
-        self.station = Process(folder, "serve", *options)
-        self._roles = [word for role in roles or ("operator",) for word in ("--role", role)]
+        self.station = Process(folder, "serve", "--console", "s", "--sites", "4", "--json", *options)
         self.console = self._console("0")
         self.url = ""
 
     def _console(self, port: str) -> Process:
-        return Process(self.folder, "console", "--engine", "s", "--port", port, *self._roles)
+        return Process(self.folder, "console", "--engine", "s", "--port", port)
 
     def start(self) -> None:
         """Start both."""
@@ -110,16 +106,29 @@ class Floor:
 
 
 @contextmanager
-def floor(
-    folder: Path, *, speed: str = "jump", sites: int = 4, roles: tuple[str, ...] = ()
-) -> Iterator[Floor]:
-    """Have one while the block lasts."""
-    made = Floor(folder, speed=speed, sites=sites, roles=roles)
+def floor(folder: Path, *options: str) -> Iterator[Floor]:
+    """Have one while the block lasts, with these options of `hardbin serve`."""
+    made = Floor(folder, *options)
     try:
         made.start()
         yield made
     finally:
         made.stop()
+
+
+def button(page: Page, command: str) -> Locator:
+    """Return the button of a command."""
+    return page.locator(f'[data-command="{command}"]')
+
+
+def load(page: Page, lot: str, quantity: int) -> None:
+    """Type what the traveller says."""
+    button(page, "lot.load").tap()
+    page.locator("#lot").fill(lot)
+    expect(page.locator("[data-ok]")).to_be_disabled()
+    page.locator("#quantity").fill(str(quantity))
+    page.locator("[data-ok]").tap()
+    expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
 
 
 @pytest.fixture(scope="session")

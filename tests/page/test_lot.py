@@ -6,22 +6,18 @@ from pathlib import Path
 
 import pytest
 from msgspec import json
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from station import events
 from station.custody.journal import read
-from tests.page.conftest import Faults, Floor, floor
+from tests.page.conftest import Faults, Floor, button, floor, load
 
 pytestmark = pytest.mark.timeout(300)
 
 
-def button(page: Page, command: str) -> Locator:
-    return page.locator(f'[data-command="{command}"]')
-
-
 @pytest.fixture
 def station(tmp_path: Path) -> Iterator[Floor]:
-    with floor(tmp_path, speed="40") as made:
+    with floor(tmp_path, "--speed", "40") as made:
         yield made
 
 
@@ -29,15 +25,6 @@ def state_of(station: Floor) -> dict[str, object]:
     with urllib.request.urlopen(f"{station.url}api/v1/state") as answer:  # noqa: S310 - our own, on loopback
         told: dict[str, object] = json.decode(answer.read())
     return told
-
-
-def load(page: Page, lot: str, quantity: int) -> None:
-    button(page, "lot.load").tap()
-    page.locator("#lot").fill(lot)
-    expect(page.locator("[data-ok]")).to_be_disabled()
-    page.locator("#quantity").fill(str(quantity))
-    page.locator("[data-ok]").tap()
-    expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
 
 
 def test_a_lot_start_to_end(station: Floor, context: BrowserContext) -> None:

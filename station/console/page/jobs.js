@@ -53,6 +53,7 @@ function nextBin() {
 }
 function mapBox() {
   const only = S.lot?.bins[S.only - 1];
+  map.name(`${t('map.map')}: ${num(S.sum.tested)} ${t('lot.tested')}, ${num(S.sum.good)} ${t('lot.good')}`);
   return html`<section class="mapbox" aria-label=${t('map.map')}><div class="canvas">${map}</div>
     <div class="below">${tool('map.closer', '+', () => map.scale(1.6))}${tool('map.further', '−', () => map.scale(1 / 1.6))}${tool('map.whole', '⤢', () => map.whole())}
     ${tool('map.turn', '⟳', () => map.look({ turn: (map.turn + 1) % 4 }))}${tool('map.mirror', '⇋', () => map.look({ mirrored: !map.mirrored }))}

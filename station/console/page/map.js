@@ -8,6 +8,7 @@ export class WaferMap extends HTMLElement {
     super();
     this.canvas = document.createElement('canvas');
     this.canvas.setAttribute('role', 'img');
+    this.canvas.tabIndex = 0;
     this.context = this.canvas.getContext('2d', { alpha: false });
     this.texels = document.createElement('canvas');
     this.of = { kind: '', x: 0, y: 0, width: 0, height: 0 };
@@ -199,7 +200,18 @@ export class WaferMap extends HTMLElement {
     this.dispatchEvent(new CustomEvent('picked', { detail: this.picked }));
   }
 
+  name(label) { this.canvas.setAttribute('aria-label', label); }
+
+  step(event) {                     // arrows go from die to die
+    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+    if (!this.extent || (!dx && !dy)) return;
+    event.preventDefault();
+    const e = this.extent, from = this.picked ?? { column: Math.round((e[0] + e[2]) / 2) - dx, row: Math.round((e[1] + e[3]) / 2) - dy };
+    this.choose(from.column + dx, from.row + dy);
+  }
+
   gestures() {
+    this.canvas.addEventListener('keydown', (event) => this.step(event));
     const down = new Map();
     let moved = 0, apart = 0;
     const spread = () => { const [a, b] = [...down.values()]; return Math.hypot(a.x - b.x, a.y - b.y); };

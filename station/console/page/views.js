@@ -15,7 +15,7 @@ function alarm(one) {
 }
 export function alarms() {
   const now = S.alarms.filter((one) => one.active || !one.acknowledged).toReversed(), past = S.alarms.filter((one) => !one.active && one.acknowledged).toReversed();
-  return html`<section class="scroll"><h2>${t('alarms.now')}</h2>${now.length ? html`<ul>${now.map(alarm)}</ul>` : html`<p>${t('link.no_alarms')}</p>`}
+  return html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll"><h2>${t('alarms.now')}</h2>${now.length ? html`<ul>${now.map(alarm)}</ul>` : html`<p>${t('link.no_alarms')}</p>`}
     <h2>${t('alarms.history')}</h2>${past.length ? html`<ul>${past.map(alarm)}</ul>` : html`<p>${t('alarms.none')}</p>`}</section>`;
 }
 
@@ -23,10 +23,10 @@ export function alarms() {
 const cell = (value) => html`<td>${value}</td>`;
 export function lot() {
   const { lot: one, sum } = S;
-  if (!one) return html`<section class="scroll"><p>${t('jobs.no_lot')}</p></section>`;
+  if (!one) return html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll"><p>${t('jobs.no_lot')}</p></section>`;
   const hard = Object.entries(sum.hard).sort((a, b) => b[1] - a[1]);
   const names = (number) => one.bins.filter((each) => each.hard === Number(number)).map((each) => each.name).join(', ');
-  return html`<section class="scroll"><h2>${t('lot.balance')}</h2><div class="figures">${Object.entries(sum.balance).map(([name, count]) => html`<div><small>${t(`balance.${name}`)}</small><b>${num(count)}</b></div>`)}</div>
+  return html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll"><h2>${t('lot.balance')}</h2><div class="figures">${Object.entries(sum.balance).map(([name, count]) => html`<div><small>${t(`balance.${name}`)}</small><b>${num(count)}</b></div>`)}</div>
     <h2>${t('lot.sites')}</h2><table><thead><tr>${['site', 'tested', 'good', 'yield'].map((id) => html`<th scope="col">${t(`lot.${id}`)}</th>`)}</tr></thead>
     <tbody>${sum.sites.map((each) => html`<tr><th scope="row">${each.site}</th>${cell(num(each.tested))}${cell(num(each.good))}${cell(percent(each.good, each.tested))}</tr>`)}</tbody></table>
     <h2>${t('lot.soft')}</h2><table><tbody>${one.bins.filter((each) => sum.bins[each.number]).map((each) => html`<tr><th scope="row">${each.number}</th><td class="name">${each.name}</td>${cell(num(sum.bins[each.number]))}${cell(percent(sum.bins[each.number], sum.tested))}</tr>`)}</tbody></table>
@@ -42,8 +42,8 @@ export function look() {
   map.theme?.call(map);
   drawTrend(true);
 }
-export const settings = () => html`<section class="scroll settings"><h2>${t('settings.language')}</h2><div>${Object.entries(LANGUAGES).map(([code, name]) => html`<span lang=${code}>${choice('lang', code, name, loadWords)}</span>`)}</div>
+export const settings = () => html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll settings"><h2>${t('settings.language')}</h2><div>${Object.entries(LANGUAGES).map(([code, name]) => html`<span lang=${code}>${choice('lang', code, name, loadWords)}</span>`)}</div>
   <h2>${t('settings.theme')}</h2><div>${choice('theme', 'light', t('settings.light'), look)}${choice('theme', 'dark', t('settings.dark'), look)}</div>
   <h2>${t('settings.hand')}</h2><div>${choice('hand', 'right', t('settings.right'), look)}${choice('hand', 'left', t('settings.left'), look)}</div></section>`;
 
-export const help = () => html`<section class="scroll help"><h2>${t('help.title')}</h2>${['stop', 'abort', 'end', 'hold', 'stale', 'scan', 'keys'].map((id) => html`<h3>${t(`help.${id}.title`)}</h3><p>${t(`help.${id}.text`)}</p>`)}</section>`;
+export const help = () => html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll help"><h2>${t('help.title')}</h2>${['stop', 'abort', 'end', 'hold', 'stale', 'scan', 'keys'].map((id) => html`<h3>${t(`help.${id}.title`)}</h3><p>${t(`help.${id}.text`)}</p>`)}</section>`;

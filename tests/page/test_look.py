@@ -1,0 +1,120 @@
+"""What the page looks like: WCAG, targets for gloves, languages, themes; pictures are kept if asked."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from msgspec import json
+from playwright.sync_api import Browser, Page, expect
+
+from station.console.page_files import FOLDER
+from tests.page.conftest import BOX, PATIENCE_MS, Floor, button, floor, load
+
+pytestmark = pytest.mark.timeout(300)
+LANGUAGES = ("en", "hi", "gu", "ja")
+VIEWS = ("jobs", "lot", "settings", "alarms", "help")
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+PICTURES = os.environ.get("HARDBIN_PICTURES", "")
+"""A folder in which the pictures of the main views are left."""
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
+    """A station in mid-lot, which one fault has stopped: every part of the page has something to show."""
+    fault = "supply-2.stuck_on@after=20"
+    with floor(tmp_path_factory.mktemp("floor"), "--fault", fault, "--speed", "jump") as made:
+        yield made
+
+
+def opened(browser: Browser, url: str, *, bypass_csp: bool = False) -> Page:
+    context = browser.new_context(viewport=BOX, has_touch=True, bypass_csp=bypass_csp)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator("nav button")).to_have_count(len(VIEWS))
+    return page
+
+
+def stopped(browser: Browser, floor: Floor) -> None:
+    """Have a lot that is held, or any that is over."""
+    page = opened(browser, floor.url)
+    if page.locator("body").get_attribute("data-state") == "EMPTY":
+        load(page, "L1", 200)
+        button(page, "lot.start").tap()
+    expect(page.locator("body")).to_have_attribute("data-state", "HELD")
+    page.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_wcag_finds_nothing(held: Floor, browser: Browser, theme: str) -> None:
+    stopped(browser, held)
+    page = opened(browser, f"{held.url}?theme={theme}", bypass_csp=True)
+    for view in VIEWS:
+        page.locator(f"[data-view={view}]").tap()
+        expect(page.locator(f"[data-view={view}]")).to_have_attribute("aria-current", "page")
+        assert faults(page) == [], view
+    page.locator("[data-view=jobs]").tap()
+    page.locator("[data-command='lot.end']").tap()
+    expect(page.locator("[role=dialog]")).to_be_visible()
+    assert faults(page) == [], "dialog"
+    page.context.close()
+
+
+def faults(page: Page) -> list[str]:
+    """Return what axe-core has against the page, in words."""
+    found = Axe().run(page, options={"runOnly": WCAG})
+    return [
+        f"{one['id']}: {node['html'][:120]}" for one in found.response["violations"] for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_language_fits_and_is_whole(held: Floor, browser: Browser, lang: str) -> None:
+    stopped(browser, held)
+    page = opened(browser, f"{held.url}?lang={lang}")
+    expect(page.locator("html")).to_have_attribute("lang", lang)
+    for view in VIEWS:
+        page.locator(f"[data-view={view}]").tap()
+        expect(page.locator(f"[data-view={view}]")).to_have_attribute("aria-current", "page")
+        wide = page.evaluate(
+            "[...document.querySelectorAll('button, .panel, body')]"
+            ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 100))"
+        )
+        assert wide == [], view
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES) / f"{view}-{lang}.png")
+    page.context.close()
+
+
+def test_every_word_is_in_every_language() -> None:
+    words = {lang: json.decode((FOLDER / f"i18n/{lang}.json").read_bytes()) for lang in LANGUAGES}
+    for lang in LANGUAGES:
+        assert set(words[lang]) == set(words["en"]), lang
+        for name, text in words[lang].items():
+            assert values(text) == values(words["en"][name]), f"{lang} {name}"
+
+
+def values(text: object) -> set[str]:
+    """Return what a text takes."""
+    whole = text["other"] if isinstance(text, dict) else str(text)
+    return {part.partition("}")[0] for part in str(whole).split("{")[1:]}
+
+
+@pytest.mark.parametrize("query", ["", "?hand=left&theme=dark"])
+def test_gloves_meet_every_button(held: Floor, browser: Browser, query: str) -> None:
+    stopped(browser, held)
+    page = opened(browser, held.url + query)
+    for view in VIEWS:
+        page.locator(f"[data-view={view}]").tap()
+        small = page.evaluate(
+            "[...document.querySelectorAll('button')].map(b => [b.textContent, b.getBoundingClientRect()])"
+            ".filter(([, r]) => r.width < 60 || r.height < 60).map(([text]) => text)"
+        )
+        assert small == [], view
+    commands, view = page.locator("#command").bounding_box(), page.locator("#information").bounding_box()
+    assert commands is not None
+    assert view is not None
+    assert (commands["x"] < view["x"]) is ("left" in query)
+    page.context.close()

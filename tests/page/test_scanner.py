@@ -1,0 +1,76 @@
+"""A scanner in the keyboard's place: a burst with its prefix fills the lot in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.page.conftest import button, floor
+
+pytestmark = pytest.mark.timeout(120)
+BURST = """codes => { for (const code of codes) {
+  for (const key of ['F12', ...code, 'Enter'])
+    document.activeElement.dispatchEvent(
+      new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })); } }"""
+
+
+@pytest.fixture
+def page(tmp_path: Path, context: BrowserContext) -> Iterator[Page]:
+    with floor(tmp_path, "--speed", "jump") as station:
+        opened = context.new_page()
+        opened.goto(station.url)
+        expect(opened.locator("body")).to_have_attribute("data-state", "EMPTY")
+        yield opened
+
+
+def test_a_traveller_is_scanned(page: Page) -> None:
+    page.evaluate(BURST, ["L:L26K0417-A.01", "Q:64", "D:se1"])
+    expect(page.locator("#lot")).to_have_value("L26K0417-A.01")
+    expect(page.locator("#quantity")).to_have_value("64")
+    expect(page.locator("[data-ok]")).to_be_enabled()
+    page.keyboard.press("Enter")
+    expect(page.locator("[role=dialog]")).to_be_visible()
+    page.locator("[data-ok]").tap()
+    expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
+
+
+def test_another_device_is_not_loaded(page: Page) -> None:
+    page.evaluate(BURST, ["L:L1", "Q:64", "D:se9"])
+    expect(page.locator("[role=dialog]")).to_contain_text("The traveller says se9; this cell tests se1.")
+    expect(page.locator("[data-ok]")).to_be_disabled()
+
+
+def test_a_code_of_no_kind_is_said(page: Page) -> None:
+    page.evaluate(BURST, ["B:12345"])
+    expect(page.locator(".message")).to_contain_text("Scanned B:12345")
+    expect(page.locator("[role=dialog]")).to_have_count(0)
+
+
+def test_what_a_person_types_is_no_scan(page: Page) -> None:
+    button(page, "lot.load").tap()
+    page.locator("#lot").press_sequentially("L1", delay=60)
+    expect(page.locator("#lot")).to_have_value("L1")
+    page.keyboard.press("F12", delay=60)
+    page.locator("#lot").press_sequentially("L:X", delay=60)
+    expect(page.locator("#lot")).to_have_value("L1L:X")
+
+
+def test_neither_space_nor_enter_starts_anything(page: Page) -> None:
+    page.evaluate(BURST, ["L:L1", "Q:16"])
+    page.locator("[data-ok]").tap()
+    expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
+    button(page, "lot.start").focus()
+    for key in ("Space", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("body")).to_have_attribute("data-state", "CLOSED")
+
+
+def test_a_command_that_may_not_be_pressed_says_why(page: Page) -> None:
+    button(page, "hold.release").tap(force=True)
+    expect(page.locator(".message")).to_contain_text("this is for: Engineer, Technician")
+    page.goto(page.url + "?lang=hi")
+    button(page, "lot.start").tap(force=True)
+    expect(page.locator(".message")).to_contain_text("जब लॉट की स्थिति खाली हो")
