@@ -1,9 +1,16 @@
-"""Who stands before the console: the narrow seam between it and whoever knows the people."""
+"""Who stands before the console: whoever has logged in, or the one person whom its start named."""
 
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 from starlette.requests import Request
+
+from station.people.people import People
+from station.people.person import PeopleError
+from station.writer import Writer
+
+COOKIE = "hardbin-session"
 
 
 class Person(Struct, frozen=True):
@@ -17,15 +24,60 @@ class Person(Struct, frozen=True):
 class Identity(Protocol):
     """Tells whose request it is."""
 
-    async def person(self, request: Request) -> Person | None:
-        """Return the person of a request's session; None for whoever has not logged in."""
+    logs_in: bool
+    """Whether persons log in and out here."""
+
+    async def person(self, request: Request, *, active: bool) -> Person | None:
+        """Return the person of a request's session, None for whoever has none; `active`: somebody touched."""
+
+    async def enter(self, badge: str, pin: str) -> str:
+        """Log in and return the session's token; PeopleError."""
+
+    async def leave(self, request: Request) -> None:
+        """Log out."""
 
 
 class AtTheMachine:
     """Whoever reaches the page is this one person: fit for loopback alone, where nobody else can."""
 
+    logs_in = False
+
     def __init__(self, person: Person) -> None:
         self._person = person
 
-    async def person(self, request: Request) -> Person | None:
+    async def person(self, request: Request, *, active: bool) -> Person | None:
         return self._person
+
+    async def enter(self, badge: str, pin: str) -> str:
+        raise PeopleError("wrong_state", "this console was started for one person: nobody logs in")
+
+    async def leave(self, request: Request) -> None:
+        return
+
+
+class Badges:
+    """Persons with accounts at this station; what they do is in its ledger of people."""
+
+    logs_in = True
+
+    def __init__(self, people: People, place: str) -> None:
+        self._people, self._place = people, place
+        self._writer = Writer("people")
+
+    async def person(self, request: Request, *, active: bool) -> Person | None:
+        token = request.cookies.get(COOKIE)
+        if not token:
+            return None
+        session = await self._writer.run(self._people.session, token, active=active)
+        return None if session is None else msgspec.convert(session.person, Person, from_attributes=True)
+
+    async def enter(self, badge: str, pin: str) -> str:
+        return await self._writer.run(self._people.enter, badge, pin, self._place)
+
+    async def leave(self, request: Request) -> None:
+        if token := request.cookies.get(COOKIE):
+            await self._writer.run(self._people.leave, token)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._writer.close()

@@ -32,7 +32,7 @@ class Listen:
     def __post_init__(self) -> None:
         if not _loopback(self.host):
             raise ConfigError(
-                f"--listen {self.host}: nobody can log in yet, so only this machine may see the console: "
+                f"--host {self.host}: without TLS only this machine may see the console: "
                 "127.0.0.1, ::1 or localhost"
             )
 

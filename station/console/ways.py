@@ -2,22 +2,26 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from station import commands
 from station.authority import RIGHTS, Action, denied
 from station.console.defence import Defence, body_of, forged, refusal
-from station.console.identity import Identity
+from station.console.identity import COOKIE, Identity
 from station.console.orders import NAMES, NOBODY, STATUS, Orders
 from station.console.page_files import PageFile
 from station.console.picture import Picture
 from station.console.stream import Stream
 from station.engine.states import LEGAL
+from station.people.person import PeopleError
 
 API = "/api/v1"
 
@@ -50,6 +54,13 @@ class Acknowledged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alarm: str
 
 
+class Entered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a login."""
+
+    badge: Annotated[str, Meta(max_length=128)]
+    pin: Annotated[str, Meta(max_length=64)]
+
+
 class Console:
     """Answers requests."""
 
@@ -58,17 +69,19 @@ class Console:
 
     def ways(self) -> tuple[Way, ...]:
         """Every way in."""
-        commands = (
+        orders = (
             Way(f"{API}/commands/{name}", Action(name), self._command, "POST") for name in sorted(NAMES)
         )
         return (
             Way("/healthz", Action.READ, self._alive),
             Way("/readyz", Action.READ, self._ready),
             Way(f"{API}/session", Action.READ, self._session),
+            Way(f"{API}/session", Action.LOG_IN, self._enter, "POST"),
+            Way(f"{API}/session/end", Action.LOG_IN, self._leave, "POST"),
             Way(f"{API}/state", Action.READ, self._state),
             Way(f"{API}/map", Action.READ, self._map),
             Way(f"{API}/events", Action.READ, self._events),
-            *commands,
+            *orders,
             Way(f"{API}/alarms/acknowledge", Action.ACKNOWLEDGE, self._acknowledge, "POST"),
             Way("/{path:path}", Action.READ, self._file),
         )
@@ -87,7 +100,8 @@ class Console:
         return Response("ready\n" if there else "no engine\n", 200 if there else 503, media_type="text/plain")
 
     async def _session(self, request: Request) -> Response:
-        person = await self._behind.identity.person(request)
+        active = request.query_params.get("touched") == "1"
+        person = await self._behind.identity.person(request, active=active)
         roles = frozenset[str]() if person is None else person.roles
         actions = {
             name: {
@@ -97,7 +111,7 @@ class Console:
             }
             for name in (*sorted(NAMES), Action.ACKNOWLEDGE.value)
         }
-        return _json({"person": person, "actions": actions})
+        return _json({"person": person, "logs_in": self._behind.identity.logs_in, "actions": actions})
 
     async def _state(self, request: Request) -> Response:
         return _json(self._behind.picture.state)
@@ -126,16 +140,37 @@ class Console:
             return Response(found.compressed, media_type=found.type, headers=headers)
         return Response(found.plain, media_type=found.type, headers=headers)
 
+    # -- persons
+    async def _enter(self, request: Request) -> Response:
+        try:
+            asked = msgspec.json.decode(await body_of(request), type=Entered)
+            token = await self._behind.identity.enter(asked.badge, asked.pin)
+        except msgspec.DecodeError as error:
+            return refusal("bad_arguments", str(error), 400)
+        except PeopleError as error:
+            return refusal(error.code, str(error), STATUS.get(error.code, 409))
+        answer = _json(commands.Receipt(True, "ok"))
+        answer.set_cookie(
+            COOKIE, token, httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        )
+        return answer
+
+    async def _leave(self, request: Request) -> Response:
+        await self._behind.identity.leave(request)
+        answer = _json(commands.Receipt(True, "ok"))
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return answer
+
     # -- asked for
     async def _command(self, request: Request) -> Response:
-        person = await self._behind.identity.person(request)
+        person = await self._behind.identity.person(request, active=True)
         key = request.headers.get("idempotency-key", "")
         name = request.url.path.rpartition("/")[2]
         receipt = await self._behind.orders.take(name, key, person, await body_of(request))
         return _json(receipt, STATUS.get(receipt.code, 409))
 
     async def _acknowledge(self, request: Request) -> Response:
-        person = await self._behind.identity.person(request)
+        person = await self._behind.identity.person(request, active=True)
         if why := denied(Action.ACKNOWLEDGE, frozenset() if person is None else person.roles):
             return refusal("denied", why, 403)
         try:
@@ -144,7 +179,7 @@ class Console:
             return refusal("bad_arguments", str(error), 400)
         if not self._behind.picture.acknowledge(asked.alarm, NOBODY if person is None else person.id):
             return refusal("not_found", f"there is no alarm {asked.alarm!r}", 404)
-        return _json({"ok": True, "code": "ok", "reason": ""})
+        return _json(commands.Receipt(True, "ok"))
 
 
 def _guarded(way: Way) -> Callable[[Request], Awaitable[Response]]:

@@ -86,7 +86,9 @@ class Floor:
         self.url = ""
 
     def _console(self, port: str) -> Process:
-        return Process(self.folder, "console", "--engine", "s", "--port", port)
+        accounts = (self.folder / "people").exists()
+        who = ("--people", "people") if accounts else ("--person", "operator")
+        return Process(self.folder, "console", "--engine", "s", "--port", port, *who)
 
     def start(self) -> None:
         """Start both."""
@@ -131,9 +133,9 @@ def load(page: Page, lot: str, quantity: int) -> None:
     expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The distribution's Chromium."""
+    """The distribution's Chromium, for a module: asyncio's tests cannot run while it is driven."""
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # root in a container has none

@@ -113,8 +113,8 @@ def test_gloves_meet_every_button(held: Floor, browser: Browser, query: str) -> 
             ".filter(([, r]) => r.width < 60 || r.height < 60).map(([text]) => text)"
         )
         assert small == [], view
-    commands, view = page.locator("#command").bounding_box(), page.locator("#information").bounding_box()
+    commands, middle = page.locator("#command").bounding_box(), page.locator("#information").bounding_box()
     assert commands is not None
-    assert view is not None
-    assert (commands["x"] < view["x"]) is ("left" in query)
+    assert middle is not None
+    assert (commands["x"] < middle["x"]) is ("left" in query)
     page.context.close()

@@ -9,6 +9,7 @@ import { dialog } from './dialogs.js';
 import { follow } from './stream.js';
 import { listen } from './scanner.js';
 import { map, trendBox, drawTrend } from './parts.js';
+import { session } from './commands.js';
 
 const VIEWS = { jobs: () => jobs(trendBox), lot, alarms, settings, help };
 const at = Object.fromEntries(['title', 'view', 'dialog', 'command', 'navigation'].map((id) => [id, document.getElementById(id)]));
@@ -26,10 +27,6 @@ function draw() {
   if (S.view === 'jobs') drawTrend();
 }
 
-async function session() {
-  S.session = await (await fetch('api/v1/session')).json();
-}
-
 await Promise.all([loadWords(), session()]);
 painted(draw);
 listen();
@@ -37,3 +34,8 @@ look();
 map.addEventListener('picked', paint);
 follow(map);
 setInterval(() => { hush(); paint(); }, 1000);
+
+// Whoever touches the page keeps the session; when it has ended, the page shows that and goes on showing the lot.
+let touched = false;
+document.addEventListener('pointerdown', () => { touched = true; }, true);
+setInterval(() => { if (S.session.person && S.session.logs_in && live()) { session(touched).catch(() => {}); touched = false; } }, 15000);

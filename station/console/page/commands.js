@@ -44,3 +44,19 @@ export async function acknowledge(alarm) {
   const receipt = await post('alarms/acknowledge', { alarm });
   if (!receipt.ok) say('refused', `${t(`code.${receipt.code}`)}: ${receipt.reason}`);
 }
+
+export async function session(touched = false) {
+  S.session = await (await fetch(`api/v1/session${touched ? '?touched=1' : ''}`)).json();
+  paint();
+}
+
+export async function enter(badge, pin) {
+  const receipt = await post('session', { badge, pin });
+  await session();
+  if (!receipt.ok) say('refused', t('said.refused', { command: t('dialog.login.title'), code: t(`code.${receipt.code}`), reason: receipt.reason }));
+}
+
+export async function leave() {
+  await post('session/end', {});
+  await session();
+}

@@ -2,7 +2,7 @@
 import { html, nothing } from './vendor/lit-html.js';
 import { S, paint } from './model.js';
 import { t } from './words.js';
-import { send } from './commands.js';
+import { send, enter, leave } from './commands.js';
 
 export function ask(kind, values = {}) {
   S.dialog = { kind, values: { ...values } };
@@ -15,7 +15,16 @@ const LOT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;
 const input = (id, kind, value, change, more = {}) => html`<label for=${id}><span>${t(`dialog.${id}`)}</span><input id=${id} type=${kind} .value=${value ?? ''} inputmode=${kind === 'number' ? 'numeric' : 'text'}
   autocomplete="off" spellcheck="false" maxlength=${more.most ?? 31} @input=${(e) => { change(e.target.value); paint(); }}></label>`;
 
+const pad = (v) => html`<div class="pad">${[1, 2, 3, 4, 5, 6, 7, 8, 9, '⌫', 0].map((key) => html`<button aria-label=${key === '⌫' ? t('dialog.back') : String(key)}
+  @click=${() => { v.pin = key === '⌫' ? (v.pin ?? '').slice(0, -1) : `${v.pin ?? ''}${key}`; paint(); }}>${key}</button>`)}</div>`;
+
 const KINDS = {
+  login: {
+    body: (v) => html`${input('badge', 'text', v.badge, (x) => { v.badge = x; }, { most: 128 })}${input('pin', 'password', v.pin, (x) => { v.pin = x; }, { most: 64 })}${pad(v)}`,
+    fault: (v) => (v.badge && v.pin ? '' : t('dialog.fault.login')),
+    act: (v) => enter(v.badge, v.pin),
+  },
+  logout: { body: () => html`<p>${t('dialog.logout.text')}</p>`, fault: () => '', act: leave },
   load: {
     body: (v) => html`<p>${t('dialog.load.text')}</p>${input('lot', 'text', v.lot, (x) => { v.lot = x; })}${input('quantity', 'number', v.quantity, (x) => { v.quantity = x; })}${input('sublot', 'text', v.sublot, (x) => { v.sublot = x; })}
       <dl><dt>${t('strip.product')}</dt><dd>${S.engine?.product}</dd><dt>${t('strip.program')}</dt><dd>${S.engine?.sequence} <code>${S.engine?.fingerprint.slice(0, 8)}</code></dd></dl>

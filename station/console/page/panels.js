@@ -24,7 +24,12 @@ export function title() {
     <div class="clock"><time>${when(new Date())}</time><h1>${t(`view.${S.view}`)}</h1></div>
     <div class="message ${said.kind} ${said.waits ? 'waits' : ''}" role="status" aria-live=${said.kind === 'alarm' ? 'assertive' : 'polite'}><span class="mark" aria-hidden="true">${said.mark}</span><span>${said.text}</span></div>
     <div class="e10"><small>SEMI E10</small><b>${S.sum.e10}</b><small>${t(`e10.${S.sum.e10}`)}</small></div>
-    <div class="person"><small>${who ? who.roles.map((role) => t(`role.${role}`)).join(', ') : t('title.nobody')}</small><b>${who ? who.name : t('title.login')}</b></div>`;
+    ${person(who)}`;
+}
+
+function person(who) {
+  const told = html`<small>${who ? who.roles.map((role) => t(`role.${role}`)).join(', ') : t('title.nobody')}</small><b>${who ? who.name : t('title.login')}</b>`;
+  return S.session.logs_in ? html`<button class="person" @click=${() => ask(who ? 'logout' : 'login')}>${told}</button>` : html`<div class="person">${told}</div>`;
 }
 
 // -- command

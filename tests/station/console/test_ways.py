@@ -14,6 +14,7 @@ from station.console.page_files import PageFile
 from station.console.picture import Picture
 from station.console.stream import Stream
 from station.console.ways import Behind, Console
+from station.people.person import PeopleError
 from tests.station.console.lots import BEGIN, HELLO, NOW, shift
 
 HOST = "127.0.0.1:8700"
@@ -24,10 +25,19 @@ OPERATOR = Person("p-7", "Asha", frozenset({"operator"}))
 class Somebody:
     """Whoever it is made to be."""
 
+    logs_in = True
     person_: Person | None = OPERATOR
 
-    async def person(self, request: Request) -> Person | None:
+    async def person(self, request: Request, *, active: bool) -> Person | None:
         return self.person_
+
+    async def enter(self, badge: str, pin: str) -> str:
+        if (badge, pin) != ("b-7", "471108"):
+            raise PeopleError("denied", "badge or PIN is wrong")
+        return "token"
+
+    async def leave(self, request: Request) -> None:
+        self.person_ = None
 
 
 class Floor:
@@ -222,3 +232,18 @@ async def test_the_session_says_what_each_may(floor: Floor) -> None:
     assert told["person"]["roles"] == ["operator"]
     assert told["actions"]["lot.pause"] == {"who": [], "states": ["RUNNING"], "may": True}
     assert not told["actions"]["hold.release"]["may"]
+
+
+async def test_a_badge_and_a_pin_open_a_session_that_no_script_sees(floor: Floor) -> None:
+    body = msgspec.json.encode({"badge": "b-7", "pin": "471108"})
+    status, headers, _ = await floor.call("POST", "/api/v1/session", OWN, body)
+    assert status == 200
+    cookie = headers["set-cookie"]
+    assert cookie.startswith("hardbin-session=token;")
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert (await floor.post("session", {"badge": "b-7", "pin": "0"}))[0] == 403
+    assert (await floor.post("session", {"badge": "b-7"}))[0] == 400
+    assert (await floor.post("session", {"badge": "b-7", "pin": "471108"}, sec_fetch_site="none"))[0] == 403
+    assert (await floor.post("session/end"))[0] == 200
+    assert floor.who.person_ is None
