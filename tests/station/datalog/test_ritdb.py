@@ -44,7 +44,7 @@ def test_values_bins_and_parts_are_those_of_the_store(store: Store, tmp_path: Pa
             "WHERE o.value = 'PART_INSTANCE_OUT' AND p.name = 'PART_ID' "
             "AND d.name = 'DISPOSITION_BIN_EID' AND b.name = 'BIN_NUMBER' ORDER BY p.value"
         ).fetchall()
-        assert final == [("1", 1), ("2", 1), ("3", 300), ("4", 1)]
+        assert final == [(1, 1), (2, 1), (3, 300), (4, 1)]
     store.close()
 
 
