@@ -20,10 +20,12 @@ class Retest:
     """After so many retests of a wafer or lot it is asked whether they help; 0: never."""
     min_recovered: float = 0.1
     """If a smaller share has passed then, nothing is landed again until the wafer or lot is over."""
+    always: int = 0
+    """So often each device is landed again whatever its bin is, for a study of the measurement."""
 
     def wrong(self) -> Iterator[str]:
         """Name what cannot be meant."""
-        for name in ("times", "turn_on", "useless_after"):
+        for name in ("times", "turn_on", "useless_after", "always"):
             if getattr(self, name) < 0:
                 yield f"retest: {name} must not be negative"
         if not 0 <= self.min_recovered <= 1:

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -33,7 +33,8 @@ from station.io_thread import IoThread
 from station.model import LotInfo
 from station.recipe.selection import with_recipe
 from station.report import LotReport, bin_counts, claimed, compared, written
-from station.sequence import Sequence
+from station.rules import StopRules
+from station.sequence import Retest, Sequence
 from station.surroundings import Surroundings
 from station.vault.client import ClientTls, VaultClient, VaultProcess
 from station.vault.desk import development_order
@@ -58,6 +59,8 @@ class LotOrder:
     folder: Path
     seed: int
     recipe: Path | None = None
+    trials: int = 1
+    """How often each device is landed and tested, whatever its bin: more than once in a study."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,11 @@ def remove_if_never_loaded(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def studied(sequence: Sequence[Any], trials: int) -> Sequence[Any]:
+    """Return a sequence for a study: each device is tested so often, no rule stops it, nothing is moved."""
+    return replace(sequence, retest=Retest(always=trials - 1), rules=StopRules(), outliers=None, quality=None)
+
+
 class LotSession:
     """Everything that lives for one lot: vault, machines, cell and files."""
 
@@ -128,7 +136,8 @@ class LotSession:
         self._surroundings = surroundings
         self._real_s = real_s
         named = assemble.sequence_named(config.cell.sequence)
-        self._sequence, self._recipe = with_recipe(config, named, order.recipe)
+        sequence, self._recipe = with_recipe(config, named, order.recipe)
+        self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
         self._bus = Bus()
         self._folder: Folder | None = None
         self._ordered_as = ""

@@ -217,8 +217,9 @@ class Sequence(Generic[S]):
             [self.all_bins(), sorted(b.number for b in self.retest.bins), self.retest.times, self.rules]
         )
         digest.update(msgspec.json.encode([self.name, self.version, self.product]) + bins)
-        if self.outliers or self.quality or self.offsets or self.retest.turn_on or self.retest.useless_after:
-            again = [self.retest.turn_on, self.retest.useless_after, self.retest.min_recovered]
+        retest = self.retest
+        again = [retest.turn_on, retest.useless_after, retest.min_recovered, retest.always]
+        if self.outliers or self.quality or self.offsets or again != [0, 0, Retest().min_recovered, 0]:
             digest.update(msgspec.json.encode([self.outliers, self.quality, self.offsets, again]))
         return digest.digest()
 
@@ -296,6 +297,8 @@ def _policies(sequence: "Sequence[S]") -> Iterator[str]:
         for number in sequence.outliers.tests:
             if number not in parametric:
                 yield f"outliers: there is no parametric test {number}"
+    if sequence.retest.always and sequence.personalises:
+        yield "retest: a device is not landed again behind its personalisation, always must be 0"
     if sequence.quality is not None:
         yield from sequence.quality.wrong(personalises=sequence.personalises)
     yield from misplaced(sequence.offsets, parametric)

@@ -67,6 +67,7 @@ class Commands(click.Group):
         "sim",
         "stdf",
         "store",
+        "study",
         "version",
         "wafer",
         "witness",

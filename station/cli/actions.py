@@ -108,6 +108,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "witness key": frozenset({Action.KEEP_LOG}),
         "witness run": frozenset({Action.KEEP_LOG}),
         "witness submit": frozenset({Action.KEEP_LOG}),
+        "study gauge": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT, Action.READ}),
         "store archive": frozenset({Action.KEEP_LOG}),
         "store query": frozenset({Action.READ}),
         "store to-ritdb": frozenset({Action.READ}),

@@ -84,6 +84,9 @@ class Speed(click.ParamType[float | None]):
 @click.option("--flow", type=click.Choice(list(CELLS)), help="Which simulated cell; by default final-test.")
 @click.option("--station", type=click.Path(dir_okay=False, path_type=Path), help="Station file.")
 @click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
+@click.option(
+    "--trials", type=click.IntRange(1, 50), default=1, show_default=True, help="Test each device so often."
+)
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
 @console_offer.option
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
@@ -98,6 +101,7 @@ def run(
     flow: str | None,
     station: Path | None,
     recipe: Path | None,
+    trials: int,
     hardware: bool,
     socket: Path | None,
     as_json: bool,
@@ -116,7 +120,7 @@ def run(
     surroundings = (
         Hardware(config.visa.library) if hardware else _world(config, name, devices, seed, faults, speed)
     )
-    order = LotOrder(name, devices, out / name, seed, recipe)
+    order = LotOrder(name, devices, out / name, seed, recipe, trials)
     make_folder(order.folder)
     try:
         report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket)

@@ -196,7 +196,7 @@ class LotRun(Generic[S]):
         """Land those in retest bins again, and return the last result of each device."""
         results = dict(first)
         self._retests.first(first)
-        for _ in range(self._sequence.retest.times):
+        for _ in range(max(self._sequence.retest.times, self._sequence.retest.always)):
             again = sorted(site for site, result in results.items() if self._may_land_again(result))
             if not again or self._hold or not self._bound.handler.can_replunge:
                 break

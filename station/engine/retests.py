@@ -34,6 +34,8 @@ class RetestWatch:
     def wants(self, result: DeviceResult) -> bool:
         """Tell whether a device is to be landed again."""
         retest = self._retest
+        if result.contact <= retest.always:
+            return True
         if self.off or result.bin not in retest.bins:
             return False
         bin_, times = self._streaks.get(result.site, (result.bin, 0))
