@@ -4,10 +4,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import click
+import msgspec
 
+from station import backup as backups
+from station.backup import Member
 from station.custody import durable_file
 from station.errors import ConfigError
 
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON list of files.")
 ENDS = (".service", ".sysusers")
 
 
@@ -27,3 +31,27 @@ def files_(folder: Path) -> None:
     for one in sorted(shipped, key=lambda one: one.name):
         durable_file.replace(folder / one.name, one.read_bytes())
         click.echo(folder / one.name)
+
+
+@service.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("folders", nargs=-1, required=True, type=click.Path(file_okay=False, path_type=Path))
+@JSON
+def backup(out: Path, folders: tuple[Path, ...], *, as_json: bool) -> None:
+    """Write FOLDERS into a new file OUT while the station works; it holds secrets."""
+    _told(backups.save(folders, out), str(out), as_json=as_json)
+
+
+@service.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("into", type=click.Path(file_okay=False, path_type=Path))
+@JSON
+def restore(file: Path, into: Path, *, as_json: bool) -> None:
+    """Check a backup FILE whole, and write its folders into the new folder INTO."""
+    _told(backups.restore(file, into), str(into), as_json=as_json)
+
+
+def _told(members: tuple[Member, ...], where: str, *, as_json: bool) -> None:
+    size = sum(one.size for one in members)
+    line = f"{where}: {len(members)} files, {size} bytes, each by its SHA-256"
+    click.echo(msgspec.json.encode(members).decode() if as_json else line)
