@@ -8,7 +8,7 @@ CARD = "chip"
 SUPPLY = "vdd"
 INPUT_ROLES = {"io.IO": "IO", "io.CLK": "CLK", "io.RST": "RST"}
 ROLES = (*INPUT_ROLES, SUPPLY, CARD)
-SHARED_ROLES = ("generator", "scope", "counter", "matrix", "dmm", "scanner", "thermal")
+SHARED_ROLES = ("generator", "scope", "counter", "matrix", "dmm", "scanner", "thermal", "code")
 """What a sequence may call the instruments that all sites share; `sim.cables` tells what is at them."""
 
 RESERVED = ("dut", "socket", "chip")

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from drivers.roles import Counter, Dmm, Generator, Relays, Scanner, Scope, Supply, Thermal
+from drivers.roles import Counter, Dmm, Generator, IdReader, Relays, Scanner, Scope, Supply, Thermal
 from station.model import Bin, BinKind, Limit
-from station.sequence import Parametric, Sequence, Site, StationBins, While
+from station.sequence import Functional, Parametric, Sequence, Site, StationBins, While
 from station.units import V, mA
 
 CLOCK_HZ = 4e6
@@ -32,6 +32,7 @@ class BenchSite(Site):
     scope: Scope
     counter: Counter
     thermal: Thermal
+    code: IdReader
 
 
 @asynccontextmanager
@@ -49,6 +50,11 @@ async def clocked(site: BenchSite) -> AsyncGenerator[None, None]:
     )
     async with site.matrix.closed({"1A01"}), site.generator.driving():
         yield
+
+
+async def marked(site: BenchSite) -> bool:
+    """The code on the device can be read, once for this contact."""
+    return bool(await site.code.read())
 
 
 async def vdd_by_meter(site: BenchSite) -> float:
@@ -92,6 +98,7 @@ GOOD = Bin(1, "good", hard=1, kind=BinKind.PASS)
 SUPPLY = Bin(2, "supply", hard=2)
 CLOCK = Bin(3, "clock", hard=2)
 HEAT = Bin(4, "heat", hard=2)
+MARK = Bin(5, "mark", hard=3)
 ERROR = Bin(20, "error", hard=5, kind=BinKind.OTHER)
 OTHER = Bin(21, "other", hard=4)
 UNTESTED = Bin(22, "untested", hard=5, kind=BinKind.OTHER)
@@ -102,6 +109,7 @@ BENCH = Sequence(
     site=BenchSite,
     bins=StationBins(passing=GOOD, error=ERROR, default=OTHER, untested=UNTESTED),
     rows=(
+        Functional(50, marked, bin=MARK),
         While(powered, (
             Parametric(100, vdd_by_meter, Limit(3.28, 3.32, "V"), bin=SUPPLY),
             Parametric(110, vdd_by_scanner, Limit(3.28, 3.32, "V"), bin=SUPPLY),

@@ -40,6 +40,7 @@ def test_a_bench_with_an_ers_chuck(tmp_path: Path) -> None:
         ("clock.stuck_on", "error"),  # an output that stays on is never passed over
         ("air.no_flow", "error"),
         ("daq.overrange", "supply"),
+        ("codes.no_read", "mark"),
     ],
 )
 def test_what_is_wrong_with_the_bench_is_found(fault: str, bin_name: str, tmp_path: Path) -> None:
