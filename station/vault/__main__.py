@@ -17,6 +17,7 @@ from pathlib import Path
 
 import grpc
 import structlog
+import uvloop
 
 from station.custody import durable_file
 from station.custody.ledger import Fact
@@ -78,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _only_one(options.folder):
             for path in (options.socket, desk_of(options.socket)):
                 path.unlink(missing_ok=True)
-            asyncio.run(_serve(options.folder, options.socket, options.epoch, options.seed))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(options.folder, options.socket, options.epoch, options.seed))
     except (ConfigError, JournalError, KeyStoreError, LedgerError, NameTakenError, OSError) as error:
         sys.stderr.write(f"hardbin-vault: {error}\n")
         return REFUSED

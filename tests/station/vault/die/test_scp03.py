@@ -2,6 +2,7 @@
 
 import pickle
 import tomllib
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,10 +26,25 @@ def key_set(master: str, kvn: int) -> scp03.KeySet:
         return scp03.KeySet(kvn, *(scp03.kdf(key, label, UID + bytes([kvn]), 256) for label in labels))
 
 
+OPENED: list[scp03.Session] = []
+"""The sessions of a test."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    """Sessions are counted for the whole process: others' tests look whether any is left."""
+    before = scp03.Session.alive
+    yield
+    while OPENED:
+        OPENED.pop().close()
+    assert scp03.Session.alive == before
+
+
 def opened(reply: bytes | None = None) -> scp03.Session:
     host = bytes.fromhex(CHANNEL["host_challenge"])
     reply = reply or bytes.fromhex(CHANNEL["initialize_update_reply"])[:-2]
-    return scp03.open_session(key_set("transport_master", 0x30), host, reply)
+    OPENED.append(scp03.open_session(key_set("transport_master", 0x30), host, reply))
+    return OPENED[-1]
 
 
 def plain(apdu: str) -> scp03.Command:
@@ -147,6 +163,7 @@ def test_s8_keeps_the_full_chaining_value() -> None:
     keys = scp03.KeySet(0x30, *(Secret(bytes(16)) for _ in range(3)))
     suite = scp03.Suite(16, 8, 0x60)
     session = scp03.Session(keys, bytes(16), suite)
+    OPENED.append(session)
     assert len(session.authenticate()) == 5 + 8 + 8
     first, ticket = session.wrap(scp03.Command(0xCA, 0xDF))
     assert len(ticket.chain) == 16
