@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "doctor": frozenset({Action.READ}),
         "e10 report": frozenset({Action.READ}),
         "e10 set": frozenset({Action.ASK_REMOTELY}),
+        "e10 shift": frozenset({Action.READ}),
         "equip cycle": frozenset({Action.HANDLE}),
         "equip list": frozenset({Action.READ}),
         "equip new": frozenset({Action.DRAFT}),

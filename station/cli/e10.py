@@ -1,6 +1,6 @@
 """`hardbin e10`: what the time of a cell went into."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +16,19 @@ from station.custody.journal import read
 from station.errors import ConfigError
 from station.figures.e10 import Interval, intervals
 from station.figures.production import Production, production
+from station.figures.shift import Asked, HandOver, Stop, hand_over
 from station.remote.client import Client
 from station.remote.messages import Reply
 
 TIME = click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"])
+
+JOURNALS = click.argument(
+    "journals", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+FROM = click.option(
+    "--from", "start", type=TIME, help="Where the shift begins, UTC; by default the first event."
+)
+TO = click.option("--to", "end", type=TIME, help="Where it ends, UTC; by default the last event.")
 
 
 @click.group()
@@ -28,11 +37,9 @@ def e10() -> None:
 
 
 @e10.command()
-@click.argument(
-    "journals", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
-@click.option("--from", "start", type=TIME, help="Where the shift begins, UTC; by default the first event.")
-@click.option("--to", "end", type=TIME, help="Where it ends, UTC; by default the last event.")
+@JOURNALS
+@FROM
+@TO
 @click.option(
     "--ideal", type=click.FloatRange(min=0, min_open=True), help="Units per hour that the cell could do."
 )
@@ -46,15 +53,7 @@ def report(
     as_json: bool,
 ) -> None:
     """Report a shift of one cell from the journals of its lots."""
-    history = sorted((event for path in journals for event in read(path)), key=lambda event: event.at)
-    if not history:
-        raise ConfigError(f"{journals[0]}: there is nothing in it")
-    begins = history[0].at if start is None else _seconds(start)
-    ends = history[-1].at if end is None else _seconds(end)
-    if begins >= ends:
-        raise ConfigError(f"--from {_clock(begins)} is not before --to {_clock(ends)}")
-    spans = [_within(span, begins) for span in intervals(history, end=ends) if span.end > begins]
-    inside = [event for event in history if begins <= event.at <= ends]
+    begins, ends, inside, spans = _shift(journals, start, end)
     figures = production(inside, spans, ideal_units_per_hour=ideal)
     if as_json:
         click.echo(msgspec.json.encode({"intervals": spans, "figures": figures}))
@@ -77,6 +76,61 @@ def set_(commander: Commander, state: str, reason: str, lease: str, name: str, *
         return await client.ask("e10.set", {"state": state}, name=name, reason=reason)
 
     return answered(commander.talk(talk), "e10.set", as_json=as_json)
+
+
+@e10.command()
+@JOURNALS
+@FROM
+@TO
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def shift(journals: tuple[Path, ...], start: datetime | None, end: datetime | None, *, as_json: bool) -> None:
+    """Print the note for the next shift: lots, downs, holds, alarms, commands, and how the cell is."""
+    _, ends, inside, spans = _shift(journals, start, end)
+    note = hand_over(inside, spans, ends=ends)
+    click.echo(msgspec.json.encode(note).decode() if as_json else "\n".join(_note(note)))
+
+
+def _note(note: HandOver) -> Iterator[str]:
+    left = f"the cell is left {note.state} {note.reason}".rstrip()
+    yield f"Shift {_clock(note.begins)} to {_clock(note.ends)} UTC; {left}"
+    for heading, lines in (
+        (
+            "Lots",
+            [f"{one.lot} {one.product}: {one.good} good of {one.tested}, {one.state}" for one in note.lots],
+        ),
+        ("Down", [_stop(one) for one in note.downs]),
+        ("Holds", [_stop(one) for one in note.holds]),
+        ("Nobody has said why", [_stop(one) for one in note.unassigned]),
+        ("Alarms", [f"{one.count} x {one.kind}: {one.reason}" for one in note.alarms]),
+        ("Commands", [_command(one) for one in note.commands]),
+    ):
+        yield f"\n{heading}"
+        yield from (f"  {line}" for line in lines or ["none"])
+    yield "\nhanded over by ____________________   taken over by ____________________"
+
+
+def _stop(one: Stop) -> str:
+    return f"{_clock(one.start)} for {_time(one.end - one.start)}: {one.kind} {one.reason}".rstrip()
+
+
+def _command(one: Asked) -> str:
+    return f"{_clock(one.at)} {one.command} by {one.actor}: {one.code} {one.reason}".rstrip()
+
+
+def _shift(
+    journals: tuple[Path, ...], start: datetime | None, end: datetime | None
+) -> tuple[float, float, list[events.Any], list[Interval]]:
+    """Begin and end of a shift, what happened in it, and its intervals."""
+    history = sorted((event for path in journals for event in read(path)), key=lambda event: event.at)
+    if not history:
+        raise ConfigError(f"{journals[0]}: there is nothing in it")
+    begins = history[0].at if start is None else _seconds(start)
+    ends = history[-1].at if end is None else _seconds(end)
+    if begins >= ends:
+        raise ConfigError(f"--from {_clock(begins)} is not before --to {_clock(ends)}")
+    spans = [_within(span, begins) for span in intervals(history, end=ends) if span.end > begins]
+    inside = [event for event in history if begins <= event.at <= ends]
+    return begins, ends, inside, spans
 
 
 def _seconds(moment: datetime) -> float:

@@ -50,3 +50,14 @@ def test_what_is_refused(journal: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "nothing in it" in said(capsys, str(empty), code=Exit.CONFIG)
     assert "is not before" in said(capsys, str(journal), "--from", "2030-01-01", code=Exit.CONFIG)
     assert "does not exist" in said(capsys, str(tmp_path / "none"), code=Exit.USAGE)
+
+
+async def test_the_note_for_the_next_shift(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(["e10", "shift", str(journal)]) == Exit.OK
+    text = capsys.readouterr().out
+    assert "L1 p: 8 good of 8" in text
+    assert "UDT the handler has jammed" in text
+    assert "handed over by" in text
+    assert code_of(["e10", "shift", str(journal), "--json"]) == Exit.OK
+    note = json.decode(capsys.readouterr().out)
+    assert [one["kind"] for one in note["downs"]] == ["SDT", "UDT"]
