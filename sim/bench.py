@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sim.clock import Clock
+from sim.diary import Diary
 from sim.dut.device import CARD_PINS, Contact, Device
 from sim.dut.electrical import SupplyPin
 from sim.dut.lot import Lot
@@ -13,6 +14,8 @@ from sim.dut.population import INPUTS
 from sim.sockets import OpenCircuit
 
 OPEN = OpenCircuit()
+STOPPED = "the station stopped"
+"""What befell a device that was in its socket then: a test port that was closed is not opened again."""
 
 
 class Circuit(Protocol):
@@ -191,20 +194,43 @@ class Landing:
 class Bench:
     """All sockets of the cell, as the handler fills and empties them (`Sockets`), and what happened there."""
 
-    def __init__(self, sites: tuple[int, ...], lot: Lot, clock: Clock) -> None:
+    def __init__(self, sites: tuple[int, ...], lot: Lot, clock: Clock, diary: Diary | None = None) -> None:
+        """`diary`: what was before, open, and where it goes on."""
         self.lot = lot
         self.sockets = {site: Socket(site, clock) for site in sorted(sites)}
         self.plunges = 0
+        self.diary = diary
         self._next = 1
+        self._left = frozenset[int]()
         self._landings = array("I")
+        if diary is not None:
+            self._go_on(diary)
+
+    def _go_on(self, diary: Diary) -> None:
+        """Put the devices back that were in their sockets; what the machine had accepted, it has done."""
+        self._next = diary.next
+        for site, index in diary.inside.items():
+            device = self.sockets[site].device = self.lot.device(index)
+            device.contacts = self.lot.fates.contacts(index)
+            if diary.knows(index):
+                device.have_chip()
+        self.sort({site: diary.promised[site] for site in diary.inside.keys() & diary.promised.keys()})
+        self._left = frozenset(site for site, socket in self.sockets.items() if socket.device is not None)
+        self.note(self._left, STOPPED)
 
     # -- the handler's side
     def load(self) -> frozenset[int]:
-        """Fill empty sockets in site order; a device that was left in its socket stays, and is not told."""
+        """Fill empty sockets in site order; a device that was left in its socket stays, and is not told.
+
+        What was in the sockets before the station stopped is told first, and alone.
+        """
         filled = set[int]()
+        if self._left:
+            left, self._left = self._left, frozenset()
+            return left
         for site, socket in self.sockets.items():
             if socket.device is None and self._next <= self.lot.size:
-                socket.device = self.lot.device(self._next)
+                self._fill(site, socket, self._next)
                 self._next += 1
                 filled.add(site)
         return frozenset(filled)
@@ -216,7 +242,30 @@ class Bench:
             if index is not None and not 1 <= index <= self.lot.size:
                 raise ValueError(f"the lot has no device {index}")
             if socket.device is None or socket.device.index != index:
-                socket.device = None if index is None else self.lot.device(index)
+                self._empty(site, socket)
+                if index is not None:
+                    self._fill(site, socket, index)
+
+    def _fill(self, site: int, socket: Socket, index: int) -> None:
+        socket.device = self.lot.device(index)
+        if self.diary is not None:
+            self.diary.placed(site, index)
+
+    def _empty(self, site: int, socket: Socket) -> None:
+        device, socket.device = socket.device, None
+        if self.diary is not None and device is not None:
+            self.diary.taken(site, device.index)
+
+    def number(self, wafer: int, x: int, y: int) -> None:
+        """A die was landed on for the first time, and has the next running number."""
+        if self.diary is not None:
+            self.diary.write("number", wafer, x, y)
+
+    def promised(self, bins: Mapping[int, int]) -> None:
+        """The machine has accepted these bins: it carries them out, whatever becomes of the station."""
+        if self.diary is not None:
+            for site, hard_bin in bins.items():
+                self.diary.write("promised", site, hard_bin)
 
     def mark(self, index: int, hard_bin: int) -> None:
         """A device got its bin in the map of its wafer, where it stays."""
@@ -252,7 +301,7 @@ class Bench:
             if (device := socket.device) is not None:
                 self._mark(device)
                 self.lot.fates.sorted(device.index, bins[site])
-                socket.device = None
+                self._empty(site, socket)
 
     def _mark(self, device: Device) -> None:
         progress = device.progress()

@@ -42,6 +42,9 @@ class Sockets(Protocol):
     def lift(self) -> None:
         """Open the contacts; the devices stay."""
 
+    def promised(self, bins: Mapping[int, int]) -> None:
+        """Be told the hard bin of each site, which the machine has accepted and will carry out by itself."""
+
     def sort(self, bins: Mapping[int, int]) -> None:
         """Move the device of each site into its hard bin."""
 

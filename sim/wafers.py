@@ -34,7 +34,7 @@ class LotWafers:
             radius += 1
         self._places = places
         self._offsets = offsets
-        self._numbers: dict[tuple[int, int, int], int] = {}
+        self._numbers = {} if bench.diary is None else dict(bench.diary.numbers)
 
     @property
     def count(self) -> int:
@@ -60,7 +60,11 @@ class LotWafers:
         self._bench.land()
 
     def _number(self, wafer: int, x: int, y: int) -> int:
-        number = self._numbers.setdefault((wafer, x, y), len(self._numbers) + 1)
+        place = wafer, x, y
+        if place not in self._numbers:
+            self._numbers[place] = len(self._numbers) + 1
+            self._bench.number(*place)
+        number = self._numbers[place]
         self._bench.lot.fates.placed(number, (self.name(wafer), x, y))
         return number
 

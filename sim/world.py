@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
 
 from sim import cables
 from sim.bench import Bench
 from sim.clock import Clock
+from sim.diary import Begun, Diary, found
 from sim.dut.aside import Aside
 from sim.dut.cards import cards
 from sim.dut.chips import Chips
@@ -45,6 +47,9 @@ class World:
     echoes = staticmethod(echoes)
     """USB devices without a cell around them."""
 
+    found = staticmethod(found)
+    """Where the devices of a world are, by its diary."""
+
     def __init__(  # noqa: PLR0913 - a world is told all that a run may choose
         self,
         equipment: Sequence[Placement],
@@ -58,14 +63,20 @@ class World:
         epoch: float,
         latency: str = "qvault",
         wafer_radius: int = 8,
+        diary: Path | None = None,
     ) -> None:
         """Check everything and make nothing; WorldError and FaultError, both ValueError, say what is wrong.
 
         `sites`: by site, role to channel, `{1: {"io.IO": "smu-1.a", "vdd": "supply-1.1", ...}}`
         `speed`: None jumps over all waiting, 1 is real time; `epoch`: seconds since 1970 at its begin.
+        `diary`: the folder of a world that outlives its process. One that goes on has the seed and the
+        devices with which it began, and what was wrong with these.
         """
         self.name = f"world-{next(_numbers)}"
         self.equipment = tuple(equipment)
+        self._diary = None if diary is None else Diary(diary, Begun(seed, tuple(faults)))
+        if self._diary is not None and self._diary.goes_on:
+            seed, faults = self._diary.begun.seed, (*_of_devices(self._diary.begun.faults), *faults)
         self.faults = tuple(parse(fault) for fault in faults)
         self.seed = seed
         self._speed = speed
@@ -75,7 +86,7 @@ class World:
         self._check()
         asked = wishes(self.faults, seed)
         self._aside = Aside()
-        chips = Chips(seed, profile(latency), asked, self._aside)
+        chips = Chips(seed, profile(latency), asked, self._aside, self._diary)
         reads = any(wire.role == CARD for wire in self._wires.values())
         self.lot = Lot(lot, devices, seed, chips, asked, reads_chips=reads, wafer_radius=wafer_radius)
         self._loop: VirtualLoop | None = None
@@ -142,7 +153,10 @@ class World:
         """As `start`, on a clock that need not be virtual, with TCP hosts of the caller's."""
         if self._bench is not None:
             raise RuntimeError("a world is started once")
-        self._bench = Bench(self._sites, self.lot, clock)
+        if self._diary is not None:
+            self._diary.open(self.lot.fates)
+            self._plugged.callback(self._diary.close)
+        self._bench = Bench(self._sites, self.lot, clock, self._diary)
         self._usb = SimUsbBackend(UsbBus(clock))
         self._plugged.callback(worlds.unregister, self.name)
         self._aside.open(clock)
@@ -233,6 +247,11 @@ class World:
         placed = next(placed for placed in self.equipment if placed.name == fault.machine)
         MODELS[placed.driver].check_fault(fault)
         turned.turn(fault)
+
+
+def _of_devices(faults: Sequence[str]) -> tuple[str, ...]:
+    """Those that are in the devices and their contacts: machines were repaired meanwhile."""
+    return tuple(text for text in faults if parse(text).machine in RESERVED)
 
 
 def profile(name: str) -> Profile:

@@ -28,6 +28,7 @@ class Action(StrEnum):
     RELEASE = "hold.release"
     ACKNOWLEDGE = "alarm.acknowledge"
     REASON = "e10.set"
+    RECOVER = "cell.recover"
     ACQUIRE = "control.acquire"
     GIVE_UP = "control.release"
     PING = "control.ping"
@@ -76,6 +77,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.END: Right(_COMMANDERS, Remote.LEASED),
         Action.ABORT: Right(ANYBODY, Remote.FREE),
         Action.RELEASE: Right(frozenset({Role.TECHNICIAN, Role.ENGINEER})),
+        Action.RECOVER: Right(frozenset({Role.TECHNICIAN, Role.ENGINEER})),
         Action.ACKNOWLEDGE: Right(_FLOOR),
         Action.REASON: Right(_COMMANDERS, Remote.LEASED),
         Action.ACQUIRE: Right(_COMMANDERS, Remote.FREE),

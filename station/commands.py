@@ -4,6 +4,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from station.model import Whereabouts
+
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
     """Who asks, in which quality, from where; the same `id` twice has one effect."""
@@ -55,7 +57,16 @@ class Reason(Command, frozen=True, kw_only=True, tag="e10.set"):
     """Where standby is moved to; empty: the class stays as it is."""
 
 
-Any: TypeAlias = Load | Start | Pause | Resume | End | Abort | Release | Reason
+class Recover(Command, frozen=True, kw_only=True, tag="cell.recover"):
+    """Say that somebody has looked at a stopped cell; `reason` is mandatory. The lot is then paused."""
+
+    found: dict[int, Whereabouts] = {}
+    """By site, where the device is that was in contact there; needed where the station cannot know."""
+    cleared: frozenset[int] = frozenset()
+    """Sites that are in use again, though they were quarantined or switched off before the stop."""
+
+
+Any: TypeAlias = Load | Start | Pause | Resume | End | Abort | Release | Recover | Reason
 """Every command."""
 
 

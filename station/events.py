@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from station.model import BinKind, Disposition, LotInfo, Measurement, Verdict
+from station.model import BinKind, Disposition, LotInfo, Measurement, Verdict, Whereabouts
 
 
 class Event(Struct, frozen=True, tag_field="event", kw_only=True):
@@ -68,6 +68,8 @@ class TouchdownOpened(Event, frozen=True, tag="touchdown.opened", kw_only=True):
     contacts: dict[int, int]
     untested: tuple[int, ...] = ()
     """Sites whose device is present and will not be powered."""
+    recovered: tuple[int, ...] = ()
+    """Sites whose device was with the vault when the station stopped: only the vault sees it, no row does."""
     wafer: str = ""
     positions: dict[int, tuple[int, int]] = {}
     """Die x, y by site; empty for a handler."""
@@ -177,6 +179,22 @@ class MadeSafe(Event, frozen=True, tag="safe", kw_only=True):
     unverified: tuple[str, ...]
 
 
+class Found(Event, frozen=True, tag="inventory.found", kw_only=True):
+    """Where a person has found the devices of which the station did not know: running number to place."""
+
+    actor: str
+    reason: str
+    places: dict[int, Whereabouts]
+
+
+class Cleared(Event, frozen=True, tag="resource.cleared", kw_only=True):
+    """A person vouches that a resource that was out of use can be used again."""
+
+    resource: str
+    actor: str
+    reason: str
+
+
 class LotClosed(Event, frozen=True, tag="lot.closed", kw_only=True):
     """The outcome is fixed; nothing of the lot can change."""
 
@@ -206,6 +224,8 @@ Any: TypeAlias = (
     | Quarantined
     | RuleTripped
     | MadeSafe
+    | Found
+    | Cleared
     | LotClosed
 )
 """Every event."""

@@ -35,6 +35,7 @@ LAMPS: Mapping[State, Mapping[Colour, Lamp]] = {
     State.CLOSED: {},
     State.ABORTING: _STOPS,
     State.ABORTED: _STOPS,
+    State.RECOVERING: _STOPS,
 }
 """What a tower shows; a colour that it does not have stays unshown."""
 

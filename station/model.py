@@ -225,6 +225,18 @@ class LotInfo(Struct, frozen=True):
     """Of a lot on wafers, if the station file says it."""
 
 
+class Whereabouts(Enum):
+    """Where a person finds a device of which the station does not know whether it was sorted."""
+
+    SOCKET = "socket"
+    """Where it was tested: the machine did not take the bin, and presents it again."""
+    SORTED = "sorted"
+    """In the bin that was ordered."""
+    ERROR_BIN = "error bin"
+    """Not where it should be, or nobody is sure: the person has put it into the bin for the unjudged."""
+    MISSING = "missing"
+
+
 class LotClosing(Struct, frozen=True):
     """What the vault made of a lot's end."""
 

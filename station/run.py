@@ -1,9 +1,10 @@
 """One lot on one cell, from its folder to its report: what `hardbin run` does."""
 
 import asyncio
+import logging
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,40 +12,44 @@ from typing import Any, TypeAlias
 
 from msgspec import json
 
+from drivers.errors import EquipmentError
 from station import assemble, commands
 from station.authority import OPERATOR
-from station.clock import Clock
 from station.config import StationConfig
 from station.custody.balance import Balance, balance_of
 from station.custody.journal import Journal, read
+from station.datalog.rebuild import OpenRun
 from station.datalog.stdf.file import StdfFile
 from station.datalog.store import Store
 from station.engine.bus import Bus, Subscription
 from station.engine.cell import Cell
+from station.engine.history import History, history_of
 from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound
 from station.engine.plan import Folder, Plan
 from station.engine.records import Records
+from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, StoppedError, StorageError
 from station.evidence.bundle import BUNDLE
 from station.guard import guarded
-from station.io_thread import IoThread
+from station.lot_vault import LotVault
 from station.model import LotInfo
+from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
 from station.report import LotReport, bin_counts, claimed, compared, written
 from station.rules import StopRules
 from station.sequence import Retest, Sequence
-from station.surroundings import Surroundings
-from station.vault.client import ClientTls, VaultClient, VaultProcess
-from station.vault.desk import development_order
-from station.vault.desk.client import DeskClient
+from station.surroundings import WORLD, Surroundings
+from station.vault.client import VaultClient
 
 STOP_GRACE_S = 10.0
 """How long a touchdown under way may take to end after the first request to stop."""
 ACTOR = "operator"
 """Whoever started the run: he stands at the machine."""
-JOURNAL, STORE = "journal", "results.db"
+STORE = "results.db"
+OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", "vault", WORLD})
+"""What is in the folder of a lot before it is loaded."""
 
 Watch: TypeAlias = Callable[[Subscription], Awaitable[None]]
 """Follows the events of the lot until there are no more."""
@@ -61,6 +66,8 @@ class LotOrder:
     recipe: Path | None = None
     trials: int = 1
     """How often each device is landed and tested, whatever its bin: more than once in a study."""
+    again: bool = False
+    """The folder is there, and its lot is taken up where it was left."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,11 @@ class Attendance:
     """Nobody is there who could release a hold: it ends the run."""
     loaded: Callable[[Cell[Any]], None] = lambda cell: None
     """Told of the cell when it has its lot."""
+    recover: commands.Recover | None = None
+    """Somebody has looked at a cell whose lot is taken up: given before all other commands."""
+
+
+log = logging.getLogger(__name__)
 
 
 class RefusedError(ConfigError):
@@ -98,6 +110,9 @@ class StopRequest:
 
 def make_folder(folder: Path) -> None:
     """Make the lot's folder; ConfigError if there is one: a lot is never overwritten."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if JOURNAL in there and there <= OURS:  # a station died before it had loaded the lot
+        remove_if_never_loaded(folder)
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -110,8 +125,11 @@ def make_folder(folder: Path) -> None:
 def remove_if_never_loaded(folder: Path) -> None:
     """Remove the folder of a lot that never began: nothing half-written stays, the name is free again."""
     journal = folder / JOURNAL
-    if not journal.exists() or journal.stat().st_size == 0:
-        shutil.rmtree(folder, ignore_errors=True)
+    if journal.exists():
+        with journal.open("rb") as file:
+            if file.readline().endswith(b"\n"):
+                return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def studied(sequence: Sequence[Any], trials: int) -> Sequence[Any]:
@@ -150,12 +168,16 @@ class LotSession:
             stack.callback(self._surroundings.close)
             self._surroundings.start()
             stack.push_async_callback(self._surroundings.settle)
-            vault = await stack.enter_async_context(self._vault())
+            at_vault = self._at_vault()
+            needed = assemble.needs_vault(self._sequence)
+            vault = await stack.enter_async_context(at_vault.opened(needed=needed))
+            self._ordered_as = at_vault.ordered_as
             made = assemble.equipment(self._config, self._surroundings)
             bound = assemble.bound(self._config, made, self._sequence, vault)
             stack.push_async_callback(made.aclose)
-            await unless_stopped(made.connect(), stop)
-            cell: Cell[Any] = Cell(self._plan(made, bound, vault))
+            await unless_stopped(self._connected(made), stop)
+            plan = self._plan(made, bound, vault)
+            cell: Cell[Any] = ResumedCell(plan) if self._order.again else Cell(plan)
             for watch in watches:
                 watching = asyncio.get_running_loop().create_task(_watched(watch, self._bus.subscribe()))
                 stack.push_async_callback(asyncio.wait, [watching])
@@ -171,43 +193,26 @@ class LotSession:
             raise self._unexported
         return report
 
-    @asynccontextmanager
-    async def _vault(self) -> AsyncGenerator[VaultClient | None, None]:
-        """The vault that the station file names; by default one for development, of this lot's own."""
-        if self._config.vault.mode == "none" or not assemble.needs_vault(self._sequence):
-            yield None
-            return
-        if self._config.vault.mode == "running":
-            async with reached(self._config, self._surroundings.clock) as client:
-                yield client
-            return
-        clock = self._surroundings.clock
-        async with AsyncExitStack() as stack:
-            folder = self._order.folder / "vault"
-            process = VaultProcess.start(folder, epoch=clock.unix(), seed=self._order.seed)
-            stack.callback(process.stop)
-            io = IoThread()
-            stack.callback(io.stop)
-            io.start()
-            client = VaultClient(process.socket, clock=clock, io=io, station=self._config.station.name)
-            stack.push_async_callback(client.aclose)
-            if await client.connect() == "development" and self._sequence.personalises:
-                client.order = await clock.answered(io.submit(self._ordered(process)), latency_s=0.0)
-                self._ordered_as = f"{client.order}, development: its signers stand for nobody"
-            yield client
+    async def _connected(self, made: assemble.Equipment) -> None:
+        """Open the machines; of a lot that was left open, one that does not answer makes the cell unsafe."""
+        try:
+            await made.connect()
+        except EquipmentError as error:
+            if not self._order.again:
+                raise
+            log.warning("%s", error)
 
-    async def _ordered(self, process: VaultProcess) -> str:
-        """A development vault has an order for exactly this lot made for it; in another, persons sign one."""
-        now = self._surroundings.clock.unix()
-        lot = development_order.Lot(
-            name=self._order.lot,
-            product=self._config.cell.product,
-            quantity=self._order.devices,
-            fingerprint=self._sequence.fingerprint(),
-            station=self._config.station.name,
-            now=now,
+    def _at_vault(self) -> LotVault:
+        order = self._order
+        return LotVault(
+            self._config,
+            self._sequence,
+            self._surroundings.clock,
+            order.lot,
+            order.devices,
+            order.folder / "vault",
+            None if order.again else order.seed,
         )
-        return await development_order.order(DeskClient(process.desk, told_time=now), lot)
 
     def _plan(self, made: assemble.Equipment, bound: Bound[Any], vault: VaultClient | None) -> Plan[Any]:
         return Plan(
@@ -216,6 +221,7 @@ class LotSession:
             sequence=self._sequence,
             describe=self._describe,
             open_folder=self._open_folder,
+            reopen_folder=self._reopen_folder,
             vault=vault,
             clock=self._surroundings.clock,
             bus=self._bus,
@@ -253,13 +259,25 @@ class LotSession:
         folder = self._order.folder
         journal = Journal(folder / JOURNAL)
         journal.open()
-        records = Records(Store(folder / STORE), StdfFile(folder, info))
+        store = Store(folder / STORE)
+        records = Records(store, StdfFile(folder, info), OpenRun(store, info, folder))
         self._folder = Folder(folder, LotJournal(journal, self._bus, self._surroundings.clock), records)
         return self._folder
+
+    def _reopen_folder(self) -> tuple[Folder, History]:
+        happened = list(read(self._order.folder / JOURNAL))
+        history = history_of(happened)
+        load = commands.Load(id="", actor="", lot=history.info.lot, quantity=history.info.quantity)
+        must_agree(history.info, self._describe(load))
+        folder = self._open_folder(history.info)
+        folder.journal.recall(happened)
+        return folder, history
 
     # -- the run of the lot
     async def _through(self, cell: Cell[Any], stop: StopRequest) -> State:
         there = self._attendance
+        if isinstance(cell, ResumedCell):
+            await self._taken_up(cell, there)
         for command in there.opening:
             receipt = await cell.request(command)
             if not receipt.ok:
@@ -270,6 +288,16 @@ class LotSession:
             state = await cell.run_lot(unattended=there.unattended)
             stopping.cancel()
         return state
+
+    async def _taken_up(self, cell: ResumedCell[Any], there: Attendance) -> None:
+        """RefusedError unless the lot can go on: somebody must look at the cell, or has not said enough."""
+        recover = there.recover
+        await cell.take_up(looked_at=recover is not None and bool(recover.found or recover.cleared))
+        if cell.state is State.ABORTED:
+            unlooked = commands.Receipt(False, "wrong_state", f"{cell.reason}: cell.recover is needed")
+            receipt = unlooked if recover is None else await cell.request(recover)
+            if not receipt.ok:
+                raise RefusedError(receipt)
 
     async def _leave_evidence(self, cell: Cell[Any], state: State, vault: VaultClient | None) -> None:
         """Have the vault put the lot's evidence into its folder."""
@@ -342,26 +370,6 @@ async def _stopped(cell: Cell[Any], stop: StopRequest) -> None:
             async with asyncio.timeout(STOP_GRACE_S):
                 await _first(cell.paused.wait(), stop.changed.wait())
     await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
-
-
-@asynccontextmanager
-async def reached(config: StationConfig, clock: Clock) -> AsyncGenerator[VaultClient, None]:
-    """A client of a vault that runs; ConfigError for wrong files, CustodyError if it does not answer."""
-    table, here = config.vault, config.source.parent
-    files = [here / one for one in (table.certificate, table.key, table.authority) if one]
-    tls = ClientTls.read(*files) if files else None
-    io = IoThread()
-    io.start()
-    try:
-        client = VaultClient(table.address, clock=clock, io=io, station=config.station.name, tls=tls)
-        client.order = table.order
-        try:
-            await client.connect()
-            yield client
-        finally:
-            await client.aclose()
-    finally:
-        io.stop()
 
 
 async def unless_stopped(work: Coroutine[Any, Any, None], stop: StopRequest) -> None:

@@ -38,6 +38,8 @@ class Die:
     site: int
     fingerprint: bytes
     session: bytes
+    again: bool = False
+    """The vault had begun with it when the station stopped: it goes on, or verifies what it has sealed."""
 
 
 S = TypeVar("S", bound=Site)

@@ -24,11 +24,11 @@ from station.engine.cell import Cell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, SequenceError, StoppedError
 from station.io_thread import beside
+from station.open_lot import JOURNAL
 from station.remote.link import Broker
 from station.remote.presence import Inside, Presence, Settings, present
 from station.report import LotReport
 from station.run import (
-    JOURNAL,
     Attendance,
     LotOrder,
     LotSession,

@@ -12,6 +12,8 @@ from station.clock import Clock
 from station.config import StationConfig
 from station.errors import ConfigError
 
+WORLD = "world"
+"""Where a lot's folder keeps the simulated world in which it was begun."""
 EPOCH = 1_800_000_000.0
 """When simulated time begins: 2027-01-15 08:00 UTC. A seed gives the same bytes on every day."""
 
@@ -90,7 +92,7 @@ class Surroundings(Protocol):
         """What is true of every device; empty on hardware."""
 
 
-def simulated(
+def simulated(  # noqa: PLR0913 - all that a simulated world may be told
     config: StationConfig,
     *,
     lot: str,
@@ -99,8 +101,12 @@ def simulated(
     faults: Sequence[str],
     speed: float | None,
     epoch: float,
+    diary: Path | None = None,
 ) -> Surroundings:
-    """Make the simulated world; ConfigError where the configuration or a fault cannot be meant."""
+    """Make the simulated world; ConfigError where the configuration or a fault cannot be meant.
+
+    `diary`: the folder in which it is kept beyond the life of this process, and from which it goes on.
+    """
     world = _world()
     try:
         made = world(
@@ -114,6 +120,7 @@ def simulated(
             epoch=epoch,
             latency=config.simulation.latency,
             wafer_radius=config.simulation.wafer_radius,
+            diary=diary,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -203,6 +210,9 @@ class _Simulator(Protocol):
     def cards(self, indices: range, *, payload: int, latency: str) -> Sequence[Card]:
         """Make the good dies of these numbers."""
 
+    def found(self, folder: Path) -> Mapping[int, int | None]:
+        """Look where the devices of a world are that was kept in a folder."""
+
     def echoes(self, count: int, loop: asyncio.AbstractEventLoop) -> object:
         """Make a PyUSB backend with devices that answer at once."""
 
@@ -210,6 +220,11 @@ class _Simulator(Protocol):
 def simulated_cards(indices: range, *, payload: int, latency: str) -> Sequence[Card]:
     """Return good dies of `se1`, by their numbers, at their card interface, ready to be personalised."""
     return cast("_Simulator", _world()).cards(indices, payload=payload, latency=latency)
+
+
+def simulated_whereabouts(world: Path) -> Mapping[int, int | None]:
+    """Return where the devices of a kept world are that were ever in a socket: the hard bin; None: in it."""
+    return cast("_Simulator", _world()).found(world)
 
 
 def usb_echoes(count: int) -> object:

@@ -43,6 +43,9 @@ class Trays:
     def lift(self) -> None:
         self.down = False
 
+    def promised(self, bins: Mapping[int, int]) -> None:
+        pass
+
     def sort(self, bins: Mapping[int, int]) -> None:
         assert not self.down, "parts moved under closed contacts"
         for site, hard_bin in bins.items():

@@ -51,6 +51,7 @@ class ProbingMachine(Machine, Prober):
         self.channels = {"": self}
         self._settings = options
         self._card = options.probe_card
+        self._settled: Mapping[str, frozenset[Place]] = {}
         self._forget_lot()
 
     def _forget_lot(self) -> None:
@@ -108,6 +109,9 @@ class ProbingMachine(Machine, Prober):
         if self._place_of_wafer is not None:
             await self.end_lot()
         self._forget_lot()
+
+    def settled(self, dies: Mapping[str, frozenset[Place]]) -> None:
+        self._settled = dies
 
     async def end_lot(self) -> None:
         """Bring the wafer back; the cassettes stay."""
@@ -290,6 +294,7 @@ class ProbingMachine(Machine, Prober):
         if self._settings.align:
             await self.align()
         self._wafer = await self.wafer_id() or (f"{cassette}-{slot}" if slot else "wafer")
+        self._done.update(self._settled.get(self._wafer, ()))
         await self._learn_dies()
         self._begun = True
         self.heard(WaferLoaded(cassette, slot, self._wafer))

@@ -35,6 +35,10 @@ class Feeder(Resource):
     async def start_lot(self, lot: str) -> None:
         """Tell the machine that a lot begins, in as far as it can be told; the listener is armed first."""
 
+    def settled(self, dies: Mapping[str, frozenset[tuple[int, int]]]) -> None:
+        """Be told before `start_lot` which dies, by wafer, have their bins: none is landed on again."""
+        del dies
+
     @abstractmethod
     def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
         """Yield each contact once its devices are ready to test, until the machine says that the lot is over.

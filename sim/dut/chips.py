@@ -2,17 +2,25 @@
 
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, Protocol
 
 from sim.dut.aside import Aside
 from sim.dut.chip import Chip, ChipFaults
 from sim.dut.device import Device
 from sim.dut.latency import Profile
+from sim.dut.memory import Memory
 from sim.dut.population import Defect, Die
 from sim.dut.wishes import Wishes
 
 BIASES = (0.56, 0.8)
 """From what only a host sees in 2 KiB of noise, to what the chip's own tests see at boot."""
+
+
+class Keeper(Protocol):
+    """Keeps the memories of chips."""
+
+    def keep(self, index: int, memory: Memory) -> None:
+        """Give a memory back what it held, and keep what is written into it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,8 @@ class Chips:
     latency: Profile
     wishes: Wishes
     aside: Aside | None = None
+    diary: Keeper | None = None
+    """Where what a chip holds is kept beyond the life of this process."""
 
     def __call__(self, device: Device) -> Chip:
         """Make the chip of a device, as it first gets power."""
@@ -34,6 +44,8 @@ class Chips:
             faults=self._faults(device),
         )
         chip.aside = self.aside
+        if self.diary is not None:
+            self.diary.keep(device.index, chip.memory)
         chip.cut(self.wishes.power_cut(device.index))
         return chip
 

@@ -113,10 +113,15 @@ class Device:
             return
         self._volts = volts
         self._active = self._active and volts is not None
-        if self.chip is None and volts is not None:
-            self.chip = self._make_chip(self)
+        if volts is not None:
+            self.have_chip()
         if self.chip is not None:
             self.chip.power(volts)
+
+    def have_chip(self) -> None:
+        """Make the chip, if there is none yet."""
+        if self.chip is None:
+            self.chip = self._make_chip(self)
 
     @property
     def _cannot_boot(self) -> bool:

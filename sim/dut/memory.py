@@ -1,5 +1,6 @@
 """What a chip keeps without power: NVM pages and OTP bits, and what a power cut does to a write."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
@@ -28,6 +29,8 @@ class Memory:
         """How many writes there were, OTP included."""
         self.lost = False
         """The power went in a write; nothing works until it comes back."""
+        self.told: Callable[..., None] = _unheard
+        """Told of each change: `page` with its number and data in hexadecimal, `blank`, `bit`, `weak`."""
         self._random = random
         self._cut: PowerCut | None = None
         self._counted_from = 0
@@ -51,12 +54,15 @@ class Memory:
             self.pages[page] = data
         elif kind == "torn":
             self.pages[page] = self._torn(self.read(page), data)
+        if kind != "before":
+            self.told("page", page, self.pages[page].hex())
         return not self.lost
 
     def forget(self, page: int, n: int) -> None:
         """Blank some pages, as a cell does that does not hold its charge."""
         for number in range(page, page + n):
             self.pages.pop(number, None)
+            self.told("blank", number)
 
     def read_bit(self, bit: int) -> bool:
         """One OTP bit."""
@@ -70,8 +76,10 @@ class Memory:
         if kind in (None, "after"):
             self.bits.add(bit)
             self.weak.discard(bit)
+            self.told("bit", bit)
         elif kind == "torn":
             self.weak.add(bit)
+            self.told("weak", bit)
         return not self.lost
 
     def _strikes(self) -> str | None:
@@ -88,3 +96,7 @@ class Memory:
         at = self._random.randrange(1, PAGE)
         rest = self._random.choice((old[at:], self._random.randbytes(PAGE - at), BLANK[at:]))
         return self._random.choice((new[:at] + rest, new[:at] + rest, BLANK))
+
+
+def _unheard(*change: object) -> None:
+    """Nobody keeps it."""

@@ -1,6 +1,7 @@
 """What is true of each device, and what became of it: the station cannot reach this."""
 
 from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 NOT_SORTED = -1
@@ -42,6 +43,8 @@ class Fates:
         self._open_pins = dict[int, str]()
         self._notes = dict[int, tuple[str, ...]]()
         self._places = dict[int, tuple[str, int, int]]()
+        self.told: Callable[..., None] = _unheard
+        """Told of each change, in the words that `again` takes."""
 
     def placed(self, index: int, place: tuple[str, int, int]) -> None:
         """Remember which die of which wafer a device is."""
@@ -51,6 +54,20 @@ class Fates:
         """Return wafer, x and y of a die; None of a device that is on no wafer, or was not landed on."""
         return self._places.get(index)
 
+    def again(self, change: Sequence[str | int | bool]) -> None:
+        """Let a change that was told be true again; one of other words is none of ours."""
+        match change:
+            case ["landed", int(index), str(open_pin)]:
+                self.landed(index, open_pin)
+            case ["noted", int(index), str(reason)]:
+                self.noted(index, reason)
+            case ["marked", int(index), bool(sealed), bool(personalised)]:
+                self.marked(index, sealed=sealed, personalised=personalised)
+            case ["sorted", int(index), int(hard_bin)]:
+                self.sorted(index, hard_bin)
+            case _:
+                pass
+
     def landed(self, index: int, open_pin: str) -> int:
         """Count a landing, remember the pin that stayed open; return the number of the contact, from 1."""
         self._contacts[index - 1] += 1
@@ -58,6 +75,7 @@ class Fates:
             self._open_pins[index] = open_pin
         else:
             self._open_pins.pop(index, None)
+        self.told("landed", index, open_pin)
         return self._contacts[index - 1]
 
     def noted(self, index: int, reason: str) -> None:
@@ -66,15 +84,19 @@ class Fates:
         It stays remembered when the device is landed again with a neighbour: its verdict may be of before.
         """
         notes = self._notes.get(index, ())
-        self._notes[index] = notes if reason in notes else (*notes, reason)
+        if reason not in notes:
+            self._notes[index] = (*notes, reason)
+            self.told("noted", index, reason)
 
     def marked(self, index: int, *, sealed: bool, personalised: bool) -> None:
         """Remember how far the chip got."""
         self._marks[index - 1] = SEALED * sealed | PERSONALISED * personalised
+        self.told("marked", index, sealed, personalised)
 
     def sorted(self, index: int, hard_bin: int) -> None:
         """Remember the bin in which the device lies."""
         self._bins[index - 1] = hard_bin
+        self.told("sorted", index, hard_bin)
 
     def contacts(self, index: int) -> int:
         """Return how often the device was landed."""
@@ -100,3 +122,7 @@ class Fates:
     def personalised(self, index: int) -> bool:
         """Whether the identity was committed when the device was last seen."""
         return bool(self._marks[index - 1] & PERSONALISED)
+
+
+def _unheard(*change: object) -> None:
+    """Nobody keeps it."""

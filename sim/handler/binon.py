@@ -299,6 +299,7 @@ class BinonHandler(Instrument):
         again = {site for site, code in codes.items() if code == self.profile.retest_code}
         bins = {site: self._numbers.get(code, NOBODY) for site, code in codes.items() if site not in again}
         bins = {site: number for site, number in bins.items() if site in self.in_contact}
+        self.sockets.promised(bins)
         after = self._plunge_again if again else self._index
         self.clock.call_later(self._about(self.timing.plunge_s), self._let_go, bins, after)
 

@@ -233,6 +233,7 @@ class GemHandler(TcpMachine):
             return BAD_PARAMETER
         bins = {names[key]: _number(value) for key, value in parameters.items()}
         self.state = State.MOVING
+        self.sockets.promised(bins)
         self.clock.call_later(self.timing.plunge_s, self._let_go, bins)
         return LATER
 

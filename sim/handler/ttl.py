@@ -186,6 +186,7 @@ class TtlHandler:
                 return
         if self._taken.keys() == self._in_contact:
             self.state = State.RELEASED
+            self.sockets.promised({site: number for site, number in self._taken.items() if number})
             self.clock.call_later(self.timing.plunge_s, self._let_go)
 
     def _check_hold(self, site: int, now: float) -> None:

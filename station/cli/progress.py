@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import click
@@ -40,6 +41,11 @@ class Progress:
         self.by_site = dict[int, Counter[BinKind]]()
         self._contact: dict[int, events.Outcome] = {}
 
+    def recall(self, happened: Iterable[events.Any]) -> None:
+        """Count what was journalled before this station was started."""
+        for event in happened:
+            Progress.take(self, event)
+
     async def follow(self, happened: Subscription) -> None:
         """Take every event in, until there are no more."""
         async for event in happened:
@@ -61,17 +67,17 @@ class Progress:
             case events.PersonalisationEnded():
                 self.sealed += bool(event.uid)
             case events.Sorted():
-                self._sort()
+                self._sort(event.bins)
             case _:
                 pass
 
-    def _sort(self) -> None:
-        for site, outcome in self._contact.items():
+    def _sort(self, sites: Iterable[int]) -> None:
+        for site in sites:
+            outcome = self._contact.pop(site)
             self.sorted += 1
             self.good += outcome.kind is BinKind.PASS
             self.by_bin[outcome.soft] += 1
             self.by_site[site][outcome.kind] += 1
-        self._contact = {}
 
     @property
     def units_per_hour(self) -> float:

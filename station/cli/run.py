@@ -18,19 +18,23 @@ from station import commands
 from station import config as station_config
 from station.assemble import Hardware
 from station.cli import console_offer
-from station.cli.codes import Exit
+from station.cli.codes import ANSWERS, Exit
 from station.cli.progress import LiveProgress, PlainProgress, Progress
+from station.cli.recovery import PLACES, recovery, taken_up_here
 from station.cli.summary import shown
 from station.config import StationConfig
 from station.console import outlet
+from station.custody.journal import read
 from station.door import Door
 from station.engine.states import State
 from station.io_thread import beside
+from station.open_lot import JOURNAL, epoch_after, history_in
 from station.report import LotReport
 from station.run import (
-    JOURNAL,
+    Attendance,
     LotOrder,
     LotSession,
+    RefusedError,
     StopRequest,
     Watch,
     make_folder,
@@ -41,6 +45,7 @@ from station.surroundings import (
     CELLS,
     EPOCH,
     FINAL_TEST,
+    WORLD,
     Surroundings,
     simulated,
     simulated_station_file,
@@ -89,6 +94,19 @@ class Speed(click.ParamType[float | None]):
 )
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
 @console_offer.option
+@click.option("--resume", metavar="LOT", help="Go on with a lot that was left open, in --out.")
+@click.option("--by", help="Who has looked at the cell; with --resume, where a person must.")
+@click.option("--reason", default="", help="What he saw and did.")
+@click.option(
+    "--found",
+    "places",
+    multiple=True,
+    metavar="SITE=PLACE",
+    help=f"Where its device is: {', '.join(PLACES)}.",
+)
+@click.option(
+    "--clear", "cleared", multiple=True, type=int, metavar="SITE", help="A site that is sound again."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
 def run(
     lot: str | None,
@@ -104,6 +122,11 @@ def run(
     trials: int,
     hardware: bool,
     socket: Path | None,
+    resume: str | None,
+    by: str | None,
+    reason: str,
+    places: tuple[str, ...],
+    cleared: tuple[int, ...],
     as_json: bool,
 ) -> int:
     """Test, personalise, bin and log one lot; simulated unless --hardware is given."""
@@ -113,19 +136,50 @@ def run(
         raise click.UsageError("--flow chooses a simulated cell, --station FILE is one: give one of them")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
+    history = None if resume is None else history_in(out / resume)
+    if history is not None:
+        lot, devices, sites = history.info.lot, history.info.quantity, len(history.info.sites)
     config = station_config.load(station or simulated_station_file(flow or FINAL_TEST), sites=sites)
     name = lot or _free_name(out)
     if not LOT_NAME.fullmatch(name):
         raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
+    order = LotOrder(name, devices, out / name, seed, recipe, trials, again=history is not None)
     surroundings = (
-        Hardware(config.visa.library) if hardware else _world(config, name, devices, seed, faults, speed)
+        Hardware(config.visa.library)
+        if hardware
+        else simulated(
+            config,
+            lot=name,
+            devices=devices,
+            seed=seed,
+            faults=faults,
+            speed=speed,
+            epoch=EPOCH if history is None else epoch_after(history),
+            diary=order.folder / WORLD,
+        )
     )
-    order = LotOrder(name, devices, out / name, seed, recipe, trials)
+    if history is not None:
+        there = taken_up_here(recovery(by, reason, places, cleared))
+        try:
+            report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket, there)
+        except RefusedError as refused:
+            return _refused(refused)
+        return _ended(report, as_json=as_json)
     make_folder(order.folder)
     try:
         report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket)
     finally:
         remove_if_never_loaded(order.folder)
+    return _ended(report, as_json=as_json)
+
+
+def _refused(refused: RefusedError) -> int:
+    """The lot waits for somebody: say for what."""
+    click.echo(f"hardbin: {refused}", err=True)
+    return ANSWERS[refused.receipt.code]
+
+
+def _ended(report: LotReport, *, as_json: bool) -> int:
     _told(report, as_json=as_json)
     return _code(report)
 
@@ -142,30 +196,19 @@ def _told(report: LotReport, *, as_json: bool) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _world(
-    config: StationConfig, lot: str, devices: int, seed: int, faults: tuple[str, ...], speed: float | None
-) -> Surroundings:
-    return simulated(
-        config,
-        lot=lot,
-        devices=devices,
-        seed=seed,
-        faults=faults,
-        speed=speed,
-        epoch=EPOCH,
-    )
-
-
 def _ran(
     config: StationConfig,
     order: LotOrder,
     surroundings: Surroundings,
     progress: Progress,
     socket: Path | None,
+    there: Attendance | None = None,
 ) -> LotReport:
     with ExitStack() as stack:
-        attendance = started_here(order)
+        attendance = there or started_here(order)
         watches: list[Watch] = [progress.follow]
+        if order.again:
+            progress.recall(read(order.folder / JOURNAL))
         if socket is not None:
             door = Door(commands.Receipt(False, "wrong_state", ONE_LOT))
             inside = outlet.Inside(door.request, lambda: door.state)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from station import events
-from station.model import BinKind, Disposition
+from station.model import BinKind, Disposition, Whereabouts
 
 NONE = -1
 TOUCHED, SPOILED, SEALED = 1, 2, 4
@@ -35,7 +35,10 @@ class Balance:
         self._marks = bytearray()
         self._soft = array("h")
         self._hard = array("h")
-        self._in_contact: dict[int, int] = {}
+        self._at: dict[int, int] = {}
+        """The device that was last in contact at a site."""
+        self._unsorted: set[int] = set()
+        self._missing: set[int] = set()
         self._dies: dict[tuple[str, int, int], int] = {}
         self._kind_of_soft: dict[int, BinKind] = {}
         self._kind_of_hard: dict[int, BinKind] = {}
@@ -57,7 +60,10 @@ class Balance:
                 self._verdict(event)
             case events.Sorted():
                 for site, hard in event.bins.items():
-                    self._hard[self._in_contact.pop(site)] = hard
+                    self._hard[self._at[site]] = hard
+                    self._unsorted.discard(self._at[site])
+            case events.Found():
+                self._lost({part for part, place in event.places.items() if place is Whereabouts.MISSING})
             case _:
                 pass
 
@@ -67,7 +73,8 @@ class Balance:
         self._kind_of_hard = {bin_.hard: bin_.kind for bin_ in loaded.info.bins}
 
     def _open(self, parts: dict[int, int]) -> None:
-        self._in_contact |= parts
+        self._at |= parts
+        self._unsorted.update(parts.values())
         missing = max(parts.values(), default=0) + 1 - len(self._marks)
         if missing > 0:
             self._marks.extend(bytes(missing))
@@ -82,6 +89,10 @@ class Balance:
             for site, part in opened.parts.items():
                 if site in opened.positions:
                     self._dies[opened.wafer, *opened.positions[site]] = part
+
+    def _lost(self, parts: set[int]) -> None:
+        self._missing |= parts
+        self._unsorted -= parts
 
     def _verdict(self, event: events.PersonalisationEnded) -> None:
         match event.disposition:
@@ -126,7 +137,7 @@ class Balance:
     # -- the lot
     def unsorted(self) -> tuple[int, ...]:
         """Return the devices that were in contact and of which no bin is confirmed."""
-        return tuple(sorted(self._in_contact.values()))
+        return tuple(sorted(self._unsorted))
 
     def parts(self) -> Iterable[int]:
         """Yield the running numbers of all devices that were in contact."""
@@ -155,7 +166,7 @@ class Balance:
     def _account(self, part: int) -> str:
         hard = self.hard_bin(part)
         if hard is None:
-            return "in contact"
+            return "missing" if part in self._missing else "in contact"
         if self.spoiled(part):
             return "spoiled"
         match self._kind_of_hard.get(hard, BinKind.OTHER):

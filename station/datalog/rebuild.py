@@ -7,6 +7,7 @@ from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.writer import Profile
 from station.datalog.store import Store
 from station.errors import StorageError
+from station.model import LotInfo
 
 
 def replay(store: Store, run: int, folder: Path, *, profile: Profile = "compact") -> StdfFile:
@@ -25,6 +26,35 @@ def replay(store: Store, run: int, folder: Path, *, profile: Profile = "compact"
         file.touchdown(result)
         _tell(file, texts[result.seq])
     return file
+
+
+class OpenRun:
+    """The run of a lot that was left open, in a store that is open, and the file beside it."""
+
+    def __init__(self, store: Store, info: LotInfo, folder: Path) -> None:
+        self._store, self._info, self._folder = store, info, folder
+        self._run = 0
+        self.finished: float | None = None
+        """When the run had been ended already, unix time; None if it had not."""
+
+    def take_up(self) -> int:
+        """Go on with the run, or begin it; return the number of its last touchdown."""
+        mine = [state for state in self._store.runs() if state.lot == self._info.lot]
+        if not mine:
+            self._run = self._store.begin(self._info)
+            return 0
+        self._run, self.finished = mine[-1].run, mine[-1].finished
+        return self._store.resume(self._run)
+
+    def replayed(self, text: str, at: float) -> StdfFile:
+        """Write the file anew and return it open; one that had its name already, of an open lot, goes.
+
+        `text` stands behind the last touchdown, unless the run had been ended.
+        """
+        if self.finished is None:
+            self._store.event("station", text, at)
+        StdfFile(self._folder, self._info).path.unlink(missing_ok=True)
+        return replay(self._store, self._run, self._folder)
 
 
 def rebuild(store: Store, run: int, folder: Path, *, profile: Profile = "compact") -> Path:

@@ -1,6 +1,7 @@
 """One test cell: its state, the one door for commands, and the life of a lot."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -75,6 +76,11 @@ class Cell(Generic[S]):
         if overtaken is not None:  # the state has changed while the receipt was written
             return await self._refuse(name, command, *overtaken)
         await self._effect(command)
+        return await self._done(command)
+
+    async def _done(self, command: commands.Any) -> commands.Receipt:
+        """Return the receipt of a command that had its effect."""
+        del command
         return commands.Receipt(ok=True, code="ok")
 
     def _objection(self, name: str, command: commands.Any) -> tuple[str, str] | None:
@@ -151,6 +157,8 @@ class Cell(Generic[S]):
                 self._wish(Wish.GO_ON)
             case commands.End():
                 self._wish(Wish.END)
+            case commands.Recover():
+                pass  # only of a cell that takes up a lot
             case commands.Abort():
                 self._aborted, self._why = True, command.reason or "asked for"
                 self._started.set()
@@ -198,16 +206,10 @@ class Cell(Generic[S]):
     async def _lot(self, *, unattended: bool) -> None:
         if self.info is None or self._folder is None:
             raise Aborted
-        self._go_on()
-        await self.shift(State.CHECKING)
-        await self._check(self.info)
-        await self._folder.records.open(self.info)
-        self._go_on()
-        self._run = self._make_run(self.info, self._folder)
-        await self.shift(State.RUNNING)
+        run = self._run = await self._begun(self.info, self._folder)
         while True:
             try:
-                await self._run.run()
+                await run.run()
                 break
             except Hold as hold:
                 if unattended or hold.unsafe:
@@ -216,6 +218,17 @@ class Cell(Generic[S]):
                 if self._ended:
                     break
         await self._close(self.info, self._folder)
+
+    async def _begun(self, info: LotInfo, folder: Folder) -> LotRun[S]:
+        """Check all that can be checked, and return the run of the lot."""
+        self._go_on()
+        await self.shift(State.CHECKING)
+        await self._check(info)
+        await folder.records.open(info)
+        self._go_on()
+        run = self._run = self._make_run(info, folder)
+        await self.shift(State.RUNNING)
+        return run
 
     def _go_on(self) -> None:
         """An abort that came where no touchdown is under way takes effect here."""
@@ -312,7 +325,9 @@ class Cell(Generic[S]):
             raise Hold(f"the cell could not be made safe: {self._unsafe.removeprefix(NOT_SAFE)}", unsafe=True)
 
     async def _make_safe(self) -> None:
-        took, failed = await make_safe(self._plan.resources)
+        await self._made_safe(*await make_safe(self._plan.resources))
+
+    async def _made_safe(self, took: float, failed: Mapping[str, str]) -> None:
         self.safe, self.time_to_safe_s = not failed, took
         unsafe = "; ".join(f"{name}: {why}" for name, why in sorted(failed.items()))
         self._unsafe = f"{NOT_SAFE}{unsafe}" if failed else ""

@@ -27,3 +27,5 @@ class Contact:
     unit: str
     lot: str
     session: bytes
+    recovers: bool = False
+    """Only the vault sees the device: no row that tests is run."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Generic
 
@@ -39,6 +39,7 @@ from station.vault.client import VaultRefusedError
 
 ENTER_BOUND_S = 10.0
 LEAVE_BOUND_S = 5.0
+RECOVERED = "the station stopped while the vault had it: its tests are lost"
 ABORT_BOUND_S = 30.0
 """How long an abort waits for a personalisation under way."""
 
@@ -71,7 +72,7 @@ class DeviceRun(Generic[S]):
         self._task: asyncio.Task[object] | None = None
         self._leaving = False
         self._cut = False
-        self.standing = Standing(around.sequence)
+        self.standing = Standing(around.sequence, recovered=contact.recovers)
 
     async def run(self) -> DeviceResult:
         """Run rows until one stops the device, all are done, or the lot is aborted."""
@@ -80,8 +81,9 @@ class DeviceRun(Generic[S]):
         started, began = self._around.clock.unix(), asyncio.get_running_loop().time()
         try:
             await asyncio.sleep(0)  # an abort that is known already finds nothing switched on
-            self.standing.complete = await self._rows(self._around.sequence.rows)
-            if self.standing.complete and not self._outlying():
+            rows = self._around.sequence.rows
+            self.standing.complete = await self._rows(to_vault(rows) if self._contact.recovers else rows)
+            if self.standing.complete and not self._contact.recovers and not self._outlying():
                 await self._look_again()
         except asyncio.CancelledError:
             self.standing.cut_short = True
@@ -89,10 +91,11 @@ class DeviceRun(Generic[S]):
         finally:
             self._around.barrier.leave()
         bin_, verdict = self.standing.decide()
+        contact = self._contact
         return DeviceResult(
             site=self._site.number,
-            part=self._contact.part,
-            contact=self._contact.number,
+            part=contact.part,
+            contact=contact.number,
             bin=bin_,
             verdict=verdict,
             measurements=tuple(self._measurements),
@@ -100,7 +103,10 @@ class DeviceRun(Generic[S]):
             test_s=asyncio.get_running_loop().time() - began,
             cut_short=self.standing.cut_short,
             personalisation=self.standing.personalisation,
-            reason=self.standing.unjudged or self.standing.outlier or self.standing.rejected,
+            reason=self.standing.unjudged
+            or self.standing.outlier
+            or self.standing.rejected
+            or RECOVERED * contact.recovers,
         )
 
     def cut_short(self) -> None:
@@ -299,12 +305,14 @@ class DeviceRun(Generic[S]):
             site=self._site.number,
             fingerprint=self._around.fingerprint,
             session=contact.session,
+            again=contact.recovers,
         )
 
     async def _intended(self, row: Personalise[S], die: Die) -> None:
         """From intent to verdict: nothing comes between, so that no intent is left without its end."""
         try:
-            await self._around.custody.intend(die, self._contact.part)
+            if not die.again:  # else that it was begun is in the journal
+                await self._around.custody.intend(die, self._contact.part)
         except CustodyError as error:
             self._record(self._faulted(row, error))
             self._cannot_tell(str(error))
@@ -356,6 +364,21 @@ class DeviceRun(Generic[S]):
                 self._cannot_tell(f"{row.name}: {outcome.disposition.value}: {text}")
             case Disposition.REJECT_HELD | Disposition.QUARANTINE:
                 self._record(Measurement(row.number, row.name, "F", Verdict.FAILED, text=text))
+
+
+def to_vault(rows: tuple[Row[S], ...]) -> tuple[Row[S], ...]:
+    """Return what of a sequence brings a device to the vault, and nothing that tests it."""
+    found = list[Row[S]]()
+    for row in rows:
+        match row:
+            case While():
+                if inner := to_vault(row.rows):
+                    found.append(replace(row, rows=inner))
+            case Personalise():
+                found.append(row)
+            case _:
+                pass
+    return tuple(found)
 
 
 def _forgive() -> None:

@@ -23,6 +23,8 @@ class Standing(Generic[S]):
     personalisation: Personalisation | None = None
     cut_short: bool = False
     complete: bool = False
+    recovered: bool = False
+    """Only the vault has seen it, after a stop: what its rows had measured is lost."""
     unsafe: str = ""
     """Why the outputs of this site may still be on."""
     outlier: str = ""
@@ -68,7 +70,7 @@ class Standing(Generic[S]):
 
     def _spoiled(self) -> bool:
         """An open intent, a rejected chip, or a sealed one that the station could not put down safely."""
-        if self.intent_open:
+        if self.intent_open or self.recovered:
             return True
         if self.personalisation is None:
             return False

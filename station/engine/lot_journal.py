@@ -1,5 +1,7 @@
 """The lot's history as it is made: journalled first, then counted, then told to whoever watches."""
 
+from collections.abc import Iterable
+
 from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.clock import Clock
@@ -19,6 +21,11 @@ class LotJournal:
         self._bus = bus
         self._clock = clock
         self.balance = Balance()
+
+    def recall(self, happened: Iterable[events.Any]) -> None:
+        """Count what was journalled before this station was started; nobody is told again."""
+        for event in happened:
+            self.balance.add(event)
 
     @property
     def now(self) -> float:

@@ -110,7 +110,7 @@ class LotRun(Generic[S]):
             raise Hold(self._hold)
 
     async def _touchdowns(self, collect: Callable[[], None]) -> None:
-        while self._parts < self._info.quantity:
+        while self._more():
             await self._boundary()
             arrival = await self._arrival()
             if arrival is None:
@@ -118,6 +118,10 @@ class LotRun(Generic[S]):
             if isinstance(arrival, Touchdown):
                 await self._touchdown(arrival)
                 collect()
+
+    def _more(self) -> bool:
+        """Whether the machine has not presented all devices yet."""
+        return self._parts < self._info.quantity
 
     async def _end(self) -> None:
         """No device follows: the machine gives back what it holds, as a prober its wafer."""
@@ -246,6 +250,9 @@ class LotRun(Generic[S]):
         """Test the devices of these sites in one landing and make the results durable."""
         self._seq += 1
         out = {site: reason for site in parts if (reason := self._sites.out_of_use(site))}
+        contacts = {
+            site: self._contact(site, part, numbers[site]) for site, part in parts.items() if site not in out
+        }
         await self._journal.commit(
             events.TouchdownOpened(
                 at=self._journal.now,
@@ -253,13 +260,11 @@ class LotRun(Generic[S]):
                 parts=dict(parts),
                 contacts=dict(numbers),
                 untested=tuple(sorted(out)),
+                recovered=tuple(sorted(site for site, contact in contacts.items() if contact.recovers)),
                 wafer=self._arrived.wafer,
                 positions=dict(self._arrived.positions),
             )
         )
-        contacts = {
-            site: self._contact(site, part, numbers[site]) for site, part in parts.items() if site not in out
-        }
         tested = await self._landing.test(self._seq, contacts)
         untested = [self._untested(site, parts[site], numbers[site], why) for site, why in out.items()]
         devices = placed([*tested.result.devices, *untested], self._arrived)

@@ -10,12 +10,42 @@ from station import commands
 from station.clock import Clock
 from station.custody.balance import Binned
 from station.engine.bus import Bus
+from station.engine.history import History
 from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound
 from station.engine.records import Records
+from station.errors import ConfigError
 from station.model import LotClosing, LotInfo
 from station.sequence import S
 from station.sequence import Sequence as TestSequence
+
+
+class VaultUnit(Protocol):
+    """What the vault knows of one unit; an empty standing is one that it has never seen."""
+
+    @property
+    def standing(self) -> str:
+        """How far it got."""
+
+    @property
+    def intent(self) -> str:
+        """The step that was announced and is not known to be done; empty if there is none."""
+
+    @property
+    def account(self) -> str:
+        """Where it is in the plant's balance."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it has its record."""
+
+    @property
+    def uid(self) -> bytes:
+        """Of a sealed one."""
+
+    @property
+    def serial(self) -> str:
+        """Of a sealed one."""
 
 
 class LotVault(Protocol):
@@ -23,6 +53,9 @@ class LotVault(Protocol):
 
     async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> None:
         """Tell the vault of the lot."""
+
+    async def ask_unit(self, unit: str) -> VaultUnit:
+        """Ask what it knows of a unit."""
 
     async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
         """Tell where its devices went."""
@@ -40,6 +73,10 @@ class Folder:
     records: Records
 
 
+def _nothing_open() -> tuple[Folder, History]:
+    raise ConfigError("no lot was left open")
+
+
 @dataclass(frozen=True)
 class Plan(Generic[S]):
     """What a cell is made of: everything is bound, nothing is open but the equipment."""
@@ -52,3 +89,5 @@ class Plan(Generic[S]):
     vault: LotVault | None
     clock: Clock
     bus: Bus
+    reopen_folder: Callable[[], tuple[Folder, History]] = _nothing_open
+    """Open the folder of the lot that was left open, and read its journal; ConfigError, StorageError."""

@@ -42,12 +42,27 @@ class ResultFile(Protocol):
         """Close the file as it is: the lot stays open."""
 
 
+class OpenRun(Protocol):
+    """Store and file of a lot that was left open, once the store is open; every call blocks."""
+
+    finished: float | None
+    """When the run had been ended already, unix time; None if it had not."""
+
+    def take_up(self) -> int:
+        """Go on with the lot's run, or begin it; return the number of its last landing."""
+
+    def replayed(self, text: str, at: float) -> ResultFile:
+        """Write the file anew and return it open; `text` stands behind the last landing, now and later."""
+
+
 class Records:
     """Store and STDF behind one writer thread."""
 
-    def __init__(self, store: ResultStore, file: ResultFile) -> None:
+    def __init__(self, store: ResultStore, file: ResultFile, open_run: OpenRun | None = None) -> None:
+        """`open_run` is needed to take a lot up."""
         self._store = store
         self._file = file
+        self._open_run = open_run
         self._writer = Writer("records")
 
     async def open(self, info: LotInfo) -> None:
@@ -55,6 +70,16 @@ class Records:
         await self._writer.run(self._store.open)
         await self._writer.run(self._store.begin, info)
         await self._writer.run(self._file.open)
+
+    async def take_up(self) -> int:
+        """Go on with the run that is there; return the number of the last landing that the store has."""
+        await self._writer.run(self._store.open)
+        return 0 if self._open_run is None else await self._writer.run(self._open_run.take_up)
+
+    async def replay(self, text: str, at: float) -> None:
+        """Write the file anew from the store; `text` stands in both behind the last landing."""
+        if self._open_run is not None:
+            self._file = await self._writer.run(self._open_run.replayed, text, at)
 
     async def commit(self, result: TouchdownResult) -> None:
         """Return when the landing is durable in the store; StorageError otherwise."""
@@ -66,8 +91,10 @@ class Records:
 
     async def finish(self, ended: float) -> Path:
         """Close both; return the verified STDF file."""
-        path = await self._writer.run(self._file.close, ended)
-        await self._writer.run(self._store.finish, ended)
+        before = None if self._open_run is None else self._open_run.finished
+        path = await self._writer.run(self._file.close, ended if before is None else before)
+        if before is None:
+            await self._writer.run(self._store.finish, ended)
         return path
 
     async def close(self) -> None:

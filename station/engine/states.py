@@ -20,6 +20,7 @@ class State(Enum):
     CLOSED = "CLOSED"
     ABORTING = "ABORTING"
     ABORTED = "ABORTED"
+    RECOVERING = "RECOVERING"
 
 
 S = State
@@ -40,8 +41,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.CLOSED: frozenset({S.EMPTY, S.LOADING}),
     S.ABORTING: frozenset({S.ABORTED}),
     S.ABORTED: frozenset({S.PAUSED}),
+    S.RECOVERING: frozenset({S.PAUSED, S.ABORTED}),
 }
-"""What may follow what, besides ABORTING, which may follow every state with a lot."""
+"""What may follow what, besides ABORTING, which may follow every state with a lot, and RECOVERING, which
+follows whatever the journal of an open lot ends with when the station takes it up."""
 
 FORWARD = frozenset({S.LOADED, S.CHECKING, S.READY, S.RUNNING, S.ENDING, S.CLOSING})
 """States that a cell may not go into unless the journal has taken that down."""
@@ -56,6 +59,7 @@ LEGAL: dict[str, frozenset[State]] = {
     "lot.abort": WITH_LOT,
     "e10.set": WITH_LOT,
     "hold.release": frozenset({S.HELD}),
+    "cell.recover": frozenset({S.ABORTED}),
 }
 """In which states a command has an effect; elsewhere it is refused with `wrong_state`."""
 

@@ -34,6 +34,7 @@ RUN = {
     S.CLOSED: "COMPLETE",
     S.ABORTING: "ABORTING",
     S.ABORTED: "ABORTED",
+    S.RECOVERING: "CLEARING",
 }
 """States of the cell in words of PackML."""
 FLAGS = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.NOT_JUDGED: 2}
@@ -135,6 +136,8 @@ class View:
                 self.cell, self.reason = CellState(event.new), event.reason
             case events.Quarantined(resource=resource) if resource.startswith("site "):
                 self._off.add(int(resource.removeprefix("site ")))
+            case events.Cleared(resource=resource) if resource.startswith("site "):
+                self._off.discard(int(resource.removeprefix("site ")))
             case events.ContactsClosed():
                 return self._closed(event)
             case _:

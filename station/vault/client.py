@@ -164,9 +164,14 @@ class VaultClient:
     ) -> Personalisation:
         """Relay between the vault and the die in `card` until the verdict.
 
+        With a die that comes `again` it goes on, or has it prove that it is what was sealed.
+
         VaultRefusedError for codes 1xx and 5xx, CustodyError if the vault is gone or talks nonsense,
         EquipmentError if the reader fails. Cancelled, it finishes the script under way, says Gone and ends.
         """
+        if die.again:
+            known = await self.ask_unit(die.unit)
+            purpose = Purpose.VERIFY if known.sealed else Purpose.RESUME
         return _judged(await self._served(die, card, purpose), purpose)
 
     async def load(self, die: Die, card: Card) -> bool:

@@ -21,9 +21,9 @@ import sim
 from sim.dut.wishes import DEFECTS, KNOBS
 from sim.machines import MODELS
 from station import config
+from station.chaos.evidence import Evidence, complaints
 from station.report import LotReport
 from station.surroundings import simulated_station_file
-from tests.cell.evidence import Evidence, complaints
 
 LOT = "C"
 TIMEOUT_S = 300.0

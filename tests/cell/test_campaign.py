@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from sim.world import World
+from station.chaos.evidence import complaints
 from station.cli import code_of
 from tests.cell.campaign import case, evidence
-from tests.cell.evidence import complaints
 
 FIRST = 2000
 LOTS = int(os.environ.get("HARDBIN_CAMPAIGN", "10"))

@@ -13,9 +13,9 @@ from select import select
 import pytest
 
 from station import events
+from station.chaos.evidence import Evidence, complaints_of_a_killed_lot, processes
 from station.custody.balance import balance_of
 from station.custody.journal import read
-from tests.cell.evidence import Evidence, complaints_of_a_killed_lot, processes
 
 LOT, DEVICES = "C", 80
 KILLS = 4

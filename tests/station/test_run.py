@@ -40,6 +40,9 @@ def test_a_lot_that_was_never_loaded_leaves_no_folder(tmp_path: Path) -> None:
     remove_if_never_loaded(folder)
     assert not folder.exists()
     make_folder(folder)
+    (folder / "journal").write_text("torn")
+    make_folder(folder)
+    assert list(folder.iterdir()) == []
     (folder / "journal").write_text("history\n")
     remove_if_never_loaded(folder)
     assert folder.exists()

@@ -16,6 +16,7 @@ from station.engine.states import State
 from station.errors import CustodyError, StorageError
 from station.model import Limit, LotClosing, Verdict
 from station.sequence import Parametric, Retest, While
+from station.vault.client import Unit
 from tests.station.engine.doubles import (
     ANY,
     BAD,
@@ -246,6 +247,9 @@ class Vault:
     async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> None:
         if self.fails_in == "open":
             raise CustodyError("vault: open")
+
+    async def ask_unit(self, unit: str) -> Unit:
+        return Unit("", "", "", sealed=False)
 
     async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
         if self.fails_in == "claim":

@@ -21,8 +21,8 @@ from station import config as station_config
 from station.clock import RealClock
 from station.errors import ConfigError, CustodyError
 from station.io_thread import IoThread
+from station.lot_vault import reached
 from station.model import Disposition
-from station.run import reached
 from station.surroundings import simulated_station_file
 from station.vault import configuration, tls
 from station.vault.client import VaultClient, VaultProcess, VaultRefusedError

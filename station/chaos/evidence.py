@@ -15,7 +15,7 @@ from station.datalog.stdf.reader import read as stdf
 from station.evidence import trust
 from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.verification import verified
-from station.model import Disposition
+from station.model import Disposition, Whereabouts
 from station.report import LotReport
 
 NOISE = ("Traceback", "never retrieved", "was destroyed", "never awaited", "Exception ignored", "Warning:")
@@ -145,6 +145,8 @@ def _bins(history: list[events.Any], folder: Path) -> Iterator[str]:
     seqs = set[int]()
     for event in history:
         match event:
+            case events.Found() if Whereabouts.SOCKET in event.places.values():
+                sent.clear()  # somebody saw that the machine did not take them
             case events.ContactsClosed():
                 seqs.add(event.seq)
                 closed |= {outcome.site: outcome.hard for outcome in event.outcomes}
@@ -166,7 +168,7 @@ def _has_runs(store: sqlite3.Connection) -> bool:
 
 
 def _identities(history: list[events.Any], *, killed: bool = False) -> Iterator[str]:
-    intended, spoiled = set[int](), set[int]()
+    intended, spoiled, recovered = set[int](), set[int](), set[int]()
     for event in history:
         match event:
             case events.Intended():
@@ -177,14 +179,20 @@ def _identities(history: list[events.Any], *, killed: bool = False) -> Iterator[
             case events.PersonalisationEnded():
                 if event.disposition in (Disposition.UNTOUCHED, Disposition.RETRY):
                     intended.discard(event.part)
+                    spoiled.discard(event.part)
             case events.TouchdownOpened():
-                if again := spoiled & set(event.parts.values()):
+                tested = event.parts.keys() - set(event.recovered) - set(event.untested)
+                recovered |= {event.parts[site] for site in event.recovered}
+                if again := spoiled & {event.parts[site] for site in tested}:
                     yield f"devices {again} were contacted again after their intent"
             case _:
                 pass
-    ended = Counter(e.part for e in history if isinstance(e, events.PersonalisationEnded))
+    ended = Counter(
+        e.part for e in history if isinstance(e, events.PersonalisationEnded) and e.part not in recovered
+    )
     began = Counter(e.part for e in history if isinstance(e, events.Intended))
-    if ended - began or (began - ended and not killed):
+    known = Counter({part: times for part, times in began.items() if part not in recovered})
+    if ended - began or (known - ended and not killed):
         yield f"intents {dict(began)}, their ends {dict(ended)}"
 
 

@@ -1,0 +1,118 @@
+"""One lot through several lives of its station: each a process of its own, killed or not, then the next."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from station.chaos.points import Kill, armed
+from station.engine.history import UNKNOWN, Seen
+from station.errors import ConfigError, StorageError
+from station.model import Whereabouts
+from station.open_lot import history_in
+from station.surroundings import WORLD, simulated_whereabouts
+
+Command = Callable[[Sequence[str]], int]
+"""The `hardbin` command; returns its exit code."""
+PERSON = ("--by", "chaos", "--reason", "looked into the sockets")
+MOST = 6
+"""So many lives a lot may take to end after the last kill."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """How one ended."""
+
+    arguments: tuple[str, ...]
+    code: int | None
+    """None: it was killed."""
+    said: str
+
+
+@dataclass
+class Lives:
+    """Plays one lot; its folder stays behind."""
+
+    command: Command
+    out: Path
+    lot: str
+    first: tuple[str, ...]
+    """The arguments with which the lot begins, but for lot and folder."""
+    again: tuple[str, ...] = ()
+    """Those with which it is resumed: the station file."""
+    lived: list[Life] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """The lot's."""
+        return self.out / self.lot
+
+    def play(self, kills: Sequence[Kill]) -> Life:
+        """Begin the lot and kill it as often as asked, then let it live until it is closed; the last life."""
+        life = Life((), None, "")
+        for kill in (*kills, *(None,) * MOST):
+            life = self._life(self._arguments(), kill)
+            if life.code is not None and not self._open():
+                break
+        return life
+
+    def _open(self) -> bool:
+        try:
+            return bool(history_in(self.folder))
+        except (ConfigError, StorageError):
+            return False
+
+    def _arguments(self) -> tuple[str, ...]:
+        where = ("--out", str(self.out), "--json")
+        if not self._open():
+            return ("run", "--lot", self.lot, *where, *self.first)
+        return ("run", "--resume", self.lot, *where, *self.again, *self._person())
+
+    def _person(self) -> tuple[str, ...]:
+        """Somebody looks into the sockets where the station cannot know, and says what is there."""
+        history = history_in(self.folder)
+        if history.state not in UNKNOWN and not history.ordered:
+            return ()
+        there = simulated_whereabouts(self.folder / WORLD)
+        found = [
+            f"{seen.site}={self._place(seen, history.ordered, there)}" for seen in history.in_contact.values()
+        ]
+        return (*PERSON, *(word for place in found for word in ("--found", place)))
+
+    def _place(self, seen: Seen, ordered: Mapping[int, int], there: Mapping[int, int | None]) -> str:
+        hard = there.get(seen.part)
+        if hard is None:
+            place = Whereabouts.SOCKET
+        else:
+            place = Whereabouts.SORTED if hard == ordered.get(seen.part) else Whereabouts.ERROR_BIN
+        return place.value.replace(" ", "-")
+
+    def _life(self, arguments: tuple[str, ...], kill: Kill | None) -> Life:
+        said = self.out / f"{self.lot}.said"
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_lived(self.command, arguments, kill, said))
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        life = Life(arguments, None if code < 0 else code, said.read_text())
+        self.lived.append(life)
+        return life
+
+    def forget(self) -> None:
+        """Remove what it left."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.out / f"{self.lot}.said").unlink(missing_ok=True)
+
+
+def _lived(command: Command, arguments: Sequence[str], kill: Kill | None, said: Path) -> int:
+    """In the child: run the command, all that it says into one file."""
+    file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(file, 2)
+    sys.stdout, sys.stderr = os.fdopen(nothing, "w"), os.fdopen(file, "w", buffering=1)
+    if kill is not None:
+        armed(kill)
+    return command(arguments)

@@ -1,0 +1,47 @@
+"""What a person says of a cell that was stopped, as options: who, where devices are, what is sound."""
+
+import click
+
+from station import commands
+from station.authority import OPERATOR
+from station.model import Whereabouts
+from station.run import ACTOR, Attendance
+from station.vault.desk.roles import Role
+
+PLACES = {place.value.replace(" ", "-"): place for place in Whereabouts}
+"""As a command line writes them."""
+
+
+def recovery(
+    by: str | None, reason: str, places: tuple[str, ...], cleared: tuple[int, ...]
+) -> commands.Recover | None:
+    """Return the command of whoever has looked at the cell; UsageError if that is not whole."""
+    if by is None:
+        if places or cleared or reason:
+            raise click.UsageError("--found, --clear and --reason are somebody's word: say --by whom")
+        return None
+    if not reason:
+        raise click.UsageError("--by needs --reason: what was seen, and done")
+    return commands.Recover(
+        id="recover",
+        actor=by,
+        roles=frozenset({Role.TECHNICIAN}),
+        reason=reason,
+        found=dict(map(_place, places)),
+        cleared=frozenset(cleared),
+    )
+
+
+def _place(text: str) -> tuple[int, Whereabouts]:
+    site, _, place = text.partition("=")
+    if not site.isdecimal() or place not in PLACES:
+        raise click.UsageError(
+            f"--found {text!r}: write SITE=PLACE, where PLACE is one of {', '.join(PLACES)}"
+        )
+    return int(site), PLACES[place]
+
+
+def taken_up_here(recover: commands.Recover | None) -> Attendance:
+    """Whoever resumes a lot stands at the machine, lets it go on, and does not stay."""
+    resume = commands.Resume(id="resume", actor=ACTOR, roles=OPERATOR)
+    return Attendance((resume,), unattended=True, recover=recover)

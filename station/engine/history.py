@@ -1,0 +1,172 @@
+"""What the journal of an open lot says: how far it got, what was in contact, what is not confirmed.
+
+Pure: the events of the lot go in, in order.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from station import commands, events
+from station.engine.states import State
+from station.errors import StorageError
+from station.model import LotInfo, Place, Verdict, Whereabouts
+
+STOPPED = "the station stopped"
+"""Why a contact was closed that the station did not close itself before it stopped."""
+LOCAL = "local"
+"""Commands from here have ids that are their own only as long as the process lives."""
+UNKNOWN = frozenset({State.HELD, State.ABORTING, State.ABORTED})
+"""A lot that was in one of these goes on only after somebody has looked at the cell."""
+
+
+@dataclass
+class Seen:
+    """A device that was in contact and is not known to be sorted."""
+
+    part: int
+    site: int
+    contact: int
+    place: Place | None = None
+    outcome: events.Outcome | None = None
+    """Of its last contact."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether its last contact has no result that stands."""
+        last = self.outcome
+        if last is None or last.reason == STOPPED:
+            return True
+        return last.cut_short and last.verdict is Verdict.NOT_JUDGED
+
+
+@dataclass
+class History:
+    """The lot, as its journal has it."""
+
+    info: LotInfo
+    state: State = State.LOADING
+    reason: str = ""
+    at: float = 0.0
+    """Of the last event, unix seconds."""
+    seq: int = 0
+    parts: int = 0
+    retested: int = 0
+    held: bool = False
+    ending: bool = False
+    receipts: dict[str, commands.Receipt] = field(default_factory=dict)
+    opened: dict[int, events.TouchdownOpened] = field(default_factory=dict)
+    """The landings since the last device was sorted, by seq."""
+    results: set[int] = field(default_factory=set)
+    """Those of them that have results."""
+    in_contact: dict[int, Seen] = field(default_factory=dict)
+    """By running number."""
+    ordered: dict[int, int] = field(default_factory=dict)
+    """Hard bins that were sent to the machine and not confirmed, by running number."""
+    undecided: set[int] = field(default_factory=set)
+    """Devices that the vault has begun with, and given no verdict."""
+    off: dict[int, str] = field(default_factory=dict)
+    """Sites that are out of use, and why."""
+    dies: dict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
+    """Dies that have their bin, by wafer."""
+    _at: dict[int, int] = field(default_factory=dict)
+
+    def add(self, event: events.Any) -> None:  # noqa: PLR0912 - one line an event
+        """Take one event in."""
+        self.at = max(self.at, event.at)
+        match event:
+            case events.StateChanged():
+                self._became(State(event.new), event.reason)
+            case events.CommandAccepted() if event.source != LOCAL:
+                self.receipts[event.id] = commands.Receipt(ok=True, code="ok")
+            case events.CommandRefused() if event.source not in ("", LOCAL):
+                self.receipts[event.id] = commands.Receipt(False, event.code, event.reason)
+            case events.TouchdownOpened():
+                self._open(event)
+            case events.Intended():
+                self.undecided.add(event.part)
+            case events.PersonalisationEnded():
+                if event.disposition is not None:
+                    self.undecided.discard(event.part)
+            case events.ContactsClosed():
+                self.results.add(event.seq)
+                for outcome in event.outcomes:
+                    self.in_contact[outcome.part].outcome = outcome
+            case events.BinsSent():
+                self.ordered = {self._at[site]: hard for site, hard in event.bins.items()}
+            case events.Sorted():
+                for site in event.bins:
+                    self._settled(self._at[site])
+            case events.Found():
+                self._found(event)
+            case events.Quarantined() | events.RuleTripped() | events.Cleared():
+                self._site(event)
+            case _:
+                pass
+
+    def _became(self, new: State, reason: str) -> None:
+        if new is State.RECOVERING:
+            return  # how it stood before counts
+        self.state, self.reason = new, reason
+        self.held = self.held or new is State.HELD
+        if new is State.RUNNING:
+            self.ending = False
+        self.ending = self.ending or new is State.ENDING
+
+    def _open(self, opened: events.TouchdownOpened) -> None:
+        self.seq = opened.seq
+        self.opened[opened.seq] = opened
+        self.parts = max(self.parts, *opened.parts.values())
+        for site, part in opened.parts.items():
+            number = opened.contacts[site]
+            self.retested += number > 1 and site not in opened.recovered
+            place = Place(opened.wafer, *opened.positions[site]) if site in opened.positions else None
+            self._at[site] = part
+            self.in_contact[part] = Seen(part, site, number, place)
+
+    def _settled(self, part: int) -> None:
+        seen = self.in_contact.pop(part)
+        self.ordered.pop(part, None)
+        self.undecided.discard(part)
+        if seen.place is not None:
+            self.dies[seen.place.wafer].add((seen.place.x, seen.place.y))
+        if not self.in_contact:
+            self.opened.clear()
+            self.results.clear()
+
+    def _found(self, found: events.Found) -> None:
+        for part, place in found.places.items():
+            if place is Whereabouts.SOCKET:
+                self.ordered.pop(part, None)
+            elif part in self.in_contact:
+                self._settled(part)
+
+    def _site(self, event: events.Quarantined | events.RuleTripped | events.Cleared) -> None:
+        match event:
+            case events.Quarantined(resource=resource) if resource.startswith("site "):
+                self.off[int(resource.removeprefix("site "))] = event.reason
+            case events.RuleTripped(action="site off"):
+                self.off[event.site] = f"rule {event.rule}: {event.seen}"
+            case events.Cleared(resource=resource) if resource.startswith("site "):
+                self.off.pop(int(resource.removeprefix("site ")), None)
+            case _:
+                pass
+
+    @property
+    def in_doubt(self) -> str:
+        """Name the devices of which nobody knows whether the machine has taken their bins."""
+        found = [f"{part} (site {self.in_contact[part].site})" for part in sorted(self.ordered)]
+        return ", ".join(found)
+
+
+def history_of(happened: Iterable[events.Any]) -> History:
+    """Read a lot's journal; StorageError if no lot was ever loaded."""
+    history: History | None = None
+    for event in happened:
+        if history is not None:
+            history.add(event)
+        elif isinstance(event, events.LotLoaded):
+            history = History(event.info, at=event.at)
+    if history is None:
+        raise StorageError("the journal has no lot")
+    return history

@@ -1,0 +1,129 @@
+"""A cell that takes up the lot that it was left with: made safe first, then looked at, then paused."""
+
+from station import commands, events
+from station.engine.cell import NOT_SAFE, Cell
+from station.engine.history import UNKNOWN
+from station.engine.landing import Landing
+from station.engine.lot_run import LotRun
+from station.engine.plan import Folder, Plan
+from station.engine.recovery import Recovery
+from station.engine.resumed_run import ResumedRun
+from station.engine.safe_state import make_safe
+from station.engine.states import State
+from station.engine.stops import Aborted
+from station.errors import CustodyError
+from station.model import LotInfo
+from station.sequence import S
+
+
+class ResumedCell(Cell[S]):
+    """Takes no command before `take_up` is done."""
+
+    def __init__(self, plan: Plan[S]) -> None:
+        super().__init__(plan)
+        self._recovery: Recovery[S] | None = None
+        self._earlier: dict[str, commands.Receipt] = {}
+
+    async def request(self, command: commands.Any) -> commands.Receipt:
+        """As of every cell; the receipt of an id that came before the stop is given again."""
+        if (receipt := self._earlier.get(command.id)) is not None:
+            return receipt
+        return await super().request(command)
+
+    # -- at the start
+    async def take_up(self, *, looked_at: bool = False) -> None:
+        """Make the cell safe, then bring what was left in order; it is PAUSED after this, or ABORTED.
+
+        ABORTED if somebody must have looked at it, or wants to say that he has (`looked_at`). Nothing moves
+        before a command. ConfigError, StorageError: there is no lot that can be taken up.
+        """
+        took, failed = await make_safe(self._plan.resources)
+        folder, history = self._plan.reopen_folder()
+        self._folder, self.info, self.state = folder, history.info, State.RECOVERING
+        self._earlier, self._was_held = dict(history.receipts), history.held
+        old = history.state.value
+        await self._commit(events.StateChanged(at=self._now, old=old, new=State.RECOVERING.value))
+        await self._made_safe(took, failed)
+        self._recovery = Recovery(history, folder, self._plan.sequence, self._plan.vault)
+        try:
+            await self._recovery.settle()
+        except CustodyError as error:
+            await self.shift(State.ABORTED, f"the lot cannot be taken up: {error}")
+            return
+        self._started.set()
+        why = f"{old} when the station stopped" + (f": {history.reason}" if history.reason else "")
+        await self._stand(self._recovery, why, unknown=looked_at or history.state in UNKNOWN)
+
+    async def _stand(self, recovery: Recovery[S], why: str, *, unknown: bool = False) -> None:
+        doubt = recovery.history.in_doubt
+        if not self.safe:
+            why = f"the cell could not be made safe: {self._unsafe.removeprefix(NOT_SAFE)}"
+        elif doubt:
+            why = f"nobody knows whether these were sorted: devices {doubt}"
+        if not self.safe or doubt or unknown:
+            await self.shift(State.ABORTED, why)
+            self.reason = why
+        else:
+            self._run = self._resumed(recovery)
+            await self.shift(State.PAUSED, why)
+
+    def _resumed(self, recovery: Recovery[S]) -> ResumedRun[S]:
+        assert self._folder is not None  # noqa: S101 - opened by `take_up`
+        plan, folder = self._plan, self._folder
+        landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
+        return ResumedRun(
+            recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift
+        )
+
+    # -- commands
+    def _objection(self, name: str, command: commands.Any) -> tuple[str, str] | None:
+        if objection := super()._objection(name, command):
+            return objection
+        match command:
+            case commands.Recover():
+                return self._unrecoverable(command)
+            case commands.End() if self.state is State.PAUSED and self._waiting():
+                return "unsettled", f"{name}: devices {self._waiting()} are in contact: resume the lot first"
+            case _:
+                return None
+
+    def _waiting(self) -> str:
+        if self._folder is None:
+            return ""
+        return ", ".join(map(str, self._folder.journal.balance.unsorted()))
+
+    def _unrecoverable(self, command: commands.Recover) -> tuple[str, str] | None:
+        if not command.reason:
+            return "bad_arguments", "cell.recover needs a reason"
+        if self._recovery is None or not self._started.is_set():
+            return "integrity", self.reason
+        if wrong := self._recovery.objection(command.found):
+            return "bad_arguments", f"cell.recover: {wrong}"
+        history = self._recovery.history
+        sites = [history.in_contact[part].site for part in history.ordered]
+        if unnamed := sorted(set(sites) - command.found.keys()):
+            return "unsettled", (
+                f"cell.recover: say where the devices are: {history.in_doubt}; for sites {unnamed} one of "
+                "socket, sorted, error bin, missing"
+            )
+        return None
+
+    async def _effect(self, command: commands.Any) -> None:
+        if isinstance(command, commands.Recover) and self._recovery is not None:
+            await self._make_safe()
+            await self._recovery.find(command)
+            await self._stand(self._recovery, command.reason)
+        else:
+            await super()._effect(command)
+
+    async def _done(self, command: commands.Any) -> commands.Receipt:
+        if isinstance(command, commands.Recover) and self.state is State.ABORTED:
+            return commands.Receipt(False, "equipment", self.reason)
+        return await super()._done(command)
+
+    # -- the lot
+    async def _begun(self, info: LotInfo, folder: Folder) -> LotRun[S]:
+        del info, folder
+        if self._run is None:
+            raise Aborted
+        return self._run

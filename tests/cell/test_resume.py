@@ -1,0 +1,92 @@
+"""Killed at each record of its journal, and in each step between, a lot goes on: nothing lost, nothing twice.
+
+`HARDBIN_CRASH_MATRIX=full` also kills the lot that personalises before and within each record.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from msgspec import json
+
+from station.chaos.evidence import Evidence, complaints
+from station.chaos.lives import Life, Lives
+from station.chaos.points import Kill
+from station.cli import code_of
+from station.report import LotReport
+from station.surroundings import simulated_station_file
+
+DEVICES, SITES = 4, 2
+FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
+POINTS = ("record", "store", "finish", "file", "close")
+STEPS = [("record", "torn"), *((point, moment) for point in POINTS for moment in ("before", "after"))]
+LAST = 60
+"""More records than the lot has."""
+
+
+def plain_station(folder: Path) -> Path:
+    """A cell whose sequence needs no vault: quick enough to be killed at every step."""
+    text = simulated_station_file().read_text()
+    text = text.replace('sequence = "se1-final-test"', 'sequence = "se1-electrical-sort"')
+    path = folder / "station.toml"
+    path.write_text(text)
+    return path
+
+
+def wrong_with(lives: Lives, kills: tuple[Kill, ...]) -> tuple[list[str], bool]:
+    """Play a lot; say what is wrong with what it left, and whether the last kill was met."""
+    life = lives.play(kills)
+    killed = sum(one.code is None for one in lives.lived) == len(kills)
+    found = complaints(left_by(lives, life))
+    for one in lives.lived:
+        found += [f"{one.arguments}: {one.said}"] if "Traceback" in one.said else []
+    return found, killed
+
+
+def left_by(lives: Lives, life: Life) -> Evidence:
+    report = json.decode((lives.folder / "report.json").read_bytes(), type=LotReport)
+    return Evidence(DEVICES, (), lives.folder, life.code or 0, life.said, report)
+
+
+def played(out: Path, kills: tuple[Kill, ...], *more: str) -> tuple[list[str], bool]:
+    size = ("--devices", str(DEVICES), "--sites", str(SITES))
+    lives = Lives(code_of, out, "R", (*size, *more), more)
+    try:
+        return wrong_with(lives, kills)
+    finally:
+        lives.forget()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("moment", ["after", *(("before", "torn") if FULL else ())])
+def test_killed_at_each_record_a_lot_that_personalises_goes_on(tmp_path: Path, moment: str) -> None:
+    wrong = []
+    for number in range(1, LAST):
+        kill = Kill("record", number, moment)
+        found, killed = played(tmp_path, (kill,))
+        if not killed:
+            break
+        wrong += [f"{kill}: {text}" for text in found]
+    assert wrong == []
+    assert number > 2 * (DEVICES + DEVICES // SITES)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("point", "moment"), STEPS)
+def test_killed_in_each_step_a_lot_goes_on(tmp_path: Path, point: str, moment: str) -> None:
+    station = plain_station(tmp_path)
+    wrong = []
+    for number in range(1, LAST):
+        kill = Kill(point, number, moment)
+        found, killed = played(tmp_path, (kill,), "--station", str(station))
+        if not killed:
+            break
+        wrong += [f"{kill}: {text}" for text in found]
+    assert wrong == []
+    assert number > 1
+
+
+def test_killed_again_and_again_a_lot_goes_on(tmp_path: Path) -> None:
+    """The second life dies while it takes the lot up, the third while it tests."""
+    kills = (Kill("record", 9), Kill("record", 4), Kill("record", 12), Kill("time", 0.3))
+    assert played(tmp_path, kills) == ([], True)
