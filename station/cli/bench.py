@@ -67,6 +67,17 @@ MQTT_LABELS = {
     "engine_us_per_event": "microseconds of the engine's loop an event",
 }
 
+CONSOLE_LABELS = {
+    "server_cpu_percent": "% of a core for the console's process, {rate} dies a second, one browser",
+    "paint_p50_ms": "ms from the event to the painted die, half of them",
+    "paint_p95_ms": "ms, 95 of 100",
+    "cpu_50_clients_percent": "% of a core with 50 browsers' streams",
+    "page_kb": "kB of the whole page, uncompressed, in Hindi with its fonts",
+    "external_requests": "requests to another host",
+    "reconnects": "times that the browser was cut off: the console was killed and started again",
+    "lost_dies": "places of the map that differ from the server's in the end",
+}
+
 BATCH = 500
 """Dies that are there at a time where contact is lost; each has a memory."""
 CPU_SITES = 8
@@ -193,6 +204,23 @@ def mqtt(*, url: str | None, rounds: int, events: int, as_json: bool) -> None:
     click.echo(f"{figures.pop('broker'):>12}  broker")
     for key, figure in figures.items():
         click.echo(f"{figure:>12,.10g}  {MQTT_LABELS[key]}")
+
+
+@bench.command()
+@click.option("--seconds", type=click.FloatRange(2), default=20.0, show_default=True, help="Of each window.")
+@click.option("--rate", type=click.IntRange(8), default=200, show_default=True, help="Dies a second.")
+@click.option("--dies", type=click.IntRange(1000), default=50_000, show_default=True, help="Of the wafer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object.")
+def console(*, seconds: float, rate: int, dies: int, as_json: bool) -> None:
+    """The operator's page of a large wafer, in a headless Chromium; needs Chromium and Playwright."""
+    from station.console.bench import measured as console_measured
+
+    figures = console_measured(seconds, rate, dies)
+    if as_json:
+        click.echo(json.encode(figures))
+        return
+    for key, figure in figures.items():
+        click.echo(f"{figure:>12,.10g}  {CONSOLE_LABELS[key].format(rate=rate)}")
 
 
 bench.add_command(all_)

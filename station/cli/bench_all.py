@@ -62,6 +62,12 @@ PROMISES = (
     Promise("datalog", "parquet_1m_s", 0.2, least=False),
     Promise("mqtt", "round_trip_p50_ms", 10, least=False),
     Promise("mqtt", "events_per_s", 1_000),
+    Promise("console", "server_cpu_percent", 6, least=False),
+    Promise("console", "paint_p95_ms", 100, least=False),
+    Promise("console", "cpu_50_clients_percent", 10, least=False),
+    Promise("console", "page_kb", 350, least=False),
+    Promise("console", "external_requests", 0, least=False),
+    Promise("console", "lost_dies", 0, least=False),
 )
 PARTS: Mapping[str, tuple[str, ...]] = {
     "engine": ("bench", "engine"),
@@ -70,6 +76,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "drivers": ("bench", "drivers"),
     "datalog": ("bench", "datalog"),
     "mqtt": ("bench", "mqtt"),
+    "console": ("bench", "console"),
 }
 """What each part is asked by."""
 

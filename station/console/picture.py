@@ -14,6 +14,7 @@ from station.engine.states import LEGAL, State
 _TAKES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {state.value: tuple(name for name, states in LEGAL.items() if state in states) for state in State}
 )
+APART_S = 10.0
 _NO_MAP = shown.Map("", 0, 0, 0, 0)
 
 
@@ -77,7 +78,8 @@ class Picture:
         if another:
             self._another()
         if self._live and dies:
-            at_ms = int(self._arrived * 1000)
+            same_clock = abs(event.at - self._arrived) < APART_S  # a simulated cell has a time of its own
+            at_ms = int((event.at if same_clock else self._arrived) * 1000)
             self._dies.extend(shown.Die(die.x, die.y, die.bin, die.site, die.first, at_ms) for die in dies)
 
     def caught_up(self) -> None:

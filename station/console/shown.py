@@ -136,7 +136,7 @@ class State(Struct, frozen=True):
 
 
 class Die(Struct, frozen=True, array_like=True):
-    """One result on the map, and when it was there, in milliseconds since 1970 of this console's clock."""
+    """One result on the map, and when it was there, in milliseconds since 1970."""
 
     x: int
     y: int

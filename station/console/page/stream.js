@@ -2,13 +2,13 @@
 import { S, paint } from './model.js';
 
 const STALE_MS = 3000;
-export const M = window.hardbin = { frames: 0, dies: 0, bytes: 0, gaps: 0, resyncs: 0, late: [] };
+export const M = window.hardbin = { frames: 0, dies: 0, bytes: 0, gaps: 0, resyncs: 0, hellos: 0, late: [] };
 let map, epoch = 0, seq = -1, syncing = null, waiting = [], dirty = true, stamps = [];
 
 export function follow(wafer) {
   map = wafer;
   const events = new EventSource('api/v1/events');
-  events.addEventListener('hello', () => { waiting = []; resync(); });
+  events.addEventListener('hello', () => { M.hellos += 1; waiting = []; resync(); });
   events.onmessage = (message) => take(message.data);
   setInterval(() => { if (performance.now() - S.heard > STALE_MS && S.link !== 'stale') { S.link = 'stale'; paint(); } }, 250);
   requestAnimationFrame(draw);
