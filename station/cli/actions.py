@@ -15,6 +15,7 @@ _KEEPING += " state suspend zeroise"
 COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
     {
         "approve": frozenset({AtDesk.SHOW_PROPOSALS, AtDesk.APPROVE}),
+        "audit commands": frozenset({Action.KEEP_LOG}),
         "audit export": frozenset({Action.READ}),
         "audit key": frozenset({Action.KEEP_LOG}),
         "audit lot": frozenset({Action.KEEP_LOG}),

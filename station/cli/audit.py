@@ -14,6 +14,7 @@ from station.custody import export as exports
 from station.custody import seed_file
 from station.custody.audit import Report, Trust, audited
 from station.custody.checkpoint import Note, parsed
+from station.custody.command_ledger import build as build_commands
 from station.custody.ledger import Entry, decoded
 from station.custody.log_keys import Key, key_of
 from station.custody.lot_ledger import build
@@ -21,6 +22,8 @@ from station.custody.tiles import CHECKPOINT, TileReader
 from station.errors import LedgerError
 
 POLL_S = 1.0
+AUDIT = "audit"
+"""What `hardbin serve` calls its trail."""
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -118,6 +121,24 @@ def lot(lot: Path, folder: Path, *, seeds: Path, as_json: bool) -> None:
     if folder.exists():
         raise click.UsageError(f"{folder} is there already; give a new folder")
     head = build(lot / "journal", folder, seed_file.read(seeds)).checkpoint
+    if as_json:
+        told = {"out": str(folder), "origin": head.origin, "size": head.size, "root": head.root.hex()}
+        click.echo(msgspec.json.encode(told).decode())
+    else:
+        click.echo(f"{head.size} entries of {head.origin} in {folder}: claims of the station")
+
+
+@audit.command()
+@click.argument("data", type=FOLDER)
+@click.argument("folder", type=FOLDER)
+@click.option("--key", "seeds", type=FILE, required=True, help="Development keys, made by `audit key`.")
+@click.option("--name", "station", required=True, help="Of the station, as in its station file.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def commands(data: Path, folder: Path, *, seeds: Path, station: str, as_json: bool) -> None:
+    """Make or continue in FOLDER a ledger of the commands that came from afar, by a station's DATA."""
+    if not (data / AUDIT).is_file():
+        _stop(Exit.NOT_FOUND, f"{data}: there is no audit trail in it")
+    head = build_commands(data / AUDIT, folder, seed_file.read(seeds), station).checkpoint
     if as_json:
         told = {"out": str(folder), "origin": head.origin, "size": head.size, "root": head.root.hex()}
         click.echo(msgspec.json.encode(told).decode())

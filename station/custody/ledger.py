@@ -34,7 +34,7 @@ EVENTS = frozenset(
     die.terminated
     key.generated key.state key.released key.used key.destroyed ceremony.imported crl.signed cert.revoked
     uid.duplicate spki.duplicate registry.conflict rmac.wrong cryptogram.wrong line.stopped line.released
-    rate.unusual log.gap
+    rate.unusual log.gap command.taken command.refused
     """.split()  # noqa: SIM905 - seventy names read better so
 )
 
