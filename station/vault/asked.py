@@ -66,3 +66,5 @@ class Admitted:
     dossier: Dossier
     imported: tuple[int, ...] = ()
     """Slots whose keys are born in the key store."""
+    customer_data: tuple[bytes, ...] = ()
+    """The customer's own objects, by slot from 0."""

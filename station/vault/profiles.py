@@ -19,6 +19,8 @@ DEVELOPMENT_ORGANISATION = "hardbin development"
 PRODUCT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,9})){1,20}")
 PAYLOAD_MIN, PAYLOAD_MAX = 223, 4096
+CUSTOMER_MAX = 8192
+"""Beside two banks of certificates in the memory of a chip."""
 NUMBER_MAX, BUDGET_FACTOR_MAX = 0xFFFF, 100.0
 
 
@@ -58,6 +60,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trng: Trng = Trng()
     import_keys: tuple[int, ...] = ()
     """Slots whose keys an order may have born in the key store instead of on the die."""
+    customer_bytes: int = 0
+    """How much data of his own a customer may have in each device, by his order."""
 
     def encode(self) -> bytes:
         """The canonical JSON of the profile."""
@@ -91,6 +95,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             wrong.append(f"rejection_check is from 1, budget_factor up to {BUDGET_FACTOR_MAX:g}")
         if not set(self.import_keys) <= set(self.slots):
             wrong.append(f"import_keys {self.import_keys} are not all slots of it")
+        if not 0 <= self.customer_bytes <= CUSTOMER_MAX:
+            wrong.append(f"customer_bytes {self.customer_bytes} is not from 0 to {CUSTOMER_MAX}")
         if not PRODUCT.fullmatch(self.product) or not 0 <= self.number <= NUMBER_MAX:
             wrong.append("product: small letters, digits and -, at most 32; number: 16 bits")
         oids = (self.policy_oid, *filter(None, (self.hardware_type,)))

@@ -113,7 +113,7 @@ class Registry:
                     self._tell(db, ask.now, "die.resumed", ask.unit)
             self._serving.add(ask.unit)
             dossier = rows.dossier_of(db, rows.required(db, ask.unit))
-            return Admitted(product, order, dossier, self._orders.imported(db, order))
+            return Admitted(product, order, dossier, *self._orders.wishes(db, order))
 
         return await self._journal.commit(act)
 

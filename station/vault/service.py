@@ -221,6 +221,7 @@ class Floor:
                 now=now,
                 purpose=purpose,
                 imported=admitted.imported,
+                customer_data=admitted.customer_data,
                 payload_max=admit.payload_max,
             )
             means = replace(self._means, profile=self._means.products[admitted.product])

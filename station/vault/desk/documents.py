@@ -58,6 +58,8 @@ class WorkOrder(Statement, frozen=True, kw_only=True):
     policy_oid: Annotated[str, Meta(pattern=r"^[0-9.]{3,128}\Z")]
     import_keys: Annotated[tuple[int, ...], Meta(max_length=8)] = ()
     """Slots whose keys are born in the key store; the profile must allow it."""
+    customer_data: Annotated[tuple[bytes, ...], Meta(max_length=16)] = ()
+    """What the customer wants in each device: objects of his own, by their slot from 0; no secrets."""
 
     @property
     def begun_max(self) -> int:

@@ -93,6 +93,9 @@ class Orders:
             )
         if not set(order.import_keys) <= set(profile.import_keys):
             raise StatementError("invalid_order", f"order {order.id}: the profile imports no such keys")
+        if (size := sum(map(len, order.customer_data))) > profile.customer_bytes:
+            why = f"{size} bytes of customer data, the profile allows {profile.customer_bytes}"
+            raise StatementError("invalid_order", f"order {order.id}: {why}")
         if order.not_after <= order.not_before:
             raise StatementError("invalid_order", f"order {order.id} ends before it begins")
         if order.sites and self.place.vault not in order.sites:
@@ -188,10 +191,10 @@ class Orders:
             )
             raise FaultError(Code.KEY_NOT_ACTIVE, f"{what}, or no longer")
 
-    def imported(self, db: sqlite3.Connection, order_id: str) -> tuple[int, ...]:
-        """The slots whose keys are imported under an order; none, if there is no such order."""
+    def wishes(self, db: sqlite3.Connection, order_id: str) -> tuple[tuple[int, ...], tuple[bytes, ...]]:
+        """Slots whose keys an order imports, and what its customer wants in each device; none without it."""
         row = _row(db, order_id)
-        return () if row is None else row[0].import_keys
+        return ((), ()) if row is None else (row[0].import_keys, row[0].customer_data)
 
     def statement(self, db: sqlite3.Connection, order_id: str) -> bytes:
         """Return the signed statement of an order; FaultError 102 if there is none."""

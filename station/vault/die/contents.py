@@ -1,7 +1,7 @@
 """What a die is given: its identity, its certificates, and the hash of both as it must read them back."""
 
 from base64 import b32encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -72,8 +72,8 @@ class Contents:
     def store_hash(self) -> bytes:
         """The hash over both containers, as the vault computes it."""
         if not self._store_hash:
-            containers = (identity_container(self.identity), self.credentials())
-            self._store_hash = se1_objects.store_hash(containers)
+            containers = (identity_container(self.identity), self.credentials(), self.customer())
+            self._store_hash = se1_objects.store_hash(filter(None, containers))
         return self._store_hash
 
     def read_back(self, script: Script, payload: int) -> None:
@@ -97,6 +97,10 @@ class Contents:
             self._credentials = se1_objects.Container(ContainerKind.CREDENTIALS, objects).encode()
         return self._credentials
 
+    def customer(self) -> bytes:
+        """The customer's container; empty if his order names no data."""
+        return customer_container(self._job.customer_data)
+
     def _certificate_objects(self) -> Iterator[se1_objects.Object]:
         for cert in self.certificates:
             algorithm = self._kinds[cert.slot].algorithm
@@ -111,6 +115,14 @@ class Contents:
 def identity_container(identity: bytes) -> bytes:
     """The container of an IDENTITY object."""
     return se1_objects.decode_identity(identity).container()
+
+
+def customer_container(data: Sequence[bytes]) -> bytes:
+    """The container of a customer's objects, by slot from 0; empty if there are none."""
+    if not data:
+        return b""
+    objects = (se1_objects.Object(ObjectType.CUSTOMER, slot, 0, one) for slot, one in enumerate(data))
+    return se1_objects.Container(ContainerKind.CUSTOMER, tuple(objects)).encode()
 
 
 def device_serial(product: str, uid: bytes) -> str:

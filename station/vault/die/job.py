@@ -33,6 +33,8 @@ class Job:
     purpose: Purpose = Purpose.PERSONALISE
     imported: tuple[int, ...] = ()
     """Slots whose keys are born in the key store."""
+    customer_data: tuple[bytes, ...] = ()
+    """The customer's own objects, by slot from 0."""
     payload_max: int = 0
     """The most that the station's link carries per command; 0: as much as the die says."""
 

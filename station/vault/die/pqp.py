@@ -241,6 +241,7 @@ class Contact:
     async def _write(self) -> None:
         """Issue; S4: write the certificates, and have the die attest all that it holds."""
         await self._issue()
+        await self._write_customer()
         attesting = self._attesting()
         script = self._script("S4 write")
         self._store(script, self._contents.credentials())
@@ -253,6 +254,13 @@ class Contact:
         self._contents.check_read_back(seen)
         proofs = await self._attested(attesting, seen, LifeCycle.INITIALIZED)
         await self._registry.forward(self._step(Standing.ATTESTED, Intent.ROTATE, proofs))
+
+    async def _write_customer(self) -> None:
+        """S4 for the customer's own data, if any; the store hash that the die tells next covers it."""
+        if container := self._contents.customer():
+            script = self._script("S4 customer")
+            self._store(script, container)
+            await self._link.run(script)
 
     async def _issue(self) -> None:
         """The unit's certificates: those that exist as they are, the reserved ones signed now."""

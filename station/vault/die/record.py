@@ -10,9 +10,11 @@ import msgspec
 from drivers.protocols.se1_objects import Identity
 from station.evidence.manifest import RECORD_TYPE
 from station.vault.die import jws
+from station.vault.die.contents import customer_container
 from station.vault.die.dossier import Certificate, Record
 from station.vault.die.job import Job
 from station.vault.keyring import Keyring
+from station.vault.keys.words import Mode
 from station.vault.names import ISSUER_MASTER, TRANSPORT_MASTER
 from station.vault.profiles import Profile
 
@@ -76,5 +78,11 @@ def _content(job: Job, facts: Facts, profile: Profile, store: Keyring) -> dict[s
         "issuer_key": ISSUER_MASTER,
         "proofs": dict(facts.proofs),
         "checked": facts.checked,
-        "flags": ["development keys"],
-    }
+        "flags": [] if store.mode == Mode.PRODUCTION else ["development keys"],
+    } | _customer(job)
+
+
+def _customer(job: Job) -> dict[str, object]:
+    """The hash of the customer's container, if his order names data."""
+    container = customer_container(job.customer_data)
+    return {"customer_sha384": sha384(container).hexdigest()} if container else {}

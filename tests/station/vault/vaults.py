@@ -75,7 +75,7 @@ class Vault:
             Admission(unit, "L1", purpose, session, NOW, FINGERPRINT, "cell")
         )
         job = Job(unit, "L1", "WO-1", session, FINGERPRINT, "1", "cell", NOW, purpose=purpose)
-        job = replace(job, imported=admitted.imported)
+        job = replace(job, imported=admitted.imported, customer_data=admitted.customer_data)
         return job, admitted.dossier
 
     async def standing(self, unit: str) -> tuple[Standing, Intent]:
@@ -129,6 +129,7 @@ async def opened_vault(
     known_only: bool = False,
     quantity: int = QUANTITY,
     imported: tuple[int, ...] = (),
+    customer_data: tuple[bytes, ...] = (),
 ) -> AsyncIterator[Vault]:
     """A vault with its files in `folder`; its keys are drawn from a seed."""
     keys, journal = await keys_in(folder, 7, ("WO-1",)), Journal(folder / "vault.sqlite")
@@ -143,7 +144,12 @@ async def opened_vault(
             lambda db: (
                 orders.shown(db, "")
                 or ordered(
-                    db, orders, quantity=quantity, profile_hash=profile.hash().hex(), import_keys=imported
+                    db,
+                    orders,
+                    quantity=quantity,
+                    profile_hash=profile.hash().hex(),
+                    import_keys=imported,
+                    customer_data=customer_data,
                 )
             )
         )
