@@ -23,6 +23,7 @@ from drivers.protocols.hislip import (
 )
 from drivers.transports import T
 from drivers.transports.loop_port import LoopPort, closed
+from drivers.transports.tcp import tune
 
 RQS = 0x40
 VENDOR = int.from_bytes(b"HB", "big")
@@ -129,6 +130,8 @@ class HislipPort(LoopPort):
             raise Silent(f"{self.name}: no answer from {host}:{port} within {CONNECT_S:g} s") from None
         except OSError as error:
             raise TransportError(f"{self.name}: cannot connect to {host}:{port}: {error}") from error
+        if (line := writer.get_extra_info("socket")) is not None:  # a simulated one has none
+            tune(line)
         return Channel(self.name, reader, writer)
 
     async def _disconnect(self) -> None:

@@ -49,7 +49,7 @@ class TcpStream(Stream):
         except OSError as error:
             raise TransportError(f"{self.name}: cannot connect to {where}: {error}") from error
         if (line := self._writer.get_extra_info("socket")) is not None:  # a simulated one has none
-            _tune(line)
+            tune(line)
         self._trace = Trace(asyncio.get_running_loop().time)
 
     async def write(self, data: bytes) -> None:
@@ -109,7 +109,8 @@ def readable(fd: int) -> bool:
     return bool(asked.poll(0))
 
 
-def _tune(line: socket.socket) -> None:
+def tune(line: socket.socket) -> None:
+    """Send without Nagle's delay, and probe a peer that is silent."""
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEP_ALIVE.items():

@@ -110,6 +110,8 @@ class VisaSession:
         if self._where.socket:
             with suppress(pyvisa.VisaIOError):  # then a slice that ends in mid-message loses nothing
                 self._set(ResourceAttribute.suppress_end_enabled, 0)
+            with suppress(pyvisa.VisaIOError):  # then a peer that lost its power is noticed in the end
+                self._set(ResourceAttribute.tcpip_keepalive, 1)
 
     def _set(self, attribute: ResourceAttribute, value: int) -> None:
         self._library.set_attribute(self._session, attribute, value)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -55,6 +56,10 @@ def test_pyvisa_py_over_tcp() -> None:
     async def main() -> None:
         async with tcp_instrument() as (port, asked_in_vain):
             assert port.strategy == "none"
+            assert port._owner is not None
+            line = getattr(port._owner.session._underneath(), "interface", None)
+            assert isinstance(line, socket.socket)
+            assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), "a half-open line ends"
             assert await port.run(query("A?")) == "ANSWER-TO-A?"
             assert await port.run(query("HALF?")) == "HALF-ANSWER", "half of it came before a slice ended"
             with pytest.raises(Silent):
