@@ -317,6 +317,9 @@ def _numbers(sequence: "Sequence[S]") -> Iterator[str]:
             yield f"test {test.name}: number {test.number} must be above {last}, numbers rise and are unique"
         if test.name in seen:
             yield f"test {test.number}: the name {test.name!r} is taken"
+        limit = test.limit if isinstance(test, Parametric) else None
+        if limit and limit.low is not None and limit.high is not None and not limit.low <= limit.high:
+            yield f"test {test.name}: low {limit.low:g} is above high {limit.high:g}, or is no number"
         if test.timeout_s <= 0:
             yield f"test {test.name}: timeout_s must be above 0"
         last = max(last, test.number)

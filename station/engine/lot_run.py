@@ -71,6 +71,7 @@ class LotRun(Generic[S]):
         self._seq = 0
         self._parts = 0
         self._arrived = Touchdown(frozenset())
+        self._wafers = set[str]()
         self._unprojected: list[TouchdownResult] = []
         self._hold = ""
         self._sites = Sites(bound.resources)
@@ -171,11 +172,14 @@ class LotRun(Generic[S]):
 
     # -- one set of devices, as often as it is landed
     async def _touchdown(self, arrived: Touchdown) -> None:
+        if arrived.wafer != self._arrived.wafer:
+            if arrived.wafer in self._wafers:
+                raise Hold(f"wafer id {arrived.wafer!r} was read before in this lot: no die of it is tested")
+            self._wafers.add(arrived.wafer)
+            self._retests.restart()
         self._must_be_ours(arrived.sites)
         parts = {site: self._parts + n for n, site in enumerate(sorted(arrived.sites), start=1)}
         self._parts += len(parts)
-        if arrived.wafer != self._arrived.wafer:
-            self._retests.restart()
         self._arrived = arrived
         try:
             first = await self._landed(parts, dict.fromkeys(parts, 1))

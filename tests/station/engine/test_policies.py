@@ -1,10 +1,11 @@
 """Outliers, a second look, offsets and retest that stops helping: in a lot, by hand, and out of the store."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
 
+from drivers.roles import Touchdown
 from station import events
 from station.engine.averages import replayed
 from station.engine.retests import RetestWatch
@@ -22,6 +23,7 @@ from tests.station.engine.doubles import (
     SPOILED,
     Bench,
     BenchSite,
+    ScriptedHandler,
     virtual,
 )
 
@@ -172,3 +174,28 @@ def test_policies_that_cannot_be_meant_are_refused(more: dict[str, object], says
     rows = (Parametric(1, nothing, ANY, bin=BAD), Personalise(9, sealing, bin=SPOILED))
     with pytest.raises(SequenceError, match=says):
         Sequence("bench", "1", BenchSite, BINS, rows, **more)  # type: ignore[arg-type]
+
+
+class TwoWafersOfOneName(ScriptedHandler):
+    """A prober that reads the id of its third wafer wrongly."""
+
+    async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
+        for x, wafer in enumerate(("W1", "W1", "W2", "W1")):
+            yield Touchdown(frozenset({1}), positions={1: (x, 0)}, wafer=wafer)
+
+
+@virtual
+async def test_a_wafer_id_that_was_read_before_holds_the_lot(tmp_path: Path) -> None:
+    plan = Sequence("bench", "1", BenchSite, BINS, (Parametric(1, nothing, ANY, bin=BAD),))
+    bench = Bench(tmp_path, plan, [frozenset({1})] * 4)
+    bench.use(TwoWafersOfOneName([]))
+    assert await bench.run() == "HELD"
+    places = [device.place for landing in bench.store.landings for device in landing.devices]
+    assert [(place.wafer, place.x) for place in places if place] == [("W1", 0), ("W1", 1), ("W2", 2)]
+    assert "'W1' was read before" in bench.cell.reason
+
+
+@pytest.mark.parametrize("limit", [Limit(2.0, 1.0, "V"), Limit(float("nan"), 1.0, "V")])
+def test_limits_that_nothing_can_pass_are_refused(limit: Limit) -> None:
+    with pytest.raises(SequenceError, match="nothing: low .* is above high 1, or is no number"):
+        Sequence("bench", "1", BenchSite, BINS, (Parametric(1, nothing, limit, bin=BAD),))
