@@ -62,6 +62,7 @@ class Login:
         """Open a session for a person who has shown who he is, and return its token."""
         with self._in.database.changing() as db:
             still = accounts.by_id(db, person.id)
+            db.execute("DELETE FROM session WHERE expires < ?", (self._in.now(),))
             token, number = sessions.open_for(db, still, place[:PLACE_MAX], means, self._in.now())
             told = {"session": number, "place": place[:PLACE_MAX], "means": means}
             self._in.trail.tell(db, "session.opened", person.id, **told)

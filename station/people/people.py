@@ -3,6 +3,7 @@
 Every call blocks, some for a quarter of a second: an event loop makes them on a thread of their own.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from station.authority import Action
 from station.custody import durable_file
 from station.custody.checkpoint import Note
+from station.errors import LedgerError
 from station.people import accounts, sessions
 from station.people.database import Database
 from station.people.dual_control import DualControl, Proof
@@ -22,6 +24,7 @@ from station.people.security_keys import SecurityKeys
 from station.people.trail import Trail
 from station.vault.desk.roles import Role
 
+log = logging.getLogger(__name__)
 DATABASE = "people.db"
 FOUNDERS = (("first engineer", Role.ENGINEER), ("first security officer", Role.OFFICER))
 
@@ -55,7 +58,9 @@ class People:
         person = self.login.by_pin(badge, pin)
         if Role.OFFICER in person.roles and self.keys.has(person.id):
             raise PeopleError("denied", "a security officer logs in with the security key")
-        return self.login.open(person, place, "pin")
+        token = self.login.open(person, place, "pin")
+        self._published()
+        return token
 
     def session(self, token: str, *, active: bool = True) -> sessions.Session | None:
         """Return whose token this is; None after logout, too long a rest, or the end of the shift."""
@@ -64,6 +69,14 @@ class People:
     def leave(self, token: str) -> None:
         """Log out."""
         self.login.close(token)
+        self._published()
+
+    def _published(self) -> None:
+        """A console runs for weeks: publish as people come and go. What was told is on disk already."""
+        try:
+            self.publish()
+        except LedgerError as error:
+            log.error("ledger of people: %s", error)
 
     def proof(self, badge: str, pin: str) -> Proof:
         """A person's fresh word for one act; PeopleError."""

@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from time import monotonic
 
-from station.custody import leaf_table, seed_file
+from station.custody import durable_file, leaf_table, seed_file
 from station.custody.checkpoint import Note
 from station.custody.checkpoint_signer import CheckpointSigner, KeptNote
 from station.custody.ledger import Fact, Stamp
@@ -53,7 +54,7 @@ class Trail:
 
     def publish(self, database: Database) -> Note | None:
         """Sign and write all that was told; None if nothing was. LedgerError if it went back."""
-        with self._turn, database.apart() as db:
+        with self._turn, suppress(BlockingIOError), durable_file.held(self._folder), database.apart() as db:
             if leaf_table.head(db).edge.size == 0:
                 return None
             writer = TileWriter(self._folder / FOLDER)
@@ -61,6 +62,7 @@ class Trail:
             kept = KeptNote(self._folder / SIGNED, self._seeds.name)
             signer = CheckpointSigner(self._seeds.name, self._seeds.signers(), kept, self._unix)
             return writer.sign_and_publish(signer)
+        return None  # another process is at it, or nothing was told
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from station.authority import Action
+from station.custody import durable_file
 from station.custody.audit import Trust, audited
 from station.custody.ledger import Entry
 from station.custody.log_keys import key_of
@@ -290,3 +291,21 @@ def test_a_credential_of_the_service_goes_before_the_file(
         people(tmp_path / "people", "ws-07", clock, Cost.LOW),
     ):
         pass
+
+
+def test_the_ledger_is_published_as_people_come_and_go(founded: People, tmp_path: Path) -> None:
+    keys = Trust([key_of(line) for line in founded.log_keys])
+    founded.leave(founded.enter(*ENGINEER, "panel"))
+    report = audited(tmp_path / "people" / "ledger", keys)
+    assert report.sound
+    assert report.events["session.closed"] == 1
+
+
+def test_two_processes_publish_one_after_the_other(founded: People, clock: Hand, tmp_path: Path) -> None:
+    with people(tmp_path / "people", "ws-07", clock, Cost.LOW) as other:
+        for one in (founded, other, founded, other):
+            one.leave(one.enter(*ENGINEER, "panel"))
+    with durable_file.held(tmp_path / "people"):
+        assert founded.publish() is None
+    founded.publish()
+    assert audited(tmp_path / "people" / "ledger", Trust([key_of(line) for line in founded.log_keys])).sound
