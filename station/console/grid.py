@@ -46,6 +46,13 @@ class Grid:
         """Last bins, first bins and sites, each row by row."""
         return b"".join(self._planes)
 
+    def untested(self) -> "Grid":
+        """Return the next wafer, which has its dies where this one has had them."""
+        grid = Grid(self.kind, (self.x, self.y, self.width, self.height))
+        for plane in grid._planes[:2]:
+            plane[:] = bytes(octet if octet == NOTHING else UNTESTED for octet in self._planes[0])
+        return grid
+
     def cover(self, x: int, y: int) -> bool:
         """Make room for a place; True if the map is another one now."""
         if self._holds(x, y):

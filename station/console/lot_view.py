@@ -96,7 +96,9 @@ class LotView:
         if not event.positions or (self.grid.kind == "wafer" and event.wafer == self.wafer):
             return False
         x, y = next(iter(event.positions.values()))
-        self.wafer, self.grid = event.wafer, Grid("wafer", (x, y, 1, 1))
+        known = self.grid.kind == "wafer"
+        self.grid = self.grid.untested() if known else Grid("wafer", (x, y, 1, 1))
+        self.wafer = event.wafer
         return True
 
     def _closed(self, one: events.Outcome) -> shown.Die:

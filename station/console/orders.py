@@ -13,6 +13,7 @@ from station import commands
 from station.authority import Action
 from station.console.engine_link import AwayError
 from station.console.identity import Person
+from station.model import Whereabouts
 
 SOURCE = "console"
 NOBODY = "nobody"
@@ -40,6 +41,8 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
     sublot: Annotated[str, Meta(max_length=31)] = ""
     state: Literal["", "SDT", "ENG"] = ""
+    found: dict[int, Whereabouts] = {}
+    cleared: frozenset[int] = frozenset()
 
 
 KINDS: Mapping[str, type[commands.Any]] = {
@@ -51,7 +54,7 @@ KINDS: Mapping[str, type[commands.Any]] = {
     Action.RELEASE: commands.Release,
 }
 """Commands that take nothing but a reason."""
-NAMES = frozenset({*KINDS, Action.LOAD.value, Action.REASON.value})
+NAMES = frozenset({*KINDS, Action.LOAD.value, Action.REASON.value, Action.RECOVER.value})
 _WANTED = msgspec.json.Decoder(Wanted)
 
 
@@ -93,6 +96,8 @@ def _command(name: str, key: str, person: Person | None, wanted: Wanted) -> comm
     }
     if name == Action.REASON:
         return commands.Reason(**who, state=wanted.state)
+    if name == Action.RECOVER:
+        return commands.Recover(**who, found=wanted.found, cleared=wanted.cleared)
     if name != Action.LOAD:
         return KINDS[name](**who)
     if not wanted.lot or not wanted.quantity:

@@ -34,6 +34,11 @@ const KINDS = {
   },
   end: { body: () => html`<p>${t('dialog.end.text')}</p>`, fault: () => '', act: () => send('lot.end') },
   abort: { body: () => html`<p>${t('dialog.abort.text')}</p>`, fault: () => '', act: () => send('lot.abort', { reason: t('reason.abort') }) },
+  recover: {
+    body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.recover.text')}</p>${input('reason', 'text', v.reason, (x) => { v.reason = x; }, { most: 400 })}`,
+    fault: (v) => ((v.reason ?? '').trim() ? '' : t('dialog.fault.reason')),
+    act: (v) => send('cell.recover', { reason: v.reason.trim() }),
+  },
   release: {
     body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.release.text')}</p>${input('reason', 'text', v.reason, (x) => { v.reason = x; }, { most: 400 })}`,
     fault: (v) => ((v.reason ?? '').trim() ? '' : t('dialog.fault.reason')),

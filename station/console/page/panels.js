@@ -82,7 +82,7 @@ export function command() {
     ${button('lot.pause', () => send('lot.pause'))}
     ${button('lot.resume', () => send('lot.resume'))}
     ${button('lot.end', () => ask('end'))}
-    ${button('hold.release', () => ask('release'))}
+    ${S.sum.state === 'ABORTED' ? button('cell.recover', () => ask('recover')) : button('hold.release', () => ask('release'))}
     <span class="gap"></span>
     ${abortButton()}`;
 }
