@@ -20,7 +20,7 @@ from sim.dut.chips import Chips
 from sim.dut.latency import Profile
 from sim.dut.lot import Lot
 from sim.dut.truth import Truth
-from sim.dut.wishes import wishes
+from sim.dut.wishes import KNOBS, wishes
 from sim.faults import FaultError, Faults, parse
 from sim.machines import MODELS
 from sim.plant import Plant
@@ -49,6 +49,13 @@ class World:
 
     found = staticmethod(found)
     """Where the devices of a world are, by its diary."""
+
+    @staticmethod
+    def all_knobs(driver: str) -> frozenset[str]:
+        """Return the faults of a driver's machine; for an empty name those of devices, `machine.knob`."""
+        if driver:
+            return frozenset(MODELS[driver].knobs)
+        return frozenset(f"{machine}.{knob}" for machine, knobs in KNOBS.items() for knob in knobs)
 
     def __init__(  # noqa: PLR0913 - a world is told all that a run may choose
         self,

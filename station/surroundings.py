@@ -213,6 +213,9 @@ class _Simulator(Protocol):
     def found(self, folder: Path) -> Mapping[int, int | None]:
         """Look where the devices of a world are that was kept in a folder."""
 
+    def all_knobs(self, driver: str) -> frozenset[str]:
+        """Name the faults of a model, or of devices."""
+
     def echoes(self, count: int, loop: asyncio.AbstractEventLoop) -> object:
         """Make a PyUSB backend with devices that answer at once."""
 
@@ -225,6 +228,11 @@ def simulated_cards(indices: range, *, payload: int, latency: str) -> Sequence[C
 def simulated_whereabouts(world: Path) -> Mapping[int, int | None]:
     """Return where the devices of a kept world are that were ever in a socket: the hard bin; None: in it."""
     return cast("_Simulator", _world()).found(world)
+
+
+def simulated_knobs(driver: str) -> frozenset[str]:
+    """Return the faults of a driver's machine; for an empty name those of devices, `machine.knob`."""
+    return cast("_Simulator", _world()).all_knobs(driver)
 
 
 def usb_echoes(count: int) -> object:

@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from station.chaos.points import Kill, armed
+from station.cli.codes import Exit
 from station.engine.history import UNKNOWN, Seen
 from station.errors import ConfigError, StorageError
 from station.model import Whereabouts
@@ -17,6 +20,8 @@ from station.surroundings import WORLD, simulated_whereabouts
 Command = Callable[[Sequence[str]], int]
 """The `hardbin` command; returns its exit code."""
 PERSON = ("--by", "chaos", "--reason", "looked into the sockets")
+BOUND_S = 300
+"""Seconds that a life may take, of real time."""
 MOST = 6
 """So many lives a lot may take to end after the last kill."""
 
@@ -29,6 +34,8 @@ class Life:
     code: int | None
     """None: it was killed."""
     said: str
+    hung: bool = False
+    """It was ended because it took too long."""
 
 
 @dataclass
@@ -93,10 +100,17 @@ class Lives:
         said = self.out / f"{self.lot}.said"
         pid = os.fork()
         if pid == 0:
-            os._exit(_lived(self.command, arguments, kill, said))
+            code = Exit.UNEXPECTED.value
+            try:
+                code = _lived(self.command, arguments, kill, said)
+            except BaseException:  # noqa: BLE001 - whatever it is, it ends this process only
+                traceback.print_exc()
+            finally:
+                os._exit(code)  # nothing of the parent is cleaned up here
         _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        life = Life(arguments, None if code < 0 else code, said.read_text())
+        hung = code == -signal.SIGALRM
+        life = Life(arguments, None if code < 0 else code, said.read_text(), hung)
         self.lived.append(life)
         return life
 
@@ -113,6 +127,7 @@ def _lived(command: Command, arguments: Sequence[str], kill: Kill | None, said: 
     os.dup2(nothing, 1)
     os.dup2(file, 2)
     sys.stdout, sys.stderr = os.fdopen(nothing, "w"), os.fdopen(file, "w", buffering=1)
+    signal.alarm(BOUND_S)
     if kill is not None:
         armed(kill)
     return command(arguments)

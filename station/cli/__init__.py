@@ -42,6 +42,7 @@ class Commands(click.Group):
         "audit",
         "bench",
         "cert",
+        "chaos",
         "check",
         "completion",
         "config",

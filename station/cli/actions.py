@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "audit lot": frozenset({Action.KEEP_LOG}),
         "audit tail": frozenset({Action.READ}),
         "audit verify": frozenset({Action.READ}),
+        "chaos": frozenset({Action.MEASURE}),
         "check": frozenset({Action.READ}),
         "completion": frozenset({Action.READ}),
         "config explain": frozenset({Action.READ}),

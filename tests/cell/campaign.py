@@ -18,9 +18,10 @@ from tempfile import TemporaryDirectory
 from msgspec import json
 
 import sim
-from sim.dut.wishes import DEFECTS, KNOBS
+from sim.dut.wishes import KNOBS
 from sim.machines import MODELS
 from station import config
+from station.chaos.draw import drawn as drawn_fault
 from station.chaos.evidence import Evidence, complaints
 from station.report import LotReport
 from station.surroundings import simulated_station_file
@@ -30,34 +31,6 @@ TIMEOUT_S = 300.0
 SLOW = "Executing <"
 """How asyncio's debug mode begins to tell that the machine is busy."""
 EXATRON_SHARE = 0.15
-VALUES: dict[str, tuple[str, ...]] = {
-    "scpi_error": ("", "-222", "-113", "802"),
-    "min_gap": ("1", "50"),
-    "trip": ("", "ov"),
-    "overrange": ("", "nan"),
-    "stuck_on": ("", "lie"),
-    "slow_rise": ("5", "500"),
-    "usb_detach": ("1", "500", "5000"),
-    "card_removed": ("5", "500"),
-    "slow_card": ("1", "20"),
-    "truncate": ("", "1", "5"),
-    "drop_srq": ("", "line"),
-    "late_srq": ("5", "3000"),
-    "dup_srq": ("1", "4"),
-    "jam": ("", "0x48"),
-    "operator_skip": ("0.1", "2"),
-    "announce_end": ("", "0x48"),
-    "chunk": ("1", "3"),
-    "mute_after": ("1", "10", "60"),
-    "life_cycle": ("", "0x07"),
-    "lost_slot": ("", "1"),
-    "endless": ("", "0x2A", "0xCA"),
-    "power_cut": ("1", "40", "60:before", "60:torn", "60:after", "90"),
-    "dirt": ("", "1"),
-    "temperature": ("85", "-40"),
-    "population": ("ideal", "typical"),
-}
-"""What a knob's number may be; other knobs have none."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +60,7 @@ def case(seed: int) -> Case:
     devices = random.randint(8, 12 if exatron else 24)
     knobs = list(_knobs(station, sites))
     drawn = random.sample(knobs, random.randint(1, 4))
-    return Case(seed, devices, sites, station, tuple(_fault(random, *knob) for knob in drawn))
+    return Case(seed, devices, sites, station, tuple(drawn_fault(random, *knob) for knob in drawn))
 
 
 def _knobs(station: Path, sites: int) -> Iterator[tuple[str, str]]:
@@ -98,38 +71,6 @@ def _knobs(station: Path, sites: int) -> Iterator[tuple[str, str]]:
         yield from ((placed.name, knob) for knob in sorted(MODELS[placed.driver].knobs) * share)
     for machine, of_machine in KNOBS.items():
         yield from ((machine, knob) for knob in sorted(of_machine))
-
-
-def _fault(random: Random, machine: str, knob: str) -> str:
-    values = VALUES.get(knob, ("",))
-    if knob == "stuck_on" and not machine.startswith("supply"):
-        values = ("",)
-    value = random.choice(values)
-    body = f"{machine}.{knob}" + (f"={value}" if value else "")
-    if knob in ("temperature", "population"):
-        return body
-    if knob in DEFECTS or machine in ("socket", "chip", "dut"):
-        return body + random.choice(("@p=0.1", "@p=0.5", "@every=3", "@once", ""))
-    return body + random.choices((_rarely, _often, _once, _always), (12, 4, 2, 1))[0](random)
-
-
-def _rarely(random: Random) -> str:
-    """Once or a few times in a lot, past what a machine is asked when it is opened."""
-    return f"@every={round(2 ** random.uniform(5, 10))}"
-
-
-def _often(random: Random) -> str:
-    return f"@p={2 ** random.uniform(-10, -3):.4f}"
-
-
-def _once(random: Random) -> str:
-    del random
-    return "@once"
-
-
-def _always(random: Random) -> str:
-    del random
-    return ""
 
 
 # -- many of them, each in a process of its own

@@ -12,9 +12,9 @@ from msgspec import json
 from station.chaos.evidence import Evidence, complaints
 from station.chaos.lives import Life, Lives
 from station.chaos.points import Kill
+from station.chaos.schedule import PLAIN, station_file
 from station.cli import code_of
 from station.report import LotReport
-from station.surroundings import simulated_station_file
 
 DEVICES, SITES = 4, 2
 FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
@@ -22,15 +22,6 @@ POINTS = ("record", "store", "finish", "file", "close")
 STEPS = [("record", "torn"), *((point, moment) for point in POINTS for moment in ("before", "after"))]
 LAST = 60
 """More records than the lot has."""
-
-
-def plain_station(folder: Path) -> Path:
-    """A cell whose sequence needs no vault: quick enough to be killed at every step."""
-    text = simulated_station_file().read_text()
-    text = text.replace('sequence = "se1-final-test"', 'sequence = "se1-electrical-sort"')
-    path = folder / "station.toml"
-    path.write_text(text)
-    return path
 
 
 def wrong_with(lives: Lives, kills: tuple[Kill, ...]) -> tuple[list[str], bool]:
@@ -74,7 +65,7 @@ def test_killed_at_each_record_a_lot_that_personalises_goes_on(tmp_path: Path, m
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("point", "moment"), STEPS)
 def test_killed_in_each_step_a_lot_goes_on(tmp_path: Path, point: str, moment: str) -> None:
-    station = plain_station(tmp_path)
+    station = station_file(PLAIN, tmp_path)
     wrong = []
     for number in range(1, LAST):
         kill = Kill(point, number, moment)
