@@ -65,7 +65,7 @@ def _counted(step: Callable[..., Any], kill: Kill) -> Callable[..., Any]:
         if passed < kill.number:
             return step(*args)
         if kill.moment == "torn":
-            _half(args[0], args[1])
+            _half(step, args[0], args[1])
         elif kill.moment == "after":
             step(*args)
         die()
@@ -74,11 +74,11 @@ def _counted(step: Callable[..., Any], kill: Kill) -> Callable[..., Any]:
     return counted
 
 
-def _half(journal: Journal, entries: list[Any]) -> None:
+def _half(append: Callable[..., Any], journal: Journal, entries: list[Any]) -> None:
     """Write the records without the end of the last one."""
     write = journal._write  # noqa: SLF001 - what a power cut leaves is not the journal's own doing
     journal._write = lambda data: write(data[: len(data) - 7])  # type: ignore[method-assign]  # noqa: SLF001
-    journal._append(entries)  # noqa: SLF001
+    append(journal, entries)
 
 
 def _at_time(after_s: float) -> None:

@@ -87,7 +87,7 @@ def _knobs(sites: int) -> Iterator[tuple[str, str]]:
 
 
 def station_file(cell: str, folder: Path) -> Path:
-    """Return the station file of a cell; the plain one has no vault and sees no chips, and goes to `folder`."""
+    """Return the station file of a cell; the plain one has no vault, sees no chips, and goes to `folder`."""
     if cell == PERSONALISING:
         return simulated_station_file()
     text = simulated_station_file().read_text()
