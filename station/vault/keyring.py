@@ -18,14 +18,16 @@ from station.vault.die.scp03 import KeySet
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.header import Head
-from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Purpose, SealedKey, Ticket
-from station.vault.names import ISSUER_MASTER, RECORD, RECORD_EC, RMA, TRANSPORT_MASTER
+from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Mode, Purpose, SealedKey, Ticket
+from station.vault.names import ISSUER_MASTER, RECORD, RECORD_EC, RMA
 from station.vault.pki.authorities import CEREMONY
 from station.vault.pki.signing import VerifyingKey
 from station.vault.secret import Secret
 
 TRANSPORT, ISSUER = 0x30, 0x31
-MASTERS = {TRANSPORT: TRANSPORT_MASTER, ISSUER: ISSUER_MASTER}
+MASTERS = {TRANSPORT: "TM", ISSUER: "IM"}
+SHARED = "se1"
+"""The product whose masters a development store has, for dies of every product."""
 DIE_KEYS = (b"PQP1-DIE-ENC", b"PQP1-DIE-MAC", b"PQP1-DIE-DEK")
 DRAW = b"PQP1-DRAW-CK"
 MLKEM1024_BYTES = 1568
@@ -66,10 +68,24 @@ class Keyring:
         """Fresh random bytes: challenges, nonces, tokens."""
         return os.urandom(size)
 
-    async def die_keys(self, uid: bytes, kvn: int) -> KeySet:
+    def master(self, kind: str, product: str) -> str:
+        """The master `TM`, `IM` or `TT` of a product, by its name."""
+        name = f"{kind}-{product}-1"
+        if name not in self._entries and self.mode == Mode.DEVELOPMENT:
+            return f"{kind}-{SHARED}-1"
+        return name
+
+    def lacks(self, product: str) -> list[str]:
+        """The masters that dies of a product need and the store did not have at the start."""
+        needed = (self.master(kind, product) for kind in MASTERS.values())
+        return [name for name in needed if name not in self._entries]
+
+    async def die_keys(self, uid: bytes, kvn: int, product: str = SHARED) -> KeySet:
         """The key set 30 or 31 of one die."""
         context = uid + bytes([kvn])
-        enc, mac, dek = await self._store.derive_all(KeyRef(MASTERS[kvn]), DIE_KEYS, context, 256)
+        enc, mac, dek = await self._store.derive_all(
+            KeyRef(self.master(MASTERS[kvn], product)), DIE_KEYS, context, 256
+        )
         return KeySet(kvn, enc, mac, dek)
 
     async def seed(self, size: int) -> Secret:

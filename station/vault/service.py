@@ -84,6 +84,8 @@ class Floor:
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
             if not request.lot or request.count < 1:
                 raise FaultError(Code.LOT_CLOSED, "a lot has a name and at least one device")
+            if lacking := self._means.store.lacks(request.product):
+                raise FaultError(Code.KEY_NOT_ACTIVE, f"the key store has no {', '.join(lacking)}")
             if not request.order and not request.sorts:
                 raise FaultError(Code.ORDER_INVALID, "a lot that is to be personalised names its order")
             await self._means.registry.open_lot(

@@ -10,7 +10,7 @@ from drivers.protocols.se1_objects import token_hash
 from drivers.protocols.se1_table import KeySet as Kvn
 from station.vault.die import scp03
 from station.vault.keyring import Keyring
-from station.vault.names import RAW_MASTER, RAW_TOKEN, TEST_MASTER, TEST_TOKEN, TRANSPORT_KEM
+from station.vault.names import RAW_MASTER, RAW_TOKEN, TEST_TOKEN, TRANSPORT_KEM
 from station.vault.secret import Secret
 
 TEST_LABEL = b"PQP1-TST"
@@ -22,9 +22,9 @@ async def raw_token(store: Keyring, product: int) -> Secret:
     return await store.derived(RAW_MASTER, RAW_TOKEN, product.to_bytes(2))
 
 
-async def test_token(store: Keyring, uid: bytes) -> Secret:
+async def test_token(store: Keyring, uid: bytes, product: str) -> Secret:
     """What opens the test port of one die again."""
-    return await store.derived(TEST_MASTER, TEST_TOKEN, uid)
+    return await store.derived(store.master("TT", product), TEST_TOKEN, uid)
 
 
 class Transport:
@@ -37,13 +37,13 @@ class Transport:
         """What the die must answer: the key version and three check values."""
 
     @classmethod
-    async def sealed(cls, store: Keyring, uid: bytes, ciphertext: bytes) -> "Transport":
+    async def sealed(cls, store: Keyring, uid: bytes, ciphertext: bytes, product: str) -> "Transport":
         """Derive a die's keys and wrap them; KeyStoreError if the ciphertext is none."""
-        keys = await store.die_keys(uid, Kvn.TRANSPORT)
+        keys = await store.die_keys(uid, Kvn.TRANSPORT, product)
         parts = (keys.enc, keys.mac, keys.dek)
         try:
             with (
-                await test_token(store, uid) as token,
+                await test_token(store, uid, product) as token,
                 await store.opened(TRANSPORT_KEM, ciphertext) as shared,
             ):
                 proof = token_hash(TEST_LABEL, uid, bytes(token.reveal()))

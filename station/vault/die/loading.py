@@ -119,7 +119,8 @@ class Loading:
                 Token.RAW, lambda: transport_keys.raw_token(store, self._means.profile.number)
             )
         else:
-            await self._present(Token.TEST, lambda: transport_keys.test_token(store, uid))
+            product = self._means.profile.product
+            await self._present(Token.TEST, lambda: transport_keys.test_token(store, uid, product))
         await self._means.registry.sorted_dies.opened(self._step(Intent.NONE), uid, "raw" if raw else "test")
 
     async def _present(self, kind: Token, token: Callable[[], Awaitable[Secret]]) -> None:
@@ -135,7 +136,7 @@ class Loading:
     async def _keys(self, die: Sorted, uid: bytes) -> None:
         """Steps 3 to 5: the UID once, then the encapsulation, and the keys under what came of it."""
         ciphertext = await self._encapsulated(die, uid)
-        transport = await Transport.sealed(self._means.store, uid, ciphertext)
+        transport = await Transport.sealed(self._means.store, uid, ciphertext, self._means.profile.product)
         script = self._script("L3 keys")
         put = se1.command("PUT TRANSPORT KEYS", kvn=KeySet.TRANSPORT, wrapped=transport.wrapped)
         script.plain("PUT TRANSPORT KEYS", put)

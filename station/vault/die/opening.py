@@ -118,7 +118,7 @@ class Opening:
     async def _session(self, uid: bytes, kvn: int, host_challenge: bytes, offer: bytes) -> scp03.Session:
         if not offer:
             raise DoubtError(Code.STATUS_WORD, f"the die refuses to open under key set {kvn:02x}")
-        keys = await self._means.store.die_keys(uid, kvn)
+        keys = await self._means.store.die_keys(uid, kvn, self._means.profile.product)
         try:
             session = scp03.open_session(keys, host_challenge, offer)
         except scp03.OfferError as error:

@@ -280,7 +280,8 @@ class Contact:
 
     async def _rotate(self) -> None:
         """S5: the issuer's keys go in under the session key, and are proven before the old ones go."""
-        keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER)
+        product = self._means.profile.product
+        keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER, product)
         host_challenge = self._means.store.random(16)
         script = self._script("S5 rotate")
         if KeySet.ISSUER in self.die.reading.key_sets:

@@ -15,7 +15,6 @@ from station.vault.die.dossier import Certificate, Record
 from station.vault.die.job import Job
 from station.vault.keyring import Keyring
 from station.vault.keys.words import Mode
-from station.vault.names import ISSUER_MASTER, TRANSPORT_MASTER
 from station.vault.profiles import Profile
 
 
@@ -74,8 +73,8 @@ def _content(job: Job, facts: Facts, profile: Profile, store: Keyring) -> dict[s
         "profile": facts.identity.profile_hash.hex(),
         "keys": keys,
         "certs": certificates,
-        "transport_key": TRANSPORT_MASTER,
-        "issuer_key": ISSUER_MASTER,
+        "transport_key": store.master("TM", profile.product),
+        "issuer_key": store.master("IM", profile.product),
         "proofs": dict(facts.proofs),
         "checked": facts.checked,
         "flags": [] if store.mode == Mode.PRODUCTION else ["development keys"],

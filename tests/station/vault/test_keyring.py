@@ -51,3 +51,11 @@ async def test_issuing_keys_sign_for_an_open_order_only(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="'WO-2' is none"):
         await keys.sign("ICA-EC-1", b"tbs", "WO-2")
     await keys.sign("REC-1", b"a record")
+
+
+async def test_masters_are_a_products_own_and_only_development_shares_them(tmp_path: Path) -> None:
+    keys = await keys_in(tmp_path, 5)
+    assert (keys.master("TM", "tk-2"), keys.lacks("tk-2")) == ("TM-se1-1", [])
+    keys.mode = "production"
+    assert keys.master("IM", "se1") == "IM-se1-1"
+    assert keys.lacks("tk-2") == ["TM-tk-2-1", "IM-tk-2-1"]

@@ -215,8 +215,8 @@ async def test_new_keys_that_the_die_does_not_know_are_put_again(vault: Vault) -
     keys, right = vault.means.store, vault.means.store.die_keys
     run = link.run
 
-    async def wrong(uid: bytes, kvn: int) -> KeySet:
-        return await right(bytes(16) if kvn == ISSUER else uid, kvn)
+    async def wrong(uid: bytes, kvn: int, product: str = "se1") -> KeySet:
+        return await right(bytes(16) if kvn == ISSUER else uid, kvn, product)
 
     async def corrected(script: Script) -> dict[str, bytes]:
         try:
