@@ -12,6 +12,7 @@ from drivers.errors import EquipmentError
 from drivers.links.machine import PortMachine
 from drivers.links.messages import insisting
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
+from drivers.links.srq import events_of
 from drivers.protocols.scpi import read_boolean, write_number
 from drivers.roles import Generator, Shape
 from drivers.transports import Conversation, Port
@@ -98,19 +99,28 @@ class Keysight33500BChannel(Generator):
         await self._port.run(self._link.exchange("*TRG"))
 
     async def switch_on(self) -> None:
-        await self._port.run(self._link.exchange(f"{self._output} ON"))
+        await self._port.run(self._switching_on())
 
     async def switch_off(self) -> None:
-        await self._port.run(self._switching_off())
+        """A power that went tells that the block had no waveform to its end."""
+        events_of(await self._port.run(self._switching_off()), self.name)
 
     async def make_safe(self) -> None:
         await self._port.run(insisting(self._switching_off))
 
-    def _switching_off(self) -> Conversation[None]:
+    def _switching_on(self) -> Conversation[None]:
+        """A power that went since the waveform was chosen took it along."""
+        (events,) = yield from self._link.exchange(f"{self._output} ON", "*ESR?")
+        events_of(events, self.name)
+
+    def _switching_off(self) -> Conversation[str]:
+        """Switch off, read back, and return the event status."""
         query = f"{self._output}?"
-        (still_on,) = yield from self._link.exchange(f"{self._output} OFF", query, timeout_s=OFF_TIMEOUT_S)
+        units = (f"{self._output} OFF", query, "*ESR?")
+        still_on, events = yield from self._link.exchange(*units, timeout_s=OFF_TIMEOUT_S)
         if parsed(read_boolean, query, still_on):
             raise EquipmentError(f"{self.name}: the output was switched off and is still on")
+        return events
 
     def _levels(self, amplitude_vpp: float, offset_v: float) -> tuple[str, ...]:
         """The offset is 0 while the amplitude changes: else the old one might not go with it."""

@@ -63,13 +63,15 @@ class Keithley707BRelays(Relays):
         self._link = link
         self._min_gap_s = options.min_gap_s
         self._interlocked = sorted(options.interlocked)
+        self._held = frozenset[str]()
 
     async def close(self, paths: Collection[str]) -> None:
         await self._port.run(self._closing(f'channel.close("{listed(paths)}")', paths))
 
     async def open(self, paths: Collection[str]) -> None:
+        """Paths that are no longer closed were lost: EquipmentError, once the others are open."""
         if paths:
-            await self._port.run(self._opening(listed(paths), paths))
+            await self._port.run(self._opening_held(listed(paths), frozenset(paths)))
 
     async def close_only(self, paths: Collection[str]) -> None:
         await self._port.run(self._closing(f'channel.exclusiveclose("{listed(paths)}")', paths, only=True))
@@ -82,15 +84,34 @@ class Keithley707BRelays(Relays):
 
     def _closing(self, statement: str, paths: Collection[str], *, only: bool = False) -> Conversation[None]:
         yield from self._checking_interlocks()
+        if only:
+            yield from self._checking_held(self._held)
         yield from self._switching(statement)
         closed = yield from self._reading_back()
         if missing := frozenset(paths) - closed:
             raise EquipmentError(f"{self.name}: {listed(missing)} was closed and is open")
         if only and (others := closed - frozenset(paths)):
             raise EquipmentError(f"{self.name}: {listed(others)} was opened and is closed")
+        self._held = frozenset(paths) if only else self._held | frozenset(paths)
+
+    def _opening_held(self, names: str, paths: frozenset[str]) -> Conversation[None]:
+        held = self._held & paths
+        try:
+            yield from self._checking_held(held)
+        finally:
+            yield from self._opening(names, paths)
+
+    def _checking_held(self, held: frozenset[str]) -> Conversation[None]:
+        """What was measured through paths that have opened meanwhile is no measurement."""
+        if held and (lost := held - (yield from self._reading_back())):
+            self._held -= lost
+            raise EquipmentError(
+                f"{self.name}: {listed(lost)} was closed and has opened by itself: its power may have gone"
+            )
 
     def _opening(self, names: str, paths: Collection[str] | None) -> Conversation[None]:
         """Open the named paths; None are all."""
+        self._held = self._held - frozenset(paths) if paths else frozenset()
         yield from self._switching(f'channel.open("{names}")')
         closed = yield from self._reading_back()
         if still := closed if paths is None else closed & frozenset(paths):

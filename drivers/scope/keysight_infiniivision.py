@@ -12,6 +12,7 @@ from drivers.errors import ProtocolError, Silent
 from drivers.links.machine import PortMachine
 from drivers.links.messages import insisting
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
+from drivers.links.srq import events_of
 from drivers.protocols.scpi import read_whole, write_number
 from drivers.protocols.waveform import Preamble
 from drivers.roles import Scope, Waveform
@@ -111,20 +112,24 @@ class KeysightInfiniiVisionScope(Scope):
         await self._port.run(insisting(lambda: self._link.exchange(":STOP", timeout_s=OFF_TIMEOUT_S)))
 
     def _running(self) -> Conversation[bool]:
-        (condition,) = yield from self._link.exchange(":OPER:COND?")
+        """A scope that lost its power does not run either, and no trigger has come."""
+        condition, events = yield from self._link.exchange(":OPER:COND?", "*ESR?")
+        events_of(events, self.name)
         return bool(parsed(read_whole, ":OPER:COND?", condition) & RUNNING)
 
     def _fetching(self, source: str) -> Conversation[Waveform]:
         """The preamble first, since the samples mean nothing without it."""
         options = self._options
-        (text,) = yield from self._link.exchange(
+        text, events = yield from self._link.exchange(
             f":WAV:SOUR {source}",
             f":WAV:FORM {options.samples.upper()}",
             ":WAV:POIN:MODE NORM" if options.points <= NORMAL_POINTS else ":WAV:POIN:MODE RAW",
             f":WAV:POIN {options.points}",
             ":WAV:PRE?",
+            "*ESR?",
             timeout_s=TIMEOUT_S,
         )
+        events_of(events, self.name)
         preamble = parsed(Preamble.decode, ":WAV:PRE?", text)
         timeout_s = TIMEOUT_S + 2 * preamble.points / BYTES_PER_S
         block = yield from self._link.fetch_block(":WAV:DATA?", timeout_s=timeout_s)

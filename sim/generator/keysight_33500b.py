@@ -11,7 +11,8 @@ from drivers.protocols.scpi import ErrorEntry
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, CommandError
-from sim.scpi import Action, ScpiInstrument, boolean, choice, number
+from sim.scpi import Action, boolean, choice, number
+from sim.scpi_status import POWER_KNOBS, StatusInstrument
 
 GENERATOR_KNOBS = frozenset({"stuck_on"})
 """`stuck_on`: the output stays on though it is switched off."""
@@ -40,24 +41,22 @@ class Output:
     chosen: str = ""
 
 
-class Keysight33500B(ScpiInstrument):
+class Keysight33500B(StatusInstrument):
     """The box."""
 
-    knobs = MESSAGE_KNOBS | GENERATOR_KNOBS
+    knobs = MESSAGE_KNOBS | POWER_KNOBS | GENERATOR_KNOBS
+    told_by_status = True
 
     def __init__(self, clock: Clock, faults: Faults = NO_FAULTS) -> None:
         self.outputs = {"1": Output(), "2": Output()}
         self.idn = "Agilent Technologies,33512B,MY52000123,2.03-1.19-2.00-52-00"
         super().__init__(clock, faults)
 
-    def table(self) -> Mapping[str, Action]:
+    def commands(self) -> Mapping[str, Action]:
         table: dict[str, Action] = {
             "*IDN?": lambda _: self.idn,
             "*RST": self._reset,
-            "*CLS": lambda _: self.errors.clear(),
-            "*OPC?": lambda _: "1",
             "*TRG": self._trigger,
-            ":SYSTem:ERRor[:NEXT]?": self.read_error,
         }
         for n in self.outputs:
             table |= self._table_of(n)

@@ -10,8 +10,9 @@ from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, CommandError
 from sim.tsp import TspInstrument, Value, Values, number, runtime_error
 
-RELAY_KNOBS = frozenset({"stuck", "interlock_open"})
-"""`stuck=1A01`: that relay, or every one, stays as it is; `interlock_open`: the interlock is not engaged."""
+RELAY_KNOBS = frozenset({"stuck", "interlock_open", "power_cycle"})
+"""`stuck=1A01`: that relay, or every one, stays as it is; `interlock_open`: the interlock is not engaged;
+`power_cycle`: the power has gone and come back before the paths are read: all are open."""
 
 SWITCH_S = 0.005
 ROWS = "ABCDEFGH"
@@ -88,6 +89,9 @@ class Keithley707B(TspInstrument):
         return []
 
     def _get_closed(self, arguments: Values) -> Values:
+        if self.faults.strikes("power_cycle") is not None:
+            self.closed.clear()
+            self.forbidden.clear()
         found = self.closed & self._paths(arguments)
         return [";".join(sorted(found)) if found else None]
 

@@ -16,7 +16,7 @@ from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import BLOCK_KNOBS, MESSAGE_KNOBS, CommandError
 from sim.scpi import Action, boolean, choice, number
-from sim.scpi_status import StatusInstrument
+from sim.scpi_status import POWER_KNOBS, StatusInstrument
 
 Signal: TypeAlias = Callable[[float], float]
 """Volts by seconds from the trigger."""
@@ -48,7 +48,8 @@ class Channel:
 class KeysightInfiniiVision(StatusInstrument):
     """The box; nothing is wired to its channels but the signals that it is given."""
 
-    knobs = MESSAGE_KNOBS | BLOCK_KNOBS | SCOPE_KNOBS
+    knobs = MESSAGE_KNOBS | BLOCK_KNOBS | POWER_KNOBS | SCOPE_KNOBS
+    told_by_status = True
 
     def __init__(
         self, clock: Clock, faults: Faults = NO_FAULTS, signals: Mapping[int, Signal] | None = None

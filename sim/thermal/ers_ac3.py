@@ -11,9 +11,10 @@ from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, MessageInstrument
 from sim.thermal.body import AMBIENT_C, Body
 
-CHUCK_KNOBS = frozenset({"ers_error", "slow_soak", "empty_reply", "stuck_on"})
+CHUCK_KNOBS = frozenset({"ers_error", "slow_soak", "empty_reply", "stuck_on", "power_cycle"})
 """`ers_error=<number>`: it tells of that error; `slow_soak=<times>`: so much slower; `empty_reply`: an answer
-without a word; `stuck_on`: it stays in its mode."""
+without a word; `stuck_on`: it stays in its mode;
+`power_cycle`: the power has gone and come back before a line, and it is in standby."""
 
 TIME_CONSTANT_S = 240.0
 SLOWER = 10.0
@@ -45,10 +46,17 @@ class ErsAc3(MessageInstrument):
         }
 
     def obey(self, message: str) -> str | None:
+        if self.faults.strikes("power_cycle") is not None:
+            self._lose_power()
         self.spend(QUERY_S)
         if self.faults.strikes("empty_reply") is not None:
             return ""
         return self._answer(message.strip())
+
+    def _lose_power(self) -> None:
+        """The chuck keeps its warmth for a while, and nothing else."""
+        self.target_c, self.mode, self.watches_dew_point = AMBIENT_C, ers.STANDBY, True
+        self._work()
 
     def _answer(self, line: str) -> str:
         if (query := self._queries.get(line)) is not None:

@@ -13,7 +13,7 @@ from drivers.dmm.keysight_34970a import Keysight34970A, Keysight34970AOptions
 from drivers.errors import EquipmentError, Silent
 from drivers.generator.keysight_33500b import Keysight33500B, Keysight33500BOptions
 from drivers.relays.keithley_707b import Keithley707B, Keithley707BOptions
-from drivers.roles import Counter, Dmm, Generator, Machine, Relays, Scanner, Thermal
+from drivers.roles import Counter, Dmm, Generator, Machine, Relays, Scanner, Scope, Thermal
 from drivers.roles.uninterrupted import NotUndoneError
 from drivers.scope.keysight_infiniivision import KeysightInfiniiVision, KeysightInfiniiVisionOptions
 from drivers.thermal.ers_ac3 import ErsAc3, ErsAc3Options
@@ -190,9 +190,10 @@ def test_temperature_that_does_not_come_is_told_and_no_device_is_judged(name: st
     in_virtual_time(body)
 
 
-def test_power_that_goes_while_it_heats_is_told() -> None:
+@pytest.mark.parametrize("name", ["intest_thermostream", "ers_ac3"])
+def test_power_that_goes_while_it_heats_is_told(name: str) -> None:
     async def body(loop: VirtualLoop) -> None:
-        async with KINDS["intest_thermostream"].connected(loop, "power_cycle@every=60") as machine:
+        async with KINDS[name].connected(loop, "power_cycle@every=60") as machine:
             air = thermal(machine)
             await air.set(85.0)
             with pytest.raises(EquipmentError, match="no longer works|Timeout"):
@@ -252,7 +253,9 @@ def test_one_port_serves_others_while_the_meter_waits() -> None:
     in_virtual_time(body)
 
 
-@pytest.mark.parametrize("name", ["keysight_34465a", "keysight_34970a", "keysight_53230a"])
+@pytest.mark.parametrize(
+    "name", ["keysight_34465a", "keysight_34970a", "keysight_53230a", "keysight_infiniivision"]
+)
 def test_a_meter_that_lost_its_power_measures_nothing(name: str) -> None:
     """What was set before is gone: whatever it reads then is no reading."""
     kind = KINDS[name]
@@ -277,4 +280,9 @@ async def _measured(machine: Machine) -> object:
             return await role.scan("dc_voltage", {"101"})
         case Counter():
             return await role.interval(timeout_s=3.0)
+        case Scope():
+            await role.set_channel(1, full_scale_v=4.0)
+            await role.arm_single()
+            await role.wait_trigger(1.0)
+            return await role.waveform(1)
     raise AssertionError(role)

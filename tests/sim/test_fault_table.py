@@ -41,7 +41,7 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "a command that never ends, a number in another format": {"mpi_sentio": {"hang_async", "number_format"}},
     "TCP of probers": all_of(("formfactor_velox", "mpi_sentio"), "rst", "coalesce", "chunk", "no_newline"),
     "too soon for a slow device": all_of((*BOXES, "intest_thermostream", "ers_ac3"), "min_gap"),
-    "power of an instrument lost": all_of((*SMUS, *SUPPLIES, *BUS, "intest_thermostream"), "power_cycle"),
+    "power of an instrument lost": all_of((*BOXES, "intest_thermostream", "ers_ac3"), "power_cycle"),
     "error queue not empty": all_of(BOXES, "scpi_error"),
     "no answer of an instrument": all_of(BOXES, "drop_reply", "mute"),
     "compliance, trips": all_of((*SMUS, *SUPPLIES), "trip", "overrange", "stuck_on"),

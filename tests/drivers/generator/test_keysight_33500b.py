@@ -90,3 +90,22 @@ async def test_output_that_stays_on_is_told() -> None:
 async def test_silence_stays_silence_when_no_error_explains_it() -> None:
     with replayed("keysight_33500b/answer_lost") as port, pytest.raises(Silent):
         await output(port).switch_off()
+
+
+async def test_power_that_went_while_it_drove_is_told() -> None:
+    with (
+        replayed("keysight_33500b/power_lost") as port,
+        pytest.raises(EquipmentError, match="lost its power meanwhile"),
+    ):
+        async with output(port).driving():
+            pass
+
+
+async def test_power_that_went_before_it_drives_is_told() -> None:
+    told = (
+        '> :OUTP1 ON;*ESR?;:SYST:ERR?\n< 128;+0,"No error"\n'
+        '> :OUTP1 OFF;:OUTP1?;*ESR?;:SYST:ERR?\n< 0;0;+0,"No error"'
+    )
+    with pytest.raises(EquipmentError, match="lost its power meanwhile"):
+        async with output(written(told)).driving():
+            pytest.fail("a waveform was used that is not there")

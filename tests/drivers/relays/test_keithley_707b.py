@@ -127,3 +127,25 @@ def test_options_name_slots_and_paths() -> None:
         Keithley707BOptions(cards={"0": "7174A"})
     with pytest.raises(ValueError, match="is no path"):
         Keithley707BOptions(forbidden=frozenset({"A01"}))
+
+
+async def test_power_that_went_while_a_path_was_used_is_told() -> None:
+    with (
+        replayed("keithley_707b/power_lost") as port,
+        pytest.raises(EquipmentError, match="1A01 was closed and has opened by itself"),
+    ):
+        async with relays(port).closed({"1A01"}):
+            pass
+
+
+def answers(*closed: str) -> str:
+    read = '> print(channel.getclose("allslots"),errorqueue.count)\n< '
+    return "\n".join(f"{read}{paths}\\t0.00000e+00" for paths in closed)
+
+
+async def test_paths_that_were_lost_before_others_replace_them_are_told() -> None:
+    first = '> channel.exclusiveclose("1A01") print(errorqueue.count)\n< 0.00000e+00\n> *OPC?\n< 1\n'
+    matrix = relays(written(first + answers("1A01", "nil")))
+    await matrix.close_only({"1A01"})
+    with pytest.raises(EquipmentError, match="1A01 was closed and has opened by itself"):
+        await matrix.close_only({"1B02"})

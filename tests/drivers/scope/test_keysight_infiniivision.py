@@ -105,8 +105,8 @@ def test_no_sample_of_a_block_that_is_short_is_believed() -> None:
 async def test_other_number_of_samples_than_announced_is_refused() -> None:
     preamble = "+0,+0,+4,+1,+1.0E-09,+0.0E+00,+0,+3.90625E-02,+0.0E+00,+128"
     port = written(
-        "> :WAV:SOUR CHAN1;:WAV:FORM BYTE;:WAV:POIN:MODE RAW;:WAV:POIN 2000;:WAV:PRE?;:SYST:ERR?\n"
-        f'< {preamble};0,"No error"\n> :WAV:DATA?\n< #12ab\n> :SYST:ERR?\n< 0,"No error"'
+        "> :WAV:SOUR CHAN1;:WAV:FORM BYTE;:WAV:POIN:MODE RAW;:WAV:POIN 2000;:WAV:PRE?;*ESR?;:SYST:ERR?\n"
+        f'< {preamble};0;0,"No error"\n> :WAV:DATA?\n< #12ab\n> :SYST:ERR?\n< 0,"No error"'
     )
     with pytest.raises(ProtocolError, match="2 bytes for 4 samples"):
         await scope(port, KeysightInfiniiVisionOptions(points=2000)).waveform(1)
@@ -129,3 +129,20 @@ async def test_channel_that_is_not_there_is_never_asked_for() -> None:
     with pytest.raises(ValueError, match="channel 3: scope has channels 1 to 2"):
         await scope(port, KeysightInfiniiVisionOptions(channels=2)).waveform(3)
     assert port.hops == 0
+
+
+async def test_power_that_went_is_not_taken_for_a_trigger() -> None:
+    with (
+        replayed("keysight_infiniivision/power_lost") as port,
+        pytest.raises(EquipmentError, match="scope: it has lost its power meanwhile"),
+    ):
+        await scope(port).wait_trigger(1.0)
+
+
+async def test_record_of_a_scope_that_lost_its_power_is_not_believed() -> None:
+    told = (
+        "> :WAV:SOUR CHAN1;:WAV:FORM BYTE;:WAV:POIN:MODE NORM;:WAV:POIN 100;:WAV:PRE?;*ESR?;:SYST:ERR?\n"
+        '< +0,+0,+100,+1,+1.0E-05,-5.0E-04,+0,+1.5625E-02,+1.0E+00,+128;128;+0,"No error"'
+    )
+    with pytest.raises(EquipmentError, match="lost its power"):
+        await scope(written(told)).waveform(1)

@@ -132,3 +132,11 @@ def test_targets_are_written_and_read() -> None:
     assert Target.decode("ST-0400").celsius == -40.0
     with pytest.raises(ValueError, match="between -70 and 300"):
         Target.decode("ST+4000")
+
+
+async def test_chuck_that_lost_its_power_is_not_waited_for() -> None:
+    with (
+        replayed("ers_ac3/power_lost") as port,
+        pytest.raises(EquipmentError, match="chuck no longer works towards its temperature"),
+    ):
+        await chuck(port).reach(600.0)
