@@ -145,7 +145,11 @@ async def test_a_module_that_hangs_or_crashes_takes_only_its_process_along(tmp_p
     async with started(tmp_path) as store:
         key = await activated(store, profile("TM", Algorithm.AES_256, Purpose.DERIVE))
         for label, killer in ((unruly.HANG, signal.SIGALRM), (unruly.CRASH, signal.SIGSEGV)):
+            assert store.pid is not None
+            os.kill(store.pid, signal.SIGSTOP)  # so that both have asked before it ends
             others = [asyncio.ensure_future(store.derive(key, label, b"", 128)) for _ in range(2)]
+            await asyncio.sleep(0)
+            os.kill(store.pid, signal.SIGCONT)
             for outcome in [await asyncio.wait([task]) for task in others]:
                 (done,) = outcome[0]
                 assert isinstance(done.exception(), DownError)
