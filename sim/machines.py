@@ -1,7 +1,7 @@
 """Which model plays the machine of which driver, and how it gets onto its bus."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from typing import Any, Protocol
@@ -90,7 +90,7 @@ class Model:
     """What a site may be wired to; none of a handler or prober."""
     reads_chips: bool = False
     stands_alone: bool = False
-    """Whether nothing is wired to it, though it is no handler."""
+    """Whether nothing need be wired to it, though it is no handler."""
     probes: bool = False
     """Whether it brings dies on wafers."""
 
@@ -98,6 +98,11 @@ class Model:
     def handles(self) -> bool:
         """Whether it fills and empties the sockets."""
         return not self.channels and not self.stands_alone
+
+    @property
+    def shared(self) -> bool:
+        """Whether a site may name it without a pin of its own at it."""
+        return self.stands_alone or self.handles
 
     def check(self, placed: Placement) -> None:
         """Refuse a port or options with which this machine cannot be made."""
@@ -315,7 +320,7 @@ MODELS: Mapping[str, Model] = {
     "keysight_n6700": _measuring(KeysightN6700, KeysightN6700.knobs, "1", "2", "3", "4"),
     "rohde_schwarz_hmp": _measuring(HmpSupply, HmpSupply.knobs, "1", "2", "3", "4"),
     "rohde_schwarz_ngx": _measuring(NgxSupply, NgxSupply.knobs, "1", "2", "3"),
-    "keysight_34465a": _measuring(Keysight34465A, Keysight34465A.knobs, ""),
+    "keysight_34465a": replace(_measuring(Keysight34465A, Keysight34465A.knobs, ""), stands_alone=True),
     "keysight_34970a": _alone(Keysight34970A, Keysight34970A.knobs),
     "keysight_infiniivision": _alone(KeysightInfiniiVision, KeysightInfiniiVision.knobs),
     "keysight_33500b": _alone(Keysight33500B, Keysight33500B.knobs),

@@ -1,6 +1,6 @@
 """What a station file says of a simulated cell, checked: its machines, and what hangs on each channel."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,9 +8,6 @@ CARD = "chip"
 SUPPLY = "vdd"
 INPUT_ROLES = {"io.IO": "IO", "io.CLK": "CLK", "io.RST": "RST"}
 ROLES = (*INPUT_ROLES, SUPPLY, CARD)
-SHARED_ROLES = ("generator", "scope", "counter", "matrix", "dmm", "scanner", "thermal", "code")
-"""What a sequence may call the instruments that all sites share; `sim.cables` tells what is at them."""
-
 RESERVED = ("dut", "socket", "chip")
 """Machines of the simulator itself, in the names of faults."""
 
@@ -74,8 +71,16 @@ def channel(text: str) -> Channel:
     return Channel(machine, name)
 
 
-def wires(equipment: Sequence[Placement], sites: Mapping[int, Mapping[str, str]]) -> Mapping[Channel, Wire]:
-    """Return what hangs on each channel; WorldError names the first thing that cannot be."""
+def wires(
+    equipment: Sequence[Placement],
+    sites: Mapping[int, Mapping[str, str]],
+    shared: Collection[str] = frozenset(),
+) -> Mapping[Channel, Wire]:
+    """Return what hangs on each channel; WorldError names the first thing that cannot be.
+
+    `shared`: the machines that need no pin; a sequence may call them what it likes, and `sim.cables` tells
+    what is at them.
+    """
     machines = {placed.name for placed in equipment}
     _names(equipment)
     found = dict[Channel, Wire]()
@@ -84,6 +89,13 @@ def wires(equipment: Sequence[Placement], sites: Mapping[int, Mapping[str, str]]
         if end.machine not in machines:
             raise WorldError(
                 f"site {wire.site}, {wire.role} = {text!r}: no machine {end.machine!r} in [[equipment]]"
+            )
+        if wire.role not in ROLES:
+            if end.machine in shared:
+                continue
+            raise WorldError(
+                f"site {wire.site}: no pin of se1 is called {wire.role!r}; there are {', '.join(ROLES)}, and "
+                f"{end.machine} must be wired to one of them"
             )
         if end in found:
             other = found[end]
@@ -111,11 +123,4 @@ def _bindings(sites: Mapping[int, Mapping[str, str]]) -> Iterator[tuple[Wire, st
         if site < 1:
             raise WorldError(f"site {site}: sites count from 1")
         for role, text in sites[site].items():
-            if role in SHARED_ROLES:
-                continue
-            if role not in ROLES:
-                raise WorldError(
-                    f"site {site}: no pin of se1 is called {role!r}; there are {', '.join(ROLES)}, "
-                    f"and of shared instruments {', '.join(SHARED_ROLES)}"
-                )
             yield Wire(site, role), text

@@ -88,7 +88,8 @@ class World:
         self.seed = seed
         self._speed = speed
         self._epoch = epoch
-        self._wires = wires(self.equipment, sites)
+        shared = [placed.name for placed in self.equipment if (m := MODELS.get(placed.driver)) and m.shared]
+        self._wires = wires(self.equipment, sites, shared)
         self._sites = tuple(sites)
         self._check()
         asked = wishes(self.faults, seed)

@@ -32,3 +32,15 @@ def test_what_cannot_be_wired_is_refused(
 ) -> None:
     with pytest.raises(WorldError, match=message):
         wires(equipment, sites)
+
+
+def test_a_machine_that_needs_no_pin_has_any_role() -> None:
+    meter = Placed("meter", "keysight_34465a", "visa:GPIB0::3::INSTR")
+    assert wires([SMU, meter], {1: {"io.IO": "smu-1.a", "vdd_sense": "meter"}}, shared=["meter"]) == {
+        Channel("smu-1", "a"): Wire(1, "io.IO")
+    }
+
+
+def test_a_pin_stays_a_pin_whatever_is_wired_to_it() -> None:
+    meter = Placed("meter", "keysight_34465a", "visa:GPIB0::3::INSTR")
+    assert wires([meter], {1: {"vdd": "meter"}}, shared=["meter"]) == {Channel("meter", ""): Wire(1, "vdd")}
