@@ -315,7 +315,10 @@ def _site(
                 f'{sequence.name} have a vault ({field.name}): write mode = "development"'
             )
         if found is None:
-            raise ConfigError(f"{config.source}: [site]: the sequence {sequence.name} needs {field.name!r}")
+            idle = sorted(role for role in roles if role.partition(".")[0] not in hints)
+            unused = f"; it has no use for {', '.join(idle)}" if idle else ""
+            needs = f"the sequence {sequence.name} needs {field.name!r}{unused}"
+            raise ConfigError(f"{config.source}: [site]: {needs}")
         _check_kind(config, field.name, hints[field.name], found)
         values[field.name] = found
     return cast("Site", sequence.site(**values))
