@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 Mark: TypeAlias = Literal[">", "<", "<-", "!", "<stb", ">clear", ">trigger", ">control"]
 """Said, heard, nothing heard, service request, status byte, clear, trigger, control, as in a dialogue."""
@@ -37,21 +37,21 @@ class Entry(NamedTuple):
     """How long the data was; more than `data` when only its beginning is kept."""
 
 
+class Keep(Protocol):
+    """What takes one entry."""
+
+    def __call__(self, mark: Mark, data: bytes = b"", endpoint: int = 0) -> None:
+        """Keep it, or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recorder:
     """The trace as one conversation writes to it."""
 
-    trace: "Trace"
-    muted: bool
-
-    def note(self, mark: Mark, data: bytes = b"", endpoint: int = 0) -> None:
-        """Keep one entry, unless the conversation is muted."""
-        if not self.muted:
-            self.trace.keep(mark, data, endpoint)
-
-    def tail(self) -> str:
-        """Return what crossed last, for a message."""
-        return "not recorded" if self.muted else self.trace.tail()
+    note: Keep
+    """Keeps one entry, unless the conversation is muted."""
+    tail: Callable[[], str]
+    """Returns what crossed last, for a message."""
 
 
 class Trace:
@@ -62,13 +62,13 @@ class Trace:
         self._now = now
         self._kept: deque[tuple[float, Mark, bytes, int, int]] = deque(maxlen=length)
         """Becomes entries when somebody looks: two are kept for each query."""
-        self._recorders = Recorder(self, muted=False), Recorder(self, muted=True)
+        self._recorders = Recorder(self.keep, self.tail), Recorder(_let_go, _untold)
 
     def recorder(self) -> Recorder:
         """Return what a conversation of the calling task records with; muted if the task is."""
         return self._recorders[_muted.get()]
 
-    def keep(self, mark: Mark, data: bytes, endpoint: int) -> None:
+    def keep(self, mark: Mark, data: bytes = b"", endpoint: int = 0) -> None:
         """Add one entry."""
         self._kept.append((self._now(), mark, data[:KEPT_BYTES], endpoint, len(data)))
 
@@ -90,6 +90,14 @@ class Trace:
             if entry.size > len(entry.data):
                 lines.append(f"# {entry.size - len(entry.data)} bytes more, which were not kept")
         return "\n".join(lines) + "\n"
+
+
+def _let_go(mark: Mark, data: bytes = b"", endpoint: int = 0) -> None:
+    del mark, data, endpoint
+
+
+def _untold() -> str:
+    return "not recorded"
 
 
 def _line(entry: Entry, *, ends: bool) -> str:

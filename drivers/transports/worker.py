@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar, TypeVarTuple, Unpack
-from weakref import WeakKeyDictionary
 
 from drivers.errors import DeviceLost, DutError, InstrumentError
+from drivers.transports.completions import Completions, Finished
 from drivers.transports.runner import runner_of_port
 
 T = TypeVar("T")
@@ -49,32 +49,31 @@ _QUEUED, _RUNNING, _RAN, _DROPPED = range(4)
 """Where a job is; RAN: off the port, though the loop may not know yet. No Enum: each query looks at it."""
 
 
-class _Job:
+class _Job(Finished):
     """One call, from its queue to its report; what it returns is the business of the subclass."""
 
     __slots__ = ("abortable", "ended", "error", "grace_s", "load", "quiet", "reported", "state", "submitted")
 
-    def __init__(self, submitted: float, grace_s: float, load: Load, *, abortable: bool) -> None:
-        self.grace_s = grace_s
-        self.load = load
-        self.abortable = abortable
-        self.state = _QUEUED
-        self.quiet: asyncio.Future[None] | None = None
-        self.reported = False
-        self.submitted = submitted
-        self.ended = 0.0
-        self.error: BaseException | None = None
+    abortable: bool
+    ended: float
+    error: BaseException | None
+    grace_s: float
+    load: Load
+    quiet: "asyncio.Future[None] | None"
+    reported: bool
+    state: int
+    submitted: float
 
     def run(self) -> None:
         """Do it, on the port's thread."""
 
-    def report(self) -> None:
+    def report(self, now: float) -> None:
         """Hand the outcome to the caller, on the loop's thread; one who was cancelled wants it no more."""
 
-    def refuse(self, error: DeviceLost) -> None:
+    def refuse(self, error: DeviceLost, now: float) -> None:
         """Fail before it ran, on the loop's thread."""
-        self.error = error
-        self.report()
+        self.error, self.ended = error, now
+        self.report(now)
 
 
 class _Call(_Job, Generic[T]):
@@ -90,7 +89,14 @@ class _Call(_Job, Generic[T]):
         *,
         abortable: bool = False,
     ) -> None:
-        super().__init__(loop.time(), grace_s, load, abortable=abortable)
+        self.grace_s = grace_s
+        self.load = load
+        self.abortable = abortable
+        self.state = _QUEUED
+        self.quiet = None
+        self.reported = False
+        self.submitted = self.ended = loop.time()
+        self.error = None
         self.future: asyncio.Future[T] = loop.create_future()
         self._function = function
         self._arguments = arguments
@@ -102,7 +108,8 @@ class _Call(_Job, Generic[T]):
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller, on another thread
             self.error = error
 
-    def report(self) -> None:
+    def report(self, now: float) -> None:
+        self.load.delivered(now - self.ended)
         self.reported = True
         if self.quiet is not None and not self.quiet.done():
             self.quiet.set_result(None)
@@ -112,40 +119,6 @@ class _Call(_Job, Generic[T]):
             self.future.set_result(self._result)  # type: ignore[arg-type]  # a cast costs a call in each query
         else:
             self.future.set_exception(_raisable(self.error))
-
-
-class _Completions:
-    """Finished jobs on their way to one loop: many finish, one wake-up. All workers of a loop share it."""
-
-    _of_loop: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Completions]" = WeakKeyDictionary()
-
-    def __init__(self) -> None:
-        self._finished: deque[_Job] = deque()
-        self._woken = False
-
-    @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> "_Completions":
-        """Return the one of this loop."""
-        if (completions := cls._of_loop.get(loop)) is None:
-            completions = cls._of_loop[loop] = cls()
-        return completions
-
-    def post(self, job: _Job, loop: asyncio.AbstractEventLoop) -> None:
-        """Take what a port's thread has finished; a loop that is closed has nobody left to tell."""
-        self._finished.append(job)
-        if not self._woken:
-            self._woken = True
-            try:  # noqa: SIM105 - `suppress` costs as much as the rest of this
-                loop.call_soon_threadsafe(self._drain, loop.time)
-            except RuntimeError:
-                pass
-
-    def _drain(self, now: Callable[[], float]) -> None:
-        self._woken = False  # before the deque is read, else a report could be left behind
-        while self._finished:
-            job = self._finished.popleft()
-            job.load.delivered(now() - job.ended)
-            job.report()
 
 
 class Worker:
@@ -170,7 +143,7 @@ class Worker:
         self._recover = recover
         self._grace_s = grace_s
         self._loop = asyncio.get_running_loop()
-        self._completions = _Completions.of(self._loop)
+        self._completions = Completions.of(self._loop)
         self._runner = runner_of_port(f"port {name}")
         self._lock = threading.Lock()  # states of jobs, and `abort`; never held during a transfer
         self._queued: deque[_Job] = deque()
@@ -266,7 +239,7 @@ class Worker:
         for job in self._queued:
             if job.state is _QUEUED:
                 job.state = _DROPPED
-                job.refuse(DeviceLost(f"{self.name}: {reason}"))
+                job.refuse(DeviceLost(f"{self.name}: {reason}"), self._loop.time())
 
     # -- on the port's thread
     @property

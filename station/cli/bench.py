@@ -57,7 +57,7 @@ DATALOG_LABELS = {
     "parquet_floor_s": "floor: the same table from memory",
 }
 
-DRIVERS_COLUMNS = ("call", "bare", "handoff", "chain of 10", "p99 loaded", "call/handoff")
+DRIVERS_COLUMNS = ("call", "bare", "handoff", "chain of 10", "p99 loaded", "call/handoff", "of CPU")
 
 MQTT_LABELS = {
     "round_trip_p50_ms": "ms from a signed command to its reply, half of them",
@@ -140,10 +140,10 @@ def drivers(queries: int, events: int, as_json: bool) -> None:
     for transport, rows in report.transports.items():
         for row in rows:
             figures = (row.call_us, row.bare_us, row.handoff_us, row.chain10_us, row.p99_us)
+            ratios = row.call_us / row.handoff_us, row.call_cpu_us / row.handoff_cpu_us
             told = "".join(f"{figure:>13.1f}" for figure in figures)
-            click.echo(
-                f"{transport:<8}{row.instruments:>6} at once   {told}{row.call_us / row.handoff_us:>13.2f}"
-            )
+            told += "".join(f"{ratio:>13.2f}" for ratio in ratios)
+            click.echo(f"{transport:<8}{row.instruments:>6} at once   {told}")
     for transport, late in report.unsolicited.items():
         told = f"{late.idle_ms:g} ms, {late.loaded_ms:g} ms while the loop is never idle"
         click.echo(f"{transport}: from an unasked line to its event, 99 of 100 within {told}")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from statistics import median
 
 from msgspec import Struct
 
@@ -49,6 +50,10 @@ class Figures(Struct, frozen=True):
     """Ten queries as one conversation."""
     p99_us: float
     """99 of 100 queries take less while the loop is never idle."""
+    call_cpu_us: float
+    """Of the processor, for a query through the port."""
+    handoff_cpu_us: float
+    """The same for the bare hand-off."""
 
 
 class Unasked(Struct, frozen=True):
@@ -65,22 +70,29 @@ class Report(Struct, frozen=True):
     unsolicited: dict[str, Unasked]
 
 
-class Best:
-    """The shortest of some rounds, each for so many queries, in µs a query."""
+class Rounds:
+    """What some rounds took, each for so many queries, in µs a query: of the wall, and of all cores."""
 
     def __init__(self) -> None:
-        self._times: dict[str, float] = {}
+        self._walls: dict[str, list[float]] = {}
+        self._cores: dict[str, list[float]] = {}
 
     @contextmanager
     def timing(self, what: str, queries: int) -> Iterator[None]:
         """Time one round."""
-        began = time.perf_counter()
+        wall, core = time.perf_counter(), time.process_time()
         yield
-        took = (time.perf_counter() - began) / queries * 1e6
-        self._times[what] = min(took, self._times.get(what, took))
+        core, wall = time.process_time() - core, time.perf_counter() - wall
+        for times, took in (self._walls, wall), (self._cores, core):
+            times.setdefault(what, []).append(took / queries * 1e6)
 
-    def __getitem__(self, what: str) -> float:
-        return round(self._times[what], 1)
+    def best(self, what: str) -> float:
+        """Return the wall's time in the quickest round."""
+        return round(min(self._walls[what]), 1)
+
+    def usual(self, what: str) -> float:
+        """Return the processor's time in the middle round, which others on the machine change least."""
+        return round(median(self._cores[what]), 1)
 
 
 async def _each(asks: Sequence[Ask], times: int) -> None:
@@ -159,7 +171,7 @@ def _p99(values: Sequence[float]) -> float:
 
 
 async def _figures(ends: Ends, count: int, queries: int) -> Figures:
-    times, best = max(1, queries // count), Best()
+    times, rounds = max(1, queries // count), Rounds()
     with ExitStack() as stack:
         bare = [ends.bare(number, stack) for number in range(count)]
         handoff = Handoff(count)
@@ -169,17 +181,19 @@ async def _figures(ends: Ends, count: int, queries: int) -> Figures:
             singly = [asker(port, 1) for port in ports]
             chained = [asker(port, CHAIN) for port in ports]
             for _ in range(ROUNDS):
-                with best.timing("bare", times * count):
+                with rounds.timing("bare", times * count):
                     _alone(bare, times)
-                with best.timing("handoff", times * count):
+                with rounds.timing("handoff", times * count):
                     await _each(handed, times)
-                with best.timing("call", times * count):
+                with rounds.timing("call", times * count):
                     await _each(singly, times)
                 few = max(1, times // CHAIN)
-                with best.timing("chain", few * count):
+                with rounds.timing("chain", few * count):
                     await _each(chained, few)
             loaded = await _latencies(singly, max(times, 10))
-    return Figures(count, best["call"], best["bare"], best["handoff"], best["chain"], _p99(loaded))
+    best, usual = rounds.best, rounds.usual
+    walls = best("call"), best("bare"), best("handoff"), best("chain")
+    return Figures(count, *walls, _p99(loaded), usual("call"), usual("handoff"))
 
 
 async def _unasked(ends: Ends, events: int) -> Unasked:

@@ -5,6 +5,7 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from subprocess import run
 from typing import Any, TypeVar
 
@@ -420,3 +421,24 @@ def test_the_process_ends_though_a_driver_hangs() -> None:
     ended = run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False)
     assert ended.stdout == "lost True False\n", ended.stderr
     assert ended.returncode == 0
+
+
+def test_no_descriptor_is_left_behind_by_a_loop_that_had_ports() -> None:
+    async def call() -> int:
+        worker = Worker("some port")
+        answer = await worker.call(int, "7")
+        await worker.aclose()
+        return answer
+
+    def descriptors() -> int:
+        for thread in threading.enumerate():
+            if "some port" in thread.name:
+                thread.join(10)
+        gc.collect()
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    assert run_on(asyncio.SelectorEventLoop, call()) == 7
+    before = descriptors()
+    for _ in range(5):
+        run_on(asyncio.SelectorEventLoop, call())
+    assert descriptors() <= before

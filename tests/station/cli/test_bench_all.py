@@ -13,8 +13,11 @@ ENGINE = {
 }  # fmt: skip
 DRIVERS = {
     "transports": {
-        "visa": [{"call_us": 90, "handoff_us": 60}, {"call_us": 110, "handoff_us": 100}],
-        "usb": [{"call_us": 80, "handoff_us": 50}],
+        "visa": [
+            {"call_us": 90, "handoff_us": 60, "call_cpu_us": 70, "handoff_cpu_us": 50},
+            {"call_us": 110, "handoff_us": 100, "call_cpu_us": 50, "handoff_cpu_us": 50},
+        ],
+        "usb": [{"call_us": 80, "handoff_us": 50, "call_cpu_us": 39, "handoff_cpu_us": 30}],
     },
     "unsolicited": {"serial": {"idle_ms": 0.5, "loaded_ms": 4.0}, "visa": {"idle_ms": 9, "loaded_ms": 3.0}},
 }
@@ -33,6 +36,7 @@ def test_each_figure_stands_beside_its_promise() -> None:
         "efficiency_32_sites": (0.8, True),
         "rss_growth_mb_per_100k": (20.1, False),
         "worst_call_over_handoff": (1.6, False),
+        "worst_cpu_over_handoff": (1.4, True),
         "worst_unsolicited_ms": (4.0, True),
     }
 

@@ -45,4 +45,5 @@ def test_every_figure_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [row.instruments for row in rows] == [1, 2]
         for row in rows:
             assert min(row.call_us, row.bare_us, row.handoff_us, row.chain10_us, row.p99_us) > 0
+            assert min(row.call_cpu_us, row.handoff_cpu_us) > 0
     assert set(report.unsolicited) == {"serial", "usb"}
