@@ -23,6 +23,7 @@ SLOT_OCCUPIED, SLOT_EMPTY = 64, 65
 VACUUM = 68
 NO_CASSETTE, BAD_SLOT = 80, 81
 NO_WAFER_ON_CHUCK = 86
+WAFER_ON_FORK = 150
 
 ERRORS: Mapping[int, str] = {
     1: "internal error",
@@ -67,6 +68,7 @@ ERRORS: Mapping[int, str] = {
     92: "transfer",
     100: "probe not initialised",
     120: "limit of the overtravel",
+    **dict.fromkeys(range(150, 170), "loader"),
     200: "no soak time for this temperature",
 }
 """What the common errors mean; the texts of the prober are not published."""

@@ -18,6 +18,8 @@ SITE = 1
 DIGITS = b"12345678"
 DROPPED_TEXT = "PART DROPPED ?"
 EMPTY_TEXT = "EMPTY/LOAD PART"
+FULL_TEXT = "OUTPUT FULL"
+"""Assumed."""
 
 
 class State(Enum):
@@ -108,7 +110,15 @@ class Timing:
 class ExatronHandler(SerialMachine):
     """One handler with its parts; `start` is the operator's start key, after which it feeds by itself."""
 
-    knobs = LINE_KNOBS | {"drop_rx", "jam", "manual_start", "misread", "part_dropped", "power_cycle"}
+    knobs = LINE_KNOBS | {
+        "drop_rx",
+        "jam",
+        "manual_start",
+        "misread",
+        "output_full",
+        "part_dropped",
+        "power_cycle",
+    }
 
     def __init__(
         self,
@@ -296,6 +306,9 @@ class ExatronHandler(SerialMachine):
         seconds = self._draw.uniform(*self.timing.index_s)
         if (code := self.faults.strikes("jam")) is not None:
             self._tell(Light.ERROR, f"JAM {code}".strip())
+            seconds += self._about(self.timing.operator_s)
+        if self._strikes("output_full"):
+            self._tell(Light.ERROR, FULL_TEXT)
             seconds += self._about(self.timing.operator_s)
         self.clock.call_later(seconds, self._place)
 

@@ -23,6 +23,7 @@ UNKNOWN_FUNCTION = 5
 NOT_SELECTED = 4
 JAM = 17
 DROPPED = 18
+FULL = 19
 
 
 class State(Enum):
@@ -57,6 +58,7 @@ class GemHandler(TcpMachine):
         "local",
         "no_linktest",
         "offline",
+        "output_full",
         "part_dropped",
         "reject",
     }
@@ -251,6 +253,9 @@ class GemHandler(TcpMachine):
         seconds = self._draw.uniform(*self.timing.index_s)
         if (alid := self.faults.strikes("alarm")) is not None:
             self.clock.call_later(self.timing.plunge_s, self.alarm, int(alid or JAM), "JAM")
+            seconds += self.timing.operator_s
+        if self.faults.strikes("output_full") is not None:
+            self.clock.call_later(self.timing.plunge_s, self.alarm, FULL, "OUTPUT FULL")
             seconds += self.timing.operator_s
         self.clock.call_later(seconds, self._place)
 

@@ -12,13 +12,32 @@ from drivers.errors import ProtocolError
 from drivers.protocols import accretech
 from drivers.protocols.accretech import BinProfile, ChuckState, Place, Stb, place
 from sim.instrument import RQS, Instrument
-from sim.prober.stage import CASSETTES, SLOTS, STAGE_KNOBS, Move, Reason, RefusedMove, Stage, State
+from sim.prober.stage import (
+    CASSETTES,
+    LOADER_KNOBS,
+    SLOTS,
+    STAGE_KNOBS,
+    Move,
+    Reason,
+    RefusedMove,
+    Stage,
+    State,
+)
 
 SPURIOUS_STB = 0x02
 OPERATOR_S = 20.0
 ALARM_CODE = "S0001"
-TEXTS: Mapping[str, str] = {**accretech.ERRORS, ALARM_CODE: "VACUUM", "I0002": "DOOR OPEN"}
-CODES: Mapping[Reason, str] = {Reason.VACUUM: ALARM_CODE, Reason.DOOR_OPEN: "I0002"}
+TEXTS: Mapping[str, str] = {
+    **accretech.ERRORS,
+    ALARM_CODE: "VACUUM",
+    "I0002": "DOOR OPEN",
+    "E0150": "LOADER",
+}
+CODES: Mapping[Reason, str] = {
+    Reason.VACUUM: ALARM_CODE,
+    Reason.DOOR_OPEN: "I0002",
+    Reason.LOADER: "E0150",
+}
 """Error codes of refusals; all others are `cannot execute now`."""
 
 Effect: TypeAlias = Callable[[], int]
@@ -31,18 +50,22 @@ class Malformed(Exception):  # noqa: N818 - what it is
 class AccretechUf(Instrument):
     """One prober. A command that moves ends with a status byte; a query is answered at once."""
 
-    knobs = STAGE_KNOBS | {
-        "alarm",
-        "coord_width",
-        "drop_srq",
-        "dup_srq",
-        "extra_site",
-        "late_srq",
-        "manual_start",
-        "pause",
-        "split_srq",
-        "spurious_stb",
-    }
+    knobs = (
+        STAGE_KNOBS
+        | LOADER_KNOBS
+        | {
+            "alarm",
+            "coord_width",
+            "drop_srq",
+            "dup_srq",
+            "extra_site",
+            "late_srq",
+            "manual_start",
+            "pause",
+            "split_srq",
+            "spurious_stb",
+        }
+    )
 
     def __init__(
         self,
@@ -153,7 +176,7 @@ class AccretechUf(Instrument):
         try:
             status = effect()
         except RefusedMove as refused:
-            self._refused_move(refused.reason)
+            self._refused_move(refused)
             return
         if status in (Stb.DIE_DONE, Stb.FIRST_DIE) and self._strikes("split_srq"):
             self.request_service(Stb.XY_DONE)
@@ -167,8 +190,8 @@ class AccretechUf(Instrument):
         self.request_service(Stb.STARTED)
         self._announce(status)
 
-    def _refused_move(self, reason: Reason) -> None:
-        match reason:
+    def _refused_move(self, refused: RefusedMove) -> None:
+        match refused.reason:
             case Reason.OUTSIDE:
                 self._announce(Stb.OUTSIDE)
             case Reason.END_OF_ROUTE:
@@ -176,8 +199,8 @@ class AccretechUf(Instrument):
                 self._announce(Stb.WAFER_END)
             case Reason.SLOT_EMPTY | Reason.NO_CASSETTE | Reason.BAD_SLOT:
                 self._announce(Stb.LOT_END)
-            case _:
-                self._refuse(CODES.get(reason, accretech.NOT_NOW))
+            case reason:
+                self._refuse(refused.code or CODES.get(reason, accretech.NOT_NOW))
 
     def _refuse(self, code: str) -> None:
         self._error = code

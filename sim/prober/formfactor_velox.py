@@ -10,7 +10,7 @@ from drivers.errors import ProtocolError
 from drivers.protocols import velox
 from drivers.protocols.velox import Command, Reply, SlotStatus
 from sim.lines import Talker
-from sim.prober.stage import SLOTS, STAGE_KNOBS, Move, Reason, RefusedMove, Spot, Stage, State
+from sim.prober.stage import LOADER_KNOBS, SLOTS, STAGE_KNOBS, Move, Reason, RefusedMove, Spot, Stage, State
 
 CONTACT_UM, GAP_UM, SHORT_UM = 10000.0, 300.0, 50.0
 UNKNOWN = 9001
@@ -27,6 +27,7 @@ TEXTS: Mapping[Reason, tuple[int, str]] = {
     Reason.DOOR_OPEN: (9010, "a door is open"),
     Reason.VACUUM: (9011, "Vacuum time-out"),
     Reason.NO_CONTACT_HEIGHT: (9012, "the contact height is not set"),
+    Reason.LOADER: (9013, "the loader has lost the wafer"),
 }
 Ends: TypeAlias = tuple[float, float]
 Handle: TypeAlias = Callable[[list[str]], str]
@@ -43,7 +44,7 @@ class Failure(Exception):  # noqa: N818 - what it is
 class FormFactorVelox(Talker):
     """One probe station with its cassettes; `enveloped` over TCP, bare over GPIB."""
 
-    knobs = Talker.knobs | STAGE_KNOBS | {"alarm", "other_client"}
+    knobs = Talker.knobs | STAGE_KNOBS | LOADER_KNOBS | {"alarm", "other_client"}
 
     def __init__(self, stage: Stage, *, enveloped: bool = True, wafer_map: bool = True) -> None:
         super().__init__(stage.clock, stage.faults)
@@ -126,7 +127,8 @@ class FormFactorVelox(Talker):
         except Failure as failure:
             return Reply(command.id, failure.code, str(failure))
         except RefusedMove as refused:
-            return Reply(command.id, *TEXTS[refused.reason])
+            number, text = TEXTS[refused.reason]
+            return Reply(command.id, int(refused.code or number), text)
 
     def _external(self, args: list[str]) -> str:
         self.remote = args == ["R"]

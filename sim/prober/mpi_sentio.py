@@ -11,7 +11,7 @@ from typing import TypeAlias
 from drivers.protocols import sentio
 from drivers.protocols.sentio import OK, Reply
 from sim.lines import Talker
-from sim.prober.stage import STAGE_KNOBS, Move, Reason, RefusedMove, Spot, Stage, State
+from sim.prober.stage import LOADER_KNOBS, STAGE_KNOBS, Move, Reason, RefusedMove, Spot, Stage, State
 
 CONTACT_UM, GAP_UM, HOVER_UM = 12000.0, 300.0, 50.0
 LOAD_XY, HOME_XY = "0.0,-250000.0", "0.0,0.0"
@@ -31,6 +31,7 @@ CODES: Mapping[Reason, int] = {
     Reason.DOOR_OPEN: sentio.FRONT_DOOR,
     Reason.VACUUM: sentio.VACUUM,
     Reason.NO_CONTACT_HEIGHT: sentio.CONTACT_NOT_SET,
+    Reason.LOADER: sentio.WAFER_ON_FORK,
 }
 
 
@@ -57,7 +58,7 @@ Handle: TypeAlias = Callable[[list[str]], Answer]
 class MpiSentio(Talker):
     """One probe station with its cassettes."""
 
-    knobs = Talker.knobs | STAGE_KNOBS | {"alarm", "hang_async", "number_format"}
+    knobs = Talker.knobs | STAGE_KNOBS | LOADER_KNOBS | {"alarm", "hang_async", "number_format"}
 
     def __init__(self, stage: Stage, *, version: str = "26.2.0") -> None:
         super().__init__(stage.clock, stage.faults)
@@ -135,7 +136,11 @@ class MpiSentio(Talker):
                 raise Failure(4)
             answer = handle(args)
         except (Failure, RefusedMove) as refused:
-            code_of = refused.code if isinstance(refused, Failure) else CODES[refused.reason]
+            code_of = (
+                int(refused.code or CODES[refused.reason])
+                if isinstance(refused, RefusedMove)
+                else refused.code
+            )
             answer = Reply(code_of, text=sentio.ERRORS.get(code_of, "error"))
         if name.startswith("*"):
             return answer if isinstance(answer, str) and answer else None

@@ -11,10 +11,10 @@ from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.sockets import Wafers
 
-STAGE_KNOBS = frozenset(
-    {"contact_fail", "door_open", "edge_quirk", "shift_die", "slow_soak", "vacuum_fail", "wafer_stuck"}
-)
+STAGE_KNOBS = frozenset({"contact_fail", "door_open", "edge_quirk", "shift_die", "slow_soak", "vacuum_fail"})
 """Faults of the machine itself, whatever language it speaks."""
+LOADER_KNOBS = frozenset({"loader", "wafer_stuck"})
+"""Faults of what brings wafers; `loader` takes the machine's code."""
 CASSETTES, SLOTS = (1, 2), 25
 NOWHERE = 0
 
@@ -69,14 +69,17 @@ class Reason(Enum):
     DOOR_OPEN = auto()
     VACUUM = auto()
     NO_CONTACT_HEIGHT = auto()
+    LOADER = auto()
 
 
 class RefusedMove(Exception):  # noqa: N818 - what it is
     """The machine does not do it."""
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, code: str = "") -> None:
+        """`code`: the machine's own, where a fault has named one."""
         super().__init__(reason.name)
         self.reason = reason
+        self.code = code
 
 
 class Spot(NamedTuple):
@@ -154,6 +157,8 @@ class Stage:
         self._check_place(cassette, slot)
         if (cassette, slot) not in self.slots:
             raise RefusedMove(Reason.SLOT_EMPTY)
+        if (code := self.faults.strikes("loader")) is not None:
+            raise RefusedMove(Reason.LOADER, code)
         self.move(Move.LOAD)
         self.wafer, self.place = self.slots.pop((cassette, slot)), (cassette, slot)
         self._arrived()

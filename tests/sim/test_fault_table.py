@@ -36,7 +36,7 @@ TABLE: dict[str, dict[str, set[str]]] = {
     "start and pause by the operator": {"accretech_uf": {"manual_start", "pause"}},
     "more sites, other width of coordinates": {"accretech_uf": {"extra_site", "coord_width"}},
     "alarm of a prober": all_of(PROBERS, "alarm"),
-    "vacuum, loader, door": all_of(PROBERS, "vacuum_fail", "wafer_stuck", "door_open"),
+    "vacuum, loader, door": all_of(PROBERS, "vacuum_fail", "door_open"),
     "no contact": all_of(PROBERS, "contact_fail"),
     "a command that never ends, a number in another format": {"mpi_sentio": {"hang_async", "number_format"}},
     "TCP of probers": all_of(("formfactor_velox", "mpi_sentio"), "rst", "coalesce", "chunk", "no_newline"),

@@ -184,6 +184,28 @@ def test_unplugged_and_back_it_must_be_connected_anew() -> None:
     virtually(life())
 
 
+@pytest.mark.parametrize("fault", ["desync@every=3", "empty_packet@every=2"])
+def test_what_the_driver_makes_good_by_itself(fault: str) -> None:
+    async def life() -> None:
+        async with wired(fault) as (lines, chip):
+            for high in (True, False) * 4:
+                await lines.write({"D0": high})
+                assert chip.lines.high("D0") is high
+                assert (await lines.read())["D0"] is high
+
+    virtually(life())
+
+
+def test_a_stuck_line_of_the_simulated_chip_is_found() -> None:
+    async def life() -> None:
+        async with wired("stuck=D0@after=4") as (lines, _):
+            with pytest.raises(EquipmentError, match="D0"):
+                for high in (True, False) * 4:
+                    await lines.write({"D0": high})
+
+    virtually(life())
+
+
 async def test_lines_are_read() -> None:
     with replayed("ftdi_mpsse/reads") as port:
         lines = made(port)

@@ -1,4 +1,6 @@
-"""The K8090 driver against its dialogues; frames against those of the manual."""
+"""The K8090 driver against its dialogues and the simulated board; frames against those of the manual."""
+
+import asyncio
 
 import pytest
 
@@ -7,6 +9,12 @@ from drivers.dio.velleman_k8090 import VellemanK8090, VellemanK8090Options
 from drivers.errors import EquipmentError, ProtocolError, Silent
 from drivers.protocols.k8090 import Code, Frame, Frames
 from drivers.roles.dio import Levels, Wait
+from drivers.transports.serial import SerialStream
+from sim.dio import velleman_k8090 as simulated
+from sim.faults import Faults, parse
+from sim.serial import machine as line_end
+from sim.serial import protocol_hardbin
+from sim.time import VirtualLoop, new_loop
 from tests.dialogue import find
 from tests.replay import replayed_stream
 
@@ -86,3 +94,53 @@ def test_frames_are_found_between_noise() -> None:
     found = [one for byte in data for one in frames.feed(bytes((byte,)))]
     assert found == [Frame(Code.STATUS, 1, 2, 3)]
     assert frames.dropped == 2
+
+
+# -- with the simulated board
+def switched(fault: str, *, end: str) -> None:
+    """Switch relay 2 of a simulated board on and off, again and again, and compare with its contacts."""
+
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        faults = Faults("it", simulated.VellemanK8090.knobs, (parse(f"it.{fault}"),), "relays")
+        machine = simulated.VellemanK8090(loop.clock, faults=faults)
+        protocol_hardbin.known_to_pyserial()
+        line_end.plug(end, machine)
+        line = SerialStream("relays", f"hardbin://{end}", VellemanK8090.line)
+        board = VellemanK8090("relays", line, VellemanK8090Options())
+        try:
+            await board.connect()
+            for on in (True, False) * 4:
+                await board.write({"2": on})
+                assert machine.lines.high("2") is on
+                assert (await board.read())["2"] is on
+        finally:
+            await board.aclose()
+            line_end.unplug(end)
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "chunk=2",
+        "noise@p=0.02",
+        "drop_tx@every=5",
+        "bad_checksum@every=4",
+        "silent@every=6",
+        "button=7@after=3@every=3",
+    ],
+)
+def test_what_the_driver_makes_good_by_itself(fault: str) -> None:
+    switched(fault, end="k8090-good")
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"), [("stuck=2@after=4", "relay 2 does not follow"), ("silent@after=8", "no answer to")]
+)
+def test_a_simulated_board_that_does_not_follow(fault: str, says: str) -> None:
+    with pytest.raises(EquipmentError, match=says):
+        switched(fault, end="k8090-bad")

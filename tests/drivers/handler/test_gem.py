@@ -332,8 +332,8 @@ async def cell(
     clock().hosts.plug(host, 5000, machine)
     options = GemOptions(sites=frozenset(range(1, sites + 1)), profile=profile, quiet_s=300.0)
     handler = GemHandler("handler", TcpStream("tcp:h", host, 5000), options)
-    await handler.connect()
     try:
+        await handler.connect()
         yield handler
     finally:
         await handler.aclose()
@@ -362,7 +362,9 @@ def test_a_whole_lot_of_another_makers_profile() -> None:
     assert len(run.expected) == 20
 
 
-@pytest.mark.parametrize("fault", ["alarm=17@every=4", "extra_site@every=7"])
+@pytest.mark.parametrize(
+    "fault", ["alarm=17@every=4", "extra_site@every=7", "output_full@every=5", "part_dropped@every=6"]
+)
 def test_what_needs_a_person(fault: str) -> None:
     run = Run(full(2, 12))
 
@@ -374,6 +376,35 @@ def test_what_needs_a_person(fault: str) -> None:
     virtually(life())
     assert run.faults
     assert run.trays.bins.items() >= run.expected.items()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("reject", "rejects it: not selected"),
+        ("offline", "going on-line .S1F17. is refused"),
+        ("abort_reply", "S1F13 was answered by S1F0"),
+    ],
+)
+def test_an_equipment_that_does_not_take_us_is_told_at_once(fault: str, says: str) -> None:
+    async def life() -> None:
+        with pytest.raises(EquipmentError, match=says):
+            async with cell(full(2, 1), fault, sites=2):
+                pass
+
+    virtually(life())
+
+
+def test_an_equipment_under_local_control_refuses_the_lot() -> None:
+    run = Run(full(2, 1))
+
+    async def life() -> None:
+        async with cell(run.trays, "local", sites=2) as handler:
+            with pytest.raises(EquipmentError, match="cannot now"):
+                await run.live(handler)
+
+    virtually(life())
+    assert run.trays.bins == {}
 
 
 @pytest.mark.parametrize("fault", ["rst@every=40", "drop_reply@every=15", "drop_tx@every=25"])

@@ -360,6 +360,34 @@ def test_an_exatron_lot_in_super_mode_with_a_retest() -> None:
     assert trays.bins == {1: 1, 2: 2, 3: 3}
 
 
+def test_a_sort_that_an_exatron_does_not_understand_is_said_again() -> None:
+    """Super mode alone answers ERROR: the part has not moved then."""
+    run = Run(full(1, 20))
+
+    async def life() -> None:
+        async with exatron_cell(run.trays, "misread@every=4", mode="super", quiet_s=30.0) as handler:
+            with pytest.raises(EquipmentError, match="said None, expected was Word.TEST"):
+                await run.live(handler)
+
+    virtually(life())
+    assert run.trays.bins == run.expected
+    assert len(run.expected) == 20
+
+
+@pytest.mark.parametrize("ends", ["announce_end", "announce_end=0x48"])
+def test_an_input_that_is_empty_may_be_told(ends: str) -> None:
+    run = Run(full(4, 5))
+
+    async def life() -> None:
+        async with binon_cell(run.trays, ends) as handler:
+            with suppress(InstrumentError):  # 0x48 is an alarm of the usual dialect
+                await run.live(handler)
+
+    virtually(life())
+    assert run.trays.bins == run.expected
+    assert len(run.expected) == 20
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -368,6 +396,7 @@ def test_an_exatron_lot_in_super_mode_with_a_retest() -> None:
         "drop_rx@p=0.05",
         "part_dropped@p=0.05",
         "jam@p=0.1",
+        "output_full@p=0.1",
     ],
 )
 def test_what_goes_wrong_on_the_line_moves_no_device_to_a_wrong_bin(fault: str) -> None:

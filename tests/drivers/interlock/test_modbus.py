@@ -1,6 +1,8 @@
 """Modbus against its dialogues, its codec against noise, and both framings with the simulated devices."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -196,6 +198,53 @@ def test_both_ways_over_the_simulated_line(framing: Framing, fault: str) -> None
         assert not await cell.closed()
         await cell.aclose()
         line_end.unplug("modbus-test")
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
+@asynccontextmanager
+async def over_tcp(*faults: str) -> AsyncGenerator[tuple[Modbus, Bank], None]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    bank = Bank(inputs={(1, 0): 1}, holding={(1, 16): 7})
+    wanted = tuple(parse(f"it.{fault}") for fault in faults)
+    loop.hosts.plug(
+        "cell", 502, ModbusTcp(loop.clock, bank, faults=Faults("it", ModbusTcp.knobs, wanted, "m"))
+    )
+    cell = Modbus("cell", TcpStream("cell", "cell", 502), ModbusOptions(points=POINTS))
+    try:
+        await cell.connect()
+        yield cell, bank
+    finally:
+        await cell.aclose()
+
+
+@pytest.mark.parametrize("fault", ["swap_answers@every=3", "coalesce@p=0.3", "chunk=1", "drop_tx@every=5"])
+def test_what_the_driver_makes_good_by_itself(fault: str) -> None:
+    async def life() -> None:
+        async with over_tcp(fault) as (cell, bank):
+            for number in range(8):
+                bank.inputs[1, 0] = number % 2
+                assert await cell.closed() is bool(number % 2)
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("exception=6@after=4", "cannot be read, so it counts as open: error 6"),
+        ("swap_answers@after=4", "cannot be read, so it counts as open"),
+        ("rst@after=4", "cannot be read, so it counts as open"),
+    ],
+)
+def test_what_cannot_be_read_is_open(fault: str, says: str) -> None:
+    async def life() -> None:
+        async with over_tcp(fault) as (cell, _):
+            assert says in await cell.why_open()
+            assert not await cell.closed()
 
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
         runner.run(life())

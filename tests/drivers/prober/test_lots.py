@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import EquipmentError
+from drivers.prober.mpi_sentio import MpiSentio
 from drivers.protocols.accretech import BinProfile
 from drivers.roles.probe_card import MAX_TOUCHES
 from drivers.roles.prober import (
@@ -120,6 +121,11 @@ def test_a_slot_without_a_wafer_is_told_before_anything_moves() -> None:
         (accretech_cell, "alarm=S0042@every=40", "S0042"),
         (accretech_cell, "manual_start@every=9", "somebody has raised the chuck"),
         (accretech_cell, "door_open@every=20", "DOOR OPEN"),
+        (accretech_cell, "coord_width@every=30", "writes coordinates with 4 characters, configured are 3"),
+        (sentio_cell, "loader=155@every=2", "loader"),
+        (velox_gpib_cell, "loader@every=2", "the loader has lost the wafer"),
+        (accretech_cell, "loader=E0155@every=2", "E0155"),
+        (sentio_cell, "wafer_stuck@once", "vacuum"),
         (nucleus_cell, "shift_die=0,1@every=9", "stands on"),
         (nucleus_cell, "alarm=Motor@every=40", "Motor"),
     ],
@@ -371,6 +377,19 @@ def test_without_a_loader_the_wafer_on_the_chuck_is_the_lot() -> None:
     virtually(life())
     assert len(stack.marks) == len(ROUND)
     assert WaferEnded("W1") in ended
+
+
+def test_an_initialisation_that_hangs_is_aborted() -> None:
+    async def life() -> float:
+        async with sentio_cell(wafers(1), "hang_async") as prober:
+            assert isinstance(prober, MpiSentio)
+            with pytest.raises(EquipmentError, match="not initialised within .* it was aborted"):
+                await prober.reset()
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                assert await anext(touchdowns), "it can be used after that"
+        return asyncio.get_running_loop().time()
+
+    assert virtually(life()) < 600
 
 
 def test_alarms_are_events() -> None:

@@ -18,7 +18,7 @@ from sim.prober.accretech_uf import AccretechUf
 from sim.prober.cascade_nucleus import CascadeNucleus
 from sim.prober.formfactor_velox import FormFactorVelox
 from sim.prober.mpi_sentio import MpiSentio
-from sim.prober.stage import STAGE_KNOBS, TABLE, Move, State
+from sim.prober.stage import LOADER_KNOBS, STAGE_KNOBS, TABLE, Move, State
 
 FOLDER = Path(__file__).parents[3] / "docs/reference/equipment"
 COMMON = (FOLDER / "probers.md").read_text("utf-8")
@@ -27,8 +27,8 @@ KNOWN = set(ProberOptions.__struct_fields__)
 
 @pytest.mark.parametrize(
     "words",
-    [ProberOptions.__struct_fields__, STAGE_KNOBS, LINE_KNOBS, Talker.knobs],
-    ids=["options", "stage", "line", "talker"],
+    [ProberOptions.__struct_fields__, STAGE_KNOBS, LOADER_KNOBS, LINE_KNOBS, Talker.knobs],
+    ids=["options", "stage", "loader", "line", "talker"],
 )
 def test_what_all_have_is_on_the_common_page(words: frozenset[str]) -> None:
     assert [word for word in words if f"`{word}`" not in COMMON] == []
@@ -45,7 +45,9 @@ def test_what_all_have_is_on_the_common_page(words: frozenset[str]) -> None:
 )
 def test_what_one_has_is_on_its_own(page: str, options: type[msgspec.Struct], knobs: frozenset[str]) -> None:
     text = (FOLDER / f"{page}.md").read_text("utf-8")
-    own = (set(options.__struct_fields__) - KNOWN) | (knobs - STAGE_KNOBS - LINE_KNOBS - Talker.knobs)
+    own = (set(options.__struct_fields__) - KNOWN) | (
+        knobs - STAGE_KNOBS - LOADER_KNOBS - LINE_KNOBS - Talker.knobs
+    )
     assert [word for word in own if f"`{word}`" not in text] == []
 
 

@@ -131,6 +131,44 @@ def test_a_connection_that_breaks_is_opened_anew() -> None:
         runner.run(life())
 
 
+@pytest.mark.parametrize(
+    ("fault", "says"), [("nak@after=4", "does not|refuse|NAK"), ("stuck=3", "was told .* and shows")]
+)
+def test_a_simulated_tower_that_does_not_follow(fault: str, says: str) -> None:
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        faults = Faults("it", simulated.Patlite.knobs, (parse(f"it.{fault}"),), "tower")
+        loop.hosts.plug("tower", 10000, simulated.Patlite(loop.clock, faults=faults))
+        tower = made(TcpStream("tower", "tower", 10000))
+        await tower.connect()
+        with pytest.raises(EquipmentError, match=says):
+            for _ in range(3):
+                await tower.show({"green": "on"})
+        await tower.aclose()
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
+@pytest.mark.parametrize("fault", ["chunk=1", "coalesce@p=0.3"])
+def test_answers_may_come_as_they_like(fault: str) -> None:
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        faults = Faults("it", simulated.Patlite.knobs, (parse(f"it.{fault}"),), "tower")
+        loop.hosts.plug("tower", 10000, simulated.Patlite(loop.clock, faults=faults))
+        tower = made(TcpStream("tower", "tower", 10000))
+        await tower.connect()
+        for lamp in ("on", "off", "blink") * 3:
+            await tower.show({"green": lamp})
+            assert (await tower.shown())["green"] == lamp
+        await tower.aclose()
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
 async def test_after_silence_or_a_break_the_connection_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patlite, "ANSWER_S", 0.02)
     with replayed_stream("patlite/silent_once") as line:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from sim.faults import Faults, parse
-from sim.prober.stage import STAGE_KNOBS, TABLE, Move, Reason, RefusedMove, Spot, Stage, State
+from sim.prober.stage import LOADER_KNOBS, STAGE_KNOBS, TABLE, Move, Reason, RefusedMove, Spot, Stage, State
 from tests.stepclock import StepClock
 from tests.wafers import Wafers
 
@@ -15,7 +15,7 @@ def stage(*faults: str, wafers: Wafers | None = None) -> Stage:
     return Stage(
         StepClock(),
         wafers or Wafers(names=("W1", "W2")),
-        faults=Faults("prober", STAGE_KNOBS, wanted, "stage"),
+        faults=Faults("prober", STAGE_KNOBS | LOADER_KNOBS, wanted, "stage"),
     )
 
 
