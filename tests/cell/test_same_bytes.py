@@ -37,6 +37,7 @@ def _busy() -> Iterator[None]:
         spinning.kill()
 
 
+@pytest.mark.timeout(60 * RUNS)
 @pytest.mark.usefixtures("busy")
 def test_every_run_of_a_seed_leaves_the_same(tmp_path: Path) -> None:
     first = left(tmp_path / "0", hash_seed="0")
