@@ -81,11 +81,15 @@ class Door:
         """Let no more lots in; may be called by a signal handler."""
         self._loads.put(None)
 
+    def expect(self) -> None:
+        """A lot that was left open is being taken up: no other one may be loaded."""
+        self._cell, self._left = None, State.RECOVERING
+
     def enter(self, cell: Cell[Any]) -> None:
         """The cell has its lot: commands are for it. On its loop."""
         self._cell = cell, asyncio.get_running_loop()
 
     def leave(self, state: State) -> None:
         """There is no cell any more that could take a command."""
-        if self._left is State.LOADING or self._cell is not None:
+        if self._left in (State.LOADING, State.RECOVERING) or self._cell is not None:
             self._cell, self._left = None, state

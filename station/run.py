@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -30,7 +30,7 @@ from station.engine.plan import Folder, Plan
 from station.engine.records import Records
 from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
-from station.errors import ConfigError, CustodyError, StoppedError, StorageError
+from station.errors import ConfigError, CustodyError, StorageError
 from station.evidence.bundle import BUNDLE
 from station.guard import guarded
 from station.lot_vault import LotVault
@@ -40,13 +40,10 @@ from station.recipe.selection import with_recipe
 from station.report import LotReport, bin_counts, claimed, compared, written
 from station.rules import StopRules
 from station.sequence import Retest, Sequence
+from station.stop import ACTOR, StopRequest, either, stopped, unless_stopped
 from station.surroundings import WORLD, Surroundings
 from station.vault.client import VaultClient
 
-STOP_GRACE_S = 10.0
-"""How long a touchdown under way may take to end after the first request to stop."""
-ACTOR = "operator"
-"""Whoever started the run: he stands at the machine."""
 STORE = "results.db"
 OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", "vault", WORLD})
 """What is in the folder of a lot before it is loaded."""
@@ -93,19 +90,6 @@ class RefusedError(ConfigError):
     def __init__(self, receipt: commands.Receipt) -> None:
         super().__init__(receipt.reason)
         self.receipt = receipt
-
-
-class StopRequest:
-    """Somebody wants the run to stop: once at the next touchdown boundary, twice at once."""
-
-    def __init__(self) -> None:
-        self.times = 0
-        self.changed = asyncio.Event()
-
-    def ask(self) -> None:
-        """Called by a signal handler on the loop."""
-        self.times += 1
-        self.changed.set()
 
 
 def make_folder(folder: Path) -> None:
@@ -278,22 +262,27 @@ class LotSession:
         there = self._attendance
         if isinstance(cell, ResumedCell):
             await self._taken_up(cell, there)
-        for command in there.opening:
-            receipt = await cell.request(command)
-            if not receipt.ok:
-                raise RefusedError(receipt)
+        if cell.state is not State.ABORTED:
+            await _opened(cell, there.opening)
         there.loaded(cell)
+        if cell.state is State.ABORTED:
+            await either(cell.paused.wait(), stop.changed.wait())
+            if cell.state is State.ABORTED:
+                return cell.state
         async with asyncio.TaskGroup() as group:
-            stopping = group.create_task(_stopped(cell, stop))
+            stopping = group.create_task(stopped(cell, stop))
             state = await cell.run_lot(unattended=there.unattended)
             stopping.cancel()
         return state
 
     async def _taken_up(self, cell: ResumedCell[Any], there: Attendance) -> None:
-        """RefusedError unless the lot can go on: somebody must look at the cell, or has not said enough."""
+        """RefusedError unless the lot can go on: somebody must look at the cell, or has not said enough.
+
+        If somebody is there, it is left ABORTED, and waits for him.
+        """
         recover = there.recover
         await cell.take_up(looked_at=recover is not None and bool(recover.found or recover.cleared))
-        if cell.state is State.ABORTED:
+        if cell.state is State.ABORTED and (there.unattended or recover is not None):
             unlooked = commands.Receipt(False, "wrong_state", f"{cell.reason}: cell.recover is needed")
             receipt = unlooked if recover is None else await cell.request(recover)
             if not receipt.ok:
@@ -354,39 +343,14 @@ def _pins(sequence: Sequence[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(pin for definition in sequence.definitions() for pin in definition.pins))
 
 
+async def _opened(cell: Cell[Any], opening: Iterable[commands.Any]) -> None:
+    for command in opening:
+        receipt = await cell.request(command)
+        if not receipt.ok:
+            raise RefusedError(receipt)
+
+
 async def _watched(watch: Watch, subscription: Subscription) -> None:
     """Whoever watches may be gone, as a closed pipe is: the lot goes on."""
     with suppress(OSError):
         await watch(subscription)
-
-
-async def _stopped(cell: Cell[Any], stop: StopRequest) -> None:
-    """First request: pause, and abort when that is reached or the grace is over; second: abort at once."""
-    await stop.changed.wait()
-    stop.changed.clear()
-    receipt = await cell.request(commands.Pause(id="stop-pause", actor=ACTOR, reason="stop requested"))
-    if receipt.ok:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_GRACE_S):
-                await _first(cell.paused.wait(), stop.changed.wait())
-    await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
-
-
-async def unless_stopped(work: Coroutine[Any, Any, None], stop: StopRequest) -> None:
-    """Await `work`; StoppedError if somebody wants to stop meanwhile: without grace, nothing has begun."""
-    task = asyncio.get_running_loop().create_task(work)
-    await _first(asyncio.wait([task]), stop.changed.wait())
-    if stop.times:
-        task.cancel()
-        await asyncio.wait([task])
-        raise StoppedError("stopped before the lot began")
-    task.result()
-
-
-async def _first(*waits: Coroutine[Any, Any, object]) -> None:
-    tasks = [asyncio.get_running_loop().create_task(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

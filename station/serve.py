@@ -1,4 +1,7 @@
-"""A station that stands ready: lots come by command, one after another, until it is told to stop."""
+"""A station that stands ready: lots come by command, one after another, until it is told to stop.
+
+A lot that is open, from an earlier start or since it was aborted, is taken up before another one may come.
+"""
 
 import asyncio
 import logging
@@ -6,7 +9,7 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -21,10 +24,11 @@ from station.console.wire import Hello
 from station.door import Door, Waiting
 from station.engine.bus import Subscription
 from station.engine.cell import Cell
+from station.engine.history import History
 from station.engine.states import State
-from station.errors import ConfigError, CustodyError, SequenceError, StoppedError
+from station.errors import ConfigError, CustodyError, SequenceError, StoppedError, StorageError
 from station.io_thread import beside
-from station.open_lot import JOURNAL
+from station.open_lot import JOURNAL, epoch_after, history_in, open_lots
 from station.remote.link import Broker
 from station.remote.presence import Inside, Presence, Settings, present
 from station.report import LotReport
@@ -33,11 +37,11 @@ from station.run import (
     LotOrder,
     LotSession,
     RefusedError,
-    StopRequest,
     make_folder,
     remove_if_never_loaded,
 )
-from station.surroundings import Surroundings
+from station.stop import StopRequest
+from station.surroundings import EPOCH, Surroundings
 
 CODES: tuple[tuple[type[Exception], str], ...] = (
     (StoppedError, "interrupted"),
@@ -48,6 +52,7 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (CustodyError, "integrity"),
 )
 """The code of a lot that could not be loaded."""
+ERRORS = tuple(kind for kind, _ in CODES)
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +64,12 @@ class Standing:
     config: StationConfig
     out: Path
     seed: int
-    world: Callable[[str, int], Surroundings]
-    """Make the surroundings of a lot of so many devices."""
+    world: Callable[[LotOrder, float], Surroundings]
+    """Make the surroundings of a lot, from a moment on (seconds since 1970, of simulated time)."""
     recipe: Path | None = None
     """The signed recipe under which its lots run."""
+    recover: commands.Recover | None = None
+    """Somebody has looked at the cell before the station was started."""
 
 
 @dataclass(frozen=True)
@@ -80,22 +87,41 @@ class Service:
         self, standing: Standing, network: tuple[Settings, Broker] | None, console: ConsoleOffer | None
     ) -> None:
         self._standing, self._network, self._console = standing, network, console
-        self._followers: list[Callable[[Path, Subscription], Awaitable[None]]] = []
+        self._recover = standing.recover
+        self._followers: list[Callable[[Path, int, Subscription], Awaitable[None]]] = []
         self._door = Door()
         self._stop: StopRequest | None = None
+        self._stopping = False
         self._told: Callable[[LotReport], None] = lambda report: None
 
     def run(self, ready: Callable[[Presence | None], None], told: Callable[[LotReport], None]) -> None:
-        """Serve until `stop`; tell when the station is there, and of each lot that is over."""
+        """Serve until `stop`; tell when the station is there, and of each lot that is over.
+
+        ConfigError, EquipmentError, CustodyError: the lot that is open cannot be taken up here.
+        """
         self._told = told
+        left = self._left_open()
+        if left is not None:
+            self._door.expect()
         with self._online() as presence:
             ready(presence)
+            if left is not None:
+                self._run(self._taken_up(*left))
+                self._until_closed(left[0])
             while (waiting := self._door.next_load()) is not None:
-                with self._signals():
-                    self._lot(waiting)
+                self._lot(waiting)
+
+    def _left_open(self) -> tuple[Path, History] | None:
+        """Return the open lot that was in the cell last; of others somebody is told."""
+        standing = self._standing
+        found = sorted(open_lots(standing.out, standing.config.station.name), key=lambda one: one[1].at)
+        for folder, _ in found[:-1]:
+            log.warning("lot %s is open too: hardbin run --resume, when the cell is free", folder.name)
+        return found[-1] if found else None
 
     def stop(self) -> None:
         """Finish the touchdown under way and end; a second time, end at once. Of signal handlers."""
+        self._stopping = True
         self._door.close()
         if self._stop is not None:
             self._stop.ask()
@@ -134,45 +160,92 @@ class Service:
     def _lot(self, waiting: Waiting) -> None:
         load, standing = waiting.load, self._standing
         order = LotOrder(load.lot, load.quantity, standing.out / load.lot, standing.seed, standing.recipe)
-        left = State.EMPTY
-        cells: list[Cell[Any]] = []
+        loaded = partial(waiting.settle, commands.Receipt(True, "ok"))
         try:
             make_folder(order.folder)
             try:
-                self._told(self._run(order, waiting, cells))
+                self._run(_Life(order, Attendance((load,), unattended=False, loaded=lambda _: loaded())))
             finally:
                 remove_if_never_loaded(order.folder)
-        except (ConfigError, SequenceError, EquipmentError, CustodyError, StoppedError) as error:
+        except ERRORS as error:
             log.warning("lot %s: %s", load.lot, error)
             waiting.settle(_receipt(error))
         finally:
-            if cells:
-                left = cells[0].state
-            self._stop = None
-            self._door.leave(left)
             waiting.settle(commands.Receipt(False, "failed", "the station could not load it"))
+            self._door.leave(State.EMPTY)
+        self._until_closed(order.folder)
 
-    def _run(self, order: LotOrder, waiting: Waiting, cells: list[Cell[Any]]) -> LotReport:
-        surroundings = self._standing.world(order.lot, order.devices)
+    def _until_closed(self, folder: Path) -> None:
+        """Take a lot up that was held or aborted, for whoever will have looked at the cell."""
+        while not self._stopping and (history := _left_in(folder)) is not None:
+            self._door.expect()
+            try:
+                self._run(self._taken_up(folder, history))
+            except ERRORS as error:
+                log.warning("lot %s: %s", history.info.lot, error)
+                return
+
+    def _taken_up(self, folder: Path, history: History) -> "_Life":
+        info, standing = history.info, self._standing
+        order = LotOrder(info.lot, info.quantity, folder, standing.seed, standing.recipe, again=True)
+        recover, self._recover = self._recover, None
+        there = Attendance((), unattended=False, recover=recover)
+        return _Life(order, there, epoch_after(history), history.lines, State.ABORTED)
+
+    def _run(self, life: "_Life") -> None:
+        """Run a lot, and tell of it."""
+        left = life.unless_loaded
 
         def loaded(cell: Cell[Any]) -> None:
             cells.append(cell)
             self._door.enter(cell)
-            waiting.settle(commands.Receipt(True, "ok"))
+            life.there.loaded(cell)
 
-        attendance = Attendance((waiting.load,), unattended=False, loaded=loaded)
-        session = LotSession(self._standing.config, order, surroundings, perf_counter, attendance)
-        journal = (order.folder / JOURNAL).absolute()
+        cells: list[Cell[Any]] = []
+        try:
+            with self._signals():
+                self._told(self._lived(life, loaded))
+        finally:
+            self._stop = None
+            self._door.leave(cells[0].state if cells else left)
+
+    def _lived(self, life: "_Life", loaded: Callable[[Cell[Any]], None]) -> LotReport:
+        surroundings = self._standing.world(life.order, life.epoch)
+        there = replace(life.there, loaded=loaded)
+        session = LotSession(self._standing.config, life.order, surroundings, perf_counter, there)
         with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
-            return runner.run(self._followed(session, journal))
+            return runner.run(self._followed(session, life))
 
-    async def _followed(self, session: LotSession, journal: Path) -> LotReport:
+    async def _followed(self, session: LotSession, life: "_Life") -> LotReport:
         stop = self._stop = StopRequest()
+        if self._stopping:
+            stop.ask()
         if threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop)
-        return await session.run([partial(follow, journal) for follow in self._followers], stop)
+        journal = (life.order.folder / JOURNAL).absolute()
+        return await session.run([partial(follow, journal, life.lines) for follow in self._followers], stop)
+
+
+@dataclass(frozen=True)
+class _Life:
+    """One run of a lot: its first, or a later one of a lot that was left open."""
+
+    order: LotOrder
+    there: Attendance
+    epoch: float = EPOCH
+    lines: int = 0
+    """Of its journal, before."""
+    unless_loaded: State = State.EMPTY
+    """How the cell stands if it does not come as far as that."""
+
+
+def _left_in(folder: Path) -> History | None:
+    try:
+        return history_in(folder)
+    except (ConfigError, StorageError):
+        return None
 
 
 def _receipt(error: Exception) -> commands.Receipt:

@@ -33,7 +33,8 @@ class Evidence:
     devices: int
     faults: tuple[str, ...]
     folder: Path
-    code: int
+    code: int | None
+    """None: its station served, and the end of its process says nothing of a lot."""
     said: str
     report: LotReport | None
 
@@ -62,9 +63,9 @@ def complaints_of_a_killed_lot(left: Evidence) -> list[str]:
 
 
 def _refused(left: Evidence) -> Iterator[str]:
-    if left.code not in REFUSED:
+    if left.code is not None and left.code not in REFUSED:
         yield f"no report, exit {left.code}: {left.said}"
-    if left.said.count("\n") != 1:
+    if left.code is not None and left.said.count("\n") != 1:
         yield f"not one message: {left.said}"
     if left.folder.exists():
         yield f"a refused lot left its folder: {left.said}"
@@ -75,16 +76,16 @@ def _ended(left: Evidence, report: LotReport, history: list[events.Any]) -> Iter
     last = safe[-1].unverified if safe else ("never made safe",)
     match report.state:
         case "CLOSED":
-            if left.code not in (Exit.OK, Exit.INTEGRITY):
+            if left.code not in (None, Exit.OK, Exit.INTEGRITY):
                 yield f"closed, exit {left.code}"
             if last:
                 yield f"closed though {last} could not be verified as safe"
         case "HELD" | "ABORTED":
-            if left.code != (Exit.HELD if report.state == "HELD" else Exit.INTERRUPTED):
+            if left.code not in (None, Exit.HELD if report.state == "HELD" else Exit.INTERRUPTED):
                 yield f"{report.state}, exit {left.code}"
             if not report.reason:
                 yield f"{report.state} without a reason"
-            if report.state == "ABORTED":
+            if report.state == "ABORTED" and left.code is not None:
                 yield f"aborted, though nobody asked: {report.reason}"
         case state:
             yield f"the lot ended {state}"

@@ -60,20 +60,21 @@ class Lives:
         """Begin the lot and kill it as often as asked, then let it live until it is closed; the last life."""
         life = Life((), None, "")
         for kill in (*kills, *(None,) * MOST):
-            life = self._life(self._arguments(), kill)
-            if life.code is not None and not self._open():
+            life = self.live(self.arguments(), kill)
+            if life.code is not None and not self.open():
                 break
         return life
 
-    def _open(self) -> bool:
+    def open(self) -> bool:
+        """Whether the lot was begun and is not closed."""
         try:
             return bool(history_in(self.folder))
         except (ConfigError, StorageError):
             return False
 
-    def _arguments(self) -> tuple[str, ...]:
+    def arguments(self) -> tuple[str, ...]:
         where = ("--out", str(self.out), "--json")
-        if not self._open():
+        if not self.open():
             return ("run", "--lot", self.lot, *where, *self.first)
         return ("run", "--resume", self.lot, *where, *self.again, *self._person())
 
@@ -82,21 +83,17 @@ class Lives:
         history = history_in(self.folder)
         if history.state not in UNKNOWN and not history.ordered:
             return ()
-        there = simulated_whereabouts(self.folder / WORLD)
-        found = [
-            f"{seen.site}={self._place(seen, history.ordered, there)}" for seen in history.in_contact.values()
-        ]
+        found = [f"{site}={place.value.replace(' ', '-')}" for site, place in self.found().items()]
         return (*PERSON, *(word for place in found for word in ("--found", place)))
 
-    def _place(self, seen: Seen, ordered: Mapping[int, int], there: Mapping[int, int | None]) -> str:
-        hard = there.get(seen.part)
-        if hard is None:
-            place = Whereabouts.SOCKET
-        else:
-            place = Whereabouts.SORTED if hard == ordered.get(seen.part) else Whereabouts.ERROR_BIN
-        return place.value.replace(" ", "-")
+    def found(self) -> dict[int, Whereabouts]:
+        """Look into the sockets: where each device is that was in contact, by site."""
+        history = history_in(self.folder)
+        there = simulated_whereabouts(self.folder / WORLD)
+        return {seen.site: _place(seen, history.ordered, there) for seen in history.in_contact.values()}
 
-    def _life(self, arguments: tuple[str, ...], kill: Kill | None) -> Life:
+    def live(self, arguments: tuple[str, ...], kill: Kill | None) -> Life:
+        """Live once."""
         said = self.out / f"{self.lot}.said"
         pid = os.fork()
         if pid == 0:
@@ -107,6 +104,7 @@ class Lives:
                 traceback.print_exc()
             finally:
                 os._exit(code)  # nothing of the parent is cleaned up here
+        self.attend(pid)
         _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
         hung = code == -signal.SIGALRM
@@ -114,10 +112,20 @@ class Lives:
         self.lived.append(life)
         return life
 
+    def attend(self, station: int) -> None:
+        """Be there while the station lives: a process id."""
+
     def forget(self) -> None:
         """Remove what it left."""
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.out / f"{self.lot}.said").unlink(missing_ok=True)
+
+
+def _place(seen: Seen, ordered: Mapping[int, int], there: Mapping[int, int | None]) -> Whereabouts:
+    hard = there.get(seen.part)
+    if hard is None:
+        return Whereabouts.SOCKET
+    return Whereabouts.SORTED if hard == ordered.get(seen.part) else Whereabouts.ERROR_BIN
 
 
 def _lived(command: Command, arguments: Sequence[str], kill: Kill | None, said: Path) -> int:

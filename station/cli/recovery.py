@@ -1,15 +1,42 @@
 """What a person says of a cell that was stopped, as options: who, where devices are, what is sound."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
 from station import commands
 from station.authority import OPERATOR
 from station.model import Whereabouts
-from station.run import ACTOR, Attendance
+from station.run import Attendance
+from station.stop import ACTOR
 from station.vault.desk.roles import Role
 
 PLACES = {place.value.replace(" ", "-"): place for place in Whereabouts}
 """As a command line writes them."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options(command: F) -> F:
+    """Give a command the options that `recovery` takes."""
+    for option in (
+        click.option(
+            "--clear", "cleared", multiple=True, type=int, metavar="SITE", help="A site that is sound again."
+        ),
+        click.option(
+            "--found",
+            "places",
+            multiple=True,
+            metavar="SITE=PLACE",
+            help=f"Where its device is: {', '.join(PLACES)}.",
+        ),
+        click.option("--reason", default="", help="What was seen and done there."),
+        click.option(
+            "--by", help="Who has looked at the cell of a lot that is taken up, where somebody must."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def recovery(

@@ -17,10 +17,9 @@ from msgspec import json
 from station import commands
 from station import config as station_config
 from station.assemble import Hardware
-from station.cli import console_offer
+from station.cli import console_offer, recovery
 from station.cli.codes import ANSWERS, Exit
 from station.cli.progress import LiveProgress, PlainProgress, Progress
-from station.cli.recovery import PLACES, recovery, taken_up_here
 from station.cli.summary import shown
 from station.config import StationConfig
 from station.console import outlet
@@ -35,12 +34,12 @@ from station.run import (
     LotOrder,
     LotSession,
     RefusedError,
-    StopRequest,
     Watch,
     make_folder,
     remove_if_never_loaded,
     started_here,
 )
+from station.stop import StopRequest
 from station.surroundings import (
     CELLS,
     EPOCH,
@@ -95,18 +94,7 @@ class Speed(click.ParamType[float | None]):
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
 @console_offer.option
 @click.option("--resume", metavar="LOT", help="Go on with a lot that was left open, in --out.")
-@click.option("--by", help="Who has looked at the cell; with --resume, where a person must.")
-@click.option("--reason", default="", help="What he saw and did.")
-@click.option(
-    "--found",
-    "places",
-    multiple=True,
-    metavar="SITE=PLACE",
-    help=f"Where its device is: {', '.join(PLACES)}.",
-)
-@click.option(
-    "--clear", "cleared", multiple=True, type=int, metavar="SITE", help="A site that is sound again."
-)
+@recovery.options
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
 def run(
     lot: str | None,
@@ -159,7 +147,7 @@ def run(
         )
     )
     if history is not None:
-        there = taken_up_here(recovery(by, reason, places, cleared))
+        there = recovery.taken_up_here(recovery.recovery(by, reason, places, cleared))
         try:
             report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket, there)
         except RefusedError as refused:
@@ -207,8 +195,11 @@ def _ran(
     with ExitStack() as stack:
         attendance = there or started_here(order)
         watches: list[Watch] = [progress.follow]
+        lines = 0
         if order.again:
-            progress.recall(read(order.folder / JOURNAL))
+            happened = list(read(order.folder / JOURNAL))
+            lines = len(happened)
+            progress.recall(happened)
         if socket is not None:
             door = Door(commands.Receipt(False, "wrong_state", ONE_LOT))
             inside = outlet.Inside(door.request, lambda: door.state)
@@ -216,7 +207,7 @@ def _ran(
             offer = partial(outlet.offered, socket, console_offer.hello(config, more_lots=False), inside)
             offered = stack.enter_context(beside("console", offer))
             attendance = replace(attendance, unattended=False, loaded=door.enter)
-            watches.append(partial(offered.follow, (order.folder / JOURNAL).absolute()))
+            watches.append(partial(offered.follow, (order.folder / JOURNAL).absolute(), lines))
         session = LotSession(config, order, surroundings, time.perf_counter, attendance)
         with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
             return runner.run(_run(session, watches))

@@ -9,7 +9,7 @@ from msgspec import json
 
 from station import config as station_config
 from station.assemble import Hardware, sequence_named
-from station.cli import console_offer
+from station.cli import console_offer, recovery
 from station.cli.run import Speed
 from station.config import StationConfig
 from station.errors import ConfigError
@@ -20,8 +20,9 @@ from station.remote.mqtt_broker import Address, MqttBroker
 from station.remote.presence import About, Presence, Settings
 from station.remote.topics import tree
 from station.report import LotReport
+from station.run import LotOrder
 from station.serve import ConsoleOffer, Service, Standing
-from station.surroundings import EPOCH, Surroundings, simulated, simulated_station_file
+from station.surroundings import EPOCH, WORLD, Surroundings, simulated, simulated_station_file
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -54,6 +55,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--fault", "faults", multiple=True, help="As of `hardbin run`, for each lot.")
 @click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
 @console_offer.option
+@recovery.options
 @click.option("--json", "as_json", is_flag=True, help="Print one object a lot.")
 def serve(
     station: Path | None,
@@ -69,13 +71,21 @@ def serve(
     faults: tuple[str, ...],
     recipe: Path | None,
     socket: Path | None,
+    by: str | None,
+    reason: str,
+    places: tuple[str, ...],
+    cleared: tuple[int, ...],
     as_json: bool,
 ) -> None:
-    """Stand ready and run the lots that signed commands or a console ask for, until interrupted."""
+    """Stand ready and run the lots that signed commands or a console ask for, until interrupted.
+
+    A lot that is open in --out is taken up first.
+    """
     if hardware and station is None:
         raise click.UsageError("--hardware needs --station FILE")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
+    recover = recovery.recovery(by, reason, places, cleared)
     config = station_config.load(station or simulated_station_file(), sites=sites)
     data.mkdir(parents=True, exist_ok=True)
     network = None
@@ -88,13 +98,22 @@ def serve(
         socket.parent.mkdir(parents=True, exist_ok=True)
         console = ConsoleOffer(socket, console_offer.hello(config, more_lots=True))
 
-    def world(lot: str, devices: int) -> Surroundings:
+    def world(order: LotOrder, epoch: float) -> Surroundings:
         if hardware:
             return Hardware(config.visa.library)
-        return simulated(config, lot=lot, devices=devices, seed=seed, faults=faults, speed=speed, epoch=EPOCH)
+        return simulated(
+            config,
+            lot=order.lot,
+            devices=order.devices,
+            seed=seed,
+            faults=faults,
+            speed=speed,
+            epoch=epoch,
+            diary=order.folder / WORLD,
+        )
 
-    world("check", 1)  # a fault that cannot be meant is told now
-    service = Service(Standing(config, out, seed, world, recipe), network, console)
+    world(LotOrder("check", 1, out / "check", seed), EPOCH)  # a fault that cannot be meant is told now
+    service = Service(Standing(config, out, seed, world, recipe, recover), network, console)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: service.stop())
     service.run(_ready(config, console, as_json=as_json), _told(as_json=as_json))

@@ -179,7 +179,7 @@ async def _wafer(folder: Path, rate: int, dies: int) -> AsyncGenerator[_Wafer, N
     inside = outlet.Inside(request, lambda: State.RUNNING)
     async with outlet.offered(folder / "s", HELLO, inside) as offered:
         made = _Wafer(journal, bus, rate, dies)
-        following = asyncio.ensure_future(offered.follow(folder / "journal", bus.subscribe()))
+        following = asyncio.ensure_future(offered.follow(folder / "journal", 0, bus.subscribe()))
         await made.begin()
         running = asyncio.ensure_future(made.run())
         try:

@@ -41,22 +41,25 @@ class Outlet:
     def __init__(self, hello: wire.Hello, inside: Inside) -> None:
         self._hello, self._inside = hello, inside
         self._loop = asyncio.get_running_loop()
-        self._pending: deque[Path | wire.Happened] = deque()
+        self._pending: deque[wire.Lot | wire.Happened] = deque()
         self._told = False
         self._lot: wire.Lot | None = None
         self._consoles = set[_Console]()
         self._serving = set[asyncio.Task[None]]()
 
     # -- on the station's loop
-    async def follow(self, journal: Path, happened: Subscription) -> None:
-        """Hand over the events of a lot as they come; the path is an absolute one."""
-        number = 0
-        self._queue(journal)
+    async def follow(self, journal: Path, lines: int, happened: Subscription) -> None:
+        """Hand over the events of a lot as they come; the path is an absolute one.
+
+        `lines` of its journal are from before: a console reads them there.
+        """
+        number = lines
+        self._queue(wire.Lot(journal=str(journal), lines=lines))
         async for event in happened:
             number += 1
             self._queue(wire.Happened(line=number + happened.lost, event=event))
 
-    def _queue(self, one: Path | wire.Happened) -> None:
+    def _queue(self, one: wire.Lot | wire.Happened) -> None:
         self._pending.append(one)
         if not self._told:
             self._told = True
@@ -67,9 +70,9 @@ class Outlet:
         self._told = False
         while self._pending:
             one = self._pending.popleft()
-            if isinstance(one, Path):
-                self._lot = wire.Lot(journal=str(one), lines=0)
-                self._tell(wire.line(self._lot))
+            if isinstance(one, wire.Lot):
+                self._lot = one
+                self._tell(wire.line(one))
             elif self._lot is not None:
                 self._tell(wire.line(one))
                 self._lot = msgspec.structs.replace(self._lot, lines=one.line)

@@ -49,6 +49,8 @@ class History:
     reason: str = ""
     at: float = 0.0
     """Of the last event, unix seconds."""
+    lines: int = 0
+    """Of its journal."""
     seq: int = 0
     parts: int = 0
     retested: int = 0
@@ -162,11 +164,14 @@ class History:
 def history_of(happened: Iterable[events.Any]) -> History:
     """Read a lot's journal; StorageError if no lot was ever loaded."""
     history: History | None = None
+    lines = 0
     for event in happened:
+        lines += 1
         if history is not None:
             history.add(event)
         elif isinstance(event, events.LotLoaded):
             history = History(event.info, at=event.at)
     if history is None:
         raise StorageError("the journal has no lot")
+    history.lines = lines
     return history

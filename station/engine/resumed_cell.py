@@ -113,7 +113,7 @@ class ResumedCell(Cell[S]):
             await self._make_safe()
             await self._recovery.find(command)
             await self._stand(self._recovery, command.reason)
-        else:
+        elif not (isinstance(command, commands.Abort) and self.state is State.ABORTED):
             await super()._effect(command)
 
     async def _done(self, command: commands.Any) -> commands.Receipt:

@@ -130,7 +130,7 @@ class _Bench:
         async with asyncio.timeout(PATIENCE_S), self._broker.link("bench-ear") as ear:
             await ear.subscribe(TREE.evt("alarm.raised"))
             began, cpu = time.perf_counter(), time.thread_time()
-            await presence.herald.follow(self._folder / "journal", subscription)
+            await presence.herald.follow(self._folder / "journal", 0, subscription)
             engine_s = time.thread_time() - cpu
             left = count
             async for _ in ear.messages():

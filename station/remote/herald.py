@@ -7,6 +7,8 @@ read from it again.
 import asyncio
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,9 +26,16 @@ from station.remote.topics import Tree
 from station.writer import Writer
 
 QUEUE = 10_000
-OVER = frozenset({State.CLOSED, State.ABORTED})
 Numbered: TypeAlias = tuple[int, events.Any]
 """An event and its line in the journal."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Followed:
+    """A lot in one life of its station; the first `told` lines of its journal need not be told."""
+
+    journal: Path
+    told: int
 
 
 class Herald:
@@ -36,8 +45,8 @@ class Herald:
         self._tree, self._memory, self._writer, self.view = tree, memory, writer, view
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
-        self._pending: deque[tuple[int, events.Any]] = deque(maxlen=QUEUE)
-        self._journal: Path | None = None
+        self._pending: deque[tuple[_Followed, int, events.Any]] = deque(maxlen=QUEUE)
+        self._followed: _Followed | None = None
         self._lines = 0
         self.changed = asyncio.Event()
         """Set when the state is another one."""
@@ -54,20 +63,21 @@ class Herald:
             await self._writer.run(self._memory.finished, name)
 
     # -- on the station's loop
-    async def follow(self, journal: Path, happened: Subscription) -> None:
-        """Hand over the events of a lot as they come; the path is an absolute one."""
-        self._loop.call_soon_threadsafe(self._begin, journal)
-        number = 0
+    async def follow(self, journal: Path, lines: int, happened: Subscription) -> None:
+        """Hand over the events of a lot as they come; the path is an absolute one.
+
+        `lines` of its journal are from before: told already, in the life of the station that wrote them, or
+        by `catch_up`.
+        """
+        followed = _Followed(journal, lines)
+        number = lines
         async for event in happened:
             number += 1
-            self._pending.append((number + happened.lost, event))
+            self._pending.append((followed, number + happened.lost, event))
             self._loop.call_soon_threadsafe(self._arrived.set)
         self._loop.call_soon_threadsafe(self._arrived.set)
 
     # -- on the io loop
-    def _begin(self, journal: Path) -> None:
-        self._journal, self._lines = journal, 0
-
     async def run(self) -> None:
         """Take events up as they arrive, for ever."""
         while True:
@@ -76,16 +86,17 @@ class Herald:
             await self._take_up()
 
     async def _take_up(self) -> None:
-        batch: list[Numbered] = []
-        while self._pending:
-            batch.append(self._pending.popleft())
-        journal = self._journal
-        if not batch or journal is None:
-            return
+        arrived = [self._pending.popleft() for _ in range(len(self._pending))]
+        for followed, group in groupby(arrived, key=lambda one: one[0]):
+            if followed is not self._followed:
+                self._followed, self._lines = followed, 0
+            await self._take(followed, [(number, event) for _, number, event in group])
+
+    async def _take(self, followed: _Followed, batch: list[Numbered]) -> None:
         if batch[0][0] > self._lines + 1:
-            missing = await self._writer.run(_events, journal)
+            missing = await self._writer.run(_events, followed.journal)
             batch = [*missing[self._lines : batch[0][0] - 1], *batch]
-        await self._queue(journal, batch, self._lines, self.view)
+        await self._queue(followed.journal, batch, max(self._lines, followed.told), self.view)
         self._lines = batch[-1][0]
 
     async def _queue(self, journal: Path, batch: list[Numbered], lines: int, view: View) -> None:
@@ -98,7 +109,7 @@ class Herald:
                 told_of.append(self.enveloped(f"{lot}/{number}.{place}", one, at=event.at, subject=lot))
         name = str(journal)
         await self._writer.run(self._memory.put, told_of, name, batch[-1][0] if batch else lines)
-        if view.cell in OVER:
+        if view.cell is State.CLOSED:
             await self._writer.run(self._memory.finished, name)
         if told_of:
             self.queued.set()

@@ -7,7 +7,8 @@ import pytest
 
 from drivers.errors import EquipmentError
 from station.errors import ConfigError, StoppedError
-from station.run import StopRequest, make_folder, remove_if_never_loaded, unless_stopped
+from station.run import make_folder, remove_if_never_loaded
+from station.stop import StopRequest, unless_stopped
 
 
 async def test_a_request_to_stop_does_not_wait_for_a_machine_that_does_not_answer() -> None:

@@ -89,7 +89,7 @@ async def test_a_console_that_is_there_hears_every_event(tmp_path: Path) -> None
     journal, ear = await journalled(tmp_path, SOME), Ear()
     async with outlet.offered(tmp_path / "s", HELLO, INSIDE) as offered, linked(tmp_path / "s", ear):
         await ear.until(lambda: ear.greetings > 0)
-        await offered.follow(journal, told(SOME))
+        await offered.follow(journal, 0, told(SOME))
         await ear.has(len(SOME))
     assert ear.lines == list(range(1, len(SOME) + 1))
 
@@ -97,9 +97,18 @@ async def test_a_console_that_is_there_hears_every_event(tmp_path: Path) -> None
 async def test_a_console_that_comes_later_reads_what_it_has_missed(tmp_path: Path) -> None:
     journal, ear = await journalled(tmp_path, SOME), Ear()
     async with outlet.offered(tmp_path / "s", HELLO, INSIDE) as offered:
-        await offered.follow(journal, told(SOME))
+        await offered.follow(journal, 0, told(SOME))
         async with linked(tmp_path / "s", ear):
             await ear.has(len(SOME))
+    assert ear.lines == list(range(1, len(SOME) + 1))
+
+
+async def test_a_console_of_a_lot_that_is_taken_up_reads_what_was_before(tmp_path: Path) -> None:
+    journal, ear = await journalled(tmp_path, SOME), Ear()
+    async with outlet.offered(tmp_path / "s", HELLO, INSIDE) as offered, linked(tmp_path / "s", ear):
+        await ear.until(lambda: ear.greetings > 0)
+        await offered.follow(journal, 5, told(SOME[5:]))
+        await ear.has(len(SOME))
     assert ear.lines == list(range(1, len(SOME) + 1))
 
 
@@ -108,7 +117,7 @@ async def test_events_that_the_bus_has_lost_come_from_the_journal(tmp_path: Path
     late = told(SOME[5:])
     late.lost = 5
     async with outlet.offered(tmp_path / "s", HELLO, INSIDE) as offered, linked(tmp_path / "s", ear):
-        await offered.follow(journal, late)
+        await offered.follow(journal, 0, late)
         await ear.has(len(SOME))
     assert ear.lines == list(range(1, len(SOME) + 1))
 
@@ -118,7 +127,7 @@ async def test_a_console_that_lags_begins_anew(tmp_path: Path, monkeypatch: pyte
     journal, ear = await journalled(tmp_path, SOME), Ear()
     async with outlet.offered(tmp_path / "s", HELLO, INSIDE) as offered, linked(tmp_path / "s", ear):
         await ear.until(lambda: ear.greetings > 0)
-        await offered.follow(journal, told(SOME))
+        await offered.follow(journal, 0, told(SOME))
         await ear.has(len(SOME))
     assert ear.lines == list(range(1, len(SOME) + 1))
 

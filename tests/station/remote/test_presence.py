@@ -81,7 +81,7 @@ async def followed(presence: Presence, path: Path, happened: list[events.Any] = 
     for event in happened:
         bus.publish(event)
     bus.close()
-    await presence.herald.follow(path, subscription)
+    await presence.herald.follow(path, 0, subscription)
 
 
 def lot_events(found: list[CloudEvent]) -> list[str]:
@@ -181,9 +181,43 @@ async def test_events_that_the_queue_lost_are_read_from_the_journal(tmp_path: Pa
         for event in LOT[5:]:
             bus.publish(event)
         bus.close()
-        await presence.herald.follow(path, subscription)
+        await presence.herald.follow(path, 0, subscription)
         found = await ear.until(closed)
     assert lot_events(found) == TOLD
+
+
+async def test_a_lot_that_is_taken_up_is_told_of_from_where_its_journal_ended(tmp_path: Path) -> None:
+    """Each event once, with the number of its line, and the state counts what was before."""
+    floor = Floor(tmp_path)
+    path = await journalled(tmp_path, LOT[:7])
+    bus = Bus()
+    subscription = bus.subscribe()
+    for event in LOT[7:]:
+        bus.publish(event)
+    bus.close()
+    async with floor.station() as presence, listening(floor.bus) as ear:
+        await journalled(tmp_path, LOT[7:])
+        await presence.herald.follow(path, 7, subscription)
+        found = await ear.until(closed)
+        count = presence.herald.view.count
+    assert [event.id for event in found if event.subject == "L1"] == ["L1/8.0", "L1/12.0", "L1/12.1"]
+    assert (count.tested, count.good) == (4, 2)
+
+
+async def test_lots_that_come_quickly_are_not_mixed_up(tmp_path: Path) -> None:
+    """The second one begins while events of the first still wait."""
+    floor = Floor(tmp_path)
+    paths = [tmp_path / name for name in ("one", "two")]
+    async with floor.station() as presence, listening(floor.bus) as ear:
+        for path in paths:
+            path.mkdir()
+            await journalled(path)
+        async with asyncio.TaskGroup() as group:
+            for path in paths:
+                group.create_task(followed(presence, path / "journal"))
+        found = await ear.until(lambda told: [e.type for e in told].count("datalog.closed") == len(paths))
+    ids = [event.id for event in found if event.subject == "L1"]
+    assert ids == 2 * ids[: len(TOLD)]
 
 
 async def test_a_command_under_way_when_the_broker_goes_is_carried_out_once(tmp_path: Path) -> None:

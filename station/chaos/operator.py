@@ -1,0 +1,132 @@
+"""Whoever stands at a served cell of a campaign: sees its state on the console's socket, does what it takes.
+
+The station is another process, and may die at any moment.
+"""
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from station import commands, events
+from station.console import wire
+from station.engine.states import State
+from station.model import Whereabouts
+from station.vault.desk.roles import Role
+
+ROLES = frozenset({Role.OPERATOR, Role.TECHNICIAN})
+AGAIN_S = 0.02
+SILENT_S = 5.0
+MOST = 12
+"""So many of his commands may be refused before he gives a cell up."""
+SAW = "looked into the sockets"
+_HEARD: msgspec.json.Decoder[wire.FromEngine] = msgspec.json.Decoder(wire.FromEngine)
+
+
+@dataclass
+class Operator:
+    """One person and one lot, whatever becomes of the station."""
+
+    path: Path
+    """Of the socket."""
+    load: commands.Load
+    look: Callable[[], dict[int, Whereabouts]]
+    """Look into the sockets."""
+    twice: frozenset[int] = frozenset()
+    """Commands, counted from 1, that reach the station two times."""
+    cut: frozenset[int] = frozenset()
+    """Commands after which the console is gone before it has heard the answer; another one comes up."""
+    refused: int = 0
+    _number: int = 0
+    _waiting: bool = field(default=False, init=False)
+    _away: bool = field(default=False, init=False)
+
+    def attend(self, station: int) -> None:
+        """Do what the lot needs until it is closed, or past help, or the station is dead."""
+        while not ended(station, within_s=AGAIN_S if self._away else 0):
+            try:
+                with self._connected() as connected:
+                    if self._served(connected):
+                        os.kill(station, signal.SIGTERM)  # nobody else waits for it: the id is still its own
+                        return
+            except OSError:
+                self._away = True
+
+    def _connected(self) -> socket.socket:
+        connected = socket.socket(socket.AF_UNIX)
+        connected.settimeout(SILENT_S)
+        try:
+            connected.connect(str(self.path))
+        except OSError:
+            connected.close()
+            raise
+        self._waiting = self._away = False
+        return connected
+
+    def _served(self, connected: socket.socket) -> bool:
+        """Act on what the station says; whether there is nothing left to do for it."""
+        for said in _lines(connected):
+            match said:
+                case wire.Answer(receipt=receipt):
+                    self._waiting = False
+                    self.refused += not receipt.ok
+                    continue
+                case wire.Beat(state=state):
+                    pass
+                case wire.Happened(event=events.StateChanged(new=state)):
+                    self._waiting = False
+                case _:
+                    continue
+            if State(state) is State.CLOSED or self.refused > MOST:
+                return True
+            if not self._waiting and (command := self._command(State(state))) is not None:
+                self._say(connected, command)
+        return False
+
+    def _command(self, state: State) -> commands.Any | None:
+        """What a cell in a state needs."""
+        who: dict[str, Any] = {"id": f"chaos:{self._number + 1}", "actor": "chaos", "roles": ROLES}
+        match state:
+            case State.EMPTY:
+                return msgspec.structs.replace(self.load, id=who["id"], roles=ROLES)
+            case State.LOADED:
+                return commands.Start(**who, source="console")
+            case State.PAUSED:
+                return commands.Resume(**who, source="console")
+            case State.HELD if self.refused % 2:
+                return commands.Abort(**who, reason=SAW, source="console")
+            case State.HELD:
+                return commands.Release(**who, reason=SAW, source="console")
+            case State.ABORTED:
+                return commands.Recover(**who, reason=SAW, source="console", found=self.look())
+            case _:
+                return None
+
+    def _say(self, connected: socket.socket, command: commands.Any) -> None:
+        self._number += 1
+        self._waiting = True
+        asked = wire.line(wire.Ask(number=self._number, command=command))
+        connected.sendall(asked * (1 + (self._number in self.twice)))
+        if self._number in self.cut:
+            raise ConnectionAbortedError
+
+
+def ended(process: int, *, within_s: float) -> bool:
+    """Wait so long at most for the end of a child; its exit code stays to be fetched."""
+    file = os.pidfd_open(process)
+    try:
+        return bool(select.select([file], [], [], within_s)[0])
+    finally:
+        os.close(file)
+
+
+def _lines(connected: socket.socket) -> Iterator[wire.FromEngine]:
+    with connected.makefile("rb") as said:
+        for one in said:
+            yield _HEARD.decode(one)

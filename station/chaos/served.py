@@ -1,0 +1,34 @@
+"""One lot through several lives of a station that serves, with somebody at its console."""
+
+from dataclasses import dataclass, field
+
+from station import commands
+from station.chaos.lives import Lives
+from station.chaos.operator import Operator
+
+SOCKET = "s"
+"""Short: a socket's path has 107 bytes."""
+
+
+@dataclass
+class ServedLives(Lives):
+    """As `Lives`; the lot is asked for at the console, and taken up by the station itself."""
+
+    devices: int = 1
+    twice: frozenset[int] = frozenset()
+    cut: frozenset[int] = frozenset()
+    operator: Operator = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One person for all lives."""
+        load = commands.Load(id="", actor="chaos", source="console", lot=self.lot, quantity=self.devices)
+        self.operator = Operator(self.out / SOCKET, load, self.found, self.twice, self.cut)
+
+    def arguments(self) -> tuple[str, ...]:
+        """The same for each life."""
+        where = ("--console", str(self.out / SOCKET), "--out", str(self.out), "--data", str(self.out))
+        return ("serve", *where, "--speed", "jump", "--json", *self.first)
+
+    def attend(self, station: int) -> None:
+        """Have somebody at the console."""
+        self.operator.attend(station)

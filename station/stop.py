@@ -1,0 +1,61 @@
+"""Somebody wants a run to stop: a signal, first at the next touchdown boundary, then at once."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from station import commands
+from station.engine.cell import Cell
+from station.errors import StoppedError
+
+STOP_GRACE_S = 10.0
+"""How long a touchdown under way may take to end after the first request to stop."""
+ACTOR = "operator"
+"""Whoever started the run: he stands at the machine."""
+
+
+class StopRequest:
+    """Somebody wants the run to stop: once at the next touchdown boundary, twice at once."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.changed = asyncio.Event()
+
+    def ask(self) -> None:
+        """Called by a signal handler on the loop."""
+        self.times += 1
+        self.changed.set()
+
+
+async def stopped(cell: Cell[Any], stop: StopRequest) -> None:
+    """First request: pause, and abort when that is reached or the grace is over; second: abort at once."""
+    await stop.changed.wait()
+    stop.changed.clear()
+    receipt = await cell.request(commands.Pause(id="stop-pause", actor=ACTOR, reason="stop requested"))
+    if receipt.ok:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_GRACE_S):
+                await either(cell.paused.wait(), stop.changed.wait())
+    await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
+
+
+async def unless_stopped(work: Coroutine[Any, Any, None], stop: StopRequest) -> None:
+    """Await `work`; StoppedError if somebody wants to stop meanwhile: without grace, nothing has begun."""
+    task = asyncio.get_running_loop().create_task(work)
+    await either(asyncio.wait([task]), stop.changed.wait())
+    if stop.times:
+        task.cancel()
+        await asyncio.wait([task])
+        raise StoppedError("stopped before the lot began")
+    task.result()
+
+
+async def either(*waits: Coroutine[Any, Any, object]) -> None:
+    """Await whichever is done first; the others are cancelled."""
+    tasks = [asyncio.get_running_loop().create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
