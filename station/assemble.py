@@ -1,11 +1,9 @@
 """The composition root: from a station file to a cell. The only place that names drivers, by entry point."""
 
 import asyncio
-import dataclasses
 import logging
 import sys
 import types
-import typing
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,21 +16,18 @@ import msgspec
 
 from drivers.errors import EquipmentError, TransportError
 from drivers.links.quarantine import GuardedPort
-from drivers.roles import Dio, Feeder, Machine, Resource
+from drivers.roles import Dio, Machine, Resource
 from drivers.transports import Port, Stream
 from drivers.transports.fair_selector import FairSelector
 from drivers.transports.serial import SerialSettings
 from drivers.transports.visa import VisaLibrary
 from station import visa_libraries
 from station.clock import Clock, RealClock
-from station.config import Placed, StationConfig, explained, machine_of
-from station.engine.lot_run import Bound
+from station.config import Placed, StationConfig, explained
 from station.errors import ConfigError
 from station.ports import PortError, Ports
 from station.sequence import Sequence as TestSequence
-from station.sequence import Site
 from station.surroundings import Surroundings, Truth
-from station.vault.client import VaultClient
 
 CONNECT_BOUND_S = 30.0
 CLOSE_BOUND_S = 5.0
@@ -176,12 +171,6 @@ def _sequence_in(module: str, attribute: str) -> TestSequence[Any]:
     return found
 
 
-def needs_vault(sequence: TestSequence[Any]) -> bool:
-    """Tell whether the sites of a sequence are bound to the vault."""
-    hints = typing.get_type_hints(sequence.site)
-    return any(hints[field.name] is VaultClient for field in dataclasses.fields(sequence.site))
-
-
 def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
     """Make every machine, opening nothing; ConfigError says which entry of the station file is wrong."""
     drivers = {entry.name: entry for entry in entry_points(group="hardbin.drivers")}
@@ -258,84 +247,3 @@ def _quarantined(machine: Machine, reason: str) -> None:
     for resource in machine.channels.values():
         if resource.turn.poisoned is None:
             resource.turn.poison(reason)
-
-
-def bound(
-    config: StationConfig, made: Equipment, sequence: TestSequence[Any], vault: object | None
-) -> Bound[Any]:
-    """Bind every role of every site; ConfigError lists what is missing or of the wrong kind."""
-    handler = made.machines[config.cell.handler]
-    if not isinstance(handler, Feeder):
-        raise ConfigError(
-            f"{config.source}: cell.handler: {config.cell.handler!r} is no handler and no prober"
-        )
-    sites, resources = {}, {}
-    for number, bindings in config.sites.items():
-        roles = {role: _resource(config, made, role, name) for role, name in bindings.items()}
-        sites[number] = _site(config, sequence, number, roles, vault)
-        resources[number] = tuple(roles.values())
-    _share(resources)
-    return Bound(handler=handler, sites=sites, resources=resources)
-
-
-def _resource(config: StationConfig, made: Equipment, role: str, name: str) -> Resource:
-    machine, channel = machine_of(name)
-    channels = made.machines[machine].channels
-    if channel not in channels:
-        known = ", ".join(f"{machine}.{c}" if c else machine for c in channels)
-        raise ConfigError(f"{config.source}: site.{role}: {name!r} is no channel; there are: {known}")
-    return channels[channel]
-
-
-def _share(resources: Mapping[int, Sequence[Resource]]) -> None:
-    """A resource that serves several sites makes them take turns."""
-    users: dict[int, int] = {}
-    for roles in resources.values():
-        for resource in dict.fromkeys(roles):
-            users[id(resource)] = users.get(id(resource), 0) + 1
-            resource.turn.shared = users[id(resource)] > 1
-
-
-def _site(
-    config: StationConfig,
-    sequence: TestSequence[Any],
-    number: int,
-    roles: Mapping[str, Resource],
-    vault: object | None,
-) -> Site:
-    hints = typing.get_type_hints(sequence.site)
-    values: dict[str, object] = {"number": number}
-    for field in dataclasses.fields(sequence.site):
-        if field.name == "number" or not field.init:
-            continue
-        found = _value(field.name, hints[field.name], roles, vault)
-        if found is None and hints[field.name] is VaultClient:
-            raise ConfigError(
-                f"{config.source}: [vault]: mode is {config.vault.mode!r}, and the sites of the sequence "
-                f'{sequence.name} have a vault ({field.name}): write mode = "development"'
-            )
-        if found is None:
-            idle = sorted(role for role in roles if role.partition(".")[0] not in hints)
-            unused = f"; it has no use for {', '.join(idle)}" if idle else ""
-            needs = f"the sequence {sequence.name} needs {field.name!r}{unused}"
-            raise ConfigError(f"{config.source}: [site]: {needs}")
-        _check_kind(config, field.name, hints[field.name], found)
-        values[field.name] = found
-    return cast("Site", sequence.site(**values))
-
-
-def _value(name: str, hint: object, roles: Mapping[str, Resource], vault: object | None) -> object | None:
-    if name in roles:
-        return roles[name]
-    if members := {role.partition(".")[2]: r for role, r in roles.items() if role.startswith(f"{name}.")}:
-        return types.MappingProxyType(members)
-    if vault is not None and isinstance(hint, type) and isinstance(vault, hint):
-        return vault
-    return None
-
-
-def _check_kind(config: StationConfig, name: str, hint: object, found: object) -> None:
-    wanted = next((a for a in typing.get_args(hint)[::-1] if isinstance(a, type)), hint)
-    members = found.values() if isinstance(found, Mapping) else (found,)
-    if isinstance(wanted, type) and any(not isinstance(member, wanted) for member in members):
-        raise ConfigError(f"{config.source}: site.{name}: a {wanted.__name__} is needed there")

@@ -52,7 +52,7 @@ def explained(key: str, path: Path) -> Explained:
     variable = environment_name(table, name)
     sources = (
         Source("environment", os.environ.get(variable), variable),
-        Source("file", told.get(table, {}).get(name), _line(path, table, name)),
+        Source("file", told.get(table, {}).get(name), place(path, table, name)),
         Source("default", _default(table, name)),
     )
     winner = next((one for one in sources if one.value is not None), sources[-1])
@@ -111,14 +111,14 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
-def _line(path: Path, table: str, name: str) -> str:
-    """Where a key stands: the line that begins with it after its table's heading."""
+def place(path: Path, table: str, name: str) -> str:
+    """Where a key stands: file, and the line that begins with it after its table's heading."""
     inside = False
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         text = line.strip()
         if text.startswith("["):
             inside = text.split("#")[0].strip() == f"[{table}]"
-        elif inside and re.match(rf"\"?{name}\"?\s*=", text):
+        elif inside and re.match(rf"\"?{re.escape(name)}\"?\s*=", text):
             return f"{path}:{number}"
     return str(path)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from msgspec import json
 
 from drivers.errors import EquipmentError
-from station import assemble, commands
+from station import assemble, binding, commands
 from station.authority import OPERATOR
 from station.config import StationConfig
 from station.custody.balance import Balance, balance_of
@@ -153,11 +153,11 @@ class LotSession:
             self._surroundings.start()
             stack.push_async_callback(self._surroundings.settle)
             at_vault = self._at_vault()
-            needed = assemble.needs_vault(self._sequence)
+            needed = binding.needs_vault(self._sequence)
             vault = await stack.enter_async_context(at_vault.opened(needed=needed))
             self._ordered_as = at_vault.ordered_as
             made = assemble.equipment(self._config, self._surroundings)
-            bound = assemble.bound(self._config, made, self._sequence, vault)
+            bound = binding.bound(self._config, made.machines, self._sequence, vault)
             stack.push_async_callback(made.aclose)
             await unless_stopped(self._connected(made), stop)
             plan = self._plan(made, bound, vault)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from msgspec import json
 
-from station import assemble
+from station import assemble, binding
 from station import config as station_config
 from station.cli.codes import Exit
 from station.config import StationConfig
@@ -23,6 +23,7 @@ def check(station: Path, production: bool, as_json: bool) -> int:
     config = station_config.load(station)
     sequence = assemble.sequence_named(config.cell.sequence)
     made = assemble.equipment(config, assemble.Hardware(config.visa.library))
+    binding.fitting(config, made.machines, sequence)
     bases = origins.of(placed.driver for placed in config.equipment)
     wrong = [basis.driver for basis in bases if basis.assumption] if production else []
     if as_json:

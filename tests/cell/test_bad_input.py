@@ -58,24 +58,46 @@ def changed(folder: Path, old: str, new: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ('driver = "keithley_2450"', 'driver = "keithley_9000"', "fine-1"),
-        ('driver = "binon"', 'drivr = "binon"', "unknown field `drivr`"),
-        ("[site]", '[site]\n"io.EXTRA" = "nothing"', "no equipment is called 'nothing'"),
-        ('"smu-{site}.b"', '"smu-{site}.q"', "smu-1.q"),
-        ('sequence = "se1-final-test"', 'sequence = "se9"', "there is no sequence 'se9'"),
-        ("visa:GPIB1::1::INSTR", "gpib:1", "'gpib:1'"),
-        ("[site]", '[simulation]\nlatency = "quick"\n[site]', "simulation.latency"),
-    ],
+CANNOT_BE_MEANT = (
+    ('driver = "keithley_2450"', 'driver = "keithley_9000"', "fine-1"),
+    ('driver = "binon"', 'drivr = "binon"', "unknown field `drivr`"),
+    ("[site]", '[site]\n"io.EXTRA" = "nothing"', "no equipment is called 'nothing'"),
+    ('"smu-{site}.b"', '"smu-{site}.q"', "smu-1.q"),
+    ('sequence = "se1-final-test"', 'sequence = "se9"', "there is no sequence 'se9'"),
+    ("visa:GPIB1::1::INSTR", "gpib:1", "'gpib:1'"),
+    ("[site]", '[simulation]\nlatency = "quick"\n[site]', "simulation.latency"),
 )
+DOES_NOT_FIT = (
+    ('"smu-{site}.b"', '"smu-{site}.q"', "{line}: site.io.RST: 'smu-1.q' is no channel; there are: smu-1.a"),
+    ('vdd = "supply-{site}.1"', "", "the sequence se1-final-test needs 'vdd'"),
+    ('"supply-{site}.1"', '"smu-{site}.a"', "{line}: site.vdd: a Supply is needed there"),
+    ('"smu-{site}.b"', '"supply-{site}.1"', "{line}: site.io.RST: a Smu is needed there"),
+    ('handler = "handler"', 'handler = "supply-1"', "{line}: 'supply-1' is no handler and no prober"),
+    ('mode = "development"', 'mode = "none"', "{line}: [vault]: mode is 'none'"),
+)
+
+
+@pytest.mark.parametrize(("old", "new", "says"), CANNOT_BE_MEANT)
 def test_a_station_file_that_cannot_be_meant(
     refused: Refused, tmp_path: Path, old: str, new: str, says: str
 ) -> None:
     out = tmp_path / "lots"
     refused(3, "run", "--station", changed(tmp_path, old, new), "--out", str(out), says=says)
     assert not out.exists() or list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(("old", "new", "says"), [*CANNOT_BE_MEANT, *DOES_NOT_FIT])
+def test_the_check_refuses_it_without_a_run(
+    refused: Refused, tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    file = changed(tmp_path, old, new)
+    refused(3, "check", "--station", file, says=says.format(line=f"{file}:{line_of(file)}"))
+
+
+def line_of(file: str) -> int:
+    """The first line in which a station file differs from the simulated one, counted from 1."""
+    told, shipped = (path.read_text().splitlines() for path in (Path(file), simulated_station_file()))
+    return next(n for n, line in enumerate(told, 1) if line != shipped[n - 1])
 
 
 def test_a_fault_that_no_machine_has(refused: Refused, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from drivers.errors import EquipmentError, TransportError
 from drivers.roles import Identity, Machine
 from drivers.transports.visa import VisaLibrary
 from sim.time import new_loop
-from station import assemble
+from station import assemble, binding
 from station.cli import code_of
 from station.surroundings import simulated_station_file
 
@@ -101,5 +101,5 @@ def test_a_sequence_that_personalises_needs_a_vault(
 
 
 def test_which_sequences_need_a_vault() -> None:
-    assert assemble.needs_vault(assemble.sequence_named("se1-final-test"))
-    assert not assemble.needs_vault(assemble.sequence_named("sequences.example.first:FIRST"))
+    assert binding.needs_vault(assemble.sequence_named("se1-final-test"))
+    assert not binding.needs_vault(assemble.sequence_named("sequences.example.first:FIRST"))

@@ -1,0 +1,128 @@
+"""Which resource plays which role at which site, and whether that is all that the sequence needs."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from drivers.roles import Feeder, Machine, Resource
+from station.config import StationConfig, machine_of
+from station.config_keys import place
+from station.engine.lot_run import Bound
+from station.errors import ConfigError
+from station.sequence import Sequence as TestSequence
+from station.sequence import Site
+from station.vault.client import VaultClient
+
+Machines: typing.TypeAlias = Mapping[str, Machine]
+
+
+def needs_vault(sequence: TestSequence[Any]) -> bool:
+    """Tell whether the sites of a sequence are bound to the vault."""
+    hints = typing.get_type_hints(sequence.site)
+    return any(hints[field.name] is VaultClient for field in dataclasses.fields(sequence.site))
+
+
+def bound(
+    config: StationConfig, machines: Machines, sequence: TestSequence[Any], vault: VaultClient | None
+) -> Bound[Any]:
+    """Bind every role of every site; ConfigError lists what is missing or of the wrong kind."""
+    handler, roles = fitting(config, machines, sequence)
+    sites = {number: _site(sequence, number, roles[number], vault) for number in roles}
+    resources = {number: tuple(playing.values()) for number, playing in roles.items()}
+    _share(resources)
+    return Bound(handler=handler, sites=sites, resources=resources)
+
+
+def fitting(
+    config: StationConfig, machines: Machines, sequence: TestSequence[Any]
+) -> tuple[Feeder, dict[int, dict[str, Resource]]]:
+    """Return who feeds the sites, and by site who plays which role, once all that is needed is there."""
+    handler = machines[config.cell.handler]
+    if not isinstance(handler, Feeder):
+        raise ConfigError(
+            f"{place(config.source, 'cell', 'handler')}: {config.cell.handler!r} is no handler and no prober"
+        )
+    roles = dict[int, dict[str, Resource]]()
+    for number, bindings in config.sites.items():
+        roles[number] = {role: _resource(config, machines, role, name) for role, name in bindings.items()}
+        _check(config, sequence, roles[number])
+    return handler, roles
+
+
+def _resource(config: StationConfig, machines: Machines, role: str, name: str) -> Resource:
+    machine, channel = machine_of(name)
+    channels = machines[machine].channels
+    if channel not in channels:
+        known = ", ".join(f"{machine}.{c}" if c else machine for c in channels)
+        where = place(config.source, "site", role)
+        raise ConfigError(f"{where}: site.{role}: {name!r} is no channel; there are: {known}")
+    return channels[channel]
+
+
+def _share(resources: Mapping[int, Sequence[Resource]]) -> None:
+    """A resource that serves several sites makes them take turns."""
+    users: dict[int, int] = {}
+    for roles in resources.values():
+        for resource in dict.fromkeys(roles):
+            users[id(resource)] = users.get(id(resource), 0) + 1
+            resource.turn.shared = users[id(resource)] > 1
+
+
+def _check(config: StationConfig, sequence: TestSequence[Any], roles: Mapping[str, Resource]) -> None:
+    """Refuse roles that the sites of the sequence need and do not have, or that another kind plays."""
+    for name, hint in _needs(sequence).items():
+        if hint is VaultClient:
+            _check_vault(config, sequence, name)
+        elif (found := _playing(name, roles)) is None:
+            idle = sorted(role for role in roles if role.partition(".")[0] not in _needs(sequence))
+            unused = f"; it has no use for {', '.join(idle)}" if idle else ""
+            needs = f"the sequence {sequence.name} needs {name!r}{unused}"
+            raise ConfigError(f"{config.source}: [site]: {needs}")
+        else:
+            _check_kind(config, name, hint, found)
+
+
+def _needs(sequence: TestSequence[Any]) -> dict[str, object]:
+    """What a site of the sequence is made of, by field."""
+    hints = typing.get_type_hints(sequence.site)
+    fields = (field.name for field in dataclasses.fields(sequence.site) if field.init)
+    return {name: hints[name] for name in fields if name != "number"}
+
+
+def _check_vault(config: StationConfig, sequence: TestSequence[Any], name: str) -> None:
+    if config.vault.mode == "none":
+        where = place(config.source, "vault", "mode")
+        raise ConfigError(
+            f"{where}: [vault]: mode is 'none', and the sites of the sequence {sequence.name} have a vault "
+            f'({name}): write mode = "development"'
+        )
+
+
+def _playing(name: str, roles: Mapping[str, Resource]) -> object | None:
+    """Who plays a role, or the members of one that has several."""
+    if name in roles:
+        return roles[name]
+    members = {role.partition(".")[2]: r for role, r in roles.items() if role.startswith(f"{name}.")}
+    return types.MappingProxyType(members) if members else None
+
+
+def _check_kind(config: StationConfig, name: str, hint: object, found: object) -> None:
+    wanted = next((a for a in typing.get_args(hint)[::-1] if isinstance(a, type)), hint)
+    members = found if isinstance(found, Mapping) else {"": found}
+    for member, resource in members.items():
+        if isinstance(wanted, type) and not isinstance(resource, wanted):
+            role = f"{name}.{member}" if member else name
+            where = place(config.source, "site", role)
+            raise ConfigError(f"{where}: site.{role}: a {wanted.__name__} is needed there")
+
+
+def _site(
+    sequence: TestSequence[Any], number: int, roles: Mapping[str, Resource], vault: VaultClient | None
+) -> Site:
+    made = {
+        name: vault if hint is VaultClient else _playing(name, roles)
+        for name, hint in _needs(sequence).items()
+    }
+    return cast("Site", sequence.site(number=number, **made))
