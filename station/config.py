@@ -122,6 +122,8 @@ class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
     """File with the public keys of those whose commands are taken."""
     lease_s: Annotated[float, Meta(ge=10, le=86_400)] = 300.0
     """How long the lease holds after its holder's last command."""
+    collector: bool = False
+    """Whether events wait until a collector has them on disk, not only the broker in its memory."""
 
 
 class StationFile(Struct, frozen=True, forbid_unknown_fields=True):

@@ -44,6 +44,7 @@ class Commands(click.Group):
         "cert",
         "chaos",
         "check",
+        "collector",
         "completion",
         "config",
         "console",

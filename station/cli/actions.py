@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "audit verify": frozenset({Action.READ}),
         "chaos": frozenset({Action.MEASURE}),
         "check": frozenset({Action.READ}),
+        "collector": frozenset({Action.SERVE}),
         "completion": frozenset({Action.READ}),
         "config explain": frozenset({Action.READ}),
         "config show": frozenset({Action.READ}),

@@ -159,9 +159,10 @@ def schema() -> None:
 @mqtt.command()
 @click.option("--plant", required=True, help="As in the station file.")
 @click.option("--client", "clients", multiple=True, help="A client that may command the plant's stations.")
-def acl(plant: str, clients: tuple[str, ...]) -> None:
+@click.option("--collector", "collectors", multiple=True, help="A collector of the plant's events.")
+def acl(plant: str, clients: tuple[str, ...], collectors: tuple[str, ...]) -> None:
     """Print Mosquitto's access list for a plant: each station writes below its own name only."""
-    click.echo(access.text(plant, clients), nl=False)
+    click.echo(access.text(plant, clients, collectors), nl=False)
 
 
 def _line(message: Message) -> bytes:

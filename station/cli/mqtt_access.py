@@ -24,12 +24,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-BROKER = (
+CONNECTION = (
     click.option("--mqtt", "url", envvar="HARDBIN_MQTT", required=True, help="Broker: mqtts://HOST[:PORT]."),
-    click.option("--at", envvar="HARDBIN_AT", required=True, help="Which station: PLANT/NAME."),
     click.option("--ca", envvar="HARDBIN_CA", type=FILE, help="Certificate authority of the broker."),
     click.option("--cert", envvar="HARDBIN_CERT", type=FILE, help="Our certificate."),
     click.option("--cert-key", envvar="HARDBIN_CERT_KEY", type=FILE, help="Its key."),
+)
+BROKER = (
+    CONNECTION[0],
+    click.option("--at", envvar="HARDBIN_AT", required=True, help="Which station: PLANT/NAME."),
+    *CONNECTION[1:],
     click.option("--timeout", "timeout_s", type=click.FloatRange(0.1), help="Seconds until we give up."),
 )
 SIGNED = (
@@ -118,6 +122,20 @@ async def _while_hearing(hearing: "asyncio.Task[None]", work: Coroutine[object, 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     found = group.exceptions[0]
     return _first(found) if isinstance(found, BaseExceptionGroup) else found
+
+
+def connecting(command: Callable[Concatenate[Address, P], T]) -> Callable[P, T]:
+    """Give a command the options that say which broker, and who we are to it."""
+
+    @wraps(command)
+    def called(*args: P.args, **options: P.kwargs) -> T:
+        url = str(options.pop("url"))
+        files = (options.pop(name) for name in ("ca", "cert", "cert_key"))
+        return command(Address(url, *files), *args, **options)  # type: ignore[arg-type]
+
+    for option in reversed(CONNECTION):
+        called = option(called)
+    return called
 
 
 def at_broker(command: Callable[Concatenate[Broker, P], T]) -> Callable[P, T]:

@@ -170,4 +170,5 @@ def _settings(config: StationConfig, trusted: Path | None, data: Path, mode: Mod
         about,
         mode,
         config.mqtt.lease_s,
+        collected=config.mqtt.collector,
     )

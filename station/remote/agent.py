@@ -10,17 +10,14 @@ import msgspec
 from station.engine.states import State as CellState
 from station.remote.herald import Herald
 from station.remote.link import Broker, Link, LinkError, Message
-from station.remote.memory import Memory, Waiting
 from station.remote.messages import Birth, Online, State, utc
+from station.remote.outflow import Outflow
 from station.remote.projection import RUN
 from station.remote.reception import Reception, Within
-from station.writer import Writer
 
 STATE_S = 1.0
 """State goes out so often at most; at once if the cell is in another state."""
 TD_S = 0.25
-BATCH = 200
-"""Events on their way to the broker at once."""
 AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 """How long to wait before the next try to connect."""
 GOODBYE_S = 1.0
@@ -31,12 +28,13 @@ log = logging.getLogger(__name__)
 class Agent:
     """One station's presence on the network; made and run on the io loop."""
 
-    def __init__(self, broker: Broker, within: Within, reception: Reception, birth: Birth) -> None:
+    def __init__(
+        self, broker: Broker, within: Within, reception: Reception, birth: Birth, outflow: Outflow
+    ) -> None:
         self._broker, self._reception, self._birth = broker, reception, birth
         self._tree, self._control, self._now = within.tree, within.control, within.now
         self._herald: Herald = within.herald
-        self._memory: Memory = within.memory
-        self._writer: Writer = within.writer
+        self._outflow = outflow
         self._link: Link | None = None
         self._seq = 0
         self.connected = asyncio.Event()
@@ -65,9 +63,9 @@ class Agent:
             try:
                 await self._greet(link)
                 async with asyncio.TaskGroup() as group:
-                    for task in (self._hear(link, work), self._state(link), self._drain(link)):
+                    group.create_task(self._outflow.run(link, self._herald.queued))
+                    for task in (self._hear(link, work), self._state(link), self._touchdowns(link)):
                         group.create_task(task)
-                    group.create_task(self._touchdowns(link))
             except asyncio.CancelledError:
                 with suppress(LinkError, TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
@@ -76,7 +74,7 @@ class Agent:
 
     async def _greet(self, link: Link) -> None:
         """Subscribe first: whoever sees the birth may send a command at once."""
-        await link.subscribe(self._tree.cmd("+"))
+        await link.subscribe(self._tree.cmd("+"), *((self._tree.kept,) if self._outflow.collected else ()))
         born = msgspec.structs.replace(self._birth, t=utc(self._now()))
         await link.publish(Message(self._tree.birth, msgspec.json.encode(born), retain=True))
         await link.publish(self._online(there=True))
@@ -90,7 +88,10 @@ class Agent:
     # -- in
     async def _hear(self, link: Link, work: asyncio.TaskGroup) -> None:
         async for message in link.messages():
-            work.create_task(self._answer(await self._reception.take(message)))
+            if message.topic == self._tree.kept:
+                await self._outflow.kept(message)
+            else:
+                work.create_task(self._answer(await self._reception.take(message)))
 
     async def _answer(self, answer: Awaitable[Message | None]) -> None:
         reply = await answer
@@ -135,15 +136,6 @@ class Agent:
             sites=view.sites,
         )
 
-    async def _drain(self, link: Link) -> None:
-        """Give the broker what waits, in order; what it has not confirmed comes again."""
-        while True:
-            self._herald.queued.clear()
-            while batch := await self._writer.run(self._memory.waiting, BATCH):
-                await _published(link, batch)
-                await self._writer.run(self._memory.delivered, batch[-1].number)
-            await self._herald.queued.wait()
-
     async def _touchdowns(self, link: Link) -> None:
         landed = self._herald.touchdowns
         while True:
@@ -151,9 +143,3 @@ class Agent:
                 batch = [landed.popleft() for _ in range(len(landed))]
                 await link.publish(Message(self._tree.td, msgspec.json.encode(batch), qos=0))
             await asyncio.sleep(TD_S)
-
-
-async def _published(link: Link, batch: list[Waiting]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for one in batch:
-            group.create_task(link.publish(Message(one.topic, one.payload)))

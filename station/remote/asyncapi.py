@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from station.authority import REMOTE, RIGHTS
-from station.remote.messages import Birth, Body, CloudEvent, Online, Reply, State, Touchdown
+from station.remote.messages import Birth, Body, CloudEvent, Kept, Online, Reply, State, Touchdown
 from station.remote.projection import EVENTS
 from station.remote.reception import ARGS
 from station.remote.topics import VERSION
@@ -59,13 +59,15 @@ def document() -> dict[str, Any]:
         "channels": {
             **{name: _channel(name, topic, about) for name, (topic, about) in SENT.items()},
             "command": _channel("command", "cmd/{name}", "A signed command; never retained"),
+            "kept": _channel("kept", "kept", "Events that a collector has on disk; never retained"),
         },
         "operations": {
             **{f"send-{name}": _operation("send", name) for name in SENT},
             "receive-command": _operation("receive", "command"),
+            "receive-kept": _operation("receive", "kept"),
         },
         "components": {
-            "messages": {name: _message(name) for name in (*SENT, "command")},
+            "messages": {name: _message(name) for name in (*SENT, "command", "kept")},
             "schemas": schemas,
         },
         "x-events": sorted(EVENTS),
@@ -93,7 +95,7 @@ def digest() -> str:
 
 def _schemas() -> dict[str, Any]:
     template = "#/components/schemas/{name}"
-    types: dict[str, Any] = {**NAMED, "touchdowns": list[Touchdown]}
+    types: dict[str, Any] = {**NAMED, "touchdowns": list[Touchdown], "kept": list[Kept]}
     types |= {f"args-{action.value}": kind for action, kind in ARGS.items()}
     made, parts = msgspec.json.schema_components(types.values(), ref_template=template)
     return parts | dict(zip(types, made, strict=True))

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha256
 from pathlib import Path
 
 from station.errors import StorageError
+from station.remote.messages import Kept
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS epoch(number INTEGER NOT NULL) STRICT;
@@ -142,16 +144,24 @@ class Memory:
         with self._stored() as db:
             db.execute("DELETE FROM lot WHERE journal = ?", (journal,))
 
-    def waiting(self, most: int) -> list[Waiting]:
-        """Return the oldest events that the broker has not got."""
+    def waiting(self, most: int, after: int = 0) -> list[Waiting]:
+        """Return the oldest events behind a number that nobody has yet."""
+        query = "SELECT number, topic, payload FROM outbox WHERE number > ? ORDER BY number LIMIT ?"
         with self._stored() as db:
-            rows = db.execute("SELECT number, topic, payload FROM outbox ORDER BY number LIMIT ?", (most,))
-            return [Waiting(*row) for row in rows]
+            return [Waiting(*row) for row in db.execute(query, (after, most))]
 
     def delivered(self, number: int) -> None:
         """The broker has all events up to this one."""
         with self._stored() as db:
             db.execute("DELETE FROM outbox WHERE number <= ?", (number,))
+
+    def kept(self, found: Iterable[Kept]) -> None:
+        """A collector has these events; what it has otherwise than we sent it goes on waiting."""
+        with self._stored() as db, _transaction(db):
+            for one in found:
+                row = db.execute("SELECT payload FROM outbox WHERE number = ?", (one.number,)).fetchone()
+                if row is not None and sha256(row[0]).hexdigest() == one.sha256:
+                    db.execute("DELETE FROM outbox WHERE number = ?", (one.number,))
 
     @contextmanager
     def _stored(self) -> Iterator[sqlite3.Connection]:

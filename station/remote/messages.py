@@ -98,6 +98,13 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
+class Kept(Struct, frozen=True, array_like=True):
+    """An event that a collector has on disk: its number in the outbox, the SHA-256 of what is there."""
+
+    number: int
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Landed(Struct, frozen=True, array_like=True):
     """One device of a touchdown; where it lay on wafer or tray, if that is known."""
 

@@ -18,6 +18,7 @@ from station.remote.herald import Herald
 from station.remote.link import Broker
 from station.remote.memory import Asked, Memory, Remembered
 from station.remote.messages import Birth
+from station.remote.outflow import AGAIN_S, Outflow
 from station.remote.projection import View
 from station.remote.reception import Reception, Within
 from station.remote.topics import Tree
@@ -50,6 +51,9 @@ class Settings:
     mode: Mode = Mode.REMOTE
     lease_s: float = LEASE_S
     rate: float = RATE
+    collected: bool = False
+    """Whether events wait until a collector has them."""
+    again_s: float = AGAIN_S
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def _made(
     station = Station(tree, epoch, settings.keys, control, inside.state, inside.now, take, rate=settings.rate)
     within = Within(tree, memory, writer, audit, herald, control, inside.request, inside.state, inside.now)
     reception = Reception(within, Admission(station))
-    agent = Agent(broker, within, reception, _birth(settings, epoch))
+    outflow = Outflow(tree, memory, writer, collected=settings.collected, again_s=settings.again_s)
+    agent = Agent(broker, within, reception, _birth(settings, epoch), outflow)
     return Presence(agent, herald, control, epoch)
 
 

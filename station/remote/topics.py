@@ -49,6 +49,11 @@ class Tree:
         """Commands of one name."""
         return f"{self.root}/cmd/{name}"
 
+    @property
+    def kept(self) -> str:
+        """Which events the floor's collector has on disk."""
+        return f"{self.root}/kept"
+
     def rsp(self, client: str) -> str:
         """Replies to one client: in the station's own tree, so that nobody else can forge one."""
         return f"{self.root}/rsp/{client}"

@@ -71,6 +71,9 @@ class Floor:
     gateway: list[ClientSigner] = field(default_factory=lambda: keys("mes-gw#1"))
     engineer: list[ClientSigner] = field(default_factory=lambda: keys("lab-pc#1", both=True))
     rate: float = 1e6
+    tree: Tree = TREE
+    collected: bool = False
+    again_s: float = 30.0
 
     def clock(self) -> float:
         """What time it is."""
@@ -81,7 +84,14 @@ class Floor:
         """Be on the bus; a second time it is a restart."""
         trust = [trusted(self.gateway, "host"), trusted(self.engineer, "engineer")]
         settings = Settings(
-            TREE, {key.kid: key for key in trust}, self.folder, ABOUT, self.mode, rate=self.rate
+            self.tree,
+            {key.kid: key for key in trust},
+            self.folder,
+            ABOUT,
+            self.mode,
+            rate=self.rate,
+            collected=self.collected,
+            again_s=self.again_s,
         )
         inside = Inside(self.cell.request, lambda: self.cell.state, self.clock)
         async with asyncio.timeout(60), present(settings, self.bus, inside) as presence:

@@ -67,12 +67,14 @@ class Authority:
 class Mosquitto:
     """One broker; as a `Broker` it links each name with that name's own certificate."""
 
-    def __init__(self, folder: Path, plant: str, clients: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, plant: str, clients: tuple[str, ...], collectors: tuple[str, ...] = ()
+    ) -> None:
         self.authority = Authority(folder)
         self._folder = folder
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
-        (folder / "acl").write_text(acl.text(plant, clients))
+        (folder / "acl").write_text(acl.text(plant, clients, collectors))
 
     @property
     def url(self) -> str:
@@ -152,9 +154,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def mosquitto(folder: Path, plant: str, *clients: str) -> Iterator[Mosquitto]:
-    """Run a broker whose access list knows these clients."""
-    broker = Mosquitto(folder, plant, clients)
+def mosquitto(
+    folder: Path, plant: str, *clients: str, collectors: tuple[str, ...] = ()
+) -> Iterator[Mosquitto]:
+    """Run a broker whose access list knows these clients and collectors."""
+    broker = Mosquitto(folder, plant, clients, collectors)
     broker.start()
     try:
         yield broker
