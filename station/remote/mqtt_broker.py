@@ -1,5 +1,6 @@
 """A real broker, spoken to in MQTT 5 by aiomqtt."""
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -79,13 +80,28 @@ class MqttBroker:
             logger=_quiet,
         )
         try:
+            before = _cancelled()
             async with client:
-                yield _MqttLink(client)
+                _heed(before)
+                yield MqttLink(client)
+            _heed(before)
         except aiomqtt.MqttError as error:
             raise LinkError(f"{self._address.url}: {error}") from error
 
 
-class _MqttLink:
+def _cancelled() -> int:
+    """How often the task has been told to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _heed(before: int) -> None:
+    """Be cancelled if we were: `wait_for` of Python 3.11 forgets it when the answer comes with it."""
+    if _cancelled() > before:
+        raise asyncio.CancelledError
+
+
+class MqttLink:
     """One connection to a broker."""
 
     def __init__(self, client: aiomqtt.Client) -> None:
@@ -93,6 +109,7 @@ class _MqttLink:
 
     async def publish(self, message: Message) -> None:
         try:
+            before = _cancelled()
             await self._client.publish(
                 message.topic,
                 message.payload,
@@ -100,14 +117,17 @@ class _MqttLink:
                 retain=message.retain,
                 properties=_properties(message, PacketTypes.PUBLISH),
             )
+            _heed(before)
         except (aiomqtt.MqttError, ValueError) as error:
             raise LinkError(str(error)) from error
 
     async def subscribe(self, *patterns: str) -> None:
         try:
             options = SubscribeOptions(qos=1, retainAsPublished=True)
+            before = _cancelled()
             for pattern in patterns:
                 await self._client.subscribe(pattern, options=options)
+                _heed(before)
         except (aiomqtt.MqttError, ValueError) as error:
             raise LinkError(str(error)) from error
 

@@ -3,16 +3,18 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any, cast
 
+import aiomqtt
 import msgspec
 import pytest
 
 from station.engine.states import State as CellState
 from station.remote.link import Link, LinkError, Message
 from station.remote.messages import Online
-from station.remote.mqtt_broker import MqttBroker
+from station.remote.mqtt_broker import MqttBroker, MqttLink
 from tests.station.remote.conftest import CLIENTS
 from tests.station.remote.floor import NOW, TREE, Floor, listening, lot
 from tests.station.remote.mosquitto import PROGRAM, Mosquitto, mosquitto
@@ -132,3 +134,30 @@ async def test_online_is_retained_and_true(real: Mosquitto, tmp_path: Path) -> N
         found = await anext(aiter(link.messages()))
     assert msgspec.json.decode(found.payload, type=Online) == Online(True, presence.epoch)
     assert found.retain
+
+
+class Deaf:
+    """A client that forgets that it is cancelled, as one does whose answer comes at the same moment."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def publish(self, *_: Any, **__: Any) -> None:
+        """Wait for an answer that never comes, and take a cancellation for it."""
+        self.asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    subscribe = publish
+
+
+@pytest.mark.parametrize("work", ["publish", "subscribe"])
+async def test_a_cancellation_is_not_forgotten_when_the_answer_comes_with_it(work: str) -> None:
+    client = Deaf()
+    link = MqttLink(cast(aiomqtt.Client, client))
+    asked = link.publish(Message("a", b"")) if work == "publish" else link.subscribe("a")
+    task = asyncio.create_task(asked)
+    await client.asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
