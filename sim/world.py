@@ -51,6 +51,11 @@ class World:
     """Where the devices of a world are, by its diary."""
 
     @staticmethod
+    def drivers() -> frozenset[str]:
+        """Return the drivers whose machines can be simulated."""
+        return frozenset(MODELS)
+
+    @staticmethod
     def all_knobs(driver: str) -> frozenset[str]:
         """Return the faults of a driver's machine; for an empty name those of devices, `machine.knob`."""
         if driver:

@@ -216,6 +216,9 @@ class _Simulator(Protocol):
     def all_knobs(self, driver: str) -> frozenset[str]:
         """Name the faults of a model, or of devices."""
 
+    def drivers(self) -> frozenset[str]:
+        """Name the drivers that have a model."""
+
     def echoes(self, count: int, loop: asyncio.AbstractEventLoop) -> object:
         """Make a PyUSB backend with devices that answer at once."""
 
@@ -233,6 +236,11 @@ def simulated_whereabouts(world: Path) -> Mapping[int, int | None]:
 def simulated_knobs(driver: str) -> frozenset[str]:
     """Return the faults of a driver's machine; for an empty name those of devices, `machine.knob`."""
     return cast("_Simulator", _world()).all_knobs(driver)
+
+
+def simulated_drivers() -> frozenset[str]:
+    """Return the drivers whose machines can be simulated."""
+    return cast("_Simulator", _world()).drivers()
 
 
 def usb_echoes(count: int) -> object:

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "equip probe": frozenset({Action.HANDLE}),
         "equip send": frozenset({Action.HANDLE}),
         "equip sim fault": frozenset({Action.HANDLE}),
+        "equip sim faults": frozenset({Action.READ}),
         "equip trace": frozenset({Action.HANDLE}),
         **{f"key {verb}": frozenset({Action.KEEP_KEYS}) for verb in _KEEPING.split()},
         "key ceremony import": frozenset({AtDesk.IMPORT_CEREMONY}),

@@ -1,4 +1,4 @@
-"""`hardbin equip sim`: knobs of machines that `hardbin sim serve` serves."""
+"""`hardbin equip sim`: knobs of simulated machines, and of those that `hardbin sim serve` serves."""
 
 from pathlib import Path
 
@@ -6,13 +6,15 @@ import click
 from msgspec import json
 
 from station.equip import control
+from station.errors import ConfigError
+from station.surroundings import simulated_drivers, simulated_knobs
 
 CONTROL = Path("hardbin-sim.sock")
 
 
 @click.group()
 def sim() -> None:
-    """Turn the knobs of served machines while they run."""
+    """Turn the knobs of served machines while they run; list those that there are."""
 
 
 @sim.command()
@@ -54,6 +56,25 @@ def fault(
         return
     for machine, knobs in sorted(turned.items()):
         click.echo(f"{machine}: {', '.join(knobs) or 'no fault'}")
+
+
+@sim.command()
+@click.argument("drivers", nargs=-1, metavar="[DRIVER]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one object: the knobs, by driver.")
+def faults(drivers: tuple[str, ...], as_json: bool) -> None:
+    """List the knobs of simulated machines; without a DRIVER of all, and of devices, chips and contacts."""
+    known = simulated_drivers()
+    if unknown := sorted(set(drivers) - known):
+        raise ConfigError(f"no simulator for {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+    found = {name: sorted(simulated_knobs(name)) for name in drivers or sorted(known)}
+    for text in () if drivers else sorted(simulated_knobs("")):
+        machine, _, knob = text.partition(".")
+        found.setdefault(machine, []).append(knob)
+    if as_json:
+        click.echo(json.encode(found))
+        return
+    for name, knobs in found.items():
+        click.echo(f"{name}: {', '.join(knobs)}")
 
 
 def _request(what: tuple[str, ...], text: str, *, clear: bool) -> control.Request:

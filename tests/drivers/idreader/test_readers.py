@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from drivers.errors import ProtocolError
+from drivers.errors import DeviceLost, ProtocolError
 from drivers.idreader import keyboard
 from drivers.idreader.keyboard import KeyboardReader, KeyboardReaderOptions
 from drivers.idreader.text_line import TextLineOptions, TextLineReader
@@ -152,6 +152,33 @@ def test_the_simulated_keyboard(fault: str, code: str | None) -> None:
         machine.scan("PX")  # before anybody asked: it is nobody's
         loop.call_later(0.9, machine.scan, "P" + (code or "P1"))
         assert await reader.read() == code
+        await reader.aclose()
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
+def test_a_keyboard_that_was_unplugged_is_connected_anew() -> None:
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        bus = UsbBus(loop.clock)
+        wanted = (parse("it.usb_detach@once"),)
+        machine = simulated.KeyboardReader(
+            bus, faults=Faults("it", simulated.KeyboardReader.knobs, wanted, "keys")
+        )
+        bus.attach(machine)
+        port = UsbPort("usb:reader", 0x1209, 3, "K0001", backend=SimUsbBackend(bus))
+        reader = KeyboardReader("reader", port, KeyboardReaderOptions(read_s=2.0))
+        await reader.connect()
+        loop.call_later(0.9, machine.scan, "P1")
+        with pytest.raises(DeviceLost):
+            await reader.read()
+        await reader.aclose()
+        await asyncio.sleep(1.0)
+        await reader.connect()
+        loop.call_later(0.9, machine.scan, "P2")
+        assert await reader.read() == "P2"
         await reader.aclose()
 
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:

@@ -16,6 +16,8 @@ from pyvisa.resources import MessageBasedResource
 from drivers.errors import InstrumentError
 from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Options
 from drivers.transports.visa import VisaLibrary, VisaPort
+from sim.machines import MODELS
+from sim.wiring import RESERVED
 from station.cli import code_of
 from station.equip import control
 from station.errors import ConfigError
@@ -191,6 +193,31 @@ def test_knobs_are_turned_and_turned_back(running: Running) -> None:
     assert turned["keithley_2600b"] == ["drop_reply"]
     assert control.ask(running.control, control.Show())["keithley_2600b"] == ["drop_reply"]
     assert control.ask(running.control, control.Clear("keithley_2600b"))["keithley_2600b"] == []
+
+
+def test_every_knob_that_is_listed_can_be_turned(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = sorted(running.places)
+    assert code_of(["equip", "sim", "faults", *names, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {name: set(knobs) for name, knobs in listed.items()} == {n: MODELS[n].knobs for n in names}
+    where = ["--control", str(running.control), "--json"]
+    for name, knobs in listed.items():
+        for knob in knobs:
+            assert code_of(["equip", "sim", "fault", name, knob, "--after", "1000", *where]) == 0
+        turned = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert sorted(turned[name]) == knobs
+        assert code_of(["equip", "sim", "fault", name, "--clear", *where]) == 0
+        assert json.loads(capsys.readouterr().out)[name] == []
+
+
+def test_all_knobs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(["equip", "sim", "faults"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.partition(":")[0] for line in lines} == {*MODELS, *RESERVED}
+    assert code_of(["equip", "sim", "faults", "nonsense"]) == 3
+    assert "no simulator for nonsense; there are: accretech_uf, binon" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
