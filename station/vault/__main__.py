@@ -10,7 +10,6 @@ import signal
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -47,12 +46,13 @@ from station.vault.products import Products
 from station.vault.profiles import SE1
 from station.vault.publisher import Publisher, Witnessed
 from station.vault.registry import Registry
-from station.vault.server import Workers, serving
+from station.vault.server import serving
 from station.vault.service import Floor
 from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
+from station.vault.work import Workers
 
 log = structlog.get_logger()
 
@@ -125,7 +125,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
     times = Times(development=not config.production, epoch=epoch)
     async with AsyncExitStack() as stack:
         keys = await _keyring(folder, config, seed, stop, stack)
-        work = Workers(stack.enter_context(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="crypto")))
+        work = stack.enter_context(Workers().running(os.cpu_count() or 1))
         issuer = await Issuer.open(folder, keys, work, _trust(folder, config))
         teller = _teller(config)
         products, stops = Products(production=config.production), Stops()

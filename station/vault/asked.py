@@ -55,6 +55,8 @@ class Step:
     intent: Intent
     proofs: Mapping[str, str] | None = None
     """Hashes and nonces for the device record; kept with the step."""
+    passed: tuple[Standing, ...] = ()
+    """Where it stood on the way here, which needed no commit of its own."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -13,7 +14,7 @@ from station.vault.plant import site_claims
 
 WIP, SECURED = "WIP", "SECURED"
 NOTE = "INSERT INTO step(unit, name, phase, session, t, detail) VALUES (?, ?, ?, ?, ?, ?)"
-NOTE_BOTH = f"{NOTE}, (?, ?, ?, ?, ?, ?)"
+ONE_MORE = ", (?, ?, ?, ?, ?, ?)"
 ENDED = frozenset({"REJECT_HELD", "QUARANTINE"})
 """Where units are that may be terminated."""
 
@@ -142,9 +143,11 @@ def forward(db: sqlite3.Connection, step: Step) -> None:
     if known.account != WIP:
         code = site_claims.disputed(db, step.unit) or Code.UID_DUPLICATE
         raise FaultError(code, "meanwhile another unit showed what this one has; both are quarantined")
-    done = _noted(step, step.standing.name.lower(), "done", step.proofs or {})
-    announced = () if step.intent is known.intent else _noted(step, step.intent.value, "intent", {})
-    db.execute(NOTE_BOTH if announced else NOTE, (*done, *announced))
+    notes = [_noted(step, passed.name.lower(), "done", {}) for passed in step.passed]
+    notes.append(_noted(step, step.standing.name.lower(), "done", step.proofs or {}))
+    if step.intent is not Intent.NONE and step.intent is not known.intent:
+        notes.append(_noted(step, step.intent.value, "intent", {}))
+    db.execute(NOTE + ONE_MORE * (len(notes) - 1), tuple(chain.from_iterable(notes)))
     db.execute(
         "UPDATE unit SET standing = ?, intent = ?, updated = ? WHERE unit = ?",
         (step.standing.name, step.intent.value, step.now, step.unit),

@@ -1,20 +1,12 @@
-"""The floor service on a Unix socket: methods by name, limits, and workers for what computes."""
+"""The floor service on a Unix socket: methods by name, and limits."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import grpc
 
 from station.vault.evidence.exporter import Exporter
 from station.vault.service import Floor
 from station.vault.wire import floor_pb2 as wire
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 SERVICE = "hardbin.vault.v1.Floor"
 MESSAGE_MAX = 1 << 20
@@ -23,18 +15,6 @@ OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_MAX),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
-
-
-class Workers:
-    """Computing beside the loop: signing and verifying release the GIL."""
-
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
-
-    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        """Begin at once; the function's result comes when it is awaited."""
-        job = partial(function, *args, **kwargs)
-        return asyncio.get_running_loop().run_in_executor(self._pool, job)
 
 
 def serving(floor: Floor, exporter: Exporter, socket: Path) -> grpc.aio.Server:

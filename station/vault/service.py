@@ -176,7 +176,7 @@ class Floor:
         """Bring one die to its end; None if the station left."""
         place = Place(_station(context), admit.site, admit.lot)
         try:
-            sealed = await self._personalised(admit, context, now)
+            sealed = await self._personalised(admit, place.station, context, now)
         except FaultError as fault:
             return await self._judged(admit, place, fault, now)
         except GoneError as gone:
@@ -200,16 +200,17 @@ class Floor:
         log.info(wire.Disposition.Name(done).lower(), unit=admit.unit, serial=sealed.serial)
         return wire.Verdict(disposition=done, sealed=_sealed(sealed))
 
-    async def _personalised(self, admit: wire.Admit, context: Context, now: float) -> Sealed | None:
-        self._known(_station(context))
-        if why := self._stops.at(_station(context), admit.site):
+    async def _personalised(
+        self, admit: wire.Admit, station: str, context: Context, now: float
+    ) -> Sealed | None:
+        self._known(station)
+        if why := self._stops.at(station, admit.site):
             raise FaultError(Code.LINE_STOPPED, why)
         if why := self._publisher.unsafe():
             raise FaultError(Code.LOG_UNSAFE, why)
         now = self._times.admitting(now, self._publisher.signed_at)
         with self._working(admit):
             purpose = Purpose(admit.purpose)
-            station = _station(context)
             ask = Admission(admit.unit, admit.lot, purpose, admit.session, now, admit.fingerprint, station)
             admitted = await self._means.registry.admit(ask)
             job = Job(

@@ -3,7 +3,8 @@
 Forward only: what outlives power on the die is announced in the journal before, and told done after.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 import structlog
@@ -127,8 +128,6 @@ class Contact:
         self._contents = Contents(job, means, known)
         self._keys = DieKeys(kinds_of(means.profile.kinds(), job.imported))
         self._proofs = dict(known.proofs)
-        self._secured: Awaitable[None] | None = None
-        """The mark that the die is SECURED, on its way to the disk while the lock is proven."""
 
     async def run(self, go: Go) -> Sealed:
         """Do the phase to go on from and every later one."""
@@ -308,7 +307,6 @@ class Contact:
         script.plain("INITIALIZE UPDATE", scp03.initialize_update(KeySet.ISSUER, host_challenge))
         seen = await self._link.run(script)
         self._reopen(self.die.session.keys.copy(), host_challenge, seen["INITIALIZE UPDATE"], Code.LOCK)
-        self._secured = self._registry.forward(self._step(Standing.SECURED, Intent.LOCK))
 
     async def _prove_lock(self) -> None:
         """S7: the lock is proven by replies that carry a MAC; the refusals beside them test the chip."""
@@ -323,10 +321,7 @@ class Contact:
         old = scp03.initialize_update(KeySet.TRANSPORT, challenge)
         script.plain("INITIALIZE UPDATE", old, StatusWord.NOT_FOUND)
         script.plain("VERIFY TOKEN", _verify_token(Token.TEST, bytes(32)), StatusWord.CONDITIONS)
-        seen = await self._link.run(script)
-        if self._secured is not None:
-            await self._secured
-        self._check_lock(seen)
+        self._check_lock(await self._link.run(script))
 
     def _check_lock(self, seen: Mapping[str, bytes]) -> None:
         status = se1.die_status(seen["DIE STATUS"])
@@ -340,13 +335,19 @@ class Contact:
             raise FaultError(Code.LOCK_PROOF, "the containers changed after they were attested")
 
     async def _register(self) -> Sealed:
-        """Sign the record and keep it: the device is sealed."""
+        """Sign the record and keep it: the device is sealed.
+
+        That it became SECURED is written down with that: after intent `lock` a die that is so has its lock
+        proven, whether or not the journal knows.
+        """
         identity = se1_objects.decode_identity(self._contents.identity)
         checked = await self._registry.checked(self._job.unit)
         facts = record.Facts(identity, self._contents.certificates, self._proofs, checked)
         means = self._means
         signed = await record.compose(self._job, facts, means.profile, means.store)
-        leaf = await self._registry.register(self._step(Standing.REGISTERED, Intent.NONE), signed)
+        passed = (Standing.SECURED,) if self._known.unit.standing is not Standing.SECURED else ()
+        step = replace(self._step(Standing.REGISTERED, Intent.NONE), passed=passed)
+        leaf = await self._registry.register(step, signed)
         return self._sealed(signed, leaf)
 
     def _sealed(self, signed: Record, leaf: int) -> Sealed:

@@ -1,7 +1,8 @@
 """Keys in the memory of this process, kept sealed in the file."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from cryptography.exceptions import InvalidTag
@@ -114,6 +115,21 @@ def _hybrid(content: bytes) -> "Hybrid":
     return Hybrid(kem, ec.derive_private_key(scalar, ec.SECP384R1()))
 
 
+def signing(key: Usable) -> Callable[[bytes], bytes] | None:
+    """How a key signs a message: ECDSA with SHA-384, Ed25519, pure ML-DSA; None for a key that does not."""
+    match key:
+        case ec.EllipticCurvePrivateKey():
+            return partial(key.sign, signature_algorithm=ec.ECDSA(hashes.SHA384()))
+        case (
+            ed25519.Ed25519PrivateKey()
+            | mldsa.MLDSA44PrivateKey()
+            | mldsa.MLDSA65PrivateKey()
+            | mldsa.MLDSA87PrivateKey()
+        ):
+            return key.sign
+    return None
+
+
 class SoftKeys:
     """The back end `soft`."""
 
@@ -123,6 +139,8 @@ class SoftKeys:
     def __init__(self, entries: Iterable[Entry], records: Mapping[str, Secret]) -> None:
         self._secrets: dict[str, Secret] = {}
         self._keys: dict[str, Usable] = {}
+        self._signs: dict[str, Callable[[bytes], bytes]] = {}
+        """How each key that signs does so: asking a key what it is takes long, and is asked of every die."""
         algorithms = {entry.id: entry.profile.algorithm for entry in entries}
         for key, secret in records.items():
             if key not in algorithms:
@@ -131,6 +149,8 @@ class SoftKeys:
 
     def _adopt(self, key: str, algorithm: Algorithm, secret: Secret) -> None:
         self._secrets[key], self._keys[key] = secret, usable(algorithm, secret)
+        if signs := signing(self._keys[key]):
+            self._signs[key] = signs
 
     def place(self, profile: KeyProfile) -> Place:
         del profile
@@ -174,17 +194,10 @@ class SoftKeys:
         return unwrapped(self._secrets[key], wrapped)
 
     def sign(self, key: str, message: bytes) -> bytes:
-        match self._keys[key]:
-            case ec.EllipticCurvePrivateKey() as signer:
-                return signer.sign(message, ec.ECDSA(hashes.SHA384()))
-            case (
-                ed25519.Ed25519PrivateKey()
-                | mldsa.MLDSA44PrivateKey()
-                | mldsa.MLDSA65PrivateKey()
-                | mldsa.MLDSA87PrivateKey() as signer
-            ):
-                return signer.sign(message)
-        raise PolicyError(f"key {key} does not sign")
+        signs = self._signs.get(key)
+        if signs is None:
+            raise PolicyError(f"key {key} does not sign")
+        return signs(message)
 
     def decapsulate(self, key: str, ciphertext: bytes) -> Secret:
         kem = self._keys[key]
@@ -218,6 +231,7 @@ class SoftKeys:
 
     def destroy(self, key: str) -> None:
         self._keys.pop(key, None)
+        self._signs.pop(key, None)
         secret = self._secrets.pop(key, None)
         if secret is not None:
             secret.wipe()

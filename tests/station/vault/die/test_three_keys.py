@@ -28,6 +28,18 @@ from tests.station.vault.vaults import Vault, drops, opened_vault, steps_of_each
 ALL = msgspec.structs.replace(SE1, rejection_check=1)
 """Each die is also sent a ciphertext that it must reject."""
 ALGORITHMS = {1: "P384", 2: "MLDSA65", 3: "MLKEM768"}
+REACHED = (
+    Standing.ADMITTED,
+    Standing.SCREENED,
+    Standing.KEYS_READY,
+    Standing.POP_OK,
+    Standing.ISSUED,
+    Standing.ATTESTED,
+    Standing.KEYS_ROTATED,
+    Standing.SECURED,
+    Standing.REGISTERED,
+)
+"""The standings that the journal tells."""
 
 
 @pytest.fixture
@@ -46,7 +58,7 @@ async def test_a_die_gets_three_keys_and_three_certificates(vault: Vault, payloa
     chip = sound_chip(payload=payload)
     before = vault.journal.commits
     sealed = await vault.personalise("L1/1", DirectLink(chip))
-    assert vault.journal.commits - before == 9
+    assert vault.journal.commits - before == 8
     assert chip.life_cycle is LifeCycle.SECURED
     assert await vault.standing("L1/1") == (Standing.REGISTERED, Intent.NONE)
     certificates = await vault.means.registry.certificates("L1/1")
@@ -54,6 +66,16 @@ async def test_a_die_gets_three_keys_and_three_certificates(vault: Vault, payloa
     assert sealed.certificates == tuple(sha256(cert.der).digest() for cert in certificates)
     certified = {Slot(cert.slot): certified_key(cert.der, KINDS[Slot(cert.slot)]) for cert in certificates}
     assert certified == chip.public_keys()
+
+
+async def test_the_journal_tells_each_step_once_with_what_it_announced(vault: Vault) -> None:
+    await vault.personalise("L1/1", DirectLink(sound_chip()))
+    query = "SELECT phase, name FROM step WHERE unit = 'L1/1' ORDER BY seq"
+    steps = await vault.journal.commit(lambda db: db.execute(query).fetchall())
+    done = [name for phase, name in steps if phase == "done"]
+    assert done == [standing.name.lower() for standing in REACHED]
+    announced = [name for phase, name in steps if phase == "intent"]
+    assert announced == ["keys", "issue", "write", "rotate", "lock"]
 
 
 async def test_the_record_tells_of_each_key_and_its_proof(vault: Vault) -> None:
