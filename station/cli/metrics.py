@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from station.cli.console_offer import SOCKET
+from station.cli import listening
 from station.custody import durable_file
 from station.errors import ConfigError
 from station.metrics import server
@@ -19,15 +19,9 @@ def metrics() -> None:
 
 
 @metrics.command()
-@click.option(
-    "--engine",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=SOCKET,
-    show_default=True,
-    help="The socket that `hardbin run` or `hardbin serve` offers with --console.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Of this machine, on loopback.")
-@click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True, help="0: a free one.")
+@listening.engine
+@listening.host
+@listening.port(9464)
 def serve(engine: Path, host: str, port: int) -> None:
     """Follow an engine and answer Prometheus at /metrics, until interrupted."""
     server.serve(engine, host, port, lambda address: click.echo(f"hardbin: {address}"))

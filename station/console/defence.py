@@ -20,6 +20,8 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 """With every answer; nothing inline, nothing from elsewhere, no frame around the page."""
+STRICT = "max-age=31536000"
+"""Over TLS: a browser that was here once never comes without it."""
 BODY_MAX = 16 * 1024
 
 
@@ -33,15 +35,19 @@ class Defence:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
 
+        host = Headers(scope=scope).get("host", "").lower()
+
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https" and not host.startswith("localhost"):
+                    headers.setdefault("Strict-Transport-Security", STRICT)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        if Headers(scope=scope).get("host", "").lower() not in self._hosts:
+        if host not in self._hosts:
             return await refusal("wrong_audience", "this console has another name", 421)(
                 scope, receive, sending
             )

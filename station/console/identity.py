@@ -27,6 +27,10 @@ class Identity(Protocol):
     logs_in: bool
     """Whether persons log in and out here."""
 
+    @property
+    def accounts(self) -> bool:
+        """Whether there are persons who can log in."""
+
     async def person(self, request: Request, *, active: bool) -> Person | None:
         """Return the person of a request's session, None for whoever has none; `active`: somebody touched."""
 
@@ -41,6 +45,7 @@ class AtTheMachine:
     """Whoever reaches the page is this one person: fit for loopback alone, where nobody else can."""
 
     logs_in = False
+    accounts = False
 
     def __init__(self, person: Person) -> None:
         self._person = person
@@ -63,6 +68,10 @@ class Badges:
     def __init__(self, people: People, place: str) -> None:
         self._people, self._place = people, place
         self._writer = Writer("people")
+
+    @property
+    def accounts(self) -> bool:
+        return not self._people.empty()
 
     async def person(self, request: Request, *, active: bool) -> Person | None:
         token = request.cookies.get(COOKIE)

@@ -46,6 +46,8 @@ class Behind:
     identity: Identity
     files: Mapping[str, PageFile]
     there: Callable[[], bool]
+    afar: bool = False
+    """Whether browsers are elsewhere: whoever is unknown then asks for nothing."""
 
 
 class Acknowledged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,11 +105,12 @@ class Console:
         active = request.query_params.get("touched") == "1"
         person = await self._behind.identity.person(request, active=active)
         roles = frozenset[str]() if person is None else person.roles
+        unknown = person is None and self._behind.afar
         actions = {
             name: {
                 "who": sorted(RIGHTS[Action(name)].who),
                 "states": sorted(state.value for state in LEGAL.get(name, ())),
-                "may": not denied(Action(name), roles),
+                "may": not (unknown or denied(Action(name), roles)),
             }
             for name in (*sorted(NAMES), Action.ACKNOWLEDGE.value)
         }
@@ -158,12 +161,14 @@ class Console:
     async def _leave(self, request: Request) -> Response:
         await self._behind.identity.leave(request)
         answer = _json(commands.Receipt(True, "ok"))
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return answer
 
     # -- asked for
     async def _command(self, request: Request) -> Response:
         person = await self._behind.identity.person(request, active=True)
+        if person is None and self._behind.afar:
+            return refusal("denied", "log in first: this console is not at the machine", 403)
         key = request.headers.get("idempotency-key", "")
         name = request.url.path.rpartition("/")[2]
         receipt = await self._behind.orders.take(name, key, person, await body_of(request))

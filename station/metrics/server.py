@@ -4,11 +4,11 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from station.addresses import is_loopback
 from station.clock import RealClock
 from station.console.engine_link import EngineLink
 from station.errors import ConfigError
@@ -17,7 +17,7 @@ from station.metrics.gauges import Counting, Instruments
 
 def serve(engine: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve until a signal to end; `ready` is told the address. ConfigError if nobody may listen there."""
-    if host != "localhost" and not _loopback(host):
+    if not is_loopback(host):
         raise ConfigError(f"--host {host}: metrics are for this machine's agent alone: 127.0.0.1 or ::1")
     asyncio.run(_serve(engine, host, port, ready))
 
@@ -41,10 +41,3 @@ async def _serve(engine: Path, host: str, port: int, ready: Callable[[str], None
         http.shutdown()
         http.server_close()
         thread.join()
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from station.addresses import is_loopback
 from station.errors import ConfigError
 from station.remote.link import Link, LinkError, Message
 
@@ -55,7 +55,7 @@ class MqttBroker:
         if parts.scheme not in PORTS or not self._host or parts.path.strip("/") or parts.username:
             raise ConfigError(f"mqtt.url: {address.url!r}: write mqtts://HOST[:PORT]")
         self._port = port or PORTS[parts.scheme]
-        if parts.scheme == "mqtt" and not (simulated and _is_loopback(self._host)):
+        if parts.scheme == "mqtt" and not (simulated and is_loopback(self._host)):
             raise ConfigError(
                 f"mqtt.url: {address.url!r}: without TLS on loopback and in simulation only; "
                 "write mqtts://HOST, with ca, cert and key"
@@ -186,12 +186,3 @@ def _context(address: Address) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"mqtt: ca, cert or key cannot be read: {error}") from error
     return context
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

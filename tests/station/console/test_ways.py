@@ -26,6 +26,7 @@ class Somebody:
     """Whoever it is made to be."""
 
     logs_in = True
+    accounts = True
     person_: Person | None = OPERATOR
 
     async def person(self, request: Request, *, active: bool) -> Person | None:
@@ -43,7 +44,7 @@ class Somebody:
 class Floor:
     """A console without a socket or a browser."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, afar: bool = False) -> None:
         self.picture = Picture(lambda: NOW, lambda: None)
         self.picture.greeted(HELLO)
         for line, event in enumerate([*BEGIN, shift("RUNNING", "HELD", "door")], start=1):
@@ -52,7 +53,7 @@ class Floor:
         self.who = Somebody()
         stream = Stream(lambda counted: self.picture.frame(counted=counted))
         files = {"index.html": PageFile("text/html", '"t"', b"plain", b"packed")}
-        behind = Behind(self.picture, stream, Orders(self._ask), self.who, files, lambda: True)
+        behind = Behind(self.picture, stream, Orders(self._ask), self.who, files, lambda: True, afar)
         self.console = Console(behind)
         self._app = self.console.app(frozenset({HOST}))
 
@@ -247,3 +248,13 @@ async def test_a_badge_and_a_pin_open_a_session_that_no_script_sees(floor: Floor
     assert (await floor.post("session", {"badge": "b-7", "pin": "471108"}, sec_fetch_site="none"))[0] == 403
     assert (await floor.post("session/end"))[0] == 200
     assert floor.who.person_ is None
+
+
+@pytest.mark.parametrize(("afar", "status"), [(False, 200), (True, 403)])
+async def test_who_is_unknown_stops_a_lot_at_the_machine_only(afar: bool, status: int) -> None:
+    floor = Floor(afar=afar)
+    floor.who.person_ = None
+    answer, _ = await floor.post("commands/lot.abort", {"reason": "smoke"})
+    assert (answer, len(floor.asked)) == (status, 0 if afar else 1)
+    _, _, told = await floor.call("GET", "/api/v1/session")
+    assert msgspec.json.decode(told)["actions"]["lot.abort"]["may"] is not afar
