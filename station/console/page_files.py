@@ -6,7 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from msgspec import Struct, json
+from starlette.requests import Request
+from starlette.responses import Response
 
+from station.console.defence import refusal
 from station.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "page"
@@ -37,12 +40,31 @@ class PageFile(Struct, frozen=True):
 def page_files() -> Mapping[str, PageFile]:
     """Return the files by their path on the page; ConfigError if others' code is missing or another."""
     _checked()
-    found = (path for path in sorted(FOLDER.rglob("*")) if path.is_file())
-    return {path.relative_to(FOLDER).as_posix(): _read(path) for path in found if _served(path)}
+    return files_in(FOLDER)
 
 
-def _served(path: Path) -> bool:
-    inside = path.relative_to(FOLDER)
+def files_in(folder: Path) -> Mapping[str, PageFile]:
+    """Return the files of a folder by their path in it."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): _read(path) for path in found if _of_page(path, folder)}
+
+
+def served(files: Mapping[str, PageFile], request: Request) -> Response:
+    """Answer with one of the files."""
+    found = files.get(request.path_params["path"] or "index.html")
+    if found is None:
+        return refusal("not_found", "there is no such page", 404)
+    headers = {"ETag": found.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == found.tag:
+        return Response(status_code=304, headers=headers)
+    if found.compressed and "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        return Response(found.compressed, media_type=found.type, headers=headers)
+    return Response(found.plain, media_type=found.type, headers=headers)
+
+
+def _of_page(path: Path, folder: Path) -> bool:
+    inside = path.relative_to(folder)
     return path.suffix in TYPES and inside.parts[0] != "node_modules" and "package" not in path.name
 
 

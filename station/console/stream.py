@@ -6,8 +6,6 @@ from contextlib import suppress
 
 import msgspec
 
-from station.console.shown import Frame
-
 FRAME_S = 0.05
 """Dies are told so often."""
 COUNTED_S = 0.2
@@ -24,7 +22,7 @@ GAP = b'data: {"gap":true}\n\n'
 class Stream:
     """Makes the frames; `frame` is asked for one, with the numbers or without."""
 
-    def __init__(self, frame: Callable[[bool], Frame]) -> None:
+    def __init__(self, frame: Callable[[bool], msgspec.Struct]) -> None:
         self._frame = frame
         self._browsers = set[asyncio.Queue[bytes | None]]()
         self._news = asyncio.Event()
@@ -50,7 +48,7 @@ class Stream:
                 counted_at, owed = loop.time(), False
             await asyncio.sleep(FRAME_S)
 
-    def _tell(self, frame: Frame) -> None:
+    def _tell(self, frame: msgspec.Struct) -> None:
         data = b"data: " + _ENCODER.encode(frame) + b"\n\n"
         for queue in self._browsers:
             if queue.full():

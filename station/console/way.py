@@ -1,0 +1,52 @@
+"""One way into a page: every path names its action, and what changes something comes from our page."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from station.authority import Action
+from station.console.defence import Defence, forged, refusal
+
+API = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One path, what it answers with, and which action of the table it is."""
+
+    path: str
+    action: Action
+    answer: Callable[[Request], Awaitable[Response]]
+    method: str = "GET"
+
+
+def application(ways: Iterable[Way], hosts: frozenset[str]) -> Starlette:
+    """Return an application of these ways, for these values of the Host header."""
+    routes = [Route(way.path, _guarded(way), methods=[way.method]) for way in ways]
+    return Starlette(routes=routes, middleware=[Middleware(Defence, hosts=hosts)])
+
+
+def _guarded(way: Way) -> Callable[[Request], Awaitable[Response]]:
+    if way.method == "GET":
+        return way.answer
+
+    async def answer(request: Request) -> Response:
+        if forged(request):
+            return refusal("denied", "a command comes from this console's own page, as JSON", 403)
+        try:
+            return await way.answer(request)
+        except ValueError as error:
+            return refusal("bad_arguments", str(error), 413)
+
+    return answer
+
+
+def answered(what: object, status: int = 200) -> Response:
+    """Return an object as JSON."""
+    return Response(msgspec.json.encode(what), status, media_type="application/json")
