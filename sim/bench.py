@@ -1,6 +1,7 @@
 """The load board: wires the pins of whatever device is in contact to instruments, reader and handler."""
 
 from array import array
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,12 +32,15 @@ class InputLoad:
     def __init__(self) -> None:
         self.circuit: Circuit = OPEN
         self.volts: float | None = None
+        self.used = False
+        """Whether it was driven since the contacts have closed."""
 
     def current(self, volts: float) -> float:
         return self.circuit.current(volts)
 
     def driven(self, volts: float | None) -> None:
         self.volts = volts
+        self.used = self.used or volts is not None
 
 
 class SupplyLoad:
@@ -122,6 +126,8 @@ class Socket:
         self.device: Device | None = None
         self.landed: Device | None = None
         self.busy_until = 0.0
+        self.open_before = ""
+        """The pin that was open when the device in contact was last measured."""
         self.vdd = SupplyLoad(self)
         self.inputs = {pin: InputLoad() for pin in INPUTS}
         self.slot = CardSlot(self)
@@ -137,10 +143,17 @@ class Socket:
         """Whether there is voltage at VDD's contact."""
         return self.vdd.volts is not None and self.vdd.volts > 0.0
 
+    @property
+    def measured(self) -> bool:
+        """Whether an input was driven since the contacts have closed."""
+        return any(load.used for load in self.inputs.values())
+
     def land(self, contact: Contact) -> None:
         """Close the contacts on the device."""
         if (device := self.device) is None:
             return
+        for load in self.inputs.values():
+            load.used = load.volts is not None
         self.landed, device.contact = device, contact
         self.vdd.circuit = device.supply_pin() if device.holds("VDD") else None
         for pin, load in self.inputs.items():
@@ -202,6 +215,8 @@ class Bench:
         self.diary = diary
         self._next = 1
         self._left = frozenset[int]()
+        self._fed = Counter[int]()
+        self._refed = deque[int]()
         self._landings = array("I")
         if diary is not None:
             self._go_on(diary)
@@ -209,6 +224,7 @@ class Bench:
     def _go_on(self, diary: Diary) -> None:
         """Put the devices back that were in their sockets; what the machine had accepted, it has done."""
         self._next = diary.next
+        self._fed.update(diary.fed)
         for site, index in diary.inside.items():
             device = self.sockets[site].device = self.lot.device(index)
             device.contacts = self.lot.fates.contacts(index)
@@ -229,11 +245,29 @@ class Bench:
             left, self._left = self._left, frozenset()
             return left
         for site, socket in self.sockets.items():
-            if socket.device is None and self._next <= self.lot.size:
+            if socket.device is not None:
+                continue
+            if self._next <= self.lot.size:
                 self._fill(site, socket, self._next)
                 self._next += 1
-                filled.add(site)
+            elif self._refed:
+                self._fill(site, socket, self._refed.popleft())
+            else:
+                continue
+            filled.add(site)
         return frozenset(filled)
+
+    def refeed(self, bins: frozenset[int]) -> int:
+        """Put the devices of these hard bins that were fed once back into the input; return how many."""
+        fed = range(1, self._next) if bins else ()
+        again = [n for n in fed if self._fed[n] == 1 and self.lot.fates.hard_bin(n) in bins]
+        self._refed.extend(again)
+        return len(again)
+
+    def code(self, site: int) -> str:
+        """Return the number that is written on the device at a site."""
+        device = self.sockets[site].device
+        return "" if device is None else f"P{device.index:06d}"
 
     def put(self, devices: Mapping[int, int]) -> None:
         """Have these devices, by running number, at the sites, and none at the others: a prober's way."""
@@ -247,7 +281,9 @@ class Bench:
                     self._fill(site, socket, index)
 
     def _fill(self, site: int, socket: Socket, index: int) -> None:
-        socket.device = self.lot.device(index)
+        device = socket.device = self.lot.device(index)
+        device.contacts = self.lot.fates.contacts(index)
+        self._fed[index] += 1
         if self.diary is not None:
             self.diary.placed(site, index)
 
@@ -283,6 +319,7 @@ class Bench:
 
     def _land(self, site: int, socket: Socket, device: Device) -> None:
         contact = self.lot.contact(device, site)
+        socket.open_before = self.lot.fates.open_pin(device.index)
         device.contacts = self.lot.fates.landed(device.index, contact.open_pin)
         pin = CARD_PINS.index(contact.open_pin) + 1 if contact.open_pin else 0
         self._landings.extend((self.plunges, site, device.index, device.contacts, pin, socket.hot))
@@ -292,6 +329,8 @@ class Bench:
         for socket in self.sockets.values():
             if socket.landed is not None and socket.hot:
                 self.lot.fates.noted(socket.landed.index, "contact lost under power")
+            if (device := socket.landed) is not None and device.contacts > 1 and not socket.measured:
+                self.lot.fates.passed_over(device.index, socket.open_before)
             socket.lift()
 
     def sort(self, bins: Mapping[int, int]) -> None:

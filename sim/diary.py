@@ -6,6 +6,7 @@ the plant's power does not fail with the process.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -43,6 +44,8 @@ class Diary:
         """Bins that the machine had accepted for them and not yet moved them to, by site."""
         self.next = 1
         """The next device of the handler's input."""
+        self.fed = Counter[int]()
+        """How often each device came into a socket."""
         self.numbers = dict[tuple[int, int, int], int]()
         """Running numbers of dies that were landed on, by wafer, x and y."""
 
@@ -82,6 +85,7 @@ class Diary:
         match line:
             case ["placed", int(site), int(index)]:
                 self.inside[site] = index
+                self.fed[index] += 1
                 self.next = max(self.next, index + 1)
             case ["taken", int(site)]:
                 self.inside.pop(site, None)

@@ -140,6 +140,7 @@ class Dialect(Struct, frozen=True):
     profile: str | GemProfile = ""
     """A name of a BINON dialect, or the table of a GEM handler."""
     fields: dict[str, Any] = {}
+    refeeds: frozenset[int] = frozenset()
     mode: Mode = "exatron"
     retest_sort: int | None = None
     lines: dict[str, Signals] = {}
@@ -200,6 +201,7 @@ def _binon(placed: Placement, plant: Plant) -> None:
         sites=max(plant.bench.sockets),
         seed=plant.seed_of(placed),
         faults=plant.faults(placed, BinonHandler.knobs),
+        refeeds=dialect(placed).refeeds,
     )
     plant.clock.call_later(START_S, handler.start)
     plant.visa[visa_resource(placed)] = handler

@@ -36,6 +36,12 @@ class Sockets(Protocol):
     def load(self) -> frozenset[int]:
         """Fill the sockets with the next devices; return the sites that got one, none when none are left."""
 
+    def refeed(self, bins: frozenset[int]) -> int:
+        """Put the devices of these hard bins that were fed once back into the input; return how many."""
+
+    def code(self, site: int) -> str:
+        """Return what is written on the device at a site."""
+
     def land(self) -> None:
         """Close the contacts."""
 

@@ -73,6 +73,8 @@ class TouchdownOpened(Event, frozen=True, tag="touchdown.opened", kw_only=True):
     wafer: str = ""
     positions: dict[int, tuple[int, int]] = {}
     """Die x, y by site; empty for a handler."""
+    ids: dict[int, str] = {}
+    """Id by site, where a handler reads one."""
 
 
 class Measured(Event, frozen=True, tag="measured", kw_only=True):

@@ -14,6 +14,12 @@ class Retest:
 
     bins: frozenset[Bin] = frozenset()
     times: int = 1
+    at_end: bool = False
+    """Not at once: they keep their bin until all others of the wafer or lot have theirs, then come again."""
+    other_site: bool = False
+    """They are landed again by a site that has not met them yet; only where the station picks the die."""
+    confirm: int = 0
+    """So many times in a row has another site confirmed a bin: that bin is landed again no more; 0: never."""
     turn_on: int = 0
     """A device is landed again only if its site has had this bin so often in a row; 0: always."""
     useless_after: int = 0
@@ -23,11 +29,20 @@ class Retest:
     always: int = 0
     """So often each device is landed again whatever its bin is, for a study of the measurement."""
 
+    @property
+    def late(self) -> bool:
+        """Whether a device gets a bin first, and is brought again later."""
+        return self.at_end or self.other_site
+
     def wrong(self) -> Iterator[str]:
         """Name what cannot be meant."""
-        for name in ("times", "turn_on", "useless_after", "always"):
+        for name in ("times", "turn_on", "useless_after", "always", "confirm"):
             if getattr(self, name) < 0:
                 yield f"retest: {name} must not be negative"
+        if self.late and self.always:
+            yield "retest: always is at once, without at_end and other_site"
+        if self.confirm and not self.other_site:
+            yield "retest: confirm needs other_site: the same site confirms nothing"
         if not 0 <= self.min_recovered <= 1:
             yield f"retest.min_recovered = {self.min_recovered:g} must lie between 0 and 1"
 

@@ -30,6 +30,13 @@ class Trays:
             self.sockets[site] = self.made + 1
         return batch
 
+    def refeed(self, bins: frozenset[int]) -> int:
+        assert not bins
+        return 0
+
+    def code(self, site: int) -> str:
+        return f"P{self.sockets[site]:06d}"
+
     @property
     def made(self) -> int:
         """How many devices have left the input."""

@@ -53,6 +53,8 @@ class BinonOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Fields of the dialect that differ on this machine."""
     ask_again_s: float = 5.0
     """How often the handler is asked without a service request, for one that was lost; 0: never."""
+    refeeds: frozenset[int] = frozenset()
+    """Hard bins whose devices the machine feeds once more by itself when its input is empty, as it is set."""
     empty_check: Literal["measured", "looked"] = "measured"
     """How its question at connect, whether all sockets are empty, is answered; `looked`: a person vouches."""
 
@@ -60,6 +62,8 @@ class BinonOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         check_sites(self.dialect, self.sites)
         if self.ask_again_s < 0:
             raise ValueError(f"ask_again_s {self.ask_again_s:g}: 0 (never) or more is allowed")
+        if self.refeeds and self.dialect.ids_query is None:
+            raise ValueError("refeeds: this dialect tells no ids, nobody would know which device comes again")
 
     @property
     def dialect(self) -> Profile:
@@ -88,6 +92,7 @@ class BinonHandler(Machine, Handler):
         self._profile = options.dialect
         self._codes = self._profile.codes
         self.hard_bins = frozenset(self._codes)
+        self.brings_again = options.refeeds
         self.can_replunge = self._profile.retest_code is not None
         self.stale = 0
         """How many service requests were dropped because they belonged to a contact already known."""

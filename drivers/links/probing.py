@@ -50,6 +50,7 @@ class ProbingMachine(Machine, Prober):
         super().__init__(name)
         self.channels = {"": self}
         self._settings = options
+        self.picks_site = options.mode == "tester_master"
         self._card = options.probe_card
         self._settled: Mapping[str, frozenset[Place]] = {}
         self._forget_lot()
@@ -67,6 +68,8 @@ class ProbingMachine(Machine, Prober):
         self._done: set[Place] = set()
         self._touches = Counter[Place]()
         self._plan: deque[Landing] | None = None
+        self._second = deque[Landing]()
+        """Landings on dies that have their bin and are to have another try."""
         self._stepped = False
         self._landed: Landing | None = None
         self._left_over: Landing | None = None
@@ -121,6 +124,7 @@ class ProbingMachine(Machine, Prober):
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
         self._left_over = self._again or self._landed
         self._landed = self._again = self._plan = None
+        self._second.clear()
         while (landing := await self._next()) is not None:
             self._landed = landing
             yield Touchdown(frozenset(landing.sites), positions=dict(landing.sites), wafer=self._wafer)
@@ -192,16 +196,28 @@ class ProbingMachine(Machine, Prober):
             except CardError as error:
                 raise EquipmentError(f"{self.name}: wafer {self._wafer}: {error}") from None
             self._name_those_left_alone(left, self._plan)
-        if not self._plan:
+        if not self._second:
+            self._second.extend(self._planned_again(used_up=not self._plan))
+        plan = self._second or self._plan
+        if not plan:
             return None
-        landing = self._plan.popleft()
+        landing = plan.popleft()
+        self._done.difference_update(landing.sites.values())
         await self.step_to(landing.x, landing.y)
         return landing
+
+    def _planned_again(self, *, used_up: bool) -> tuple[Landing, ...]:
+        """Plan for the dies that the lot wants again, which may be none."""
+        again = self.due(self._wafer, used_up=used_up)
+        plan = self._card.plan_again(again, present=self._wanted or (), touches=self._touches)
+        self._name_those_left_alone(frozenset(again), plan)
+        return plan
 
     def _name_those_left_alone(self, left: frozenset[Place], plan: Iterable[Landing]) -> None:
         covered = {place for landing in plan for place in landing.sites.values()}
         if alone := sorted(left - covered):
-            log.warning("%s: wafer %s: touched too often, not tested: %s", self.name, self._wafer, alone)
+            why = "touched too often, or no site may: not landed on"
+            log.warning("%s: wafer %s: %s: %s", self.name, self._wafer, why, alone)
 
     async def _by_route(self) -> Landing | None:
         """Follow the prober; where the card stands on no die without a result, nothing is landed."""

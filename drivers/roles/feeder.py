@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from drivers.roles.resource import Resource
 
@@ -20,6 +21,19 @@ class Touchdown:
     """Id of the wafer; empty for a handler."""
 
 
+class Due(Protocol):
+    """Whoever knows which dies are to be landed again."""
+
+    def __call__(self, wafer: str, *, used_up: bool) -> Mapping[tuple[int, int], frozenset[int]]:
+        """Return those that are due now, and by which sites not; `used_up`: all others have their bins."""
+
+
+def nothing_due(wafer: str, *, used_up: bool) -> Mapping[tuple[int, int], frozenset[int]]:
+    """No die is to be landed again."""
+    del wafer, used_up
+    return {}
+
+
 class Feeder(Resource):
     """A handler or a prober, as a lot sees it."""
 
@@ -27,6 +41,13 @@ class Feeder(Resource):
     """Whether the machine can lift and land the same devices again on command."""
     hard_bins: frozenset[int]
     """The hard bins that the machine can sort to, or mark."""
+
+    brings_again: frozenset[int] = frozenset()
+    """The hard bins whose devices the machine can bring again, and name, after it has sorted them."""
+    picks_site: bool = False
+    """Whether the station picks device and site, so that any device can come again to any site: a die."""
+    due: Due = staticmethod(nothing_due)
+    """Set by the lot before it starts; asked before each contact by a machine that picks its devices."""
 
     rests: bool = False
     """Whether a pause must bring it to rest: what it has landed is lifted, and landed again after it."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 Place = tuple[int, int]
 """Die index x, y."""
 MAX_TOUCHES = 3
+NOBODY: Mapping[Place, frozenset[int]] = {}
 
 
 class CardError(ValueError):
@@ -63,6 +64,17 @@ class ProbeCard:
             return tuple(grid)
         return tuple(self._greedy(dies, on, before))
 
+    def plan_again(
+        self,
+        again: Mapping[Place, frozenset[int]],
+        *,
+        present: Collection[Place],
+        touches: Mapping[Place, int],
+    ) -> tuple[Landing, ...]:
+        """Cover dies once more, each by a site that is not named for it; left out is what cannot be."""
+        dies, on = frozenset(again), frozenset(present) | frozenset(again)
+        return tuple(self._greedy(dies, on, Counter(touches), barred=again))
+
     # -- full rectangles
     def _grid(
         self, dies: frozenset[Place], on: frozenset[Place], before: Counter[Place]
@@ -81,8 +93,11 @@ class ProbeCard:
         allowed = [phase for phase in phases if self._allowed(phase, on, before)]
         return min(allowed, key=len) if allowed else None
 
-    def _landing(self, x: int, y: int, dies: Collection[Place]) -> Landing:
-        return Landing(x, y, self.active(x, y, dies))
+    def _landing(
+        self, x: int, y: int, dies: Collection[Place], barred: Mapping[Place, frozenset[int]] = NOBODY
+    ) -> Landing:
+        active = self.active(x, y, dies).items()
+        return Landing(x, y, {site: die for site, die in active if site not in barred.get(die, ())})
 
     def _allowed(self, landings: list[Landing], on: frozenset[Place], before: Counter[Place]) -> bool:
         touched = Counter(before)
@@ -94,11 +109,17 @@ class ProbeCard:
         return max(touched.values(), default=0) <= MAX_TOUCHES
 
     # -- any other card
-    def _greedy(self, dies: frozenset[Place], on: frozenset[Place], before: Counter[Place]) -> list[Landing]:
+    def _greedy(
+        self,
+        dies: frozenset[Place],
+        on: frozenset[Place],
+        before: Counter[Place],
+        barred: Mapping[Place, frozenset[int]] | None = None,
+    ) -> list[Landing]:
         left, touched, found = set(dies), Counter(before), list[Landing]()
         while left:
             x, y = min(left, key=lambda place: (place[1], place[0]))
-            landing = self._best((x, y), left, on, touched)
+            landing = self._best((x, y), left, on, touched, barred)
             if landing is None:
                 left.remove((x, y))
                 continue
@@ -108,13 +129,20 @@ class ProbeCard:
         return found
 
     def _best(
-        self, die: Place, left: set[Place], on: frozenset[Place], touched: Counter[Place]
+        self,
+        die: Place,
+        left: set[Place],
+        on: frozenset[Place],
+        touched: Counter[Place],
+        barred: Mapping[Place, frozenset[int]] | None,
     ) -> Landing | None:
         """Return the landing that covers most new dies, then touches fewest again, then the lowest site."""
-        may_stand = False
+        may_stand = barred is not None
         choices = list[tuple[int, int, int, Landing]]()
         for site, (dx, dy) in sorted(self.offsets.items()):
-            landing = self._landing(die[0] - dx, die[1] - dy, left)
+            landing = self._landing(die[0] - dx, die[1] - dy, left, barred or {})
+            if landing.sites.get(site) != die:
+                continue
             under = self.over(landing.x, landing.y).values()
             pads = on.intersection(under)
             if not self.off_wafer and len(pads) < len(self.offsets):

@@ -59,6 +59,8 @@ class Fates:
         match change:
             case ["landed", int(index), str(open_pin)]:
                 self.landed(index, open_pin)
+            case ["passed over", int(index), str(open_pin)]:
+                self.passed_over(index, open_pin)
             case ["noted", int(index), str(reason)]:
                 self.noted(index, reason)
             case ["marked", int(index), bool(sealed), bool(personalised)]:
@@ -71,12 +73,20 @@ class Fates:
     def landed(self, index: int, open_pin: str) -> int:
         """Count a landing, remember the pin that stayed open; return the number of the contact, from 1."""
         self._contacts[index - 1] += 1
+        self._opened(index, open_pin)
+        self.told("landed", index, open_pin)
+        return self._contacts[index - 1]
+
+    def passed_over(self, index: int, open_pin: str) -> None:
+        """Nobody has measured at the last landing: what was open at the one before counts."""
+        self._opened(index, open_pin)
+        self.told("passed over", index, open_pin)
+
+    def _opened(self, index: int, open_pin: str) -> None:
         if open_pin:
             self._open_pins[index] = open_pin
         else:
             self._open_pins.pop(index, None)
-        self.told("landed", index, open_pin)
-        return self._contacts[index - 1]
 
     def noted(self, index: int, reason: str) -> None:
         """Remember what happened to a device in its socket that it cannot be blamed for.
@@ -108,7 +118,7 @@ class Fates:
         return None if found == NOT_SORTED else found
 
     def open_pin(self, index: int) -> str:
-        """Return the pin that was open at the last landing; empty when all held."""
+        """Return the pin that was open at the last landing that was measured at; empty when all held."""
         return self._open_pins.get(index, "")
 
     def notes(self, index: int) -> tuple[str, ...]:

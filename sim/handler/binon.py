@@ -110,7 +110,7 @@ class BinonHandler(Instrument):
         }
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a machine and its setting are
         self,
         clock: Clock,
         sockets: Sockets,
@@ -120,12 +120,14 @@ class BinonHandler(Instrument):
         seed: str = "",
         faults: Faults = NO_FAULTS,
         timing: Timing = Timing(),  # noqa: B008 - frozen
+        refeeds: frozenset[int] = frozenset(),
     ) -> None:
-        """`sites`: how many contact sites the handler has, from 1 up."""
+        """`sites`: how many contact sites it has, from 1 up; `refeeds`: hard bins that it feeds once more."""
         super().__init__(clock, faults)
         self.sockets = sockets
         self.profile = profile
         self.sites = sites
+        self.refeeds = refeeds
         self.timing = timing
         self.state = State.IDLE
         self.in_contact: frozenset[int] = frozenset()
@@ -140,7 +142,6 @@ class BinonHandler(Instrument):
         self._order = BinLine({})
         self._numbers = {code: number for number, code in profile.codes.items()}
         self._ids: dict[int, str] = {}
-        self._made = 0
         self._random = Random(f"{seed}:binon")
         self._texts = self._fixed_texts()
         self._acts: Mapping[Act, Callable[[], None]] = {
@@ -331,14 +332,15 @@ class BinonHandler(Instrument):
 
     def _place(self) -> None:
         new = self.sockets.load()
+        if not new and not self.in_contact and self.sockets.refeed(self.refeeds):
+            new = self.sockets.load()
         if not new:
             self.input_empty = True
             if (stb := self.faults.strikes("announce_end")) is not None:
                 self.request_service(int(stb, 0) if stb else ALARM_STB)
             return
         for site in sorted(new):
-            self._made += 1
-            self._ids[site] = f"P{self._made:06d}"
+            self._ids[site] = self.sockets.code(site)
         self.in_contact = self.in_contact.union(new)
         self.clock.call_later(self._about(self.timing.plunge_s), self._plunge)
 

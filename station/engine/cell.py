@@ -11,6 +11,7 @@ from drivers.roles.uninterrupted import uninterrupted
 from station import authority, commands, events
 from station.custody.balance import binned
 from station.engine.landing import Landing
+from station.engine.late import cannot_bring_again
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.safe_state import make_safe
@@ -246,6 +247,8 @@ class Cell(Generic[S]):
         hard = {bin_.hard for bin_ in info.bins}
         if missing := hard - self._plan.bound.handler.hard_bins:
             raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
+        if why := cannot_bring_again(self._plan.sequence.retest, info.bins, self._plan.bound.handler):
+            raise Hold(why)
         if self._plan.vault is not None:
             sorts = not self._plan.sequence.personalises
             await self._plan.vault.open_lot(

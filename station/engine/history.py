@@ -30,6 +30,9 @@ class Seen:
     place: Place | None = None
     outcome: events.Outcome | None = None
     """Of its last contact."""
+    sites: frozenset[int] = frozenset()
+    """Those that have met it."""
+    id: str = ""
 
     @property
     def unfinished(self) -> bool:
@@ -71,6 +74,8 @@ class History:
     """Sites that are out of use, and why."""
     dies: dict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
     """Dies that have their bin, by wafer."""
+    rejected: dict[int, Seen] = field(default_factory=dict)
+    """Devices that have their bin, of failed ones, by running number."""
     _at: dict[int, int] = field(default_factory=dict)
 
     def add(self, event: events.Any) -> None:  # noqa: PLR0912 - one line an event
@@ -124,7 +129,11 @@ class History:
             self.retested += number > 1 and site not in opened.recovered
             place = Place(opened.wafer, *opened.positions[site]) if site in opened.positions else None
             self._at[site] = part
-            self.in_contact[part] = Seen(part, site, number, place)
+            before = self.in_contact.get(part) or self.rejected.pop(part, None)
+            sites = frozenset({site}) | (before.sites if before is not None else frozenset())
+            self.in_contact[part] = Seen(part, site, number, place, None, sites, opened.ids.get(site, ""))
+            if place is not None:
+                self.dies[place.wafer].discard((place.x, place.y))
 
     def _settled(self, part: int) -> None:
         seen = self.in_contact.pop(part)
@@ -132,6 +141,8 @@ class History:
         self.undecided.discard(part)
         if seen.place is not None:
             self.dies[seen.place.wafer].add((seen.place.x, seen.place.y))
+        if seen.outcome is not None and seen.outcome.verdict is Verdict.FAILED:
+            self.rejected[part] = seen
         if not self.in_contact:
             self.opened.clear()
             self.results.clear()

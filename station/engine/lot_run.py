@@ -17,17 +17,18 @@ from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.contact import Contact
+from station.engine.keeper import Keeper
 from station.engine.landing import Landing, Tested
+from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
-from station.engine.outcomes import outcome, placed
+from station.engine.outcomes import placed
 from station.engine.records import Records
 from station.engine.retests import RetestWatch
 from station.engine.sites import Sites
 from station.engine.states import State
 from station.engine.stop_rules import Action, Watch
 from station.engine.stops import Aborted, Ended, Hold, Wish
-from station.errors import StorageError
-from station.model import DeviceResult, LotInfo, TouchdownResult, Verdict
+from station.model import DeviceResult, LotInfo, Verdict
 from station.sequence import S, Sequence
 
 NOT_JUDGED_LIMIT = 3
@@ -61,7 +62,7 @@ class LotRun(Generic[S]):
         self._bound = bound
         self._sequence = sequence
         self._landing = landing
-        self._records = records
+        self._keeper = Keeper(records, journal, sequence.bins.error)
         self._journal = journal
         self._shift = shift
         self._begun = False
@@ -72,11 +73,11 @@ class LotRun(Generic[S]):
         self._parts = 0
         self._arrived = Touchdown(frozenset())
         self._wafers = set[str]()
-        self._unprojected: list[TouchdownResult] = []
         self._hold = ""
         self._sites = Sites(bound.resources)
         self._watch = Watch(sequence.rules, quantity=info.quantity)
         self._retests = RetestWatch(sequence.retest)
+        self._late = LateRetests(sequence.retest, self._retests)
         self._not_judged: deque[bool] = deque(maxlen=NOT_JUDGED_WINDOW)
         self.retested = 0
 
@@ -95,6 +96,7 @@ class LotRun(Generic[S]):
         self._watch.restart()
         try:
             if not self._begun:
+                self._bound.handler.due = self._due
                 await self._bound.handler.start_lot(self._info.lot)
                 self._begun = True
             self._arrivals.arm()
@@ -121,8 +123,12 @@ class LotRun(Generic[S]):
                 collect()
 
     def _more(self) -> bool:
-        """Whether the machine has not presented all devices yet."""
-        return self._parts < self._info.quantity
+        """Whether the machine has not presented all devices yet, or one is to come again."""
+        return self._parts < self._info.quantity or self._late.pending
+
+    def _due(self, wafer: str, *, used_up: bool) -> Mapping[tuple[int, int], frozenset[int]]:
+        all_here = self._parts >= self._info.quantity
+        return self._late.due(wafer, used_up=used_up or all_here, out=self._sites.all_out_of_use())
 
     async def _end(self) -> None:
         """No device follows: the machine gives back what it holds, as a prober its wafer."""
@@ -177,17 +183,32 @@ class LotRun(Generic[S]):
                 raise Hold(f"wafer id {arrived.wafer!r} was read before in this lot: no die of it is tested")
             self._wafers.add(arrived.wafer)
             self._retests.restart()
-        self._must_be_ours(arrived.sites)
-        parts = {site: self._parts + n for n, site in enumerate(sorted(arrived.sites), start=1)}
+            self._late.restart(arrived.wafer)
+        met = self._late.met(arrived)
+        self._must_be_wanted(met)
+        self._must_be_ours(arrived.sites - met.keys())
+        new = sorted(arrived.sites - met.keys())
+        parts = {site: self._parts + n for n, site in enumerate(new, start=1)}
         self._parts += len(parts)
+        numbers = dict.fromkeys(parts, 1) | {site: kept.last.contact + 1 for site, kept in met.items()}
+        parts |= {site: kept.last.part for site, kept in met.items()}
         self._arrived = arrived
         try:
-            first = await self._landed(parts, dict.fromkeys(parts, 1))
+            first = await self._landed(parts, numbers)
+            await self._helped({site: kept.last for site, kept in met.items()}, first)
             results = await self._landed_again(arrived, parts, first)
             await self._sort({site: result.bin.hard for site, result in sorted(results.items())})
-            await self._heed(first)
+            self._late.sorted(arrived, results)
+            self.retested += len(met)
+            await self._heed({site: first[site] for site in new})
         finally:
             await self._project()
+
+    def _must_be_wanted(self, met: Mapping[int, Kept]) -> None:
+        if strangers := self._late.strangers(met.values()):
+            raise Hold(
+                f"devices {', '.join(map(str, strangers))} had their bins and come again: none is tested"
+            )
 
     def _must_be_ours(self, sites: frozenset[int]) -> None:
         if unknown := sites - self._bound.sites.keys():
@@ -203,7 +224,9 @@ class LotRun(Generic[S]):
     ) -> dict[int, DeviceResult]:
         """Land those in retest bins again, and return the last result of each device."""
         results = dict(first)
-        self._retests.first(first)
+        self._retests.first({site: result for site, result in first.items() if result.contact == 1})
+        if self._sequence.retest.late:
+            return results
         for _ in range(max(self._sequence.retest.times, self._sequence.retest.always)):
             again = sorted(site for site, result in results.items() if self._may_land_again(result))
             if not again or self._hold or not self._bound.handler.can_replunge:
@@ -221,8 +244,8 @@ class LotRun(Generic[S]):
         return usable and self._retests.wants(result)
 
     async def _helped(self, before: Mapping[int, DeviceResult], after: Mapping[int, DeviceResult]) -> None:
-        for site, result in after.items():
-            for rule, seen in self._retests.again(before[site], result):
+        for site in before.keys() & after.keys():
+            for rule, seen in self._retests.again(before[site], after[site]):
                 await self._trip(rule, 0, "retest", seen)
 
     async def _landed(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
@@ -267,13 +290,15 @@ class LotRun(Generic[S]):
                 recovered=tuple(sorted(site for site, contact in contacts.items() if contact.recovers)),
                 wafer=self._arrived.wafer,
                 positions=dict(self._arrived.positions),
+                ids=dict(self._arrived.ids),
             )
         )
         tested = await self._landing.test(self._seq, contacts)
         untested = [self._untested(site, parts[site], numbers[site], why) for site, why in out.items()]
         devices = placed([*tested.result.devices, *untested], self._arrived)
         result = msgspec.structs.replace(tested.result, devices=tuple(devices))
-        result = await self._commit(result)
+        result = await self._keeper.keep(result)
+        self._take_hold()
         self._landing.seen(result)
         await self._consider(tested)
         self._must_go_on()
@@ -297,41 +322,9 @@ class LotRun(Generic[S]):
             reason=reason,
         )
 
-    # -- durable before visible
-    async def _commit(self, result: TouchdownResult) -> TouchdownResult:
-        outcomes = tuple(outcome(device) for device in result.devices)
-        try:
-            await self._journal.commit(
-                events.ContactsClosed(at=self._journal.now, seq=self._seq, outcomes=outcomes)
-            )
-        except StorageError as error:
-            raise Hold(f"{error}; no bin was sent, the devices are in the sockets") from error
-        full = self._journal.failed
-        if full:
-            result = await self._correct(result, full)
-        try:
-            await self._records.commit(result)
-        except StorageError as error:
-            return result if full else await self._correct(result, str(error))
-        self._unprojected.append(result)
-        return result
-
-    async def _correct(self, result: TouchdownResult, reason: str) -> TouchdownResult:
-        """The results could not be kept: the devices go to the error bin, and the lot is held."""
-        self._hold = self._hold or reason
-        error = self._sequence.bins.error
-        devices = tuple(
-            msgspec.structs.replace(device, bin=error, verdict=Verdict.NOT_JUDGED, reason=reason)
-            for device in result.devices
-        )
-        sites = tuple(device.site for device in devices)
-        await self._journal.commit(
-            events.ContactsCorrected(at=self._journal.now, seq=self._seq, sites=sites, reason=reason),
-            events.ContactsClosed(
-                at=self._journal.now, seq=self._seq, outcomes=tuple(outcome(device) for device in devices)
-            ),
-        )
-        return msgspec.structs.replace(result, devices=devices)
+    # -- what went wrong
+    def _take_hold(self) -> None:
+        self._hold, self._keeper.hold = self._hold or self._keeper.hold, ""
 
     async def _consider(self, tested: Tested[S]) -> None:
         """Look at what went wrong at single sites: what concerns the lot holds it after this touchdown."""
@@ -392,9 +385,5 @@ class LotRun(Generic[S]):
         await self._journal.commit(events.Sorted(at=self._journal.now, seq=self._seq, bins=dict(bins)))
 
     async def _project(self) -> None:
-        landings, self._unprojected = self._unprojected, []
-        try:
-            for result in landings:
-                await self._records.project(result)
-        except StorageError as error:
-            self._hold = self._hold or str(error)
+        await self._keeper.project()
+        self._take_hold()

@@ -6,7 +6,7 @@ import msgspec
 
 from drivers.roles import Touchdown
 from station import events
-from station.model import DeviceResult, Place
+from station.model import Bin, DeviceResult, Place
 
 
 def outcome(device: DeviceResult) -> events.Outcome:
@@ -23,6 +23,11 @@ def outcome(device: DeviceResult) -> events.Outcome:
         cut_short=device.cut_short,
         reason=device.reason,
     )
+
+
+def result_of(said: events.Outcome, bin_: Bin) -> DeviceResult:
+    """Return what the journal still knows of a contact: its bin and verdict, and nothing measured."""
+    return DeviceResult(said.site, said.part, said.contact, bin_, said.verdict, (), 0.0, said.test_s)
 
 
 def placed(devices: Iterable[DeviceResult], arrived: Touchdown) -> list[DeviceResult]:

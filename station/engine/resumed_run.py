@@ -1,14 +1,17 @@
 """A lot that was taken up: devices that waited in contact get what they need, then the cycle goes on."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import msgspec
 
 from drivers.roles import Touchdown
 from station.engine.contact import Contact
+from station.engine.history import History
 from station.engine.landing import Landing
+from station.engine.late import Kept, Name
 from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound, LotRun
+from station.engine.outcomes import result_of
 from station.engine.records import Records
 from station.engine.recovery import Left, Recovery
 from station.engine.states import State
@@ -38,13 +41,22 @@ class ResumedRun(LotRun[S]):
         self._ending = history.ending
         self._left = dict(recovery.left())
         self._settled = {wafer: frozenset(dies) for wafer, dies in history.dies.items()}
+        self._late.recall(self._sorted_before(sequence, history))
         self._wish = Wish.PAUSE
+
+    def _sorted_before(self, sequence: Sequence[S], history: History) -> Iterator[tuple[Name, Kept]]:
+        """Yield rejected devices that can be known again."""
+        bins = {bin_.number: bin_ for bin_ in sequence.all_bins()}
+        for seen in history.rejected.values():
+            name = seen.id if seen.place is None else (seen.place.wafer, seen.place.x, seen.place.y)
+            if name and seen.outcome is not None:
+                yield name, Kept(result_of(seen.outcome, bins[seen.outcome.soft]), seen.sites)
 
     async def run(self) -> None:
         """Wait until the lot is to go on, then as any lot."""
         if not self._begun:
             await self._wait()
-            self._bound.handler.settled(self._settled)
+            self._bound.handler.settled(self._not_by_plan())
         if few := self._sites.too_few():
             raise Hold(few)
         await super().run()
@@ -58,6 +70,24 @@ class ResumedRun(LotRun[S]):
         await self._shift(State.RUNNING, "")
         if self._ending:
             self.ask(Wish.END)
+
+    def _not_by_plan(self) -> Mapping[str, frozenset[tuple[int, int]]]:
+        """Dies that have their bin, and those that `_due` brings to the site that has met them."""
+        dies = {wafer: set(places) for wafer, places in self._settled.items()}
+        if self._bound.handler.picks_site:
+            for one in self._left.values():
+                if one.place is not None:
+                    dies.setdefault(one.place.wafer, set()).add((one.place.x, one.place.y))
+        return {wafer: frozenset(places) for wafer, places in dies.items()}
+
+    def _due(self, wafer: str, *, used_up: bool) -> Mapping[tuple[int, int], frozenset[int]]:
+        """First what was in contact before the stop, by the same site: its bin goes out by that."""
+        left = {
+            (one.place.x, one.place.y): frozenset(self._bound.sites) - {one.site}
+            for one in self._left.values()
+            if one.place is not None and one.place.wafer == wafer
+        }
+        return left or super()._due(wafer, used_up=used_up)
 
     def _more(self) -> bool:
         return bool(self._left) or super()._more()
@@ -83,6 +113,7 @@ class ResumedRun(LotRun[S]):
             bins = {site: one.hard for site, one in met.items() if one.hard is not None}
             bins |= {site: result.bin.hard for site, result in results.items()}
             await self._sort(dict(sorted(bins.items())))
+            self._late.sorted(arrived, results)
             for one in met.values():
                 del self._left[one.part]
             await self._heed({site: result for site, result in first.items() if site in heeded})

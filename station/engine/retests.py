@@ -1,4 +1,4 @@
-"""Which devices are landed again at once, and when that stops being worth it. Pure."""
+"""Which devices are landed again, and when that stops being worth it. Pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ class RetestWatch:
         """Begin anew, at a new wafer."""
         self._tried, self._recovered = Counter[Bin](), Counter[Bin]()
         self._told = set[Bin]()
+        self._in_a_row, self._confirmed = Counter[Bin](), set[Bin]()
         self.off = False
         """Whether automatic retest is off, for it has helped too few."""
 
@@ -36,10 +37,14 @@ class RetestWatch:
         retest = self._retest
         if result.contact <= retest.always:
             return True
-        if self.off or result.bin not in retest.bins:
+        if result.bin not in retest.bins or not self.still_wants(result):
             return False
         bin_, times = self._streaks.get(result.site, (result.bin, 0))
         return bin_ != result.bin or times >= retest.turn_on
+
+    def still_wants(self, result: DeviceResult) -> bool:
+        """Tell whether nothing was seen meanwhile that makes another landing useless."""
+        return not self.off and result.bin not in self._confirmed
 
     def again(self, before: DeviceResult, after: DeviceResult) -> Iterator[tuple[str, str]]:
         """Take a further contact of a device; yield rule and what was seen, if there is something to say."""
@@ -51,10 +56,23 @@ class RetestWatch:
         if not self.off and limit and tried >= limit and recovered < self._retest.min_recovered * tried:
             self.off = True
             yield "retest off", f"{recovered} of {tried} retests have helped, retest stops"
+        if self._confirms(before, after):
+            self._confirmed.add(bin_)
+            seen = f"{self._in_a_row[bin_]} in a row have failed at another site too"
+            yield "retest off", f"bin {bin_.number} {bin_.name}: {seen}, its retest stops"
         if self._too_good(bin_):
             self._told.add(bin_)
             share = f"{self._recovered[bin_]} of {self._tried[bin_]} recovered"
             yield "retest helps", f"bin {bin_.number} {bin_.name}: {share}: a problem of contact or test"
+
+    def _confirms(self, before: DeviceResult, after: DeviceResult) -> bool:
+        """Count what other sites say of a bin; tell whether it is believed from now on."""
+        bin_ = before.bin
+        if after.site == before.site or after.verdict is Verdict.NOT_JUDGED:
+            return False
+        self._in_a_row[bin_] = 0 if after.verdict is Verdict.PASSED else self._in_a_row[bin_] + 1
+        confirm = self._retest.confirm
+        return bool(confirm) and self._in_a_row[bin_] >= confirm and bin_ not in self._confirmed
 
     def _too_good(self, bin_: Bin) -> bool:
         if bin_ in self._told or self._tried[bin_] < LEAST_TO_SAY:

@@ -17,6 +17,10 @@ class Sites:
         """Return why a site cannot test, None if it can."""
         return self._poisoned(site) or self._off.get(site)
 
+    def all_out_of_use(self) -> frozenset[int]:
+        """Return the sites that cannot test."""
+        return frozenset(site for site in self._resources if self.out_of_use(site) is not None)
+
     def _poisoned(self, site: int) -> str | None:
         return next((r.turn.poisoned for r in self._resources[site] if r.turn.poisoned), None)
 

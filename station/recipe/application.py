@@ -27,9 +27,12 @@ def applied(recipe: Recipe, sequence: Sequence[S]) -> Sequence[S]:
         retest = Retest(
             frozenset(bins[number] for number in again.bins),
             again.times,
-            again.turn_on,
-            again.useless_after,
-            again.min_recovered,
+            at_end=again.at_end,
+            other_site=again.other_site,
+            confirm=again.confirm,
+            turn_on=again.turn_on,
+            useless_after=again.useless_after,
+            min_recovered=again.min_recovered,
         )
     rules = sequence.rules if recipe.rules is None else _rules(recipe, bins)
     made = replace(sequence, rows=_rows(sequence.rows, policies.guarded(recipe, sequence)))

@@ -27,10 +27,13 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class Again(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which bins are lifted and landed again, and how often."""
+    """Which bins are landed again, how often and when (`station.policies.Retest`)."""
 
     bins: tuple[int, ...]
     times: Annotated[int, Meta(ge=0, le=10)] = 1
+    at_end: bool = False
+    other_site: bool = False
+    confirm: Annotated[int, Meta(ge=0, le=1000)] = 0
     turn_on: Annotated[int, Meta(ge=0, le=1000)] = 0
     useless_after: Annotated[int, Meta(ge=0, le=10**6)] = 0
     min_recovered: Annotated[float, Meta(ge=0, le=1)] = 0.1

@@ -15,6 +15,7 @@ from station.chaos.points import Kill
 from station.chaos.schedule import PLAIN, station_file
 from station.cli import code_of
 from station.report import LotReport
+from tests.cell.policies import policy_file
 
 DEVICES, SITES = 4, 2
 FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
@@ -34,9 +35,9 @@ def wrong_with(lives: Lives, kills: tuple[Kill, ...]) -> tuple[list[str], bool]:
     return found, killed
 
 
-def left_by(lives: Lives, life: Life) -> Evidence:
+def left_by(lives: Lives, life: Life, devices: int = DEVICES) -> Evidence:
     report = json.decode((lives.folder / "report.json").read_bytes(), type=LotReport)
-    return Evidence(DEVICES, (), lives.folder, life.code or 0, life.said, report)
+    return Evidence(devices, (), lives.folder, life.code or 0, life.said, report)
 
 
 def played(out: Path, kills: tuple[Kill, ...], *more: str) -> tuple[list[str], bool]:
@@ -81,3 +82,24 @@ def test_killed_again_and_again_a_lot_goes_on(tmp_path: Path) -> None:
     """The second life dies while it takes the lot up, the third while it tests."""
     kills = (Kill("record", 9), Kill("record", 4), Kill("record", 12), Kill("time", 0.3))
     assert played(tmp_path, kills) == ([], True)
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_devices_come_again_a_lot_goes_on(tmp_path: Path) -> None:
+    """Dies that had their bins and were to be landed again still are, by another site, and none twice."""
+    station = policy_file(tmp_path, "OTHER_SITE_AT_END")
+    dirty = ("--devices", "13", "--seed", "3", "--station", str(station), "--fault", "socket.dirt@p=0.3")
+    wrong, contacts = [], set[int]()
+    for number in range(29, LAST, 3):
+        lives = Lives(code_of, tmp_path, "R", dirty, ("--station", str(station)))
+        life = lives.play((Kill("record", number),))
+        killed = lives.lived[0].code is None
+        evidence = left_by(lives, life, 13)
+        wrong += [f"{number}: {text}" for text in complaints(evidence)]
+        contacts.add(0 if evidence.report is None else evidence.report.retested)
+        lives.forget()
+        if not killed:
+            break
+    assert wrong == []
+    assert not killed
+    assert min(contacts) > 0

@@ -96,3 +96,18 @@ def test_cards_that_cannot_be() -> None:
 
 def test_no_dies_no_touchdowns() -> None:
     assert rectangle(2, 2).plan([]) == ()
+
+
+def test_another_visit_is_by_a_site_that_is_not_barred() -> None:
+    card = ProbeCard({1: (0, 0), 2: (1, 0), 3: (2, 0)})
+    wafer = {(x, 0) for x in range(6)}
+    again = {(1, 0): frozenset({1}), (4, 0): frozenset({1, 2, 3}), (5, 0): frozenset({1, 2})}
+    plan = card.plan_again(again, present=wafer, touches={})
+    met = {place: site for landing in plan for site, place in landing.sites.items()}
+    assert met.keys() == {(1, 0), (5, 0)}, "no site is left for the other"
+    assert all(site not in again[place] for place, site in met.items())
+    assert all(
+        card.over(*landing[:2])[site] == die for landing in plan for site, die in landing.sites.items()
+    )
+    assert card.plan_again({(1, 0): frozenset()}, present=wafer, touches={(1, 0): 3}) == (), "touched enough"
+    assert card.plan_again({}, present=wafer, touches={}) == ()

@@ -167,6 +167,8 @@ async def sealing(site: BenchSite, die: Die) -> Personalisation:
         ({"offsets": (Offset(5, 1, 0.1),)}, "no parametric test 5"),
         ({"offsets": (Offset(1, 1, 0.1), Offset(1, 1, 0.2))}, "there twice"),
         ({"retest": Retest(min_recovered=2)}, "between 0 and 1"),
+        ({"retest": Retest(at_end=True, always=2)}, "always is at once"),
+        ({"retest": Retest(confirm=2)}, "confirm needs other_site"),
         ({"retest": Retest(turn_on=-1)}, "retest: turn_on must not be negative"),
     ],
 )

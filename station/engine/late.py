@@ -1,0 +1,133 @@
+"""Devices that have their bin and come again: at the end of wafer or lot, or to another site."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from drivers.roles import Feeder, Touchdown
+from station.engine.retests import RetestWatch
+from station.model import Bin, DeviceResult
+from station.policies import Retest
+
+Name: TypeAlias = tuple[str, int, int] | str
+"""How a device is found again: wafer, x and y of a die, else its id."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A device that is known again by its name."""
+
+    last: DeviceResult
+    sites: frozenset[int]
+    """Those that have met it."""
+
+
+def name_at(arrived: Touchdown, site: int) -> Name | None:
+    """Name the device at a site; None if nothing tells it from others."""
+    if site in arrived.positions:
+        return (arrived.wafer, *arrived.positions[site])
+    return arrived.ids.get(site)
+
+
+class LateRetests:
+    """What has come, by name, and what of it shall come again."""
+
+    def __init__(self, retest: Retest, watch: RetestWatch) -> None:
+        self._retest = retest
+        self._watch = watch
+        self._known = dict[Name, Kept]()
+        self._waiting = dict[Name, Kept]()
+
+    def restart(self, wafer: str) -> None:
+        """Begin anew at a wafer: those of others are gone."""
+        self._known = _of(wafer, self._known)
+        self._waiting = _of(wafer, self._waiting)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a device is still to come again."""
+        return any(self._wanted(name, kept) for name, kept in self._waiting.items())
+
+    def _wanted(self, name: Name, kept: Kept) -> bool:
+        """A handler brings its devices again whatever was seen meanwhile."""
+        return isinstance(name, str) or self._watch.still_wants(kept.last)
+
+    def met(self, arrived: Touchdown) -> Mapping[int, Kept]:
+        """Return the devices of a contact that were there before, by site."""
+        names = {site: name_at(arrived, site) for site in sorted(arrived.sites)}
+        return {
+            site: self._known[name]
+            for site, name in names.items()
+            if name is not None and name in self._known
+        }
+
+    def strangers(self, met: Iterable[Kept]) -> list[int]:
+        """Return the numbers of devices that have come again and were not to."""
+        waiting = {kept.last.part for kept in self._waiting.values()}
+        return sorted(kept.last.part for kept in met if kept.last.part not in waiting)
+
+    def sorted(self, arrived: Touchdown, results: Mapping[int, DeviceResult]) -> None:
+        """Take the last results of devices whose bins are sent."""
+        if not self._retest.late:
+            return
+        for site, result in results.items():
+            if (name := name_at(arrived, site)) is not None:
+                self._take(name, site, result)
+
+    def _take(self, name: Name, site: int, result: DeviceResult) -> None:
+        before = self._known.get(name)
+        sites = frozenset({site}) | (frozenset() if before is None else before.sites)
+        kept = self._known[name] = Kept(slim(result), sites)
+        self._waiting.pop(name, None)
+        if result.contact <= self._retest.times and self._watch.wants(result):
+            self._waiting[name] = kept
+
+    def recall(self, before: Iterable[tuple[Name, Kept]]) -> None:
+        """Know what a station that has stopped knew: devices that failed and have their bin."""
+        for name, kept in before:
+            self._known[name] = kept
+            if self._retest.late and kept.last.contact <= self._retest.times and self._watch.wants(kept.last):
+                self._waiting[name] = kept
+
+    def due(
+        self, wafer: str, *, used_up: bool, out: frozenset[int]
+    ) -> Mapping[tuple[int, int], frozenset[int]]:
+        """Return the dies of a wafer that are to be landed again now, and by which sites not; never `out`."""
+        if self._retest.at_end and not used_up:
+            return {}
+        return {
+            name[1:]: out | (kept.sites if self._retest.other_site else frozenset())
+            for name, kept in sorted(self._waiting.items(), key=lambda item: item[1].last.part)
+            if not isinstance(name, str) and name[0] == wafer and self._wanted(name, kept)
+        }
+
+
+def cannot_bring_again(retest: Retest, bins: Iterable[Bin], feeder: Feeder) -> str:
+    """Say why this machine cannot do what a late retest needs; empty if it can.
+
+    A handler brings whole hard bins: what else lies in one of them would come again too.
+    """
+    if not retest.late or not retest.times or feeder.picks_site:
+        return ""
+    hard = {bin_.hard for bin_ in retest.bins}
+    if missing := sorted(hard - feeder.brings_again):
+        there = ", ".join(map(str, sorted(feeder.brings_again))) or "none"
+        return (
+            f"retest at the end: {feeder.name} does not bring devices of hard bin "
+            f"{', '.join(map(str, missing))} again so that each is known; it brings {there}"
+        )
+    if retest.other_site:
+        return f"retest by another site: {feeder.name} does not let the station pick the site"
+    others = [bin_.name for bin_ in bins if bin_.hard in hard and bin_ not in retest.bins]
+    return f"retest at the end: the same hard bins hold {', '.join(others)} too" if others else ""
+
+
+def _of(wafer: str, devices: Mapping[Name, Kept]) -> dict[Name, Kept]:
+    return {name: kept for name, kept in devices.items() if not isinstance(name, str) and name[0] == wafer}
+
+
+def slim(result: DeviceResult) -> DeviceResult:
+    """Return what has to be known of a contact later, without what was measured."""
+    return msgspec.structs.replace(result, measurements=())

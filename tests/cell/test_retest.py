@@ -1,0 +1,145 @@
+"""A lot by each policy of retest: what moves, what datalog and store say of it, and what is true."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from station.custody.journal import read
+from station.datalog.store import Store
+from station.events import RuleTripped
+from station.model import DeviceResult
+from tests.cell.counted import assert_all_agree
+from tests.cell.lots import LOT, lot
+from tests.cell.policies import policy_file
+
+WAFERS, DIES = 3, 13
+Contacts = list[DeviceResult]
+
+
+def contacts(folder: Path) -> Contacts:
+    """Return every contact, in order."""
+    store = Store(folder / "results.db")
+    found = [device for landing in store.touchdowns(1) for device in landing.devices]
+    store.close()
+    return found
+
+
+def by_part(found: Contacts) -> dict[int, Contacts]:
+    parts = dict[int, Contacts]()
+    for device in found:
+        parts.setdefault(device.part, []).append(device)
+    return parts
+
+
+def at_once(found: Contacts) -> bool:
+    """Each further contact follows at the same site, before any other device is met there."""
+    here = dict[int, int]()
+    for device in found:
+        if device.contact > 1 and here[device.site] != device.part:
+            return False
+        here[device.site] = device.part
+    return True
+
+
+def after_all_others(found: Contacts) -> bool:
+    """No first contact of a wafer, or of a lot without wafers, comes behind a further one of it."""
+    again = set[str]()
+    for device in found:
+        wafer = device.place.wafer if device.place else ""
+        if device.contact > 1:
+            again.add(wafer)
+        elif wafer in again:
+            return False
+    return True
+
+
+def elsewhere(found: Contacts) -> bool:
+    """Every further contact is by a site that had not met the device."""
+    return all(
+        len({device.site for device in part}) == len(part)
+        for part in by_part(found).values()
+        if len(part) > 1
+    )
+
+
+POLICIES: dict[str, tuple[Callable[[Contacts], bool], ...]] = {
+    "AT_ONCE": (at_once,),
+    "AT_END": (after_all_others,),
+    "OTHER_SITE": (elsewhere,),
+    "OTHER_SITE_AT_END": (elsewhere, after_all_others),
+    "BY_BIN": (at_once,),
+    "TURNED_OFF": (at_once,),
+    "FINAL_AT_END": (after_all_others,),
+}
+
+DIRTIER = {"BY_BIN": 0.5, "TURNED_OFF": 0.5}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, dict[str, Any]]]:
+    """Run a lot by a policy, once."""
+    known = dict[str, tuple[Path, dict[str, Any]]]()
+
+    def run(policy: str) -> tuple[Path, dict[str, Any]]:
+        if policy not in known:
+            out = tmp_path_factory.mktemp(policy)
+            final = ("--devices", "48", "--sites", "8", "--seed", "5")
+            size = final if policy.startswith("FINAL") else ("--devices", str(WAFERS * DIES), "--seed", "3")
+            dirty = ("--fault", f"socket.dirt@p={DIRTIER.get(policy, 0.15)}")
+            code, result = lot(out, "--station", str(policy_file(out, policy)), *size, *dirty)
+            assert (code, result["state"]) == (0, "CLOSED"), result
+            known[policy] = out / LOT, result
+        return known[policy]
+
+    return run
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_devices_come_again_as_the_policy_says(
+    policy: str, ran: Callable[[str], tuple[Path, dict[str, Any]]]
+) -> None:
+    folder, result = ran(policy)
+    found = contacts(folder)
+    assert result["retested"] == sum(device.contact > 1 for device in found) > 0
+    for holds in POLICIES[policy]:
+        assert holds(found), policy
+    for part in by_part(found).values():
+        assert [device.contact for device in part] == list(range(1, len(part) + 1))
+        assert len({device.place for device in part}) == 1
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_three_readers_and_the_store_count_alike(
+    policy: str, ran: Callable[[str], tuple[Path, dict[str, Any]]]
+) -> None:
+    folder, result = ran(policy)
+    counted = assert_all_agree(folder, result)
+    assert counted["PRR"] == result["tested"] + result["retested"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_no_bad_device_escapes_and_each_lies_where_the_station_says(
+    policy: str, ran: Callable[[str], tuple[Path, dict[str, Any]]]
+) -> None:
+    _, result = ran(policy)
+    truth = result["truth"]
+    wrong = [truth[name] for name in ("escapes", "misplaced", "custody", "unexplained")]
+    assert wrong == [[], [], [], []]
+    assert result["good"] + len(truth["overkill"]) + len(truth["bad"]) == result["tested"]
+
+
+def test_retest_that_is_turned_off_is_told(ran: Callable[[str], tuple[Path, dict[str, Any]]]) -> None:
+    off = [event for event in read(ran("TURNED_OFF")[0] / "journal") if isinstance(event, RuleTripped)]
+    assert "retest off" in {event.rule for event in off}
+    seen = {event.seen for event in off if event.rule == "retest off"}
+    assert all(text.endswith("retests have helped, retest stops") for text in seen)
+
+
+def test_a_handler_that_brings_nothing_again_is_told_before_the_first_device(tmp_path: Path) -> None:
+    path = policy_file(tmp_path, "FINAL_AT_END")
+    path.write_text(path.read_text("utf-8").replace("refeeds = [5]", "refeeds = []"), "utf-8")
+    code, result = lot(tmp_path, "--station", str(path), "--devices", "4", "--sites", "2", "--seed", "5")
+    assert (code, result["tested"]) == (12, 0)
+    assert "does not bring devices of hard bin 5 again" in result["reason"]
