@@ -12,7 +12,7 @@ from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import CommandError, MessageInstrument
 
-Value: TypeAlias = float | bool | str | None
+Value: TypeAlias = float | bool | str | tuple[float, ...] | None
 Values: TypeAlias = list[Value]
 Expression: TypeAlias = Callable[[], Values]
 Statement: TypeAlias = Callable[[], None]
@@ -23,7 +23,7 @@ SEVERITY = 20.0
 CACHED_CHUNKS = 256
 
 _TOKEN = re.compile(
-    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*(?:\[\d+\][\w.]*)*)|\"([^\"]*)\"|(==|~=|[-=(),;]))"
+    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*(?:\[\d+\][\w.]*)*)|\"([^\"]*)\"|(==|~=|[-=(),;{}]))"
 )
 _COMPARISONS: Mapping[str, Callable[[Value, Value], bool]] = {
     "==": lambda left, right: left == right,
@@ -153,6 +153,8 @@ def written(value: Value) -> str:
             return str(value).lower()
         case float():
             return f"{value:.5e}"
+        case tuple():
+            return "table: 0x1"
     return value
 
 
@@ -237,6 +239,8 @@ class _Compiler:
         return left
 
     def _operand(self) -> Expression:
+        if self._taken("{"):
+            return self._table()
         if self._taken("-"):
             value = self._operand()
             return lambda: [-number(value()[0], low=-9e99, high=9e99)]
@@ -254,6 +258,15 @@ class _Compiler:
         if self.at < len(self.tokens) and self.tokens[self.at] == ("sign", "("):
             return self._call(text)
         return lambda: [self.machine.get(text)]
+
+    def _table(self) -> Expression:
+        """A table of numbers."""
+        entries = list[Expression]()
+        while not self._taken("}"):
+            if entries:
+                self._need("sign", ",")
+            entries.append(self._expression())
+        return lambda: [tuple(number(entry()[0], low=-9e99, high=9e99) for entry in entries)]
 
     def _call(self, name: str) -> Expression:
         """Compile the arguments; of the last one all values count, of the others the first."""

@@ -75,8 +75,18 @@ class Smu(Resource):
         """Return volts when forcing current, amps when forcing voltage; over range is ±inf."""
 
     @abstractmethod
-    async def sweep(self, levels: Sequence[float]) -> tuple[Reading, ...]:
-        """Force each level of what is forced, one reading at each, in one hop; the last level stays."""
+    async def sweep(self, levels: Sequence[float], *, triggered: bool = False) -> tuple[Reading, ...]:
+        """Have the machine force each level of what is forced, one reading at each; the last level stays.
+
+        Triggered: each step waits for an edge at the trigger line that the station file names. Silent if one
+        does not come; the sweep is given up then.
+        """
+
+    @abstractmethod
+    async def sweep_linear(
+        self, start: float, stop: float, points: int, *, triggered: bool = False
+    ) -> tuple[Reading, ...]:
+        """Sweep from `start` to `stop`, volts or amps, both of them among the `points`."""
 
     @abstractmethod
     async def burst(self, count: int) -> tuple[Reading, ...]:

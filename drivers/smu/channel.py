@@ -1,13 +1,19 @@
 """A source-measure channel whose verbs are conversations: what is forced, and when the output goes off."""
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal
 
 from drivers.errors import EquipmentError
 from drivers.links.messages import insisting
 from drivers.roles import Reading, Smu
+from drivers.roles.uninterrupted import uninterrupted
+from drivers.smu.stairs import Stairs, listed, straight
 from drivers.transports import Conversation, Port
+
+ABORT_S = 2.0
 
 Function = Literal["VOLT", "CURR"]
 OTHER: dict[Function, Function] = {"VOLT": "CURR", "CURR": "VOLT"}
@@ -17,9 +23,11 @@ OTHER: dict[Function, Function] = {"VOLT": "CURR", "CURR": "VOLT"}
 class SmuChannel(Smu):
     """One output; a model says the words."""
 
-    def __init__(self, name: str, port: Port) -> None:
+    def __init__(self, name: str, port: Port, *, trigger_in: int | None = None) -> None:
+        """Take `trigger_in`, the line whose edges start the steps of a triggered sweep."""
         super().__init__(name)
         self._port = port
+        self._trigger_in = trigger_in
         self._function: Function | None = None
         self._off = True
 
@@ -38,9 +46,13 @@ class SmuChannel(Smu):
         self._readings = (await self._port.run(self._measuring(self._forced())),)
         return self._readings[0].value
 
-    async def sweep(self, levels: Sequence[float]) -> tuple[Reading, ...]:
-        self._readings = await self._port.run(self._sweeping(self._forced(), levels))
-        return self._readings
+    async def sweep(self, levels: Sequence[float], *, triggered: bool = False) -> tuple[Reading, ...]:
+        return await self._sweep(listed(levels), triggered=triggered)
+
+    async def sweep_linear(
+        self, start: float, stop: float, points: int, *, triggered: bool = False
+    ) -> tuple[Reading, ...]:
+        return await self._sweep(straight(start, stop, points), triggered=triggered)
 
     async def burst(self, count: int) -> tuple[Reading, ...]:
         self._readings = await self._port.run(self._bursting(self._forced(), count))
@@ -59,16 +71,25 @@ class SmuChannel(Smu):
         """Set and switch on; a refused setting leaves the output as it is, or off if that comes first."""
 
     @abstractmethod
-    def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
-        """Send the settings, then take one reading with its flag, all in one message."""
-
-    @abstractmethod
-    def _leveling(self, function: Function, level: float) -> str:
-        """Return the setting that changes the level of what is forced."""
+    def _measuring(self, function: Function) -> Conversation[Reading]:
+        """Take one reading with its flag, in one message."""
 
     @abstractmethod
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
-        """Fill the machine's buffer and fetch it; all readings bear the flag that the last one left."""
+        """Fill the machine's buffer and fetch it, each reading with its own flag."""
+
+    @abstractmethod
+    def _sweeping(
+        self, function: Function, stairs: Stairs, edge: int | None
+    ) -> Conversation[tuple[Reading, ...]]:
+        """Have the machine climb the stairs, and fetch its buffer; it stays on the last of them.
+
+        `edge` is the line that each step waits for.
+        """
+
+    @abstractmethod
+    def _aborting(self) -> Conversation[None]:
+        """Give up a sweep, whether one is under way or not."""
 
     @abstractmethod
     def _switching_off(self) -> Conversation[None]:
@@ -79,12 +100,18 @@ class SmuChannel(Smu):
         """Switch off with both levels 0, and read back."""
 
     # -- what is the same for all
-    def _sweeping(self, function: Function, levels: Sequence[float]) -> Conversation[tuple[Reading, ...]]:
-        """One message a level: so each reading has the flag of its own level."""
-        readings = list[Reading]()
-        for level in levels:
-            readings.append((yield from self._measuring(function, self._leveling(function, level))))
-        return tuple(readings)
+    async def _sweep(self, stairs: Stairs, *, triggered: bool) -> tuple[Reading, ...]:
+        function, self._readings = self._forced(), ()
+        if triggered and self._trigger_in is None:
+            raise EquipmentError(f"{self.name} has no trigger line: its station file names no `trigger_in`")
+        edge = self._trigger_in if triggered else None
+        try:
+            self._readings = await self._port.run(self._sweeping(function, stairs, edge))
+        except (EquipmentError, asyncio.CancelledError):  # else the machine would go on by itself
+            with suppress(EquipmentError, TimeoutError):  # what was to be told is told already
+                await uninterrupted(self._port.run(self._aborting()), bound_s=ABORT_S)
+            raise
+        return self._readings
 
     def _forced(self) -> Function:
         if self._function is None:

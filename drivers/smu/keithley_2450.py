@@ -1,13 +1,15 @@
 """Keithley 2450, 2460 and 2470 in their SCPI command set.
 
-Ref: Model 2450 Reference Manual 2450-901-01, section 6; the 2460 and 2470 manuals have the same commands.
+Ref: Model 2450 Reference Manual 2450-901-01, section 6, and 8-29 (status of the source); the 2460 and 2470
+manuals have the same commands.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from drivers.errors import EquipmentError
+from drivers.errors import EquipmentError, ProtocolError
 from drivers.links.machine import PortMachine
 from drivers.links.messages import hear, say
 from drivers.links.readings import longest_reading
@@ -15,9 +17,17 @@ from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.protocols.scpi import read_boolean, read_number, read_numbers, write_number
 from drivers.roles import Reading
 from drivers.smu.channel import OTHER, Function, SmuChannel
+from drivers.smu.stairs import Listed, Stairs, Straight
 from drivers.transports import Conversation, Port
 
 LIMITS: dict[Function, str] = {"VOLT": ":SOUR:VOLT:ILIM", "CURR": ":SOUR:CURR:VLIM"}
+
+
+BUFFER = '"defbuffer1"'
+LIST_PART = 100
+"""How many levels one message brings into a list (6-78)."""
+TOO_HOT, LIMITED, OUTPUT_ON = 0x10, 0x20, 0x80
+"""Status bits of the source beside a reading in a buffer (8-29)."""
 
 
 class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,33 +67,58 @@ class Keithley2450Channel(SmuChannel):
         )
         yield from self._link.exchange(":OUTP ON")
 
-    def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
+    def _measuring(self, function: Function) -> Conversation[Reading]:
         tripped = f"{LIMITS[function]}:TRIP?"
-        value, at_limit, on = yield from self._link.exchange(
-            *settings, ":READ?", tripped, ":OUTP?", timeout_s=TIMEOUT_S
-        )
+        value, at_limit, on = yield from self._link.exchange(":READ?", tripped, ":OUTP?", timeout_s=TIMEOUT_S)
         self._check_on(on=parsed(read_boolean, ":OUTP?", on))
         return Reading(parsed(read_number, ":READ?", value), parsed(read_boolean, tripped, at_limit))
 
-    def _leveling(self, function: Function, level: float) -> str:
-        return f":SOUR:{function} {write_number(level)}"
-
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
-        """The readings come out of the machine's buffer; all of them bear the flag that the last one left."""
-        tripped, fetch = f"{LIMITS[function]}:TRIP?", f':TRAC:DATA? 1,{count},"defbuffer1",READ'
-        _, at_limit, on, values = yield from self._link.exchange(
-            ':TRAC:CLE "defbuffer1"',
+        del function
+        _, told = yield from self._link.exchange(
+            f":TRAC:CLE {BUFFER}",
             f":SENS:COUN {count}",
             ":READ?",
             ":SENS:COUN 1",
-            tripped,
-            ":OUTP?",
-            fetch,
+            _fetch(count),
             timeout_s=TIMEOUT_S + count * self._reading_s,
         )
+        return self._read(count, told)
+
+    def _sweeping(
+        self, function: Function, stairs: Stairs, edge: int | None
+    ) -> Conversation[tuple[Reading, ...]]:
+        """The sweep ends with the output off, so it is switched on again at the last level."""
+        del edge  # it has none
+        for settings in _climbing(function, stairs):
+            yield from self._link.exchange(*settings)
+        told, on = yield from self._link.exchange(
+            f":TRAC:CLE {BUFFER}",
+            ":INIT",
+            "*WAI",
+            _fetch(stairs.count),
+            f":SOUR:{function} {write_number(stairs.last)}",
+            ":OUTP ON",
+            ":OUTP?",
+            timeout_s=TIMEOUT_S + stairs.count * self._reading_s,
+        )
         self._check_on(on=parsed(read_boolean, ":OUTP?", on))
-        flag = parsed(read_boolean, tripped, at_limit)
-        return tuple(Reading(value, flag) for value in parsed(read_numbers, fetch, values))
+        return self._read(stairs.count, told)
+
+    def _aborting(self) -> Conversation[None]:
+        yield from self._link.exchange(":ABOR")
+
+    def _read(self, count: int, told: str) -> tuple[Reading, ...]:
+        """Take readings, a status of the source behind each."""
+        numbers = parsed(read_numbers, _fetch(count), told)
+        if len(numbers) != 2 * count:
+            raise ProtocolError(f"{_fetch(count)} answered {len(numbers)} numbers")
+        statuses = [int(status) for status in numbers[1::2]]
+        self._check_on(on=all(status & OUTPUT_ON for status in statuses))
+        if any(status & TOO_HOT for status in statuses):
+            raise EquipmentError(f"{self.name} is too hot: no reading is believed")
+        flags = (bool(status & LIMITED) for status in statuses)
+        return tuple(Reading(value, flag) for value, flag in zip(numbers[::2], flags, strict=True))
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
         (still_on,) = yield from self._link.exchange(":OUTP OFF", *zero, ":OUTP?", timeout_s=OFF_TIMEOUT_S)
@@ -91,6 +126,24 @@ class Keithley2450Channel(SmuChannel):
 
     def _making_safe(self) -> Conversation[None]:
         return self._switching_off(":SOUR:VOLT 0", ":SOUR:CURR 0")
+
+
+def _fetch(count: int) -> str:
+    return f":TRAC:DATA? 1,{count},{BUFFER},READ,SOURSTAT"
+
+
+def _climbing(function: Function, stairs: Stairs) -> Iterator[tuple[str, ...]]:
+    """The settings of a sweep, message by message; a limit that is reached ends none."""
+    sweep = f":SOUR:SWE:{function}"
+    match stairs:
+        case Listed():
+            for begin in range(0, stairs.count, LIST_PART):
+                part = ",".join(map(write_number, stairs.levels[begin : begin + LIST_PART]))
+                yield (f":SOUR:LIST:{function}{':APP' if begin else ''} {part}",)
+            yield (f"{sweep}:LIST 1,0,1,OFF,{BUFFER}",)
+        case Straight():
+            ends = f"{write_number(stairs.start)},{write_number(stairs.stop)}"
+            yield (f"{sweep}:LIN {ends},{stairs.count},0,1,AUTO,OFF,OFF,{BUFFER}",)
 
 
 class Keithley2450(PortMachine):

@@ -1,6 +1,6 @@
 """Keithley 2600B series in TSP: one or two channels at one port.
 
-Ref: Series 2600B Reference Manual 2600BS-901-01, sections 2, 7 and 9.
+Ref: Series 2600B Reference Manual 2600BS-901-01, sections 2, 3, 4 (trigger model, buffers), 7 and 9.
 """
 
 from struct import iter_unpack
@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from drivers.errors import EquipmentError, ProtocolError
 from drivers.links.machine import PortMachine
 from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, parsed
@@ -16,10 +17,13 @@ from drivers.protocols.scpi import judged, read_number, read_whole, write_number
 from drivers.protocols.tsp import read_boolean
 from drivers.roles import Reading
 from drivers.smu.channel import OTHER, Function, SmuChannel
+from drivers.smu.stairs import Listed, Stairs, Straight
 from drivers.transports import Conversation, Port
 
 LETTERS: dict[Function, str] = {"VOLT": "v", "CURR": "i"}
 CODES: dict[Function, int] = {"CURR": 0, "VOLT": 1}
+TOO_HOT, LIMITED = 0x02, 0x40
+"""Status bits of a reading in a buffer: over-temperature, and the limit held the output (9-34)."""
 OFF_MODES = {"normal": 0, "high_impedance": 2}
 MODELS = {"a": "26(01|11|35)B", "ab": "26(02|04|12|14|34|36)B"}
 
@@ -35,17 +39,28 @@ class Keithley2600BOptions(Struct, frozen=True, forbid_unknown_fields=True):
     off: Literal["high_impedance", "normal"] = "high_impedance"
     """How an output is off: relay open, or 0 V, which spares the relay and its time."""
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
+    trigger_in: Annotated[int, Meta(ge=1, le=14)] | None = None
+    """The digital line whose falling edge each step of a triggered sweep waits for."""
+    trigger_out: Annotated[int, Meta(ge=1, le=14)] | None = None
+    """The digital line that tells by a low pulse that a reading of channel `a` has been taken in a sweep."""
+    trigger_wait_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    """How long a step of a triggered sweep waits for its edge."""
+
+    def wait_s(self, edge: int | None) -> float:
+        """Return how long a step may wait."""
+        return 0.0 if edge is None else self.trigger_wait_s
 
 
 class Keithley2600BChannel(SmuChannel):
     """One of the two outputs."""
 
-    def __init__(self, name: str, port: Port, link: TspLink, smu: str, *, reading_s: float) -> None:
-        """Take `reading_s`, which no reading exceeds."""
-        super().__init__(name, port)
+    def __init__(self, name: str, port: Port, link: TspLink, smu: str, options: Keithley2600BOptions) -> None:
+        super().__init__(name, port, trigger_in=options.trigger_in)
         self._link = link
         self._smu = smu
-        self._reading_s = reading_s
+        self._buffer = f"{smu}.nvbuffer1"
+        self._lines = options
+        self._reading_s = longest_reading(options.nplc)
 
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
@@ -61,11 +76,11 @@ class Keithley2600BChannel(SmuChannel):
             f"if errorqueue.count==0 then {source}.output=1 end",
         )
 
-    def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
+    def _measuring(self, function: Function) -> Conversation[Reading]:
         reading = f"{self._smu}.measure.{LETTERS[OTHER[function]]}()"
         limited, output = f"{self._smu}.source.compliance", f"{self._smu}.source.output"
         value, at_limit, on = yield from self._link.exchange(
-            *settings, values=(reading, limited, output), timeout_s=TIMEOUT_S
+            values=(reading, limited, output), timeout_s=TIMEOUT_S
         )
         self._check_on(on=bool(parsed(read_whole, output, on)))
         return Reading(parsed(read_number, reading, value), parsed(read_boolean, limited, at_limit))
@@ -74,25 +89,79 @@ class Keithley2600BChannel(SmuChannel):
         return f"{self._smu}.source.level{LETTERS[function]}={write_number(level)}"
 
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
-        """The readings come as a block of floats; all of them bear the flag that the last one left."""
-        buffer, measure = f"{self._smu}.nvbuffer1", f"{self._smu}.measure"
-        limited, output = f"{self._smu}.source.compliance", f"{self._smu}.source.output"
-        at_limit, on = yield from self._link.exchange(
-            f"{buffer}.clear()",
+        measure, output = f"{self._smu}.measure", f"{self._smu}.source.output"
+        (on,) = yield from self._link.exchange(
+            f"{self._buffer}.clear()",
             f"{measure}.count={count}",
-            f"{measure}.{LETTERS[OTHER[function]]}({buffer})",
+            f"{measure}.{LETTERS[OTHER[function]]}({self._buffer})",
             f"{measure}.count=1",
-            values=(limited, output),
+            values=(output,),
             timeout_s=TIMEOUT_S + count * self._reading_s,
         )
         self._check_on(on=bool(parsed(read_whole, output, on)))
+        return (yield from self._fetching(count))
+
+    def _sweeping(
+        self, function: Function, stairs: Stairs, edge: int | None
+    ) -> Conversation[tuple[Reading, ...]]:
+        """One chunk sets up and climbs, unless a setting was refused; then the buffer is fetched."""
+        output, taken = f"{self._smu}.source.output", f"{self._buffer}.n"
+        found, on = yield from self._link.exchange(
+            *self._climbing(function, stairs),
+            *self._triggering(edge),
+            f"if errorqueue.count==0 then {self._smu}.trigger.initiate() waitcomplete() end",
+            values=(taken, output),
+            timeout_s=TIMEOUT_S + stairs.count * (self._reading_s + self._lines.wait_s(edge)),
+        )
+        self._check_on(on=bool(parsed(read_whole, output, on)))
+        if parsed(read_whole, taken, found) != stairs.count:
+            raise ProtocolError(f"{taken} is {found} after a sweep of {stairs.count} levels")
+        return (yield from self._fetching(stairs.count))
+
+    def _climbing(self, function: Function, stairs: Stairs) -> tuple[str, ...]:
+        trigger, letter = f"{self._smu}.trigger", LETTERS[function]
+        match stairs:
+            case Listed():
+                levels = f"list{letter}({{{','.join(map(write_number, stairs.levels))}}})"
+            case Straight():
+                ends = f"{write_number(stairs.start)},{write_number(stairs.stop)}"
+                levels = f"linear{letter}({ends},{stairs.count})"
+        return (
+            f"{self._buffer}.clear()",
+            f"{self._buffer}.appendmode=1",
+            f"{trigger}.source.{levels}",
+            f"{trigger}.source.action={self._smu}.ENABLE",
+            f"{trigger}.measure.{LETTERS[OTHER[function]]}({self._buffer})",
+            f"{trigger}.measure.action={self._smu}.ENABLE",
+            f"{trigger}.endpulse.action={self._smu}.SOURCE_HOLD",
+            f"{trigger}.endsweep.action={self._smu}.SOURCE_HOLD",
+            f"{trigger}.count={stairs.count}",
+        )
+
+    def _triggering(self, edge: int | None) -> tuple[str, ...]:
+        """An edge from before the sweep starts no step."""
+        stimulus = f"{self._smu}.trigger.source.stimulus"
+        if edge is None:
+            return (f"{stimulus}=0",)
+        return f"digio.trigger[{edge}].clear()", f"{stimulus}=digio.trigger[{edge}].EVENT_ID"
+
+    def _aborting(self) -> Conversation[None]:
+        yield from self._link.exchange(f"{self._smu}.abort()")
+
+    def _fetching(self, count: int) -> Conversation[tuple[Reading, ...]]:
+        """The buffer comes as a block of floats, a status behind each reading."""
         fetch = (
             "format.data=format.REAL32 format.byteorder=format.BIGENDIAN "
-            f"printbuffer(1,{count},{buffer}.readings) format.data=format.ASCII"
+            f"printbuffer(1,{count},{self._buffer}.readings,{self._buffer}.statuses) "
+            "format.data=format.ASCII"
         )
-        block = yield from self._link.fetch_block(fetch, size=4 * count, timeout_s=TIMEOUT_S)
-        flag = parsed(read_boolean, limited, at_limit)
-        return tuple(Reading(judged(value), flag) for (value,) in iter_unpack(">f", block))
+        block = yield from self._link.fetch_block(fetch, size=8 * count, timeout_s=TIMEOUT_S + count * 1e-3)
+        return tuple(self._read(value, int(status)) for value, status in iter_unpack(">ff", block))
+
+    def _read(self, value: float, status: int) -> Reading:
+        if status & TOO_HOT:
+            raise EquipmentError(f"{self.name} is too hot: no reading is believed")
+        return Reading(judged(value), bool(status & LIMITED))
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
         output = f"{self._smu}.source.output"
@@ -117,11 +186,8 @@ class Keithley2600B(PortMachine):
         self.models = MODELS[options.channels]
         self._options = options
         self._link = TspLink(options.min_gap_s)
-        reading_s = longest_reading(options.nplc)
         self.channels: dict[str, Keithley2600BChannel] = {
-            letter: Keithley2600BChannel(
-                f"{name}.{letter}", port, self._link, f"smu{letter}", reading_s=reading_s
-            )
+            letter: Keithley2600BChannel(f"{name}.{letter}", port, self._link, f"smu{letter}", options)
             for letter in options.channels
         }
 
@@ -136,4 +202,15 @@ class Keithley2600B(PortMachine):
                 f"smu{letter}.source.offmode={OFF_MODES[options.off]}",
             )
         ]
-        yield from self._link.exchange("reset()", "errorqueue.clear()", *settings, timeout_s=TIMEOUT_S)
+        yield from self._link.exchange(
+            "reset()", "errorqueue.clear()", *settings, *self._trigger_lines(), timeout_s=TIMEOUT_S
+        )
+
+    def _trigger_lines(self) -> tuple[str, ...]:
+        edge, told = self._options.trigger_in, self._options.trigger_out
+        waits = () if edge is None else (f"digio.trigger[{edge}].mode=digio.TRIG_FALLING",)
+        if told is None:
+            return waits
+        line = f"digio.trigger[{told}]"
+        event = "smua.trigger.MEASURE_COMPLETE_EVENT_ID"
+        return (*waits, f"{line}.mode=digio.TRIG_FALLING", f"{line}.stimulus={event}")

@@ -3,25 +3,32 @@
 Ref: Keysight B2900 Series SCPI Command Reference, subsystems SOURce, SENSe, OUTPut, TRIGger and FETCh.
 """
 
+from collections.abc import Iterator
+from struct import Struct
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta
 
-from drivers.errors import ProtocolError
+from drivers.errors import EquipmentError, ProtocolError
 from drivers.links.machine import PortMachine
 from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
-from drivers.protocols.scpi import read_boolean, read_number, read_numbers, write_number
+from drivers.protocols.scpi import judged, read_boolean, read_number, write_number
 from drivers.roles import Reading
 from drivers.smu.channel import OTHER, Function, SmuChannel
+from drivers.smu.stairs import Listed, Stairs, Straight
 from drivers.transports import Conversation, Port
 
 MODELS = {"1": "B29[01]1[AB]", "12": "B29[01]2[AB]"}
-PLACES: dict[Function, int] = {"VOLT": 0, "CURR": 1}
-"""Where a quantity stands in each entry of a buffer, as `FORM:ELEM:SENS` orders them."""
+ENTRY = Struct(">fff")
+"""An entry of a buffer, as `FORM:ELEM:SENS` orders it: volts, amps, status."""
+LIMITED, FAILED = 0x06, 0x38
+"""Status bits of a reading (table 1-2): at a limit; over-voltage, over-current or too hot."""
+LIST_PART = 100
 
 
-class KeysightB2900Options(Struct, frozen=True, forbid_unknown_fields=True):
+class KeysightB2900Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a station file may say of a B2900."""
 
     channels: Literal["1", "12"] = "12"
@@ -32,19 +39,27 @@ class KeysightB2900Options(Struct, frozen=True, forbid_unknown_fields=True):
     low: Literal["ground", "float"] = "ground"
     """Whether the low terminal is at ground."""
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
+    trigger_in: Annotated[int, Meta(ge=1, le=14)] | None = None
+    """The digital pin whose edge each step of a triggered sweep waits for."""
+    trigger_out: Annotated[int, Meta(ge=1, le=14)] | None = None
+    """The digital pin that tells that a reading has been taken."""
+    trigger_wait_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    """How long a step of a triggered sweep waits for its edge."""
 
 
 class KeysightB2900Channel(SmuChannel):
     """One of the two outputs."""
 
-    def __init__(self, name: str, port: Port, link: ScpiLink, number: str, *, reading_s: float) -> None:
-        """Take `reading_s`, which no reading exceeds."""
-        super().__init__(name, port)
+    def __init__(
+        self, name: str, port: Port, link: ScpiLink, number: str, options: KeysightB2900Options
+    ) -> None:
+        super().__init__(name, port, trigger_in=options.trigger_in)
+        self._options = options
         self._link = link
         self._number = number
         self._at = f"(@{number})"
         self._output = f":OUTP{number}?"
-        self._reading_s = reading_s
+        self._reading_s = longest_reading(options.nplc)
 
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
@@ -61,10 +76,10 @@ class KeysightB2900Channel(SmuChannel):
         )
         yield from self._link.exchange(f":OUTP{n} ON")
 
-    def _measuring(self, function: Function, *settings: str) -> Conversation[Reading]:
+    def _measuring(self, function: Function) -> Conversation[Reading]:
         reading, tripped = f":MEAS:{OTHER[function]}? {self._at}", f"{self._limit(function)}:TRIP?"
         value, at_limit, on = yield from self._link.exchange(
-            *settings, reading, tripped, self._output, timeout_s=self._time(1)
+            reading, tripped, self._output, timeout_s=self._time(1)
         )
         self._check_on(on=parsed(read_boolean, self._output, on))
         return Reading(parsed(read_number, reading, value), parsed(read_boolean, tripped, at_limit))
@@ -73,23 +88,67 @@ class KeysightB2900Channel(SmuChannel):
         return f":SOUR{self._number}:{function} {write_number(level)}"
 
     def _bursting(self, function: Function, count: int) -> Conversation[tuple[Reading, ...]]:
-        n, fetch, tripped = self._number, f":FETC:ARR? {self._at}", f"{self._limit(function)}:TRIP?"
-        _, values, at_limit, on = yield from self._link.exchange(
-            f":TRIG{n}:ALL:SOUR AINT",
+        return (yield from self._triggered(function, count, "AINT", 0.0))
+
+    def _sweeping(
+        self, function: Function, stairs: Stairs, edge: int | None
+    ) -> Conversation[tuple[Reading, ...]]:
+        """After it the level is fixed again, at the last one."""
+        mode = f":SOUR{self._number}:{function}:MODE"
+        for settings in self._climbing(function, stairs):
+            yield from self._link.exchange(*settings)
+        source, wait_s = ("AINT", 0.0) if edge is None else (f"EXT{edge}", self._options.trigger_wait_s)
+        readings = yield from self._triggered(function, stairs.count, source, wait_s)
+        yield from self._link.exchange(self._leveling(function, stairs.last), f"{mode} FIX")
+        return readings
+
+    def _climbing(self, function: Function, stairs: Stairs) -> Iterator[tuple[str, ...]]:
+        """The settings of a sweep, message by message."""
+        n = self._number
+        match stairs:
+            case Listed():
+                for begin in range(0, stairs.count, LIST_PART):
+                    part = ",".join(map(write_number, stairs.levels[begin : begin + LIST_PART]))
+                    yield (f":SOUR{n}:LIST:{function}{':APP' if begin else ''} {part}",)
+                yield (f":SOUR{n}:{function}:MODE LIST",)
+            case Straight():
+                swept = f":SOUR{n}:{function}"
+                yield (
+                    f"{swept}:STAR {write_number(stairs.start)}",
+                    f"{swept}:STOP {write_number(stairs.stop)}",
+                    f"{swept}:POIN {stairs.count}",
+                    f"{swept}:MODE SWE",
+                )
+
+    def _triggered(
+        self, function: Function, count: int, source: str, wait_s: float
+    ) -> Conversation[tuple[Reading, ...]]:
+        """Take `count` readings, one a trigger, and fetch them as a block of floats."""
+        n = self._number
+        _, on = yield from self._link.exchange(
+            f":TRIG{n}:ALL:SOUR {source}",
             f":TRIG{n}:ALL:COUN {count}",
             f":INIT {self._at}",
             "*OPC?",
-            fetch,
-            tripped,
             self._output,
-            timeout_s=self._time(count),
+            timeout_s=self._time(count) + count * wait_s,
         )
         self._check_on(on=parsed(read_boolean, self._output, on))
-        elements, flag = parsed(read_numbers, fetch, values), parsed(read_boolean, tripped, at_limit)
-        if len(elements) != len(PLACES) * count:
-            raise ProtocolError(f"{fetch} answered {len(elements)} numbers for {count} readings")
-        place = PLACES[OTHER[function]]
-        return tuple(Reading(value, flag) for value in elements[place :: len(PLACES)])
+        fetch = f":FORM REAL,32;:FETC:ARR? {self._at};:FORM ASC"
+        block = yield from self._link.fetch_block(fetch, timeout_s=TIMEOUT_S + count * 1e-3)
+        if len(block) != ENTRY.size * count:
+            raise ProtocolError(f"{fetch} brought {len(block)} bytes for {count} readings")
+        entries = ENTRY.iter_unpack(block)
+        return tuple(self._read(function, volts, amps, int(status)) for volts, amps, status in entries)
+
+    def _read(self, function: Function, volts: float, amps: float, status: int) -> Reading:
+        if status & FAILED:
+            raise EquipmentError(f"{self.name}: status {status:#x}: no reading is believed")
+        return Reading(judged(amps if function == "VOLT" else volts), bool(status & LIMITED))
+
+    def _aborting(self) -> Conversation[None]:
+        fixed = (f":SOUR{self._number}:{function}:MODE FIX" for function in OTHER)
+        yield from self._link.exchange(f":ABOR:ALL {self._at}", *fixed)
 
     def _switching_off(self, *zero: str) -> Conversation[None]:
         (still_on,) = yield from self._link.exchange(
@@ -118,9 +177,8 @@ class KeysightB2900(PortMachine):
         self.models = MODELS[options.channels]
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
-        reading_s = longest_reading(options.nplc)
         self.channels: dict[str, KeysightB2900Channel] = {
-            number: KeysightB2900Channel(f"{name}.{number}", port, self._link, number, reading_s=reading_s)
+            number: KeysightB2900Channel(f"{name}.{number}", port, self._link, number, options)
             for number in options.channels
         }
 
@@ -139,5 +197,20 @@ class KeysightB2900(PortMachine):
             )
         ]
         yield from self._link.exchange(
-            "*RST", "*CLS", ":FORM:ELEM:SENS VOLT,CURR", *settings, timeout_s=TIMEOUT_S
+            "*RST",
+            "*CLS",
+            ":FORM:ELEM:SENS VOLT,CURR,STAT",
+            *settings,
+            *self._trigger_lines(),
+            timeout_s=TIMEOUT_S,
         )
+
+    def _trigger_lines(self) -> Iterator[str]:
+        options = self._options
+        if options.trigger_in is not None:
+            yield f":SOUR:DIG:EXT{options.trigger_in}:FUNC TINP"
+        if options.trigger_out is not None:
+            yield f":SOUR:DIG:EXT{options.trigger_out}:FUNC TOUT"
+            for n in options.channels:
+                yield f":TRIG{n}:ACQ:TOUT:SIGN EXT{options.trigger_out}"
+                yield f":TRIG{n}:ACQ:TOUT ON"

@@ -11,6 +11,7 @@ from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, CommandError
 from sim.scpi import Action, ScpiInstrument, boolean, choice, number
+from sim.smu.climb import climb, line
 from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
 from sim.sockets import Load
 
@@ -20,6 +21,9 @@ RANGES: Mapping[str, Mapping[Quantity, float]] = {
     "2470": {"v": 1100.0, "i": 1.05},
 }
 BUFFER_LENGTH = 100000
+LIST_PART = 100
+LONGEST_LIST = 2500
+STATUS_HOT, STATUS_LIMIT, STATUS_SENSE, STATUS_OUTPUT = 0x10, 0x20, 0x40, 0x80
 RESET_LIMIT_A = 1.05e-4
 RESET_LIMIT_V = 0.21
 LONG: dict[Quantity, str] = {"v": "VOLTage", "i": "CURRent"}
@@ -49,7 +53,9 @@ class Keithley2450(ScpiInstrument):
         self.output: Output = outputs(loads, ("",), seed, limit_v=RESET_LIMIT_V, limit_a=RESET_LIMIT_A)[""]
         self.language = "SCPI"
         self.idn = f"KEITHLEY INSTRUMENTS,MODEL {model},04461802,1.7.12b"
-        self.buffer = list[float]()
+        self.buffer = list[tuple[float, int]]()
+        self._lists: dict[Quantity, tuple[float, ...]] = {"v": (), "i": ()}
+        self._swept: tuple[Quantity, tuple[float, ...]] = ("v", ())
         self._max = RANGES[model]
         self._senses: Quantity = "i"
         self._rear = False
@@ -73,6 +79,17 @@ class Keithley2450(ScpiInstrument):
             ":SENSe[1]:FUNCtion[:ON]": self._sense,
             ":READ?": lambda _: self._read(),
             ":SENSe[1]:COUNt": self._set_count,
+            ":SOURce[1]:LIST:VOLTage": lambda text: self._list("v", text),
+            ":SOURce[1]:LIST:CURRent": lambda text: self._list("i", text),
+            ":SOURce[1]:LIST:VOLTage:APPend": lambda text: self._append("v", text),
+            ":SOURce[1]:LIST:CURRent:APPend": lambda text: self._append("i", text),
+            ":SOURce[1]:SWEep:VOLTage:LIST": lambda text: self._sweep_list("v", text),
+            ":SOURce[1]:SWEep:CURRent:LIST": lambda text: self._sweep_list("i", text),
+            ":SOURce[1]:SWEep:VOLTage:LINear": lambda text: self._sweep_line("v", text),
+            ":SOURce[1]:SWEep:CURRent:LINear": lambda text: self._sweep_line("i", text),
+            ":INITiate[:IMMediate]": lambda _: self._initiate(),
+            ":ABORt": lambda _: self.cleared(),
+            "*WAI": lambda _: None,
             ":TRACe:CLEar": lambda _: self.buffer.clear(),
             ":TRACe:ACTual?": lambda _: str(len(self.buffer)),
             ":TRACe:DATA?": self._fetch,
@@ -106,6 +123,7 @@ class Keithley2450(ScpiInstrument):
     # -- what commands do
     def _reset(self, _: str) -> None:
         self._senses, self._rear = "i", False
+        self._lists, self._swept = {"v": (), "i": ()}, ("v", ())
         self.buffer.clear()
         self.output.reset()
 
@@ -153,18 +171,67 @@ class Keithley2450(ScpiInstrument):
 
     def _read(self) -> str:
         """As many readings as the count says, all into the buffer; the answer is the last one."""
-        answers = [self._measure(self._senses) for _ in range(int(self.output.count))]
-        self.buffer += map(float, answers)
-        return answers[-1]
+        for _ in range(int(self.output.count)):
+            self.spend(self.output.reading_s())
+            self._keep(self._senses)
+        return f"{self.buffer[-1][0]:+.6E}"
+
+    def _keep(self, quantity: Quantity) -> None:
+        """Put a reading into the buffer, with what the source was like."""
+        value, output = self.output.reading(quantity, self.faults), self.output
+        status = STATUS_LIMIT * output.at_limit + STATUS_SENSE * output.four_wire + STATUS_OUTPUT * output.on
+        status += STATUS_HOT * output.hot
+        self.buffer.append((value, status))
 
     def _fetch(self, argument: str) -> str:
-        """`1,n,"defbuffer1",READ`: the readings only."""
-        first, last, *rest = argument.split(",")
-        if [part.strip().upper() for part in rest] not in ([], ['"DEFBUFFER1"'], ['"DEFBUFFER1"', "READ"]):
+        """`1,n,"defbuffer1",READ,SOURSTAT`: the elements that are asked for, of each reading."""
+        first, last, name, *elements = (part.strip().upper() for part in f"{argument},".split(",")[:-1])
+        if name != '"DEFBUFFER1"' or not set(elements) <= {"READ", "SOURSTAT"}:
             raise CommandError(-224)
         high = len(self.buffer)
         begin, end = (int(number(text, low=1, high=high)) for text in (first, last))
-        return ",".join(f"{value:+.6E}" for value in self.buffer[begin - 1 : end])
+        end -= self.faults.strikes("lost_reading") is not None
+        return ",".join(
+            f"{value:+.6E}" if element == "READ" else str(status)
+            for value, status in self.buffer[begin - 1 : end]
+            for element in elements or ("READ",)
+        )
+
+    def _list(self, quantity: Quantity, argument: str) -> None:
+        self._lists[quantity] = ()
+        self._append(quantity, argument)
+
+    def _append(self, quantity: Quantity, argument: str) -> None:
+        top, parts = self._max[quantity], argument.split(",")
+        if len(parts) > LIST_PART or len(parts) + len(self._lists[quantity]) > LONGEST_LIST:
+            raise CommandError(-223)
+        self._lists[quantity] += tuple(number(part.strip(), low=-top, high=top) for part in parts)
+
+    def _sweep_list(self, quantity: Quantity, argument: str) -> None:
+        """`start index, delay, count, abort at a limit, "buffer"`."""
+        if argument.replace(" ", "").upper() != '1,0,1,OFF,"DEFBUFFER1"':
+            raise CommandError(-224)
+        self._swept = quantity, self._lists[quantity]
+
+    def _sweep_line(self, quantity: Quantity, argument: str) -> None:
+        """`start, stop, points, delay, count, range, abort at a limit, dual, "buffer"`."""
+        start, stop, points, *rest = argument.replace(" ", "").upper().split(",")
+        if rest != ["0", "1", "AUTO", "OFF", "OFF", '"DEFBUFFER1"']:
+            raise CommandError(-224)
+        top = self._max[quantity]
+        first, last = number(start, low=-top, high=top), number(stop, low=-top, high=top)
+        self._swept = quantity, line(first, last, int(number(points, low=2, high=BUFFER_LENGTH)))
+
+    def _initiate(self) -> None:
+        """Run the sweep: the output is on while it lasts, and off after it."""
+        quantity, levels = self._swept
+        if quantity != self.output.forces:
+            raise CommandError(-221)
+        self.buffer.clear()
+        self.output.switch(self.faults, on=True)
+        for _ in climb(self.output, levels, self.faults, self.spend, triggered=False):
+            self._keep(self._senses)
+        self.output.switch(self.faults, on=False)
 
     def _measure(self, quantity: Quantity) -> str:
         self.spend(self.output.reading_s())

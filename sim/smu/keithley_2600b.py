@@ -9,14 +9,16 @@ from struct import pack
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import BLOCK_KNOBS, MESSAGE_KNOBS
+from sim.smu.climb import TRIGGER_KNOBS
 from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
+from sim.smu.tsp_trigger import MAX, TriggerModel, add_lines
 from sim.sockets import Load
 from sim.tsp import TspInstrument, Value, Values, number, runtime_error
 
-MAX: dict[Quantity, float] = {"v": 200.0, "i": 1.5}
 MIN_LIMIT: dict[Quantity, float] = {"v": 1e-2, "i": 1e-10}
 BUFFER_LENGTH = 60000
 ASCII, REAL32 = 1.0, 2.0
+HOT, FOUR_WIRE, COMPLIANCE = 0x02, 0x10, 0x40
 RESET_LIMIT_V = 20.0
 RESET_LIMIT_A = 0.1
 
@@ -24,7 +26,7 @@ RESET_LIMIT_A = 0.1
 class Keithley2600B(TspInstrument):
     """The box; its channels hang on `loads["a"]` and `loads["b"]`."""
 
-    knobs = MESSAGE_KNOBS | SMU_KNOBS | BLOCK_KNOBS
+    knobs = MESSAGE_KNOBS | SMU_KNOBS | BLOCK_KNOBS | TRIGGER_KNOBS
 
     def __init__(
         self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None
@@ -41,6 +43,8 @@ class Keithley2600B(TspInstrument):
         self.gets.update({"format.ASCII": lambda: ASCII, "format.REAL32": lambda: REAL32})
         self.gets.update({"format.BIGENDIAN": lambda: 0.0, "format.LITTLEENDIAN": lambda: 1.0})
         self.functions["printbuffer"] = self._print_buffer
+        add_lines(self)
+        self.triggers = dict[str, TriggerModel]()
         for letter, output in self.outputs.items():
             self._add_channel(f"smu{letter}", output)
 
@@ -64,10 +68,16 @@ class Keithley2600B(TspInstrument):
     def _add_buffer(self, smu: str, output: Output) -> None:
         buffer = f"{smu}.nvbuffer1"
         readings = self.buffers[f"{buffer}.readings"] = []
+        statuses = self.buffers[f"{buffer}.statuses"] = []
         self.gets[buffer] = lambda: buffer
         self.gets[f"{buffer}.readings"] = lambda: f"{buffer}.readings"
-        self.gets[f"{buffer}.n"] = lambda: float(len(readings))
-        self.calls[f"{buffer}.clear"] = lambda: self._clear(readings)
+        self.gets[f"{buffer}.statuses"] = lambda: f"{buffer}.statuses"
+        self.gets[f"{buffer}.n"] = lambda: float(len(readings) - self._lost())
+        self._add(f"{buffer}.appendmode", lambda: 0.0, lambda _: None)
+        self.calls[f"{buffer}.clear"] = lambda: self._clear(readings, statuses)
+        self.triggers[smu] = TriggerModel(
+            self, smu, output, self.faults, lambda name, measured: self._keep(output, name, measured)
+        )
         count = f"{smu}.measure.count"
         self._add(count, lambda: output.count, output.set_count, low=1.0, high=BUFFER_LENGTH)
 
@@ -99,6 +109,8 @@ class Keithley2600B(TspInstrument):
     def _reset(self, *outputs: Output) -> Values:
         for output in outputs:
             output.reset()
+        for trigger in self.triggers.values():
+            trigger.reset()
         return []
 
     def _switching(self, output: Output) -> Callable[[float], None]:
@@ -136,17 +148,27 @@ class Keithley2600B(TspInstrument):
         readings = self.buffers.get(f"{buffer[0]}.readings")
         if readings is None:
             raise runtime_error("reading buffer expected")
-        readings[:] = [self._reading(output, quantity) for _ in range(int(output.count))]
+        self._clear(readings, self.buffers[f"{buffer[0]}.statuses"])
+        for _ in range(int(output.count)):
+            self.spend(output.reading_s())
+            self._keep(output, str(buffer[0]), quantity)
         return [readings[-1]]
 
-    @staticmethod
-    def _clear(readings: list[float]) -> Values:
-        readings.clear()
-        return []
+    def _keep(self, output: Output, buffer: str, quantity: Quantity) -> None:
+        """Put a reading into a buffer, and beside it how it was taken."""
+        value = output.reading(quantity, self.faults)
+        status = FOUR_WIRE * output.four_wire + COMPLIANCE * output.at_limit + HOT * output.hot
+        self.buffers[f"{buffer}.readings"].append(value)
+        self.buffers[f"{buffer}.statuses"].append(float(status))
 
-    def _reading(self, output: Output, quantity: Quantity) -> float:
-        self.spend(output.reading_s())
-        return output.reading(quantity, self.faults)
+    def _lost(self) -> int:
+        return int(self.faults.strikes("lost_reading") is not None)
+
+    @staticmethod
+    def _clear(*kept: list[float]) -> Values:
+        for values in kept:
+            values.clear()
+        return []
 
     def _set_format(self, value: float) -> None:
         self._format = value
@@ -155,13 +177,18 @@ class Keithley2600B(TspInstrument):
         self._big_endian = value == 0.0
 
     def _print_buffer(self, arguments: Values) -> Values:
-        first, last, name = arguments
-        readings = self.buffers.get(str(name))
-        if readings is None or not isinstance(first, float) or not isinstance(last, float):
+        first, last, *names = arguments
+        kept = [self.buffers.get(str(name)) for name in names]
+        if not kept or not isinstance(first, float) or not isinstance(last, float):
             raise runtime_error("reading buffer expected")
-        if last > len(readings):
-            raise runtime_error("index beyond the buffer's end")
-        wanted = readings[int(first) - 1 : int(last)]
+        columns = list[list[float]]()
+        for values in kept:
+            if values is None:
+                raise runtime_error("reading buffer expected")
+            if last > len(values):
+                raise runtime_error("index beyond the buffer's end")
+            columns.append(values[int(first) - 1 : int(last)])
+        wanted = [value for row in zip(*columns, strict=True) for value in row]
         if self._format == ASCII:
             return self.print([", ".join(f"{value:.5e}" for value in wanted)])
         block = b"#0" + pack(f"{'>' if self._big_endian else '<'}{len(wanted)}f", *wanted)

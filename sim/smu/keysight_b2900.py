@@ -5,14 +5,17 @@ off.
 """
 
 from collections.abc import Mapping
+from struct import pack
 
-from drivers.protocols.scpi import ErrorEntry
+from drivers.protocols.scpi import ErrorEntry, write_block
 from sim.channels import cut
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
-from sim.messages import MESSAGE_KNOBS, CommandError
+from sim.messages import BLOCK_KNOBS, MESSAGE_KNOBS, CommandError
 from sim.scpi import Action, boolean, choice, number
 from sim.scpi_status import StatusInstrument
+from sim.smu.b2900_sweep import Sweep, set_pin
+from sim.smu.climb import TRIGGER_KNOBS
 from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
 from sim.sockets import Load
 
@@ -24,16 +27,22 @@ LONG: dict[Quantity, str] = {"v": "VOLTage", "i": "CURRent"}
 OTHER: dict[Quantity, Quantity] = {"v": "i", "i": "v"}
 
 
+PINS = range(1, 15)
+LIMITED, HOT = 0x02, 0x20
+
+
 class KeysightB2900(StatusInstrument):
     """The box; its channels hang on `loads["1"]` and `loads["2"]`."""
 
-    knobs = MESSAGE_KNOBS | SMU_KNOBS
+    knobs = MESSAGE_KNOBS | SMU_KNOBS | BLOCK_KNOBS | TRIGGER_KNOBS
 
     def __init__(
         self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None
     ) -> None:
         self.outputs = outputs(loads, ("1", "2"), seed, limit_v=RESET_LIMIT_V, limit_a=RESET_LIMIT_A)
-        self.buffers: dict[str, list[tuple[float, float]]] = {name: [] for name in self.outputs}
+        self.buffers: dict[str, list[tuple[float, float, int]]] = {name: [] for name in self.outputs}
+        self.sweeps = {name: Sweep(output) for name, output in self.outputs.items()}
+        self._binary = False
         self.idn = "Keysight Technologies,B2912A,MY51140000,3.4.2011.5100"
         super().__init__(clock, faults)
 
@@ -45,7 +54,10 @@ class KeysightB2900(StatusInstrument):
             ":MEASure:VOLTage?": lambda text: self._measure(text, "v"),
             ":MEASure:CURRent?": lambda text: self._measure(text, "i"),
             ":INITiate[:IMMediate][:ALL]": self._initiate,
+            ":ABORt:ALL": self._stop,
             ":FETCh:ARRay?": self._fetch,
+            ":FORMat[:DATA]": self._set_format,
+            **{f":SOURce:DIGital:EXTernal{pin}:FUNCtion": self._set_pin for pin in PINS},
         }
         for name, output in self.outputs.items():
             table |= self._table_of(name, output)
@@ -60,10 +72,13 @@ class KeysightB2900(StatusInstrument):
             f":OUTPut{name}:PROTection": lambda text: self._choose(text, ON="", OFF=""),
             f"{source}:FUNCtion:MODE": lambda text: output.set_function(quantity(text)),
             f":SENSe{name}:REMote": lambda text: output.set_four_wire(boolean(text)),
-            f":TRIGger{name}:ALL:SOURce": lambda text: self._choose(text, AINT=""),
+            f":TRIGger{name}:ALL:SOURce": self.sweeps[name].set_source,
+            f":TRIGger{name}:ACQuire:TOUTput:SIGNal": set_pin,
+            f":TRIGger{name}:ACQuire:TOUTput[:STATe]": lambda text: self._choose(text, ON="", OFF=""),
             f":TRIGger{name}:ALL:COUNt": lambda text: output.set_count(
                 number(text, low=1, high=BUFFER_LENGTH)
             ),
+            **self.sweeps[name].commands(name),
             **self._table_of_quantity(name, output, "v"),
             **self._table_of_quantity(name, output, "i"),
         }
@@ -74,7 +89,6 @@ class KeysightB2900(StatusInstrument):
         return {
             level: lambda text: self._set_level(output, quantity, text),
             f"{level}?": lambda _: f"{output.level[quantity]:+.6E}",
-            f"{source}:MODE": lambda text: self._choose(text, FIXed=""),
             limit: lambda text: self._set_limit(output, quantity, text),
             f"{limit}?": lambda _: f"{output.limit[quantity]:+.6E}",
             f"{sense}:PROTection:TRIPped?": lambda _: self._trip(output, quantity),
@@ -93,13 +107,15 @@ class KeysightB2900(StatusInstrument):
         output.set_count(number(argument, low=1, high=BUFFER_LENGTH))
 
     def _set_elements(self, argument: str) -> None:
-        if argument.replace(" ", "").upper() not in ("VOLT,CURR", "VOLTAGE,CURRENT"):
+        if argument.replace(" ", "").upper() not in ("VOLT,CURR,STAT", "VOLTAGE,CURRENT,STATUS"):
             raise CommandError(-224)
 
     def _reset(self, _: str) -> None:
         for name, output in self.outputs.items():
             output.reset()
             self.buffers[name].clear()
+            self.sweeps[name].reset()
+        self._binary = False
 
     def _switch(self, output: Output, argument: str) -> None:
         output.switch(self.faults, on=boolean(argument))
@@ -134,20 +150,43 @@ class KeysightB2900(StatusInstrument):
         return output.reading(measured, self.faults)
 
     def _initiate(self, argument: str) -> None:
-        """Take as many readings as the trigger counts; volts and amps of each."""
+        """Take as many readings as the trigger counts; volts, amps and status of each."""
         for name in self._at(argument):
-            output, busy_s = self.outputs[name], 0.0
-            buffer = self.buffers[name] = []
-            for _ in range(int(output.count)):
-                busy_s += output.reading_s()
-                buffer.append((output.reading("v", self.faults), output.reading("i", self.faults)))
-            self.begin(busy_s)
+            sweep, buffer = self.sweeps[name], list[tuple[float, float, int]]()
+            self.buffers[name] = buffer
+            busy = list[float]()
+            for _ in sweep.steps(self.faults, busy.append):
+                buffer.append(self._entry(sweep.output))
+            self.begin(sum(busy))
+
+    def _entry(self, output: Output) -> tuple[float, float, int]:
+        volts, amps = output.reading("v", self.faults), output.reading("i", self.faults)
+        return volts, amps, int(output.forces == "i") + LIMITED * output.at_limit + HOT * output.hot
+
+    def _stop(self, argument: str) -> None:
+        self._at(argument)
+        self.give_up()
+        self.cleared()
+
+    def _set_format(self, argument: str) -> None:
+        words = argument.replace(" ", "").upper()
+        if words not in ("ASC", "ASCII", "REAL,32"):
+            raise CommandError(-224)
+        self._binary = words == "REAL,32"
+
+    def _set_pin(self, argument: str) -> None:
+        self._choose(argument, TINP="", TOUT="", DIO="")
 
     def _fetch(self, argument: str) -> str:
-        pairs = [pair for name in self._at(argument) for pair in self.buffers[name]]
-        if not pairs:
+        entries = [value for name in self._at(argument) for entry in self.buffers[name] for value in entry]
+        if not entries:
             raise CommandError(-230)
-        return ",".join(f"{value:+.6E}" for pair in pairs for value in pair)
+        if self.faults.strikes("lost_reading") is not None:
+            del entries[-3:]
+        if not self._binary:
+            return ",".join(f"{value:+.6E}" for value in entries)
+        block = write_block(pack(f">{len(entries)}f", *entries))
+        return self.shortened(block).decode("latin-1")
 
 
 def quantity(argument: str) -> Quantity:

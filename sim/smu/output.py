@@ -12,11 +12,14 @@ from sim.sockets import Load, OpenCircuit, voltage_at
 
 Quantity = Literal["v", "i"]
 
-SMU_KNOBS = frozenset({"trip", "overrange", "stuck_on", "interlock_open", "power_cycle"})
+SMU_KNOBS = frozenset(
+    {"trip", "overrange", "stuck_on", "interlock_open", "power_cycle", "hot", "lost_reading"}
+)
 """`trip`: a reading is taken at the limit; `overrange`: it is beyond all ranges (`=nan`: there is none);
 `stuck_on`: the output stays on though it is switched off; `interlock_open`: no output beyond 42 V is
 switched on, and one that is on goes off at its next reading; `power_cycle`: the power has gone and come
-back since the last reading, and nothing is as it was set."""
+back since the last reading, and nothing is as it was set; `hot`: a reading of a buffer was taken too hot;
+`lost_reading`: a buffer has one reading less than was asked for."""
 
 INTERLOCK_V = 42.0
 INTERLOCK = CommandError(802, "OUTPUT blocked by interlock")
@@ -59,6 +62,8 @@ class Output:
     off_mode: float = 0.0
     """How the output is off, in the code of the 2600B; the load is disconnected in any of them."""
     at_limit: bool = False
+    hot: bool = False
+    """Whether the last reading was taken too hot."""
     _told: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +141,7 @@ class Output:
         if self.on:
             self._obey_interlock(faults)
         point = self.settle()
+        self.hot = faults.strikes("hot") is not None
         if (over := faults.strikes("overrange")) is not None:
             return 9.91e37 if over == "nan" else 9.9e37
         if faults.strikes("trip") is not None:

@@ -5,7 +5,8 @@ import pytest
 
 from drivers.errors import EquipmentError, InstrumentError, Silent
 from drivers.roles import Reading
-from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Channel, Keithley2450Options
+from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Channel, Keithley2450Options, _climbing
+from drivers.smu.stairs import listed
 from tests.replay import ReplayPort, replayed, written
 
 
@@ -164,7 +165,7 @@ async def test_sisters_force_what_a_2450_cannot() -> None:
             assert await smu.measure() == 1e-6
 
 
-async def test_sweep_flags_each_reading_in_one_hop() -> None:
+async def test_machine_climbs_by_itself_and_flags_each_reading() -> None:
     with replayed("keithley_2450/sweeps_into_the_limit") as port:
         smu = output(port)
         async with smu.forcing_voltage(0.0, limit_a=1.5e-3):
@@ -172,6 +173,50 @@ async def test_sweep_flags_each_reading_in_one_hop() -> None:
             assert swept == (Reading(0.0, False), Reading(1e-3, False), Reading(1.5e-3, True))
             assert smu.readings() == swept
     assert port.hops == 3
+
+
+async def test_line_is_climbed_by_its_ends() -> None:
+    with replayed("keithley_2450/sweeps_a_line") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            swept = await smu.sweep_linear(0.0, 2.0, 3)
+    assert swept == (Reading(0.0, False), Reading(1e-3, False), Reading(2e-3, False))
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "told"),
+    [
+        ("sweep_refused", "Data out of range"),
+        ("sweep_with_the_output_off", "is off: no reading is believed"),
+        ("sweep_incomplete", "answered 4 numbers"),
+        ("sweep_too_hot", "too hot: no reading is believed"),
+    ],
+)
+async def test_sweep_that_went_wrong_is_given_up(dialogue: str, told: str) -> None:
+    levels = [1.0, 500.0] if dialogue == "sweep_refused" else [0.0, 1.0, 2.0]
+    with replayed(f"keithley_2450/{dialogue}") as port, pytest.raises(EquipmentError, match=told):
+        smu = output(port)
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            await smu.sweep(levels)
+    assert smu.readings() == ()
+
+
+def test_long_list_comes_in_parts() -> None:
+    said = [setting for message in _climbing("VOLT", listed([0.5] * 250)) for setting in message]
+    assert [text.partition(" ")[0] for text in said] == [
+        ":SOUR:LIST:VOLT",
+        ":SOUR:LIST:VOLT:APP",
+        ":SOUR:LIST:VOLT:APP",
+        ":SOUR:SWE:VOLT:LIST",
+    ]
+    assert [text.count("0.5") for text in said] == [100, 100, 50, 0]
+
+
+async def test_model_without_a_trigger_line_sweeps_without_one() -> None:
+    smu = output(written(""))
+    smu._function = "VOLT"
+    with pytest.raises(EquipmentError, match="names no `trigger_in`"):
+        await smu.sweep([1.0], triggered=True)
 
 
 async def test_burst_comes_out_of_the_buffer() -> None:

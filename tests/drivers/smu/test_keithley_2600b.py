@@ -3,9 +3,8 @@ import math
 import pytest
 
 from drivers.errors import EquipmentError, InstrumentError, ProtocolError, Silent
-from drivers.roles import Reading
 from drivers.smu.keithley_2600b import Keithley2600B, Keithley2600BChannel, Keithley2600BOptions
-from tests.replay import ReplayPort, replayed
+from tests.replay import ReplayPort, replayed, written
 
 
 def made(port: ReplayPort, options: Keithley2600BOptions | None = None) -> Keithley2600B:
@@ -122,15 +121,79 @@ async def test_output_goes_off_before_what_follows_a_refusal() -> None:
         assert await smu.measure() == 2e-3
 
 
-async def test_sweep_flags_each_reading_in_one_hop() -> None:
+async def test_machine_climbs_by_itself_and_flags_each_reading() -> None:
     with replayed("keithley_2600b/sweeps_into_the_limit") as port:
         smu = made(port).channels["a"]
         async with smu.forcing_voltage(0.0, limit_a=1.5e-3):
             swept = await smu.sweep([0.0, 1.0, 2.0])
-            assert swept == (Reading(0.0, False), Reading(1e-3, False), Reading(1.5e-3, True))
+            assert [reading.value for reading in swept] == pytest.approx([0.0, 1e-3, 1.5e-3])
+            assert [reading.at_limit for reading in swept] == [False, False, True]
             assert smu.readings() == swept
             assert smu.in_compliance()
     assert port.hops == 3
+
+
+async def test_line_is_climbed_by_its_ends() -> None:
+    with replayed("keithley_2600b/sweeps_a_line") as port:
+        smu = made(port).channels["a"]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            swept = await smu.sweep_linear(0.0, 2.0, 3)
+    assert [reading.value for reading in swept] == pytest.approx([0.0, 1e-3, 2e-3])
+
+
+TRIGGERED = Keithley2600BOptions(trigger_in=1, trigger_out=2, trigger_wait_s=0.5)
+
+
+async def test_trigger_lines_are_set_at_connect() -> None:
+    with replayed("keithley_2600b/connects_trigger_lines") as port:
+        await made(port, TRIGGERED).connect()
+
+
+async def test_each_step_of_a_triggered_sweep_waits_for_an_edge() -> None:
+    with replayed("keithley_2600b/sweeps_by_trigger") as port:
+        smu = made(port, TRIGGERED).channels["a"]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            assert len(await smu.sweep([1.0, 2.0], triggered=True)) == 2
+
+
+async def test_sweep_is_given_up_if_no_edge_comes() -> None:
+    with replayed("keithley_2600b/sweep_without_trigger") as port, pytest.raises(Silent):
+        smu = made(port, TRIGGERED).channels["a"]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            await smu.sweep([1.0, 2.0], triggered=True)
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "told"),
+    [
+        ("sweep_refused", "Parameter too big"),
+        ("sweep_incomplete", "is 1.00000e\\+00 after a sweep of 2 levels"),
+        ("sweep_too_hot", "too hot: no reading is believed"),
+    ],
+)
+async def test_sweep_that_went_wrong_is_given_up(dialogue: str, told: str) -> None:
+    with replayed(f"keithley_2600b/{dialogue}") as port, pytest.raises(EquipmentError, match=told):
+        smu = made(port).channels["a"]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            await smu.sweep([1.0, 500.0] if dialogue == "sweep_refused" else [1.0, 2.0])
+    assert smu.readings() == ()
+
+
+async def test_sweep_waits_for_no_line_that_the_station_file_does_not_name() -> None:
+    smu = made(written("")).channels["a"]
+    smu._function = "VOLT"
+    with pytest.raises(EquipmentError, match="names no `trigger_in`"):
+        await smu.sweep([1.0], triggered=True)
+
+
+@pytest.mark.parametrize("levels", [[], [0.0] * 2501])
+async def test_sweep_has_as_many_levels_as_a_machine_keeps(levels: list[float]) -> None:
+    smu = made(written("")).channels["a"]
+    smu._function = "VOLT"
+    with pytest.raises(ValueError, match=f"a sweep of {len(levels)} levels: 1 to 2500 are possible"):
+        await smu.sweep(levels)
+    with pytest.raises(ValueError, match="a line of 1 points: 2 to 2500 are possible"):
+        await smu.sweep_linear(0.0, 1.0, 1)
 
 
 async def test_burst_comes_out_of_the_buffer_as_a_block() -> None:

@@ -98,32 +98,77 @@ async def test_over_range_is_infinite() -> None:
         assert math.isinf(await smu.measure())
 
 
-async def test_sweep_flags_each_reading_in_one_hop() -> None:
+async def test_trigger_climbs_a_list_and_flags_each_reading() -> None:
     with replayed("keysight_b2900/sweeps_into_the_limit") as port:
         smu = channel(port)
         async with smu.forcing_voltage(0.0, limit_a=1.5e-3):
             swept = await smu.sweep([0.0, 1.0, 2.0])
-    assert swept == (Reading(0.0, False), Reading(1e-3, False), Reading(1.5e-3, True))
+    assert [reading.value for reading in swept] == pytest.approx([0.0, 1e-3, 1.5e-3])
+    assert [reading.at_limit for reading in swept] == [False, False, True]
     assert port.hops == 3
+
+
+async def test_line_is_climbed_by_its_ends() -> None:
+    with replayed("keysight_b2900/sweeps_a_line") as port:
+        smu = channel(port)
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            swept = await smu.sweep_linear(0.0, 2.0, 3)
+    assert [reading.value for reading in swept] == pytest.approx([0.0, 1e-3, 2e-3])
+
+
+TRIGGERED = KeysightB2900Options(trigger_in=1, trigger_out=2, trigger_wait_s=0.5)
+
+
+async def test_trigger_pins_are_set_at_connect() -> None:
+    with replayed("keysight_b2900/connects_trigger_lines") as port:
+        await made(port, TRIGGERED).connect()
+
+
+async def test_each_step_of_a_triggered_sweep_waits_for_an_edge() -> None:
+    with replayed("keysight_b2900/sweeps_by_trigger") as port:
+        smu = made(port, TRIGGERED).channels["1"]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            assert len(await smu.sweep([1.0, 2.0], triggered=True)) == 2
+
+
+async def test_sweep_is_given_up_if_no_edge_comes() -> None:
+    with replayed("keysight_b2900/sweep_without_trigger") as port, pytest.raises(Silent):
+        smu = made(port, TRIGGERED).channels["1"]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            await smu.sweep([1.0, 2.0], triggered=True)
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "told"),
+    [
+        ("sweep_refused", "Data out of range"),
+        ("sweep_incomplete", "brought 12 bytes for 2 readings"),
+        ("sweep_too_hot", "status 0x20: no reading is believed"),
+    ],
+)
+async def test_sweep_that_went_wrong_is_given_up(dialogue: str, told: str) -> None:
+    levels = [1.0, 500.0] if dialogue == "sweep_refused" else [1.0, 2.0]
+    with replayed(f"keysight_b2900/{dialogue}") as port, pytest.raises(EquipmentError, match=told):
+        smu = channel(port)
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            await smu.sweep(levels)
+    assert smu.readings() == ()
 
 
 async def test_burst_takes_the_measured_half_of_each_entry() -> None:
     with replayed("keysight_b2900/burst") as port:
         smu = channel(port)
         async with smu.forcing_voltage(2.0, limit_a=10e-3):
-            assert await smu.burst(3) == (Reading(2e-3, False),) * 3
+            readings = await smu.burst(3)
+    assert [reading.value for reading in readings] == pytest.approx([2e-3] * 3)
 
 
-async def test_buffer_with_too_few_entries_is_not_believed() -> None:
-    smu = channel(
-        written(
-            "> :TRIG1:ALL:SOUR AINT;:TRIG1:ALL:COUN 2;:INIT (@1);*OPC?;:FETC:ARR? (@1);"
-            ':SENS1:CURR:PROT:TRIP?;:OUTP1?;:SYST:ERR?\n< 1;1,2,3;0;1;0,"No error"'
-        )
-    )
-    smu._function = "VOLT"
-    with pytest.raises(ProtocolError, match="3 numbers for 2 readings"):
-        await smu.burst(2)
+async def test_no_reading_of_a_block_that_is_short_is_believed() -> None:
+    with replayed("keysight_b2900/burst_cut_short") as port:
+        smu = channel(port)
+        await smu.force_voltage(2.0, limit_a=10e-3)
+        with pytest.raises(ProtocolError, match="short of its length"):
+            await smu.burst(3)
 
 
 async def test_nothing_to_measure_before_something_is_forced() -> None:
