@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct, json
 
+from station.by_policy import PolicyCourse, PolicyTruth
 from station.custody.balance import Balance
 from station.errors import StorageError
 from station.model import BinKind, LotInfo
@@ -36,11 +37,13 @@ class TruthReport(Struct, frozen=True):
     overkill: tuple[int, ...]
     """Running numbers of good devices elsewhere: rejected, or not judged."""
     unexplained: tuple[int, ...]
-    """Good devices in a failing bin that the model gives no reason to reject."""
+    """Good devices in a failing bin that neither the model nor PAT nor QA gives a reason to reject."""
     misplaced: tuple[int, ...]
     """Devices that physically lie in another hard bin than the station says."""
     custody: tuple[int, ...]
     """Devices of which the journal and the chip disagree whether they are sealed, or who they are."""
+    policies: tuple[PolicyTruth, ...] = ()
+    """Escapes and overkill before any policy of the lot, and behind each."""
 
     @property
     def agrees(self) -> bool:
@@ -124,7 +127,7 @@ def bin_counts(info: LotInfo, balance: Balance) -> tuple[BinCount, ...]:
     )
 
 
-def compared(balance: Balance, truth: Sequence[Truth]) -> TruthReport | None:
+def compared(balance: Balance, truth: Sequence[Truth], course: PolicyCourse) -> TruthReport | None:
     """Join a balance that has identities with the hidden truth; None where there is no such truth.
 
     A die is found by wafer, x and y, whatever number the station gave it; other devices by their number.
@@ -143,10 +146,13 @@ def compared(balance: Balance, truth: Sequence[Truth]) -> TruthReport | None:
         escapes=tuple(part for part in bad if part in passed),
         overkill=overkill,
         unexplained=tuple(
-            part for part in overkill if not known[part].reasons and balance.kind(part) is BinKind.FAIL
+            part
+            for part in overkill
+            if not known[part].reasons and balance.kind(part) is BinKind.FAIL and not course.moved(part)
         ),
         misplaced=tuple(part for part, device in joined if device.hard_bin != balance.hard_bin(part)),
         custody=tuple(part for part, device in joined if not _custody_agrees(balance, part, device)),
+        policies=course.stages({part: device.good for part, device in known.items()}),
     )
 
 

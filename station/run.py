@@ -15,8 +15,9 @@ from msgspec import json
 from drivers.errors import EquipmentError
 from station import assemble, binding, commands
 from station.authority import OPERATOR
+from station.by_policy import PolicyCourse
 from station.config import StationConfig
-from station.custody.balance import Balance, balance_of
+from station.custody.balance import Balance
 from station.custody.journal import Journal, read
 from station.datalog.rebuild import OpenRun
 from station.datalog.stdf.file import StdfFile
@@ -37,7 +38,7 @@ from station.lot_vault import LotVault
 from station.model import LotInfo
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
-from station.report import LotReport, bin_counts, claimed, compared, written
+from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
 from station.rules import StopRules
 from station.sequence import Retest, Sequence
 from station.stop import ACTOR, StopRequest, either, stopped, unless_stopped
@@ -299,9 +300,15 @@ class LotSession:
             if state is State.CLOSED:  # else there is a reason already, and the lot is not for the customer
                 self._unexported = CustodyError(f"lot {self._order.lot} is closed without evidence: {error}")
 
-    def _from_journal(self) -> Balance:
-        """The balance once more, from the disk: what is compared is what was written."""
-        return balance_of(read(self._order.folder / JOURNAL), identities=True)
+    def _beside_truth(self) -> TruthReport | None:
+        """Compare the journal, once more from the disk, with a simulated world."""
+        if not (truth := self._surroundings.truth()):
+            return None
+        balance, course = Balance(identities=True), PolicyCourse(self._sequence)
+        for event in read(self._order.folder / JOURNAL):
+            balance.add(event)
+            course.add(event)
+        return compared(balance, truth, course)
 
     def _report(self, cell: Cell[Any], state: State, took_s: float, wall_s: float) -> LotReport:
         if self._folder is None or cell.info is None:
@@ -328,7 +335,7 @@ class LotSession:
             order=self._ordered_as,
             vault_open="" if cell.vault_closing is None else cell.vault_closing.open,
             evidence=str(folder / BUNDLE) if (folder / BUNDLE).exists() else "",
-            truth=compared(self._from_journal(), self._surroundings.truth()),
+            truth=self._beside_truth(),
         )
 
 

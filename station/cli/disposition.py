@@ -15,9 +15,11 @@ from station.clock import RealClock
 from station.custody import durable_file
 from station.datalog.store import Store
 from station.errors import ConfigError
-from station.report import LotReport
+from station.report import LotReport, TruthReport
 
 if TYPE_CHECKING:
+    from station.analysis.shares import Share
+    from station.by_policy import TruthShare
     from station.disposition.course import Disposition
     from station.disposition.parts import Parts
 
@@ -59,7 +61,9 @@ def apply(
     from station.disposition.rules import read
 
     must_exist(store, rules, *filter(None, (report,)), *(stdf[:1] if stdf else ()))
-    found = disposed(_parts(store, run), read(rules), bad=None if report is None else _bad(report))
+    truth = None if report is None else _truth(report)
+    bad, live = (None, ()) if truth is None else (truth.bad, truth.policies)
+    found = disposed(_parts(store, run), read(rules), bad=bad, live=live)
     if stdf:
         from station.disposition.rebinned import rebinned
 
@@ -116,14 +120,14 @@ def _parts(path: Path, run: int | None) -> "Parts":
         store.close()
 
 
-def _bad(path: Path) -> tuple[int, ...]:
+def _truth(path: Path) -> TruthReport:
     try:
         report = msgspec.json.decode(path.read_bytes(), type=LotReport)
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path}: not a report: {error}") from error
     if report.truth is None:
         raise ConfigError(f"{path}: lot {report.lot} was not simulated, nobody knows its truth")
-    return report.truth.bad
+    return report.truth
 
 
 def _new(out: Path, content: bytes) -> None:
@@ -153,7 +157,21 @@ def _shown(found: "Disposition") -> None:
 
 
 def _rows(found: "Disposition") -> Iterator[tuple[str, ...]]:
+    """The policies of the running lot come first; those that did nothing are left out."""
+    for before in found.live:
+        if before.devices or before.trips:
+            yield (
+                f"(live) {before.policy}",
+                f"{before.devices}",
+                "",
+                _told(before.escapes),
+                _told(before.overkill),
+            )
     for stage in found.stages:
         known = stage.escapes, stage.overkill
-        shares = ("" if one is None else f"{one.count} of {one.of} (to {one.high:.2%})" for one in known)
+        shares = ("" if one is None else _told(one) for one in known)
         yield (stage.policy, f"{stage.moved}", f"{stage.good}", *shares)
+
+
+def _told(one: "Share | TruthShare") -> str:
+    return f"{one.count} of {one.of} (to {one.high:.2%})"

@@ -25,6 +25,9 @@ def shown(report: LotReport, console: Console | None = None) -> None:
     if report.tested:
         console.print(_bins(report))
         console.print()
+    if report.truth is not None and len(report.truth.policies) > 1:
+        console.print(_policies(report.truth))
+        console.print()
     for label, fact in _facts(report):
         console.print(Text.assemble((f"{label:9}", "dim"), fact))
 
@@ -56,6 +59,20 @@ def _bins(report: LotReport) -> Table:
             share = f"{100 * bin_.count / report.tested:.2f}"
             row = (str(bin_.number), str(bin_.hard), str(bin_.count), share, bin_.name)
             table.add_row(*row, style=STYLES[bin_.kind])
+    return table
+
+
+def _policies(truth: TruthReport) -> Table:
+    """Escapes and overkill behind each policy; those that did nothing are left out."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("policy")
+    for heading in ("devices", "escapes", "overkill"):
+        table.add_column(heading, justify="right")
+    first, *others = truth.policies
+    for stage in (first, *(stage for stage in others if stage.devices or stage.trips)):
+        known = (stage.escapes, stage.overkill)
+        shares = (f"{one.count} of {one.of} (to {one.high:.2%})" for one in known)
+        table.add_row(stage.policy, str(stage.devices), *shares)
     return table
 
 

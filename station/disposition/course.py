@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from msgspec import Struct
 
 from station.analysis.shares import Share, share
+from station.by_policy import PolicyTruth
 from station.disposition.neighbourhood import clusters, neighbours
 from station.disposition.outliers import Found, dynamic, static
 from station.disposition.parts import Parts
@@ -52,10 +53,21 @@ class Disposition(Struct, frozen=True):
     moved: tuple[Moved, ...]
     beyond: tuple[Beyond, ...]
     stages: tuple[Stage, ...]
+    live: tuple[PolicyTruth, ...] = ()
+    """What the policies of the running lot did, where its truth is known."""
 
 
-def disposed(parts: Parts, rules: Rules, *, bad: Collection[int] | None = None) -> Disposition:
-    """Apply rules to a lot; `bad`: the numbers of devices that are bad in truth, where a simulation knows."""
+def disposed(
+    parts: Parts,
+    rules: Rules,
+    *,
+    bad: Collection[int] | None = None,
+    live: tuple[PolicyTruth, ...] = (),
+) -> Disposition:
+    """Apply rules to a lot; `bad`: the numbers of devices that are bad in truth, where a simulation knows.
+
+    `live`: what is known of the policies before. A lot beyond its limits ships nothing.
+    """
     _must_fit(parts, rules)
     gone = dict[int, Moved]()
     stages = [_stage("measured", parts, gone, 0, bad)]
@@ -66,6 +78,8 @@ def disposed(parts: Parts, rules: Rules, *, bad: Collection[int] | None = None) 
                 gone[at] = _moved(parts, policy, target, at, seen)
         stages.append(_stage(policy, parts, gone, len(gone) - before, bad))
     over = tuple(beyond(parts, rules.statistical)) if rules.statistical is not None else ()
+    if rules.statistical is not None:
+        stages.append(_stage("statistical", parts, gone, 0, bad, held=bool(over)))
     moved = tuple(gone[at] for at in sorted(gone))
     return Disposition(
         parts.info.lot,
@@ -77,6 +91,7 @@ def disposed(parts: Parts, rules: Rules, *, bad: Collection[int] | None = None) 
         moved,
         over,
         tuple(stages),
+        live,
     )
 
 
@@ -134,12 +149,19 @@ def _moved(parts: Parts, policy: str, target: Target, at: int, seen: str) -> Mov
     )
 
 
-def _stage(
-    policy: str, parts: Parts, gone: dict[int, Moved], moved: int, bad: Collection[int] | None
+def _stage(  # noqa: PLR0913 - what a lot is at one point
+    policy: str,
+    parts: Parts,
+    gone: dict[int, Moved],
+    moved: int,
+    bad: Collection[int] | None,
+    *,
+    held: bool = False,
 ) -> Stage:
-    passing = {
+    all_passing = {
         int(parts.numbers[at]) for at in range(len(parts.numbers)) if parts.good[at] and at not in gone
     }
+    passing = set[int]() if held else all_passing
     if bad is None:
         return Stage(policy, moved, len(passing))
     everyone = {int(number) for number in parts.numbers}

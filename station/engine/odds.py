@@ -1,6 +1,6 @@
 """How likely counts are by chance alone: exact tails, in logarithms so that nothing over- or underflows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import ceil, exp, fsum, inf, lgamma, log, log1p
 
 
@@ -26,6 +26,26 @@ def share_at_least(count: int, of: int, all_count: int, all_of: int) -> float:
 def run_of_fails(good: float, tested: int, chance: float = 0.01) -> int:
     """The least run of fails that `tested` devices of yield `good` show with at most this chance."""
     return max(1, ceil(log(chance / (tested * good)) / log1p(-good)))
+
+
+def interval(count: int, of: int, chance: float = 0.05) -> tuple[float, float]:
+    """Clopper-Pearson: the shares between which the true one lies but for `chance`; 0 to 1 of nothing."""
+    if not of:
+        return 0.0, 1.0
+    if 2 * count > of:  # the shorter tail is summed
+        low, high = interval(of - count, of, chance)
+        return 1 - high, 1 - low
+    low = _crossing(lambda share: 1 - at_most(count - 1, of, share) >= chance / 2) if count else 0.0
+    return low, _crossing(lambda share: at_most(count, of, share) <= chance / 2)
+
+
+def _crossing(beyond: Callable[[float], bool]) -> float:
+    """Return the least share that is beyond, by bisection."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (low, middle) if beyond(middle) else (middle, high)
+    return (low + high) / 2
 
 
 def _binomial(k: int, of: int, share: float) -> float:

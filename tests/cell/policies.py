@@ -5,6 +5,8 @@ from pathlib import Path
 
 from sequences.se1.electrical_sort import ELECTRICAL_SORT
 from sequences.se1.final_test import CONTACT, FINAL_TEST
+from station.model import Bin
+from station.policies import Outliers, Quality
 from station.rules import StopRules
 from station.sequence import Retest
 
@@ -16,6 +18,12 @@ OTHER_SITE = replace(ELECTRICAL_SORT, retest=replace(SORT, other_site=True))
 OTHER_SITE_AT_END = replace(ELECTRICAL_SORT, retest=replace(SORT, at_end=True, other_site=True, times=2))
 BY_BIN = replace(ELECTRICAL_SORT, retest=replace(SORT, turn_on=2), rules=StopRules())
 TURNED_OFF = replace(BY_BIN, retest=replace(SORT, useless_after=3, min_recovered=1.0))
+WATCHED = replace(
+    ELECTRICAL_SORT,
+    outliers=Outliers(Bin(30, "outlier", 3), sigmas=2.5, least=10, window=40),
+    quality=Quality(Bin(31, "quality", 3), first=2, every=10),
+    rules=StopRules(baseline_yield=0.97, compare_sites=True, yield_floor=0.5, bin_limits=((CONTACT, 0.4),)),
+)
 FINAL_AT_END = replace(FINAL_TEST, retest=Retest(frozenset({CONTACT}), at_end=True))
 
 

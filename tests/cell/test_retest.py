@@ -1,5 +1,6 @@
 """A lot by each policy of retest: what moves, what datalog and store say of it, and what is true."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from station.datalog.store import Store
 from station.events import RuleTripped
 from station.model import DeviceResult
 from tests.cell.counted import assert_all_agree
-from tests.cell.lots import LOT, lot
+from tests.cell.lots import LOT, hardbin, lot
 from tests.cell.policies import policy_file
 
 WAFERS, DIES = 3, 13
@@ -74,6 +75,25 @@ POLICIES: dict[str, tuple[Callable[[Contacts], bool], ...]] = {
     "FINAL_AT_END": (after_all_others,),
 }
 
+RULES = """
+name = "after"
+version = 1
+
+[dynamic]
+bin = 40
+hard = 3
+
+[neighbours]
+bin = 41
+hard = 3
+
+[clusters]
+bin = 42
+hard = 3
+
+[statistical]
+good = { hold = 0.999, quarantine = 0.99 }
+"""
 DIRTIER = {"BY_BIN": 0.5, "TURNED_OFF": 0.5}
 
 
@@ -128,6 +148,68 @@ def test_no_bad_device_escapes_and_each_lies_where_the_station_says(
     wrong = [truth[name] for name in ("escapes", "misplaced", "custody", "unexplained")]
     assert wrong == [[], [], [], []]
     assert result["good"] + len(truth["overkill"]) + len(truth["bad"]) == result["tested"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_escapes_and_overkill_are_told_before_and_behind_each_policy(
+    policy: str, ran: Callable[[str], tuple[Path, dict[str, Any]]]
+) -> None:
+    folder, result = ran(policy)
+    truth, stages = result["truth"], {stage["policy"]: stage for stage in result["truth"]["policies"]}
+    first, last = stages["first contact"], truth["policies"][-1]
+    again = {device.part for device in contacts(folder) if device.contact > 1}
+    rejected = {d.part for d in contacts(folder) if d.contact == 1 and not d.bin.good} - set(truth["bad"])
+    assert (first["overkill"]["count"], stages["retest"]["devices"]) == (len(rejected), len(again))
+    assert first["overkill"]["count"] > stages["retest"]["overkill"]["count"]
+    assert last["overkill"]["count"] == len(truth["overkill"])
+    assert (last["escapes"]["count"], last["escapes"]["of"]) == (0, len(truth["bad"]))
+    assert (
+        last["overkill"]["low"]
+        <= last["overkill"]["count"] / last["overkill"]["of"]
+        <= last["overkill"]["high"]
+    )
+
+
+def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path) -> None:
+    size = ("--devices", "120", "--seed", "3", "--fault", "socket.dirt@p=0.05")
+    code, result = lot(tmp_path, "--station", str(policy_file(tmp_path, "WATCHED")), *size)
+    assert (code, result["truth"]["unexplained"]) == (0, []), result
+    stages = {stage["policy"]: stage for stage in result["truth"]["policies"]}
+    assert list(stages) == ["first contact", "retest", "PAT", "QA", "R1", "R2", "R4", "R5", "R6"]
+    found = {device.part: device for device in contacts(tmp_path / LOT)}.values()
+    outliers = {device.part for device in found if device.bin.number == 30}
+    assert stages["PAT"]["devices"] == len(outliers) > 0
+    moved = len(outliers - set(result["truth"]["bad"]))
+    assert stages["PAT"]["overkill"]["count"] == stages["retest"]["overkill"]["count"] + moved
+    assert stages["R6"]["overkill"]["count"] == len(result["truth"]["overkill"])
+    assert_all_agree(tmp_path / LOT, result)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(RULES, "utf-8")
+    report = tmp_path / LOT / "report.json"
+    done = hardbin(
+        *("disposition", "apply", str(tmp_path / LOT / "results.db")),
+        *("--rules", str(rules), "--report", str(report), "--json"),
+    )
+    assert done.returncode == 12, done.stderr
+    after = json.loads(done.stdout)
+    assert after["live"] == result["truth"]["policies"]
+    assert [stage["policy"] for stage in after["stages"]] == [
+        "measured",
+        "dynamic",
+        "neighbours",
+        "clusters",
+        "statistical",
+    ]
+    for name in ("escapes", "overkill"):
+        assert after["stages"][0][name]["count"] == after["live"][-1][name]["count"]
+    held = after["stages"][-1]
+    assert (held["good"], held["escapes"]["count"]) == (0, 0)
+    assert held["overkill"]["count"] == held["overkill"]["of"] > 0
+    shown = hardbin(
+        *("disposition", "apply", str(tmp_path / LOT / "results.db")),
+        *("--rules", str(rules), "--report", str(report)),
+    )
+    assert "(live) PAT" in shown.stdout
 
 
 def test_retest_that_is_turned_off_is_told(ran: Callable[[str], tuple[Path, dict[str, Any]]]) -> None:
