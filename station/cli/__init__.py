@@ -53,6 +53,7 @@ class Commands(click.Group):
         "e10",
         "equip",
         "evidence",
+        "floor",
         "key",
         "man",
         "metrics",

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "equip sim faults": frozenset({Action.READ}),
         "equip trace": frozenset({Action.HANDLE}),
         **{f"key {verb}": frozenset({Action.KEEP_KEYS}) for verb in _KEEPING.split()},
+        "floor": frozenset({Action.SERVE}),
         "key ceremony import": frozenset({AtDesk.IMPORT_CEREMONY}),
         "key ceremony plan": frozenset({Action.DRAFT, Action.SIGN}),
         "key ceremony resume": frozenset({Action.KEEP_KEYS}),

@@ -40,12 +40,13 @@ def console(
     if roles and person is None:
         raise click.UsageError("--role is that of --person: whoever logs in has roles of his own")
     listen = Listen(host, port, listening.tls_of(tls_cert, tls_key))
-    with _identity(folder, person, roles) as identity:
-        serve(engine, listen, identity, lambda address: click.echo(f"hardbin: {address}"))
+    with identity(folder, person, roles) as who:
+        serve(engine, listen, who, lambda address: click.echo(f"hardbin: {address}"))
 
 
 @contextmanager
-def _identity(folder: Path, person: str | None, roles: tuple[str, ...]) -> Iterator[Identity]:
+def identity(folder: Path, person: str | None, roles: tuple[str, ...]) -> Iterator[Identity]:
+    """Have whoever logs in, or the one person of the command line, while the block lasts."""
     if person is not None:
         yield AtTheMachine(Person(person, person, frozenset(roles or FLOOR[:1])))
         return

@@ -46,7 +46,11 @@ def page_files() -> Mapping[str, PageFile]:
 def files_in(folder: Path) -> Mapping[str, PageFile]:
     """Return the files of a folder by their path in it."""
     found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): _read(path) for path in found if _of_page(path, folder)}
+    return {
+        path.relative_to(folder).as_posix(): file_of(path.name, path.read_bytes())
+        for path in found
+        if _of_page(path, folder)
+    }
 
 
 def served(files: Mapping[str, PageFile], request: Request) -> Response:
@@ -68,11 +72,12 @@ def _of_page(path: Path, folder: Path) -> bool:
     return path.suffix in TYPES and inside.parts[0] != "node_modules" and "package" not in path.name
 
 
-def _read(path: Path) -> PageFile:
-    data = path.read_bytes()
-    small = b"" if path.suffix == ".woff2" or len(data) < LEAST else gzip.compress(data, 9, mtime=0)
+def file_of(name: str, data: bytes) -> PageFile:
+    """Return a file by its name and content."""
+    suffix = Path(name).suffix
+    small = b"" if suffix == ".woff2" or len(data) < LEAST else gzip.compress(data, 9, mtime=0)
     tag = f'"{sha256(data).hexdigest()[:32]}"'
-    return PageFile(TYPES[path.suffix], tag, data, small)
+    return PageFile(TYPES[suffix], tag, data, small)
 
 
 def _checked() -> None:
