@@ -24,6 +24,8 @@ class Instrument(ABC):
 
     knobs: frozenset[str] = frozenset()
     """The names of the faults that this model knows."""
+    idn: str = ""
+    """What it answers to `*IDN?`; empty of one that is asked in another way."""
 
     def __init__(self, clock: Clock, faults: Faults = NO_FAULTS) -> None:
         self.clock = clock
@@ -35,6 +37,11 @@ class Instrument(ABC):
         self._partial = bytearray()
         self._statuses: deque[int] = deque()
         self._abort = False
+
+    def bear(self, serial: str) -> None:
+        """Have another serial number."""
+        maker, model, _, firmware = self.idn.split(",", 3)
+        self.idn = ",".join((maker, model, serial, firmware))
 
     # -- the model's side
     @abstractmethod

@@ -57,6 +57,8 @@ SLOTS = frozenset("0123456789")
 APDU_READER = 0x0002
 """The product number of simulated readers at extended APDU level; those with another are at TPDU level."""
 
+TOLD = frozenset({"other_serial"})
+"""The fault of machines that tell their serial number: it is another one."""
 _WHOLE = ("truncate", "dup_srq", "slow_card", "chunk", "block_length", "ers_error")
 _TIMES = (
     "late_srq",
@@ -183,14 +185,24 @@ class Source(Protocol):
 
 def _source(make: Source, knobs: frozenset[str], placed: Placement, plant: Plant) -> None:
     faults, seed = plant.faults(placed, knobs), plant.seed_of(placed)
-    plant.visa[visa_resource(placed)] = make(plant.clock, plant.loads(placed), faults, seed=seed)
+    machine = make(plant.clock, plant.loads(placed), faults, seed=seed)
+    plant.visa[visa_resource(placed)] = _numbered(machine, placed, faults)
+
+
+def _numbered(machine: Instrument, placed: Placement, faults: Faults) -> Instrument:
+    """Give a machine the serial number of the station file, or another one if that is its fault."""
+    if (other := faults.strikes("other_serial")) is not None:
+        machine.bear(other or "OTHER")
+    elif placed.serial and machine.idn:
+        machine.bear(placed.serial)
+    return machine
 
 
 def _keithley_2450(placed: Placement, plant: Plant) -> None:
     model = placed.options.get("model", "2450")
     if model not in RANGES:
         raise WorldError(f"equipment {placed.name!r}: model {model!r} is none of {', '.join(RANGES)}")
-    _source(partial(Keithley2450, model=str(model)), Keithley2450.knobs, placed, plant)
+    _source(partial(Keithley2450, model=str(model)), Keithley2450.knobs | TOLD, placed, plant)
 
 
 def _binon(placed: Placement, plant: Plant) -> None:
@@ -281,6 +293,7 @@ def _ccid(placed: Placement, plant: Plant) -> None:
 
 
 def _measuring(make: Source, knobs: frozenset[str], *channels: str) -> Model:
+    knobs |= TOLD
     return Model("visa", knobs, partial(_source, make, knobs), frozenset(channels))
 
 
@@ -292,10 +305,12 @@ class Alone(Protocol):
 
 
 def _plug_alone(make: Alone, knobs: frozenset[str], placed: Placement, plant: Plant) -> None:
-    plant.visa[visa_resource(placed)] = make(plant.clock, plant.faults(placed, knobs))
+    faults = plant.faults(placed, knobs)
+    plant.visa[visa_resource(placed)] = _numbered(make(plant.clock, faults), placed, faults)
 
 
-def _alone(make: Alone, knobs: frozenset[str]) -> Model:
+def _alone(make: Alone, knobs: frozenset[str], told: frozenset[str] = TOLD) -> Model:
+    knobs |= told
     return Model("visa", knobs, partial(_plug_alone, make, knobs), stands_alone=True)
 
 
@@ -316,7 +331,7 @@ MODELS: Mapping[str, Model] = {
     "text_line": Model("serial", TextLineReader.knobs, peripherals.text_line, stands_alone=True),
     "keyboard": Model("usb", KeyboardReader.knobs, peripherals.keyboard, stands_alone=True),
     "keithley_2600b": _measuring(Keithley2600B, Keithley2600B.knobs, "a", "b"),
-    "keithley_2450": Model("visa", Keithley2450.knobs, _keithley_2450, frozenset({""})),
+    "keithley_2450": Model("visa", Keithley2450.knobs | TOLD, _keithley_2450, frozenset({""})),
     "keysight_b2900": _measuring(KeysightB2900, KeysightB2900.knobs, "1", "2"),
     "keysight_e36300": _measuring(KeysightE36300, KeysightE36300.knobs, "1", "2", "3"),
     "keysight_n6700": _measuring(KeysightN6700, KeysightN6700.knobs, "1", "2", "3", "4"),
@@ -328,7 +343,7 @@ MODELS: Mapping[str, Model] = {
     "keysight_33500b": _alone(Keysight33500B, Keysight33500B.knobs),
     "keysight_53230a": _alone(Keysight53230A, Keysight53230A.knobs),
     "intest_thermostream": _alone(InTestThermoStream, InTestThermoStream.knobs),
-    "ers_ac3": _alone(ErsAc3, ErsAc3.knobs),
+    "ers_ac3": _alone(ErsAc3, ErsAc3.knobs, frozenset()),
     "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

@@ -35,6 +35,10 @@ class Placement(Protocol):
     def options(self) -> Mapping[str, object]:
         """What the file says of it besides."""
 
+    @property
+    def serial(self) -> str:
+        """The serial number that it has there; empty if the file does not say."""
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -44,6 +48,7 @@ class Placed:
     driver: str
     port: str
     options: Mapping[str, object] = field(default_factory=dict)
+    serial: str = ""
 
 
 @dataclass(frozen=True)

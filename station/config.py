@@ -5,8 +5,9 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -14,6 +15,7 @@ from msgspec import Meta, Struct
 from station.errors import ConfigError
 from station.model import WaferGeometry
 
+T = TypeVar("T", str, date)
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.{}-]{0,62}$")]
 SITE = "{site}"
 LARGEST_MM = 450.0
@@ -26,6 +28,11 @@ class StationTable(Struct, frozen=True, forbid_unknown_fields=True):
     plant: str = ""
     floor: str = ""
     number: Annotated[int, Meta(ge=0, le=255)] = 1
+    calibration_notice_days: Annotated[int, Meta(ge=0, le=366)] = 30
+    """So long before the calibration of a machine is over each lot is told."""
+
+
+Serial = Annotated[str, Meta(pattern=r"^[!-~]{1,40}$")]
 
 
 class CellTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +53,20 @@ class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):
     driver: str
     port: str
     options: dict[str, Any] = {}
+    serial: Serial | tuple[Serial, ...] = ()
+    """Of the machine that must be there; with `{site}` in the name, one for each site."""
+    calibration_due: date | tuple[date, ...] = ()
+    """The last day on which its calibration holds; one for all sites, or one for each."""
+
+    def fault(self, sites: int) -> str:
+        """Say why serial numbers or days cannot be meant; empty if they can."""
+        machines = sites if SITE in self.name else 1
+        if isinstance(self.serial, str) and SITE in self.name:
+            return f"equipment {self.name!r}: serial: a list is needed, one serial number a site"
+        for key, given in (("serial", self.serial), ("calibration_due", self.calibration_due)):
+            if isinstance(given, tuple) and given and len(given) < machines:
+                return f"equipment {self.name!r}: {key}: {machines} are needed, there are {len(given)}"
+        return ""
 
 
 class VaultTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,6 +170,9 @@ class Placed:
     driver: str
     port: str
     options: Mapping[str, Any]
+    serial: str = ""
+    """Of the machine that must be there; empty if any may."""
+    calibration_due: date | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +208,8 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         file = msgspec.convert(table, StationFile)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, StationFile, table)}") from error
+    if wrong := [*filter(None, (table.fault(file.cell.sites) for table in file.equipment))]:
+        raise ConfigError(f"{path}: " + "; ".join(wrong))
     config = StationConfig(
         source=path,
         station=file.station,
@@ -238,7 +264,15 @@ def _placed(file: StationFile) -> Iterator[Placed]:
         numbers = range(1, file.cell.sites + 1) if SITE in table.name else (0,)
         for number in numbers:
             name, port = (text.replace(SITE, str(number)) for text in (table.name, table.port))
-            yield Placed(name, table.driver, port, table.options)
+            serial, due = _nth(table.serial, number), _nth(table.calibration_due, number)
+            yield Placed(name, table.driver, port, table.options, serial or "", due)
+
+
+def _nth(given: T | tuple[T, ...], number: int) -> T | None:
+    """Return what is given for the machine of a site, or for the one there is."""
+    if not isinstance(given, tuple):
+        return given
+    return given[max(number, 1) - 1] if given else None
 
 
 def _filled(bindings: Mapping[str, str], site: int) -> dict[str, str]:

@@ -4,7 +4,16 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from station.model import BinKind, Disposition, LotInfo, Measurement, Verdict, Whereabouts
+from station.model import (
+    BinKind,
+    Disposition,
+    Instrument,
+    LotInfo,
+    Measurement,
+    Software,
+    Verdict,
+    Whereabouts,
+)
 
 
 class Event(Struct, frozen=True, tag_field="event", kw_only=True):
@@ -197,6 +206,13 @@ class Cleared(Event, frozen=True, tag="resource.cleared", kw_only=True):
     reason: str
 
 
+class Refitted(Event, frozen=True, tag="lot.refitted", kw_only=True):
+    """A lot that is taken up goes on with other machines or other software: all that it has had."""
+
+    instruments: tuple[Instrument, ...]
+    software: tuple[Software, ...]
+
+
 class LotClosed(Event, frozen=True, tag="lot.closed", kw_only=True):
     """The outcome is fixed; nothing of the lot can change."""
 
@@ -228,6 +244,7 @@ Any: TypeAlias = (
     | MadeSafe
     | Found
     | Cleared
+    | Refitted
     | LotClosed
 )
 """Every event."""

@@ -189,6 +189,44 @@ class WaferGeometry(Struct, frozen=True, forbid_unknown_fields=True):
     """X and Y of the die in the middle."""
 
 
+class Instrument(Struct, frozen=True, omit_defaults=True):
+    """One machine as it was when a lot began; an empty field is one that nobody tells."""
+
+    name: str
+    """As the station file has it."""
+    driver: str
+    maker: str = ""
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+    calibration_due: str = ""
+    """The day after which its calibration is over, YYYY-MM-DD, as the station file has it."""
+    stated: bool = False
+    """The machine does not tell its serial number: it is that of the station file."""
+    since: int = 1
+    """The touchdown from which on it was there; of another machine of this name it takes the place."""
+
+
+class Binding(Struct, frozen=True, array_like=True):
+    """Which machine plays a role at a site; the channel is empty where a machine has but one."""
+
+    site: int
+    role: str
+    machine: str
+    channel: str = ""
+
+
+class Software(Struct, frozen=True, omit_defaults=True):
+    """What ran the lot."""
+
+    hardbin: str
+    python: str
+    lock_sha256: str
+    """Of the file that names every package with its hash."""
+    since: int = 1
+    """The touchdown from which on it did."""
+
+
 class LotInfo(Struct, frozen=True):
     """What is known of a lot and its set-up before the first touchdown: the header of every record."""
 
@@ -223,6 +261,10 @@ class LotInfo(Struct, frozen=True):
     limit_set: str = ""
     wafers: WaferGeometry | None = None
     """Of a lot on wafers, if the station file says it."""
+    instruments: tuple[Instrument, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    software: tuple[Software, ...] = ()
+    """More than one if the lot was taken up under another."""
 
 
 class Whereabouts(Enum):

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from msgspec import json
+from msgspec import json, structs
 
 from drivers.errors import EquipmentError
-from station import assemble, binding, commands
+from station import assemble, binding, commands, instruments
 from station.authority import OPERATOR
 from station.by_policy import PolicyCourse
 from station.config import StationConfig
@@ -143,6 +143,7 @@ class LotSession:
         self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
         self._bus = Bus()
         self._folder: Folder | None = None
+        self._inventory = instruments.Inventory()
         self._ordered_as = ""
         self._unexported: CustodyError | None = None
 
@@ -186,6 +187,7 @@ class LotSession:
             if not self._order.again:
                 raise
             log.warning("%s", error)
+        self._inventory = await instruments.read(self._config, made.machines)
 
     def _at_vault(self) -> LotVault:
         order = self._order
@@ -210,6 +212,7 @@ class LotSession:
             vault=vault,
             clock=self._surroundings.clock,
             bus=self._bus,
+            examine=lambda at: instruments.examined(self._config, self._inventory, at),
         )
 
     def _describe(self, command: commands.Load) -> LotInfo:
@@ -238,6 +241,9 @@ class LotSession:
             limit_set=self._recipe,
             flow=config.cell.insertion,
             wafers=config.wafer,
+            instruments=self._inventory.instruments,
+            bindings=instruments.bindings(config),
+            software=instruments.software(),
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:
@@ -253,10 +259,23 @@ class LotSession:
         happened = list(read(self._order.folder / JOURNAL))
         history = history_of(happened)
         load = commands.Load(id="", actor="", lot=history.info.lot, quantity=history.info.quantity)
-        must_agree(history.info, self._describe(load))
+        now = self._describe(load)
+        must_agree(history.info, now)
+        self._refit(history, now)
         folder = self._open_folder(history.info)
         folder.journal.recall(happened)
         return folder, history
+
+    def _refit(self, history: History, now: LotInfo) -> None:
+        """Note what the lot has from here on: machines that were replaced, other software."""
+        was, since = history.info, history.seq + 1
+        heard = [one for one in now.instruments if one.name not in self._inventory.silent]
+        history.info = structs.replace(
+            was,
+            instruments=instruments.followed(was.instruments, heard, since),
+            software=instruments.followed(was.software, now.software, since),
+        )
+        history.refitted = history.info != was
 
     # -- the run of the lot
     async def _through(self, cell: Cell[Any], stop: StopRequest) -> State:

@@ -118,6 +118,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "witness submit": frozenset({Action.KEEP_LOG}),
         "study gauge": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT, Action.READ}),
         "store archive": frozenset({Action.KEEP_LOG}),
+        "store instruments": frozenset({Action.READ}),
         "store query": frozenset({Action.READ}),
         "store to-ritdb": frozenset({Action.READ}),
         "store sync": frozenset({Action.KEEP_LOG}),

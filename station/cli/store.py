@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from station.cli.stdf_files import JSON, chosen, must_exist
+from station.cli.store_instruments import instruments
 from station.clock import RealClock
 from station.datalog.store import Store
 
@@ -17,6 +18,9 @@ RUN = click.option("--run", type=click.IntRange(1), help="Of a store with severa
 @click.group()
 def store() -> None:
     """Bring results to the plant's database or to Parquet, and ask for them in SQL."""
+
+
+store.add_command(instruments)
 
 
 @store.command()

@@ -44,6 +44,7 @@ class OpenRun:
             self._run = self._store.begin(self._info)
             return 0
         self._run, self.finished = mine[-1].run, mine[-1].finished
+        self._store.refit(self._run, self._info)
         return self._store.resume(self._run)
 
     def replayed(self, text: str, at: float) -> StdfFile:

@@ -126,6 +126,12 @@ class Store:
             self._run, self._seq = run, connection.execute(last).scalar() or 0
         return self._seq
 
+    def refit(self, run: int, info: LotInfo) -> None:
+        """Take down that a run goes on with other machines or other software."""
+        known = update(schema.RUN).where(schema.RUN.c.id == run).values(mir=msgspec.to_builtins(info))
+        with self._writing(f"lot {info.lot}") as connection:
+            connection.execute(known)
+
     def commit(self, result: TouchdownResult) -> None:
         """Make one touchdown durable: one transaction, then read back and compared."""
         rows = self._begun()

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 from drivers.roles.uninterrupted import uninterrupted
 from station import authority, commands, events
 from station.custody.balance import binned
+from station.engine import prelot
 from station.engine.landing import Landing
-from station.engine.late import cannot_bring_again
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.safe_state import make_safe
@@ -244,16 +244,7 @@ class Cell(Generic[S]):
     async def _check(self, info: LotInfo) -> None:
         """Whatever can be found out before a device is touched."""
         await self._must_be_safe()
-        hard = {bin_.hard for bin_ in info.bins}
-        if missing := hard - self._plan.bound.handler.hard_bins:
-            raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
-        if why := cannot_bring_again(self._plan.sequence.retest, info.bins, self._plan.bound.handler):
-            raise Hold(why)
-        if self._plan.vault is not None:
-            sorts = not self._plan.sequence.personalises
-            await self._plan.vault.open_lot(
-                info.lot, product=info.product, quantity=info.quantity, sorts=sorts
-            )
+        await prelot.checked(self._plan, info, self._record)
 
     async def _wait_for_release(self, hold: Hold) -> None:
         """Hold the lot until a person lets it go on and the cell is verified as safe."""

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from station import commands, events
 from station.engine.states import State
 from station.errors import StorageError
@@ -57,6 +59,8 @@ class History:
     seq: int = 0
     parts: int = 0
     retested: int = 0
+    refitted: bool = False
+    """The lot has other machines or other software than when it was left, which the journal has not yet."""
     held: bool = False
     ending: bool = False
     receipts: dict[str, commands.Receipt] = field(default_factory=dict)
@@ -78,7 +82,7 @@ class History:
     """Devices that have their bin, of failed ones, by running number."""
     _at: dict[int, int] = field(default_factory=dict)
 
-    def add(self, event: events.Any) -> None:  # noqa: PLR0912 - one line an event
+    def add(self, event: events.Any) -> None:  # noqa: PLR0912, PLR0915 - one line an event
         """Take one event in."""
         self.at = max(self.at, event.at)
         match event:
@@ -106,6 +110,10 @@ class History:
                     self._settled(self._at[site])
             case events.Found():
                 self._found(event)
+            case events.Refitted():
+                self.info = msgspec.structs.replace(
+                    self.info, instruments=event.instruments, software=event.software
+                )
             case events.Quarantined() | events.RuleTripped() | events.Cleared():
                 self._site(event)
             case _:

@@ -73,6 +73,21 @@ class Folder:
     records: Records
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What is known of the machines before a lot begins."""
+
+    wrong: tuple[str, ...] = ()
+    """Why it must not."""
+    near: tuple[str, ...] = ()
+    """What will soon be so."""
+
+
+def _as_is(at: float) -> Examined:
+    del at
+    return Examined()
+
+
 def _nothing_open() -> tuple[Folder, History]:
     raise ConfigError("no lot was left open")
 
@@ -91,3 +106,5 @@ class Plan(Generic[S]):
     bus: Bus
     reopen_folder: Callable[[], tuple[Folder, History]] = _nothing_open
     """Open the folder of the lot that was left open, and read its journal; ConfigError, StorageError."""
+    examine: Callable[[float], Examined] = _as_is
+    """Compare the machines with what they should be, at a unix time."""

@@ -1,6 +1,7 @@
 """A cell that takes up the lot that it was left with: made safe first, then looked at, then paused."""
 
 from station import commands, events
+from station.engine import prelot
 from station.engine.cell import NOT_SAFE, Cell
 from station.engine.history import UNKNOWN
 from station.engine.landing import Landing
@@ -44,6 +45,11 @@ class ResumedCell(Cell[S]):
         old = history.state.value
         await self._commit(events.StateChanged(at=self._now, old=old, new=State.RECOVERING.value))
         await self._made_safe(took, failed)
+        if history.refitted:
+            info = history.info
+            await self._commit(
+                events.Refitted(at=self._now, instruments=info.instruments, software=info.software)
+            )
         self._recovery = Recovery(history, folder, self._plan.sequence, self._plan.vault)
         try:
             await self._recovery.settle()
@@ -126,4 +132,5 @@ class ResumedCell(Cell[S]):
         del info, folder
         if self._run is None:
             raise Aborted
+        await prelot.machines(self._plan, self._record)
         return self._run
