@@ -1,13 +1,20 @@
 """Many small simulated lots, each with faults and kills of its own, and what is wrong with them then."""
 
+import gc
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
 from station.chaos.evidence import Evidence, complaints
 from station.chaos.lives import Command, Life, Lives
-from station.chaos.schedule import Schedule, schedule, smaller, station_file
+from station.chaos.schedule import OF_VAULT, PERSONALISING, SERVED, Schedule, schedule, smaller, station_file
+from station.chaos.served import ServedLives
 from station.report import LotReport
 
 LOT = "X"
@@ -28,9 +35,50 @@ class Result(Struct, frozen=True):
 
     lots: int
     faults: int
-    """Faults and kills of all lots."""
+    """Faults, troubles and kills of all lots."""
     lives: int
     violations: tuple[Violation, ...]
+
+
+class Played(Struct, frozen=True):
+    """What came of one seed."""
+
+    seed: int
+    lives: int
+    violation: Violation | None
+
+
+def campaign(
+    command: Command, folder: Path, seeds: range, *, jobs: int, told: Callable[[Played], None]
+) -> Result:
+    """Play the schedules of these seeds, so many lots side by side; tell of each, in order."""
+    played = list[Played]()
+    forked = get_context("fork")
+    with ProcessPoolExecutor(jobs, forked, _begin, (command, folder)) as pool:
+        for one in pool.map(_seed, seeds):
+            told(one)
+            played.append(one)
+    faults = sum(schedule(seed).wrongs for seed in seeds)
+    found = tuple(one.violation for one in played if one.violation is not None)
+    return Result(len(seeds), faults, sum(one.lives for one in played), found)
+
+
+_mine: list["Campaign"] = []
+"""Of this worker process."""
+
+
+def _begin(command: Command, folder: Path) -> None:
+    own = folder / str(os.getpid())
+    own.mkdir()
+    mine = Campaign(command, own)
+    mine.warm()
+    _mine.append(mine)
+
+
+def _seed(seed: int) -> Played:
+    mine = _mine[0]
+    mine.lives = 0
+    return Played(seed, violation=mine.tried(schedule(seed)), lives=mine.lives)
 
 
 class Campaign:
@@ -40,17 +88,17 @@ class Campaign:
         self._command, self._folder = command, folder
         self.lives = 0
 
-    def run(self, first: int, lots: int, told: Callable[[int, Violation | None], None]) -> Result:
-        """Play the schedules of these seeds; tell of each when it is done."""
-        faults = 0
-        violations = list[Violation]()
-        for seed in range(first, first + lots):
-            drawn = schedule(seed)
-            faults += len(drawn.faults) + len(drawn.kills)
-            violation = self.tried(drawn)
-            violations += [violation] if violation is not None else []
-            told(seed, violation)
-        return Result(lots, faults, self.lives, tuple(violations))
+    def warm(self) -> None:
+        """Import here what a lot imports, so that no life of a station has to."""
+        station = station_file(PERSONALISING, self._folder)
+        size = ("--devices", "1", "--sites", "1", "--station", str(station))
+        lives = Lives(self._command, self._folder, LOT, size)
+        for name in lives.imported():
+            with suppress(ImportError):
+                import_module(name)
+        lives.forget()
+        gc.collect()
+        gc.freeze()
 
     def tried(self, drawn: Schedule) -> Violation | None:
         """Play a schedule; one that fails is made smaller."""
@@ -67,16 +115,33 @@ class Campaign:
         faults = tuple(word for fault in played.faults for word in ("--fault", fault))
         where = ("--station", str(station))
         lives = Lives(self._command, self._folder, LOT, (*size, *where, *faults), where)
+        if played.way == SERVED:
+            first = (*size[2:], *where, *faults)
+            lives = ServedLives(
+                self._command,
+                self._folder,
+                LOT,
+                first,
+                devices=played.devices,
+                on_the_way=played.troubles,
+            )
         lives.forget()
-        last = lives.play(played.kills)
+        last = lives.play(played.kills, played.troubles)
         self.lives += len(lives.lived)
         found = [*_noise(lives), *complaints(self._left(played, lives, last))]
         lives.forget()
         return found
 
     def _left(self, played: Schedule, lives: Lives, last: Life) -> Evidence:
+        code = None if played.way == SERVED else last.code or 0
         return Evidence(
-            played.devices, played.faults, lives.folder, last.code or 0, last.said, _report(lives.folder)
+            played.devices,
+            played.faults,
+            lives.folder,
+            code,
+            last.said,
+            _report(lives.folder),
+            any(one.name in OF_VAULT for one in played.troubles),
         )
 
 

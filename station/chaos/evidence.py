@@ -37,6 +37,8 @@ class Evidence:
     """None: its station served, and the end of its process says nothing of a lot."""
     said: str
     report: LotReport | None
+    vault_killed: bool = False
+    """So that a device may be spoiled though its chip is sound."""
 
 
 def complaints(left: Evidence) -> list[str]:
@@ -47,7 +49,7 @@ def complaints(left: Evidence) -> list[str]:
         return found + list(_refused(left))
     history = list(read(left.folder / "journal"))
     balance = balance_of(history, identities=True)
-    found += [*_ended(left, left.report, history), *_truth(left, left.report)]
+    found += [*_ended(left, left.report, history), *_truth(left, left.report, balance)]
     found += [*_balance(left, left.report, balance), *_contacts(history), *_bins(history, left.folder)]
     found += [*_identities(history), *_vault(balance, left.folder), *_datalog(history, left.folder)]
     return found + [*_bundle(left.report, balance, left.folder)]
@@ -94,13 +96,14 @@ def _ended(left: Evidence, report: LotReport, history: list[events.Any]) -> Iter
         yield f"the report says {report.state}, the journal {states[-1:]}"
 
 
-def _truth(left: Evidence, report: LotReport) -> Iterator[str]:
+def _truth(left: Evidence, report: LotReport, balance: Balance) -> Iterator[str]:
     if report.truth is None:
         yield "no truth"
         return
-    for name in ("escapes", "unexplained", "custody"):
-        if found := getattr(report.truth, name):
-            yield f"{name} {found}; {report.state} {report.reason}"
+    spoiled = {part for part in balance.parts() if left.vault_killed and balance.spoiled(part)}
+    found = {name: getattr(report.truth, name) for name in ("escapes", "custody")}
+    found["unexplained"] = [part for part in report.truth.unexplained if part not in spoiled]
+    yield from (f"{name} {parts}; {report.state} {report.reason}" for name, parts in found.items() if parts)
     by_hand = any(knob in fault for fault in left.faults for knob in BY_HAND)
     if report.truth.misplaced and not by_hand:
         yield f"misplaced {report.truth.misplaced}; {report.state} {report.reason}"
@@ -142,6 +145,7 @@ def _contacts(history: list[events.Any], *, killed: bool = False) -> Iterator[st
 def _bins(history: list[events.Any], folder: Path) -> Iterator[str]:
     with closing(sqlite3.connect(folder / "results.db")) as store:
         kept = {seq for (seq,) in store.execute("SELECT seq FROM touchdown")} if _has_runs(store) else set()
+    kept |= {event.seq for event in history if isinstance(event, events.ContactsCorrected)}
     closed, sent = dict[int, int](), Counter[int]()
     seqs = set[int]()
     for event in history:

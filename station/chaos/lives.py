@@ -6,10 +6,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from station.chaos.points import Kill, armed
+from station.chaos.troubles import Trouble, Troubled
 from station.cli.codes import Exit
 from station.engine.history import UNKNOWN, Seen
 from station.errors import ConfigError, StorageError
@@ -56,11 +57,12 @@ class Lives:
         """The lot's."""
         return self.out / self.lot
 
-    def play(self, kills: Sequence[Kill]) -> Life:
+    def play(self, kills: Sequence[Kill], troubles: Sequence[Trouble] = ()) -> Life:
         """Begin the lot and kill it as often as asked, then let it live until it is closed; the last life."""
         life = Life((), None, "")
-        for kill in (*kills, *(None,) * MOST):
-            life = self.live(self.arguments(), kill)
+        for number, kill in enumerate((*kills, *(None,) * MOST), start=1):
+            met = tuple(one for one in troubles if one.life == number)
+            life = self.live(self.arguments(), kill, met)
             if life.code is not None and not self.open():
                 break
         return life
@@ -92,14 +94,14 @@ class Lives:
         there = simulated_whereabouts(self.folder / WORLD)
         return {seen.site: _place(seen, history.ordered, there) for seen in history.in_contact.values()}
 
-    def live(self, arguments: tuple[str, ...], kill: Kill | None) -> Life:
+    def live(self, arguments: tuple[str, ...], kill: Kill | None, troubles: Sequence[Trouble] = ()) -> Life:
         """Live once."""
         said = self.out / f"{self.lot}.said"
         pid = os.fork()
         if pid == 0:
             code = Exit.UNEXPECTED.value
             try:
-                code = _lived(self.command, arguments, kill, said)
+                code = _lived(self.command, arguments, kill, troubles, said)
             except BaseException:  # noqa: BLE001 - whatever it is, it ends this process only
                 traceback.print_exc()
             finally:
@@ -111,6 +113,23 @@ class Lives:
         life = Life(arguments, None if code < 0 else code, said.read_text(), hung)
         self.lived.append(life)
         return life
+
+    def imported(self) -> list[str]:
+        """Live once, undisturbed; return the names of the modules that it took."""
+        names = self.out / f"{self.lot}.modules"
+
+        def command(arguments: Sequence[str]) -> int:
+            code = self.command(arguments)
+            names.write_text("\n".join(sys.modules))
+            return code
+
+        replace(self, command=command).live(self.arguments(), None)
+        try:
+            return names.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        finally:
+            names.unlink(missing_ok=True)
 
     def attend(self, station: int) -> None:
         """Be there while the station lives: a process id."""
@@ -128,7 +147,9 @@ def _place(seen: Seen, ordered: Mapping[int, int], there: Mapping[int, int | Non
     return Whereabouts.SORTED if hard == ordered.get(seen.part) else Whereabouts.ERROR_BIN
 
 
-def _lived(command: Command, arguments: Sequence[str], kill: Kill | None, said: Path) -> int:
+def _lived(
+    command: Command, arguments: Sequence[str], kill: Kill | None, troubles: Sequence[Trouble], said: Path
+) -> int:
     """In the child: run the command, all that it says into one file."""
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -136,6 +157,8 @@ def _lived(command: Command, arguments: Sequence[str], kill: Kill | None, said: 
     os.dup2(file, 2)
     sys.stdout, sys.stderr = os.fdopen(nothing, "w"), os.fdopen(file, "w", buffering=1)
     signal.alarm(BOUND_S)
+    if troubles:
+        Troubled(troubles).arm()
     if kill is not None:
         armed(kill)
     return command(arguments)

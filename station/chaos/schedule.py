@@ -6,19 +6,33 @@ from pathlib import Path
 from random import Random
 
 from station import config
+from station.chaos import troubles
 from station.chaos.draw import drawn
 from station.chaos.points import STEPS, Kill, parsed
+from station.chaos.troubles import AT_CONSOLE, Trouble
 from station.surroundings import simulated_knobs, simulated_station_file
 
 PLAIN, PERSONALISING = "plain", "personalising"
-SHARE_PERSONALISING = 0.25
+RUN, SERVED = "run", "served"
+"""Which command has the cell: `hardbin run`, or `hardbin serve` with somebody at the console."""
+SHARE_PERSONALISING, SHARE_SERVED = 0.2, 0.25
+OF_VAULT = ("vault", "keys")
+VALUES: dict[str, tuple[float, ...]] = {
+    "vault": (0,),
+    "keys": (0,),
+    "full": (1, 3, 30),
+    "slow": (3,),
+    "lock": (0.1, 2),
+    "clock": (-86_400, -60, 0.5, 60, 86_400),
+}
+"""What a trouble's value may be."""
 MOST_TRIES = 24
 """So often a failing schedule is tried in a smaller form."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One lot: its size and seed, what is wrong in its cell, and when the station is killed."""
+    """One lot: its size and seed, what is wrong in and around its cell, and when the station is killed."""
 
     seed: int
     devices: int
@@ -26,17 +40,25 @@ class Schedule:
     cell: str
     faults: tuple[str, ...] = ()
     kills: tuple[Kill, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    way: str = RUN
+
+    @property
+    def wrongs(self) -> int:
+        """How many things go wrong."""
+        return len(self.faults) + len(self.kills) + len(self.troubles)
 
     def __str__(self) -> str:
         words = [f"seed={self.seed}", f"devices={self.devices}", f"sites={self.sites}", f"cell={self.cell}"]
-        words += [f"fault={fault}" for fault in self.faults]
+        words += [f"way={self.way}", *(f"fault={fault}" for fault in self.faults)]
+        words += [f"trouble={trouble}" for trouble in self.troubles]
         return " ".join([*words, *(f"kill={kill}" for kill in self.kills)])
 
 
 def read(text: str) -> Schedule:
     """Read a schedule as `str` writes it; ValueError says what cannot be meant."""
     plain = dict[str, str]()
-    faults, kills = list[str](), list[Kill]()
+    faults, kills, met = list[str](), list[Kill](), list[Trouble]()
     for word in text.split():
         name, _, value = word.partition("=")
         match name:
@@ -44,28 +66,37 @@ def read(text: str) -> Schedule:
                 faults.append(value)
             case "kill":
                 kills.append(parsed(value))
-            case "seed" | "devices" | "sites" | "cell":
+            case "trouble":
+                met.append(troubles.parsed(value))
+            case "seed" | "devices" | "sites" | "cell" | "way":
                 plain[name] = value
             case _:
-                raise ValueError(f"schedule: {word!r}: write seed= devices= sites= cell= fault= kill=")
+                raise ValueError(
+                    f"schedule: {word!r}: write seed= devices= sites= cell= way= fault= trouble= kill="
+                )
     try:
-        cell = plain.get("cell", PLAIN)
+        cell, way = plain.get("cell", PLAIN), plain.get("way", RUN)
         size = int(plain["seed"]), int(plain["devices"]), int(plain["sites"])
     except (KeyError, ValueError):
         raise ValueError("schedule: seed=, devices= and sites= are numbers and must be there") from None
     if cell not in (PLAIN, PERSONALISING):
         raise ValueError(f"schedule: cell={cell}: {PLAIN} or {PERSONALISING}")
-    return Schedule(*size, cell, tuple(faults), tuple(kills))
+    if way not in (RUN, SERVED):
+        raise ValueError(f"schedule: way={way}: {RUN} or {SERVED}")
+    return Schedule(*size, cell, tuple(faults), tuple(kills), tuple(met), way)
 
 
 def schedule(seed: int) -> Schedule:
-    """Draw the schedule of a seed: up to three faults, up to three kills."""
+    """Draw the schedule of a seed: up to three faults, two troubles and three kills."""
     random = Random(f"chaos:{seed}")  # noqa: S311 - draws faults
     cell = PERSONALISING if random.random() < SHARE_PERSONALISING else PLAIN
     sites, devices = random.randint(2, 4), random.randint(4, 12)
     knobs = list(_knobs(sites))
     faults = tuple(drawn(random, *knob) for knob in random.sample(knobs, random.randint(0, 3)))
-    return Schedule(seed, devices, sites, cell, faults, tuple(_kills(random)))
+    kills = tuple(_kills(random))
+    way = SERVED if random.random() < SHARE_SERVED else RUN
+    met = tuple(_troubles(random, cell, way, lives=len(kills) + 1))
+    return Schedule(seed, devices, sites, cell, faults, kills, met, way)
 
 
 def _kills(random: Random) -> Iterator[Kill]:
@@ -76,6 +107,16 @@ def _kills(random: Random) -> Iterator[Kill]:
         point = random.choices(("record", *(p for p in STEPS if p != "record")), (6, 1, 1, 1, 1))[0]
         moment = random.choice(("before", "torn", "after") if point == "record" else ("before", "after"))
         yield Kill(point, random.randint(1, 40 if point == "record" else 4), moment)
+
+
+def _troubles(random: Random, cell: str, way: str, *, lives: int) -> Iterator[Trouble]:
+    names = [name for name in VALUES if cell == PERSONALISING or name not in OF_VAULT]
+    for _ in range(random.choice((0, 0, 1, 1, 2))):
+        name = random.choice(names)
+        number, life = random.randint(1, 40), random.randint(1, lives)
+        yield Trouble(name, number, random.choice(VALUES[name]), life)
+    if way == SERVED and random.random() < 0.5:
+        yield Trouble(random.choice(AT_CONSOLE), random.randint(1, 4))
 
 
 def _knobs(sites: int) -> Iterator[tuple[str, str]]:
@@ -114,7 +155,11 @@ def smaller(failing: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
 def _candidates(of: Schedule) -> Iterator[Schedule]:
     for n in range(len(of.faults)):
         yield replace(of, faults=of.faults[:n] + of.faults[n + 1 :])
+    for n in range(len(of.troubles)):
+        yield replace(of, troubles=of.troubles[:n] + of.troubles[n + 1 :])
     for n in range(len(of.kills)):
         yield replace(of, kills=of.kills[:n] + of.kills[n + 1 :])
+    if of.way != RUN:
+        yield replace(of, way=RUN, troubles=tuple(one for one in of.troubles if one.name not in AT_CONSOLE))
     if of.devices > of.sites:
         yield replace(of, devices=max(of.sites, of.devices // 2))

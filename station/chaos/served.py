@@ -1,10 +1,12 @@
 """One lot through several lives of a station that serves, with somebody at its console."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from station import commands
 from station.chaos.lives import Lives
 from station.chaos.operator import Operator
+from station.chaos.troubles import AT_CONSOLE, Trouble
 
 SOCKET = "s"
 """Short: a socket's path has 107 bytes."""
@@ -15,14 +17,17 @@ class ServedLives(Lives):
     """As `Lives`; the lot is asked for at the console, and taken up by the station itself."""
 
     devices: int = 1
-    twice: frozenset[int] = frozenset()
-    cut: frozenset[int] = frozenset()
+    on_the_way: Sequence[Trouble] = ()
+    """What becomes of commands."""
     operator: Operator = field(init=False)
 
     def __post_init__(self) -> None:
         """One person for all lives."""
         load = commands.Load(id="", actor="chaos", source="console", lot=self.lot, quantity=self.devices)
-        self.operator = Operator(self.out / SOCKET, load, self.found, self.twice, self.cut)
+        twice, cut = (
+            frozenset(one.number for one in self.on_the_way if one.name == name) for name in AT_CONSOLE
+        )
+        self.operator = Operator(self.out / SOCKET, load, self.found, twice, cut)
 
     def arguments(self) -> tuple[str, ...]:
         """The same for each life."""

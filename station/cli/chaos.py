@@ -1,12 +1,13 @@
 """`hardbin chaos`: simulated lots in cells with faults, whose station is killed; what must hold, holds."""
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 from msgspec import json
 
-from station.chaos.campaign import Campaign, Result, Violation
+from station.chaos.campaign import Campaign, Played, Result, Violation, campaign
 from station.chaos.schedule import read
 from station.cli.codes import Exit
 
@@ -14,35 +15,38 @@ from station.cli.codes import Exit
 @click.command()
 @click.option("--lots", type=click.IntRange(1), default=20, show_default=True, help="How many are played.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the first lot.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Lots side by side.")
 @click.option("--schedule", "text", help="Play this one, as a violation names it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
-def chaos(lots: int, seed: int, text: str | None, as_json: bool) -> int:
+def chaos(lots: int, seed: int, jobs: int, text: str | None, as_json: bool) -> int:
     """Play simulated lots with faults and kills drawn from seeds, and check what each has left."""
     from station.cli import code_of  # noqa: PLC0415 - it knows this command
 
     with TemporaryDirectory(prefix="hardbin-chaos-") as folder:
-        campaign = Campaign(code_of, Path(folder))
         if text is None:
-            result = campaign.run(seed, lots, lambda number, found: _told(number, found, quiet=as_json))
+            seeds = range(seed, seed + lots)
+            told = partial(_told, quiet=as_json)
+            result = campaign(code_of, Path(folder), seeds, jobs=jobs, told=told)
         else:
-            result = _one(campaign, text)
+            result = _one(Campaign(code_of, Path(folder)), text)
     click.echo(json.encode(result) if as_json else _summary(result))
     return Exit.INTEGRITY if result.violations else Exit.OK
 
 
-def _one(campaign: Campaign, text: str) -> Result:
+def _one(played: Campaign, text: str) -> Result:
     try:
         asked = read(text)
     except ValueError as error:
         raise click.UsageError(f"--schedule: {error}") from error
-    wrong = tuple(campaign.wrong_with(asked))
+    wrong = tuple(played.wrong_with(asked))
     found = (Violation(f"hardbin chaos --schedule '{asked}'", str(asked), wrong),) if wrong else ()
-    return Result(1, len(asked.faults) + len(asked.kills), campaign.lives, found)
+    return Result(1, asked.wrongs, played.lives, found)
 
 
-def _told(number: int, found: Violation | None, *, quiet: bool) -> None:
+def _told(played: Played, *, quiet: bool) -> None:
+    found = played.violation
     if found is not None:
-        click.echo(f"seed {number}: {'; '.join(found.complaints)}\n    {found.replay}", err=quiet)
+        click.echo(f"seed {played.seed}: {'; '.join(found.complaints)}\n    {found.replay}", err=quiet)
 
 
 def _summary(result: Result) -> str:

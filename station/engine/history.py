@@ -66,6 +66,8 @@ class History:
     receipts: dict[str, commands.Receipt] = field(default_factory=dict)
     opened: dict[int, events.TouchdownOpened] = field(default_factory=dict)
     """The landings since the last device was sorted, by seq."""
+    corrected: dict[int, tuple[events.TouchdownOpened, events.ContactsClosed]] = field(default_factory=dict)
+    """Landings whose values could not be kept, by seq; their devices may be sorted."""
     results: set[int] = field(default_factory=set)
     """Those of them that have results."""
     in_contact: dict[int, Seen] = field(default_factory=dict)
@@ -100,9 +102,7 @@ class History:
                 if event.disposition is not None:
                     self.undecided.discard(event.part)
             case events.ContactsClosed():
-                self.results.add(event.seq)
-                for outcome in event.outcomes:
-                    self.in_contact[outcome.part].outcome = outcome
+                self._closed(event)
             case events.BinsSent():
                 self.ordered = {self._at[site]: hard for site, hard in event.bins.items()}
             case events.Sorted():
@@ -142,6 +142,13 @@ class History:
             self.in_contact[part] = Seen(part, site, number, place, None, sites, opened.ids.get(site, ""))
             if place is not None:
                 self.dies[place.wafer].discard((place.x, place.y))
+
+    def _closed(self, closed: events.ContactsClosed) -> None:
+        if closed.seq in self.results:
+            self.corrected[closed.seq] = self.opened[closed.seq], closed
+        self.results.add(closed.seq)
+        for outcome in closed.outcomes:
+            self.in_contact[outcome.part].outcome = outcome
 
     def _settled(self, part: int) -> None:
         seen = self.in_contact.pop(part)

@@ -55,6 +55,9 @@ class Recovery(Generic[S]):
         if self._vault is not None:
             await self._ask_vault(self._vault)
         kept = await self._folder.records.take_up()
+        for _, (opened, closed) in sorted(self.history.corrected.items()):
+            if kept < opened.seq and opened.seq not in self.history.opened:
+                await self._keep_late(opened, closed)
         for seq, opened in sorted(self.history.opened.items()):
             if seq > kept:
                 await self._close(opened)
@@ -115,6 +118,22 @@ class Recovery(Generic[S]):
         else:
             await self._commit(closed)
         await self._keep(TouchdownResult(opened.seq, opened.at, now, tuple(devices)))
+
+    async def _keep_late(self, opened: events.TouchdownOpened, closed: events.ContactsClosed) -> None:
+        """Keep a landing that the store had no room for: its devices are sorted, its values are lost."""
+        bins = {bin_.number: bin_ for bin_ in self._sequence.all_bins()}
+        devices = placed(
+            (
+                msgspec.structs.replace(
+                    self._result(one.part, one.site, one.contact, bins[one.soft], one.reason),
+                    verdict=one.verdict,
+                    started=opened.at,
+                )
+                for one in closed.outcomes
+            ),
+            Touchdown(frozenset(opened.parts), positions=opened.positions, wafer=opened.wafer),
+        )
+        await self._keep(TouchdownResult(opened.seq, opened.at, closed.at, tuple(devices)))
 
     def _stopped(self, opened: events.TouchdownOpened, site: int) -> DeviceResult:
         part = opened.parts[site]

@@ -5,19 +5,47 @@ from pathlib import Path
 
 import pytest
 
-from station.chaos.campaign import Campaign
+from station.chaos.campaign import Campaign, Played, campaign
 from station.chaos.points import Kill
 from station.chaos.schedule import Schedule, read, schedule, smaller
 from station.cli import code_of
 
 FIRST = 1
 LOTS = int(os.environ.get("HARDBIN_CHAOS", "6"))
+TROUBLES = [
+    "trouble=full:8:1",
+    "trouble=full:9:30 kill=record:10:after",
+    "trouble=slow:5:5",
+    "trouble=lock:9:0.1",
+    "trouble=lock:9:2",
+    "trouble=clock:9:-86400 kill=record:12:after",
+    "way=served trouble=twice:2 trouble=cut:1 kill=record:9:after",
+    "cell=personalising trouble=vault:12",
+    "cell=personalising trouble=keys:12",
+    "cell=personalising trouble=clock:12:-86400",
+]
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + LOTS))
 def test_a_lot_with_faults_and_kills(tmp_path: Path, seed: int) -> None:
     assert Campaign(code_of, tmp_path).wrong_with(schedule(seed)) == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("text", TROUBLES)
+def test_a_lot_with_one_trouble(tmp_path: Path, text: str) -> None:
+    """Some hold it, and it goes on in another life of the station."""
+    campaign = Campaign(code_of, tmp_path)
+    assert campaign.wrong_with(read(f"seed=1 devices=4 sites=2 {text}")) == []
+
+
+def test_lots_are_played_side_by_side_and_told_of_in_order(tmp_path: Path) -> None:
+    told = list[Played]()
+    result = campaign(code_of, tmp_path, range(1, 4), jobs=2, told=told.append)
+    assert [one.seed for one in told] == [1, 2, 3]
+    assert (result.lots, result.violations) == (3, ())
+    assert result.lives == sum(one.lives for one in told) >= result.lots
 
 
 def test_a_seed_gives_the_same_schedule_and_its_line_gives_it_back() -> None:
