@@ -23,6 +23,9 @@ GROUP = 64
 CHECKPOINT_PAGES = 8_000
 """How far the write-ahead log grows, 32 MB, before SQLite moves it into the file, which all wait for."""
 
+CACHE_KIB = 64 * 1024
+"""Pages that are kept in memory: the inner ones of all indexes, and those of the dies in work."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS lot(
   lot TEXT PRIMARY KEY, product TEXT NOT NULL, order_id TEXT NOT NULL, quantity INTEGER NOT NULL,
@@ -174,6 +177,7 @@ class Journal:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
+        db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         db.executescript("".join(SCHEMAS))
         return db

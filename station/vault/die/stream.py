@@ -5,7 +5,8 @@ from typing import NoReturn, TypeAlias
 
 import grpc
 
-from station.vault.die.script import Answer, Script, Step
+from drivers.protocols.se1_table import StatusWord
+from station.vault.die.script import Answer, Script
 from station.vault.faults import Code, DoubtError, GoneError
 from station.vault.wire import floor_pb2 as wire
 
@@ -13,6 +14,8 @@ Context: TypeAlias = "grpc.aio.ServicerContext[wire.FromStation, wire.FromVault]
 
 SCRIPTS_MAX = 24
 STREAM_BYTES_MAX = 4 << 20
+OK = (StatusWord.OK,)
+"""What a station expects where a step names nothing."""
 SILENCE_S = 30.0
 """How long beyond a script's budget a station may say nothing."""
 
@@ -36,7 +39,7 @@ class StreamLink:
         self._scripts += 1
         message = _script(script, self._scripts)
         self._count(message.ByteSize())
-        await self._context.write(wire.FromVault(script=message))
+        await self._context.write(message)
         result = await self._result(script.budget_ms / 1000 + SILENCE_S)
         answers = [Answer(reply.data, reply.sw) for reply in result.replies]
         stopped = STOPPED.get(result.stopped)
@@ -73,20 +76,18 @@ async def nonsense(context: Context, why: str) -> NoReturn:
     await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
 
 
-def _script(script: Script, number: int) -> wire.Script:
-    steps = [_step(step) for step in script.steps]
-    return wire.Script(
-        number=number,
-        label=script.label,
-        steps=steps,
-        budget_ms=script.budget_ms,
-        may_park=script.may_park,
-    )
-
-
-def _step(step: Step) -> wire.Step:
-    if not step.apdu:
-        return wire.Step(reset=wire.Reset(), budget_ms=step.budget_ms, reply_max=step.reply_max)
-    return wire.Step(
-        apdu=step.apdu, expect=list(step.expect), budget_ms=step.budget_ms, reply_max=step.reply_max
-    )
+def _script(script: Script, number: int) -> wire.FromVault:
+    """Filled in place: a message that is made apart is copied where it goes."""
+    message = wire.FromVault()
+    told = message.script
+    told.number, told.label, told.may_park = number, script.label, script.may_park
+    told.budget_ms = script.budget_ms
+    add = told.steps.add
+    for step in script.steps:
+        if not step.apdu:
+            add(reset=wire.Reset(), budget_ms=step.budget_ms, reply_max=step.reply_max)
+        elif step.expect == OK:
+            add(apdu=step.apdu, budget_ms=step.budget_ms, reply_max=step.reply_max)
+        else:
+            add(apdu=step.apdu, expect=step.expect, budget_ms=step.budget_ms, reply_max=step.reply_max)
+    return message
