@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem
 from drivers.protocols.se1_table import Algorithm
 from station.vault.die.kinds import KemKind, Kind, SigningKind
 
-ROUNDS = 100
+ROUNDS = 25
 MESSAGE = bytes(1500)
 """About as long as what a certificate's signature covers."""
 
