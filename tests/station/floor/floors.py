@@ -40,9 +40,9 @@ class Kept:
         await until(found)
 
 
-async def until(wanted: Callable[[], Awaitable[bool]]) -> None:
+async def until(wanted: Callable[[], Awaitable[bool]], patience_s: float = 60.0) -> None:
     """Look again and again, until it is so."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(patience_s):
         while True:
             if await wanted():
                 return
