@@ -29,6 +29,7 @@ from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound
 from station.engine.plan import Folder, Plan
 from station.engine.records import Records
+from station.engine.recount import Counters, Recount
 from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, StorageError
@@ -257,7 +258,8 @@ class LotSession:
 
     def _reopen_folder(self) -> tuple[Folder, History]:
         happened = list(read(self._order.folder / JOURNAL))
-        history = history_of(happened)
+        counters = Counters(self._sequence.rules, self._sequence.retest, quantity=self._order.devices)
+        history = history_of(happened, Recount(counters, self._sequence.all_bins()))
         load = commands.Load(id="", actor="", lot=history.info.lot, quantity=history.info.quantity)
         now = self._describe(load)
         must_agree(history.info, now)

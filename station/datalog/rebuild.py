@@ -1,13 +1,14 @@
 """The datalog again from the store: byte for byte the file that was written live."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.writer import Profile
 from station.datalog.store import Store
 from station.errors import StorageError
-from station.model import LotInfo
+from station.model import LotInfo, TouchdownResult
 
 
 def replay(store: Store, run: int, folder: Path, *, profile: Profile = "compact") -> StdfFile:
@@ -46,6 +47,11 @@ class OpenRun:
         self._run, self.finished = mine[-1].run, mine[-1].finished
         self._store.refit(self._run, self._info)
         return self._store.resume(self._run)
+
+    def recall(self, told: Callable[[TouchdownResult], None]) -> None:
+        """Tell of each landing, in order."""
+        for landed in self._store.touchdowns(self._run):
+            told(landed)
 
     def replayed(self, text: str, at: float) -> StdfFile:
         """Write the file anew and return it open; one that had its name already, of an open lot, goes.

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from station import commands, events
+from station.engine.outcomes import unfinished
+from station.engine.recount import Recount
 from station.engine.states import State
 from station.errors import StorageError
 from station.model import LotInfo, Place, Verdict, Whereabouts
 
-STOPPED = "the station stopped"
-"""Why a contact was closed that the station did not close itself before it stopped."""
 LOCAL = "local"
 """Commands from here have ids that are their own only as long as the process lives."""
 UNKNOWN = frozenset({State.HELD, State.ABORTING, State.ABORTED})
@@ -39,10 +39,7 @@ class Seen:
     @property
     def unfinished(self) -> bool:
         """Whether its last contact has no result that stands."""
-        last = self.outcome
-        if last is None or last.reason == STOPPED:
-            return True
-        return last.cut_short and last.verdict is Verdict.NOT_JUDGED
+        return self.outcome is None or unfinished(self.outcome)
 
 
 @dataclass
@@ -50,6 +47,8 @@ class History:
     """The lot, as its journal has it."""
 
     info: LotInfo
+    recount: Recount | None = None
+    """Counts what the rules had counted."""
     state: State = State.LOADING
     reason: str = ""
     at: float = 0.0
@@ -87,6 +86,8 @@ class History:
     def add(self, event: events.Any) -> None:  # noqa: PLR0912, PLR0915 - one line an event
         """Take one event in."""
         self.at = max(self.at, event.at)
+        if self.recount is not None:
+            self.recount.add(event)
         match event:
             case events.StateChanged():
                 self._became(State(event.new), event.reason)
@@ -187,7 +188,7 @@ class History:
         return ", ".join(found)
 
 
-def history_of(happened: Iterable[events.Any]) -> History:
+def history_of(happened: Iterable[events.Any], recount: Recount | None = None) -> History:
     """Read a lot's journal; StorageError if no lot was ever loaded."""
     history: History | None = None
     lines = 0
@@ -196,7 +197,7 @@ def history_of(happened: Iterable[events.Any]) -> History:
         if history is not None:
             history.add(event)
         elif isinstance(event, events.LotLoaded):
-            history = History(event.info, at=event.at)
+            history = History(event.info, recount, at=event.at)
     if history is None:
         raise StorageError("the journal has no lot")
     history.lines = lines

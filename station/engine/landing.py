@@ -42,6 +42,11 @@ class Landing(Generic[S]):
         rule = sequence.outliers
         self._averages = None if rule is None else AverageWatch(rule, sequence.definitions())
 
+    @property
+    def averages(self) -> bool:
+        """Whether it must be told of the landings before."""
+        return self._averages is not None
+
     def seen(self, landed: TouchdownResult) -> None:
         """Take a landing that is durable: the limits of the next one may rest on it."""
         if self._averages is not None:

@@ -1,8 +1,7 @@
 """A lot from the first start of test to the last device sorted: the touchdown cycle."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,17 +22,13 @@ from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
 from station.engine.outcomes import placed
 from station.engine.records import Records
-from station.engine.retests import RetestWatch
+from station.engine.recount import NOT_JUDGED_LIMIT, Counters
 from station.engine.sites import Sites
 from station.engine.states import State
-from station.engine.stop_rules import Action, Watch
+from station.engine.stop_rules import Action, Tripped
 from station.engine.stops import Aborted, Ended, Hold, Wish
 from station.model import DeviceResult, LotInfo, Verdict
 from station.sequence import S, Sequence
-
-NOT_JUDGED_LIMIT = 3
-NOT_JUDGED_WINDOW = 100
-"""So many contacts that the station could not judge, among the last so many, hold the lot."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +70,8 @@ class LotRun(Generic[S]):
         self._wafers = set[str]()
         self._hold = ""
         self._sites = Sites(bound.resources)
-        self._watch = Watch(sequence.rules, quantity=info.quantity)
-        self._retests = RetestWatch(sequence.retest)
-        self._late = LateRetests(sequence.retest, self._retests)
-        self._not_judged: deque[bool] = deque(maxlen=NOT_JUDGED_WINDOW)
+        self._counters = Counters(sequence.rules, sequence.retest, quantity=info.quantity)
+        self._late = LateRetests(sequence.retest, self._counters.retests)
         self.retested = 0
 
     def ask(self, wish: Wish) -> None:
@@ -92,8 +85,8 @@ class LotRun(Generic[S]):
     async def run(self) -> None:
         """Return when all devices of the lot are sorted or an end was asked; Hold or Aborted otherwise."""
         self._hold = ""
-        self._not_judged.clear()
-        self._watch.restart()
+        if self._begun:
+            self._counters.restart()
         try:
             if not self._begun:
                 self._bound.handler.due = self._due
@@ -182,7 +175,7 @@ class LotRun(Generic[S]):
             if arrived.wafer in self._wafers:
                 raise Hold(f"wafer id {arrived.wafer!r} was read before in this lot: no die of it is tested")
             self._wafers.add(arrived.wafer)
-            self._retests.restart()
+            self._counters.retests.restart()
             self._late.restart(arrived.wafer)
         met = self._late.met(arrived)
         self._must_be_wanted(met)
@@ -224,7 +217,7 @@ class LotRun(Generic[S]):
     ) -> dict[int, DeviceResult]:
         """Land those in retest bins again, and return the last result of each device."""
         results = dict(first)
-        self._retests.first({site: result for site, result in first.items() if result.contact == 1})
+        self._counters.retests.first({site: result for site, result in first.items() if result.contact == 1})
         if self._sequence.retest.late:
             return results
         for _ in range(max(self._sequence.retest.times, self._sequence.retest.always)):
@@ -241,11 +234,11 @@ class LotRun(Generic[S]):
 
     def _may_land_again(self, result: DeviceResult) -> bool:
         usable = self._sites.out_of_use(result.site) is None
-        return usable and self._retests.wants(result)
+        return usable and self._counters.retests.wants(result)
 
     async def _helped(self, before: Mapping[int, DeviceResult], after: Mapping[int, DeviceResult]) -> None:
         for site in before.keys() & after.keys():
-            for rule, seen in self._retests.again(before[site], after[site]):
+            for rule, seen in self._counters.retests.again(before[site], after[site]):
                 await self._trip(rule, 0, "retest", seen)
 
     async def _landed(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
@@ -338,11 +331,11 @@ class LotRun(Generic[S]):
             if standing.rejected:
                 await self._trip("QA", site, "bin, hold", standing.rejected)
             self._hold = self._hold or standing.holding(site)
-            self._not_judged.append(bool(standing.unjudged))
+            self._counters.not_judged.append(bool(standing.unjudged))
         if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
             raise Hold(unsafe[0], unsafe=True)
-        if sum(self._not_judged) >= NOT_JUDGED_LIMIT:
-            self._hold = self._hold or f"{sum(self._not_judged)} contacts could not be judged"
+        if (many := sum(self._counters.not_judged)) >= NOT_JUDGED_LIMIT:
+            self._hold = self._hold or f"{many} contacts could not be judged"
         await self._look_for_quarantine()
 
     async def _look_for_quarantine(self) -> None:
@@ -354,12 +347,16 @@ class LotRun(Generic[S]):
 
     async def _heed(self, first: Mapping[int, DeviceResult]) -> None:
         """Do what the stop rules ask for after the first contacts of a touchdown."""
-        for trip in self._watch.seen({site: result.bin for site, result in first.items()}):
+        if first:
+            await self._act(self._counters.watch.seen({site: result.bin for site, result in first.items()}))
+
+    async def _act(self, trips: Iterable[Tripped]) -> None:
+        for trip in trips:
             await self._trip(trip.rule, trip.site, trip.action.value, trip.seen)
             match trip.action:
                 case Action.SITE_OFF:
                     self._sites.switch_off(trip.site, f"rule {trip.rule}: {trip.seen}")
-                    self._watch.off(trip.site)
+                    self._counters.watch.off(trip.site)
                     self._hold = self._hold or self._sites.too_few()
                 case Action.HOLD:
                     self._hold = self._hold or f"rule {trip.rule}: {trip.seen}"

@@ -6,7 +6,10 @@ import msgspec
 
 from drivers.roles import Touchdown
 from station import events
-from station.model import Bin, DeviceResult, Place
+from station.model import Bin, DeviceResult, Place, Verdict
+
+STOPPED = "the station stopped"
+"""Why a contact was closed that the station did not close itself before it stopped."""
 
 
 def outcome(device: DeviceResult) -> events.Outcome:
@@ -28,6 +31,11 @@ def outcome(device: DeviceResult) -> events.Outcome:
 def result_of(said: events.Outcome, bin_: Bin) -> DeviceResult:
     """Return what the journal still knows of a contact: its bin and verdict, and nothing measured."""
     return DeviceResult(said.site, said.part, said.contact, bin_, said.verdict, (), 0.0, said.test_s)
+
+
+def unfinished(closed: events.Outcome) -> bool:
+    """Tell whether a contact was closed without a result that stands."""
+    return closed.reason == STOPPED or (closed.cut_short and closed.verdict is Verdict.NOT_JUDGED)
 
 
 def placed(devices: Iterable[DeviceResult], arrived: Touchdown) -> list[DeviceResult]:

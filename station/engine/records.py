@@ -1,5 +1,6 @@
 """Where results are kept: the store is the truth of the measurements, the STDF file a projection of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -51,6 +52,9 @@ class OpenRun(Protocol):
     def take_up(self) -> int:
         """Go on with the lot's run, or begin it; return the number of its last landing."""
 
+    def recall(self, told: Callable[[TouchdownResult], None]) -> None:
+        """Tell of each landing that the store has, in order."""
+
     def replayed(self, text: str, at: float) -> ResultFile:
         """Write the file anew and return it open; `text` stands behind the last landing, now and later."""
 
@@ -80,6 +84,11 @@ class Records:
         """Write the file anew from the store; `text` stands in both behind the last landing."""
         if self._open_run is not None:
             self._file = await self._writer.run(self._open_run.replayed, text, at)
+
+    async def recall(self, told: Callable[[TouchdownResult], None]) -> None:
+        """Tell of each landing that the store has of the lot, in order; on the writer's thread."""
+        if self._open_run is not None:
+            await self._writer.run(self._open_run.recall, told)
 
     async def commit(self, result: TouchdownResult) -> None:
         """Return when the landing is durable in the store; StorageError otherwise."""

@@ -9,8 +9,8 @@ import msgspec
 from drivers.roles import Touchdown
 from station import commands, events
 from station.custody.balance import Balance
-from station.engine.history import STOPPED, History, Seen
-from station.engine.outcomes import outcome, placed
+from station.engine.history import History, Seen
+from station.engine.outcomes import STOPPED, outcome, placed
 from station.engine.plan import Folder, LotVault
 from station.model import Bin, DeviceResult, Disposition, Place, TouchdownResult, Verdict, Whereabouts
 from station.sequence import S, Sequence

@@ -70,13 +70,15 @@ class ResumedCell(Cell[S]):
             await self.shift(State.ABORTED, why)
             self.reason = why
         else:
-            self._run = self._resumed(recovery)
+            self._run = await self._resumed(recovery)
             await self.shift(State.PAUSED, why)
 
-    def _resumed(self, recovery: Recovery[S]) -> ResumedRun[S]:
+    async def _resumed(self, recovery: Recovery[S]) -> ResumedRun[S]:
         assert self._folder is not None  # noqa: S101 - opened by `take_up`
         plan, folder = self._plan, self._folder
         landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
+        if landing.averages:
+            await folder.records.recall(landing.seen)
         return ResumedRun(
             recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift
         )

@@ -8,13 +8,15 @@ from drivers.roles import Touchdown
 from station.engine.contact import Contact
 from station.engine.history import History
 from station.engine.landing import Landing
-from station.engine.late import Kept, Name
+from station.engine.late import Kept, LateRetests, Name
 from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound, LotRun
 from station.engine.outcomes import result_of
 from station.engine.records import Records
+from station.engine.recount import Recount
 from station.engine.recovery import Left, Recovery
 from station.engine.states import State
+from station.engine.stop_rules import Tripped
 from station.engine.stops import Aborted, Hold, Wish
 from station.model import DeviceResult, Place, Verdict
 from station.sequence import S, Sequence
@@ -41,6 +43,10 @@ class ResumedRun(LotRun[S]):
         self._ending = history.ending
         self._left = dict(recovery.left())
         self._settled = {wafer: frozenset(dies) for wafer, dies in history.dies.items()}
+        self._owed: tuple[Tripped, ...] = ()
+        """Trips of rules that the station had no time to act on."""
+        if history.recount is not None:
+            self._go_on_counting(history.recount, sequence)
         self._late.recall(self._sorted_before(sequence, history))
         self._wish = Wish.PAUSE
 
@@ -52,11 +58,23 @@ class ResumedRun(LotRun[S]):
             if name and seen.outcome is not None:
                 yield name, Kept(result_of(seen.outcome, bins[seen.outcome.soft]), seen.sites)
 
+    def _go_on_counting(self, recount: Recount, sequence: Sequence[S]) -> None:
+        self._owed, self._counters = recount.owed(), recount.counters
+        self._late = LateRetests(sequence.retest, self._counters.retests)
+        if recount.wafers:
+            *before, last = recount.wafers
+            self._wafers |= {*before}
+            self._arrived = Touchdown(frozenset(), wafer=last)
+
     async def run(self) -> None:
         """Wait until the lot is to go on, then as any lot."""
         if not self._begun:
             await self._wait()
             self._bound.handler.settled(self._not_by_plan())
+            await self._act(self._owed)
+            self._owed = ()
+            if self._hold:
+                raise Hold(self._hold)
         if few := self._sites.too_few():
             raise Hold(few)
         await super().run()

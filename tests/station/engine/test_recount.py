@@ -1,0 +1,217 @@
+"""What rules, averages and retests had counted goes on after a stop, as if there had been none."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from station import commands, events
+from station.custody.journal import Journal
+from station.engine.history import History, history_of
+from station.engine.lot_journal import LotJournal
+from station.engine.plan import Folder
+from station.engine.records import Records
+from station.engine.recount import Counters, Recount
+from station.engine.resumed_cell import ResumedCell
+from station.model import Limit, TouchdownResult
+from station.policies import Outliers, Retest
+from station.rules import StopRules
+from station.sequence import Parametric, Sequence
+from tests.station.engine.doubles import (
+    BAD,
+    CONTACT,
+    OP,
+    Bench,
+    BenchSite,
+    MemoryFile,
+    MemoryStore,
+    ScriptedHandler,
+    sequence,
+    virtual,
+)
+
+RULES = StopRules(baseline_yield=0.9, all_sites=40, compare_sites=True)
+TWO = frozenset({1, 2})
+KINDS = "GGCGGGBGCCGGGBBGGGGCGGBGGGGGGCGG"
+LIMIT = Limit(0.0, 1.0, "V")
+
+
+def lot_of(kinds: str, rules: StopRules = RULES) -> Sequence[BenchSite]:
+    """Devices that are good, bad, or without contact; by their order at each site."""
+    at = {1: iter(kinds), 2: iter(kinds[::-1])}
+    now = dict[int, str]()
+
+    async def contact(site: BenchSite) -> float:
+        now[site.number] = next(at[site.number])
+        return 2.0 if now[site.number] == "C" else 0.5
+
+    async def leakage(site: BenchSite) -> float:
+        return 2.0 if now[site.number] == "B" else 0.5
+
+    rows = Parametric(1, contact, LIMIT, bin=CONTACT), Parametric(2, leakage, LIMIT, bin=BAD)
+    return sequence(*rows, retest=Retest(frozenset({CONTACT}), times=1, turn_on=1), rules=rules)
+
+
+def recounted(happened: list[events.Any], plan: Sequence[BenchSite], quantity: int) -> Recount:
+    recount = Recount(Counters(plan.rules, plan.retest, quantity=quantity), plan.all_bins())
+    for event in happened:
+        recount.add(event)
+    return recount
+
+
+def counted(counters: Counters) -> list[Any]:
+    return [vars(counters.watch), vars(counters.retests), counters.not_judged]
+
+
+@virtual
+async def test_the_journal_gives_the_counters_of_the_run(tmp_path: Path) -> None:
+    plan = lot_of(KINDS)
+    bench = Bench(tmp_path, plan, [TWO] * 12)
+    assert await bench.run() == "CLOSED"
+    run = bench.cell._run
+    assert run is not None
+    recount = recounted(bench.history, plan, bench.quantity)
+    assert recount.owed() == ()
+    for found, live in zip(counted(recount.counters), counted(run._counters), strict=True):
+        assert found == live
+    assert recount.counters.retests._tried.total() == run.retested > 2
+
+
+@virtual
+async def test_a_trip_that_was_not_acted_on_is_owed(tmp_path: Path) -> None:
+    plan = lot_of("G" + "B" * 40)
+    bench = Bench(tmp_path, plan, [TWO] * 20)
+    await bench.run()
+    at = next(n for n, event in enumerate(bench.history) if isinstance(event, events.RuleTripped))
+    (owed, *_) = recounted(bench.history[:at], plan, bench.quantity).owed()
+    told: Any = bench.history[at]
+    assert (owed.rule, owed.site, owed.seen) == (told.rule, told.site, told.seen)
+    assert recounted(bench.history, plan, bench.quantity).owed() == ()
+
+
+@virtual
+async def test_somebody_who_has_looked_lets_rules_count_anew(tmp_path: Path) -> None:
+    plan = lot_of(KINDS)
+    bench = Bench(tmp_path, plan, [TWO] * 8)
+    await bench.run()
+    fresh = Counters(plan.rules, plan.retest, quantity=bench.quantity)
+    held = events.StateChanged(at=0.0, old="RUNNING", new="HELD")
+    happened = [event for event in bench.history if not isinstance(event, events.StateChanged)]
+    recount = recounted([*happened, held], plan, bench.quantity)
+    assert vars(recount.counters.watch) == vars(fresh.watch)
+    assert recount.counters.retests._tried.total() > 0
+
+
+# -- a cell that takes the lot up
+class OpenMemory:
+    """The run of a store that is a list."""
+
+    finished: float | None = None
+
+    def __init__(self, store: MemoryStore, file: MemoryFile) -> None:
+        self._store, self._file = store, file
+
+    def take_up(self) -> int:
+        return max((landed.seq for landed in self._store.landings), default=0)
+
+    def recall(self, told: Callable[[TouchdownResult], None]) -> None:
+        for landed in self._store.landings:
+            told(landed)
+
+    def replayed(self, text: str, at: float) -> MemoryFile:
+        del text, at
+        return self._file
+
+
+async def taken_up(
+    bench: Bench, folder: Path, happened: list[events.Any], left: list[frozenset[int]]
+) -> Bench:
+    """Another station, which finds this much of the journal."""
+    written = Journal(folder / "journal", reserve_bytes=0)
+    written.open()
+    await written.commit(*happened)
+    written.close()
+    again = Bench(folder, bench._sequence, [TWO])
+    again.quantity = bench.quantity
+    last = max(event.seq for event in happened if isinstance(event, events.ContactsClosed))
+    again.store.landings = [landed for landed in bench.store.landings if landed.seq <= last]
+    plan = bench._sequence
+
+    def reopen() -> tuple[Folder, History]:
+        again.journal.open()
+        journal = LotJournal(again.journal, again.bus, again._clock)
+        journal.recall(happened)
+        records = Records(again.store, again.file, OpenMemory(again.store, again.file))
+        recount = Recount(Counters(plan.rules, plan.retest, quantity=bench.quantity), plan.all_bins())
+        return Folder(folder, journal, records), history_of(happened, recount)
+
+    again.use(ScriptedHandler(left))
+    cell = ResumedCell(replace(again.cell._plan, reopen_folder=reopen))
+    again.cell = cell
+    await cell.take_up()
+    return again
+
+
+async def finished(bench: Bench) -> list[Any]:
+    watched = bench.bus.subscribe()
+    receipt = await bench.cell.request(commands.Resume(id="go", actor="t", roles=OP))
+    assert receipt.ok
+    await bench.cell.run_lot(unattended=True)
+    await bench.cell.aclose()
+    return [event async for event in watched]
+
+
+def place_of(bench: Bench, kind: type[Any], number: int = 0) -> int:
+    return [n for n, event in enumerate(bench.history) if isinstance(event, kind)][number]
+
+
+@virtual
+async def test_a_row_of_fails_that_began_before_the_stop_switches_its_site_off(tmp_path: Path) -> None:
+    plan = lot_of("B" * 99, StopRules(baseline_yield=0.9))
+    bench = Bench(tmp_path, plan, [TWO] * 12)
+    await bench.run()
+    tripped = place_of(bench, events.RuleTripped)
+    before = [n for n, e in enumerate(bench.history[:tripped]) if isinstance(e, events.Sorted)][-2]
+    (tmp_path / "again").mkdir()
+    again = await taken_up(bench, tmp_path / "again", bench.history[: before + 1], [TWO] * 9)
+    happened = await finished(again)
+    trips = [event for event in happened if isinstance(event, events.RuleTripped)]
+    expected = [event for event in bench.history if isinstance(event, events.RuleTripped)]
+    assert [(one.rule, one.site, one.seen) for one in trips] == [
+        (one.rule, one.site, one.seen) for one in expected
+    ]
+    opened = [event for event in happened if isinstance(event, events.TouchdownOpened)]
+    assert len(opened) == 1
+
+
+@virtual
+async def test_a_trip_that_is_owed_is_acted_on_before_a_device_is_met(tmp_path: Path) -> None:
+    plan = lot_of("B" * 99, StopRules(baseline_yield=0.9))
+    bench = Bench(tmp_path, plan, [TWO] * 12)
+    await bench.run()
+    (tmp_path / "again").mkdir()
+    happened = bench.history[: place_of(bench, events.RuleTripped)]
+    again = await taken_up(bench, tmp_path / "again", happened, [TWO] * 9)
+    seen = await finished(again)
+    assert again.cell.state.value == "HELD"
+    assert [event.site for event in seen if isinstance(event, events.RuleTripped)] == [1, 2]
+    assert not any(isinstance(event, events.TouchdownOpened) for event in seen)
+
+
+@virtual
+async def test_averages_are_made_of_the_store_again(tmp_path: Path) -> None:
+    outliers = Outliers(BAD, least=4, window=6)
+    plan = replace(lot_of("G" * 99, StopRules()), outliers=outliers)
+    bench = Bench(tmp_path, plan, [TWO] * 9)
+    await bench.run()
+    (tmp_path / "again").mkdir()
+    happened = bench.history[: place_of(bench, events.Sorted, 8) + 1]
+    again = await taken_up(bench, tmp_path / "again", happened, [])
+    live, once_more = (one.cell._run for one in (bench, again))
+    assert live is not None
+    assert once_more is not None
+    assert live._landing._averages is not None
+    assert once_more._landing._averages is not None
+    assert once_more._landing._averages._latest == live._landing._averages._latest
+    assert [len(found) for found in live._landing._averages._latest.values()] == [6, 6]
+    await again.cell.aclose()
