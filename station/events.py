@@ -10,6 +10,7 @@ from station.model import (
     Instrument,
     LotInfo,
     Measurement,
+    Note,
     Software,
     Verdict,
     Whereabouts,
@@ -129,6 +130,7 @@ class Outcome(Struct, frozen=True):
     test_s: float
     cut_short: bool = False
     reason: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 class ContactsClosed(Event, frozen=True, tag="contacts.closed", kw_only=True):

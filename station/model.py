@@ -127,6 +127,16 @@ class Place(Struct, frozen=True):
     y: int
 
 
+class Note(Struct, frozen=True):
+    """What happened to a test of a device and is no result of it."""
+
+    kind: Literal["attempt", "skipped"]
+    """An attempt that failed and was followed by another one, or a row that a rule left out."""
+    test: int
+    text: str
+    """What the attempt came to, or the rule's name; at most 180 characters."""
+
+
 class DeviceResult(Struct, frozen=True):
     """All that is known of one device after one contact."""
 
@@ -148,6 +158,8 @@ class DeviceResult(Struct, frozen=True):
     """Why it could not be judged."""
     place: Place | None = None
     """Only of a die on a wafer."""
+    notes: tuple[Note, ...] = ()
+    """In the order in which it happened."""
 
 
 class TouchdownResult(Struct, frozen=True):

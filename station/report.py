@@ -75,6 +75,10 @@ class LotReport(Struct, frozen=True):
     vault_open: str = ""
     """The bundle for the customer; empty if nothing is personalised."""
     truth: TruthReport | None = None
+    retried: int = 0
+    """Devices of which a row was run again in the same contact."""
+    skipped: dict[str, int] = {}
+    """In how many contacts a rule left a row out."""
 
     @property
     def yield_fraction(self) -> float:

@@ -37,6 +37,7 @@ from station.evidence.bundle import BUNDLE
 from station.guard import guarded
 from station.lot_vault import LotVault
 from station.model import LotInfo
+from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
 from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
@@ -321,21 +322,23 @@ class LotSession:
             if state is State.CLOSED:  # else there is a reason already, and the lot is not for the customer
                 self._unexported = CustodyError(f"lot {self._order.lot} is closed without evidence: {error}")
 
-    def _beside_truth(self) -> TruthReport | None:
-        """Compare the journal, once more from the disk, with a simulated world."""
-        if not (truth := self._surroundings.truth()):
-            return None
+    def _from_disk(self) -> tuple[TruthReport | None, Noted]:
+        """Read the journal once more: what is compared with a simulated world is what was written."""
+        truth, noted = self._surroundings.truth(), Noted()
         balance, course = Balance(identities=True), PolicyCourse(self._sequence)
         for event in read(self._order.folder / JOURNAL):
-            balance.add(event)
-            course.add(event)
-        return compared(balance, truth, course)
+            noted.add(event)
+            if truth:
+                balance.add(event)
+                course.add(event)
+        return compared(balance, truth, course) if truth else None, noted
 
     def _report(self, cell: Cell[Any], state: State, took_s: float, wall_s: float) -> LotReport:
         if self._folder is None or cell.info is None:
             raise StorageError("the lot was never loaded")
         balance = self._folder.journal.balance
         folder = self._order.folder
+        truth, noted = self._from_disk()
         return LotReport(
             lot=self._order.lot,
             state=state.value,
@@ -356,7 +359,9 @@ class LotSession:
             order=self._ordered_as,
             vault_open="" if cell.vault_closing is None else cell.vault_closing.open,
             evidence=str(folder / BUNDLE) if (folder / BUNDLE).exists() else "",
-            truth=self._beside_truth(),
+            truth=truth,
+            retried=noted.retried,
+            skipped=noted.skipped,
         )
 
 

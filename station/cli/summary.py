@@ -34,6 +34,9 @@ def shown(report: LotReport, console: Console | None = None) -> None:
 
 def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:
     yield "balance", ", ".join(f"{name}: {number}" for name, number in report.accounts.items())
+    if report.retried or report.skipped:
+        left_out = ", ".join(f"{which}: {number}" for which, number in report.skipped.items())
+        yield "rows", f"retried in {report.retried} devices; left out: {left_out or 'none'}"
     if report.truth is not None:
         yield "truth", _truth(report.truth)
     simulated = f"{report.simulated_s:,.1f} s of the cell in " if report.simulated_s else ""

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from station.datalog.stdf.lint import check
+from station.datalog.stdf.notes import note
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import TESTS, TOTAL
@@ -23,6 +24,7 @@ from station.model import (
     Limit,
     LotInfo,
     Measurement,
+    Note,
     Place,
     RecordKind,
     TestDefinition,
@@ -67,10 +69,14 @@ def taken_in(path: Path, store: Store) -> int:
             finished, disposition = float(record.integer("FINISH_T")), record.text("DISP_COD")
         elif (landed := contacts.take(record)) is not None:
             store.commit(replace(landed, ended=ends.get(landed.seq, landed.ended)))
-        elif record.name == "DTR" and not record.text("TEXT_DAT").startswith(FINGERPRINT):
+        elif _says_something(record) and not contacts.noted(record.text("TEXT_DAT")):
             store.event("told", record.text("TEXT_DAT"), contacts.now)
     store.finish(finished, disposition)
     return run
+
+
+def _says_something(record: Record) -> bool:
+    return record.name == "DTR" and not record.text("TEXT_DAT").startswith(FINGERPRINT)
 
 
 def _ends_of_wafers(path: Path) -> dict[int, float]:
@@ -219,6 +225,7 @@ class _Open:
 
     sites: list[int] = field(default_factory=list)
     tests: dict[int, list[Record]] = field(default_factory=dict)
+    notes: dict[int, list[Note]] = field(default_factory=dict)
     ends: list[Record] = field(default_factory=list)
 
 
@@ -253,30 +260,38 @@ class _Contacts:
                 pass
         return None
 
+    def noted(self, text: str) -> bool:
+        """Take the text of a DTR if it is a note on a part that is in contact."""
+        found = note(text)
+        if found is None or found[0] not in self._open.sites:
+            return False
+        self._open.notes.setdefault(found[0], []).append(found[1])
+        return True
+
     def _ended(self) -> TouchdownResult:
         ended, self._open = self._open, _Open()
         self._seq += 1
         ordered = sorted(ended.ends, key=lambda record: record.integer("SITE_NUM"))
-        devices = (
-            self._device(record, ended.tests.get(record.integer("SITE_NUM"), [])) for record in ordered
-        )
+        devices = (self._device(record, ended) for record in ordered)
         return TouchdownResult(self._seq, self.now, self.now, tuple(devices))
 
-    def _device(self, record: Record, tests: Iterable[Record]) -> DeviceResult:
+    def _device(self, record: Record, ended: _Open) -> DeviceResult:
+        site = record.integer("SITE_NUM")
         part, flags = self._part(record), record.integer("PART_FLG")
         self._contacts[part] += 1
         place = record.integer("X_COORD"), record.integer("Y_COORD")
         return DeviceResult(
-            record.integer("SITE_NUM"),
+            site,
             part,
             self._contacts[part],
             self._bins[record.integer("SOFT_BIN")],
             Verdict.NOT_JUDGED if flags & 0x10 else Verdict.FAILED if flags & 0x08 else Verdict.PASSED,
-            tuple(self._measurements(tests)),
+            tuple(self._measurements(ended.tests.get(site, []))),
             self.now,
             record.integer("TEST_T") / 1000,
             cut_short=flags & 0x1C == 0x0C,
             place=None if -32768 in place else Place(self._wafer, *place),
+            notes=tuple(ended.notes.get(site, ())),
         )
 
     def _part(self, record: Record) -> int:

@@ -15,6 +15,7 @@ from station.model import (
     Ending,
     LotInfo,
     Measurement,
+    Note,
     Personalisation,
     Place,
     TestDefinition,
@@ -57,6 +58,7 @@ class Extra(Struct, omit_defaults=True):
     reason: str = ""
     personalisation: Personalisation | None = None
     place: Place | None = None
+    notes: tuple[Note, ...] = ()
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -82,6 +84,7 @@ class DeviceRows:
         executed, vals, sparse, extra = self._packed(device)
         extra.cut_short, extra.reason = device.cut_short, device.reason
         extra.personalisation, extra.place = device.personalisation, device.place
+        extra.notes = device.notes
         return DeviceRow(
             device.site,
             device.part,
@@ -163,6 +166,7 @@ class DeviceRows:
             extra.personalisation,
             extra.reason,
             extra.place,
+            extra.notes,
         )
 
     def values(self, row: DeviceRow) -> tuple[float, ...]:

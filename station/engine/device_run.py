@@ -1,9 +1,9 @@
 """One device, one contact: rows top to bottom, conditions undone, faults kept at this site."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic
 
@@ -16,10 +16,13 @@ from station.engine.barrier import SiteBarrier
 from station.engine.contact import Contact, Custody
 from station.engine.disposition import Standing
 from station.engine.judge import corrected, judged, misbehaved, unjudged
+from station.engine.notes import attempted, skipped, wanted
 from station.engine.second_look import chosen, first_failing
+from station.engine.seen_through import forgive, seen_through
 from station.engine.timer import RowTimer
 from station.errors import CustodyError
-from station.model import DeviceResult, Disposition, Ending, Measurement, Personalisation, Verdict
+from station.model import DeviceResult, Disposition, Ending, Measurement, Note, Personalisation, Verdict
+from station.rows import to_vault
 from station.sequence import (
     CONTINUE,
     Barrier,
@@ -40,8 +43,6 @@ from station.vault.client import VaultRefusedError
 ENTER_BOUND_S = 10.0
 LEAVE_BOUND_S = 5.0
 RECOVERED = "the station stopped while the vault had it: its tests are lost"
-ABORT_BOUND_S = 30.0
-"""How long an abort waits for a personalisation under way."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class DeviceRun(Generic[S]):
         self._around = around
         self._timer = RowTimer()
         self._measurements: list[Measurement] = []
+        self._notes: list[Note] = []
         self._offsets = {o.test: o.value for o in around.sequence.offsets if o.site == site.number}
         self._task: asyncio.Task[object] | None = None
         self._leaving = False
@@ -87,7 +89,7 @@ class DeviceRun(Generic[S]):
                 await self._look_again()
         except asyncio.CancelledError:
             self.standing.cut_short = True
-            _forgive()
+            forgive()
         finally:
             self._around.barrier.leave()
         bin_, verdict = self.standing.decide()
@@ -107,6 +109,7 @@ class DeviceRun(Generic[S]):
             or self.standing.outlier
             or self.standing.rejected
             or RECOVERED * contact.recovers,
+            notes=tuple(self._notes),
         )
 
     def cut_short(self) -> None:
@@ -169,10 +172,18 @@ class DeviceRun(Generic[S]):
 
     # -- tests
     async def _test(self, test: Judged[S]) -> bool:
-        measurement = await self._executed(test)
+        try:
+            if not wanted(test, self._measurements):
+                self._notes.append(skipped(test))
+                return True
+        except Exception as error:  # noqa: BLE001 - whatever a rule raises is the program's fault
+            measurement = self._faulted(test, error)
+        else:
+            measurement = await self._decided(test)
         self._record(measurement)
         match measurement.verdict:
             case Verdict.PASSED:
+                self.standing.graded(test, measurement)
                 return True
             case Verdict.NOT_JUDGED:
                 self._cannot_tell(f"{test.name}: {measurement.text or measurement.ending.value}")
@@ -181,8 +192,22 @@ class DeviceRun(Generic[S]):
                 self.standing.failed = self.standing.failed or test.bin
                 return test.on_fail is CONTINUE
 
-    async def _executed(self, test: Judged[S]) -> Measurement:
+    async def _decided(self, test: Judged[S]) -> Measurement:
+        """Run a row until an attempt does not fail, or is the last one."""
+        measurement = await self._executed(test)
+        retry = None if isinstance(test, Entrusted) else test.retry
+        for _ in range(0 if retry is None else retry.times):
+            if retry is None or measurement.verdict is not Verdict.FAILED:
+                break
+            self._tell(measurement)
+            self._notes.append(attempted(measurement))
+            measurement = await self._executed(test, after_s=retry.settle_s)
+        return measurement
+
+    async def _executed(self, test: Judged[S], *, after_s: float = 0.0) -> Measurement:
         try:
+            if after_s:
+                await asyncio.sleep(after_s)
             async with self._timer.limited(test.timeout_s):
                 reading = await self._reading(test)
             if self._offsets:
@@ -219,6 +244,9 @@ class DeviceRun(Generic[S]):
 
     def _record(self, measurement: Measurement) -> None:
         self._measurements.append(measurement)
+        self._tell(measurement)
+
+    def _tell(self, measurement: Measurement) -> None:
         if self._around.measured is not None:
             self._around.measured(self._contact.seq, self._site.number, measurement)
 
@@ -291,7 +319,7 @@ class DeviceRun(Generic[S]):
     async def _personalise(self, row: Personalise[S]) -> bool:
         if self.standing.failed is not None or self._outlying():
             return False
-        await _seen_through(self._intended(row, self._die()))
+        await seen_through(self._intended(row, self._die()))
         return self.standing.personalisation is not None and (
             self.standing.personalisation.disposition is Disposition.SEALED
         )
@@ -364,45 +392,3 @@ class DeviceRun(Generic[S]):
                 self._cannot_tell(f"{row.name}: {outcome.disposition.value}: {text}")
             case Disposition.REJECT_HELD | Disposition.QUARANTINE:
                 self._record(Measurement(row.number, row.name, "F", Verdict.FAILED, text=text))
-
-
-def to_vault(rows: tuple[Row[S], ...]) -> tuple[Row[S], ...]:
-    """Return what of a sequence brings a device to the vault, and nothing that tests it."""
-    found = list[Row[S]]()
-    for row in rows:
-        match row:
-            case While():
-                if inner := to_vault(row.rows):
-                    found.append(replace(row, rows=inner))
-            case Personalise():
-                found.append(row)
-            case _:
-                pass
-    return tuple(found)
-
-
-def _forgive() -> None:
-    """Take the cancellation as said: the device ends here, its task goes on to give it a result."""
-    if (task := asyncio.current_task()) is not None:
-        task.uncancel()
-
-
-async def _seen_through(work: Coroutine[object, object, None]) -> None:
-    """Await a personalisation to its end; an abort waits for it up to the bound, then cuts it short."""
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    deadline: float | None = None
-    while not task.done():
-        left = None if deadline is None else deadline - loop.time()
-        if left is not None and left <= 0:
-            task.cancel()
-            deadline, left = None, None
-        try:
-            await asyncio.wait([task], timeout=left)
-        except asyncio.CancelledError as error:
-            if cancelled is None:
-                cancelled, deadline = error, loop.time() + ABORT_BOUND_S
-    task.result()
-    if cancelled is not None:
-        raise cancelled

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Generic
 
-from station.model import Bin, Disposition, Personalisation, Verdict
-from station.sequence import S, Sequence
+from station.grades import grade
+from station.model import Bin, Disposition, Measurement, Personalisation, Verdict
+from station.sequence import Judged, Parametric, S, Sequence
 
 
 @dataclass
@@ -21,6 +22,8 @@ class Standing(Generic[S]):
     no_verdict: str = ""
     """Why the vault gave none."""
     personalisation: Personalisation | None = None
+    grade: Bin | None = None
+    """The worst that a row has given so far."""
     cut_short: bool = False
     complete: bool = False
     recovered: bool = False
@@ -39,6 +42,14 @@ class Standing(Generic[S]):
         self.unjudged, self.unsafe = second.unjudged, second.unsafe
         self.program_fault, self.custody_fault = second.program_fault, second.custody_fault
 
+    def graded(self, test: Judged[S], measured: Measurement) -> None:
+        """Take note of what a passed row says of a device: it begins as the best and only gets worse."""
+        if not isinstance(test, Parametric) or (given := grade(test, measured)) is None:
+            return
+        order = self.sequence.grades
+        if self.grade is None or order.index(given) > order.index(self.grade):
+            self.grade = given
+
     def decide(self) -> tuple[Bin, Verdict]:
         """Return the bin and how the device fared."""
         bins = self.sequence.bins
@@ -55,7 +66,7 @@ class Standing(Generic[S]):
         if self.rejected and self.sequence.quality is not None:
             return self.sequence.quality.bin, Verdict.FAILED
         if self.complete:
-            return bins.passing, Verdict.PASSED
+            return self.grade or bins.passing, Verdict.PASSED
         return bins.default, Verdict.FAILED
 
     def holding(self, site: int) -> str:

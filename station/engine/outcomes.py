@@ -25,6 +25,7 @@ def outcome(device: DeviceResult) -> events.Outcome:
         test_s=device.test_s,
         cut_short=device.cut_short,
         reason=device.reason,
+        notes=device.notes,
     )
 
 

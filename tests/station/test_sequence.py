@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from station.errors import SequenceError
 from station.model import Bin, BinKind, Limit, Personalisation
 from station.sequence import (
     Die,
+    Earlier,
     Functional,
     Parametric,
     Personalise,
     Retest,
+    Retry,
     Sequence,
     Site,
     StationBins,
@@ -59,7 +62,41 @@ def made(*rows: Any, bins: StationBins = BINS, retest: Retest | None = None) -> 
     return Sequence("s", "1", Site, bins, rows, retest=retest or Retest())
 
 
+BEST, FAIR = (Bin(n, f"grade {n}", hard=n, kind=BinKind.PASS) for n in (11, 12))
+NARROW = Limit(0, 0.2, "V")
+
+
+def always(earlier: Earlier) -> bool:
+    return True
+
+
+def graded(number: int, run: Any, *grades: tuple[Limit, Bin]) -> Parametric[Site]:
+    return Parametric(number, run, LIMIT, BAD, grades=grades)
+
+
 WRONG: list[tuple[str, Any, dict[str, Any]]] = [
+    ("not marked skippable", (Functional(1, works, BAD, when=always),), {}),
+    ("retry.times = 0", (Functional(1, works, BAD, retry=Retry(times=0)),), {}),
+    ("retry.settle_s = -1", (Functional(1, works, BAD, retry=Retry(settle_s=-1)),), {}),
+    ("retry.settle_s = inf", (Functional(1, works, BAD, retry=Retry(settle_s=float("inf"))),), {}),
+    ("it must be pass", (graded(1, volts, (LIMIT, BAD)),), {}),
+    ("is in 'A', not in 'V'", (graded(1, volts, (Limit(0, 1, "A"), BEST)),), {}),
+    ("last grade must hold", (graded(1, volts, (NARROW, BEST)),), {}),
+    ("last grade must hold", (graded(1, volts, (Limit(None, 0.9, "V"), BEST)),), {}),
+    ("two of its grades have one bin", (graded(1, volts, (NARROW, BEST), (LIMIT, BEST)),), {}),
+    (
+        "no row tells which is the better one",
+        (graded(1, volts, (LIMIT, BEST)), graded(2, amps, (LIMIT, FAIR))),
+        {},
+    ),
+    (
+        "grades are in no order",
+        (
+            graded(1, volts, (NARROW, BEST), (LIMIT, FAIR)),
+            graded(2, amps, (NARROW, FAIR), (LIMIT, BEST)),
+        ),
+        {},
+    ),
     ("has no row", (), {}),
     ("numbers rise", (Parametric(2, volts, LIMIT, BAD), Parametric(1, amps, LIMIT, BAD)), {}),
     ("numbers rise", (Parametric(2, volts, LIMIT, BAD), Parametric(2, amps, LIMIT, BAD)), {}),
@@ -136,3 +173,15 @@ def test_the_final_test_of_se1_is_what_it_says() -> None:
     assert kinds["continuity"] == "M"
     assert kinds["idd_idle"] == "P"
     assert kinds["personalise"] == "F"
+
+
+def test_a_fingerprint_has_what_a_row_says_beside_its_limit() -> None:
+    plain = Parametric(1, volts, LIMIT, BAD, skippable=True)
+    said = (
+        plain,
+        replace(plain, retry=Retry()),
+        replace(plain, retry=Retry(times=2)),
+        replace(plain, when=always),
+        replace(plain, grades=((LIMIT, BEST),)),
+    )
+    assert len({made(row).fingerprint() for row in said}) == len(said)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from operator import ge
 from pathlib import Path
 
-from station.datalog.stdf import flags
+from station.datalog.stdf import flags, notes
 from station.datalog.stdf.header import START_T_AT, all_pins, file_name, header, pin_indexes
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.records import encode
@@ -154,7 +154,9 @@ class StdfFile:
         if any(map(ge, numbers, numbers[1:])):
             latest = dict(zip(numbers, measurements, strict=True))
             measurements = tuple(latest[number] for number in sorted(latest))
-        return b"".join([makers[measured.test](measured) for measured in measurements])
+        return b"".join(
+            [makers[measured.test](measured) for measured in measurements] + notes.records(device)
+        )
 
     def _part_result(self, device: DeviceResult) -> bytes:
         executed = len({measured.test for measured in device.measurements})

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from station.datalog.intake import taken_in
 from station.datalog.rebuild import rebuild
@@ -12,7 +13,7 @@ from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.store import Store
 from station.errors import StorageError
-from station.model import DeviceResult, Ending, LotInfo, Measurement, Place, TouchdownResult, Verdict
+from station.model import DeviceResult, Ending, LotInfo, Measurement, Note, Place, TouchdownResult, Verdict
 from tests.station.datalog.lots import (
     BEGAN,
     CONTACT,
@@ -47,8 +48,14 @@ def odd(site: int, part: int, number: int) -> DeviceResult:
 
 
 def landings() -> tuple[TouchdownResult, ...]:
-    strange = (touchdown(4 + n, odd(1, 5 + 2 * n, n), good(2, 6 + 2 * n)) for n in range(6))
+    strange = (touchdown(4 + n, odd(1, 5 + 2 * n, n), noted(good(2, 6 + 2 * n))) for n in range(6))
     return (*touchdowns(), *strange)
+
+
+def noted(device: DeviceResult) -> DeviceResult:
+    """The device, of which one row was tried twice before and one left out."""
+    notes = (Note("attempt", 200, "0.25"), Note("attempt", 200, "no ATR"), Note("skipped", 500, "if_hot"))
+    return replace(device, notes=notes)
 
 
 def on_wafers() -> tuple[TouchdownResult, ...]:

@@ -1,0 +1,36 @@
+"""What was told of a lot's tests beside their results, counted as its journal has it."""
+
+from collections import Counter
+
+from station import events
+
+
+class Noted:
+    """Reads the events of a lot in order."""
+
+    def __init__(self) -> None:
+        self._retried = set[int]()
+        self._skipped = Counter[str]()
+
+    def add(self, event: events.Any) -> None:
+        """Take an event of the lot's journal."""
+        if isinstance(event, events.ContactsClosed):
+            for outcome in event.outcomes:
+                self._add(outcome)
+
+    def _add(self, outcome: events.Outcome) -> None:
+        for note in outcome.notes:
+            if note.kind == "attempt":
+                self._retried.add(outcome.part)
+            else:
+                self._skipped[f"{note.test} by {note.text}"] += 1
+
+    @property
+    def retried(self) -> int:
+        """How many devices had a row that was run again in the same contact."""
+        return len(self._retried)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """In how many contacts a row was left out, by number of the test and name of the rule."""
+        return dict(sorted(self._skipped.items()))

@@ -1,0 +1,244 @@
+"""The rows of a sequence's table: what each measures, and what else may be said of it."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from station.model import Bin, Limit, Measurement, Personalisation, TestDefinition
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is bound to one site; each product subclasses it with the roles it needs."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Die:
+    """What the vault must be told of the device at a row that it serves."""
+
+    unit: str
+    """Lot and place: `L1017/T03/118`."""
+    lot: str
+    contact: int
+    site: int
+    fingerprint: bytes
+    session: bytes
+    again: bool = False
+    """The vault had begun with it when the station stopped: it goes on, or verifies what it has sealed."""
+
+
+S = TypeVar("S", bound=Site)
+S_contra = TypeVar("S_contra", bound=Site, contravariant=True)
+
+ParametricFunction: TypeAlias = Callable[[S], Awaitable[float | Mapping[str, float]]]
+FunctionalFunction: TypeAlias = Callable[[S], Awaitable[bool]]
+EntrustedFunction: TypeAlias = Callable[[S, Die], Awaitable[bool]]
+PersonaliseFunction: TypeAlias = Callable[[S, Die], Awaitable[Personalisation]]
+Condition: TypeAlias = Callable[[S], AbstractAsyncContextManager[None]]
+
+
+class OnFail(Enum):
+    """What a failing row means for the rows after it."""
+
+    STOP = "stop"
+    CONTINUE = "continue"
+
+
+STOP, CONTINUE = OnFail.STOP, OnFail.CONTINUE
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often a row that failed is run again in the same contact; the last attempt decides."""
+
+    times: int = 1
+    settle_s: float = 0.0
+    """How long to wait before each."""
+
+
+Earlier: TypeAlias = Mapping[str, Measurement]
+"""What the rows above have measured on this device in this contact, by the name of the test."""
+When: TypeAlias = Callable[[Earlier], bool]
+"""A rule that tells, from earlier results alone, whether a row runs; its name stands in the records."""
+
+
+@dataclass(frozen=True)
+class Parametric(Generic[S]):
+    """A row that returns a float (PTR) or a mapping of pin to float (MPR, `pins` in datalog order)."""
+
+    number: int
+    run: ParametricFunction[S]
+    limit: Limit
+    bin: Bin | None = None
+    pins: tuple[str, ...] = ()
+    on_fail: OnFail = STOP
+    timeout_s: float = 5.0
+    retry: Retry | None = None
+    grades: tuple[tuple[Limit, Bin], ...] = ()
+    """Best first: the first that holds is the device's grade in this row."""
+    when: When | None = None
+    skippable: bool = False
+
+    @property
+    def name(self) -> str:
+        """The function's name is the test's name."""
+        return function_name(self.run)
+
+
+@dataclass(frozen=True)
+class Functional(Generic[S]):
+    """A row that returns whether the device did what it should (FTR)."""
+
+    number: int
+    run: FunctionalFunction[S]
+    bin: Bin | None = None
+    on_fail: OnFail = STOP
+    timeout_s: float = 5.0
+    retry: Retry | None = None
+    when: When | None = None
+    skippable: bool = False
+
+    @property
+    def name(self) -> str:
+        """The function's name is the test's name."""
+        return function_name(self.run)
+
+
+@dataclass(frozen=True)
+class Entrusted(Generic[S]):
+    """A row in which the vault serves a device in test: loads its keys, or opens its test port (FTR)."""
+
+    number: int
+    run: EntrustedFunction[S]
+    bin: Bin | None = None
+    on_fail: OnFail = STOP
+    timeout_s: float = 30.0
+
+    @property
+    def name(self) -> str:
+        """The function's name is the test's name."""
+        return function_name(self.run)
+
+
+@dataclass(frozen=True)
+class Personalise(Generic[S]):
+    """The row that gives a passed device its identity: the last one, once, never tried again."""
+
+    number: int
+    run: PersonaliseFunction[S]
+    bin: Bin | None = None
+    timeout_s: float = 120.0
+
+    @property
+    def name(self) -> str:
+        """The function's name is the test's name."""
+        return function_name(self.run)
+
+
+@dataclass(frozen=True)
+class While(Generic[S]):
+    """Rows under a condition that is always undone, however the rows end."""
+
+    condition: Condition[S]
+    rows: "tuple[Row[S], ...]"
+    bin: Bin | None = None
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """Where the sites wait for each other; a site that stops leaves the count."""
+
+
+Judged: TypeAlias = Parametric[S] | Functional[S] | Entrusted[S]
+Test: TypeAlias = Judged[S] | Personalise[S]
+Row: TypeAlias = Test[S] | While[S] | Barrier
+
+
+def function_name(function: Callable[..., object]) -> str:
+    """Return the name under which a row's function goes into the datalog."""
+    return getattr(function, "__name__", "") or type(function).__name__
+
+
+def everything(rows: "tuple[Row[S], ...]") -> "Iterator[Row[S]]":
+    """Yield every row, conditions before what is under them."""
+    for row in rows:
+        yield row
+        if isinstance(row, While):
+            yield from everything(row.rows)
+
+
+def walk(rows: "tuple[Row[S], ...]") -> "Iterator[Test[S]]":
+    """Yield the rows that measure."""
+    for row in everything(rows):
+        if not isinstance(row, While | Barrier):
+            yield row
+
+
+def definition(test: "Test[S]") -> TestDefinition:
+    """Return what is fixed of a test."""
+    match test:
+        case Parametric():
+            return TestDefinition(test.number, test.name, "M" if test.pins else "P", test.limit, test.pins)
+        case Functional() | Entrusted() | Personalise():
+            return TestDefinition(test.number, test.name, "F", None)
+
+
+def described(row: "Row[S]") -> bytes:
+    """Return what a fingerprint rests on, of one row."""
+    match row:
+        case Barrier():
+            return b"barrier"
+        case While():
+            return b"while" + _qualified(row.condition) + msgspec.json.encode(row.bin)
+        case Parametric():
+            table = [row.number, row.name, row.limit, row.bin, row.pins, row.on_fail, row.timeout_s]
+            table += _options(row)
+        case Functional():
+            table = [row.number, row.name, row.bin, row.on_fail, row.timeout_s, *_options(row)]
+        case Entrusted():
+            table = [row.number, row.name, row.bin, row.on_fail, row.timeout_s]
+        case Personalise():
+            table = [row.number, row.name, row.bin, row.timeout_s]
+    return _qualified(row.run) + msgspec.json.encode(table)
+
+
+def _qualified(function: Callable[..., object]) -> bytes:
+    return f"{getattr(function, '__module__', '')}.{function_name(function)}".encode()
+
+
+def function_of(row: "While[S] | Test[S]") -> Callable[..., object]:
+    """Return what an engineer wrote for a row."""
+    return row.condition if isinstance(row, While) else row.run
+
+
+def _options(row: "Parametric[S] | Functional[S]") -> list[object]:
+    """What is said beside the table's columns; nothing of what is not used."""
+    said: dict[str, object] = {}
+    if row.retry is not None:
+        said["retry"] = row.retry
+    if isinstance(row, Parametric) and row.grades:
+        said["grades"] = row.grades
+    if row.when is not None:
+        said["when"] = _qualified(row.when).decode()
+    return [said] if said else []
+
+
+def to_vault(rows: tuple[Row[S], ...]) -> tuple[Row[S], ...]:
+    """Return what of a sequence brings a device to the vault, and nothing that tests it."""
+    found = list[Row[S]]()
+    for row in rows:
+        match row:
+            case While():
+                if inner := to_vault(row.rows):
+                    found.append(replace(row, rows=inner))
+            case Personalise():
+                found.append(row)
+            case _:
+                pass
+    return tuple(found)

@@ -1,0 +1,151 @@
+"""What a row may say beside its limit: attempts, grades, rules that leave it out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.errors import DutError, EquipmentError
+from station import events
+from station.model import Bin, BinKind, Limit, Note
+from station.noted import Noted
+from station.sequence import CONTINUE, Earlier, Functional, Parametric, Retry
+from tests.station.engine.doubles import (
+    ANY,
+    BAD,
+    ERROR,
+    GOOD,
+    OTHER_BAD,
+    Bench,
+    BenchSite,
+    returning,
+    sequence,
+    virtual,
+)
+
+ONE = [frozenset({1})]
+FAST = Bin(11, "fast", hard=11, kind=BinKind.PASS)
+SLOW = Bin(12, "slow", hard=12, kind=BinKind.PASS)
+VOLT = Limit(0, 1, "V")
+
+
+def answering(answers: list[Any]) -> Callable[[BenchSite], Any]:
+    """A function that gives, or raises, one answer after the other."""
+
+    async def volts(site: BenchSite) -> Any:  # noqa: ANN401 - also what no sequence should return
+        site.seen.append("asked")
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return volts
+
+
+async def bin_of(folder: Path, *rows: Any) -> tuple[int, events.Outcome, Bench]:
+    bench = Bench(folder, sequence(*rows), ONE)
+    await bench.run()
+    (closed,) = bench.happened(events.ContactsClosed)
+    return closed.outcomes[0].soft, closed.outcomes[0], bench
+
+
+@pytest.mark.parametrize(
+    ("answers", "bin_", "left"),
+    [
+        ([5.0, 0.5], GOOD, 0),
+        ([5.0, 6.0, 0.5], GOOD, 0),
+        ([5.0, 6.0, 7.0, 0.5], BAD, 1),
+        ([0.5, 5.0], GOOD, 1),
+        ([DutError("no"), 0.5], GOOD, 0),
+        ([5.0, EquipmentError("gone"), 0.5], ERROR, 1),
+        ([EquipmentError("gone"), 0.5], ERROR, 1),
+        ([float("nan"), 0.5], ERROR, 1),
+    ],
+)
+async def test_a_failing_row_is_run_again_and_the_last_attempt_decides(
+    tmp_path: Path, answers: list[Any], bin_: Bin, left: int
+) -> None:
+    row = Parametric(1, answering(answers), VOLT, bin=BAD, retry=Retry(times=2))
+    soft, _, _ = await bin_of(tmp_path, row)
+    assert soft == bin_.number
+    assert len(answers) == left
+
+
+async def test_each_attempt_is_told_and_all_but_the_last_are_notes(tmp_path: Path) -> None:
+    row = Parametric(7, answering([5.0, 6.5, 0.5]), VOLT, bin=BAD, retry=Retry(times=2))
+    _, outcome, bench = await bin_of(tmp_path, row)
+    assert outcome.notes == (Note("attempt", 7, "5.0"), Note("attempt", 7, "6.5"))
+    (device,) = bench.store.landings[0].devices
+    assert [measured.value for measured in device.measurements] == [0.5]
+    assert device.notes == outcome.notes
+    noted = Noted()
+    for event in bench.history:
+        noted.add(event)
+    assert (noted.retried, noted.skipped) == (1, {})
+
+
+@virtual
+async def test_it_settles_before_each_further_attempt(tmp_path: Path) -> None:
+    row = Parametric(1, answering([5.0, 6.0, 0.5]), VOLT, bin=BAD, retry=Retry(times=2, settle_s=3.0))
+    _, outcome, _ = await bin_of(tmp_path, row)
+    assert 6.0 <= outcome.test_s < 6.5
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "bin_"),
+    [(0.1, 0.1, FAST), (0.1, 0.4, SLOW), (0.4, 0.1, SLOW), (0.9, 0.1, GOOD), (0.1, 1.5, BAD)],
+)
+async def test_a_device_leaves_with_the_worst_grade_of_its_rows(
+    tmp_path: Path, first: float, second: float, bin_: Bin
+) -> None:
+    grades = ((Limit(0, 0.2, "V"), FAST), (Limit(0, 0.5, "V"), SLOW), (VOLT, GOOD))
+    rows = (
+        Parametric(1, answering([first]), VOLT, bin=BAD, grades=grades),
+        Parametric(2, answering([second]), VOLT, bin=BAD, grades=grades),
+    )
+    rows[1].run.__name__ = "again"
+    soft, _, bench = await bin_of(tmp_path, *rows)
+    assert soft == bin_.number
+    assert bench.handler.sorted == [{1: bin_.hard}]
+
+
+async def test_no_grade_makes_a_failed_device_good(tmp_path: Path) -> None:
+    grades = ((Limit(None, None, "V"), FAST),)
+    graded = Parametric(2, answering([0.1]), ANY, bin=BAD, grades=grades)
+    soft, _, _ = await bin_of(tmp_path, returning(5.0, 1, OTHER_BAD, VOLT), graded)
+    assert soft == OTHER_BAD.number
+
+
+def only_if_low(earlier: Earlier) -> bool:
+    return (earlier["row_1"].value or 0.0) < 0.5
+
+
+@pytest.mark.parametrize(("value", "runs"), [(0.1, True), (0.9, False)])
+async def test_a_rule_leaves_a_row_out_and_its_name_is_in_the_record(
+    tmp_path: Path, value: float, runs: bool
+) -> None:
+    first = returning(value, 1, BAD, VOLT)
+    second = Parametric(2, answering([5.0]), VOLT, bin=OTHER_BAD, when=only_if_low, skippable=True)
+    soft, outcome, _ = await bin_of(tmp_path, first, second)
+    assert soft == (OTHER_BAD if runs else GOOD).number
+    assert outcome.notes == (() if runs else (Note("skipped", 2, "only_if_low"),))
+
+
+def answers_a_number(earlier: Earlier) -> Any:  # noqa: ANN401 - which is what is wrong with it
+    return len(earlier)
+
+
+def looks_for_what_is_not_there(earlier: Earlier) -> bool:
+    return earlier["nothing"].value is None
+
+
+@pytest.mark.parametrize("rule", [answers_a_number, looks_for_what_is_not_there])
+async def test_a_rule_that_cannot_be_meant_is_a_program_fault(tmp_path: Path, rule: Any) -> None:
+    async def works(site: BenchSite) -> bool:
+        return bool(site)
+
+    row = Functional(1, works, bin=BAD, when=rule, skippable=True, on_fail=CONTINUE)
+    soft, _, bench = await bin_of(tmp_path, row)
+    assert soft == ERROR.number
+    assert bench.cell.state.value == "HELD"
