@@ -101,6 +101,15 @@ class RecipeTable(Struct, frozen=True, forbid_unknown_fields=True):
     """A file, by its path from the station file."""
 
 
+class GoldenTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """Known units that are measured before lots: `hardbin study golden`."""
+
+    result: str = ""
+    """Its `golden.json`, by its path from the station file; empty: no lot asks for one."""
+    hours: Annotated[float, Meta(gt=0, le=8760)] = 12.0
+    """How long a check holds."""
+
+
 class VisaTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The VISA library of real machines; simulated ones have their own."""
 
@@ -156,6 +165,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     site: dict[str, str]
     vault: VaultTable = VaultTable()
     recipe: RecipeTable = RecipeTable()
+    golden: GoldenTable = GoldenTable()
     visa: VisaTable = VisaTable()
     simulation: SimulationTable = SimulationTable()
     mqtt: MqttTable = MqttTable()
@@ -184,6 +194,7 @@ class StationConfig:
     cell: CellTable
     vault: VaultTable
     recipe: RecipeTable
+    golden: GoldenTable
     visa: VisaTable
     simulation: SimulationTable
     mqtt: MqttTable
@@ -216,6 +227,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         cell=file.cell,
         vault=file.vault,
         recipe=file.recipe,
+        golden=file.golden,
         visa=file.visa,
         simulation=file.simulation,
         mqtt=file.mqtt,
@@ -228,7 +240,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
     return config
 
 
-ONCE = ("station", "cell", "vault", "recipe", "visa", "simulation", "mqtt")
+ONCE = ("station", "cell", "vault", "recipe", "golden", "visa", "simulation", "mqtt")
 """Tables whose keys the environment may give."""
 
 

@@ -26,7 +26,7 @@ from station.engine.bus import Bus, Subscription
 from station.engine.cell import Cell
 from station.engine.history import History, history_of
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound
+from station.engine.lot_run import Bound, in_time
 from station.engine.plan import Folder, Plan
 from station.engine.records import Records
 from station.engine.recount import Counters, Recount
@@ -34,6 +34,7 @@ from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, StorageError
 from station.evidence.bundle import BUNDLE
+from station.golden_check import golden_watch
 from station.guard import guarded
 from station.lot_vault import LotVault
 from station.model import LotInfo
@@ -143,6 +144,7 @@ class LotSession:
         named = assemble.sequence_named(config.cell.sequence)
         sequence, self._recipe = with_recipe(config, named, order.recipe)
         self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
+        self._golden = golden_watch(config, sequence) if order.trials == 1 else None
         self._bus = Bus()
         self._folder: Folder | None = None
         self._inventory = instruments.Inventory()
@@ -215,6 +217,7 @@ class LotSession:
             clock=self._surroundings.clock,
             bus=self._bus,
             examine=lambda at: instruments.examined(self._config, self._inventory, at),
+            overdue=in_time if self._golden is None else self._golden.overdue,
         )
 
     def _describe(self, command: commands.Load) -> LotInfo:

@@ -116,6 +116,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "witness key": frozenset({Action.KEEP_LOG}),
         "witness run": frozenset({Action.KEEP_LOG}),
         "witness submit": frozenset({Action.KEEP_LOG}),
+        "study golden": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT, Action.READ}),
         "study gauge": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT, Action.READ}),
         "store archive": frozenset({Action.KEEP_LOG}),
         "store instruments": frozenset({Action.READ}),

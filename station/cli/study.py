@@ -7,6 +7,7 @@ import click
 import numpy as np
 
 from station.cli.codes import Exit
+from station.cli.golden import golden
 from station.cli.report import gauge_
 from station.cli.run import run
 from station.datalog.store import Store
@@ -85,6 +86,9 @@ def gauge(
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("part", "operator", "trial", "value"), *rows])
     context.invoke(gauge_, file=path, method="anova", tolerance=None, as_json=as_json)
+
+
+study.add_command(golden)
 
 
 def _values(path: Path, test: int, operator: str, trials: int) -> list[tuple[int, str, int, float]]:

@@ -228,6 +228,7 @@ class Cell(Generic[S]):
         await folder.records.open(info)
         self._go_on()
         run = self._run = self._make_run(info, folder)
+        run.overdue = self._plan.overdue
         await self.shift(State.RUNNING)
         return run
 

@@ -40,6 +40,12 @@ class Bound(Generic[S]):
     resources: Mapping[int, tuple[Resource, ...]]
 
 
+def in_time(now: float) -> str:
+    """Nothing is ever due."""
+    del now
+    return ""
+
+
 class LotRun(Generic[S]):
     """Arm, wait, open, test, commit, decide, sort, close; over and over."""
 
@@ -73,6 +79,8 @@ class LotRun(Generic[S]):
         self._counters = Counters(sequence.rules, sequence.retest, quantity=info.quantity)
         self._late = LateRetests(sequence.retest, self._counters.retests)
         self.retested = 0
+        self.overdue: Callable[[float], str] = in_time
+        """Asked at each boundary, with the time: why the lot is to be held; empty if nothing is due."""
 
     def ask(self, wish: Wish) -> None:
         """Say what is wanted; what is asked later takes back neither an abort nor an end."""
@@ -136,6 +144,8 @@ class LotRun(Generic[S]):
             raise Hold(self._hold)
         if self._journal.failed:
             raise Hold(self._journal.failed)
+        if why := self.overdue(self._journal.now):
+            raise Hold(why)
         while True:
             self._asked.clear()
             match self._wish:

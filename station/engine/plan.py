@@ -12,7 +12,7 @@ from station.custody.balance import Binned
 from station.engine.bus import Bus
 from station.engine.history import History
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound
+from station.engine.lot_run import Bound, in_time
 from station.engine.records import Records
 from station.errors import ConfigError
 from station.model import LotClosing, LotInfo
@@ -104,6 +104,8 @@ class Plan(Generic[S]):
     vault: LotVault | None
     clock: Clock
     bus: Bus
+    overdue: Callable[[float], str] = in_time
+    """Asked between touchdowns, with the time: what is due before the lot goes on; empty if nothing."""
     reopen_folder: Callable[[], tuple[Folder, History]] = _nothing_open
     """Open the folder of the lot that was left open, and read its journal; ConfigError, StorageError."""
     examine: Callable[[float], Examined] = _as_is

@@ -79,9 +79,11 @@ class ResumedCell(Cell[S]):
         landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
         if landing.averages:
             await folder.records.recall(landing.seen)
-        return ResumedRun(
+        run = ResumedRun(
             recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift
         )
+        run.overdue = plan.overdue
+        return run
 
     # -- commands
     def _objection(self, name: str, command: commands.Any) -> tuple[str, str] | None:

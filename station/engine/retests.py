@@ -48,6 +48,8 @@ class RetestWatch:
 
     def again(self, before: DeviceResult, after: DeviceResult) -> Iterator[tuple[str, str]]:
         """Take a further contact of a device; yield rule and what was seen, if there is something to say."""
+        if before.verdict is Verdict.PASSED:
+            return  # a study lands all of them again
         bin_ = before.bin
         self._tried[bin_] += 1
         self._recovered[bin_] += after.verdict is Verdict.PASSED

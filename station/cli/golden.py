@@ -1,0 +1,192 @@
+"""`hardbin study golden`: known units are measured on the cell, and compared with their reference values."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from station.cli.codes import Exit
+from station.cli.run import run
+from station.custody import durable_file
+from station.errors import AnalysisError, ConfigError
+from station.run import STORE
+from station.surroundings import CELLS, WAFER_SORT
+
+if TYPE_CHECKING:
+    from station.analysis.golden import Check, Contact
+    from station.datalog.store import Store
+    from station.model import LotInfo
+
+LOT = "golden"
+RESULT = "golden.json"
+
+
+@click.command()
+@click.argument("units", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--learn", type=click.IntRange(1, 1000), help="Measure so many units and write the file UNITS.")
+@click.option("--trials", type=click.IntRange(2, 50), default=5, show_default=True)
+@click.option("--flow", type=click.Choice(list(CELLS)), help="Which simulated cell; by default wafer-sort.")
+@click.option("--station", type=click.Path(dir_okay=False, path_type=Path), help="Station file.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the simulated world.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("golden"), show_default=True
+)
+@click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
+@click.option("--yes", is_flag=True, help="Do not ask whether the units are in.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def golden(
+    context: click.Context,
+    units: Path,
+    learn: int | None,
+    trials: int,
+    flow: str | None,
+    station: Path | None,
+    seed: int,
+    out: Path,
+    *,
+    hardware: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Measure golden units, each --trials times, and say whether every site still measures right.
+
+    UNITS names them, in the order in which they are put in. Exit code 12 if a site is out of tolerance.
+    """
+    from station.analysis.golden import read
+
+    known = None if learn is not None else read(units)
+    if known is None and units.exists():
+        raise ConfigError(f"{units} is there already: it is never overwritten")
+    if out.exists():
+        raise ConfigError(f"{out} exists: a check is never overwritten, choose another --out")
+    count = len(known.units) if known is not None else learn or 0
+    click.echo(f"put golden units 1 to {count} in, in order; each is tested {trials} times", err=True)
+    if not yes:
+        click.confirm("Are they in?", abort=True, err=True)
+    code = context.invoke(
+        run,
+        lot=LOT,
+        devices=count,
+        flow=None if station is not None else flow or WAFER_SORT,
+        station=station,
+        seed=seed,
+        out=out,
+        trials=trials,
+        hardware=hardware,
+        as_json=False,
+    )
+    if code not in {Exit.OK, Exit.INTEGRITY}:
+        raise AnalysisError("the units did not come to their end; nothing is said of them")
+    info, contacts, ended = _measured(out / LOT / STORE)
+    if known is None:
+        _learn(units, info, contacts)
+        return
+    found = _checked(units, info, contacts, ended)
+    durable_file.replace(out / RESULT, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        _shown(found, out / RESULT)
+    if not found.passed:
+        context.exit(Exit.HELD)
+
+
+def _measured(path: Path) -> "tuple[LotInfo, list[Contact], float]":
+    """Return the lot, its contacts, and when the last one ended."""
+    from station.datalog.store import Store
+
+    store = Store(path)
+    try:
+        info = store.info(1)
+        ended = max((landing.ended for landing in store.touchdowns(1)), default=info.set_up)
+        return info, _contacts(store), ended
+    finally:
+        store.close()
+
+
+def _contacts(store: "Store") -> "list[Contact]":
+    from station.analysis.golden import Contact
+
+    return [
+        Contact(
+            device.part, device.site, {m.test: m.value for m in device.measurements if m.value is not None}
+        )
+        for landing in store.touchdowns(1)
+        for device in landing.devices
+    ]
+
+
+def _learn(path: Path, info: "LotInfo", contacts: "list[Contact]") -> None:
+    from station.analysis.golden import learned
+
+    found = learned(path.stem, info.product, info.sequence, info.tests, contacts)
+    lines = [
+        f"{key} = {msgspec.json.encode(getattr(found, key)).decode()}"
+        for key in ("name", "product", "sequence")
+    ]
+    lines += [
+        "",
+        "[tolerance]    # by test, in its unit: how far a site's mean may lie off, and its values scatter",
+    ]
+    lines += [
+        f"{test} = {{ shift = {one.shift!r}, spread = {one.spread!r} }}"
+        for test, one in found.tolerance.items()
+    ]
+    for unit in found.units:
+        values = ", ".join(f"{test} = {value!r}" for test, value in unit.values.items())
+        lines += ["", "[[units]]", f'name = "{unit.name}"', f"values = {{ {values} }}"]
+    durable_file.replace(path, ("\n".join(lines) + "\n").encode())
+    click.echo(
+        f"{path}: {len(found.units)} units, tests {', '.join(found.tolerance)}; look at it before you use it"
+    )
+
+
+def _checked(path: Path, info: "LotInfo", contacts: "list[Contact]", ended: float) -> "Check":
+    from station.analysis.golden import Check, offsets, read, seen
+
+    known = read(path)
+    if (known.product, known.sequence) != (info.product, info.sequence):
+        raise AnalysisError(
+            f"{path}: for {known.product}, sequence {known.sequence}; "
+            f"the cell tests {info.product}, {info.sequence}"
+        )
+    found = seen(known, info.tests, info.sites, contacts)
+    return Check(
+        known.name,
+        known.digest(),
+        info.product,
+        info.sequence,
+        info.fingerprint,
+        info.station,
+        info.sites,
+        ended,
+        all(one.passed for one in found),
+        found,
+        offsets(found, info.tests),
+    )
+
+
+def _shown(found: "Check", path: Path) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    verdict = "[green]in tolerance[/]" if found.passed else "[bold red]out of tolerance[/]"
+    console.print(f"Golden units {found.units} at {found.station}: {verdict}")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("test", "name", "site", "contacts", "shift", "allowed", "spread", "allowed"):
+        table.add_column(heading, justify="left" if heading == "name" else "right")
+    for one in found.seen:
+        numbers = (one.shift, one.allowed.shift, one.spread, one.allowed.spread)
+        row = (str(one.test), one.name, str(one.site), str(one.contacts), *(f"{n:.4g}" for n in numbers))
+        table.add_row(*row, style="" if one.passed else "red")
+    console.print(table)
+    if found.offsets:
+        console.print("An engineer may put these into a recipe, and have it signed:")
+        for test in dict.fromkeys(one.test for one in found.offsets):
+            sites = [f"{o.site} = {o.value:.6g}" for o in found.offsets if o.test == test and o.allowed]
+            console.print(f"  offsets.{test} = {{ {', '.join(sites)} }}", markup=False)
+        for far in (offset for offset in found.offsets if not offset.allowed):
+            console.print(f"  test {far.test} at site {far.site} is over a fifth of the span off: repair it")
+    console.print(f"kept in {path}")
