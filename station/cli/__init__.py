@@ -20,6 +20,8 @@ from station.errors import (
     UntrustedError,
 )
 
+PRIVATE = 0o027
+"""What is written is not for others than user and group, and the group writes nothing."""
 CODES: dict[type[Exception], Exit] = {
     StoppedError: Exit.INTERRUPTED,
     ConfigError: Exit.CONFIG,
@@ -94,6 +96,7 @@ def hardbin() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with a code of `station.cli.codes`."""
+    os.umask(os.umask(0) | PRIVATE)
     sys.exit(code_of(arguments))
 
 

@@ -1,12 +1,13 @@
 """The vault as a child process: started with the station, never outliving it."""
 
+import os
 import select
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import IO
+from typing import IO, BinaryIO
 
 from station.errors import CustodyError
 
@@ -23,6 +24,10 @@ DESK = "desk.sock"
 def desk_of(socket: Path) -> Path:
     """The desk's socket of a vault that serves stations on this one."""
     return socket.with_name(DESK)
+
+
+def _private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
 
 
 class VaultProcess:
@@ -43,7 +48,7 @@ class VaultProcess:
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         socket = _socket(folder)
-        with (folder / "vault.log").open("ab") as log:
+        with _private(folder / "vault.log") as log:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 _command(folder, socket, epoch, seed),
                 stdin=subprocess.PIPE,
