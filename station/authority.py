@@ -26,7 +26,11 @@ class Action(StrEnum):
     END = "lot.end"
     ABORT = "lot.abort"
     RELEASE = "hold.release"
-    ACKNOWLEDGE = "alarm.acknowledge"
+    SET_SITE = "site.set"
+    CLEAN = "probe.clean"
+    RETEST = "retest.start"
+    ACKNOWLEDGE = "alarm.ack"
+    SHELVE = "alarm.shelve"
     REASON = "e10.set"
     RECOVER = "cell.recover"
     ACQUIRE = "control.acquire"
@@ -66,6 +70,7 @@ class Right(Struct, frozen=True):
 OPERATOR = frozenset({Role.OPERATOR})
 ANYBODY: frozenset[str] = frozenset()
 _FLOOR = frozenset({Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER})
+_SKILLED = frozenset({Role.TECHNICIAN, Role.ENGINEER})
 _COMMANDERS = _FLOOR | {HOST}
 
 RIGHTS: Mapping[Action, Right] = MappingProxyType(
@@ -76,9 +81,13 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.RESUME: Right(_COMMANDERS, Remote.LEASED),
         Action.END: Right(_COMMANDERS, Remote.LEASED),
         Action.ABORT: Right(ANYBODY, Remote.FREE),
-        Action.RELEASE: Right(frozenset({Role.TECHNICIAN, Role.ENGINEER})),
-        Action.RECOVER: Right(frozenset({Role.TECHNICIAN, Role.ENGINEER})),
-        Action.ACKNOWLEDGE: Right(_FLOOR),
+        Action.RELEASE: Right(_SKILLED),
+        Action.RECOVER: Right(_SKILLED),
+        Action.SET_SITE: Right(_SKILLED | {HOST}, Remote.LEASED),
+        Action.CLEAN: Right(_COMMANDERS, Remote.LEASED),
+        Action.RETEST: Right(_SKILLED | {HOST}, Remote.LEASED),
+        Action.ACKNOWLEDGE: Right(_COMMANDERS, Remote.LEASED),
+        Action.SHELVE: Right(_SKILLED),
         Action.REASON: Right(_COMMANDERS, Remote.LEASED),
         Action.ACQUIRE: Right(_COMMANDERS, Remote.FREE),
         Action.GIVE_UP: Right(_COMMANDERS, Remote.FREE),

@@ -66,7 +66,56 @@ class Recover(Command, frozen=True, kw_only=True, tag="cell.recover"):
     """Sites that are in use again, though they were quarantined or switched off before the stop."""
 
 
-Any: TypeAlias = Load | Start | Pause | Resume | End | Abort | Release | Recover | Reason
+class SetSite(Command, frozen=True, kw_only=True, tag="site.set"):
+    """Test at a site from the next touchdown on, or no more; `reason` is mandatory."""
+
+    site: int
+    on: bool
+
+
+class Clean(Command, frozen=True, kw_only=True, tag="probe.clean"):
+    """Clean the tips of the card at the next touchdown boundary."""
+
+
+class Retest(Command, frozen=True, kw_only=True, tag="retest.start"):
+    """Land once more on dies of the wafer on the chuck: those in `bins`, else all rejects; none with keys."""
+
+    bins: frozenset[int] = frozenset()
+    """Soft bins of the last contact; empty: every bin that is not a pass bin."""
+    sites: frozenset[int] = frozenset()
+    """By which they were tested; empty: whichever."""
+    area: Literal["", "edge", "centre"] = ""
+
+
+class Acknowledge(Command, frozen=True, kw_only=True, tag="alarm.ack"):
+    """Say that somebody has seen an alarm."""
+
+    alarm: str
+
+
+class Shelve(Command, frozen=True, kw_only=True, tag="alarm.shelve"):
+    """Let an alarm be quiet for a while; `reason` is mandatory."""
+
+    alarm: str
+    minutes: int
+
+
+Any: TypeAlias = (
+    Load
+    | Start
+    | Pause
+    | Resume
+    | End
+    | Abort
+    | Release
+    | Recover
+    | Reason
+    | SetSite
+    | Clean
+    | Retest
+    | Acknowledge
+    | Shelve
+)
 """Every command."""
 
 

@@ -1,15 +1,21 @@
 """Where commands come in while lots come and go: to the cell if there is one, else to whoever makes it."""
 
 import asyncio
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
 from station import commands
+from station.alarms import Alarms
 from station.authority import Action, objection
+from station.between import SAYINGS, Between
 from station.engine.cell import Cell
 from station.engine.states import State
+
+LOTS = 50
+"""Of so many lots that are over the alarms are known."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,9 @@ class Door:
     def __init__(self, no_loads: commands.Receipt | None = None) -> None:
         """`no_loads`: what a lot that is to be loaded gets, where nobody would make it a cell."""
         self._no_loads = no_loads
+        self.between: Between | None = None
+        """Where goes what is said while no cell takes it."""
+        self._past: deque[Alarms] = deque(maxlen=LOTS)
         self._left = State.EMPTY
         self._cell: tuple[Cell[Any], asyncio.AbstractEventLoop] | None = None
         self._loads: SimpleQueue[Waiting | None] = SimpleQueue()
@@ -46,6 +55,9 @@ class Door:
         if isinstance(command, commands.Load):
             return self._no_loads or await self._load(command)
         inside = self._cell
+        if isinstance(command, SAYINGS) and self.between is not None and not self._hears(command):
+            after = max((alarms.latest for alarms in self._past), default=0.0)
+            return await self.between.request(command, self._unknown(command), after)
         if inside is None:
             return self._refused(command)
         cell, loop = inside
@@ -54,6 +66,22 @@ class Door:
         except RuntimeError:  # its loop was closed at this moment
             return self._refused(command)
         return await asyncio.wrap_future(asked)
+
+    def _hears(self, command: SAYINGS) -> bool:
+        """Whether it is for the cell: an alarm of a lot that is over is not."""
+        if self._cell is None:
+            return False
+        if isinstance(command, commands.Reason) or command.alarm in self._cell[0].alarms:
+            return True
+        return not self._of_past(command.alarm)
+
+    def _of_past(self, alarm: str) -> bool:
+        return any(alarm in alarms for alarms in self._past)
+
+    def _unknown(self, command: SAYINGS) -> str:
+        if isinstance(command, commands.Reason) or self._of_past(command.alarm):
+            return ""
+        return f"there is no alarm {command.alarm!r}"
 
     async def _load(self, load: commands.Load) -> commands.Receipt:
         found = objection(Action.LOAD, load.roles, self.state)
@@ -91,5 +119,7 @@ class Door:
 
     def leave(self, state: State) -> None:
         """There is no cell any more that could take a command."""
+        if self._cell is not None:
+            self._past.append(self._cell[0].alarms)
         if self._left in (State.LOADING, State.RECOVERING) or self._cell is not None:
             self._cell, self._left = None, state

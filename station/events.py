@@ -185,6 +185,45 @@ class RuleTripped(Event, frozen=True, tag="rule.tripped", kw_only=True):
     seen: str
 
 
+class SiteSet(Event, frozen=True, tag="site.set", kw_only=True):
+    """A person lets a site test from the next touchdown on, or no more."""
+
+    site: int
+    on: bool
+    actor: str
+    reason: str
+
+
+class Cleaned(Event, frozen=True, tag="probe.cleaned", kw_only=True):
+    """The tips of the card were cleaned because somebody asked; `failed` says why they were not."""
+
+    actor: str
+    failed: str = ""
+
+
+class RetestBegun(Event, frozen=True, tag="retest.begun", kw_only=True):
+    """A second pass over dies of the wafer on the chuck begins; none if that wafer is gone."""
+
+    dies: tuple[tuple[int, int], ...]
+    actor: str
+
+
+class Acknowledged(Event, frozen=True, tag="alarm.acknowledged", kw_only=True):
+    """Somebody has seen an alarm."""
+
+    alarm: str
+    actor: str
+
+
+class Shelved(Event, frozen=True, tag="alarm.shelved", kw_only=True):
+    """An alarm is to be quiet until a time."""
+
+    alarm: str
+    until: float
+    actor: str
+    reason: str
+
+
 class MadeSafe(Event, frozen=True, tag="safe", kw_only=True):
     """The safe state was run: how long it took, and what could not be verified."""
 
@@ -243,6 +282,11 @@ Any: TypeAlias = (
     | Faulted
     | Quarantined
     | RuleTripped
+    | SiteSet
+    | Cleaned
+    | RetestBegun
+    | Acknowledged
+    | Shelved
     | MadeSafe
     | Found
     | Cleared

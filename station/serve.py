@@ -15,8 +15,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import msgspec
+
 from drivers.errors import EquipmentError, TransportError
 from station import commands
+from station.between import between
 from station.clock import RealClock
 from station.config import StationConfig
 from station.console import outlet
@@ -70,6 +73,8 @@ class Standing:
     """The signed recipe under which its lots run."""
     recover: commands.Recover | None = None
     """Somebody has looked at the cell before the station was started."""
+    data: Path = Path("station-data")
+    """Where the station keeps what is no lot's."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +136,20 @@ class Service:
         """Be on the network and offer the console, as far as either is wanted."""
         with ExitStack() as stack:
             presence = None
+            kept = partial(between, self._standing.data, self._inside.now)
+            notes = stack.enter_context(beside("between", kept))
+            self._door.between = notes
             if self._network is not None:
                 online = partial(present, *self._network, self._inside)
                 presence = stack.enter_context(beside("remote", online))
                 self._followers.append(presence.herald.follow)
             if self._console is not None:
                 inside = outlet.Inside(self._door.request, lambda: self._door.state)
-                offer = partial(outlet.offered, self._console.socket, self._console.hello, inside)
-                self._followers.append(stack.enter_context(beside("console", offer)).follow)
+                hello = msgspec.structs.replace(self._console.hello, notes=str(notes.path))
+                offer = partial(outlet.offered, self._console.socket, hello, inside)
+                offered = stack.enter_context(beside("console", offer))
+                self._followers.append(offered.follow)
+                notes.heard.append(offered.noted)
             yield presence
 
     @property

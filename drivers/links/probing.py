@@ -44,7 +44,6 @@ class ProbingMachine(Machine, Prober):
     knows_dies = True
     """Whether `dies` can be asked; otherwise the prober alone knows them, by its route."""
     can_clean = True
-    """Whether `clean_needles` is known on this machine, or configured."""
 
     def __init__(self, name: str, options: ProberOptions) -> None:
         super().__init__(name)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from drivers.errors import EquipmentError
 from drivers.roles.resource import Resource
 
 
@@ -48,6 +49,8 @@ class Feeder(Resource):
     """Whether the station picks device and site, so that any device can come again to any site: a die."""
     due: Due = staticmethod(nothing_due)
     """Set by the lot before it starts; asked before each contact by a machine that picks its devices."""
+    can_clean: bool = False
+    """Whether `clean_needles` does something."""
 
     rests: bool = False
     """Whether a pause must bring it to rest: what it has landed is lifted, and landed again after it."""
@@ -74,6 +77,10 @@ class Feeder(Resource):
 
         Sent at most once per contact: when it is unknown what the machine took, raises EquipmentError.
         """
+
+    async def clean_needles(self) -> None:
+        """Clean what touches the devices; nothing may be in contact."""
+        raise EquipmentError(f"{self.name}: nothing is known that cleans it")
 
     async def pause(self) -> None:
         """Come to rest, with nothing in contact; only of a machine that `rests`."""

@@ -180,10 +180,6 @@ class Prober(Feeder):
         """Return what the prober knows of the lot."""
 
     @abstractmethod
-    async def clean_needles(self) -> None:
-        """Clean the tips of the card."""
-
-    @abstractmethod
     async def set_temperature(self, celsius: float, *, soak_s: float) -> None:
         """Bring the chuck to a temperature, in degrees Celsius, and wait until it has been there `soak_s`."""
 

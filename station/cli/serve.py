@@ -113,7 +113,7 @@ def serve(
         )
 
     world(LotOrder("check", 1, out / "check", seed), EPOCH)  # a fault that cannot be meant is told now
-    service = Service(Standing(config, out, seed, world, recipe, recover), network, console)
+    service = Service(Standing(config, out, seed, world, recipe, recover, data), network, console)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: service.stop())
     service.run(_ready(config, console, as_json=as_json), _told(as_json=as_json))

@@ -38,6 +38,9 @@ class Follower(Protocol):
     def happened(self, line: int, event: events.Any) -> None:
         """One event, in the order of the journal's lines."""
 
+    def noted(self, event: events.Any) -> None:
+        """What was said between lots, in order; from the first after each greeting."""
+
     def caught_up(self) -> None:
         """What follows happens now."""
 
@@ -56,7 +59,7 @@ class EngineLink:
         self._writer: asyncio.StreamWriter | None = None
         self._reading = Writer("history")
         self._journal: Path | None = None
-        self._line = 0
+        self._line = self._notes = 0
         self._asked: dict[int, asyncio.Future[commands.Receipt]] = {}
         self._number = 0
 
@@ -112,6 +115,7 @@ class EngineLink:
             case wire.Hello():
                 self._writer = writer
                 self._follower.greeted(one)
+                await self._read_notes(one.notes)
             case wire.Lot():
                 self._journal = Path(one.journal)
                 await self._catch_up(one.lines)
@@ -122,13 +126,32 @@ class EngineLink:
                 self._follower.happened(one.line, one.event)
             case wire.Happened():
                 pass
+            case wire.Noted():
+                self._noted(one)
             case wire.Beat():
                 self._follower.stands(one.state)
-            case wire.Answer() if (waiting := self._asked.get(one.number)) is not None:
-                if not waiting.done():
-                    waiting.set_result(one.receipt)
             case wire.Answer():
-                pass
+                self._answered(one)
+
+    def _answered(self, one: wire.Answer) -> None:
+        waiting = self._asked.get(one.number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(one.receipt)
+
+    def _noted(self, one: wire.Noted) -> None:
+        if one.line > self._notes:
+            self._notes = one.line
+            self._follower.noted(one.event)
+
+    async def _read_notes(self, path: str) -> None:
+        try:
+            said = await self._reading.run(_read, Path(path)) if path else []
+        except (OSError, StorageError) as error:
+            log.warning("what was said between lots cannot be read: %s", error)
+            said = []
+        self._notes = len(said)
+        for event in said:
+            self._follower.noted(event)
 
     async def _catch_up(self, lines: int) -> None:
         """Begin the lot anew from its journal, which has all that was told."""

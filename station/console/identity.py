@@ -1,6 +1,7 @@
 """Who stands before the console: whoever has logged in, or the one person whom its start named."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +12,16 @@ from station.people.person import PeopleError
 from station.writer import Writer
 
 COOKIE = "hardbin-session"
+
+
+T = TypeVar("T")
+
+
+class OnPeople(Protocol):
+    """Does something with the station's people, on their thread."""
+
+    async def __call__(self, work: Callable[[People], T]) -> T:
+        """Return what it comes to; PeopleError."""
 
 
 class Person(Struct, frozen=True):
@@ -26,6 +37,8 @@ class Identity(Protocol):
 
     logs_in: bool
     """Whether persons log in and out here."""
+    on_people: OnPeople | None
+    """Does something with the station's people, on their thread; None where nobody logs in."""
 
     @property
     def accounts(self) -> bool:
@@ -46,6 +59,7 @@ class AtTheMachine:
 
     logs_in = False
     accounts = False
+    on_people: OnPeople | None = None
 
     def __init__(self, person: Person) -> None:
         self._person = person
@@ -68,6 +82,10 @@ class Badges:
     def __init__(self, people: People, place: str) -> None:
         self._people, self._place = people, place
         self._writer = Writer("people")
+        self.on_people: OnPeople | None = self._on_people
+
+    async def _on_people(self, work: Callable[[People], T]) -> T:
+        return await self._writer.run(work, self._people)
 
     @property
     def accounts(self) -> bool:

@@ -25,12 +25,14 @@ class SiteView:
         self.site = site
         self.tested = self.good = self.bin = self.failing = 0
         self.off = ""
-        self.contact = False
+        self.contact = self.waits = False
 
     def tile(self) -> shown.Tile:
         """Return it as it is shown."""
         use: shown.Use = "off" if self.off else "contact" if self.contact else "on"
-        return shown.Tile(self.site, use, self.tested, self.good, self.bin, self.failing, self.off)
+        return shown.Tile(
+            self.site, use, self.tested, self.good, self.bin, self.failing, self.off, self.waits
+        )
 
 
 class LotView:
@@ -48,7 +50,12 @@ class LotView:
         self._places: dict[int, tuple[int, int]] = {}
         """Of the devices in contact, by site."""
         self._bins, self._hard = Counter[int](), Counter[int]()
-        self._open = self._spoiled = self._sealed = 0
+        self._open = set[int]()
+        """Devices that have a result and no bin yet."""
+        self._lies: dict[int, int] = {}
+        """Hard bin of each sorted device."""
+        self._at: dict[int, int] = {}
+        self._spoiled = self._sealed = 0
         self.good = self.first_good = self.retested = self.touchdowns = 0
         self._kinds = {one.number: one.kind for one in info.bins}
         self.trend: list[shown.Point] = []
@@ -77,9 +84,17 @@ class LotView:
                 self._switch_off(int(resource.removeprefix("site ")), reason)
             case events.RuleTripped(action="site off"):
                 self._switch_off(event.site, f"{event.rule}: {event.seen}")
+            case events.SiteSet(site=site, on=on, reason=reason):
+                self._site(site).off = "" if on else reason
+            case events.Cleared(resource=resource) if resource.startswith("site "):
+                self._site(int(resource.removeprefix("site "))).off = ""
             case _:
                 pass
         return [], False
+
+    def said(self, given: events.ReasonGiven) -> None:
+        """Take a person's reason that was given after the lot's last event."""
+        self._cell.take(given)
 
     # -- contacts
     def _opened(self, event: events.TouchdownOpened) -> bool:
@@ -89,6 +104,8 @@ class LotView:
             x, y = event.positions.get(site) or self.grid.place_of(part)
             another = self.grid.cover(x, y) or another
             self._places[site] = x, y
+            self._at[site] = part
+            self._site(site).waits = True
             self._site(site).contact = site not in event.untested
         return another
 
@@ -112,6 +129,7 @@ class LotView:
             site.good -= was
             self.retested += 1
         self._parts[one.part] = one.soft
+        self._open.add(one.part)
         self._bins[one.soft] += 1
         self.good += good
         site.good += good
@@ -125,7 +143,6 @@ class LotView:
     def _first_contact(self, one: events.Outcome, site: SiteView) -> None:
         good = one.kind is BinKind.PASS
         self._first[one.part] = one.soft
-        self._open += 1
         site.tested += 1
         site.failing = 0 if good else site.failing + 1
         self.first_good += good
@@ -137,8 +154,13 @@ class LotView:
             self._window = [0, 0]
 
     def _taken(self, event: events.Sorted) -> None:
-        self._hard.update(event.bins.values())
-        self._open -= len(event.bins)
+        for site, hard in event.bins.items():
+            part = self._at[site]
+            self._hard[hard] += 1
+            self._hard[self._lies.get(part, hard)] -= part in self._lies
+            self._lies[part] = hard
+            self._open.discard(part)
+            self._site(site).waits = False
         self._sorted.append((event.at, len(event.bins)))
         for site in event.bins:
             self._places.pop(site, None)
@@ -182,7 +204,7 @@ class LotView:
             reason=reason,
             e10=known[0].value,
             e10_reason=known[1],
-            at=self.at,
+            at=self.at + later_s,
             tested=len(self._parts),
             good=self.good,
             first_good=self.first_good,
@@ -192,7 +214,7 @@ class LotView:
             wafer=self.wafer,
             sites=tuple(site.tile() for site in self._sites.values()),
             bins={number: count for number, count in self._bins.items() if count},
-            hard=dict(self._hard),
+            hard={number: count for number, count in self._hard.items() if count},
             contact=tuple(self._places.values()) if state != State.CLOSED.value else (),
             balance=self._balance(),
             legal=legal,
@@ -211,7 +233,7 @@ class LotView:
             "in": self.info.quantity,
             "good": self.good,
             "rejects": tested - self.good,
-            "open": self._open,
+            "open": len(self._open),
             "waiting": self.info.quantity - tested,
             "sealed": self._sealed,
             "spoiled": self._spoiled,

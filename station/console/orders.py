@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -43,18 +43,27 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["", "SDT", "ENG"] = ""
     found: dict[int, Whereabouts] = {}
     cleared: frozenset[int] = frozenset()
+    site: Annotated[int, Meta(ge=0, le=64)] = 0
+    on: bool = False
+    bins: frozenset[int] = frozenset()
+    sites: frozenset[int] = frozenset()
+    area: Literal["", "edge", "centre"] = ""
+    alarm: Annotated[str, Meta(max_length=64)] = ""
+    minutes: Annotated[int, Meta(ge=0, le=480)] = 0
 
 
 KINDS: Mapping[str, type[commands.Any]] = {
-    Action.START: commands.Start,
-    Action.PAUSE: commands.Pause,
-    Action.RESUME: commands.Resume,
-    Action.END: commands.End,
-    Action.ABORT: commands.Abort,
-    Action.RELEASE: commands.Release,
+    str(kind.__struct_config__.tag): kind for kind in get_args(commands.Any)
 }
-"""Commands that take nothing but a reason."""
-NAMES = frozenset({*KINDS, Action.LOAD.value, Action.REASON.value, Action.RECOVER.value})
+"""Every command of the cell, by its name."""
+NAMES = frozenset(KINDS)
+NEEDED: Mapping[str, tuple[tuple[str, ...], str]] = {
+    Action.LOAD: (("lot", "quantity"), "a lot has a name and at least one device"),
+    Action.SET_SITE: (("site",), "name the site"),
+    Action.ACKNOWLEDGE: (("alarm",), "name the alarm"),
+    Action.SHELVE: (("alarm", "minutes"), "name the alarm, and for how many minutes"),
+}
+"""What must be said, and what is answered where it is not."""
 _WANTED = msgspec.json.Decoder(Wanted)
 
 
@@ -94,12 +103,9 @@ def _command(name: str, key: str, person: Person | None, wanted: Wanted) -> comm
         "source": SOURCE,
         "reason": wanted.reason,
     }
-    if name == Action.REASON:
-        return commands.Reason(**who, state=wanted.state)
-    if name == Action.RECOVER:
-        return commands.Recover(**who, found=wanted.found, cleared=wanted.cleared)
-    if name != Action.LOAD:
-        return KINDS[name](**who)
-    if not wanted.lot or not wanted.quantity:
-        raise ValueError("a lot has a name and at least one device")
-    return commands.Load(**who, lot=wanted.lot, quantity=wanted.quantity, sublot=wanted.sublot)
+    needed, why = NEEDED.get(name, ((), ""))
+    if not all(getattr(wanted, one) for one in needed):
+        raise ValueError(why)
+    kind = KINDS[name]
+    said = {one.name for one in msgspec.structs.fields(kind)} - who.keys()
+    return kind(**who, **{one: getattr(wanted, one) for one in said})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from station import commands
+from station import commands, events
 from station.console import wire
 from station.engine.bus import Subscription
 from station.engine.states import State
@@ -41,7 +41,7 @@ class Outlet:
     def __init__(self, hello: wire.Hello, inside: Inside) -> None:
         self._hello, self._inside = hello, inside
         self._loop = asyncio.get_running_loop()
-        self._pending: deque[wire.Lot | wire.Happened] = deque()
+        self._pending: deque[wire.Lot | wire.Happened | wire.Noted] = deque()
         self._told = False
         self._lot: wire.Lot | None = None
         self._consoles = set[_Console]()
@@ -59,7 +59,11 @@ class Outlet:
             number += 1
             self._queue(wire.Happened(line=number + happened.lost, event=event))
 
-    def _queue(self, one: wire.Lot | wire.Happened) -> None:
+    def noted(self, line: int, event: events.Any) -> None:
+        """Hand over what was said between lots; of any thread."""
+        self._queue(wire.Noted(line=line, event=event))
+
+    def _queue(self, one: wire.Lot | wire.Happened | wire.Noted) -> None:
         self._pending.append(one)
         if not self._told:
             self._told = True
@@ -72,6 +76,8 @@ class Outlet:
             one = self._pending.popleft()
             if isinstance(one, wire.Lot):
                 self._lot = one
+                self._tell(wire.line(self._lot))
+            elif isinstance(one, wire.Noted):
                 self._tell(wire.line(one))
             elif self._lot is not None:
                 self._tell(wire.line(one))

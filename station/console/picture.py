@@ -1,12 +1,12 @@
 """What the page shows, as the engine's events make it: the lot, its map, its alarms."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from station import events
+from station.alarms import Alarms
 from station.console import shown, wire
-from station.console.alarms import Alarms
 from station.console.grid import Grid
 from station.console.lot_view import LotView
 from station.engine.states import LEGAL, State
@@ -35,6 +35,8 @@ class Picture:
         self._arrived = clock()
         self._live = True
         self._dies: list[shown.Die] = []
+        self._notes: list[events.Any] = []
+        """What was said between lots."""
         self._points = 0
 
     # -- the engine
@@ -50,6 +52,7 @@ class Picture:
             more_lots=hello.more_lots,
         )
         self.there = True
+        self._notes.clear()
         self._another()
 
     def begun(self, journal: Path) -> None:
@@ -82,8 +85,21 @@ class Picture:
             at_ms = int((event.at if same_clock else self._arrived) * 1000)
             self._dies.extend(shown.Die(die.x, die.y, die.bin, die.site, die.first, at_ms) for die in dies)
 
+    def noted(self, event: events.Any) -> None:
+        """Take in what was said between lots."""
+        self._notes.append(event)
+        self._heed(event)
+        self._tell()
+
+    def _heed(self, event: events.Any) -> None:
+        self.alarms.take(0, event)
+        if isinstance(event, events.ReasonGiven) and self.lot is not None and event.at > self.lot.at:
+            self.lot.said(event)
+
     def caught_up(self) -> None:
         """What follows happens now."""
+        for event in self._notes:
+            self._heed(event)
         self._live = True
         self._another()
 
@@ -109,12 +125,6 @@ class Picture:
     def _tell(self) -> None:
         if self._live:
             self._news()
-
-    def acknowledge(self, name: str, who: str) -> bool:
-        """Note that somebody has seen an alarm; False if there is none of this name."""
-        found = self.alarms.acknowledge(name, who, self._clock())
-        self._tell()
-        return found
 
     # -- shown
     @property
@@ -142,7 +152,8 @@ class Picture:
         """Everything that is counted."""
         legal = _TAKES[self._state] if self.there else ()
         if self.lot is None:
-            return _nothing(self._state, self._reason, legal)
+            given = [one for one in self._notes if isinstance(one, events.ReasonGiven)]
+            return _nothing(self._state, self._reason, legal, given[-1:])
         later_s = max(0.0, self._clock() - self._arrived)
         return self.lot.sum(self._state, self._reason, legal, later_s)
 
@@ -164,12 +175,14 @@ class Picture:
         )
 
 
-def _nothing(state: str, reason: str, legal: tuple[str, ...]) -> shown.Sum:
+def _nothing(
+    state: str, reason: str, legal: tuple[str, ...], given: Sequence[events.ReasonGiven]
+) -> shown.Sum:
     return shown.Sum(
         state=state,
         reason=reason,
-        e10="SBY",
-        e10_reason="no lot",
+        e10=(given[0].state if given else "") or "SBY",
+        e10_reason=given[0].reason if given else "no lot",
         at=0.0,
         tested=0,
         good=0,

@@ -9,6 +9,7 @@ from station.clock import RealClock
 from station.console.engine_link import EngineLink
 from station.console.identity import Identity
 from station.console.listening import Listen, listened
+from station.console.lookups import Lookups
 from station.console.orders import Orders
 from station.console.page_files import page_files
 from station.console.picture import Picture
@@ -27,8 +28,16 @@ async def _serve(engine: Path, listen: Listen, identity: Identity, ready: Callab
     stream = Stream(lambda counted: picture.frame(counted=counted))
     picture = Picture(RealClock().unix, stream.news)
     link = EngineLink(engine, picture)
+    lookups = Lookups(lambda: picture.journal)
     behind = Behind(
-        picture, stream, Orders(link.ask), identity, files, lambda: link.there, not listen.on_loopback
+        picture,
+        stream,
+        Orders(link.ask),
+        identity,
+        files,
+        lambda: link.there,
+        lookups,
+        not listen.on_loopback,
     )
     loop = asyncio.get_running_loop()
     running = [loop.create_task(work) for work in (link.run(), stream.run())]
@@ -39,3 +48,4 @@ async def _serve(engine: Path, listen: Listen, identity: Identity, ready: Callab
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.wait(running)
+        lookups.close()

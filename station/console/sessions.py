@@ -37,11 +37,7 @@ class Sessions:
             return refusal("bad_arguments", str(error), 400)
         except PeopleError as error:
             return refusal(error.code, str(error), STATUS.get(error.code, 409))
-        answer = answered(commands.Receipt(True, "ok"))
-        answer.set_cookie(
-            COOKIE, token, httponly=True, samesite="strict", secure=request.url.scheme == "https"
-        )
-        return answer
+        return opened(request, token)
 
     async def leave(self, request: Request) -> Response:
         """End the session."""
@@ -49,3 +45,10 @@ class Sessions:
         answer = answered(commands.Receipt(True, "ok"))
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
         return answer
+
+
+def opened(request: Request, token: str) -> Response:
+    """Give a session's cookie to the browser."""
+    answer = answered(commands.Receipt(True, "ok"))
+    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    return answer

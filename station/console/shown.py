@@ -4,7 +4,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-Priority: TypeAlias = Literal["high", "medium", "low"]
+from station.alarms import Alarm
+
 MapKind: TypeAlias = Literal["", "wafer", "tray"]
 Use: TypeAlias = Literal["on", "contact", "off"]
 
@@ -28,22 +29,8 @@ class Tile(Struct, frozen=True):
     bin: int
     failing: int
     why: str = ""
-
-
-class Alarm(Struct, frozen=True):
-    """Something that asks for an action of the operator; the page has its words by `code`."""
-
-    id: str
-    code: str
-    priority: Priority
-    at: float
-    reason: str
-    site: int = 0
-    active: bool = True
-    acknowledged: str = ""
-    """By whom; empty while nobody has."""
-    acknowledged_at: float = 0.0
-    shelved_until: float = 0.0
+    waits: bool = False
+    """Whether a device of it has no bin yet."""
 
 
 class Point(Struct, frozen=True, array_like=True):
@@ -78,7 +65,7 @@ class Sum(Struct, frozen=True):
     e10: str
     e10_reason: str
     at: float
-    """When the last event was, in the cell's time."""
+    """What time it is in the cell."""
     tested: int
     good: int
     first_good: int

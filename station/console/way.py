@@ -12,6 +12,8 @@ from starlette.routing import Route
 
 from station.authority import Action
 from station.console.defence import Defence, forged, refusal
+from station.console.orders import STATUS
+from station.people.person import PeopleError
 
 API = "/api/v1"
 
@@ -33,14 +35,13 @@ def application(ways: Iterable[Way], hosts: frozenset[str]) -> Starlette:
 
 
 def _guarded(way: Way) -> Callable[[Request], Awaitable[Response]]:
-    if way.method == "GET":
-        return way.answer
-
     async def answer(request: Request) -> Response:
-        if forged(request):
+        if way.method != "GET" and forged(request):
             return refusal("denied", "a command comes from this console's own page, as JSON", 403)
         try:
             return await way.answer(request)
+        except PeopleError as error:
+            return refusal(error.code, str(error), STATUS.get(error.code, 409))
         except ValueError as error:
             return refusal("bad_arguments", str(error), 413)
 

@@ -3,19 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from station import commands
 from station.authority import RIGHTS, Action, denied
 from station.console.defence import body_of, refusal
 from station.console.identity import Identity
-from station.console.orders import NAMES, NOBODY, STATUS, Orders
+from station.console.lookups import Lookups
+from station.console.orders import NAMES, STATUS, Orders
 from station.console.page_files import PageFile, served
+from station.console.persons import Persons
 from station.console.picture import Picture
-from station.console.sessions import Sessions
 from station.console.stream import Stream
 from station.console.way import API, Way, answered, application
 from station.engine.states import LEGAL
@@ -31,14 +30,9 @@ class Behind:
     identity: Identity
     files: Mapping[str, PageFile]
     there: Callable[[], bool]
+    lookups: Lookups
     afar: bool = False
     """Whether browsers are elsewhere: whoever is unknown then asks for nothing."""
-
-
-class Acknowledged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of an acknowledgement."""
-
-    alarm: str
 
 
 class Console:
@@ -46,10 +40,10 @@ class Console:
 
     def __init__(self, behind: Behind) -> None:
         self._behind = behind
-        self._sessions = Sessions(behind.identity)
 
     def ways(self) -> tuple[Way, ...]:
         """Every way in."""
+        behind, persons = self._behind, Persons(self._behind.identity)
         orders = (
             Way(f"{API}/commands/{name}", Action(name), self._command, "POST") for name in sorted(NAMES)
         )
@@ -57,13 +51,24 @@ class Console:
             Way("/healthz", Action.READ, self._alive),
             Way("/readyz", Action.READ, self._ready),
             Way(f"{API}/session", Action.READ, self._session),
-            Way(f"{API}/session", Action.LOG_IN, self._sessions.enter, "POST"),
-            Way(f"{API}/session/end", Action.LOG_IN, self._sessions.leave, "POST"),
+            Way(f"{API}/session", Action.LOG_IN, persons.enter, "POST"),
+            Way(f"{API}/session/end", Action.LOG_IN, persons.leave, "POST"),
+            Way(f"{API}/session/greeting", Action.LOG_IN, persons.greeting, "POST"),
+            Way(f"{API}/keys/registration", Action.LOG_IN, persons.registration, "POST"),
+            Way(f"{API}/keys", Action.LOG_IN, persons.register, "POST"),
+            Way(f"{API}/people", Action.READ, persons.accounts),
+            Way(f"{API}/acts", Action.KEEP_PEOPLE, persons.ask, "POST"),
+            Way(f"{API}/acts/{{digest}}/question", Action.KEEP_PEOPLE, persons.question, "POST"),
+            Way(f"{API}/acts/{{digest}}/approve", Action.KEEP_PEOPLE, persons.approve, "POST"),
+            Way(f"{API}/acts/{{digest}}/deny", Action.KEEP_PEOPLE, persons.deny, "POST"),
             Way(f"{API}/state", Action.READ, self._state),
             Way(f"{API}/map", Action.READ, self._map),
+            Way(f"{API}/lot/summary", Action.READ, behind.lookups.summary),
+            Way(f"{API}/lot/summary.txt", Action.READ, behind.lookups.sheet),
+            Way(f"{API}/lot/device", Action.READ, behind.lookups.device),
+            Way(f"{API}/lot/trace", Action.READ, behind.lookups.trace),
             Way(f"{API}/events", Action.READ, self._events),
             *orders,
-            Way(f"{API}/alarms/acknowledge", Action.ACKNOWLEDGE, self._acknowledge, "POST"),
             Way("/{path:path}", Action.READ, self._file),
         )
 
@@ -90,7 +95,7 @@ class Console:
                 "states": sorted(state.value for state in LEGAL.get(name, ())),
                 "may": not (unknown or denied(Action(name), roles)),
             }
-            for name in (*sorted(NAMES), Action.ACKNOWLEDGE.value)
+            for name in sorted(NAMES)
         }
         return answered({"person": person, "logs_in": self._behind.identity.logs_in, "actions": actions})
 
@@ -121,15 +126,3 @@ class Console:
         name = request.url.path.rpartition("/")[2]
         receipt = await self._behind.orders.take(name, key, person, await body_of(request))
         return answered(receipt, STATUS.get(receipt.code, 409))
-
-    async def _acknowledge(self, request: Request) -> Response:
-        person = await self._behind.identity.person(request, active=True)
-        if why := denied(Action.ACKNOWLEDGE, frozenset() if person is None else person.roles):
-            return refusal("denied", why, 403)
-        try:
-            asked = msgspec.json.decode(await body_of(request), type=Acknowledged)
-        except msgspec.DecodeError as error:
-            return refusal("bad_arguments", str(error), 400)
-        if not self._behind.picture.acknowledge(asked.alarm, NOBODY if person is None else person.id):
-            return refusal("not_found", f"there is no alarm {asked.alarm!r}", 404)
-        return answered(commands.Receipt(True, "ok"))

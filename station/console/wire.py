@@ -35,6 +35,8 @@ class Hello(Said, frozen=True, tag="hello", kw_only=True):
     sites: tuple[int, ...]
     more_lots: bool
     """Whether it takes another lot when this one is over."""
+    notes: str = ""
+    """The journal of what is said between lots; empty where nobody keeps one."""
 
 
 class Lot(Said, frozen=True, tag="lot", kw_only=True):
@@ -46,6 +48,13 @@ class Lot(Said, frozen=True, tag="lot", kw_only=True):
 
 class Happened(Said, frozen=True, tag="happened", kw_only=True):
     """An event, with its line in the journal, from 1."""
+
+    line: int
+    event: events.Any
+
+
+class Noted(Said, frozen=True, tag="noted", kw_only=True):
+    """An entry of the journal between lots, with its line."""
 
     line: int
     event: events.Any
@@ -71,7 +80,7 @@ class Ask(Said, frozen=True, tag="ask", kw_only=True):
     command: commands.Any
 
 
-FromEngine: TypeAlias = Hello | Lot | Happened | Beat | Answer
+FromEngine: TypeAlias = Hello | Lot | Happened | Noted | Beat | Answer
 _ENCODER = msgspec.json.Encoder()
 _ANSWERS: msgspec.json.Decoder[FromEngine] = msgspec.json.Decoder(FromEngine)
 _ASKED = msgspec.json.Decoder(Ask)

@@ -42,12 +42,16 @@ class Arrivals:
         """Whether the machine is on its way to the next contact."""
         return self._waiting is not None and not self._waiting.done()
 
-    async def rest(self) -> None:
-        """Bring a machine that has come to its contact to rest: what has landed is lifted."""
-        if self._waiting is not None:
-            self._waiting.result()
+    async def rest(self, wafer: str) -> bool:
+        """Bring a machine that has come to its contact to rest: what has landed is lifted.
+
+        Tells whether this wafer, on which the last contact was, is still there.
+        """
+        landed = None if self._waiting is None else self._waiting.result()
+        there = self._waiting is None or (landed is not None and landed.wafer == wafer)
         await self.disarm()
         await self._feeder.pause()
+        return there
 
     async def go_on(self) -> None:
         """End the rest; what was lifted is landed again."""

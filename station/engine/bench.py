@@ -97,6 +97,9 @@ class LastStore:
     def commit(self, result: TouchdownResult) -> None:
         self.last = result
 
+    def event(self, kind: str, text: str, at: float) -> None:
+        pass
+
     def finish(self, ended: float) -> None:
         pass
 
@@ -114,6 +117,9 @@ class NoFile:
         pass
 
     def touchdown(self, result: TouchdownResult) -> None:
+        pass
+
+    def event_text(self, text: str) -> None:
         pass
 
     def close(self, finished: float) -> Path:

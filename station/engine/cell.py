@@ -9,11 +9,13 @@ from typing import Generic, TypeVar
 
 from drivers.roles.uninterrupted import uninterrupted
 from station import authority, commands, events
+from station.alarms import Alarms
 from station.custody.balance import binned
-from station.engine import prelot
+from station.engine import prelot, receipts
 from station.engine.landing import Landing
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
+from station.engine.requests import Requests
 from station.engine.safe_state import make_safe
 from station.engine.states import FORWARD, State, may_follow
 from station.engine.stops import Aborted, Hold, Wish
@@ -22,6 +24,8 @@ from station.model import LotClosing, LotInfo
 from station.sequence import S
 
 T = TypeVar("T")
+REASONED = commands.Release | commands.Reason | commands.SetSite | commands.Retest | commands.Shelve
+"""Commands that take a reason."""
 NOT_SAFE = "; not safe: "
 
 
@@ -33,6 +37,7 @@ class Cell(Generic[S]):
         self.info: LotInfo | None = None
         self._folder: Folder | None = None
         self._run: LotRun[S] | None = None
+        self._requests = Requests(plan.bound.resources)
         self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
         self._started = asyncio.Event()
         self._released = asyncio.Event()
@@ -50,6 +55,8 @@ class Cell(Generic[S]):
         """How long the last safe state took, read-back included."""
         self.paused = asyncio.Event()
         """Set while the lot is paused at a touchdown boundary."""
+        self.alarms = Alarms()
+        """Those of the lot."""
 
     def _begin_anew(self) -> None:
         """Forget the lot before."""
@@ -57,6 +64,7 @@ class Cell(Generic[S]):
         self._released.clear()
         self._ended = self._aborted = self._was_held = self._releasable = False
         self._run = self.stdf = self.vault_closing = None
+        self._requests = Requests(self._plan.bound.resources)
 
     # -- the one door
     async def request(self, command: commands.Any) -> commands.Receipt:
@@ -67,15 +75,15 @@ class Cell(Generic[S]):
         return await uninterrupted(_result_of(taken))
 
     async def _taken(self, command: commands.Any) -> commands.Receipt:
-        name = str(command.__struct_config__.tag)
+        name = receipts.name_of(command)
         if (objection := self._objection(name, command)) is not None:
-            return await self._refuse(name, command, *objection)
+            return await self._refuse(command, *objection)
         if isinstance(command, commands.Load):
             await self._load(command)
-        await self._accept(name, command)
+        await self._accept(command)
         overtaken = None if isinstance(command, commands.Load) else self._objection(name, command)
         if overtaken is not None:  # the state has changed while the receipt was written
-            return await self._refuse(name, command, *overtaken)
+            return await self._refuse(command, *overtaken)
         await self._effect(command)
         return await self._done(command)
 
@@ -88,10 +96,19 @@ class Cell(Generic[S]):
         """Return why a command cannot be taken now, as code and reason."""
         if objection := authority.objection(authority.Action(name), command.roles, self.state):
             return objection
-        if isinstance(command, commands.Release | commands.Reason) and not command.reason:
+        if isinstance(command, REASONED) and not command.reason:
             return "bad_arguments", f"{name} needs a reason"
+        if isinstance(command, commands.Acknowledge | commands.Shelve):
+            return self._unknown_alarm(name, command.alarm)
+        if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
+            return self._requests.objection(command)
         if isinstance(command, commands.Release | commands.End) and self.state is State.HELD:
             return self._unreleasable(name)
+        return None
+
+    def _unknown_alarm(self, name: str, alarm: str) -> tuple[str, str] | None:
+        if alarm not in self.alarms:
+            return "not_found", f"{name}: there is no alarm {alarm!r}"
         return None
 
     def _unreleasable(self, name: str) -> tuple[str, str] | None:
@@ -103,31 +120,12 @@ class Cell(Generic[S]):
             return "unsettled", f"{name}: nobody knows yet where these devices are: {devices}"
         return None
 
-    async def _accept(self, name: str, command: commands.Any) -> None:
-        accepted = events.CommandAccepted(
-            at=self._now,
-            id=command.id,
-            command=name,
-            actor=command.actor,
-            source=command.source,
-            reason=command.reason,
-            roles=tuple(sorted(command.roles)),
-        )
+    async def _accept(self, command: commands.Any) -> None:
         stopping = isinstance(command, commands.Pause | commands.Abort)
-        await (self._commit if stopping else self._record)(accepted)
+        await (self._commit if stopping else self._record)(receipts.accepted(command, self._now))
 
-    async def _refuse(self, name: str, command: commands.Any, code: str, reason: str) -> commands.Receipt:
-        refused = events.CommandRefused(
-            at=self._now,
-            id=command.id,
-            command=name,
-            actor=command.actor,
-            code=code,
-            reason=reason,
-            source=command.source,
-            roles=tuple(sorted(command.roles)),
-        )
-        await self._commit(refused)
+    async def _refuse(self, command: commands.Any, code: str, reason: str) -> commands.Receipt:
+        await self._commit(receipts.refused(command, self._now, code, reason))
         return commands.Receipt(ok=False, code=code, reason=reason)
 
     async def _effect(self, command: commands.Any) -> None:
@@ -141,16 +139,6 @@ class Cell(Generic[S]):
             case commands.End() if self.state is State.HELD:
                 self._ended = True
                 self._released.set()
-            case commands.Reason():
-                await self._record(
-                    events.ReasonGiven(
-                        at=self._now,
-                        state=command.state,
-                        reason=command.reason,
-                        actor=command.actor,
-                        source=command.source,
-                    )
-                )
             case commands.Pause():
                 self._wish(Wish.PAUSE)
                 await self.shift(State.PAUSING, command.reason)
@@ -158,13 +146,20 @@ class Cell(Generic[S]):
                 self._wish(Wish.GO_ON)
             case commands.End():
                 self._wish(Wish.END)
-            case commands.Recover():
-                pass  # only of a cell that takes up a lot
             case commands.Abort():
                 self._aborted, self._why = True, command.reason or "asked for"
                 self._started.set()
                 self._released.set()
                 self._wish(Wish.ABORT)
+            case _:
+                await self._said(command)
+
+    async def _said(self, command: commands.Any) -> None:
+        """Journal what a person says, and pass on what the run is to do."""
+        if (event := receipts.said(command, self._now)) is not None:
+            await self._record(event)
+        if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
+            self._requests.take(command)
 
     def _wish(self, wish: Wish) -> None:
         if self._run is not None:
@@ -177,6 +172,7 @@ class Cell(Generic[S]):
             self._begin_anew()
             info = self._plan.describe(command)
             self._folder = self._plan.open_folder(info)
+            self.alarms = self._folder.journal.alarms
             self.info = info
             await self._record(events.LotLoaded(at=self._now, info=info))
         except BaseException:
@@ -229,6 +225,7 @@ class Cell(Generic[S]):
         self._go_on()
         run = self._run = self._make_run(info, folder)
         run.overdue = self._plan.overdue
+        self._requests.begin(run)
         await self.shift(State.RUNNING)
         return run
 

@@ -115,7 +115,7 @@ class History:
                 self.info = msgspec.structs.replace(
                     self.info, instruments=event.instruments, software=event.software
                 )
-            case events.Quarantined() | events.RuleTripped() | events.Cleared():
+            case events.Quarantined() | events.RuleTripped() | events.Cleared() | events.SiteSet():
                 self._site(event)
             case _:
                 pass
@@ -170,8 +170,12 @@ class History:
             elif part in self.in_contact:
                 self._settled(part)
 
-    def _site(self, event: events.Quarantined | events.RuleTripped | events.Cleared) -> None:
+    def _site(self, event: events.Quarantined | events.RuleTripped | events.Cleared | events.SiteSet) -> None:
         match event:
+            case events.SiteSet(site=site, on=True):
+                self.off.pop(site, None)
+            case events.SiteSet(site=site):
+                self.off[site] = event.reason
             case events.Quarantined(resource=resource) if resource.startswith("site "):
                 self.off[int(resource.removeprefix("site "))] = event.reason
             case events.RuleTripped(action="site off"):

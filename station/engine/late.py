@@ -39,11 +39,28 @@ class LateRetests:
         self._watch = watch
         self._known = dict[Name, Kept]()
         self._waiting = dict[Name, Kept]()
+        self._asked = set[Name]()
+        """Dies that somebody wants to come again, whatever the sequence says."""
 
     def restart(self, wafer: str) -> None:
         """Begin anew at a wafer: those of others are gone."""
         self._known = _of(wafer, self._known)
         self._waiting = _of(wafer, self._waiting)
+        self._asked.clear()
+
+    def dies(self, wafer: str) -> Mapping[tuple[int, int], DeviceResult]:
+        """Return the last results of the dies of a wafer that have their bin, while it is on the chuck."""
+        return {
+            name[1:]: kept.last
+            for name, kept in self._known.items()
+            if not isinstance(name, str) and name[0] == wafer
+        }
+
+    def ask(self, wafer: str, dies: Iterable[tuple[int, int]]) -> None:
+        """Let dies come again behind all that have no bin yet, because somebody wants it."""
+        names = {(wafer, *die) for die in dies}
+        self._asked |= names
+        self._waiting |= {name: self._known[name] for name in sorted(names)}
 
     @property
     def pending(self) -> bool:
@@ -52,7 +69,7 @@ class LateRetests:
 
     def _wanted(self, name: Name, kept: Kept) -> bool:
         """A handler brings its devices again whatever was seen meanwhile."""
-        return isinstance(name, str) or self._watch.still_wants(kept.last)
+        return isinstance(name, str) or name in self._asked or self._watch.still_wants(kept.last)
 
     def met(self, arrived: Touchdown) -> Mapping[int, Kept]:
         """Return the devices of a contact that were there before, by site."""
@@ -70,10 +87,9 @@ class LateRetests:
 
     def sorted(self, arrived: Touchdown, results: Mapping[int, DeviceResult]) -> None:
         """Take the last results of devices whose bins are sent."""
-        if not self._retest.late:
-            return
         for site, result in results.items():
-            if (name := name_at(arrived, site)) is not None:
+            name = name_at(arrived, site)
+            if name is not None and (self._retest.late or not isinstance(name, str)):
                 self._take(name, site, result)
 
     def _take(self, name: Name, site: int, result: DeviceResult) -> None:
@@ -81,7 +97,8 @@ class LateRetests:
         sites = frozenset({site}) | (frozenset() if before is None else before.sites)
         kept = self._known[name] = Kept(slim(result), sites)
         self._waiting.pop(name, None)
-        if result.contact <= self._retest.times and self._watch.wants(result):
+        self._asked.discard(name)
+        if self._retest.late and result.contact <= self._retest.times and self._watch.wants(result):
             self._waiting[name] = kept
 
     def recall(self, before: Iterable[tuple[Name, Kept]]) -> None:
@@ -95,12 +112,12 @@ class LateRetests:
         self, wafer: str, *, used_up: bool, out: frozenset[int]
     ) -> Mapping[tuple[int, int], frozenset[int]]:
         """Return the dies of a wafer that are to be landed again now, and by which sites not; never `out`."""
-        if self._retest.at_end and not used_up:
-            return {}
+        ready = used_up or not self._retest.at_end
         return {
             name[1:]: out | (kept.sites if self._retest.other_site else frozenset())
             for name, kept in sorted(self._waiting.items(), key=lambda item: item[1].last.part)
             if not isinstance(name, str) and name[0] == wafer and self._wanted(name, kept)
+            if (used_up if name in self._asked else ready)
         }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from drivers.roles.uninterrupted import uninterrupted
 from station import events
+from station.alarms import Alarms
 from station.clock import Clock
 from station.custody.balance import Balance
 from station.custody.journal import Journal
@@ -21,11 +22,20 @@ class LotJournal:
         self._bus = bus
         self._clock = clock
         self.balance = Balance()
+        self.alarms = Alarms()
+        self._lines = 0
 
     def recall(self, happened: Iterable[events.Any]) -> None:
         """Count what was journalled before this station was started; nobody is told again."""
         for event in happened:
-            self.balance.add(event)
+            self._count(event)
+
+    def _count(self, event: events.Any) -> None:
+        self._lines += 1
+        self.balance.add(event)
+        if isinstance(event, events.LotLoaded):
+            self.alarms.begin(event.info.lot)
+        self.alarms.take(self._lines, event)
 
     @property
     def now(self) -> float:
@@ -44,7 +54,7 @@ class LotJournal:
     async def _committed(self, *happened: events.Any) -> None:
         await self._journal.commit(*happened)
         for event in happened:
-            self.balance.add(event)
+            self._count(event)
             self._bus.publish(event)
 
     async def intend(self, die: Die, part: int) -> None:

@@ -14,6 +14,7 @@ from drivers.roles import Feeder, Resource, Touchdown
 from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.arrivals import Arrivals
+from station.engine.boundary import Asked, Boundary, Parts
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.contact import Contact
 from station.engine.keeper import Keeper
@@ -27,6 +28,7 @@ from station.engine.sites import Sites
 from station.engine.states import State
 from station.engine.stop_rules import Action, Tripped
 from station.engine.stops import Aborted, Ended, Hold, Wish
+from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, Verdict
 from station.sequence import S, Sequence
 
@@ -81,6 +83,16 @@ class LotRun(Generic[S]):
         self.retested = 0
         self.overdue: Callable[[float], str] = in_time
         """Asked at each boundary, with the time: why the lot is to be held; empty if nothing is due."""
+        parts = Parts(bound.handler, self._late, self._sites, self._not_compared, journal, records)
+        self.boundary = Boundary(parts)
+
+    def _not_compared(self, site: int) -> None:
+        self._counters.watch.off(site)
+
+    def take(self, asked: Asked) -> None:
+        """Take what a person asks for the next boundary."""
+        self.boundary.ask(asked)
+        self._asked.set()
 
     def ask(self, wish: Wish) -> None:
         """Say what is wanted; what is asked later takes back neither an abort nor an end."""
@@ -125,7 +137,7 @@ class LotRun(Generic[S]):
 
     def _more(self) -> bool:
         """Whether the machine has not presented all devices yet, or one is to come again."""
-        return self._parts < self._info.quantity or self._late.pending
+        return self._parts < self._info.quantity or self._late.pending or self.boundary.waits
 
     def _due(self, wafer: str, *, used_up: bool) -> Mapping[tuple[int, int], frozenset[int]]:
         all_here = self._parts >= self._info.quantity
@@ -146,6 +158,7 @@ class LotRun(Generic[S]):
             raise Hold(self._journal.failed)
         if why := self.overdue(self._journal.now):
             raise Hold(why)
+        await self._tell()
         while True:
             self._asked.clear()
             match self._wish:
@@ -155,25 +168,44 @@ class LotRun(Generic[S]):
                     raise Ended
                 case Wish.PAUSE:
                     await self._rest()
+                case Wish.GO_ON if self.boundary.needs_rest:
+                    await self._rest_for_a_while()
                 case Wish.GO_ON:
                     await self._shift(State.RUNNING, "")
                     if not self._asked.is_set():
                         return
 
+    async def _rest_for_a_while(self) -> None:
+        if await self._arrived_at(Wish.GO_ON):
+            await self._lift()
+            await self.boundary.at_rest()
+            await self._arrivals.go_on()
+
     async def _rest(self) -> None:
         """Be paused until something else is asked; needles do not stand on a wafer meanwhile."""
         rests = self._bound.handler.rests
-        while rests and self._arrivals.moving and self._wish is Wish.PAUSE:
-            self._asked.clear()
-            await self._arrivals.ready(self._asked)
-        if self._wish is not Wish.PAUSE:
+        if rests and not await self._arrived_at(Wish.PAUSE):
             return
         if rests:
-            await self._arrivals.rest()
+            await self._lift()
         await self._shift(State.PAUSED, "")
-        await self._asked.wait()
+        while self._wish is Wish.PAUSE:
+            self._asked.clear()
+            await self.boundary.at_rest()
+            await self._asked.wait()
         if rests:
             await self._arrivals.go_on()
+
+    async def _arrived_at(self, wish: Wish) -> bool:
+        """Let a machine that is on its way come to its contact; false if something else is asked first."""
+        while self._arrivals.moving and self._wish is wish:
+            self._asked.clear()
+            await self._arrivals.ready(self._asked)
+        return self._wish is wish
+
+    async def _lift(self) -> None:
+        if not await self._arrivals.rest(self._arrived.wafer):
+            self.boundary.wafer("")
 
     async def _arrival(self) -> "Touchdown | Wish | None":
         """Wait for the machine or a person: the next contact, the wish that came first, None at the end."""
@@ -196,6 +228,7 @@ class LotRun(Generic[S]):
         numbers = dict.fromkeys(parts, 1) | {site: kept.last.contact + 1 for site, kept in met.items()}
         parts |= {site: kept.last.part for site, kept in met.items()}
         self._arrived = arrived
+        self.boundary.wafer(arrived.wafer)
         try:
             first = await self._landed(parts, numbers)
             await self._helped({site: kept.last for site, kept in met.items()}, first)
@@ -390,6 +423,12 @@ class LotRun(Generic[S]):
         except EquipmentError as error:
             raise Hold(f"what the handler took is unknown: {error}") from error
         await self._journal.commit(events.Sorted(at=self._journal.now, seq=self._seq, bins=dict(bins)))
+
+    async def _tell(self) -> None:
+        try:
+            await self.boundary.tell()
+        except StorageError as error:
+            raise Hold(str(error)) from error
 
     async def _project(self) -> None:
         await self._keeper.project()

@@ -20,6 +20,9 @@ class ResultStore(Protocol):
     def commit(self, result: TouchdownResult) -> None:
         """Make one landing durable; StorageError if it cannot be."""
 
+    def event(self, kind: str, text: str, at: float) -> None:
+        """Keep what stands in the datalog behind the last landing."""
+
     def finish(self, ended: float) -> None:
         """Close the run."""
 
@@ -35,6 +38,9 @@ class ResultFile(Protocol):
 
     def touchdown(self, result: TouchdownResult) -> None:
         """Append one landing as a whole."""
+
+    def event_text(self, text: str) -> None:
+        """Append what happened between two landings."""
 
     def close(self, finished: float) -> Path:
         """Write the summaries, verify, and give the file its name."""
@@ -93,6 +99,11 @@ class Records:
     async def commit(self, result: TouchdownResult) -> None:
         """Return when the landing is durable in the store; StorageError otherwise."""
         await self._writer.run(self._store.commit, result)
+
+    async def tell(self, text: str, at: float) -> None:
+        """Put a line into the datalog between two landings; StorageError."""
+        await self._writer.run(self._store.event, "person", text, at)
+        await self._writer.run(self._file.event_text, text)
 
     async def project(self, result: TouchdownResult) -> None:
         """Append the landing to the STDF file; StorageError does not change a verdict, it holds the lot."""

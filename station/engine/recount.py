@@ -65,6 +65,8 @@ class Recount:
                 self._sorted(bins)
             case events.RuleTripped():
                 self._tripped(event)
+            case events.SiteSet(site=site, on=False):
+                self.counters.watch.off(site)
             case events.StateChanged(new=new) if new in LOOKED_AT:
                 self._count()
                 self._owed.clear()

@@ -40,6 +40,7 @@ class ResumedCell(Cell[S]):
         """
         took, failed = await make_safe(self._plan.resources)
         folder, history = self._plan.reopen_folder()
+        self.alarms = folder.journal.alarms
         self._folder, self.info, self.state = folder, history.info, State.RECOVERING
         self._earlier, self._was_held = dict(history.receipts), history.held
         old = history.state.value
@@ -71,6 +72,7 @@ class ResumedCell(Cell[S]):
             self.reason = why
         else:
             self._run = await self._resumed(recovery)
+            self._requests.begin(self._run)
             await self.shift(State.PAUSED, why)
 
     async def _resumed(self, recovery: Recovery[S]) -> ResumedRun[S]:

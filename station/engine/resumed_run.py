@@ -118,6 +118,7 @@ class ResumedRun(LotRun[S]):
             return
         self._must_be_ours(arrived.sites - met.keys())
         self._arrived = arrived
+        self.boundary.wafer(arrived.wafer)
         new = sorted(arrived.sites - met.keys())
         parts = {site: self._parts + n for n, site in enumerate(new, start=1)}
         self._parts += len(parts)

@@ -28,6 +28,29 @@ class Sites:
         """Test at this site no more."""
         self._off[site] = reason
 
+    def switch_on(self, site: int) -> None:
+        """Test at this site again."""
+        self._off.pop(site, None)
+
+    def objection(self, site: int, *, on: bool) -> str:
+        """Return why a person cannot switch a site; empty if he can."""
+        if site not in self._resources:
+            return f"there is no site {site}; there are {', '.join(map(str, sorted(self._resources)))}"
+        if on and (why := self._poisoned(site)):
+            return f"site {site} is out of use until it is cleared: {why}"
+        if on == (self.out_of_use(site) is None):
+            return f"site {site} is {'on' if on else 'off'} already"
+        if not on and self._usable() - 1 < self._least:
+            return f"without site {site} fewer than half of the sites would test: end the lot instead"
+        return ""
+
+    @property
+    def _least(self) -> int:
+        return (len(self._resources) + 1) // 2
+
+    def _usable(self) -> int:
+        return sum(self.out_of_use(site) is None for site in self._resources)
+
     def newly_quarantined(self) -> dict[int, str]:
         """Sites whose resources went out of use, each told once, also where a rule had switched it off."""
         lost = {site: why for site in self._resources if (why := self._poisoned(site))}
@@ -37,7 +60,6 @@ class Sites:
 
     def too_few(self) -> str:
         """Why the lot cannot go on with the sites that are left; empty while half of them test."""
-        usable = sum(self.out_of_use(site) is None for site in self._resources)
-        if usable >= (len(self._resources) + 1) // 2:
+        if (usable := self._usable()) >= self._least:
             return ""
         return f"only {usable} of {len(self._resources)} sites are usable"

@@ -57,9 +57,14 @@ LEGAL: dict[str, frozenset[State]] = {
     "lot.resume": frozenset({S.PAUSED}),
     "lot.end": frozenset({S.RUNNING, S.PAUSED, S.HELD}),
     "lot.abort": WITH_LOT,
-    "e10.set": WITH_LOT,
+    "e10.set": frozenset(State),
     "hold.release": frozenset({S.HELD}),
     "cell.recover": frozenset({S.ABORTED}),
+    "site.set": frozenset({S.LOADED, S.RUNNING, S.PAUSING, S.PAUSED, S.HELD}),
+    "retest.start": frozenset({S.RUNNING, S.PAUSED}),
+    "probe.clean": frozenset({S.RUNNING, S.PAUSED}),
+    "alarm.ack": frozenset(State),
+    "alarm.shelve": frozenset(State),
 }
 """In which states a command has an effect; elsewhere it is refused with `wrong_state`."""
 

@@ -117,6 +117,9 @@ class Counting:
             self._count(event)
         self._counted = {self._journal: max(line, self._counted.get(self._journal, 0))}
 
+    def noted(self, event: events.Any) -> None:
+        """What was said between lots counts nothing."""
+
     def caught_up(self) -> None:
         """What follows happens now."""
         self._began = True

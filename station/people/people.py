@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 from station.authority import Action
-from station.custody import durable_file
+from station.custody import durable_file, leaf_table
 from station.custody.checkpoint import Note
 from station.errors import LedgerError
 from station.people import accounts, sessions
@@ -20,13 +23,20 @@ from station.people.inside import Inside
 from station.people.login import Login
 from station.people.person import PeopleError, Person
 from station.people.pins import Cost, Pins, pepper
-from station.people.security_keys import SecurityKeys
+from station.people.security_keys import Page, SecurityKeys
 from station.people.trail import Trail
 from station.vault.desk.roles import Role
 
 log = logging.getLogger(__name__)
 DATABASE = "people.db"
 FOUNDERS = (("first engineer", Role.ENGINEER), ("first security officer", Role.OFFICER))
+
+
+class Head(Struct, frozen=True):
+    """Where the ledger stands: entries, and the root of their tree."""
+
+    size: int
+    root: str
 
 
 class People:
@@ -59,6 +69,12 @@ class People:
         if Role.OFFICER in person.roles and self.keys.has(person.id):
             raise PeopleError("denied", "a security officer logs in with the security key")
         token = self.login.open(person, place, "pin")
+        self._published()
+        return token
+
+    def enter_by_key(self, page: Page, answer: str, place: str) -> str:
+        """Log in with a security key's answer to a greeting and return the session's token; PeopleError."""
+        token = self.login.open(self.keys.person(page, answer), place, "key")
         self._published()
         return token
 
@@ -119,24 +135,53 @@ class People:
     def add(self, name: str, roles: frozenset[Role], proofs: tuple[Proof, Proof]) -> str:
         """Make an account by an engineer and a security officer, and return its one-time code."""
         with self._both(proofs, name, {"do": "add", "roles": sorted(roles)}) as db:
-            person = accounts.add(db, name, roles, self._in.now())
-            self._in.trail.tell(db, "person.added", person, roles=sorted(roles))
-            return accounts.code_for(db, person, self._in.now())
+            return self._added(db, name, roles)
 
     def give_roles(self, name: str, roles: frozenset[Role], proofs: tuple[Proof, Proof]) -> None:
         """Give a person other roles, by the two; open sessions have them at once."""
         with self._both(proofs, name, {"do": "roles", "roles": sorted(roles)}) as db:
-            person = accounts.named(db, name)
-            accounts.give_roles(db, person, roles, self._in.now())
-            self._in.trail.tell(db, "role.changed", person, roles=sorted(roles))
+            self._given(db, name, roles)
 
     def renew(self, name: str, proofs: tuple[Proof, Proof]) -> str:
         """Draw a new one-time code for a person who has lost PIN or badge, by the two."""
         with self._both(proofs, name, {"do": "renew"}) as db:
-            person = accounts.named(db, name)
-            accounts.by_id(db, person)
-            self._in.trail.tell(db, "person.renewed", person)
-            return accounts.code_for(db, person, self._in.now())
+            return self._renewed(db, name)
+
+    def carry_out(self, digest: str) -> str:
+        """Do what two persons have consented to, once; return the one-time code if there is one."""
+        act = self.dual.act(digest)
+        do, name = act.parameters["do"], act.target
+        roles = frozenset(msgspec.convert(act.parameters.get("roles", ()), tuple[Role, ...]))
+        with self._in.database.changing() as db:
+            self.dual.use(db, act)
+            if do == "add":
+                return self._added(db, name, roles)
+            if do == "renew":
+                return self._renewed(db, name)
+            self._given(db, name, roles)
+        return ""
+
+    def _added(self, db: sqlite3.Connection, name: str, roles: frozenset[Role]) -> str:
+        person = accounts.add(db, name, roles, self._in.now())
+        self._in.trail.tell(db, "person.added", person, roles=sorted(roles))
+        return accounts.code_for(db, person, self._in.now())
+
+    def _given(self, db: sqlite3.Connection, name: str, roles: frozenset[Role]) -> None:
+        person = accounts.named(db, name)
+        accounts.give_roles(db, person, roles, self._in.now())
+        self._in.trail.tell(db, "role.changed", person, roles=sorted(roles))
+
+    def _renewed(self, db: sqlite3.Connection, name: str) -> str:
+        person = accounts.named(db, name)
+        accounts.by_id(db, person)
+        self._in.trail.tell(db, "person.renewed", person)
+        return accounts.code_for(db, person, self._in.now())
+
+    def head(self) -> Head:
+        """Return where the ledger stands."""
+        with self._in.database.reading() as db:
+            edge = leaf_table.head(db).edge
+            return Head(edge.size, edge.root.hex())
 
     def disable(self, name: str, proof: Proof) -> None:
         """Let a person do nothing any more; one of the two may, since it only stops something."""

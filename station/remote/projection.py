@@ -14,7 +14,7 @@ Told: TypeAlias = tuple[str, dict[str, Any]]
 EVENTS = frozenset(
     """
     lot.loaded lot.started lot.paused lot.resumed lot.held lot.completed lot.aborted datalog.closed
-    command.accepted command.completed alarm.raised
+    command.accepted command.completed alarm.raised alarm.acknowledged
     """.split()  # noqa: SIM905 - names read better so
 )
 """Every type of event."""
@@ -58,6 +58,8 @@ def told(event: events.Any) -> Iterator[Told]:
             yield "alarm.raised", _alarm("fault", event.reason, site=event.site)
         case events.Quarantined():
             yield "alarm.raised", _alarm("quarantine", event.reason, resource=event.resource)
+        case events.Acknowledged():
+            yield "alarm.acknowledged", {"alarm": event.alarm, "actor": event.actor}
         case events.LotClosed():
             data = {"lot": event.lot, "outcome": event.outcome, "tested": event.tested, "good": event.good}
             yield "lot.completed", {**data, "accounts": event.accounts}
@@ -138,6 +140,8 @@ class View:
                 self._off.add(int(resource.removeprefix("site ")))
             case events.Cleared(resource=resource) if resource.startswith("site "):
                 self._off.discard(int(resource.removeprefix("site ")))
+            case events.SiteSet(site=site, on=on):
+                (self._off.discard if on else self._off.add)(site)
             case events.ContactsClosed():
                 return self._closed(event)
             case _:

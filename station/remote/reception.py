@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -50,12 +50,32 @@ class ReasonArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["", "SDT", "ENG"] = ""
 
 
+class SiteArgs(LotArgs, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `site.set` takes, beside the reason."""
+
+    site: Annotated[int, Meta(ge=1, le=64)]
+    on: bool
+
+
+class RetestArgs(LotArgs, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `retest.start` takes: soft bins, sites, area; what is left out is not chosen by."""
+
+    bins: frozenset[int] = frozenset()
+    sites: frozenset[int] = frozenset()
+    area: Literal["", "edge", "centre"] = ""
+
+
+class AlarmArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `alarm.ack` takes."""
+
+    alarm: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
 class NoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Commands that take nothing."""
 
 
-Args: TypeAlias = LoadArgs | LotArgs | ReasonArgs | NoArgs
-ARGS: Mapping[Action, type[LoadArgs] | type[LotArgs] | type[ReasonArgs] | type[NoArgs]] = {
+ARGS: Mapping[Action, type[msgspec.Struct]] = {
     Action.LOAD: LoadArgs,
     Action.START: LotArgs,
     Action.PAUSE: LotArgs,
@@ -63,19 +83,19 @@ ARGS: Mapping[Action, type[LoadArgs] | type[LotArgs] | type[ReasonArgs] | type[N
     Action.END: LotArgs,
     Action.ABORT: LotArgs,
     Action.REASON: ReasonArgs,
+    Action.SET_SITE: SiteArgs,
+    Action.CLEAN: LotArgs,
+    Action.RETEST: RetestArgs,
+    Action.ACKNOWLEDGE: AlarmArgs,
     Action.ACQUIRE: NoArgs,
     Action.GIVE_UP: NoArgs,
     Action.PING: NoArgs,
 }
 """The arguments of each command that has a topic."""
-PLAIN: Mapping[Action, type[commands.Any]] = {
-    Action.START: commands.Start,
-    Action.PAUSE: commands.Pause,
-    Action.RESUME: commands.Resume,
-    Action.END: commands.End,
-    Action.ABORT: commands.Abort,
+KINDS: Mapping[str, type[commands.Any]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(commands.Any)
 }
-"""Commands of the cell that take nothing more."""
+"""Every command of the cell, by its name."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +187,7 @@ class Reception:
 
     async def _effect(self, admitted: Admitted) -> _Answer:
         try:
-            args = msgspec.convert(admitted.body.args, ARGS[admitted.action])
+            args: msgspec.Struct = msgspec.convert(admitted.body.args, ARGS[admitted.action])
         except msgspec.ValidationError as error:
             return _Answer(False, "bad_arguments", f"{admitted.action}: {error}")
         match admitted.action:
@@ -194,7 +214,7 @@ class Reception:
         self._in.herald.changed.set()
         return _Answer(True, "ok")
 
-    async def _asked(self, admitted: Admitted, args: Args) -> _Answer:
+    async def _asked(self, admitted: Admitted, args: msgspec.Struct) -> _Answer:
         """The one door: what comes in here is a command as from anywhere else."""
         info = self._in.herald.view.info
         if isinstance(args, LotArgs) and args.lot and (info is None or info.lot != args.lot):
@@ -242,7 +262,7 @@ class Reception:
         return _to(message, self._in.tree.rsp(client), msgspec.json.encode(reply))
 
 
-def _command(admitted: Admitted, args: Args) -> commands.Any:
+def _command(admitted: Admitted, args: msgspec.Struct) -> commands.Any:
     who: dict[str, Any] = {
         "id": f"{admitted.key.kid}:{admitted.body.id}",
         "actor": admitted.key.kid,
@@ -250,11 +270,9 @@ def _command(admitted: Admitted, args: Args) -> commands.Any:
         "source": REMOTE_SOURCE,
         "reason": admitted.body.reason,
     }
-    if isinstance(args, LoadArgs):
-        return commands.Load(**who, lot=args.lot, quantity=args.quantity, sublot=args.sublot)
-    if isinstance(args, ReasonArgs):
-        return commands.Reason(**who, state=args.state)
-    return PLAIN[admitted.action](**who)
+    kind = KINDS[admitted.action]
+    taken = {one.name for one in msgspec.structs.fields(kind)} - who.keys()
+    return kind(**who, **{name: getattr(args, name) for name in taken})
 
 
 def _audited(admitted: Admitted, answer: _Answer, at: float) -> events.Any:

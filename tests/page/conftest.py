@@ -79,15 +79,16 @@ class Process:
 class Floor:
     """One station that serves, and its console."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *options: str, roles: tuple[str, ...] = ()) -> None:
+        self.folder, self._roles = folder, roles
         self.station = Process(folder, "serve", "--console", "s", "--sites", "4", "--json", *options)
         self.console = self._console("0")
         self.url = ""
 
     def _console(self, port: str) -> Process:
         accounts = (self.folder / "people").exists()
-        who = ("--people", "people") if accounts else ("--person", "operator")
+        roles = (part for role in self._roles for part in ("--role", role))
+        who = ("--people", "people") if accounts else ("--person", "operator", *roles)
         return Process(self.folder, "console", "--engine", "s", "--port", port, *who)
 
     def start(self) -> None:
@@ -108,9 +109,9 @@ class Floor:
 
 
 @contextmanager
-def floor(folder: Path, *options: str) -> Iterator[Floor]:
-    """Have one while the block lasts, with these options of `hardbin serve`."""
-    made = Floor(folder, *options)
+def floor(folder: Path, *options: str, roles: tuple[str, ...] = ()) -> Iterator[Floor]:
+    """Have one while the block lasts, with these options of `hardbin serve` and roles of who stands there."""
+    made = Floor(folder, *options, roles=roles)
     try:
         made.start()
         yield made

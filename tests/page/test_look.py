@@ -14,7 +14,7 @@ from tests.page.conftest import BOX, PATIENCE_MS, Floor, button, floor, load
 
 pytestmark = pytest.mark.timeout(300)
 LANGUAGES = ("en", "hi", "gu", "ja")
-VIEWS = ("jobs", "lot", "settings", "alarms", "help")
+VIEWS = ("jobs", "lot", "devices", "engineering", "security", "settings", "alarms", "help")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PICTURES = os.environ.get("HARDBIN_PICTURES", "")
 """A folder in which the pictures of the main views are left."""

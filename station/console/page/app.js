@@ -4,14 +4,20 @@ import { S, painted, hush, live, paint } from './model.js';
 import { loadWords } from './words.js';
 import { title, command, navigation } from './panels.js';
 import { jobs } from './jobs.js';
-import { lot, alarms, settings, help, look } from './views.js';
-import { dialog } from './dialogs.js';
+import { alarms, settings, help, look } from './views.js';
+import { lot } from './lot.js';
+import { devices } from './devices.js';
+import { engineering } from './engineering.js';
+import { dialog, kinds } from './dialogs.js';
+import { ASKS } from './asks.js';
+import { LOGIN } from './login.js';
+import { security, DUAL } from './security.js';
 import { follow } from './stream.js';
 import { listen } from './scanner.js';
 import { map, trendBox, drawTrend } from './parts.js';
 import { session } from './commands.js';
 
-const VIEWS = { jobs: () => jobs(trendBox), lot, alarms, settings, help };
+const VIEWS = { jobs: () => jobs(trendBox), lot, devices, engineering, security, alarms, settings, help };
 const at = Object.fromEntries(['title', 'view', 'dialog', 'command', 'navigation'].map((id) => [id, document.getElementById(id)]));
 
 function draw() {
@@ -27,6 +33,7 @@ function draw() {
   if (S.view === 'jobs') drawTrend();
 }
 
+kinds({ ...ASKS, ...LOGIN, ...DUAL });
 await Promise.all([loadWords(), session()]);
 painted(draw);
 listen();

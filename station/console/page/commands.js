@@ -4,17 +4,17 @@ import { t } from './words.js';
 
 const busy = new Set();
 
-export function objection(name) {
+export function objection(name, what = name) {
   const right = S.session.actions[name];
   if (!live()) return S.link === 'live' ? t('why.engine_away') : t('why.stale');
   if (!right?.may) return S.session.person ? t('why.role', { roles: right.who.map((role) => t(`role.${role}`)).join(', ') }) : t('why.login');
   if (name === 'lot.load' && !S.engine?.more_lots) return t('why.one_lot');
   if (right.states.length && !S.sum.legal.includes(name)) return t('why.state', { state: t(`state.${S.sum.state}`), states: right.states.map((state) => t(`state.${state}`)).join(', ') });
-  if (busy.has(name)) return t('why.busy');
+  if (busy.has(what)) return t('why.busy');
   return '';
 }
 
-async function post(path, body, key) {
+export async function post(path, body, key) {
   const headers = { 'Content-Type': 'application/json' };
   if (key) headers['Idempotency-Key'] = key;
   try {
@@ -26,24 +26,19 @@ async function post(path, body, key) {
 }
 
 export async function send(name, body = {}) {
-  const why = objection(name);
+  const what = name + (body.alarm ?? ''), why = objection(name, what);
   if (why) return say('info', why);
-  busy.add(name);
+  busy.add(what);
   paint();
   const key = [...crypto.getRandomValues(new Uint8Array(12))].map((octet) => octet.toString(16).padStart(2, '0')).join('');
   const receipt = await post(`commands/${name}`, body, key);
-  busy.delete(name);
+  busy.delete(what);
   if (receipt.ok) say('done', t('said.done', { command: t(`command.${name}`) }));
   else say('refused', t('said.refused', { command: t(`command.${name}`), code: t(`code.${receipt.code}`), reason: receipt.reason }));
   return receipt;
 }
 
-export async function acknowledge(alarm) {
-  const why = objection('alarm.acknowledge');
-  if (why) return say('info', why);
-  const receipt = await post('alarms/acknowledge', { alarm });
-  if (!receipt.ok) say('refused', `${t(`code.${receipt.code}`)}: ${receipt.reason}`);
-}
+export const acknowledge = (alarm) => send('alarm.ack', { alarm });
 
 export async function session(touched = false) {
   S.session = await (await fetch(`api/v1/session${touched ? '?touched=1' : ''}`)).json();

@@ -3,6 +3,8 @@ import { html, svg, nothing } from './vendor/lit-html.js';
 import { S, paint, bin } from './model.js';
 import { t, num, percent } from './words.js';
 import { map } from './parts.js';
+import { ask } from './dialogs.js';
+import { find } from './devices.js';
 
 const field = (id, value, note = nothing) => html`<div><small>${t(id)}</small><b>${value}</b>${note}</div>`;
 
@@ -20,11 +22,11 @@ const FAILING = 5;
 function tile(one) {
   const last = bin(one.bin), alarm = one.use === 'off' ? 'alarm' : one.failing >= FAILING ? 'caution' : '';
   const mark = one.use === 'off' ? '▲' : alarm ? '◆' : '';
-  return html`<div class="tile ${alarm} ${one.use}" title=${one.why}>
+  return html`<button class="tile ${alarm} ${one.use}" data-site=${one.site} title=${one.why} @click=${() => ask('site', { site: one.site })}>
     <div><span>${t('tile.site', { site: String(one.site) })}</span><span class="mark">${mark}</span></div>
     <b>${one.use === 'off' ? t('tile.off') : percent(one.good, one.tested)}</b>
     <div><span>${num(one.tested)}</span><span class="last">${last ? html`${t('tile.bin', { bin: String(last.number) })}` : '–'}</span></div>
-    ${one.failing > 1 ? html`<div class="failing">${t('tile.failing', { n: one.failing })}</div>` : nothing}</div>`;
+    ${one.failing > 1 ? html`<div class="failing">${t('tile.failing', { n: one.failing })}</div>` : nothing}</button>`;
 }
 function tiles() {
   const { sites } = S.sum;
@@ -45,6 +47,12 @@ function picked() {
   const again = die.first !== die.last && S.lot.bins[die.first - 1] ? ` (${t('map.was', { bin: String(S.lot.bins[die.first - 1].number) })})` : '';
   return `${where}: ${t('tile.bin', { bin: String(known.number) })} ${known.name}${again}, ${t('tile.site', { site: String(die.site) })}`;
 }
+function lookUp() {
+  const { x, y } = map.picked;
+  find(S.map.kind === 'tray' ? y * S.map.width + x + 1 : `${x},${y}`);
+  S.view = 'devices';
+  paint();
+}
 function nextBin() {
   const there = [0, ...S.lot.bins.map((_, n) => n + 1).filter((place) => S.sum.bins[S.lot.bins[place - 1].number])];
   S.only = there[(there.indexOf(S.only) + 1) % there.length];
@@ -59,7 +67,7 @@ function mapBox() {
     ${tool('map.turn', '⟳', () => map.look({ turn: (map.turn + 1) % 4 }))}${tool('map.mirror', '⇋', () => map.look({ mirrored: !map.mirrored }))}
     <button class="look" data-look="plane" @click=${nextPlane}><small>${t('map.view')}</small> ${t(`map.${S.mapView}`)}</button>
     <button class="look" data-look="only" ?disabled=${!S.lot} @click=${nextBin}><small>${t('map.only')}</small> ${only ? `${only.number} ${only.name}` : t('map.all')}</button>
-    <output aria-live="polite">${picked()}</output></div></section>`;
+    <output aria-live="polite">${picked()}</output>${map.picked ? html`<button class="look" data-look="device" @click=${lookUp}>${t('device.find')}</button>` : nothing}</div></section>`;
 }
 
 // -- figures

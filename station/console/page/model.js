@@ -20,7 +20,7 @@ export const set = (name, value) => { asked.delete(name); localStorage.setItem(`
 
 export const live = () => S.link === 'live' && S.there;
 export const bin = (number) => S.lot?.bins.find((one) => one.number === number);
-export const open = () => S.alarms.filter((one) => one.active || !one.acknowledged);
+export const open = () => S.alarms.filter((one) => (one.active || !one.acknowledged) && !(one.shelved_until > (S.sum?.at ?? 0)));
 
 const ORDER = { high: 0, medium: 1, low: 2 };
 export const worst = (alarms) => alarms.toSorted((a, b) =>

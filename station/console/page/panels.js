@@ -23,7 +23,7 @@ export function title() {
     <div class="host">${dot(live(), engine ? engine.station : t('title.no_engine'))}${dot(S.link === 'live', t(S.link === 'live' ? 'title.online' : 'title.offline'))}</div>
     <div class="clock"><time>${when(new Date())}</time><h1>${t(`view.${S.view}`)}</h1></div>
     <div class="message ${said.kind} ${said.waits ? 'waits' : ''}" role="status" aria-live=${said.kind === 'alarm' ? 'assertive' : 'polite'}><span class="mark" aria-hidden="true">${said.mark}</span><span>${said.text}</span></div>
-    <div class="e10"><small>SEMI E10</small><b>${S.sum.e10}</b><small>${t(`e10.${S.sum.e10}`)}</small></div>
+    <button class="e10" data-e10 title=${S.sum.e10_reason} @click=${press('e10.set', () => ask('e10'))}><small>${t(`e10.${S.sum.e10}`)}</small><b>${S.sum.e10}</b><small class="why">${S.sum.e10_reason}</small></button>
     ${person(who)}`;
 }
 
@@ -74,21 +74,23 @@ function abortButton() {
 
 export function command() {
   if (S.view === 'alarms') return alarmCommands();
+  if (S.view === 'lot') return html`<button class="acts" data-print @click=${() => window.print()}>${t('command.print')}</button><span class="gap"></span>${abortButton()}`;
   if (S.view !== 'jobs') return html`<span class="gap"></span>${abortButton()}`;
   const running = S.sum.state === 'RUNNING';
   return html`
     ${button('lot.load', () => ask('load'))}
-    ${button('lot.start', () => send('lot.start'), running ? 'busy' : '')}
+    ${S.sum.state === 'PAUSED' ? button('lot.resume', () => send('lot.resume')) : button('lot.start', () => send('lot.start'), running ? 'busy' : '')}
     ${button('lot.pause', () => send('lot.pause'))}
-    ${button('lot.resume', () => send('lot.resume'))}
     ${button('lot.end', () => ask('end'))}
-    ${S.sum.state === 'ABORTED' ? button('cell.recover', () => ask('recover')) : button('hold.release', () => ask('release'))}
+    ${['ABORTED', 'RECOVERING'].includes(S.sum.state) ? button('cell.recover', () => ask('recover')) : button('hold.release', () => ask('release'))}
+    ${button('probe.clean', () => ask('clean'))}
+    ${button('retest.start', () => ask('retest'))}
     <span class="gap"></span>
     ${abortButton()}`;
 }
 
 function alarmCommands() {
-  const waiting = S.alarms.filter((one) => !one.acknowledged), why = waiting.length ? objection('alarm.acknowledge') : t('why.no_alarm');
+  const waiting = S.alarms.filter((one) => !one.acknowledged), why = waiting.length ? objection('alarm.ack') : t('why.no_alarm');
   return html`<button class="acts" data-command="acknowledge" aria-disabled=${why ? 'true' : 'false'}
     @click=${() => (why ? say('info', why) : waiting.forEach((one) => acknowledge(one.id)))}>${t('command.acknowledge_all')}</button><span class="gap"></span>${abortButton()}`;
 }
@@ -102,6 +104,6 @@ function tab(view, more = '', note = nothing) {
 export function navigation() {
   const waiting = open(), high = waiting.some((one) => one.priority === 'high');
   const jobs = ['LOADED', 'READY', 'CLOSED'].includes(S.sum.state) ? 'ready' : S.sum.state === 'RUNNING' ? 'busy' : '';
-  return html`${tab('jobs', jobs)}${tab('lot')}${tab('settings')}<span class="gap"></span>
+  return html`${tab('jobs', jobs)}${tab('lot')}${tab('devices')}${tab('engineering')}${tab('security')}${tab('settings')}<span class="gap"></span>
     ${tab('alarms', waiting.length ? (high ? 'alarm' : 'caution') : '', waiting.length ? html` <b>${high ? '▲' : '◆'} ${waiting.length}</b>` : nothing)}<span class="gap"></span>${tab('help')}`;
 }

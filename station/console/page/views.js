@@ -1,8 +1,9 @@
-// The views beside Jobs: lot, alarms, settings, help.
+// The views of alarms, settings and help.
 import { html, nothing } from './vendor/lit-html.js';
-import { S, paint, setting, set, bin } from './model.js';
-import { t, num, percent, when, LANGUAGES, loadWords } from './words.js';
+import { S, paint, setting, set } from './model.js';
+import { t, when, LANGUAGES, loadWords } from './words.js';
 import { acknowledge } from './commands.js';
+import { ask } from './dialogs.js';
 import { map, drawTrend } from './parts.js';
 
 // -- alarms
@@ -11,26 +12,13 @@ function alarm(one) {
   const state = one.active ? (one.acknowledged ? 'alarms.seen' : 'alarms.active') : one.acknowledged ? 'alarms.over' : 'alarms.returned';
   return html`<li class="entry ${kind}"><div class="head"><span class="mark" aria-hidden="true">${mark}</span><b>${t(`alarm.${one.code}`, { n: one.site })}</b><span>${t(state)}</span><time>${when(new Date(one.at * 1000))}</time></div>
     <p class="what">${t(`do.${one.code}`)}</p><p><code>${one.reason}</code></p>
-    ${one.acknowledged ? html`<p>${t('alarms.by', { who: one.acknowledged })} ${when(new Date(one.acknowledged_at * 1000))}</p>` : html`<button class="acts" data-acknowledge=${one.id} @click=${() => acknowledge(one.id)}>${t('command.acknowledge')}</button>`}</li>`;
+    ${one.acknowledged ? html`<p>${t('alarms.by', { who: one.acknowledged })} ${when(new Date(one.acknowledged_at * 1000))}</p>` : html`<button class="acts" data-acknowledge=${one.id} @click=${() => acknowledge(one.id)}>${t('command.alarm.ack')}</button>`}
+    ${one.shelved_until > S.sum.at ? html`<p>${t('alarms.shelved')}</p>` : one.active ? html`<button class="acts" data-shelve=${one.id} @click=${() => ask('shelve', { alarm: one.id })}>${t('command.alarm.shelve')}</button>` : nothing}</li>`;
 }
 export function alarms() {
   const now = S.alarms.filter((one) => one.active || !one.acknowledged).toReversed(), past = S.alarms.filter((one) => !one.active && one.acknowledged).toReversed();
   return html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll"><h2>${t('alarms.now')}</h2>${now.length ? html`<ul>${now.map(alarm)}</ul>` : html`<p>${t('link.no_alarms')}</p>`}
     <h2>${t('alarms.history')}</h2>${past.length ? html`<ul>${past.map(alarm)}</ul>` : html`<p>${t('alarms.none')}</p>`}</section>`;
-}
-
-// -- lot
-const cell = (value) => html`<td>${value}</td>`;
-export function lot() {
-  const { lot: one, sum } = S;
-  if (!one) return html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll"><p>${t('jobs.no_lot')}</p></section>`;
-  const hard = Object.entries(sum.hard).sort((a, b) => b[1] - a[1]);
-  const names = (number) => one.bins.filter((each) => each.hard === Number(number)).map((each) => each.name).join(', ');
-  return html`<section tabindex="0" role="region" aria-label=${t(`view.${S.view}`)} class="scroll"><h2>${t('lot.balance')}</h2><div class="figures">${Object.entries(sum.balance).map(([name, count]) => html`<div><small>${t(`balance.${name}`)}</small><b>${num(count)}</b></div>`)}</div>
-    <h2>${t('lot.sites')}</h2><table><thead><tr>${['site', 'tested', 'good', 'yield'].map((id) => html`<th scope="col">${t(`lot.${id}`)}</th>`)}</tr></thead>
-    <tbody>${sum.sites.map((each) => html`<tr><th scope="row">${each.site}</th>${cell(num(each.tested))}${cell(num(each.good))}${cell(percent(each.good, each.tested))}</tr>`)}</tbody></table>
-    <h2>${t('lot.soft')}</h2><table><tbody>${one.bins.filter((each) => sum.bins[each.number]).map((each) => html`<tr><th scope="row">${each.number}</th><td class="name">${each.name}</td>${cell(num(sum.bins[each.number]))}${cell(percent(sum.bins[each.number], sum.tested))}</tr>`)}</tbody></table>
-    <h2>${t('lot.hard')}</h2><table><tbody>${hard.map(([number, count]) => html`<tr><th scope="row">${number}</th><td class="name">${names(number)}</td>${cell(num(count))}</tr>`)}</tbody></table></section>`;
 }
 
 // -- settings

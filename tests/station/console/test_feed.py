@@ -24,6 +24,7 @@ class Ear:
         self.lines: list[int] = []
         self.states: list[str] = []
         self.greetings = 0
+        self.said: list[events.Any] = []
         self._news = asyncio.Event()
 
     def greeted(self, hello: wire.Hello) -> None:
@@ -35,6 +36,10 @@ class Ear:
 
     def happened(self, line: int, event: events.Any) -> None:
         self.lines.append(line)
+        self._news.set()
+
+    def noted(self, event: events.Any) -> None:
+        self.said.append(event)
         self._news.set()
 
     def caught_up(self) -> None:

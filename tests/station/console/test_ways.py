@@ -8,7 +8,8 @@ from starlette.requests import Request
 
 from station import commands
 from station.authority import Action
-from station.console.identity import Person
+from station.console.identity import OnPeople, Person
+from station.console.lookups import Lookups
 from station.console.orders import Orders
 from station.console.page_files import PageFile
 from station.console.picture import Picture
@@ -27,6 +28,7 @@ class Somebody:
 
     logs_in = True
     accounts = True
+    on_people: OnPeople | None = None
     person_: Person | None = OPERATOR
 
     async def person(self, request: Request, *, active: bool) -> Person | None:
@@ -53,7 +55,9 @@ class Floor:
         self.who = Somebody()
         stream = Stream(lambda counted: self.picture.frame(counted=counted))
         files = {"index.html": PageFile("text/html", '"t"', b"plain", b"packed")}
-        behind = Behind(self.picture, stream, Orders(self._ask), self.who, files, lambda: True, afar)
+        lookups = Lookups(lambda: self.picture.journal)
+        orders = Orders(self._ask)
+        behind = Behind(self.picture, stream, orders, self.who, files, lambda: True, lookups, afar)
         self.console = Console(behind)
         self._app = self.console.app(frozenset({HOST}))
 
@@ -149,7 +153,7 @@ async def test_the_same_key_twice_is_one_command(floor: Floor) -> None:
     ],
 )
 async def test_a_forged_command_is_refused(floor: Floor, headers: dict[str, str]) -> None:
-    for path in ("commands/lot.abort", "alarms/acknowledge"):
+    for path in ("commands/lot.abort", "commands/alarm.ack"):
         status, receipt = await floor.post(path, {"alarm": "L1/5"}, **headers)
         assert (status, receipt["code"]) == (403, "denied")
     assert not floor.asked
@@ -199,14 +203,30 @@ async def test_a_command_without_a_key_or_of_no_name(floor: Floor) -> None:
     assert not floor.asked
 
 
-async def test_an_acknowledgement_needs_a_role(floor: Floor) -> None:
-    (alarm,) = floor.picture.state.alarms
-    floor.who.person_ = None
-    assert (await floor.post("alarms/acknowledge", {"alarm": alarm.id}))[0] == 403
-    floor.who.person_ = OPERATOR
-    assert (await floor.post("alarms/acknowledge", {"alarm": "L9/1"}))[0] == 404
-    assert (await floor.post("alarms/acknowledge", {"alarm": alarm.id}))[0] == 200
-    assert floor.picture.state.alarms[0].acknowledged == "p-7"
+@pytest.mark.parametrize(
+    ("name", "body", "status"),
+    [
+        ("alarm.ack", {"alarm": "L1/5"}, 200),
+        ("alarm.ack", {}, 400),
+        ("alarm.shelve", {"alarm": "L1/5", "minutes": 30, "reason": "chatters"}, 200),
+        ("alarm.shelve", {"alarm": "L1/5", "minutes": 481}, 400),
+        ("site.set", {"site": 2, "on": False, "reason": "pin bent"}, 200),
+        ("site.set", {"reason": "pin bent"}, 400),
+        ("site.set", {"site": 65}, 400),
+        ("retest.start", {"bins": [3, 4], "area": "edge", "reason": "dust"}, 200),
+        ("retest.start", {"area": "moon"}, 400),
+        ("probe.clean", {}, 200),
+    ],
+)
+async def test_a_command_says_what_it_needs_and_nothing_else(
+    floor: Floor, name: str, body: dict[str, object], status: int
+) -> None:
+    assert (await floor.post(f"commands/{name}", body))[0] == status
+    assert len(floor.asked) == (status == 200)
+    for asked in floor.asked:
+        told = msgspec.to_builtins(asked)
+        assert told["command"] == name
+        assert body == {key: told[key] for key in body}
 
 
 async def test_every_answer_is_strict(floor: Floor) -> None:

@@ -23,7 +23,7 @@ from station.model import Bin, BinKind, Limit, LotInfo, TouchdownResult
 from station.rules import StopRules
 from station.sequence import Parametric, Retest, Row, Sequence, Site, StationBins
 
-OP, TE = frozenset({"operator"}), frozenset({"technician"})
+OP, TE, EN = frozenset({"operator"}), frozenset({"technician"}), frozenset({"engineer"})
 GOOD = Bin(1, "good", hard=1, kind=BinKind.PASS)
 CONTACT = Bin(2, "contact", hard=5)
 BAD = Bin(3, "bad", hard=3)
@@ -114,6 +114,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.landings: list[TouchdownResult] = []
+        self.texts: list[str] = []
         self.refuses = ""
         self.fails_in = ""
         """The name of the operation that raises StorageError."""
@@ -135,6 +136,10 @@ class MemoryStore:
             raise StorageError(self.refuses)
         self.landings.append(result)
 
+    def event(self, kind: str, text: str, at: float) -> None:
+        self._maybe("event")
+        self.texts.append(text)
+
     def finish(self, ended: float) -> None:
         self._maybe("finish")
 
@@ -147,6 +152,7 @@ class MemoryFile:
 
     def __init__(self) -> None:
         self.landings: list[TouchdownResult] = []
+        self.texts: list[str] = []
         self.refuses = ""
         self.fails_in = ""
         self.closed = False
@@ -160,6 +166,9 @@ class MemoryFile:
         if self.refuses:
             raise StorageError(self.refuses)
         self.landings.append(result)
+
+    def event_text(self, text: str) -> None:
+        self.texts.append(text)
 
     def close(self, finished: float) -> Path:
         if self.fails_in == "close":

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from starlette.requests import Request
 
 from station.authority import Action
-from station.console.identity import Person
+from station.console.identity import OnPeople, Person
 from station.console.stream import Stream
 from station.floor.database import opened
 from station.floor.keeping import Keeper, told
@@ -105,6 +105,7 @@ class Somebody:
 
     logs_in = True
     accounts = True
+    on_people: OnPeople | None = None
     who: Person | None = None
 
     async def person(self, request: Request, *, active: bool) -> Person | None:

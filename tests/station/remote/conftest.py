@@ -9,7 +9,7 @@ from station.remote.local_bus import LocalBus
 from tests.station.remote.floor import TREE
 from tests.station.remote.mosquitto import PROGRAM, Mosquitto, mosquitto
 
-CLIENTS = ("mes-gw", "lab-pc", "ear", "attacker", "somebody")
+CLIENTS = ("mes-gw", "lab-pc", "bench-pc", "ear", "attacker", "somebody")
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ class Cell:
 
 @dataclass
 class Floor:
-    """One station, its bus, and the keys of two clients."""
+    """One station, its bus, and the keys of three clients."""
 
     folder: Path
     bus: Broker = field(default_factory=LocalBus)
@@ -70,6 +70,7 @@ class Floor:
     now: float = NOW
     gateway: list[ClientSigner] = field(default_factory=lambda: keys("mes-gw#1"))
     engineer: list[ClientSigner] = field(default_factory=lambda: keys("lab-pc#1", both=True))
+    operator: list[ClientSigner] = field(default_factory=lambda: keys("bench-pc#1"))
     rate: float = 1e6
     tree: Tree = TREE
     collected: bool = False
@@ -82,7 +83,11 @@ class Floor:
     @asynccontextmanager
     async def station(self) -> AsyncGenerator[Presence, None]:
         """Be on the bus; a second time it is a restart."""
-        trust = [trusted(self.gateway, "host"), trusted(self.engineer, "engineer")]
+        trust = [
+            trusted(self.gateway, "host"),
+            trusted(self.engineer, "engineer"),
+            trusted(self.operator, "operator"),
+        ]
         settings = Settings(
             self.tree,
             {key.kid: key for key in trust},

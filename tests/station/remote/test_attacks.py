@@ -206,6 +206,27 @@ async def test_one_is_in_command_until_the_lease_is_over(tmp_path: Path, broker:
     assert floor.cell.taken[0].roles == frozenset({"host"})
 
 
+async def test_a_key_whose_role_may_not_is_denied(tmp_path: Path, broker: Broker) -> None:
+    floor = Floor(tmp_path, broker)
+    floor.cell.state = State.RUNNING
+    off = {"site": 2, "on": False}
+    async with floor.station(), floor.client(floor.operator) as operator, floor.client() as host:
+        reply("ok", await operator.ask("control.acquire"))
+        reply("denied", await operator.ask("site.set", off, reason="pin bent"))
+        reply("denied", await operator.ask("retest.start", reason="dust"))
+        reply("ok", await operator.ask("probe.clean"))
+        reply("ok", await operator.ask("control.release"))
+        reply("ok", await host.ask("control.acquire"))
+        reply("ok", await host.ask("site.set", off, reason="pin bent"))
+        reply("bad_arguments", await host.ask("site.set", {"site": 65, "on": True}))
+        reply("ok", await host.ask("retest.start", {"bins": [3], "area": "edge"}, reason="dust"))
+        reply("ok", await host.ask("alarm.ack", {"alarm": "L1/7"}))
+    told = [msgspec.to_builtins(command) for command in floor.cell.taken]
+    assert [one["command"] for one in told] == ["probe.clean", "site.set", "retest.start", "alarm.ack"]
+    assert (told[1]["site"], told[1]["on"], told[1]["reason"]) == (2, False, "pin bent")
+    assert (told[2]["bins"], told[2]["area"], told[3]["alarm"]) == ([3], "edge", "L1/7")
+
+
 async def test_a_station_under_local_control_takes_pause_and_abort_only(
     tmp_path: Path, broker: Broker
 ) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from station import events
-from station.console.shown import Alarm, Priority
 from station.engine.states import State
+
+Priority: TypeAlias = Literal["high", "medium", "low"]
 
 HISTORY = 200
 """So many are kept; of the old ones those that are over and acknowledged go first."""
@@ -27,12 +30,32 @@ WHILE = {"held": {State.HELD.value}, "aborted": {State.ABORTING.value, State.ABO
 """Alarms that are over when the cell leaves a state."""
 
 
+class Alarm(Struct, frozen=True):
+    """Something that asks for an action of the operator; the page has its words by `code`."""
+
+    id: str
+    """Lot and line of the journal: the same from the journal as live."""
+    code: str
+    priority: Priority
+    at: float
+    reason: str
+    site: int = 0
+    active: bool = True
+    acknowledged: str = ""
+    """By whom; empty while nobody has."""
+    acknowledged_at: float = 0.0
+    shelved_until: float = 0.0
+    """It is to be quiet until then; seconds since 1970."""
+
+
 class Alarms:
-    """All alarms since the console has followed its engine, the newest last."""
+    """All alarms of the lots that went by, the newest last."""
 
     def __init__(self) -> None:
         self._all: dict[str, Alarm] = {}
         self._lot = ""
+        self.latest = 0.0
+        """When the latest event was that was taken in."""
         self.changed = False
         """Set with each change; whoever tells of them clears it."""
 
@@ -49,6 +72,7 @@ class Alarms:
 
     def take(self, line: int, event: events.Any) -> None:
         """Take an event in."""
+        self.latest = max(self.latest, event.at)
         match event:
             case events.StateChanged():
                 self._state(line, event)
@@ -63,17 +87,24 @@ class Alarms:
                 self._raise(line, "not_kept", event.at, reason)
             case events.MadeSafe(unverified=unverified):
                 self._safe(line, event.at, unverified)
+            case events.Acknowledged():
+                self._seen(event)
+            case events.Shelved():
+                self._shelve(event)
             case _:
                 pass
 
-    def acknowledge(self, name: str, who: str, at: float) -> bool:
-        """Note that somebody has seen an alarm; False if there is none of this name."""
-        alarm = self._all.get(name)
-        if alarm is None:
-            return False
-        if not alarm.acknowledged:
-            self._set(msgspec.structs.replace(alarm, acknowledged=who, acknowledged_at=at))
-        return True
+    def __contains__(self, name: str) -> bool:
+        return name in self._all
+
+    def _seen(self, event: events.Acknowledged) -> None:
+        alarm = self._all.get(event.alarm)
+        if alarm is not None and not alarm.acknowledged:
+            self._set(msgspec.structs.replace(alarm, acknowledged=event.actor, acknowledged_at=event.at))
+
+    def _shelve(self, event: events.Shelved) -> None:
+        if (alarm := self._all.get(event.alarm)) is not None:
+            self._set(msgspec.structs.replace(alarm, shelved_until=event.until))
 
     def _state(self, line: int, event: events.StateChanged) -> None:
         for code, states in WHILE.items():
@@ -94,8 +125,12 @@ class Alarms:
         before = self._all.pop(name, None)
         alarm = Alarm(id=name, code=code, priority=PRIORITY[code], at=at, reason=reason, site=site)
         if before is not None:
-            seen, when = before.acknowledged, before.acknowledged_at
-            alarm = msgspec.structs.replace(alarm, acknowledged=seen, acknowledged_at=when)
+            alarm = msgspec.structs.replace(
+                alarm,
+                acknowledged=before.acknowledged,
+                acknowledged_at=before.acknowledged_at,
+                shelved_until=before.shelved_until,
+            )
         self._set(alarm)
         self._forget()
 

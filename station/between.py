@@ -1,0 +1,107 @@
+"""What persons say while no cell takes it: why nothing runs, that they have seen an alarm of an earlier lot.
+
+It goes into a journal of the station's own, and each command has its effect once, also after a restart.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from station import commands, events
+from station.authority import Action, denied
+from station.custody.journal import Journal, read
+from station.engine import receipts
+from station.engine.cell import REASONED
+
+NAME = "between"
+"""The journal, in the station's folder."""
+Heard: TypeAlias = Callable[[int, events.Any], None]
+"""Told of each entry and its line; called on the loop of `Between`."""
+SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve
+"""What can be said to a station without a cell."""
+
+
+class Between:
+    """Made and run on a real-time loop beside the station's; `request` is for any loop."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._journal = Journal(path, reserve_bytes=0)
+        self._now = now
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._receipts: dict[str, commands.Receipt] = {}
+        self._lines = 0
+        self.heard: list[Heard] = []
+
+    @property
+    def path(self) -> Path:
+        """The journal."""
+        return self._path.absolute()
+
+    def open(self) -> None:
+        """Open the journal, and know again what was said; StorageError."""
+        self._journal.open()
+        for event in read(self._path):
+            self._lines += 1
+            self._remember(event)
+
+    def close(self) -> None:
+        """Close it."""
+        self._journal.close()
+
+    async def request(self, command: SAYINGS, unknown: str = "", after: float = 0.0) -> commands.Receipt:
+        """Take it from whichever loop; `unknown` says what it names and nobody knows.
+
+        It is not said before `after`, the end of the last lot: a simulated one has a time of its own.
+        """
+        asked = asyncio.run_coroutine_threadsafe(self._taken(command, unknown, after), self._loop)
+        return await asyncio.wrap_future(asked)
+
+    async def _taken(self, command: SAYINGS, unknown: str, after: float) -> commands.Receipt:
+        if (receipt := self._receipts.get(command.id)) is not None:
+            return receipt
+        at = max(self._now(), after)
+        if (objection := _objection(command, unknown)) is not None:
+            told: tuple[events.Any, ...] = (receipts.refused(command, at, *objection),)
+        else:
+            said = receipts.said(command, at)
+            told = (receipts.accepted(command, at), *(() if said is None else (said,)))
+        for event in told:  # before it is awaited: the same id again waits for nothing and has no effect
+            self._remember(event)
+        await self._journal.commit(*told)
+        for event in told:
+            self._lines += 1
+            for heard in self.heard:
+                heard(self._lines, event)
+        return self._receipts[command.id]
+
+    def _remember(self, event: events.Any) -> None:
+        match event:
+            case events.CommandAccepted():
+                self._receipts[event.id] = commands.Receipt(ok=True, code="ok")
+            case events.CommandRefused():
+                self._receipts[event.id] = commands.Receipt(False, event.code, event.reason)
+            case _:
+                pass
+
+
+def _objection(command: SAYINGS, unknown: str) -> tuple[str, str] | None:
+    name = receipts.name_of(command)
+    if reason := denied(Action(name), command.roles):
+        return "denied", reason
+    if isinstance(command, REASONED) and not command.reason:
+        return "bad_arguments", f"{name} needs a reason"
+    return ("not_found", f"{name}: {unknown}") if unknown else None
+
+
+@asynccontextmanager
+async def between(folder: Path, now: Callable[[], float]) -> AsyncGenerator[Between, None]:
+    """Have it while the block lasts; StorageError if its journal cannot be read or written."""
+    made = Between(folder / NAME, now)
+    made.open()
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,70 @@
+"""What the page looks up in a lot's files, off the loop: summary, devices, traces."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from station.console.defence import refusal
+from station.console.lot_records import LotRecords
+from station.console.summary_sheet import sheet
+from station.errors import StorageError
+from station.writer import Writer
+
+T = TypeVar("T")
+WANTED_MAX = 64
+
+
+class Lookups:
+    """Answers from the folder of the lot that the page shows."""
+
+    def __init__(self, journal: Callable[[], Path | None]) -> None:
+        """`journal` returns that of the lot; None while there is none."""
+        self._journal = journal
+        self._reading = Writer("lookups")
+
+    def close(self) -> None:
+        """End the thread."""
+        self._reading.close()
+
+    async def summary(self, request: Request) -> Response:
+        """The lot on one sheet, as JSON."""
+        return await self._answered(lambda lot: _json(lot.summary()))
+
+    async def sheet(self, request: Request) -> Response:
+        """The same as plain text."""
+        return await self._answered(
+            lambda lot: Response(sheet(lot.summary()), media_type="text/plain; charset=utf-8")
+        )
+
+    async def device(self, request: Request) -> Response:
+        """One device: `wanted` is its running number, serial number or UID."""
+        wanted = request.query_params.get("wanted", "")[:WANTED_MAX]
+        return await self._answered(lambda lot: _found(lot.device(wanted), f"no device {wanted!r}"))
+
+    async def trace(self, request: Request) -> Response:
+        """The latest values of a test."""
+        number = request.query_params.get("test", "")
+        if not number.isdecimal():
+            return refusal("bad_arguments", "test: its number", 400)
+        return await self._answered(lambda lot: _found(lot.trace(int(number)), f"no test {number}"))
+
+    async def _answered(self, answer: Callable[[LotRecords], Response]) -> Response:
+        journal = self._journal()
+        if journal is None:
+            return refusal("not_found", "there is no lot", 404)
+        try:
+            return await self._reading.run(answer, LotRecords(journal.parent))
+        except StorageError as error:
+            return refusal("not_found", str(error), 404)
+
+
+def _json(what: object) -> Response:
+    return Response(msgspec.json.encode(what), media_type="application/json")
+
+
+def _found(what: object | None, missing: str) -> Response:
+    return refusal("not_found", missing, 404) if what is None else _json(what)

@@ -1,0 +1,74 @@
+// The people of the station, their ledger, and acts that take two persons.
+import { html, nothing } from './vendor/lit-html.js';
+import { S, paint, say } from './model.js';
+import { t, num } from './words.js';
+import { looked, again } from './lookup.js';
+import { choice, input } from './fields.js';
+import { post, session } from './commands.js';
+import { keys, shown, made } from './keys.js';
+import { ask, close } from './dialogs.js';
+
+const ROLES = ['operator', 'technician', 'engineer', 'security-officer', 'auditor'];
+const refused = (id, one) => say('refused', t('said.refused', { command: t(id), code: t(`code.${one.code}`), reason: one.reason }));
+const failed = (id, error) => refused(id, { code: 'failed', reason: String(error.message ?? error) });
+
+// -- dual control: the first person says what, the second sees exactly that and consents; the digest is on both screens
+export const DUAL = {
+  act: {
+    body: (v) => html`${choice(t('act.do'), ['add', 'roles', 'renew'].map((one) => [one, t(`act.${one}`)]), v.do ??= 'add', (one) => { v.do = one; })}${input('name', 'text', v.name, (x) => { v.name = x; }, { most: 64 })}
+      ${v.do === 'renew' ? nothing : choice(t('act.roles'), ROLES.map((one) => [one, t(`role.${one}`)]), v.roles ??= new Set())}<p>${t('act.first')}</p>${pin(v)}`,
+    fault: (v) => (!(v.name ?? '').trim() || (v.do !== 'renew' && !v.roles?.size) ? t('act.what') : v.badge && v.pin ? '' : t('dialog.fault.login')),
+    act: async (v) => {
+      const one = await post('acts', { do: v.do, name: v.name.trim(), roles: v.do === 'renew' ? [] : [...v.roles], badge: v.badge, pin: v.pin });
+      if (one.code) refused('dialog.act.title', one); else ask('second', one);
+    },
+  },
+  second: {
+    body: (v) => html`<p class="digest" data-digest=${v.digest}>${v.short}</p><dl><dt>${t('act.do')}</dt><dd>${t(`act.${v.act.parameters.do}`)}</dd><dt>${t('dialog.name')}</dt><dd>${v.act.target}</dd>
+      ${v.act.parameters.roles ? html`<dt>${t('act.roles')}</dt><dd>${v.act.parameters.roles.map((one) => t(`role.${one}`)).join(', ')}</dd>` : nothing}<dt>${t('act.until')}</dt><dd>${new Date(v.act.expires_at * 1000).toLocaleTimeString('sv-SE')}</dd></dl>
+      <p>${t('act.second')}</p>${pin(v)}${keys() ? html`<button class="acts" data-key @click=${() => { close(); byKey(v); }}>${t('key.use')}</button>` : nothing}`,
+    fault: (v) => (v.badge && v.pin ? '' : t('dialog.fault.login')),
+    act: (v) => approve(v, { badge: v.badge, pin: v.pin }),
+    dismissed: (v) => say('info', t('act.waits', { short: v.short })),
+  },
+  done: { body: (v) => html`<p>${t('act.code')}</p><p class="digest" data-code>${v.code}</p>`, fault: () => '', act: () => {} },
+};
+const pin = (v) => html`${input('badge', 'text', v.badge, (x) => { v.badge = x; }, { most: 128 })}${input('pin', 'password', v.pin, (x) => { v.pin = x; }, { most: 64 })}`;
+
+async function approve(v, proof) {
+  const one = await post(`acts/${v.digest}/approve`, proof);
+  if (!one.ok) return refused('dialog.second.title', one);
+  say('done', t('said.done', { command: t('dialog.act.title') }));
+  again('people');
+  if (one.told) ask('done', { code: one.told });
+}
+async function byKey(v) {
+  try {
+    const one = await shown(`acts/${v.digest}/question`);
+    if (one.refused) refused('dialog.second.title', one.refused); else await approve(v, { key: one.key });
+  } catch (error) { failed('dialog.second.title', error); }
+}
+
+// -- keys
+export async function enterByKey() {
+  try {
+    const one = await shown('session/greeting'), receipt = one.refused ?? await post('session', { key: one.key });
+    await session();
+    if (!receipt.ok) refused('dialog.login.title', receipt);
+  } catch (error) { failed('dialog.login.title', error); }
+}
+async function addKey() {
+  try {
+    const receipt = await made();
+    if (receipt.ok) say('done', t('said.done', { command: t('key.add') })); else refused('key.add', receipt);
+  } catch (error) { failed('key.add', error); }
+}
+
+export function security() {
+  const found = S.session.logs_in && S.session.person ? looked('people', 10) : null;
+  return html`<section tabindex="0" role="region" aria-label=${t('view.security')} class="scroll sheet"><h2>${t('security.people')}</h2>
+    ${!S.session.logs_in ? html`<p>${t('security.one')}</p>` : !S.session.person ? html`<p>${t('why.login')}</p>` : found?.people ? html`<table data-table="people"><thead><tr><th scope="col" class="name">${t('dialog.name')}</th><th scope="col" class="name">${t('act.roles')}</th><th scope="col">${t('security.state')}</th></tr></thead>
+      <tbody>${found.people.map((one) => html`<tr><th scope="row" class="name">${one.name}</th><td class="name">${one.roles.map((role) => t(`role.${role}`)).join(', ')}</td><td>${t(`account.${one.state}`)}</td></tr>`)}</tbody></table>
+      <h2>${t('security.ledger')}</h2><dl class="header"><dt>${t('security.entries')}</dt><dd>${num(found.ledger.size)}</dd><dt>${t('security.root')}</dt><dd><code data-root>${found.ledger.root}</code></dd></dl>
+      <p class="search"><button class="acts" data-act @click=${() => ask('act')}>${t('dialog.act.title')}…</button>${keys() ? html`<button class="acts" data-add-key @click=${addKey}>${t('key.add')}</button>` : nothing}</p>` : nothing}</section>`;
+}

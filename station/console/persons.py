@@ -1,0 +1,180 @@
+"""Persons at the page: logging in with badge or security key, accounts, and acts that take two of them."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from station import commands
+from station.authority import Action
+from station.console.defence import body_of
+from station.console.identity import COOKIE, Identity
+from station.console.sessions import Sessions, opened
+from station.people.dual_control import Act, Proof, short
+from station.people.people import People
+from station.people.person import PeopleError
+from station.people.security_keys import Page
+from station.people.sessions import Session
+from station.vault.desk.roles import Role
+
+T = TypeVar("T")
+NOBODY_LOGS_IN = "this console was started for one person: nobody logs in"
+
+
+class Entered(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a person shows who he is: badge and PIN, or the answer of a security key."""
+
+    badge: Annotated[str, Meta(max_length=128)] = ""
+    pin: Annotated[str, Meta(max_length=64)] = ""
+    key: Annotated[str, Meta(max_length=8192)] = ""
+
+
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
+    """An act on an account, and the first of the two."""
+
+    do: Literal["add", "roles", "renew"]
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    roles: tuple[Role, ...] = ()
+    badge: Annotated[str, Meta(max_length=128)] = ""
+    pin: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Shown(Struct, frozen=True):
+    """An act as both persons see it."""
+
+    digest: str
+    short: str
+    act: Act
+
+
+class Persons:
+    """Answers what concerns persons; `identity.people` is None where nobody logs in."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    # -- sessions
+    async def enter(self, request: Request) -> Response:
+        """Log in, with badge and PIN or with a key's answer to a greeting."""
+        asked = await _body(request, Entered)
+        if asked.key:
+            token = await self._on(lambda people: people.enter_by_key(_page(request), asked.key, "console"))
+        elif not (asked.badge and asked.pin):
+            raise PeopleError("bad_arguments", "badge and PIN are needed")
+        else:
+            token = await self._identity.enter(asked.badge, asked.pin)
+        return opened(request, token)
+
+    async def leave(self, request: Request) -> Response:
+        """Log out."""
+        return await Sessions(self._identity).leave(request)
+
+    async def greeting(self, request: Request) -> Response:
+        """What a security key is asked to log in."""
+        return _raw(await self._on(lambda people: people.keys.greeting(_page(request))))
+
+    # -- keys
+    async def registration(self, request: Request) -> Response:
+        """What a key is asked to belong to whoever has logged in."""
+        session = await self._session(request)
+        return _raw(await self._on(lambda people: people.keys.registration(session, _page(request))))
+
+    async def register(self, request: Request) -> Response:
+        """Take the key of whoever has logged in."""
+        session, asked = await self._session(request), await _body(request, Entered)
+        await self._on(lambda people: people.keys.register(session, _page(request), asked.key))
+        return _json(commands.Receipt(True, "ok"))
+
+    # -- accounts
+    async def accounts(self, request: Request) -> Response:
+        """The accounts and the head of their ledger, for whoever has logged in."""
+        await self._session(request)
+        return _json(await self._on(lambda people: {"people": people.listed(), "ledger": people.head()}))
+
+    async def ask(self, request: Request) -> Response:
+        """Begin an act on an account; the first person shows who he is for it."""
+        asked = await _body(request, Wanted)
+        parameters: dict[str, object] = {"do": asked.do}
+        if asked.do != "renew":
+            parameters["roles"] = sorted(asked.roles)
+
+        def begin(people: People) -> Act:
+            proof = people.proof(asked.badge, asked.pin)
+            return people.dual.ask(proof, Action.KEEP_PEOPLE, asked.name, parameters)
+
+        return _json(_shown(await self._on(begin)))
+
+    async def question(self, request: Request) -> Response:
+        """What a security key is asked to consent to an act."""
+        digest = request.path_params["digest"]
+
+        def ask(people: People) -> str:
+            people.dual.act(digest)
+            return people.keys.question(digest, _page(request))
+
+        return _raw(await self._on(ask))
+
+    async def approve(self, request: Request) -> Response:
+        """Consent as the second person; then it is done, and what comes of it is told."""
+        asked, digest, page = await _body(request, Entered), request.path_params["digest"], _page(request)
+
+        def approve(people: People) -> str:
+            people.dual.act(digest)
+            proof = _proof(people, asked, digest, page)
+            people.dual.approve(digest, proof)
+            return people.carry_out(digest)
+
+        return _json({"ok": True, "code": "ok", "reason": "", "told": await self._on(approve)})
+
+    async def deny(self, request: Request) -> Response:
+        """End an act that waits, as either of the two."""
+        asked, digest = await _body(request, Entered), request.path_params["digest"]
+        await self._on(lambda people: people.dual.deny(digest, people.proof(asked.badge, asked.pin)))
+        return _json(commands.Receipt(True, "ok"))
+
+    # -- behind
+    async def _session(self, request: Request) -> Session:
+        token = request.cookies.get(COOKIE, "")
+        found = await self._on(lambda people: people.session(token) if token else None)
+        if found is None:
+            raise PeopleError("denied", "log in first")
+        return found
+
+    async def _on(self, work: Callable[[People], T]) -> T:
+        if self._identity.on_people is None:
+            raise PeopleError("wrong_state", NOBODY_LOGS_IN)
+        return await self._identity.on_people(work)
+
+
+def _proof(people: People, asked: Entered, digest: str, page: Page) -> Proof:
+    if asked.key:
+        return people.keys.consent(digest, page, asked.key)
+    return people.proof(asked.badge, asked.pin)
+
+
+def _shown(act: Act) -> Shown:
+    return Shown(act.digest, short(act.digest), act)
+
+
+def _page(request: Request) -> Page:
+    """The page that a key's answer must name; the host was checked before."""
+    host = request.headers["host"]
+    return Page(host.rpartition(":")[0] or host, f"{request.url.scheme}://{host}")
+
+
+async def _body(request: Request, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(await body_of(request) or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise PeopleError("bad_arguments", str(error)) from error
+
+
+def _json(what: object) -> Response:
+    return Response(msgspec.json.encode(what), media_type="application/json")
+
+
+def _raw(text: str) -> Response:
+    return Response(text, media_type="application/json")
