@@ -7,8 +7,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from station.datalog.maps.extent import astray
 from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.store import Store
+from station.errors import ConfigError
 from station.model import LotInfo, Place
 
 NOT_GOOD = 0x18
@@ -40,6 +42,9 @@ class Parts(Struct, frozen=True):
         for at, place in enumerate(self.places):
             if place is not None:
                 found.setdefault(place.wafer, []).append(at)
+        for wafer, of in found.items():
+            if off := astray([(place.x, place.y) for place in map(self.places.__getitem__, of) if place]):
+                raise ConfigError(f"lot {self.info.lot}: wafer {wafer}: {off}")
         return {wafer: np.array(of, np.int64) for wafer, of in found.items()}
 
     def grid(self, of: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from station.datalog.maps.axes import Notch, Place, View
+from station.datalog.maps.extent import astray
 from station.datalog.maps.wafer import Die, DieState, MapBin, WaferMap, joined
 from station.datalog.stdf.columns import load
 from station.datalog.stdf.records import Record
@@ -31,6 +32,11 @@ def read(path: Path) -> list[WaferMap]:
     places = [place for dies in turned.values() for place in dies]
     if not places:
         raise MapError(f"{path}: no die has a place on a wafer: it is no file of a wafer sort")
+    for wafer, dies in turned.items():
+        if off := astray(dies):
+            raise MapError(f"{path}: wafer {wafer}: {off}")
+    if off := astray(places):
+        raise MapError(f"{path}: {off}")
     return [_upright(wafer, dies, places, (geometry, master), bins) for wafer, dies in turned.items()]
 
 
