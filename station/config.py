@@ -210,7 +210,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     _override(table, os.environ)
     if sites is not None and isinstance(table.get("cell"), dict):

@@ -153,7 +153,7 @@ def _client(desk: Path) -> DeskClient:
         place = msgspec.toml.decode(desk.read_bytes(), type=_Place)
     except OSError as error:
         raise ConfigError(f"{desk}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{desk}: {error}") from error
     files = (desk.parent / one for one in (place.certificate, place.key, place.authority))
     return DeskClient(place.address, tls=ClientTls.read(*files))

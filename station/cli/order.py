@@ -106,7 +106,7 @@ def draft_profile(file: Path, out: Path) -> None:
     """Write a product's profile, a TOML FILE, as a release that nobody has signed yet."""
     try:
         profile = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profile)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
         raise ConfigError(f"{file}: no profile: {error}") from error
     if wrong := profile.faults():
         raise ConfigError(f"{file}: {'; '.join(wrong)}")

@@ -128,7 +128,7 @@ def draft_of(path: Path) -> Draft:
         return msgspec.convert(table, Draft, str_keys=True)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, Draft, table)}") from error

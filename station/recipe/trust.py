@@ -63,7 +63,7 @@ def trust_of(path: Path) -> Trust:
         file = msgspec.convert(table, TrustFile)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, TrustFile, table)}") from error

@@ -55,7 +55,7 @@ def load(path: Path) -> Mapping[str, TrustedKey]:
         keys = msgspec.convert(table, TrustFile).key
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explained(error, TrustFile, table)}") from error

@@ -233,10 +233,11 @@ def test_what_is_not_taken_is_refused_by_one_error(readers: list[Reader], data: 
     refused_or_taken(reader, data.draw(changed(reader.good)))
 
 
-@pytest.mark.parametrize("nest", [b"[", b'{"a":', b'{"data":{"a":[', b"[[", b"\x91", b"\x81\xa1a"])
+@pytest.mark.parametrize("nest", [b"[", b'{"a":', b'{"data":{"a":[', b"[[", b"\x91", b"\x81\xa1a", b"a=["])
 def test_deep_nests_are_refused(readers: list[Reader], nest: bytes) -> None:
     for reader in readers:
         refused_or_taken(reader, nest * DEEP)
+        refused_or_taken(reader, nest + b"[" * DEEP)
 
 
 @pytest.mark.parametrize("length", [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\xff\xff\xff"])
