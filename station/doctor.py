@@ -63,6 +63,12 @@ def examined(out: Path) -> Iterator[Finding]:
     yield _serial()
 
 
+def before_a_lot(out: Path) -> Iterator[Finding]:
+    """Examine what may have changed since the station was set up; lots go into `out`."""
+    yield _disk(out)
+    yield _clock()
+
+
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     return Finding("python", Health.OK, f"{version} on {sys.platform}")

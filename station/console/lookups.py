@@ -1,6 +1,7 @@
 """What the page looks up in a lot's files, off the loop: summary, devices, traces."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from station.console.defence import refusal
 from station.console.lot_records import LotRecords
+from station.console.preflight import checks
 from station.console.summary_sheet import sheet
 from station.errors import StorageError
 from station.writer import Writer
@@ -21,9 +23,9 @@ WANTED_MAX = 64
 class Lookups:
     """Answers from the folder of the lot that the page shows."""
 
-    def __init__(self, journal: Callable[[], Path | None]) -> None:
-        """`journal` returns that of the lot; None while there is none."""
-        self._journal = journal
+    def __init__(self, journal: Callable[[], Path | None], now: Callable[[], float]) -> None:
+        """`journal` returns that of the lot, None while there is none; `now` seconds since 1970."""
+        self._journal, self._now = journal, now
         self._reading = Writer("lookups")
 
     def close(self) -> None:
@@ -45,12 +47,19 @@ class Lookups:
         wanted = request.query_params.get("wanted", "")[:WANTED_MAX]
         return await self._answered(lambda lot: _found(lot.device(wanted), f"no device {wanted!r}"))
 
+    async def preflight(self, request: Request) -> Response:
+        """What is looked at before the lot is started."""
+        return await self._answered(lambda lot: _json(checks(lot.folder, self._today())))
+
     async def trace(self, request: Request) -> Response:
         """The latest values of a test."""
         number = request.query_params.get("test", "")
         if not number.isdecimal():
             return refusal("bad_arguments", "test: its number", 400)
         return await self._answered(lambda lot: _found(lot.trace(int(number)), f"no test {number}"))
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._now(), UTC).date()
 
     async def _answered(self, answer: Callable[[LotRecords], Response]) -> Response:
         journal = self._journal()

@@ -126,6 +126,11 @@ class LotRecords:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self._folder
+
     def _store(self) -> tuple[Store, int]:
         path = self._folder / STORE
         if not path.exists():

@@ -5,6 +5,7 @@ import { t, num, percent } from './words.js';
 import { map } from './parts.js';
 import { ask } from './dialogs.js';
 import { find } from './devices.js';
+import { preflight } from './preflight.js';
 
 const field = (id, value, note = nothing) => html`<div><small>${t(id)}</small><b>${value}</b>${note}</div>`;
 
@@ -90,4 +91,4 @@ function pareto() {
 }
 
 export const jobs = (trend) => html`<div class="strip">${strip()}</div>${tiles()}
-  <div class="row">${mapBox()}<div class="side">${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}</div></div>`;
+  <div class="row">${mapBox()}<div class="side">${S.sum.state === 'LOADED' ? preflight() : html`${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}`}</div></div>`;

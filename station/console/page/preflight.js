@@ -1,0 +1,12 @@
+// What is looked at between load and start: each check with its state, and what to do.
+import { html, nothing } from './vendor/lit-html.js';
+import { t } from './words.js';
+import { looked } from './lookup.js';
+
+const MARK = { ok: '✓', warning: '◆', bad: '▲' }, KIND = { ok: '', warning: 'caution', bad: 'alarm' };
+
+export function preflight() {
+  const found = looked('lot/preflight', 5);
+  return html`<section class="preflight" tabindex="0" aria-label=${t('preflight.title')}><h2>${t('preflight.title')}</h2>${Array.isArray(found) ? html`<ul>${found.map((one) => html`<li class="entry ${KIND[one.health]}" data-check=${one.name} data-health=${one.health}>
+    <div class="head"><span class="mark" aria-hidden="true">${MARK[one.health]}</span><b>${t(`preflight.${one.name}`)}</b><span>${t(`preflight.is.${one.health}`)}</span></div><p>${one.found}</p>${one.health === 'ok' ? nothing : html`<p class="what">${t(`preflight.do.${one.name}`)}</p>`}</li>`)}</ul>` : nothing}</section>`;
+}

@@ -1,0 +1,79 @@
+"""What is looked at between load and start of a lot, from its records and the machine it runs on."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+from msgspec import Struct
+
+from station import events
+from station.custody.journal import read
+from station.doctor import before_a_lot
+from station.engine.history import history_of
+from station.errors import StorageError
+from station.model import Instrument, LotInfo
+
+NEAR = timedelta(days=14)
+"""A calibration that is over within so long is told."""
+NONE = "none"
+
+
+class Check(Struct, frozen=True):
+    """One check, by its name on the page: `ok`, `warning` or `bad`, and what was found."""
+
+    name: str
+    health: str
+    found: str
+
+
+def checks(folder: Path, today: date) -> list[Check]:
+    """Look at everything, in the order in which it is shown."""
+    try:
+        happened = list(read(folder / "journal"))
+        info = history_of(happened).info
+    except (OSError, StorageError) as error:
+        return [Check("records", "bad", str(error))]
+    return [
+        _recipe(info),
+        _machines(info.instruments),
+        _calibration(info.instruments, today),
+        _sites(happened),
+        Check("records", "ok", f"{folder.name}: {len(happened)} events, in order"),
+        *(Check(one.name, one.health.value, one.found) for one in before_a_lot(folder)),
+    ]
+
+
+def _recipe(info: LotInfo) -> Check:
+    if info.limit_set:
+        return Check("recipe", "ok", info.limit_set)
+    return Check("recipe", "warning", f"{info.sequence} {info.sequence_version}")
+
+
+def _machines(instruments: Sequence[Instrument]) -> Check:
+    nameless = [one.name for one in instruments if not one.serial]
+    known = ", ".join(f"{one.name} {one.serial}" for one in instruments if one.serial)
+    if nameless:
+        return Check("machines", "warning", ", ".join(nameless))
+    return Check("machines", "ok", known or NONE)
+
+
+def _calibration(instruments: Sequence[Instrument], today: date) -> Check:
+    due = {one.name: date.fromisoformat(one.calibration_due) for one in instruments if one.calibration_due}
+    over = sorted(name for name, day in due.items() if day < today)
+    near = sorted(name for name, day in due.items() if day < today + NEAR)
+    health = "bad" if over else "warning" if near else "ok"
+    told = ", ".join(f"{name} {due[name]}" for name in over or near or sorted(due))
+    return Check("calibration", health, told or NONE)
+
+
+def _sites(happened: Sequence[events.Any]) -> Check:
+    off = dict(_off(happened))
+    told = ", ".join(f"{site}: {why}" for site, why in sorted(off.items()) if why)
+    return Check("sites", "warning" if told else "ok", told or "all")
+
+
+def _off(happened: Sequence[events.Any]) -> Iterator[tuple[int, str]]:
+    """Yield each switching of a site, the last one last; an empty reason is one that tests."""
+    for event in happened:
+        if isinstance(event, events.SiteSet):
+            yield event.site, "" if event.on else event.reason

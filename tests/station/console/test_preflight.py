@@ -1,0 +1,67 @@
+"""What a person sees between load and start, each check alone."""
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from station import events
+from station.console.preflight import checks
+from station.custody.journal import Journal
+from station.model import Instrument
+from tests.station.console.lots import BEGIN, NOW
+
+TODAY = date(2026, 11, 29)
+METER = Instrument("dmm", "keysight_34465a", serial="MY1", calibration_due="2027-06-01")
+
+
+async def written(folder: Path, *instruments: Instrument, more: tuple[events.Any, ...] = ()) -> Path:
+    """A lot that is loaded, with these machines."""
+    loaded = next(event for event in BEGIN if isinstance(event, events.LotLoaded))
+    info = msgspec.structs.replace(loaded.info, instruments=instruments)
+    journal = Journal(folder / "journal", reserve_bytes=0)
+    journal.open()
+    await journal.commit(msgspec.structs.replace(loaded, info=info), *more)
+    journal.close()
+    return folder
+
+
+async def test_all_that_is_right_says_so(tmp_path: Path) -> None:
+    found = {one.name: one for one in checks(await written(tmp_path, METER), TODAY)}
+    assert list(found) == ["recipe", "machines", "calibration", "sites", "records", "disk", "clock"]
+    right = {"machines", "calibration", "sites", "records"}
+    assert {one.name for one in found.values() if one.health == "ok"} >= right
+    assert found["machines"].found == "dmm MY1"
+
+
+@pytest.mark.parametrize(
+    ("due", "health"), [("2026-11-28", "bad"), ("2026-12-05", "warning"), ("2027-06-01", "ok")]
+)
+async def test_a_calibration_that_is_over_or_soon_will_be(tmp_path: Path, due: str, health: str) -> None:
+    meter = msgspec.structs.replace(METER, calibration_due=due)
+    found = {one.name: one for one in checks(await written(tmp_path, meter), TODAY)}
+    assert (found["calibration"].health, found["calibration"].found) == (health, f"dmm {due}")
+
+
+async def test_a_machine_of_which_nobody_knows_the_number(tmp_path: Path) -> None:
+    unknown = msgspec.structs.replace(METER, serial="")
+    found = {one.name: one for one in checks(await written(tmp_path, unknown), TODAY)}
+    assert (found["machines"].health, found["machines"].found) == ("warning", "dmm")
+
+
+async def test_a_site_that_is_off(tmp_path: Path) -> None:
+    off = events.SiteSet(at=NOW, site=2, on=False, actor="p", reason="pin bent")
+    found = {one.name: one for one in checks(await written(tmp_path, METER, more=(off,)), TODAY)}
+    assert (found["sites"].health, found["sites"].found) == ("warning", "2: pin bent")
+    on = msgspec.structs.replace(off, on=True)
+    (tmp_path / "b").mkdir()
+    found = {one.name: one for one in checks(await written(tmp_path / "b", METER, more=(off, on)), TODAY)}
+    assert found["sites"].health == "ok"
+
+
+async def test_records_that_were_changed_are_the_only_thing_that_counts(tmp_path: Path) -> None:
+    path = await written(tmp_path, METER) / "journal"
+    path.write_bytes(path.read_bytes().replace(b"MY1", b"MY2"))
+    (only,) = checks(tmp_path, TODAY)
+    assert (only.name, only.health) == ("records", "bad")
