@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 from numpy.typing import NDArray
 
 from station.analysis import agreement, capability, control, gauge, shares
@@ -62,6 +63,16 @@ def test_the_analysis_of_variance_is_that_of_the_manual() -> None:
     assert [table[name].freedom for name in ("part", "operator", "repeatability", "total")] == [9, 2, 78, 89]
 
 
+def test_the_components_of_the_analysis_of_variance_are_those_that_others_publish() -> None:
+    found, golden = gauge.anova(study()), GOLDEN["gauge"]["anova_components"]
+    for name in ("repeatability", "reproducibility", "grr", "part"):
+        component = getattr(found, name)
+        assert component.sigma**2 == pytest.approx(golden[name], abs=1e-4), name
+        share = 100 * component.sigma**2 / found.total.sigma**2
+        assert share == pytest.approx(golden["contribution"][name], abs=0.02), name
+        assert component.percent == pytest.approx(golden["study"][name], abs=0.02), name
+
+
 def test_an_interaction_is_kept_where_it_is_sure() -> None:
     rng = np.random.default_rng(3)
     cells = rng.normal(0, 1, (10, 3, 1))
@@ -103,6 +114,30 @@ def test_analysis_of_variance_of_groups() -> None:
     assert found.counts == (5,) * 5
     far = agreement.groups([[1e12 + value for value in group] for group in golden["groups"]])
     assert far.f == pytest.approx(golden["f"], rel=2e-3), "float64 keeps four digits behind 1e12"
+
+
+def test_analysis_of_variance_of_average_difficulty() -> None:
+    golden = GOLDEN["weights"]
+    assert agreement.groups(golden["groups"]).f == pytest.approx(golden["f"], rel=1e-8)
+
+
+STRD = Path(scipy.__file__).parent / "stats" / "tests" / "data" / "nist_anova"
+"""The files of NIST as SciPy ships them. Of the nine hardest float64 cannot have all digits."""
+DIGITS = {"SmLs04": 1e-8, "SmLs05": 1e-8, "SmLs06": 1e-6, "SmLs07": 0.5, "SmLs08": 0.5, "SmLs09": 0.5}
+
+
+@pytest.mark.parametrize("name", ["AtmWtAg", "SiRstv", *(f"SmLs0{n}" for n in range(1, 10))])
+def test_analysis_of_variance_of_each_file_of_nist(name: str) -> None:
+    lines = (STRD / f"{name}.dat").read_text("ascii").splitlines()
+    certified = next(float(line.split()[-1]) for line in lines if line.startswith("Between"))
+    groups = dict[str, list[float]]()
+    for group, value in (line.split() for line in lines[60:] if line.strip()):
+        groups.setdefault(group, []).append(float(value))
+    found = agreement.groups(list(groups.values()))
+    assert found.f == pytest.approx(certified, rel=DIGITS.get(name, 1e-8))
+    if name in ("SiRstv", "AtmWtAg"):
+        golden = GOLDEN["variance" if name == "SiRstv" else "weights"]
+        assert list(groups.values()) == golden["groups"], "what we keep is what NIST has"
 
 
 def test_groups_that_are_alike_or_too_small() -> None:
@@ -189,6 +224,12 @@ def test_what_has_no_capability() -> None:
 
 
 # -- control charts
+def factors(golden: dict[str, Any]) -> dict[str, tuple[float, float, float]]:
+    """d2, d3 and c4 of each size that a table has."""
+    sizes = sorted({size for name in ("A2", "A3", "B3", "B4", "D3", "D4") for size in golden[name]}, key=int)
+    return {size: (*control.range_moments(int(size)), control.c4(int(size))) for size in sizes}
+
+
 def test_constants() -> None:
     golden = GOLDEN["constants"]
     for size, d2 in golden["d2"].items():
@@ -196,6 +237,17 @@ def test_constants() -> None:
         assert found == pytest.approx((d2, golden["d3"][size]), abs=6e-4)
     for size, c4 in golden["c4"].items():
         assert control.c4(int(size)) == pytest.approx(c4, abs=6e-5)
+    for size, (d2, d3, four) in factors(golden).items():
+        n, far = int(size), 3 * (1 - four**2) ** 0.5 / four
+        worked = {
+            "A2": 3 / d2 / n**0.5, "A3": 3 / four / n**0.5, "B3": max(0, 1 - far), "B4": 1 + far,
+            "D3": max(0, 1 - 3 * d3 / d2), "D4": 1 + 3 * d3 / d2,
+        }  # fmt: skip
+        for name, value in worked.items():
+            if size in golden[name]:
+                assert value == pytest.approx(golden[name][size], abs=1.1e-3), (name, size)
+    k = 1 / control.range_moments(3)[0], 1 / gauge.single_range(3), 1 / gauge.single_range(10)
+    assert k == pytest.approx([golden["K"][number] for number in ("1", "2", "3")], abs=2e-4)
     for size, d2_star in golden["d2_star"].items():
         assert gauge.single_range(int(size)) == pytest.approx(d2_star, abs=2e-4)
 
