@@ -127,14 +127,17 @@ class Place(Struct, frozen=True):
     y: int
 
 
-class Note(Struct, frozen=True):
-    """What happened to a test of a device and is no result of it."""
+NoteKind: TypeAlias = Literal["attempt", "skipped", "marginal"]
+"""An attempt that failed and was followed by another one; a row that a rule left out; a pass near a limit."""
 
-    kind: Literal["attempt", "skipped"]
-    """An attempt that failed and was followed by another one, or a row that a rule left out."""
+
+class Note(Struct, frozen=True):
+    """What is to be said of a test of a device beside its result."""
+
+    kind: NoteKind
     test: int
     text: str
-    """What the attempt came to, or the rule's name; at most 180 characters."""
+    """What the attempt came to, the rule's name, or how near to which limit; at most 180 characters."""
 
 
 class DeviceResult(Struct, frozen=True):
@@ -183,6 +186,14 @@ class TestDefinition(Struct, frozen=True):
     limit: Limit | None
     pins: tuple[str, ...] = ()
     """The keys of an MPR, in datalog order."""
+
+
+class Offset(Struct, frozen=True):
+    """What is added to each reading of a test at a site before it is judged, in the unit of the test."""
+
+    test: int
+    site: int
+    value: float
 
 
 class WaferGeometry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -273,6 +284,8 @@ class LotInfo(Struct, frozen=True):
     limit_set: str = ""
     wafers: WaferGeometry | None = None
     """Of a lot on wafers, if the station file says it."""
+    offsets: tuple[Offset, ...] = ()
+    """A value of a test at a site, less its offset, is what was measured."""
     instruments: tuple[Instrument, ...] = ()
     bindings: tuple[Binding, ...] = ()
     software: tuple[Software, ...] = ()

@@ -11,6 +11,7 @@ class Noted:
     def __init__(self) -> None:
         self._retried = set[int]()
         self._skipped = Counter[str]()
+        self._marginal = Counter[int]()
 
     def add(self, event: events.Any) -> None:
         """Take an event of the lot's journal."""
@@ -20,10 +21,13 @@ class Noted:
 
     def _add(self, outcome: events.Outcome) -> None:
         for note in outcome.notes:
-            if note.kind == "attempt":
-                self._retried.add(outcome.part)
-            else:
-                self._skipped[f"{note.test} by {note.text}"] += 1
+            match note.kind:
+                case "attempt":
+                    self._retried.add(outcome.part)
+                case "skipped":
+                    self._skipped[f"{note.test} by {note.text}"] += 1
+                case "marginal":
+                    self._marginal[note.test] += 1
 
     @property
     def retried(self) -> int:
@@ -34,3 +38,8 @@ class Noted:
     def skipped(self) -> dict[str, int]:
         """In how many contacts a row was left out, by number of the test and name of the rule."""
         return dict(sorted(self._skipped.items()))
+
+    @property
+    def marginal(self) -> dict[str, int]:
+        """In how many contacts a test was passed near a limit, by its number."""
+        return {str(test): count for test, count in sorted(self._marginal.items())}

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from station.model import Bin, BinKind
+from station.model import Offset as Offset
 
 MOST_SIGMAS = 20.0
 
@@ -88,15 +89,6 @@ class Quality:
             yield "quality: first and every must not be negative"
         if personalises:
             yield "quality: a device is not tested again behind its personalisation"
-
-
-@dataclass(frozen=True)
-class Offset:
-    """What is added to each reading of a test at a site before it is judged."""
-
-    test: int
-    site: int
-    value: float
 
 
 def misplaced(offsets: Collection[Offset], parametric: Collection[int]) -> Iterator[str]:

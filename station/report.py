@@ -79,6 +79,8 @@ class LotReport(Struct, frozen=True):
     """Devices of which a row was run again in the same contact."""
     skipped: dict[str, int] = {}
     """In how many contacts a rule left a row out."""
+    marginal: dict[str, int] = {}
+    """In how many contacts a test was passed near a limit."""
 
     @property
     def yield_fraction(self) -> float:

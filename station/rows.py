@@ -82,6 +82,8 @@ class Parametric(Generic[S]):
     retry: Retry | None = None
     grades: tuple[tuple[Limit, Bin], ...] = ()
     """Best first: the first that holds is the device's grade in this row."""
+    marginal: float = 0.0
+    """A pass that is nearer to a limit than this share of the span between both is noted."""
     when: When | None = None
     skippable: bool = False
 
@@ -224,6 +226,8 @@ def _options(row: "Parametric[S] | Functional[S]") -> list[object]:
         said["retry"] = row.retry
     if isinstance(row, Parametric) and row.grades:
         said["grades"] = row.grades
+    if isinstance(row, Parametric) and row.marginal:
+        said["marginal"] = row.marginal
     if row.when is not None:
         said["when"] = _qualified(row.when).decode()
     return [said] if said else []

@@ -246,6 +246,7 @@ class LotSession:
             limit_set=self._recipe,
             flow=config.cell.insertion,
             wafers=config.wafer,
+            offsets=sequence.offsets,
             instruments=self._inventory.instruments,
             bindings=instruments.bindings(config),
             software=instruments.software(),
@@ -365,6 +366,7 @@ class LotSession:
             truth=truth,
             retried=noted.retried,
             skipped=noted.skipped,
+            marginal=noted.marginal,
         )
 
 

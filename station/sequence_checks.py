@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_NUMBER = 4_294_967_295
 MAX_BIN = 32_767
 MOST_RETRIES = 100
+MOST_MARGINAL = 0.5
 
 
 def wrong(sequence: "Sequence[S]") -> list[str]:
@@ -37,10 +38,16 @@ def _options(sequence: "Sequence[S]") -> Iterator[str]:
             continue
         if row.when is not None and not row.skippable:
             yield f"test {row.name}: it has a rule when it runs, but is not marked skippable"
+        if isinstance(row, Parametric) and row.marginal and not _has_margin(row):
+            yield f"test {row.name}: marginal = {row.marginal:g} must lie in 0..0.5, with both limits there"
         if row.retry is not None and not 1 <= row.retry.times <= MOST_RETRIES:
             yield f"test {row.name}: retry.times = {row.retry.times} must lie in 1..{MOST_RETRIES}"
         if row.retry is not None and not (isfinite(row.retry.settle_s) and row.retry.settle_s >= 0):
             yield f"test {row.name}: retry.settle_s = {row.retry.settle_s:g} must be 0 or more"
+
+
+def _has_margin(row: "Parametric[S]") -> bool:
+    return 0 < row.marginal < MOST_MARGINAL and None not in (row.limit.low, row.limit.high)
 
 
 def _policies(sequence: "Sequence[S]") -> Iterator[str]:

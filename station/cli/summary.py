@@ -34,9 +34,8 @@ def shown(report: LotReport, console: Console | None = None) -> None:
 
 def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:
     yield "balance", ", ".join(f"{name}: {number}" for name, number in report.accounts.items())
-    if report.retried or report.skipped:
-        left_out = ", ".join(f"{which}: {number}" for which, number in report.skipped.items())
-        yield "rows", f"retried in {report.retried} devices; left out: {left_out or 'none'}"
+    if told := "; ".join(_rows(report)):
+        yield "rows", told
     if report.truth is not None:
         yield "truth", _truth(report.truth)
     simulated = f"{report.simulated_s:,.1f} s of the cell in " if report.simulated_s else ""
@@ -50,6 +49,14 @@ def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:
         yield "vault", Text(report.vault_open, style="yellow")
     if report.evidence:
         yield "evidence", report.evidence
+
+
+def _rows(report: LotReport) -> Iterator[str]:
+    if report.retried:
+        yield f"retried in {report.retried} devices"
+    for word, counts in (("left out", report.skipped), ("marginal", report.marginal)):
+        if counts:
+            yield f"{word} " + ", ".join(f"{which}: {count}" for which, count in counts.items())
 
 
 def _bins(report: LotReport) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from station.datalog.stdf.lint import check
-from station.datalog.stdf.notes import note
+from station.datalog.stdf.notes import note, offset
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import TESTS, TOTAL
@@ -25,6 +25,7 @@ from station.model import (
     LotInfo,
     Measurement,
     Note,
+    Offset,
     Place,
     RecordKind,
     TestDefinition,
@@ -76,7 +77,9 @@ def taken_in(path: Path, store: Store) -> int:
 
 
 def _says_something(record: Record) -> bool:
-    return record.name == "DTR" and not record.text("TEXT_DAT").startswith(FINGERPRINT)
+    """Tell whether a record is a DTR that is not about the lot itself."""
+    text = record.text("TEXT_DAT") if record.name == "DTR" else FINGERPRINT
+    return not text.startswith(FINGERPRINT) and offset(text) is None
 
 
 def _ends_of_wafers(path: Path) -> dict[int, float]:
@@ -94,7 +97,7 @@ def _ends_of_wafers(path: Path) -> dict[int, float]:
 def _info(path: Path) -> LotInfo:
     head = dict[str, Record]()
     tests, bins, pins = dict[int, Record](), _Bins(), list[str]()
-    fingerprint, first_site = "", 0
+    fingerprint, first_site, offsets = "", 0, list[Offset]()
     for record in read(path):
         head.setdefault(record.name, record)
         match record.name:
@@ -108,6 +111,8 @@ def _info(path: Path) -> LotInfo:
                     pins.append(record.text("CHAN_NAM"))
             case "DTR" if record.text("TEXT_DAT").startswith(FINGERPRINT):
                 fingerprint = fingerprint or record.text("TEXT_DAT").removeprefix(FINGERPRINT)
+            case "DTR" if (known := offset(record.text("TEXT_DAT"))) is not None:
+                offsets.append(known)
             case _:
                 bins.note(record)
     master = head["MIR"]
@@ -138,6 +143,7 @@ def _info(path: Path) -> LotInfo:
         handler_id=head["SDR"].text("HAND_ID") if "SDR" in head else "",
         limit_set=master.text("SPEC_NAM"),
         wafers=_geometry(head["WCR"]) if "WCR" in head else None,
+        offsets=tuple(offsets),
     )
 
 

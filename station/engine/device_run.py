@@ -16,7 +16,7 @@ from station.engine.barrier import SiteBarrier
 from station.engine.contact import Contact, Custody
 from station.engine.disposition import Standing
 from station.engine.judge import corrected, judged, misbehaved, unjudged
-from station.engine.notes import attempted, skipped, wanted
+from station.engine.notes import attempted, narrow, skipped, wanted
 from station.engine.second_look import chosen, first_failing
 from station.engine.seen_through import forgive, seen_through
 from station.engine.timer import RowTimer
@@ -184,6 +184,7 @@ class DeviceRun(Generic[S]):
         match measurement.verdict:
             case Verdict.PASSED:
                 self.standing.graded(test, measurement)
+                self._notes += narrow(test, measurement)
                 return True
             case Verdict.NOT_JUDGED:
                 self._cannot_tell(f"{test.name}: {measurement.text or measurement.ending.value}")

@@ -1,9 +1,9 @@
-"""What is told of a test beside its result: attempts that failed, rows that a rule left out. Pure."""
+"""What is told of a test beside its result: attempts, rows that a rule left out, narrow passes. Pure."""
 
 from collections.abc import Iterable
 
 from station.model import Measurement, Note
-from station.sequence import Entrusted, Judged, S, function_name
+from station.sequence import Entrusted, Judged, Parametric, S, function_name
 
 LONGEST = 180
 
@@ -30,3 +30,15 @@ def attempted(measured: Measurement) -> Note:
     values = measured.values or (() if measured.value is None else (measured.value,))
     said = [*(f"{value!r}" for value in values), measured.text]
     return Note("attempt", measured.test, " ".join(filter(None, said))[:LONGEST])
+
+
+def narrow(test: Judged[S], measured: Measurement) -> list[Note]:
+    """Note that a row was passed near a limit, if it asks for that; how near, as a share of the span."""
+    if not isinstance(test, Parametric) or not test.marginal:
+        return []
+    low, high = test.limit.low, test.limit.high
+    if low is None or high is None or not high > low:
+        return []
+    values = measured.values or (() if measured.value is None else (measured.value,))
+    nearest = min(min(value - low, high - value) for value in values) / (high - low)
+    return [Note("marginal", test.number, f"{nearest:.3g} of the span")] if nearest < test.marginal else []

@@ -76,6 +76,8 @@ def graded(number: int, run: Any, *grades: tuple[Limit, Bin]) -> Parametric[Site
 
 WRONG: list[tuple[str, Any, dict[str, Any]]] = [
     ("not marked skippable", (Functional(1, works, BAD, when=always),), {}),
+    ("marginal = 0.5", (Parametric(1, volts, LIMIT, BAD, marginal=0.5),), {}),
+    ("with both limits", (Parametric(1, volts, Limit(None, 1, "V"), BAD, marginal=0.1),), {}),
     ("retry.times = 0", (Functional(1, works, BAD, retry=Retry(times=0)),), {}),
     ("retry.settle_s = -1", (Functional(1, works, BAD, retry=Retry(settle_s=-1)),), {}),
     ("retry.settle_s = inf", (Functional(1, works, BAD, retry=Retry(settle_s=float("inf"))),), {}),
@@ -182,6 +184,7 @@ def test_a_fingerprint_has_what_a_row_says_beside_its_limit() -> None:
         replace(plain, retry=Retry()),
         replace(plain, retry=Retry(times=2)),
         replace(plain, when=always),
+        replace(plain, marginal=0.1),
         replace(plain, grades=((LIMIT, BEST),)),
     )
     assert len({made(row).fingerprint() for row in said}) == len(said)

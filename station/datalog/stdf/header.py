@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from re import sub
 
+from station.datalog.stdf.notes import offset_text
 from station.datalog.stdf.records import whole
 from station.datalog.stdf.writer import GROUP, HEAD, NOWHERE, plain
 from station.model import LotInfo, WaferGeometry
@@ -41,6 +42,8 @@ def header(info: LotInfo) -> Iterator[bytes]:
     if info.wafers is not None:
         yield wafer_configuration(info.wafers)
     yield whole("DTR", TEXT_DAT=plain(f"fingerprint {info.fingerprint}"))
+    for offset in info.offsets:
+        yield whole("DTR", TEXT_DAT=offset_text(offset))
 
 
 def _master(info: LotInfo) -> bytes:

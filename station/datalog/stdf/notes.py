@@ -1,14 +1,15 @@
-"""Notes on the tests of a device, as DTRs between its PIR and its PRR; written and read."""
+"""DTRs that are read again: notes on the tests of a device, between PIR and PRR, and offsets of tests."""
 
 import re
-from typing import Literal, TypeAlias
 
 from station.datalog.stdf.records import encode
 from station.datalog.stdf.writer import plain
-from station.model import DeviceResult, Note
+from station.model import DeviceResult, Note, NoteKind, Offset
 
-Kind: TypeAlias = Literal["attempt", "skipped"]
-NOTE = re.compile(r"site (?P<site>\d+): (?P<kind>attempt|skipped) test (?P<test>\d+): (?P<text>.*)")
+KINDS: dict[str, NoteKind] = {"attempt": "attempt", "skipped": "skipped", "marginal": "marginal"}
+NOTE = re.compile(r"site (?P<site>\d+): (?P<kind>attempt|skipped|marginal) test (?P<test>\d+): (?P<text>.*)")
+
+OFFSET = re.compile(r"offset test (?P<test>\d+) site (?P<site>\d+): (?P<value>\S+)")
 
 
 def records(device: DeviceResult) -> list[bytes]:
@@ -25,5 +26,20 @@ def note(text: str) -> tuple[int, Note] | None:
     found = NOTE.fullmatch(text)
     if found is None:
         return None
-    kind: Kind = "attempt" if found["kind"] == "attempt" else "skipped"
-    return int(found["site"]), Note(kind, int(found["test"]), found["text"])
+    return int(found["site"]), Note(KINDS[found["kind"]], int(found["test"]), found["text"])
+
+
+def offset_text(offset: Offset) -> str:
+    """Return what the header says of an offset, in the unit of its test."""
+    return f"offset test {offset.test} site {offset.site}: {offset.value!r}"
+
+
+def offset(text: str) -> Offset | None:
+    """Return the offset of a DTR's text; None if it is about something else."""
+    found = OFFSET.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return Offset(int(found["test"]), int(found["site"]), float(found["value"]))
+    except ValueError:
+        return None

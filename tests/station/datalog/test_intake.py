@@ -13,7 +13,17 @@ from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.store import Store
 from station.errors import StorageError
-from station.model import DeviceResult, Ending, LotInfo, Measurement, Note, Place, TouchdownResult, Verdict
+from station.model import (
+    DeviceResult,
+    Ending,
+    LotInfo,
+    Measurement,
+    Note,
+    Offset,
+    Place,
+    TouchdownResult,
+    Verdict,
+)
 from tests.station.datalog.lots import (
     BEGAN,
     CONTACT,
@@ -54,7 +64,12 @@ def landings() -> tuple[TouchdownResult, ...]:
 
 def noted(device: DeviceResult) -> DeviceResult:
     """The device, of which one row was tried twice before and one left out."""
-    notes = (Note("attempt", 200, "0.25"), Note("attempt", 200, "no ATR"), Note("skipped", 500, "if_hot"))
+    notes = (
+        Note("attempt", 200, "0.25"),
+        Note("attempt", 200, "no ATR"),
+        Note("skipped", 500, "if_hot"),
+        Note("marginal", 300, "0.02 of the span"),
+    )
     return replace(device, notes=notes)
 
 
@@ -100,7 +115,8 @@ def without_sums(path: Path) -> list[Record]:
 
 @pytest.mark.parametrize("results", [landings(), on_wafers()], ids=["final test", "wafers"])
 def test_store_to_file_to_store_is_the_identity(results: tuple[TouchdownResult, ...], tmp_path: Path) -> None:
-    first = written(tmp_path / "first", lot(), results)
+    info = replace(lot(), offsets=(Offset(300, 1, 0.001), Offset(300, 2, -2.5e-05)))
+    first = written(tmp_path / "first", info, results)
     (tmp_path / "second").mkdir()
     (tmp_path / "third").mkdir()
     once = stored(first, tmp_path / "second" / "results.db")

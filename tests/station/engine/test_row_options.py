@@ -117,6 +117,30 @@ async def test_no_grade_makes_a_failed_device_good(tmp_path: Path) -> None:
     assert soft == OTHER_BAD.number
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.5, ()),
+        (0.1, ()),
+        (0.05, ("0.05 of the span",)),
+        (1.0, ("0 of the span",)),
+        (0.97, ("0.03 of the span",)),
+        (1.5, ()),
+    ],
+)
+async def test_a_narrow_pass_is_noted_and_is_a_pass(
+    tmp_path: Path, value: float, said: tuple[str, ...]
+) -> None:
+    row = Parametric(1, answering([value]), VOLT, bin=BAD, marginal=0.1)
+    soft, outcome, bench = await bin_of(tmp_path, row)
+    assert soft == (BAD if value > 1 else GOOD).number
+    assert outcome.notes == tuple(Note("marginal", 1, text) for text in said)
+    noted = Noted()
+    for event in bench.history:
+        noted.add(event)
+    assert noted.marginal == ({"1": 1} if said else {})
+
+
 def only_if_low(earlier: Earlier) -> bool:
     return (earlier["row_1"].value or 0.0) < 0.5
 
