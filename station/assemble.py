@@ -23,11 +23,12 @@ from drivers.transports.serial import SerialSettings
 from drivers.transports.visa import VisaLibrary
 from station import visa_libraries
 from station.clock import Clock, RealClock
-from station.config import Placed, StationConfig, explained
+from station.config import Placed, StationConfig
 from station.errors import ConfigError
 from station.ports import PortError, Ports
 from station.sequence import Sequence as TestSequence
 from station.surroundings import Surroundings, Truth
+from station.toml_file import explained
 
 CONNECT_BOUND_S = 30.0
 CLOSE_BOUND_S = 5.0

@@ -1,8 +1,6 @@
 """station.toml: what the cell consists of. Read into frozen structs; a mistake is one clear message."""
 
 import os
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +12,7 @@ from msgspec import Meta, Struct
 
 from station.errors import ConfigError
 from station.model import WaferGeometry
+from station.toml_file import meant, table_of
 
 T = TypeVar("T", str, date)
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.{}-]{0,62}$")]
@@ -206,19 +205,11 @@ class StationConfig:
 
 def load(path: Path, *, sites: int | None = None) -> StationConfig:
     """Read a station file; `sites` overrides `cell.sites`. ConfigError: what, where, what is allowed."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    table = table_of(path)
     _override(table, os.environ)
     if sites is not None and isinstance(table.get("cell"), dict):
         table["cell"]["sites"] = sites
-    try:
-        file = msgspec.convert(table, StationFile)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, StationFile, table)}") from error
+    file = meant(table, StationFile, path)
     if wrong := [*filter(None, (table.fault(file.cell.sites) for table in file.equipment))]:
         raise ConfigError(f"{path}: " + "; ".join(wrong))
     config = StationConfig(
@@ -313,44 +304,3 @@ def machine_of(binding: str) -> tuple[str, str]:
     """Split `machine.channel`; a machine with one role has the empty channel."""
     machine, _, channel = binding.partition(".")
     return machine, channel
-
-
-_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
-
-
-def explained(error: msgspec.ValidationError, kind: type[Struct], table: object) -> str:
-    """Turn a validation error into key, fault and what is allowed."""
-    text = str(error)
-    found = _PLACE.search(text)
-    path = found["path"] if found else ""
-    fault = _PLACE.sub("", text)
-    allowed = _allowed(kind, path) if "unknown field" in fault or "missing required" in fault else ""
-    value = _value(table, path)
-    shown = f" (it is {value!r})" if value is not None and not isinstance(value, dict | list) else ""
-    return f"{path or 'top level'}: {fault}{shown}{allowed}"
-
-
-def _allowed(kind: type[Struct], path: str) -> str:
-    for part in [p for p in re.split(r"\.|\[\d*\.*\]", path) if p]:
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-        inner = _struct_in(fields.get(part))
-        if inner is None:
-            return ""
-        kind = inner
-    return "; allowed here: " + ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
-
-
-def _struct_in(kind: object) -> type[Struct] | None:
-    candidates = [kind, *getattr(kind, "__args__", ())]
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, Struct)), None)
-
-
-def _value(table: object, path: str) -> object:
-    for part in [p for p in re.split(r"[.\[\]]", path) if p]:
-        if isinstance(table, dict) and part in table:
-            table = table[part]
-        elif isinstance(table, list) and part.isdigit() and int(part) < len(table):
-            table = table[int(part)]
-        else:
-            return None
-    return table

@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from station.config import StationFile, environment_name
 from station.errors import ConfigError
+from station.toml_file import table_of
 
 TABLES = ("station", "cell", "vault", "recipe", "visa", "simulation", "wafer", "mqtt")
 """Those that a file has once."""
@@ -48,7 +48,7 @@ def explained(key: str, path: Path) -> Explained:
     if name not in _fields(table):
         near = [one for one in keys() if table in one or (name and name in one)] or list(keys())
         raise ConfigError(f"{key}: there is no such key; there are {', '.join(near[:12])}")
-    told = _read(path)
+    told = table_of(path)
     variable = environment_name(table, name)
     sources = (
         Source("environment", os.environ.get(variable), variable),
@@ -100,15 +100,6 @@ def _fields(table: str) -> Mapping[str, msgspec.structs.FieldInfo]:
 def _default(table: str, name: str) -> object:
     field = _fields(table)[name]
     return None if field.default is msgspec.NODEFAULT else field.default
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
 def place(path: Path, table: str, name: str) -> str:

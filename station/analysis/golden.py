@@ -112,7 +112,7 @@ def read(path: Path) -> Units:
         units = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Units, str_keys=True)
     except OSError as error:
         raise AnalysisError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnalysisError(f"{path}: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise AnalysisError(f"{path}: {error}") from error

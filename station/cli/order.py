@@ -1,6 +1,5 @@
 """`hardbin order`: draft and sign work orders and key releases, bring them to a vault, look at them."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -8,6 +7,7 @@ from typing import TypeAlias
 import click
 import msgspec
 
+from station import toml_file
 from station.assemble import sequence_named
 from station.cli.codes import Exit
 from station.cli.desk_access import FILE, Caller, Person, at_desk, by_person
@@ -104,10 +104,7 @@ def draft_keys(name: str, key_set: str, stations: tuple[str, ...], hours: int, o
 @OUT
 def draft_profile(file: Path, out: Path) -> None:
     """Write a product's profile, a TOML FILE, as a release that nobody has signed yet."""
-    try:
-        profile = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profile)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{file}: no profile: {error}") from error
+    profile = toml_file.read(file, Profile)
     if wrong := profile.faults():
         raise ConfigError(f"{file}: {'; '.join(wrong)}")
     _write_draft(out, ProfileRelease(profile=profile))

@@ -1,6 +1,5 @@
 """The rules file of a disposition: which policies apply, with what numbers, and the bin of each."""
 
-import tomllib
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from station.config import explained
+from station import toml_file
 from station.errors import ConfigError
 
 Number = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,9}\Z")]
@@ -123,15 +122,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 def read(path: Path) -> Rules:
     """Read a rules file; ConfigError says what is wrong, where, and what is allowed."""
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-        rules = msgspec.convert(table, Rules, str_keys=True)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, Rules, table)}") from error
+    rules = toml_file.read(path, Rules, str_keys=True)
     if wrong := _wrong(rules):
         raise ConfigError(f"{path}: " + "; ".join(wrong))
     return rules

@@ -74,7 +74,10 @@ def told(topic: str, payload: bytes, correlation: bytes) -> Told:
         raise ValueError("nothing that is collected")
     if b"\\u0000" in payload:
         raise ValueError("a NUL, which no database takes")
-    body = msgspec.json.decode(payload, type=kind)
+    try:
+        body = msgspec.json.decode(payload, type=kind)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(body, CloudEvent) and body.epoch > LARGEST:
         raise ValueError(f"epoch {body.epoch}: up to {LARGEST} is meant")
     if isinstance(body, CloudEvent) and (body.source, tree.evt(body.type)) != (f"/{tree.root}", topic):

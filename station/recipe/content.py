@@ -1,14 +1,11 @@
 """What a recipe says: tighter limits, what is landed again, when to stop; for one state of a sequence."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from station.config import explained
-from station.errors import ConfigError
+from station import toml_file
 from station.vault.desk.documents import Digest, Name, Seconds
 from station.vault.desk.statement import Statement
 
@@ -123,15 +120,7 @@ class Recipe(Statement, frozen=True, kw_only=True):
 
 def draft_of(path: Path) -> Draft:
     """Read a draft; ConfigError says what is wrong, where, and what is allowed."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(table, Draft, str_keys=True)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, Draft, table)}") from error
+    return toml_file.read(path, Draft, str_keys=True)
 
 
 def recipe_of(draft: Draft, base: bytes, not_before: int, not_after: int) -> Recipe:

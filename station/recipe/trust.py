@@ -1,14 +1,12 @@
 """Whose recipes a station runs: two persons of its trust file must have signed, with both of their keys."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
-from station.config import explained
+from station import toml_file
 from station.errors import ConfigError, UntrustedError
 from station.recipe.content import Recipe
 from station.vault.desk.documents import Person
@@ -58,15 +56,7 @@ class Trust:
 
 def trust_of(path: Path) -> Trust:
     """Read a trust file; ConfigError says what is wrong, where, and what is allowed."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        file = msgspec.convert(table, TrustFile)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, TrustFile, table)}") from error
+    file = toml_file.read(path, TrustFile)
     names = [one.person for one in file.trusted]
     if len(set(names)) < max(PERSONS, len(names)):
         raise ConfigError(f"{path}: trusted: {PERSONS} or more different persons are needed, it has {names}")

@@ -1,15 +1,13 @@
 """Whose commands a station believes: the public keys of its clients, from a file that persons keep."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
+from station import toml_file
 from station.authority import HOST
-from station.config import explained
 from station.errors import ConfigError
 from station.vault.desk.roles import Role
 from station.vault.desk.statement import ED25519, ML_DSA_65
@@ -50,15 +48,7 @@ class TrustFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(path: Path) -> Mapping[str, TrustedKey]:
     """Read a trust file, by kid; ConfigError says what is wrong in it."""
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-        keys = msgspec.convert(table, TrustFile).key
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, TrustFile, table)}") from error
+    keys = toml_file.read(path, TrustFile).key
     kids = [key.kid for key in keys]
     if twice := sorted({kid for kid in kids if kids.count(kid) > 1}):
         raise ConfigError(f"{path}: key {', '.join(twice)} is there twice")

@@ -1,6 +1,5 @@
 """What a vault is told by its file: mode, name, ledger, limits. Its hash is in every entry of the ledger."""
 
-import tomllib
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +9,7 @@ from msgspec import Meta, Struct
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from station.config import explained
+from station import toml_file
 from station.errors import ConfigError
 from station.vault.profiles import DEVELOPMENT_ORGANISATION
 from station.vault.tls import ADDRESS, TlsTable
@@ -158,18 +157,9 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(path: Path) -> Configuration:
     """Read a vault's file; without one it is for development. ConfigError: what, where, what is allowed."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return Configuration()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    try:
-        found = msgspec.convert(table, Configuration)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explained(error, Configuration, table)}") from error
+    found = toml_file.read(path, Configuration)
     if fault := found.registry.fault(production=found.production):
         raise ConfigError(f"{path}: {fault}")
     if fault := found.unreachable():
