@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from station.model import Bin
 
+LEAST_STUCK = 3
+
 
 @dataclass(frozen=True)
 class StopRules:
@@ -24,6 +26,8 @@ class StopRules:
     """Bins of devices that were not touched."""
     no_touch: int | None = None
     """So many touchdowns in a row with every one of two or more sites in contact bins hold the lot (R7)."""
+    stuck: int | None = None
+    """So many equal readings in a row of a test at a site come from no device: it is not judged (R12)."""
 
     def wrong(self, known: Collection[int]) -> Iterator[str]:
         """Name what cannot be meant, given the numbers of the bins that devices can get."""
@@ -35,6 +39,8 @@ class StopRules:
         for name, count in {"all_sites": self.all_sites, "no_touch": self.no_touch}.items():
             if count is not None and count < 1:
                 yield f"rules: {name} = {count} must be 1 or more touchdowns"
+        if self.stuck is not None and self.stuck < LEAST_STUCK:
+            yield f"rules: stuck = {self.stuck} must be {LEAST_STUCK} or more readings"
         if self.no_touch is not None and not self.contact_bins:
             yield "rules: no_touch needs contact_bins"
         for bin_ in (*self.contact_bins, *(bin_ for bin_, _ in self.bin_limits)):

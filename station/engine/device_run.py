@@ -19,6 +19,7 @@ from station.engine.judge import corrected, judged, misbehaved, unjudged
 from station.engine.notes import attempted, narrow, skipped, wanted
 from station.engine.second_look import chosen, first_failing
 from station.engine.seen_through import forgive, seen_through
+from station.engine.stuck import StuckWatch
 from station.engine.timer import RowTimer
 from station.errors import CustodyError
 from station.model import DeviceResult, Disposition, Ending, Measurement, Note, Personalisation, Verdict
@@ -56,6 +57,8 @@ class Surroundings(Generic[S]):
     barrier: SiteBarrier
     averages: Mapping[int, Averages]
     """By site: part average limits as they are in this landing."""
+    stuck: StuckWatch | None
+    """Which readings came again and again; None if nobody asks."""
     measured: Callable[[int, int, Measurement], None] | None
     """Called with seq, site and each measurement while somebody watches; None when nobody does."""
 
@@ -179,7 +182,7 @@ class DeviceRun(Generic[S]):
         except Exception as error:  # noqa: BLE001 - whatever a rule raises is the program's fault
             measurement = self._faulted(test, error)
         else:
-            measurement = await self._decided(test)
+            measurement = self._believed(test, await self._decided(test))
         self._record(measurement)
         match measurement.verdict:
             case Verdict.PASSED:
@@ -192,6 +195,14 @@ class DeviceRun(Generic[S]):
             case Verdict.FAILED:
                 self.standing.failed = self.standing.failed or test.bin
                 return test.on_fail is CONTINUE
+
+    def _believed(self, test: Judged[S], measurement: Measurement) -> Measurement:
+        """Return the measurement, or that it cannot be one."""
+        stuck = self._around.stuck
+        if stuck is None or not (seen := stuck.repeated(self._site.number, measurement)):
+            return measurement
+        self.standing.stuck = seen
+        return unjudged(test, Ending.NO_VALUE, f"rule R12: {seen}")
 
     async def _decided(self, test: Judged[S]) -> Measurement:
         """Run a row until an attempt does not fail, or is the last one."""

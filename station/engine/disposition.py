@@ -34,12 +34,14 @@ class Standing(Generic[S]):
     """Which value lies outside of part average limits."""
     rejected: str = ""
     """What failed when the device was tested a second time."""
+    stuck: str = ""
+    """Which reading came once too often in a row to be one of this device."""
     program_fault: str = ""
     custody_fault: str = ""
 
     def share(self, second: "Standing[S]") -> None:
         """Take over what a second look at the device has shown of station and program."""
-        self.unjudged, self.unsafe = second.unjudged, second.unsafe
+        self.unjudged, self.unsafe, self.stuck = second.unjudged, second.unsafe, second.stuck
         self.program_fault, self.custody_fault = second.program_fault, second.custody_fault
 
     def graded(self, test: Judged[S], measured: Measurement) -> None:

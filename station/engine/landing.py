@@ -12,6 +12,7 @@ from station.engine.bus import Bus
 from station.engine.contact import Contact, Custody
 from station.engine.device_run import DeviceRun, Surroundings
 from station.engine.disposition import Standing
+from station.engine.stuck import StuckWatch
 from station.events import Measured
 from station.model import Measurement, TouchdownResult
 from station.sequence import S, Sequence
@@ -41,16 +42,20 @@ class Landing(Generic[S]):
         self._cut = False
         rule = sequence.outliers
         self._averages = None if rule is None else AverageWatch(rule, sequence.definitions())
+        stuck = sequence.rules.stuck
+        self._stuck = None if stuck is None else StuckWatch(stuck, sequence.definitions())
 
     @property
-    def averages(self) -> bool:
+    def remembers(self) -> bool:
         """Whether it must be told of the landings before."""
-        return self._averages is not None
+        return self._averages is not None or self._stuck is not None
 
     def seen(self, landed: TouchdownResult) -> None:
         """Take a landing that is durable: the limits of the next one may rest on it."""
         if self._averages is not None:
             self._averages.seen(landed)
+        if self._stuck is not None:
+            self._stuck.seen(landed)
 
     async def test(self, seq: int, contacts: Mapping[int, Contact]) -> Tested[S]:
         """Run the sequence at each site of `contacts`; all end before this returns."""
@@ -62,6 +67,7 @@ class Landing(Generic[S]):
             clock=self._clock,
             barrier=SiteBarrier(len(contacts)),
             averages={} if self._averages is None else {n: self._averages.at(n) for n in contacts},
+            stuck=self._stuck,
             measured=self._measured if self._bus.watched_live else None,
         )
         runs = {site: DeviceRun(self._sites[site], contacts[site], around) for site in sorted(contacts)}

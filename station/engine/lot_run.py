@@ -369,6 +369,8 @@ class LotRun(Generic[S]):
                 if reason:
                     await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=reason))
                     break
+            if standing.stuck:
+                await self._trip("R12", site, "not judged", standing.stuck)
             if standing.outlier:
                 await self._trip("PAT", site, "bin of outliers", standing.outlier)
             if standing.rejected:

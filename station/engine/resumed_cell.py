@@ -79,7 +79,7 @@ class ResumedCell(Cell[S]):
         assert self._folder is not None  # noqa: S101 - opened by `take_up`
         plan, folder = self._plan, self._folder
         landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
-        if landing.averages:
+        if landing.remembers:
             await folder.records.recall(landing.seen)
         run = ResumedRun(
             recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift

@@ -100,6 +100,7 @@ def _rules(recipe: Recipe, bins: Mapping[int, Bin]) -> StopRules:
         bin_limits=tuple((bins[int(number)], limit) for number, limit in asked.bin_limits.items()),
         contact_bins=tuple(bins[number] for number in asked.contact_bins),
         no_touch=asked.no_touch,
+        stuck=asked.stuck,
     )
 
 

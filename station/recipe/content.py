@@ -69,6 +69,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     bin_limits: dict[Number, Share] = {}
     contact_bins: tuple[int, ...] = ()
     no_touch: Count | None = None
+    stuck: Annotated[int, Meta(ge=3)] | None = None
 
 
 class Draft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -214,6 +214,7 @@ def _row(*fails: int) -> Parametric[BenchSite]:
         (StopRules(yield_floor=85), "rules: yield_floor = 85 must lie between 0 and 1"),
         (StopRules(all_sites=0), "rules: all_sites = 0 must be 1 or more touchdowns"),
         (StopRules(no_touch=2), "rules: no_touch needs contact_bins"),
+        (StopRules(stuck=2), "rules: stuck = 2 must be 3 or more readings"),
         (StopRules(bin_limits=((SPOILED, 0.1),)), "rules: bin 10 'spoiled' is used by no row"),
         (StopRules(bin_limits=((BAD, 0.0),)), "rules: limit of bin 3 = 0 must lie between 0 and 1"),
     ],

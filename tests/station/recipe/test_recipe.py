@@ -42,6 +42,7 @@ baseline_yield = 0.95
 bin_limits = { 10 = 0.01 }
 contact_bins = [2]
 no_touch = 2
+stuck = 20
 """
 
 
