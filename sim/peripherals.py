@@ -1,7 +1,7 @@
 """How the machines beside the sites get onto their buses: digital I/O, towers, readers, interlocks."""
 
 from collections.abc import Mapping
-from itertools import count
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -113,12 +113,11 @@ def _bank(placed: Placement) -> Bank:
 
 
 def text_line(placed: Placement, plant: Plant) -> None:
-    """Put the reader at its line; in front of it is one numbered code after the other."""
+    """Put the reader at its line."""
     told = msgspec.convert(dict(placed.options), Told)
-    codes = count(1)
     reader = TextLineReader(
         plant.clock,
-        lambda: f"{plant.bench.lot.name}-{next(codes):06d}",
+        partial(plant.code, placed),
         trigger=told.trigger,
         wrap=(told.prefix, told.suffix + told.ends),
         no_read=told.no_read[0] if told.no_read else "",
@@ -128,14 +127,14 @@ def text_line(placed: Placement, plant: Plant) -> None:
 
 
 def keyboard(placed: Placement, plant: Plant) -> None:
-    """Plug the reader in; somebody holds a numbered code in front of it now and then."""
+    """Plug the reader in; somebody holds a code in front of it now and then."""
     vendor, product, number = usb_identity(placed)
     faults = plant.faults(placed, KeyboardReader.knobs)
     reader = KeyboardReader(plant.usb, faults=faults, vid=vendor, pid=product, serial=number)
-    codes = count(1)
 
     def scan() -> None:
-        reader.scan(f"{plant.bench.lot.name}-{next(codes):06d}")
+        if code := plant.code(placed):
+            reader.scan(code)
         plant.clock.call_later(SCAN_S, scan)
 
     plant.usb.attach(reader)

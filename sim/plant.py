@@ -46,6 +46,10 @@ class Plant:
     """What takes the machines off their buses again."""
     knobs: dict[str, Faults]
     """The faults of each machine, by its name, for whoever turns them while it runs."""
+    looking: Mapping[str, int] = field(default_factory=dict)
+    """At which site a machine is that no pin is wired to, and that one site alone has."""
+    codes: dict[str, int] = field(default_factory=dict)
+    """How many codes were in front of each reader that is at no site of its own."""
     lines: dict[str, Lines] = field(default_factory=dict)
     """The lines of each digital I/O."""
 
@@ -61,6 +65,19 @@ class Plant:
     def seed_of(self, placed: Placement) -> str:
         """Return what a machine draws its noise and its timing from."""
         return f"{self.seed}:{placed.name}"
+
+    def code(self, placed: Placement) -> str:
+        """Return the code of the device in front of a reader of one site; empty without a device.
+
+        In front of any other reader is one numbered code after the other.
+        """
+        if (site := self.looking.get(placed.name)) is None:
+            number = self.codes[placed.name] = self.codes.get(placed.name, 0) + 1
+        elif (device := self.bench.sockets[site].device) is not None:
+            number = device.index
+        else:
+            return ""
+        return f"{self.bench.lot.name}-{number:06d}"
 
     def loads(self, placed: Placement) -> dict[str, Load]:
         """Return what hangs on the outputs of a machine, by channel; the others are open."""

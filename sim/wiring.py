@@ -112,6 +112,16 @@ def wires(
     return found
 
 
+def looking(sites: Mapping[int, Mapping[str, str]], shared: Collection[str]) -> Mapping[str, int]:
+    """Return at which site each machine is that needs no pin and that one site alone has."""
+    found: dict[str, set[int]] = {}
+    for site, bindings in sites.items():
+        for text in bindings.values():
+            if (name := channel(text).machine) in shared:
+                found.setdefault(name, set()).add(site)
+    return {name: next(iter(at)) for name, at in found.items() if len(at) == 1}
+
+
 def _names(equipment: Sequence[Placement]) -> None:
     seen, ports = set[str](), dict[str, str]()
     for placed in equipment:

@@ -30,7 +30,7 @@ from sim.time import VirtualClock, VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
 from sim.usb.echo import echoes
 from sim.visa import worlds
-from sim.wiring import CARD, RESERVED, Placed, Placement, WorldError, wires
+from sim.wiring import CARD, RESERVED, Placed, Placement, WorldError, looking, wires
 
 __all__ = ["Placed", "Placement", "World", "WorldError"]
 
@@ -95,6 +95,7 @@ class World:
         self._epoch = epoch
         shared = [placed.name for placed in self.equipment if (m := MODELS.get(placed.driver)) and m.shared]
         self._wires = wires(self.equipment, sites, shared)
+        self._looking = looking(sites, shared)
         self._sites = tuple(sites)
         self._check()
         asked = wishes(self.faults, seed)
@@ -186,6 +187,7 @@ class World:
             tcp=hosts,
             unplugging=self._plugged,
             knobs=self.knobs,
+            looking=self._looking,
         )
         for placed in self.equipment:
             MODELS[placed.driver].plug(placed, plant)

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from drivers.roles import Feeder, Machine, Resource
+from drivers.roles import Feeder, IdReader, Machine, Resource
 from station.config import StationConfig, machine_of
 from station.config_keys import place
 from station.engine.lot_run import Bound
@@ -32,7 +32,23 @@ def bound(
     sites = {number: _site(sequence, number, roles[number], vault) for number in roles}
     resources = {number: tuple(playing.values()) for number, playing in roles.items()}
     _share(resources)
-    return Bound(handler=handler, sites=sites, resources=resources)
+    return Bound(handler=handler, sites=sites, resources=resources, readers=_readers(config, roles))
+
+
+def _readers(config: StationConfig, roles: Mapping[int, Mapping[str, Resource]]) -> dict[int, IdReader]:
+    """Return what reads the codes of the devices, by site; ConfigError unless each site has its own."""
+    if not (role := config.cell.codes):
+        return {}
+    where = f"{place(config.source, 'cell', 'codes')}: cell.codes = {role!r}"
+    found = dict[int, IdReader]()
+    for number, playing in roles.items():
+        reader = playing.get(role)
+        if not isinstance(reader, IdReader):
+            raise ConfigError(f"{where}: a role in [site] is needed that is a code reader")
+        if reader in found.values():
+            raise ConfigError(f"{where}: whose code {reader.name} reads is unknown: each site needs its own")
+        found[number] = reader
+    return found
 
 
 def fitting(

@@ -43,6 +43,8 @@ class CellTable(Struct, frozen=True, forbid_unknown_fields=True):
     sites: Annotated[int, Meta(ge=1, le=64)]
     insertion: Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9]{0,7}$")] = "FT1"
     """Which pass of a lot through a cell, as the datalog names it: CP1, FT1, QA."""
+    codes: str = ""
+    """The role in [site] of the reader of the codes on the devices; empty: they have none."""
 
 
 class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -84,7 +84,7 @@ class TouchdownOpened(Event, frozen=True, tag="touchdown.opened", kw_only=True):
     positions: dict[int, tuple[int, int]] = {}
     """Die x, y by site; empty for a handler."""
     ids: dict[int, str] = {}
-    """Id by site, where a handler reads one."""
+    """Code by site, in a lot whose devices have codes."""
 
 
 class Measured(Event, frozen=True, tag="measured", kw_only=True):

@@ -145,7 +145,7 @@ class DeviceResult(Struct, frozen=True):
 
     site: int
     part: int
-    """Running number of the device in the lot, from 1; kept over its contacts. PART_ID in the datalog."""
+    """Running number of the device in the lot, from 1; kept over its contacts."""
     contact: int
     """1 at the first contact of the device, 2 when it was touched again, and so on."""
     bin: Bin
@@ -163,6 +163,13 @@ class DeviceResult(Struct, frozen=True):
     """Only of a die on a wafer."""
     notes: tuple[Note, ...] = ()
     """In the order in which it happened."""
+    code: str = ""
+    """What was read on it, in a lot whose devices have codes; `#` and its number if none was."""
+
+    @property
+    def name(self) -> str:
+        """Who it is in the lot: its code, or its running number. PART_ID in the datalog."""
+        return self.code or str(self.part)
 
 
 class TouchdownResult(Struct, frozen=True):

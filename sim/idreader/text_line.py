@@ -14,8 +14,8 @@ LATE_S = 3.0
 class TextLineReader(SerialMachine):
     """A reader; `code` returns what is in front of it, empty if nothing is."""
 
-    knobs = LINE_KNOBS | {"no_read", "double_read", "late_read"}
-    """`late_read` takes how many seconds."""
+    knobs = LINE_KNOBS | {"no_read", "double_read", "late_read", "same_code"}
+    """`late_read` takes how many seconds; `same_code`: it says again what it read before."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class TextLineReader(SerialMachine):
         self._wrap = wrap
         self._no_read = no_read
         self._heard = bytearray()
+        self._before = ""
 
     def on_data(self, data: bytes) -> None:
         self._heard += data
@@ -47,6 +48,9 @@ class TextLineReader(SerialMachine):
         if not code or self.faults.strikes("no_read") is not None:
             self._tell(self._no_read + self._wrap[1][-2:], READ_S)
             return
+        if self._before and self.faults.strikes("same_code") is not None:
+            code = self._before
+        self._before = code
         text = self._wrap[0] + code + self._wrap[1]
         late = self.faults.strikes("late_read")
         self._tell(text, READ_S if late is None else float(late or LATE_S))

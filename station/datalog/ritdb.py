@@ -140,17 +140,18 @@ class _Entities:
             yield self._last, result, "LIMIT_COMPARE_TYPE", "I", None
 
     def _contact(self, row: DeviceRow) -> Iterator[Row]:
+        packer = DeviceRows(self._info)
         yield from self._entity(
             "PART_RESULT_EVENT",
             SITE_INFO_EID=self._sites[row.site],
-            PART_ID=str(row.part_id),
+            PART_ID=packer.unpack(row).name,
             BIN_EID=self._bins[row.sbin],
             NUM_TESTS=row.n_exec,
             EVENT_TEST_TIME=row.test_ms / 1000,
             PF="F" if row.part_flg & NOT_GOOD else "P",
         )
         sparse = sparse_flags(row)
-        values = DeviceRows(self._info).values(row)
+        values = packer.values(row)
         for place, (test, value) in enumerate(zip(self._info.tests, values, strict=True)):
             flag = sparse.get(place, 0)
             if value == value:
@@ -158,12 +159,13 @@ class _Entities:
                 yield self._last, self._results[test.number], "R", value, told
 
     def _part(self, row: DeviceRow, contact: int) -> Iterator[Row]:
-        place = DeviceRows(self._info).unpack(row).place
+        device = DeviceRows(self._info).unpack(row)
+        place = device.place
         where: dict[str, Value] = {} if place is None else {"PART_X": place.x, "PART_Y": place.y}
         wafer: dict[str, Value] = {} if place is None else {"hardbin.WAFER": place.wafer}
         yield from self._entity(
             "PART_INSTANCE_OUT",
-            PART_ID=str(row.part_id),
+            PART_ID=device.name,
             DISPOSITION_BIN_EID=self._bins[row.sbin],
             RETEST_CODE=row.exec_no - 1,
             **where,

@@ -59,6 +59,7 @@ class Extra(Struct, omit_defaults=True):
     personalisation: Personalisation | None = None
     place: Place | None = None
     notes: tuple[Note, ...] = ()
+    code: str = ""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -83,7 +84,7 @@ class DeviceRows:
             raise StorageError(f"bin {device.bin.number} at site {device.site} is not one of the lot's")
         executed, vals, sparse, extra = self._packed(device)
         extra.cut_short, extra.reason = device.cut_short, device.reason
-        extra.personalisation, extra.place = device.personalisation, device.place
+        extra.personalisation, extra.place, extra.code = device.personalisation, device.place, device.code
         extra.notes = device.notes
         return DeviceRow(
             device.site,
@@ -167,6 +168,7 @@ class DeviceRows:
             extra.reason,
             extra.place,
             extra.notes,
+            extra.code,
         )
 
     def values(self, row: DeviceRow) -> tuple[float, ...]:

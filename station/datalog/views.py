@@ -62,12 +62,13 @@ def _contacts(store: Store, run: int) -> list[dict[str, object]]:
     return [
         {
             "part": row.part_id,
+            "code": (device := packer.unpack(row)).code or None,
             "contact": row.exec_no,
             "site": row.site,
             "soft_bin": row.sbin,
             "hard_bin": row.hbin,
             "test_ms": row.test_ms,
-            "wafer": None if (place := packer.unpack(row).place) is None else place.wafer,
+            "wafer": None if (place := device.place) is None else place.wafer,
             "x": None if place is None else place.x,
             "y": None if place is None else place.y,
         }

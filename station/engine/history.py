@@ -81,6 +81,8 @@ class History:
     """Dies that have their bin, by wafer."""
     rejected: dict[int, Seen] = field(default_factory=dict)
     """Devices that have their bin, of failed ones, by running number."""
+    codes: dict[str, int] = field(default_factory=dict)
+    """The device of each code that was read."""
     _at: dict[int, int] = field(default_factory=dict)
 
     def add(self, event: events.Any) -> None:  # noqa: PLR0912, PLR0915 - one line an event
@@ -141,6 +143,8 @@ class History:
             before = self.in_contact.get(part) or self.rejected.pop(part, None)
             sites = frozenset({site}) | (before.sites if before is not None else frozenset())
             self.in_contact[part] = Seen(part, site, number, place, None, sites, opened.ids.get(site, ""))
+            if site in opened.ids:
+                self.codes[opened.ids[site]] = part
             if place is not None:
                 self.dies[place.wafer].discard((place.x, place.y))
 

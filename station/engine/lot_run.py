@@ -3,25 +3,26 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Generic
 
 import msgspec
 
 from drivers.errors import EquipmentError
-from drivers.roles import Feeder, Resource, Touchdown
+from drivers.roles import Feeder, IdReader, Resource, Touchdown
 from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.boundary import Asked, Boundary, Parts
+from station.engine.codes import Codes
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.contact import Contact
 from station.engine.keeper import Keeper
 from station.engine.landing import Landing, Tested
 from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
-from station.engine.outcomes import placed
+from station.engine.outcomes import opened, placed, untested
 from station.engine.records import Records
 from station.engine.recount import NOT_JUDGED_LIMIT, Counters
 from station.engine.sites import Sites
@@ -29,7 +30,7 @@ from station.engine.states import State
 from station.engine.stop_rules import Action, Tripped
 from station.engine.stops import Aborted, Ended, Hold, Wish
 from station.errors import StorageError
-from station.model import DeviceResult, LotInfo, Verdict
+from station.model import DeviceResult, LotInfo
 from station.sequence import S, Sequence
 
 
@@ -40,6 +41,8 @@ class Bound(Generic[S]):
     handler: Feeder
     sites: Mapping[int, S]
     resources: Mapping[int, tuple[Resource, ...]]
+    readers: Mapping[int, IdReader] = field(default_factory=dict)
+    """What reads the code of the device at each site; empty if nothing does, or the machine itself."""
 
 
 def in_time(now: float) -> str:
@@ -75,6 +78,7 @@ class LotRun(Generic[S]):
         self._seq = 0
         self._parts = 0
         self._arrived = Touchdown(frozenset())
+        self._codes = Codes(bound.readers)
         self._wafers = set[str]()
         self._hold = ""
         self._sites = Sites(bound.resources)
@@ -212,13 +216,20 @@ class LotRun(Generic[S]):
         return self._arrivals.take() if await self._arrivals.ready(self._asked) else self._wish
 
     # -- one set of devices, as often as it is landed
+    def _on_wafer(self, wafer: str) -> None:
+        """Begin anew with a wafer; Hold for one that was there before."""
+        if wafer == self._arrived.wafer:
+            return
+        if wafer in self._wafers:
+            raise Hold(f"wafer id {wafer!r} was read before in this lot: no die of it is tested")
+        self._wafers.add(wafer)
+        self._counters.retests.restart()
+        self._late.restart(wafer)
+
     async def _touchdown(self, arrived: Touchdown) -> None:
-        if arrived.wafer != self._arrived.wafer:
-            if arrived.wafer in self._wafers:
-                raise Hold(f"wafer id {arrived.wafer!r} was read before in this lot: no die of it is tested")
-            self._wafers.add(arrived.wafer)
-            self._counters.retests.restart()
-            self._late.restart(arrived.wafer)
+        self._on_wafer(arrived.wafer)
+        arrived = await self._codes.read(arrived)
+        self._must_go_on()
         met = self._late.met(arrived)
         self._must_be_wanted(met)
         self._must_be_ours(arrived.sites - met.keys())
@@ -227,10 +238,12 @@ class LotRun(Generic[S]):
         self._parts += len(parts)
         numbers = dict.fromkeys(parts, 1) | {site: kept.last.contact + 1 for site, kept in met.items()}
         parts |= {site: kept.last.part for site, kept in met.items()}
-        self._arrived = arrived
         self.boundary.wafer(arrived.wafer)
+        known = {site: arrived.ids[site] for site in met if site in arrived.ids}
+        self._arrived = arrived = self._codes.named(arrived, parts, known)
         try:
             first = await self._landed(parts, numbers)
+            await self._doubt()
             await self._helped({site: kept.last for site, kept in met.items()}, first)
             results = await self._landed_again(arrived, parts, first)
             await self._sort({site: result.bin.hard for site, result in sorted(results.items())})
@@ -312,26 +325,17 @@ class LotRun(Generic[S]):
     async def _land(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
         """Test the devices of these sites in one landing and make the results durable."""
         self._seq += 1
-        out = {site: reason for site in parts if (reason := self._sites.out_of_use(site))}
+        refused = self._codes.refused
+        out = {s: why for s in parts if (why := refused.get(s) or self._sites.out_of_use(s))}
         contacts = {
             site: self._contact(site, part, numbers[site]) for site, part in parts.items() if site not in out
         }
         await self._journal.commit(
-            events.TouchdownOpened(
-                at=self._journal.now,
-                seq=self._seq,
-                parts=dict(parts),
-                contacts=dict(numbers),
-                untested=tuple(sorted(out)),
-                recovered=tuple(sorted(site for site, contact in contacts.items() if contact.recovers)),
-                wafer=self._arrived.wafer,
-                positions=dict(self._arrived.positions),
-                ids=dict(self._arrived.ids),
-            )
+            opened(self._seq, parts, contacts, numbers, self._arrived, now=self._journal.now)
         )
         tested = await self._landing.test(self._seq, contacts)
-        untested = [self._untested(site, parts[site], numbers[site], why) for site, why in out.items()]
-        devices = placed([*tested.result.devices, *untested], self._arrived)
+        others = [self._untested(site, parts[site], numbers[site], why) for site, why in out.items()]
+        devices = placed([*tested.result.devices, *others], self._arrived)
         result = msgspec.structs.replace(tested.result, devices=tuple(devices))
         result = await self._keeper.keep(result)
         self._take_hold()
@@ -346,17 +350,7 @@ class LotRun(Generic[S]):
         return Contact(self._seq, part, number, unit=f"{lot}/{part}", lot=lot, session=session)
 
     def _untested(self, site: int, part: int, number: int, reason: str) -> DeviceResult:
-        return DeviceResult(
-            site=site,
-            part=part,
-            contact=number,
-            bin=self._sequence.bins.untested,
-            verdict=Verdict.NOT_JUDGED,
-            measurements=(),
-            started=self._journal.now,
-            test_s=0.0,
-            reason=reason,
-        )
+        return untested(site, part, number, reason, bin_=self._sequence.bins.untested, now=self._journal.now)
 
     # -- what went wrong
     def _take_hold(self) -> None:
@@ -379,9 +373,23 @@ class LotRun(Generic[S]):
             self._counters.not_judged.append(bool(standing.unjudged))
         if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
             raise Hold(unsafe[0], unsafe=True)
+        self._must_be_judged()
+        await self._look_for_quarantine()
+
+    async def _doubt(self) -> None:
+        """Tell of devices that were not tested because nobody knows who they are."""
+        for site, why in self._codes.refused.items():
+            await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=why))
+            self._counters.not_judged.append(True)
+        for seen in self._codes.doubled:
+            await self._trip("R13", 0, "hold", seen)
+            self._hold = self._hold or f"rule R13: {seen}"
+        self._codes.doubled.clear()
+        self._must_be_judged()
+
+    def _must_be_judged(self) -> None:
         if (many := sum(self._counters.not_judged)) >= NOT_JUDGED_LIMIT:
             self._hold = self._hold or f"{many} contacts could not be judged"
-        await self._look_for_quarantine()
 
     async def _look_for_quarantine(self) -> None:
         for site, reason in self._sites.newly_quarantined().items():

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from station import events
+from station.engine.codes import unnamed
 from station.engine.outcomes import result_of, unfinished
 from station.engine.retests import RetestWatch
 from station.engine.states import State
@@ -49,6 +50,8 @@ class Recount:
         self._closed: tuple[events.Outcome, ...] = ()
         """The last landing: the station may still correct it."""
         self._untested: frozenset[int] = frozenset()
+        self._unnamed: frozenset[int] = frozenset()
+        """Of these the devices that were not tested because nobody knows who they are."""
         self._recovered: frozenset[int] = frozenset()
         self._owed: list[Tripped] = []
 
@@ -99,6 +102,7 @@ class Recount:
             self.counters.retests.restart()
         self._parts |= opened.parts
         self._untested, self._recovered = frozenset(opened.untested), frozenset(opened.recovered)
+        self._unnamed = frozenset(s for s, n in opened.contacts.items() if n == 1 and unnamed(opened, s))
 
     def _count(self) -> None:
         """Count the last landing: devices that it met first, and those that it met again."""
@@ -116,6 +120,7 @@ class Recount:
                 deque(retests.again(result_of(before, self._bins[before.soft]), results[one.site]))
         unjudged = [one.verdict is Verdict.NOT_JUDGED for one in tested if one.site not in self._untested]
         self.counters.not_judged.extend(unjudged)
+        self.counters.not_judged.extend(True for one in tested if one.site in self._unnamed)
         self._last |= {one.part: one for one in closed}
 
     def _is_new(self, one: events.Outcome) -> bool:

@@ -27,6 +27,7 @@ class Left:
     contact: int
     """Its last one."""
     place: Place | None
+    code: str
     hard: int | None
     """The bin that it is to get; None if it is to be tested, or brought to the vault."""
     recovers: bool
@@ -107,7 +108,7 @@ class Recovery(Generic[S]):
         sites = tuple(sorted(opened.parts))
         devices = placed(
             (self._stopped(opened, site) for site in sites),
-            Touchdown(frozenset(sites), positions=opened.positions, wafer=opened.wafer),
+            Touchdown(frozenset(sites), opened.ids, opened.positions, opened.wafer),
         )
         now = self._journal.now
         closed = events.ContactsClosed(at=now, seq=opened.seq, outcomes=tuple(map(outcome, devices)))
@@ -179,7 +180,7 @@ class Recovery(Generic[S]):
         recovers = with_vault and (seen.unfinished or cut or part in self.history.undecided)
         stands = not recovers and (not seen.unfinished or spoiled)
         hard = seen.outcome.hard if stands and seen.outcome is not None else None
-        return Left(part, seen.site, seen.contact, seen.place, hard, recovers, spoiled)
+        return Left(part, seen.site, seen.contact, seen.place, seen.id, hard, recovers, spoiled)
 
     # -- what a person has found
     def objection(self, found: Mapping[int, Whereabouts]) -> str:
@@ -230,7 +231,8 @@ class Recovery(Generic[S]):
         place = seen.place
         positions = {} if place is None else {seen.site: (place.x, place.y)}
         wafer = "" if place is None else place.wafer
-        at = Touchdown(frozenset({seen.site}), positions=positions, wafer=wafer)
+        ids = {seen.site: seen.id} if seen.id else {}
+        at = Touchdown(frozenset({seen.site}), ids, positions, wafer)
         error = self._sequence.bins.error
         device = self._result(seen.part, seen.site, seen.contact + 1, error, reason)
         device = msgspec.structs.replace(device, cut_short=False)
@@ -244,6 +246,7 @@ class Recovery(Generic[S]):
                 untested=(seen.site,),
                 wafer=wafer,
                 positions=positions,
+                ids=ids,
             )
         )
         await self._commit(events.ContactsClosed(at=now, seq=seq, outcomes=(outcome(device),)))

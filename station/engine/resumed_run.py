@@ -42,6 +42,7 @@ class ResumedRun(LotRun[S]):
             self._sites.switch_off(site, why)
         self._ending = history.ending
         self._left = dict(recovery.left())
+        self._codes.seen |= history.codes
         self._settled = {wafer: frozenset(dies) for wafer, dies in history.dies.items()}
         self._owed: tuple[Tripped, ...] = ()
         """Trips of rules that the station had no time to act on."""
@@ -117,10 +118,14 @@ class ResumedRun(LotRun[S]):
             await super()._touchdown(arrived)
             return
         self._must_be_ours(arrived.sites - met.keys())
-        self._arrived = arrived
         self.boundary.wafer(arrived.wafer)
         new = sorted(arrived.sites - met.keys())
         parts = {site: self._parts + n for n, site in enumerate(new, start=1)}
+        all_parts = parts | {site: one.part for site, one in met.items()}
+        known = {site: one.code for site, one in met.items() if one.code}
+        arrived = await self._codes.read(arrived)
+        self._must_go_on()
+        self._arrived = arrived = self._codes.named(arrived, all_parts, known)
         self._parts += len(parts)
         again = {site: one for site, one in met.items() if one.hard is None}
         numbers = dict.fromkeys(parts, 1) | {site: one.contact + 1 for site, one in again.items()}
@@ -128,6 +133,7 @@ class ResumedRun(LotRun[S]):
         heeded = {site for site in parts if not (site in met and met[site].recovers)}
         try:
             first = await self._landed(parts, numbers) if parts else {}
+            await self._doubt()
             results = await self._landed_again(arrived, parts, first)
             bins = {site: one.hard for site, one in met.items() if one.hard is not None}
             bins |= {site: result.bin.hard for site, result in results.items()}

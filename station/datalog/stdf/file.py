@@ -165,7 +165,7 @@ class StdfFile:
             (HEAD, device.site, flags.part_flags(device), executed, device.bin.hard, device.bin.number),
             (NOWHERE, NOWHERE) if device.place is None else (device.place.x, device.place.y),
             test_ms,
-            str(device.part),
+            device.name,
         )
 
     def _start(self, started: float) -> None:
