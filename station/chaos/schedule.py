@@ -10,12 +10,17 @@ from station.chaos import troubles
 from station.chaos.draw import drawn
 from station.chaos.points import STEPS, Kill, parsed
 from station.chaos.troubles import AT_CONSOLE, Trouble
-from station.surroundings import simulated_knobs, simulated_station_file
+from station.surroundings import FINAL_TEST, WAFER_SORT, simulated_knobs, simulated_station_file
 
-PLAIN, PERSONALISING = "plain", "personalising"
+PLAIN, PERSONALISING, EXATRON, WAFER = "plain", "personalising", "exatron", "wafer"
+CELLS = (PLAIN, PERSONALISING, EXATRON, WAFER)
+SHARES = (0.55, 0.2, 0.1, 0.15)
+"""Of the cells in a campaign."""
+SITES = {EXATRON: 1, WAFER: 4}
+"""Of cells that have so many and no other number."""
 RUN, SERVED = "run", "served"
 """Which command has the cell: `hardbin run`, or `hardbin serve` with somebody at the console."""
-SHARE_PERSONALISING, SHARE_SERVED = 0.2, 0.25
+SHARE_SERVED = 0.25
 OF_VAULT = ("vault", "keys")
 VALUES: dict[str, tuple[float, ...]] = {
     "vault": (0,),
@@ -79,8 +84,8 @@ def read(text: str) -> Schedule:
         size = int(plain["seed"]), int(plain["devices"]), int(plain["sites"])
     except (KeyError, ValueError):
         raise ValueError("schedule: seed=, devices= and sites= are numbers and must be there") from None
-    if cell not in (PLAIN, PERSONALISING):
-        raise ValueError(f"schedule: cell={cell}: {PLAIN} or {PERSONALISING}")
+    if cell not in CELLS:
+        raise ValueError(f"schedule: cell={cell}: one of {', '.join(CELLS)}")
     if way not in (RUN, SERVED):
         raise ValueError(f"schedule: way={way}: {RUN} or {SERVED}")
     return Schedule(*size, cell, tuple(faults), tuple(kills), tuple(met), way)
@@ -89,9 +94,10 @@ def read(text: str) -> Schedule:
 def schedule(seed: int) -> Schedule:
     """Draw the schedule of a seed: up to three faults, two troubles and three kills."""
     random = Random(f"chaos:{seed}")  # noqa: S311 - draws faults
-    cell = PERSONALISING if random.random() < SHARE_PERSONALISING else PLAIN
+    (cell,) = random.choices(CELLS, SHARES)
     sites, devices = random.randint(2, 4), random.randint(4, 12)
-    knobs = list(_knobs(sites))
+    sites = SITES.get(cell, sites)
+    knobs = list(_knobs(cell, sites))
     faults = tuple(drawn(random, *knob) for knob in random.sample(knobs, random.randint(0, 3)))
     kills = tuple(_kills(random))
     way = SERVED if random.random() < SHARE_SERVED else RUN
@@ -119,8 +125,8 @@ def _troubles(random: Random, cell: str, way: str, *, lives: int) -> Iterator[Tr
         yield Trouble(random.choice(AT_CONSOLE), random.randint(1, 4))
 
 
-def _knobs(sites: int) -> Iterator[tuple[str, str]]:
-    for placed in config.load(simulated_station_file(), sites=sites).equipment:
+def _knobs(cell: str, sites: int) -> Iterator[tuple[str, str]]:
+    for placed in config.load(_simulated(cell), sites=sites).equipment:
         yield from ((placed.name, knob) for knob in sorted(simulated_knobs(placed.driver)))
     for name in sorted(simulated_knobs("")):
         machine, _, knob = name.partition(".")
@@ -128,14 +134,20 @@ def _knobs(sites: int) -> Iterator[tuple[str, str]]:
 
 
 def station_file(cell: str, folder: Path) -> Path:
-    """Return the station file of a cell; the plain one has no vault, sees no chips, and goes to `folder`."""
+    """Return the station file of a cell; all but the personalising one see no chips, and go to `folder`."""
     if cell == PERSONALISING:
-        return simulated_station_file()
-    text = simulated_station_file().read_text()
+        return _simulated(cell)
+    text = _simulated(cell).read_text()
     text = text.replace('sequence = "se1-final-test"', 'sequence = "se1-electrical-sort"')
-    path = folder / "plain.toml"
+    path = folder / f"{cell}.toml"
     path.write_text("".join(line for line in text.splitlines(True) if not line.startswith("chip = ")))
     return path
+
+
+def _simulated(cell: str) -> Path:
+    if cell == EXATRON:
+        return simulated_station_file().with_name("exatron.toml")
+    return simulated_station_file(WAFER_SORT if cell == WAFER else FINAL_TEST)
 
 
 def smaller(failing: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
