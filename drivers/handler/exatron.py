@@ -37,6 +37,9 @@ from drivers.transports import Stream
 from drivers.transports.serial import SerialSettings
 
 SITE = 1
+GIVEN_S = 0.1
+"""A sort that the handler does not confirm counts as given when it has surely left this computer: a station
+that is killed before has told nobody that the device is sorted."""
 NOISE_LIMIT = 3
 """Unreadable lines in a row after which the line counts as down."""
 
@@ -184,6 +187,7 @@ class ExatronHandler(Machine, Handler):
             self._messages.appendleft(word)
             raise EquipmentError(f"{self.name}: said {word.value!r} during the test: no bin was sent")
         await self._stream.write(character)
+        await asyncio.sleep(GIVEN_S)
 
     # -- Exatron and HP mode
     async def _landed(self) -> bool:
