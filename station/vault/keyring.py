@@ -69,7 +69,7 @@ class Keyring:
         return os.urandom(size)
 
     def master(self, kind: str, product: str) -> str:
-        """The master `TM`, `IM` or `TT` of a product, by its name."""
+        """The master `TM`, `IM`, `TT` or `RAW` of a product, by its name."""
         name = f"{kind}-{product}-1"
         if name not in self._entries and self.mode == Mode.DEVELOPMENT:
             return f"{kind}-{SHARED}-1"

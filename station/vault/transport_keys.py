@@ -10,16 +10,16 @@ from drivers.protocols.se1_objects import token_hash
 from drivers.protocols.se1_table import KeySet as Kvn
 from station.vault.die import scp03
 from station.vault.keyring import Keyring
-from station.vault.names import RAW_MASTER, RAW_TOKEN, TEST_TOKEN, TRANSPORT_KEM
+from station.vault.names import RAW_TOKEN, TEST_TOKEN, TRANSPORT_KEM
 from station.vault.secret import Secret
 
 TEST_LABEL = b"PQP1-TST"
 WRAPPING = b"PQP0-KW"
 
 
-async def raw_token(store: Keyring, product: int) -> Secret:
-    """What unlocks the virgin dies of a mask set."""
-    return await store.derived(RAW_MASTER, RAW_TOKEN, product.to_bytes(2))
+async def raw_token(store: Keyring, product: str, number: int) -> Secret:
+    """What unlocks the virgin dies of a product's mask set."""
+    return await store.derived(store.master("RAW", product), RAW_TOKEN, number.to_bytes(2))
 
 
 async def test_token(store: Keyring, uid: bytes, product: str) -> Secret:

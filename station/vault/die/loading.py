@@ -112,15 +112,14 @@ class Loading:
 
     async def _opened(self, die: Sorted) -> None:
         raw = die.life_cycle is LifeCycle.RAW
-        store, uid = self._means.store, die.uid
+        store, uid, profile = self._means.store, die.uid, self._means.profile
         await self._means.registry.sorted_dies.opening(self._step(Intent.LOAD), uid)
         if raw:
             await self._present(
-                Token.RAW, lambda: transport_keys.raw_token(store, self._means.profile.number)
+                Token.RAW, lambda: transport_keys.raw_token(store, profile.product, profile.number)
             )
         else:
-            product = self._means.profile.product
-            await self._present(Token.TEST, lambda: transport_keys.test_token(store, uid, product))
+            await self._present(Token.TEST, lambda: transport_keys.test_token(store, uid, profile.product))
         await self._means.registry.sorted_dies.opened(self._step(Intent.NONE), uid, "raw" if raw else "test")
 
     async def _present(self, kind: Token, token: Callable[[], Awaitable[Secret]]) -> None:

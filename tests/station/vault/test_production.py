@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from drivers.protocols import se1
-from drivers.protocols.se1_table import LifeCycle
+from drivers.protocols import se1, se1_objects
+from drivers.protocols.se1_table import LifeCycle, Token
 from sim.dut import transport
 from sim.dut.chip import Chip
 from station.clock import RealClock
@@ -84,15 +84,18 @@ def ceremonies(folder: Path, vault: Path) -> list[Path]:
     )
     rma = folder / "rma.pub"
     rma.write_bytes(development.rma_public(99))
-    product = held(
-        folder,
-        "load-product",
-        store,
-        product="se1",
-        sealed=sealed_to(made, folder, "IM-se1-1", b"i" * 32),
-        rma=str(rma),
-        vault=str(vault),
-    )
+    products = [
+        held(
+            folder / product,
+            "load-product",
+            store,
+            product=product,
+            sealed=sealed_to(made, folder, f"IM-{product}-1", product[-1:].encode() * 32),
+            rma=str(rma),
+            vault=str(vault),
+        )
+        for product in ("se1", "se2")
+    ]
     mask = held(
         folder,
         "take-mask",
@@ -102,7 +105,7 @@ def ceremonies(folder: Path, vault: Path) -> list[Path]:
         tkem=sealed_to(made, folder, "TKEM-1", transport.PLANT_KEY_SEED),
         raw=sealed_to(made, folder, "RAW-se1-1", transport.RAW_TOKEN_MASTER),
     )
-    return [made, taken, product, mask]
+    return [made, taken, *products, mask]
 
 
 def trusted_persons(store: Path) -> None:
@@ -188,10 +191,10 @@ class Desk:
         return answer.code
 
 
-def order_of(profile: Profile) -> WorkOrder:
+def order_of(profile: Profile, name: str = "WO-77") -> WorkOrder:
     now = int(RealClock().unix())
     return WorkOrder(
-        id="WO-77",
+        id=name,
         customer="a customer",
         product=profile.product,
         quantity=3,
@@ -243,6 +246,45 @@ async def sealed_lot(client: VaultClient) -> None:
     assert await client.close_lot("W8") == LotClosing({"PASSED": 3})
 
 
+async def ordered(process: VaultProcess, profile: Profile, order: str) -> None:
+    """A product is released, ordered, and its keys are released for the order."""
+    desk, product = Desk(process), profile.product
+    release = KeyRelease(
+        key_set="KS-1", order=order, stations=("cell-1",), not_after=int(RealClock().unix()) + 3600
+    )
+    released = ProfileRelease(profile=profile)
+    assert await desk.bring(Action.RELEASE_PROFILE, product, released, ENGINEER, OFFICER) == "ok"
+    assert await desk.bring(Action.ADD_ORDER, order, order_of(profile, order), ENGINEER, OFFICER) == "ok"
+    assert await desk.bring(Action.RELEASE_KEYS, order, release, OFFICER, SECOND) == "ok"
+
+
+async def a_second_product(process: VaultProcess, client: VaultClient, io: IoThread) -> None:
+    """It has masters of its own; a third, for which no ceremony was held, is refused."""
+    second, third = (msgspec.structs.replace(PROFILE, product=f"se{n}", number=n) for n in (2, 3))
+    for profile, order in ((second, "WO-78"), (third, "WO-79")):
+        await asyncio.wrap_future(io.submit(ordered(process, profile, order)))
+    with pytest.raises(CustodyError, match="107: the key store has no TM-se3-1, IM-se3-1"):
+        await client.open_lot("L13", product="se3", quantity=1, order="WO-79")
+    await client.open_lot("W12", product="se2", quantity=1, sorts=True)
+    await client.open_lot("L12", product="se2", quantity=2, order="WO-78")
+    chip = Chip(9, seed="production", latency="zero")
+    chip.power(3.3)
+    chip.atr()
+    # the simulated mask set is the first product's, and so is its token
+    chip.apdu(se1.command("VERIFY TOKEN", kind=Token.RAW, token=transport.RAW_TOKEN))
+    assert await client.load(die_of("W12/1/0/0", lot="W12"), ChipCard(chip))
+    assert await client.open_test(die_of("L12/T1/0", lot="L12"), ChipCard(chip))
+    chip.apdu(se1.command("SET STATUS", life_cycle=LifeCycle.OP_READY))
+    outcome = await client.personalise(die_of("L12/T1/0", lot="L12"), ChipCard(chip))
+    assert (outcome.disposition, outcome.serial[:3]) == (Disposition.SEALED, "SE2")
+    assert se1_objects.decode_uid(outcome.uid).product == 2
+    first = Chip.from_sort(8, seed="production", latency="zero", state=LifeCycle.OP_READY)
+    first.power(3.3)
+    first.atr()
+    with pytest.raises(VaultRefusedError, match="106: a die of product 0x0001"):
+        await client.personalise(die_of("L12/T1/1", lot="L12"), ChipCard(first))
+
+
 async def test_from_the_ceremonies_to_the_evidence(
     process: VaultProcess, made: tuple[Path, list[Path]], io: IoThread, tmp_path: Path
 ) -> None:
@@ -269,6 +311,7 @@ async def test_from_the_ceremonies_to_the_evidence(
     )
     for event in ("ceremony.imported", "profile.released", "order.added", "die.loaded"):
         assert event.encode() in ledger
+    await a_second_product(process, client, io)
     await client.aclose()
 
 
