@@ -22,6 +22,7 @@ PRIORITY: Mapping[str, Priority] = MappingProxyType(
         "not_kept": "high",
         "site_off": "medium",
         "rule": "medium",
+        "machine": "medium",
         "fault": "low",
     }
 )
@@ -83,6 +84,8 @@ class Alarms:
                 self._raise(line, "site_off", event.at, f"{resource}: {reason}", site)
             case events.RuleTripped(rule=rule, seen=seen):
                 self._raise(line, "rule", event.at, f"{rule}: {seen}", event.site)
+            case events.MachineTold() if event.is_alarm:
+                self._raise(line, "machine", event.at, str(event))
             case events.ContactsCorrected(reason=reason):
                 self._raise(line, "not_kept", event.at, reason)
             case events.MadeSafe(unverified=unverified):

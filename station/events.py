@@ -224,6 +224,28 @@ class Shelved(Event, frozen=True, tag="alarm.shelved", kw_only=True):
     reason: str
 
 
+MACHINE_ALARMS = frozenset({"alarm", "vacuum lost", "started by hand"})
+"""What a machine may say after which nothing is tested before a person has looked."""
+
+
+class MachineTold(Event, frozen=True, tag="machine.told", kw_only=True):
+    """The prober said something by itself: a wafer is loaded, an operator has it, an alarm with its code."""
+
+    machine: str
+    what: str
+    code: str = ""
+    text: str = ""
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether nothing is tested before a person has looked."""
+        return self.what in MACHINE_ALARMS
+
+    def __str__(self) -> str:
+        said = " ".join(filter(None, (self.code, self.text)))
+        return f"{self.machine}: {self.what}{': ' if said else ''}{said}"
+
+
 class MadeSafe(Event, frozen=True, tag="safe", kw_only=True):
     """The safe state was run: how long it took, and what could not be verified."""
 
@@ -287,6 +309,7 @@ Any: TypeAlias = (
     | RetestBegun
     | Acknowledged
     | Shelved
+    | MachineTold
     | MadeSafe
     | Found
     | Cleared

@@ -64,6 +64,7 @@ class AccretechUf(Instrument):
             "pause",
             "split_srq",
             "spurious_stb",
+            "warning",
         }
     )
 
@@ -180,6 +181,9 @@ class AccretechUf(Instrument):
             return
         if status in (Stb.DIE_DONE, Stb.FIRST_DIE) and self._strikes("split_srq"):
             self.request_service(Stb.XY_DONE)
+        if (code := self.faults.strikes("warning")) is not None:
+            self._error = code or ALARM_CODE
+            self.request_service(Stb.WARNING)
         if (seconds := self.faults.strikes("pause")) is not None:
             self.request_service(Stb.STOPPED)
             self.clock.call_later(float(seconds or OPERATOR_S), self._go_on, status)

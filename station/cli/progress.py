@@ -114,6 +114,8 @@ class PlainProgress(Progress):
                 self._say(f"{resource} is out of use: {reason}")
             case events.RuleTripped():
                 self._say(_tripped(event))
+            case events.MachineTold():
+                self._say(str(event))
             case events.Sorted():
                 self._step()
             case _:
@@ -154,6 +156,8 @@ class LiveProgress(Progress):
                 self._notes = [*self._notes[-2:], f"{resource} is out of use: {reason}"]
             case events.RuleTripped():
                 self._notes = [*self._notes[-2:], _tripped(event)]
+            case events.MachineTold() if event.is_alarm:
+                self._notes = [*self._notes[-2:], str(event)]
             case _:
                 pass
 

@@ -18,17 +18,18 @@ class Arrivals:
         """Listen from here on; what was waited for is forgotten."""
         self._touchdowns = self._feeder.touchdowns()
 
-    async def ready(self, asked: asyncio.Event) -> bool:
-        """Wait for the machine or until something is asked; tell whether `take` has what arrived."""
+    async def ready(self, *others: asyncio.Event) -> bool:
+        """Wait for the machine or until one of the others is set; tell whether `take` has what arrived."""
         assert self._touchdowns is not None  # noqa: S101 - armed before anything waits
         loop = asyncio.get_running_loop()
         if self._waiting is None:
             self._waiting = loop.create_task(_next(self._touchdowns))
-        wish = loop.create_task(asked.wait())
+        wishes = [loop.create_task(other.wait()) for other in others]
         try:
-            await asyncio.wait([self._waiting, wish], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([self._waiting, *wishes], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            wish.cancel()
+            for wish in wishes:
+                wish.cancel()
         return self._waiting.done()
 
     def take(self) -> Touchdown | None:

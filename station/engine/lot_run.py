@@ -23,6 +23,7 @@ from station.engine.landing import Landing, Tested
 from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
 from station.engine.outcomes import opened, placed, untested
+from station.engine.overheard import Overheard
 from station.engine.records import Records
 from station.engine.recount import NOT_JUDGED_LIMIT, Counters
 from station.engine.sites import Sites
@@ -75,6 +76,7 @@ class LotRun(Generic[S]):
         self._wish = Wish.GO_ON
         self._asked = asyncio.Event()
         self._arrivals = Arrivals(bound.handler)
+        self._overheard = Overheard(bound.handler, journal)
         self._seq = 0
         self._parts = 0
         self._arrived = Touchdown(frozenset())
@@ -111,6 +113,7 @@ class LotRun(Generic[S]):
         self._hold = ""
         if self._begun:
             self._counters.restart()
+        self._overheard.listen()
         try:
             if not self._begun:
                 self._bound.handler.due = self._due
@@ -124,6 +127,7 @@ class LotRun(Generic[S]):
             raise Hold(str(error)) from error
         finally:
             await uninterrupted(self._arrivals.disarm())
+            await uninterrupted(self._overheard.ignore())
         if self._wish is Wish.ABORT:
             raise Aborted
         if self._hold:
@@ -163,6 +167,7 @@ class LotRun(Generic[S]):
         if why := self.overdue(self._journal.now):
             raise Hold(why)
         await self._tell()
+        await self._overheard.heed(at_rest=not self._arrivals.moving)
         while True:
             self._asked.clear()
             match self._wish:
@@ -213,7 +218,11 @@ class LotRun(Generic[S]):
 
     async def _arrival(self) -> "Touchdown | Wish | None":
         """Wait for the machine or a person: the next contact, the wish that came first, None at the end."""
-        return self._arrivals.take() if await self._arrivals.ready(self._asked) else self._wish
+        if not await self._overheard.ready(self._arrivals, self._asked):
+            return self._wish
+        arrival = self._arrivals.take()
+        await self._overheard.heed()
+        return arrival
 
     # -- one set of devices, as often as it is landed
     def _on_wafer(self, wafer: str) -> None:

@@ -149,6 +149,8 @@ def _kind(event: events.Any) -> tuple[str, str] | None:
             return f"{resource} out of use", reason
         case events.RuleTripped(rule=rule, seen=seen, action=action):
             return f"rule {rule}: {action}", seen
+        case events.MachineTold(what=what) if event.is_alarm:
+            return f"{event.machine}: {what}", " ".join(filter(None, (event.code, event.text)))
         case events.MadeSafe(unverified=unverified) if unverified:
             return "not safe", ", ".join(unverified)
         case _:

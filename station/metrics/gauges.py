@@ -216,6 +216,8 @@ class Counting:
                 kind = "quarantine"
             case events.RuleTripped(rule=rule):
                 kind = f"rule {rule}"
+            case events.MachineTold() if event.is_alarm:
+                kind = "machine"
             case events.StateChanged(new=State.HELD.value):
                 kind = "hold"
             case events.MadeSafe(unverified=unverified) if unverified:

@@ -239,6 +239,14 @@ async def test_waiting_is_no_time_out_while_an_operator_has_it(monkeypatch: pyte
     assert events == [Paused(), Resumed()]
 
 
+async def test_a_warning_is_told_with_its_code_and_text() -> None:
+    with replayed("accretech_uf/warned") as port:
+        prober = made(port)
+        events = told(prober)
+        assert await prober.contact()
+    assert events == [AlarmRaised("S0001", "VACUUM")]
+
+
 async def test_a_chuck_that_somebody_raised_is_no_test() -> None:
     with replayed("accretech_uf/raised_by_hand") as port:
         prober = made(port)

@@ -125,12 +125,14 @@ def test_each_thing_that_asks_for_a_person_is_an_alarm() -> None:
         events.Faulted(at=NOW, site=2, reason="smu-2: no answer"),
         events.Quarantined(at=NOW, resource="site 2", reason="three faults"),
         events.RuleTripped(at=NOW, rule="yield", site=0, action="hold", seen="20 of 50"),
+        events.MachineTold(at=NOW, machine="prober", what="paused"),
+        events.MachineTold(at=NOW, machine="prober", what="alarm", code="76", text="no air"),
         events.MadeSafe(at=NOW, time_to_safe_s=0.1, unverified=("supply-2",)),
         shift("RUNNING", "HELD", "three faults"),
     ]
     made = picture(happened)
     alarms = made.state.alarms
-    assert [alarm.code for alarm in alarms] == ["fault", "site_off", "rule", "unsafe", "held"]
+    assert [alarm.code for alarm in alarms] == ["fault", "site_off", "rule", "machine", "unsafe", "held"]
     assert made.sum.sites[1].use == "off"
     made.happened(len(happened) + 1, seen(alarms[-1].id))
     made.happened(len(happened) + 2, shift("HELD", "PAUSED"))

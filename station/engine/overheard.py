@@ -1,0 +1,134 @@
+"""What a machine says out of turn: an event each, and a hold where nothing may be tested after it."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import NamedTuple
+
+from drivers.roles import Feeder, prober
+from station import events
+from station.engine.arrivals import Arrivals
+from station.engine.lot_journal import LotJournal
+from station.engine.stops import Hold
+from station.errors import StorageError
+
+PATIENCE_S = 900.0
+"""How long an operator may have the machine before a person is called."""
+
+
+class Said(NamedTuple):
+    """One thing that it said, as the journal has it."""
+
+    at: float
+    what: str
+    code: str = ""
+    text: str = ""
+
+    @property
+    def forbids(self) -> bool:
+        """Whether nothing may be tested before a person has looked."""
+        return self.what in events.MACHINE_ALARMS
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.what, " ".join(filter(None, (self.code, self.text))))))
+
+
+class Overheard:
+    """Listens to the machine of a lot; what it hears is kept until the lot has time for it."""
+
+    def __init__(self, machine: Feeder, journal: LotJournal) -> None:
+        self._machine = machine
+        self._journal = journal
+        self._said: deque[Said] = deque()
+        self._forbidding: Said | None = None
+        """The first that was said after which nothing may be tested."""
+        self._paused_at: float | None = None
+        self._something = asyncio.Event()
+
+    def listen(self) -> None:
+        """Hear what the machine says from here on."""
+        if isinstance(self._machine, prober.Prober):
+            self._machine.heard = self._heard
+
+    async def ignore(self) -> None:
+        """Hear no more; what was heard is in the journal, if there still is one."""
+        if isinstance(self._machine, prober.Prober):
+            self._machine.heard = prober.unheard
+        with suppress(StorageError):
+            await self._write()
+        self._forbidding = None  # whoever takes the lot up again has seen it
+
+    async def heed(self, *, at_rest: bool = True) -> None:
+        """Journal what was heard; Hold if nothing may be tested after it, once the machine is at rest."""
+        await self._write()
+        if (forbidding := self._forbidding) is not None and at_rest:
+            self._forbidding = None
+            raise Hold(f"{self._machine.name}: {forbidding}")
+
+    async def ready(self, arrivals: Arrivals, asked: asyncio.Event) -> bool:
+        """Wait as `Arrivals.ready` does, and journal meanwhile what is heard.
+
+        What moves is waited for, whatever it says. Hold when an operator has had the machine for too long.
+        """
+        while True:
+            until = None if self._paused_at is None else self._paused_at + PATIENCE_S
+            try:
+                async with asyncio.timeout_at(until):
+                    if await arrivals.ready(asked, self._something):
+                        return True
+            except TimeoutError:
+                self._paused_at = None
+                why = f"paused at the machine for {PATIENCE_S / 60:g} min"
+                raise Hold(f"{self._machine.name}: {why}") from None
+            if asked.is_set():
+                return False
+            await self._write()
+
+    async def _write(self) -> None:
+        self._something.clear()
+        while self._said:
+            said = self._said.popleft()
+            if said.forbids:
+                self._forbidding = self._forbidding or said
+            name, (at, what, code, text) = self._machine.name, said
+            await self._journal.commit(
+                events.MachineTold(at=at, machine=name, what=what, code=code, text=text)
+            )
+
+    def _heard(self, event: prober.ProberEvent) -> None:
+        match event:
+            case prober.Paused():
+                self._paused_at = asyncio.get_running_loop().time()
+            case prober.Resumed():
+                self._paused_at = None
+            case _:
+                pass
+        self._said.append(Said(self._journal.now, *_words(event)))
+        self._something.set()
+
+
+def _words(event: prober.ProberEvent) -> tuple[str, str, str]:
+    """Return what an event is called, its code, and what it says besides."""
+    code = text = ""
+    match event:
+        case prober.WaferLoaded(cassette, slot, wafer):
+            what, text = "wafer loaded", f"{wafer}{f', slot {slot} of cassette {cassette}' if slot else ''}"
+        case prober.WaferEnded(wafer):
+            what, text = "wafer ended", wafer
+        case prober.CassetteEnded(cassette):
+            what, text = "cassette ended", str(cassette) if cassette else ""
+        case prober.LotEnded():
+            what = "lot ended"
+        case prober.Paused():
+            what = "paused"
+        case prober.Resumed():
+            what = "resumed"
+        case prober.StartedByOperator():
+            what = "started by hand"
+        case prober.AlarmRaised(code, text):
+            what = "alarm"
+        case prober.VacuumLost():
+            what = "vacuum lost"
+        case prober.TemperatureReached(celsius):
+            what, text = "temperature reached", f"{celsius:g} °C"
+    return what, code, text
