@@ -12,7 +12,7 @@ from station.custody import durable_file
 from station.errors import ConfigError
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON list of files.")
-ENDS = (".service", ".sysusers")
+ENDS = (".service", ".timer", ".sysusers", ".json")
 
 
 @click.group()
@@ -23,7 +23,7 @@ def service() -> None:
 @service.command(name="files")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def files_(folder: Path) -> None:
-    """Write systemd units, sandboxed, and the users that they need into FOLDER."""
+    """Write systemd units, the users that they need, and a kiosk's policy into FOLDER."""
     shipped = [one for one in files("station.services").iterdir() if one.name.endswith(ENDS)]
     folder.mkdir(parents=True, exist_ok=True)
     if there := [one.name for one in shipped if (folder / one.name).exists()]:

@@ -1,6 +1,7 @@
 """Units of systemd: they call what there is, and stay as closed as they are."""
 
 import configparser
+import json
 import shlex
 import shutil
 import subprocess
@@ -11,12 +12,17 @@ import pytest
 
 from station.cli import code_of, hardbin
 from station.cli.codes import Exit
+from station.cli.console import console
 
 WORST = {
     "hardbin-engine.service": 2.0,
     "hardbin-console.service": 1.5,
     "hardbin-metrics.service": 1.5,
     "hardbin-vault.service": 0.8,
+    "hardbin-collector.service": 1.6,
+    "hardbin-floor.service": 1.5,
+    "hardbin-audit.service": 0.8,
+    "hardbin-kiosk.service": 4.5,
 }
 """The exposure that `systemd-analyze security` may find at most, of 10."""
 
@@ -39,8 +45,11 @@ def test_all_units_are_known(units: Path) -> None:
     assert {path.name for path in units.glob("*.service")} == set(WORST)
 
 
-@pytest.mark.parametrize("name", [name for name in WORST if "vault" not in name])
-def test_a_unit_calls_a_command_with_options_that_it_has(units: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in WORST if "vault" not in name and "kiosk" not in name])
+def test_a_unit_calls_a_command_with_options_that_it_has(
+    units: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARDBIN_MQTT", "mqtts://broker")  # as the units' EnvironmentFile has it
     program, *arguments = starts(units / name)
     assert program.endswith("/bin/hardbin")
     context = click.Context(hardbin, info_name="hardbin")
@@ -69,3 +78,15 @@ def test_a_unit_is_as_closed_as_it_was(units: Path, name: str) -> None:
     )
     wrong = [line for line in verified.stderr.splitlines() if name in line and "not executable" not in line]
     assert wrong == []
+
+
+def test_the_kiosk_opens_the_console_and_nothing_else(units: Path) -> None:
+    program, *arguments = starts(units / "hardbin-kiosk.service")
+    assert program == "/usr/bin/cage"
+    assert {"--kiosk", "--incognito", "--disable-background-networking"} <= set(arguments)
+    policy = json.loads((units / "hardbin-kiosk.json").read_bytes())
+    assert policy["URLBlocklist"] == ["*"]
+    assert [one + "/" for one in policy["URLAllowlist"]] == [arguments[-1]]
+    port = next(one for one in console.params if one.name == "port").default
+    assert arguments[-1] == f"http://127.0.0.1:{port}/"
+    assert policy["DeveloperToolsAvailability"] == 2
