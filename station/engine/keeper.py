@@ -18,7 +18,7 @@ class Keeper:
         self._records = records
         self._journal = journal
         self._error = error
-        self._unprojected: list[TouchdownResult] = []
+        self._unprojected: list[TouchdownResult | str] = []
         self.hold = ""
         """Why the lot is to be held; whoever has taken it up empties it."""
 
@@ -57,11 +57,23 @@ class Keeper:
         )
         return msgspec.structs.replace(result, devices=devices)
 
+    async def note(self, text: str, at: float) -> None:
+        """Keep what happened behind the last landing: the datalog says it there."""
+        try:
+            await self._records.note(text, at)
+        except StorageError as error:
+            self.hold = self.hold or str(error)
+        else:
+            self._unprojected.append(text)
+
     async def project(self) -> None:
         """Append what was kept to the datalog."""
-        landings, self._unprojected = self._unprojected, []
+        kept, self._unprojected = self._unprojected, []
         try:
-            for result in landings:
-                await self._records.project(result)
+            for one in kept:
+                if isinstance(one, str):
+                    await self._records.say(one)
+                else:
+                    await self._records.project(one)
         except StorageError as error:
             self.hold = self.hold or str(error)

@@ -405,6 +405,7 @@ class LotRun(Generic[S]):
             await self._journal.commit(
                 events.Quarantined(at=self._journal.now, resource=f"site {site}", reason=reason)
             )
+            await self._note(f"site {site} off: {reason}")
         self._hold = self._hold or self._sites.too_few()
 
     async def _heed(self, first: Mapping[int, DeviceResult]) -> None:
@@ -427,6 +428,12 @@ class LotRun(Generic[S]):
         await self._journal.commit(
             events.RuleTripped(at=self._journal.now, rule=rule, site=site, action=action, seen=seen)
         )
+        where = f"site {site}" if site else "lot"
+        await self._note(f"rule {rule}, {where}: {seen}: {action}")
+
+    async def _note(self, text: str) -> None:
+        await self._keeper.note(text, self._journal.now)
+        self._take_hold()
 
     def _must_go_on(self) -> None:
         """After an abort no bin is sent."""

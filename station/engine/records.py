@@ -105,6 +105,14 @@ class Records:
         await self._writer.run(self._store.event, "person", text, at)
         await self._writer.run(self._file.event_text, text)
 
+    async def note(self, text: str, at: float) -> None:
+        """Keep in the store what the datalog is to say behind the last landing; StorageError."""
+        await self._writer.run(self._store.event, "rule", text, at)
+
+    async def say(self, text: str) -> None:
+        """Append to the datalog what the store has kept; StorageError."""
+        await self._writer.run(self._file.event_text, text)
+
     async def project(self, result: TouchdownResult) -> None:
         """Append the landing to the STDF file; StorageError does not change a verdict, it holds the lot."""
         await self._writer.run(self._file.touchdown, result)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from station.custody.journal import read
+from station.datalog.stdf.reader import read as stdf
 from station.datalog.store import Store
 from station.events import RuleTripped
 from station.model import DeviceResult
@@ -170,6 +171,18 @@ def test_escapes_and_overkill_are_told_before_and_behind_each_policy(
     )
 
 
+def told_and_rebuilt(folder: Path, path: Path) -> None:
+    """Each trip stands in the datalog behind its touchdown, and comes out of the store again."""
+    trips = [event for event in read(folder / LOT / "journal") if isinstance(event, RuleTripped)]
+    texts = [record.text("TEXT_DAT") for record in stdf(path) if record.name == "DTR"]
+    told = [text for text in texts if text.startswith("rule ")]
+    assert [text.partition(",")[0] for text in told] == [f"rule {event.rule}" for event in trips]
+    assert {event.rule for event in trips} >= {"PAT"}
+    ran = hardbin("stdf", "rebuild", str(folder / LOT / "results.db"), "--out", str(folder / "again"))
+    assert ran.returncode == 0, ran.stderr
+    assert (folder / "again" / path.name).read_bytes() == path.read_bytes()
+
+
 def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path) -> None:
     size = ("--devices", "120", "--seed", "3", "--fault", "socket.dirt@p=0.05")
     code, result = lot(tmp_path, "--station", str(policy_file(tmp_path, "WATCHED")), *size)
@@ -183,6 +196,7 @@ def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path)
     assert stages["PAT"]["overkill"]["count"] == stages["retest"]["overkill"]["count"] + moved
     assert stages["R6"]["overkill"]["count"] == len(result["truth"]["overkill"])
     assert_all_agree(tmp_path / LOT, result)
+    told_and_rebuilt(tmp_path, Path(result["stdf"]))
     rules = tmp_path / "rules.toml"
     rules.write_text(RULES, "utf-8")
     report = tmp_path / LOT / "report.json"

@@ -122,8 +122,8 @@ def test_analysis_of_variance_of_average_difficulty() -> None:
 
 
 STRD = Path(scipy.__file__).parent / "stats" / "tests" / "data" / "nist_anova"
-"""The files of NIST as SciPy ships them. Of the nine hardest float64 cannot have all digits."""
-DIGITS = {"SmLs04": 1e-8, "SmLs05": 1e-8, "SmLs06": 1e-6, "SmLs07": 0.5, "SmLs08": 0.5, "SmLs09": 0.5}
+"""The files of NIST as SciPy ships them. Of the hardest float64 cannot have all digits."""
+DIGITS = {"SmLs04": 1e-8, "SmLs05": 1e-8, "SmLs06": 1e-6, "SmLs07": 1e-3, "SmLs08": 1e-3, "SmLs09": 1e-3}
 
 
 @pytest.mark.parametrize("name", ["AtmWtAg", "SiRstv", *(f"SmLs0{n}" for n in range(1, 10))])
