@@ -11,8 +11,10 @@ from station.datalog.stdf.reader import Reader
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.rules import AT_END, BY_RECORD, file_name
 from station.datalog.stdf.seen import Seen
+from station.datalog.stdf.table import V4_2007
 from station.datalog.stdf.usual import Usual
 
+ADDED = frozenset(V4_2007.values())
 MOST = 100
 TEST = 15
 """Type code of PTR, MPR and FTR."""
@@ -93,6 +95,8 @@ def _records(reader: Reader, seen: Seen) -> Iterator[Finding]:
 
 
 def _broken(record: Record, seen: Seen) -> Iterator[Finding]:
+    if record.name in ADDED:
+        return  # of V4-2007: kept as they are, nothing is known of them
     if record.name not in BY_RECORD:
         yield Finding("E02", record.offset, record.name, record.fault)
         return

@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from station.datalog.stdf.fields import BIG, LITTLE, Order
 from station.datalog.stdf.records import HEADER, Record, decoder
+from station.datalog.stdf.table import V4_2007
 
 CHUNK = 1 << 20
 HEADER_SIZE = HEADER.size
@@ -80,6 +81,8 @@ def decoded(offset: int, typ: int, sub: int, content: bytes, order: Order) -> Re
     found = decoder(typ, sub, order)
     if found is not None:
         return found.decode(content, offset)
+    if (name := V4_2007.get((typ, sub))) is not None:
+        return Record(name, {}, offset, typ, sub, "", content)
     fault = f"there is no record of type {typ} sub type {sub}"
     return Record(f"{typ}/{sub}", {}, offset, typ, sub, fault, content)
 

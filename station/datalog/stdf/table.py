@@ -53,3 +53,13 @@ EPS 20 20
 GDR 50 10 FLD_CNT:U2 GEN_DATA:[FLD_CNT]Vn
 DTR 50 30 TEXT_DAT:Cn
 """
+V4_2007 = {
+    (0, 30): "VUR",
+    (1, 90): "PSR",
+    (1, 91): "NMR",
+    (1, 92): "CNR",
+    (1, 93): "SSR",
+    (1, 94): "CDR",
+    (15, 30): "STR",
+}
+"""The records that V4-2007 has added, for scan tests: known by name, kept as they are, never written."""

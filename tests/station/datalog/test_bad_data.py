@@ -15,6 +15,7 @@ from station.datalog.maps.extent import MOST_SIDE, astray
 from station.datalog.maps.wafer import Die, MapBin, WaferMap
 from station.datalog.stdf.fields import BIG
 from station.datalog.stdf.file import StdfFile
+from station.datalog.stdf.header import file_name
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import encode_record, whole
@@ -197,3 +198,20 @@ def test_no_nan_and_no_infinity_reaches_the_file(value: float, tmp_path: Path) -
     assert check(path).findings == ()
     (result,) = (r for r in read(path) if r.name == "PTR")
     assert (result.real("RESULT"), result.integer("TEST_FLG")) == (0.0, 0x82 if judged else 0x42)
+
+
+# -- what others write
+def test_records_of_v4_2007_are_named_kept_and_no_error(tmp_path: Path) -> None:
+    data = written_path(tmp_path).read_bytes()
+    scan = b"".join(
+        struct.pack("<HBB", len(content), typ, sub) + content
+        for (typ, sub), content in {(1, 90): b"\1\2\3", (1, 91): b"", (1, 93): b"\4" * 200}.items()
+    )
+    at = next(r.offset for r in read(tmp_path / "lot" / file_name(lot())) if r.name == "SDR")
+    path = tmp_path / "scan.std"
+    path.write_bytes(data[:6] + b"\x08\0\0\x1e\x07V4-2007" + data[6:at] + scan + data[at:])
+    assert [str(found) for found in check(path).findings if found.error] == []
+    records = list(read(path))
+    assert [record.name for record in records if record.rest] == ["VUR", "PSR", "SSR"]
+    assert b"".join(map(encode_record, records)) == path.read_bytes()
+    assert CliRunner().invoke(hardbin, ["stdf", "summary", str(path), "--json"]).exit_code == 0
