@@ -94,7 +94,7 @@ def of_store(path: Path) -> Found:
 
 def _part(row: DeviceRow, device: DeviceResult) -> tuple[Any, ...]:
     x, y = (-32768, -32768) if device.place is None else (device.place.x, device.place.y)
-    return 1, row.site, str(row.part_id), row.hbin, row.sbin, x, y, row.n_exec
+    return 1, row.site, device.name, row.hbin, row.sbin, x, y, row.n_exec
 
 
 def _bins(info: LotInfo, here: list[DeviceResult], head: int, site: int) -> Found:
