@@ -18,6 +18,7 @@ from drivers.roles.smu import Reading, Smu
 from drivers.roles.supply import Supply
 from drivers.roles.thermal import Thermal, ThermalStatus
 from drivers.roles.tower import Tower
+from drivers.roles.turn import taking
 
 __all__ = [
     "Apdu",
@@ -53,4 +54,5 @@ __all__ = [
     "Tower",
     "TriggerSource",
     "Waveform",
+    "taking",
 ]

@@ -9,6 +9,8 @@ from drivers.roles.resource import Resource
 class Counter(Resource):
     """Measures frequencies and times; in its safe state it waits for no edge."""
 
+    exclusive = frozenset({"set_input", "frequency", "interval"})
+
     @abstractmethod
     async def set_input(
         self,

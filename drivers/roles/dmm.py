@@ -15,6 +15,8 @@ TriggerSource = Literal["immediate", "external", "bus"]
 class Dmm(Resource):
     """Measures volts, amps or ohms; in its safe state it waits for nothing, and is a voltmeter."""
 
+    exclusive = frozenset({"configure", "trigger", "read"})
+
     @abstractmethod
     async def configure(
         self, function: DmmFunction, *, full_scale: float | None = None, nplc: float = 1.0

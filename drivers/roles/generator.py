@@ -14,6 +14,8 @@ Shape = Literal["sine", "square", "ramp", "pulse"]
 class Generator(Resource):
     """Makes a waveform; it comes out inside a block only."""
 
+    exclusive = frozenset({"waveform", "arbitrary", "burst", "trigger"})
+
     @asynccontextmanager
     async def driving(self) -> AsyncGenerator[None, None]:
         """Output on inside the block, off at its end, however it ends."""

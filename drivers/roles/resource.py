@@ -1,8 +1,10 @@
 """What every piece of equipment can do, whatever its role."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from typing import ClassVar
 
 from drivers.roles.turn import Turn
 
@@ -17,8 +19,26 @@ class Identity:
     firmware: str = ""
 
 
+def _in_turn(verb: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+    @wraps(verb)
+    async def used(self: "Resource", *arguments: object, **named: object) -> object:
+        self.turn.must_be_mine()
+        return await verb(self, *arguments, **named)
+
+    return used
+
+
 class Resource(ABC):
     """What a role of a site is bound to: a machine, or one channel of it."""
+
+    exclusive: ClassVar[frozenset[str]] = frozenset()
+    """The verbs that sites may use in turns only: one would read by what another one has set."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in cls.exclusive & cls.__dict__.keys():
+            if not getattr(verb := cls.__dict__[name], "__isabstractmethod__", False):
+                setattr(cls, name, _in_turn(verb))
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -10,6 +10,8 @@ from drivers.roles.resource import Resource
 class Scanner(Resource):
     """Reads channels, which it calls by the machine's names; in its safe state it waits for nothing."""
 
+    exclusive = frozenset({"scan"})
+
     @abstractmethod
     async def scan(
         self,

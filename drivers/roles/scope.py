@@ -26,6 +26,10 @@ class Waveform:
 class Scope(Resource):
     """Records waveforms; in its safe state it waits for no trigger."""
 
+    exclusive = frozenset(
+        {"set_channel", "set_time", "set_trigger", "arm_single", "wait_trigger", "waveform"}
+    )
+
     @abstractmethod
     async def set_channel(
         self,

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import Protocol
 
 from drivers.errors import EquipmentError
@@ -28,18 +29,23 @@ class Waiting(Protocol):
 waiting: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
 """Set by the engine in the task of a site."""
 
-_held: ContextVar["Turn | None"] = ContextVar("held", default=None)
+_held: ContextVar[frozenset["Turn"]] = ContextVar("held", default=frozenset())
+"""What the task holds."""
+_numbers = count()
 
 
 class Turn:
     """A fair lock of one resource: first come first served, held per block, and poisonable.
 
     It costs nothing until the resource is shared. A task that holds one shared resource may not ask for
-    a second: two sites doing that in opposite order would wait for each other for ever.
+    a second: two sites doing that in opposite order would wait for each other for ever. Whoever needs two
+    takes both at once (`taking`), and what he holds he may take again.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.number = next(_numbers)
+        """Its place in the one order in which several are taken."""
         self.shared = False
         self._busy = False
         self._queue: deque[asyncio.Future[None]] = deque()
@@ -70,15 +76,37 @@ class Turn:
         if not self.shared:
             yield
             return
-        if (other := _held.get()) is not None:
-            raise EquipmentError(f"{self.name} asked for while {other.name} is held: take both at once")
+        if self in (held := _held.get()):
+            yield
+            return
+        if held:
+            others = ", ".join(turn.name for turn in in_order(held))
+            raise EquipmentError(f"{self.name} asked for while {others} is held: take both at once by taking")
+        async with self.alone():
+            token = _held.set(frozenset({self}))
+            try:
+                yield
+            finally:
+                _held.reset(token)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator[None, None]:
+        """As `taken`, for whoever keeps account himself of what he holds."""
+        if self._poison is not None:
+            raise EquipmentError(f"{self.name} is quarantined: {self._poison}")
         await self._acquire()
-        token = _held.set(self)
         try:
             yield
         finally:
-            _held.reset(token)
             self._release()
+
+    def must_be_mine(self) -> None:
+        """EquipmentError in the task of a site that uses a shared resource without having its turn."""
+        if self.shared and waiting.get() is not None and self not in _held.get():
+            raise EquipmentError(
+                f"{self.name} serves several sites: use it inside `async with taking(...)`, or what another "
+                "site has set would count"
+            )
 
     async def _acquire(self) -> None:
         if not self._busy:
@@ -111,3 +139,37 @@ class Turn:
                 turn.set_result(None)
                 return
         self._busy = False
+
+
+class HasTurn(Protocol):
+    """What may be shared."""
+
+    turn: Turn
+
+
+def in_order(turns: Iterable[Turn]) -> list[Turn]:
+    """Return turns in the one order in which everybody takes them."""
+    return sorted(turns, key=lambda turn: turn.number)
+
+
+@asynccontextmanager
+async def taking(*resources: HasTurn) -> AsyncGenerator[None, None]:
+    """Have all of these alone inside the block, so that what is set in it stays set.
+
+    They are taken in one order, the same for all tasks, so no two wait for each other. Inside another such
+    block only what that holds may be taken.
+    """
+    wanted = {resource.turn for resource in resources if resource.turn.shared}
+    held = _held.get()
+    if held and (more := wanted - held):
+        names = ", ".join(turn.name for turn in in_order(more))
+        others = ", ".join(turn.name for turn in in_order(held))
+        raise EquipmentError(f"{names} asked for while {others} is held: take all at once")
+    async with AsyncExitStack() as stack:
+        for turn in in_order(wanted - held):
+            await stack.enter_async_context(turn.alone())
+        token = _held.set(held | wanted)
+        try:
+            yield
+        finally:
+            _held.reset(token)

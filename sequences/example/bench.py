@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from drivers.roles import Counter, Dmm, Generator, IdReader, Relays, Scanner, Scope, Supply, Thermal
+from drivers.roles import Counter, Dmm, Generator, IdReader, Relays, Scanner, Scope, Supply, Thermal, taking
 from station.model import Bin, BinKind, Limit
 from station.sequence import Functional, Parametric, Sequence, Site, StationBins, While
 from station.units import V, mA
@@ -22,7 +22,7 @@ REACH_S = 1800.0
 
 @dataclass(frozen=True)
 class BenchSite(Site):
-    """One of each: what several sites share is held by one of them at a time, and never two at once."""
+    """One of each; what several sites share they take in turns, what is needed together at once."""
 
     vdd: Supply
     matrix: Relays
@@ -44,12 +44,13 @@ async def powered(site: BenchSite) -> AsyncGenerator[None, None]:
 
 @asynccontextmanager
 async def clocked(site: BenchSite) -> AsyncGenerator[None, None]:
-    """The clock of the load board runs, and the matrix leads it there."""
-    await site.generator.waveform(
-        "square", frequency_hz=CLOCK_HZ, amplitude_vpp=CLOCK_VPP, offset_v=CLOCK_VPP / 2
-    )
-    async with site.matrix.closed({"1A01"}), site.generator.driving():
-        yield
+    """The clock of the load board runs, the matrix leads it there, and nobody else looks at it."""
+    async with taking(site.matrix, site.generator, site.counter, site.scope):
+        await site.generator.waveform(
+            "square", frequency_hz=CLOCK_HZ, amplitude_vpp=CLOCK_VPP, offset_v=CLOCK_VPP / 2
+        )
+        async with site.matrix.closed({"1A01"}), site.generator.driving():
+            yield
 
 
 async def marked(site: BenchSite) -> bool:
@@ -59,15 +60,16 @@ async def marked(site: BenchSite) -> bool:
 
 async def vdd_by_meter(site: BenchSite) -> float:
     """VDD at the socket, by the multimeter behind the matrix."""
-    await site.dmm.configure("dc_voltage", full_scale=10.0)
-    async with site.matrix.closed({f"1B{site.number:02d}"}):
+    async with taking(site.matrix, site.dmm), site.matrix.closed({f"1B{site.number:02d}"}):
+        await site.dmm.configure("dc_voltage", full_scale=10.0)
         return await site.dmm.measure()
 
 
 async def vdd_by_scanner(site: BenchSite) -> float:
     """The same, by the scanner's channel of this site."""
     channel = str(100 + site.number)
-    return (await site.scanner.scan("dc_voltage", {channel}))[channel]
+    async with taking(site.scanner):
+        return (await site.scanner.scan("dc_voltage", {channel}))[channel]
 
 
 async def clock_rate(site: BenchSite) -> float:

@@ -10,6 +10,7 @@ import pytest
 
 from drivers.errors import EquipmentError
 from drivers.roles.turn import LOCK_TIMEOUT_S, Turn, waiting
+from drivers.roles.turn import taking as taking_all
 from drivers.roles.uninterrupted import NotUndoneError, undone
 from sim.time import new_loop
 from station.engine.timer import RowTimer
@@ -127,3 +128,69 @@ async def test_what_cannot_be_undone_says_so() -> None:
         await undone(fails(), what="smu: switching off")
     with pytest.raises(NotUndoneError, match="smu: switching off not done within 2 s"):
         await undone(hangs(), what="smu: switching off")
+
+
+# -- several at once
+class Shared:
+    """Something that several sites have."""
+
+    def __init__(self, name: str) -> None:
+        self.turn = Turn(name)
+        self.turn.shared = True
+
+
+@virtual
+async def test_two_tasks_that_name_them_in_opposite_order_do_not_wait_for_each_other() -> None:
+    meter, matrix = Shared("meter"), Shared("matrix")
+    order = list[str]()
+
+    async def use(name: str, *resources: Shared) -> None:
+        for _ in range(20):
+            async with taking_all(*resources), resources[1].turn.taken():
+                order.append(name)
+                await asyncio.sleep(0.01)
+                order.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(use("one", meter, matrix))
+        group.create_task(use("two", matrix, meter))
+    assert len(order) == 80
+    assert order[::2] == order[1::2], "nobody comes in between"
+
+
+@virtual
+async def test_what_is_taken_is_given_back_when_the_next_cannot_be_had() -> None:
+    first, second = Shared("first"), Shared("second")
+    async with asyncio.TaskGroup() as group:
+        holder = group.create_task(taking(second.turn, LOCK_TIMEOUT_S + 5, [], "holder"))
+        await asyncio.sleep(0)
+        with pytest.raises(EquipmentError, match="no turn at second within 60 s"):
+            async with taking_all(first, second):
+                pytest.fail("it had both")
+        assert await free(first.turn)
+        holder.cancel()
+
+
+@virtual
+async def test_more_than_was_taken_is_refused() -> None:
+    first, second = Shared("first"), Shared("second")
+    async with taking_all(first):
+        with pytest.raises(EquipmentError, match="second asked for while first is held: take all at once"):
+            async with taking_all(first, second):
+                pass
+        with pytest.raises(EquipmentError, match="second asked for while first is held: take both at once"):
+            async with second.turn.taken():
+                pass
+        async with taking_all(first), first.turn.taken():
+            pass
+    assert await free(second.turn)
+
+
+@virtual
+async def test_one_that_is_quarantined_is_not_taken() -> None:
+    first, second = Shared("first"), Shared("second")
+    second.turn.poison("it lied")
+    with pytest.raises(EquipmentError, match="second is quarantined: it lied"):
+        async with taking_all(first, second):
+            pass
+    assert await free(first.turn)
