@@ -34,6 +34,7 @@ from station.vault.key_events import KeyEvents
 from station.vault.keyring import Keyring
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError
+from station.vault.keys.hardening import harden
 from station.vault.pki.authorities import House, Trust
 from station.vault.pki.issuer import Issuer, trusted
 from station.vault.pki.publication import Publication
@@ -124,6 +125,8 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
     stop = _stop_event()
     config = configuration.load(folder / configuration.FILE)
     times = Times(development=not config.production, epoch=epoch)
+    if config.production:  # keys of the dies in contact are in this memory
+        harden()
     async with AsyncExitStack() as stack:
         keys = await _keyring(folder, config, seed, stop, stack)
         work = stack.enter_context(Workers().running(os.cpu_count() or 1))

@@ -1,6 +1,7 @@
 """A whole vault for production: from its ceremonies to the evidence of a lot. No development key is in it."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -173,6 +174,15 @@ def io() -> Iterator[IoThread]:
     thread.stop()
 
 
+def shielded(pid: int) -> bool:
+    """Whether a process leaves no core dump, and its memory is locked where that is allowed here."""
+    told = Path(f"/proc/{pid}/limits").read_text("utf-8").splitlines()
+    limits = {line[:26].strip(): line[26:].split() for line in told}
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines())
+    allowed = limits["Max locked memory"][0] == "unlimited" or os.geteuid() == 0
+    return limits["Max core file size"][:2] == ["0", "0"] and (int(status["VmLck"].split()[0]) > 0) == allowed
+
+
 class Desk:
     """The desk of a running vault, and who comes to it."""
 
@@ -291,6 +301,7 @@ async def test_from_the_ceremonies_to_the_evidence(
     await asyncio.wrap_future(io.submit(governed(process, made[1])))
     client = VaultClient(process.socket, clock=RealClock(), io=io, station="cell-1")
     assert await client.connect() == "production"
+    assert shielded(process.pid)
     with pytest.raises(CustodyError, match="102"):
         await client.open_lot("L8", product="se1", quantity=1, order="DEV-L8")
     await sealed_lot(client)
