@@ -14,6 +14,7 @@ from station.clock import RealClock
 from station.errors import StorageError
 
 if TYPE_CHECKING:
+    from station.datalog.parquet import Write
     from station.datalog.stdf.writer import Profile
     from station.datalog.store import Store
 
@@ -22,6 +23,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 OUT = click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The new file; none is overwritten."
 )
+RUN = click.option("--run", type=click.IntRange(1), help="Of a store with several runs.")
 SQLITE = b"SQLite format 3\0"
 MOST = 20
 """Tests that a person is shown, those that failed most first."""
@@ -141,9 +143,37 @@ def chosen(store: "Store", run: int | None) -> int:
 @click.command("to-parquet")
 @FILE
 @OUT
-@click.option("--run", type=click.IntRange(1), help="Of a store with several runs.")
+@RUN
 def to_parquet(file: Path, out: Path, run: int | None) -> None:
     """Write a store's run, or the parametric results of an STDF file, as Parquet: one row a value."""
+    from station.datalog.parquet import write
+
+    _exported(file, out, run, write)
+
+
+@click.command("to-csv")
+@FILE
+@OUT
+@RUN
+def to_csv(file: Path, out: Path, run: int | None) -> None:
+    """Write the same as comma-separated values, with a line of names first."""
+    from station.datalog.text_tables import write_csv
+
+    _exported(file, out, run, write_csv)
+
+
+@click.command("to-json")
+@FILE
+@OUT
+@RUN
+def to_json(file: Path, out: Path, run: int | None) -> None:
+    """Write the same as one JSON object a line."""
+    from station.datalog.text_tables import write_json
+
+    _exported(file, out, run, write_json)
+
+
+def _exported(file: Path, out: Path, run: int | None, written: "Write") -> None:
     from station.datalog import parquet
     from station.datalog.store import Store
 
@@ -151,11 +181,12 @@ def to_parquet(file: Path, out: Path, run: int | None) -> None:
     with file.open("rb") as opened:
         stored = opened.read(len(SQLITE)) == SQLITE
     if not stored:
-        click.echo(f"{out.name}: {parquet.export_file(file, out)} rows")
+        click.echo(f"{out.name}: {parquet.kept(parquet.table_of(file), out, written)} rows")
         return
     store = Store(file)
     try:
-        click.echo(f"{out.name}: {parquet.export(store, chosen(store, run), out)} rows")
+        found = parquet.table(store, chosen(store, run))
+        click.echo(f"{out.name}: {parquet.kept(found, out, written)} rows")
     finally:
         store.close()
 
@@ -211,4 +242,4 @@ def from_atdf(file: Path, out: Path) -> None:
     click.echo(f"{out.name}: {len(made)} records")
 
 
-COMMANDS = (summary, merge, recover, rebuild, to_parquet, import_, to_atdf, from_atdf)
+COMMANDS = (summary, merge, recover, rebuild, to_parquet, to_csv, to_json, import_, to_atdf, from_atdf)

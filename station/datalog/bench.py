@@ -268,7 +268,7 @@ def _looked_at(folder: Path, store: Store, bare: sqlite3.Connection) -> Seconds:
     with _timed(costs, "parquet", perf_counter):
         parquet.export(store, 1, path)
     found = pq.read_table(path)
-    with _timed(costs, "parquet_floor", perf_counter):
-        parquet.write(found, path)
+    with path.open("wb") as file, _timed(costs, "parquet_floor", perf_counter):
+        parquet.write(found, file)
     path.unlink()
     return costs

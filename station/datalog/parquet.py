@@ -1,8 +1,10 @@
 """Parquet of the store: one row a value, for whoever analyses lots with tools of their own."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 import msgspec
 import numpy as np
@@ -34,6 +36,7 @@ PLACES = (
 )
 SPLIT = ("value",)
 ROW_GROUP = 1 << 20
+Write: TypeAlias = Callable[[pa.Table, BinaryIO], None]
 
 
 def table(store: Store, run: int) -> pa.Table:
@@ -59,15 +62,15 @@ def table(store: Store, run: int) -> pa.Table:
 
 def export(store: Store, run: int, path: Path) -> int:
     """Write a run to a Parquet file and return its rows; it gets its name when it is whole and on disk."""
-    return _kept(table(store, run), path)
+    return kept(table(store, run), path, write)
 
 
-def export_file(stdf: Path, path: Path) -> int:
-    """Write the parametric results of an STDF file, as float32 has them, and return their number."""
+def table_of(stdf: Path) -> pa.Table:
+    """Return the parametric results of an STDF file as a table, as float32 has them."""
     found = load(stdf)
     if found.fault:
         raise StorageError(f"{stdf}: {found.fault}")
-    return _kept(file_table(found), path)
+    return file_table(found)
 
 
 def file_table(found: Columns) -> pa.Table:
@@ -92,12 +95,13 @@ def file_table(found: Columns) -> pa.Table:
     return pa.table({name: pa.array(column) for name, column in columns.items()})
 
 
-def _kept(found: pa.Table, path: Path) -> int:
+def kept(found: pa.Table, path: Path, written: Write) -> int:
+    """Write a table to a file, which gets its name when it is whole and on disk; return the rows."""
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            write(found, file)
+            written(found, file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -108,7 +112,7 @@ def _kept(found: pa.Table, path: Path) -> int:
     return int(found.num_rows)
 
 
-def write(found: pa.Table, file: object) -> None:
+def write(found: pa.Table, file: BinaryIO) -> None:
     """Write a table as this station's Parquet files are: zstd, floats split by byte.
 
     Runs of equal numbers are left to zstd: a dictionary costs twice the time and saves nothing.

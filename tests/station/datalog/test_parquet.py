@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from station.datalog import parquet
 from station.datalog.store import Store
+from station.datalog.text_tables import write_csv, write_json
 from station.errors import StorageError
 from tests.station.datalog.lots import lot, touchdowns
 
@@ -70,3 +73,18 @@ def test_one_test_of_all_contacts(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no test 7"):
         store.column(1, 7)
     store.close()
+
+
+def test_a_lot_written_three_ways_has_equal_values(tmp_path: Path) -> None:
+    store = stored(tmp_path)
+    table = parquet.table(store, 1)
+    store.close()
+    count = parquet.kept(table, tmp_path / "lot.parquet", parquet.write)
+    assert parquet.kept(table, tmp_path / "lot.csv", write_csv) == count
+    assert parquet.kept(table, tmp_path / "lot.json", write_json) == count
+
+    rows = pq.read_table(tmp_path / "lot.parquet").to_pylist()
+    lines = (tmp_path / "lot.json").read_bytes().splitlines()
+    assert [msgspec.json.decode(line) for line in lines] == rows
+    assert csv.read_csv(tmp_path / "lot.csv").to_pylist() == rows
+    assert any(row["value"] is None for row in rows)

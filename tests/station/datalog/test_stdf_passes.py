@@ -212,4 +212,7 @@ def test_commands(tmp_path: Path) -> None:
     assert '"superseded":0' in done.stdout
     out = tmp_path / "L.parquet"
     assert "9 rows" in CliRunner().invoke(stdf, ["to-parquet", str(path), "--out", str(out)]).stdout
+    for command, name in (("to-csv", "L.csv"), ("to-json", "L.json")):
+        done = CliRunner().invoke(stdf, [command, str(path), "--out", str(tmp_path / name)])
+        assert done.stdout == f"{name}: 9 rows\n"
     assert CliRunner().invoke(stdf, ["merge", "nowhere.std", "--out", str(out)]).exit_code == 4
