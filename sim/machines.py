@@ -257,6 +257,8 @@ def _gem(placed: Placement, plant: Plant) -> None:
         seed=plant.seed_of(placed),
         faults=plant.faults(placed, GemHandler.knobs),
     )
+    if placed.options.get("map_folder"):
+        handler.talk_of_maps()
     plant.tcp.plug(*tcp_address(placed), handler)
     if not profile.start:
         plant.clock.call_later(START_S, handler.start)

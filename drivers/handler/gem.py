@@ -5,12 +5,15 @@ Ref: secsgem, message and data-item definitions; the course of a lot is common k
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from typing import Annotated
+from collections.abc import AsyncGenerator, Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError, InstrumentError, ProtocolError
+from drivers.links import gem_recipes
+from drivers.links.gem_maps import MapDesk
 from drivers.links.hsms import HsmsLink, Timers
 from drivers.protocols import gem
 from drivers.protocols.gem import Alarm, Event, GemProfile
@@ -43,8 +46,16 @@ class GemOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long no devices may be presented; 0: for ever. An event that is lost shows in nothing else."""
     linktest_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
     """How often the handler must show that it is there while devices are waited for."""
+    recipe_file: str = ""
+    """The file with the body of the profile's recipe: the handler gets it, and must have it so."""
+    spool: Literal["leave", "purge"] = "leave"
+    """What becomes of events that the handler kept while nobody was connected, if it can."""
+    map_folder: str = ""
+    """Where maps are that the handler sends and asks for; empty: its messages about maps are aborted."""
 
     def __post_init__(self) -> None:
+        if self.recipe_file and not self.profile.recipe:
+            raise ValueError("recipe_file: the profile names no recipe")
         if not self.sites or min(self.sites) < 1:
             raise ValueError(f"sites {sorted(self.sites)}: one or more, from 1, are needed")
 
@@ -65,6 +76,8 @@ class GemHandler(Machine, Handler):
         self._link = HsmsLink(name, port, device=options.device, timers=options.timers, told=self._told)
         self._link.on_loss(self._lose)
         self._identity = Identity(maker="", model="SECS/GEM handler")
+        self._recipe: bytes | None = None
+        self._maps = MapDesk(name, Path(options.map_folder)) if options.map_folder else None
         self._news = asyncio.Event()
         self.repeated = 0
         """How many events came twice."""
@@ -83,15 +96,28 @@ class GemHandler(Machine, Handler):
     async def connect(self) -> None:
         """Select, establish communication, go on-line, and have exactly our events and all alarms told."""
         self._forget()
+        self._recipe = self._read_recipe()
+        if self._maps is not None:
+            self._maps.check()
         await self._link.open()
         await self._introduced()
         await self._agreed(gem.go_online(), ONLINE, "going on-line")
+        if self._options.spool == "purge":
+            await gem_recipes.forget_spool(self._link)
         await self._agreed(gem.silence(), (0,), "switching events off")
         await self._agreed(gem.forget_reports(), (0,), "deleting reports")
         await self._agreed(gem.define_reports(self._profile), (0,), "defining reports")
         await self._agreed(gem.link_reports(self._profile), (0,), "linking reports")
         await self._agreed(gem.enable_events(self._profile), (0,), "enabling events")
         await self._agreed(gem.enable_alarms(), (0,), "enabling alarms")
+
+    def _read_recipe(self) -> bytes | None:
+        if not (path := self._options.recipe_file):
+            return None
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise EquipmentError(f"{self.name}: recipe_file {path}: {error}") from error
 
     async def _introduced(self) -> None:
         reply = await self._agreed(gem.establish(), (0,), "establishing communication")
@@ -120,11 +146,20 @@ class GemHandler(Machine, Handler):
     async def start_lot(self, lot: str) -> None:
         """Choose recipe and lot, and start, as far as the profile has commands for it."""
         self._contact, self._over = frozenset(), False
+        if self._recipe is not None:
+            await gem_recipes.provide(self._link, self._profile.recipe, self._recipe)
         if self._profile.select:
             parameters = {"PPID": text(self._profile.recipe), "LOTID": text(lot)}
             await self._ordered(gem.command(self._profile.select, parameters))
         if self._profile.start:
             await self._ordered(gem.command(self._profile.start))
+
+    async def end_lot(self) -> None:
+        """Have the lot ended, if the profile has a command for that, and wait until the handler says so."""
+        if not self._profile.end or self._over:
+            return
+        await self._ordered(gem.command(self._profile.end))
+        await self._until(lambda: self._over, "the lot did not end")
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
         self._contact = frozenset()
@@ -186,19 +221,19 @@ class GemHandler(Machine, Handler):
             raise EquipmentError(f"{unknown}: {error}") from error
         if code == gem.LATER and self._profile.sorted is not None:
             try:
-                await self._until_sorted()
+                await self._until(lambda: self._sorted, "not sorted")
             except EquipmentError as error:
                 raise EquipmentError(f"{unknown}: {error}") from error
 
-    async def _until_sorted(self) -> None:
+    async def _until(self, done: Callable[[], bool], what: str) -> None:
         try:
             async with asyncio.timeout(self._options.sort_s):
-                while not self._sorted:
+                while not done():
                     self._raise()
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise EquipmentError(f"{self.name}: not sorted within {self._options.sort_s:g} s") from None
+            raise EquipmentError(f"{self.name}: {what} within {self._options.sort_s:g} s") from None
 
     async def _ordered(self, message: Message) -> int:
         """Say a remote command; InstrumentError if it is refused, and so did nothing."""
@@ -255,6 +290,10 @@ class GemHandler(Machine, Handler):
             case 10, 1:
                 log.info("%s: says %s", self.name, message.item)
                 return Message(10, 2, binary(0))
+            case 7, _:
+                return gem_recipes.answered(message, self._profile.recipe, self._recipe)
+            case 12, _ if self._maps is not None:
+                return self._maps.answered(message)
             case 9, _:
                 self._fault = ProtocolError(f"{self.name}: did not take what was said ({message})")
                 self._news.set()

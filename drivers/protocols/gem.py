@@ -52,6 +52,8 @@ class GemProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     recipe: str = ""
     start: str = "START"
     """The remote command that begins; empty: an operator starts it."""
+    end: str = ""
+    """The remote command that ends a lot; empty: the handler ends it by itself, when it is empty."""
     warnings: tuple[int, ...] = ()
     """Alarms (ALID) that stop nothing."""
 

@@ -14,6 +14,7 @@ from drivers.protocols.hsms import Frame, Frames, Kind, Message
 from drivers.protocols.secs import Format, Item, array, binary, boolean, text
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
+from sim.handler.gem_services import SERVICE_KNOBS, MapTalk, Services
 from sim.sockets import Sockets
 from sim.tcp.machine import TCP_KNOBS, Connection, TcpMachine
 
@@ -48,20 +49,24 @@ class Timing:
 class GemHandler(TcpMachine):
     """One handler with its devices; the host starts it by a command of the profile."""
 
-    knobs = TCP_KNOBS | {
-        "abort_reply",
-        "alarm",
-        "drop_reply",
-        "dup_event",
-        "extra_site",
-        "late_event",
-        "local",
-        "no_linktest",
-        "offline",
-        "output_full",
-        "part_dropped",
-        "reject",
-    }
+    knobs = (
+        TCP_KNOBS
+        | {
+            "abort_reply",
+            "alarm",
+            "drop_reply",
+            "dup_event",
+            "extra_site",
+            "late_event",
+            "local",
+            "no_linktest",
+            "offline",
+            "output_full",
+            "part_dropped",
+            "reject",
+        }
+        | SERVICE_KNOBS
+    )
     """`alarm` takes its ALID, `late_event` ms; `local`: commands are refused at the machine;
     `offline`: it does not go on-line; `abort_reply`: a message is answered by function 0."""
 
@@ -85,6 +90,10 @@ class GemHandler(TcpMachine):
         self.lot = ""
         self.acknowledged: list[str] = []
         """What the host has acknowledged."""
+        self.services = Services(faults)
+        self.map_talk: MapTalk | None = None
+        self._sorted_bins: list[int] = []
+        self._over = False
         self._in_contact: frozenset[int] = frozenset()
         self._wrong: frozenset[int] = frozenset()
         self._host: Connection | None = None
@@ -100,7 +109,12 @@ class GemHandler(TcpMachine):
             profile.retest or "-": self._retest,
             profile.select or "--": self._select,
             profile.start or "---": self._start,
+            profile.end or "----": self._end_of_lot,
         }
+
+    def talk_of_maps(self) -> None:
+        """Ask for the map of each lot when it starts, and send one of what was sorted."""
+        self.map_talk = MapTalk(self._say, self.faults)
 
     # -- people at the machine
     def start(self) -> None:
@@ -138,7 +152,12 @@ class GemHandler(TcpMachine):
             case Kind.DATA if frame.byte3 % 2:
                 self._asked(connection, frame)
             case Kind.DATA:
-                self.acknowledged.append(str(Message.of(frame)))
+                self._replied(Message.of(frame))
+
+    def _replied(self, reply: Message) -> None:
+        self.acknowledged.append(str(reply))
+        if self.map_talk is not None:
+            self.map_talk.heard(reply)
 
     def _send(self, connection: Connection, frame: Frame) -> None:
         connection.send(frame.encode(), after_s=self.timing.reply_s)
@@ -171,8 +190,8 @@ class GemHandler(TcpMachine):
                 code = binary(self._enable(items))
             case 2, 41:
                 code = array(binary(self._ordered(items)), array())
-            case 5, 3:
-                code = binary(0)
+            case _:
+                code = self.services.reply(message)
         if self.faults.strikes("abort_reply") is not None:
             return Message(message.stream, 0)
         if code is None:
@@ -224,7 +243,18 @@ class GemHandler(TcpMachine):
         del parameters
         if self.state is not State.IDLE:
             return ALREADY
-        self._index()
+        self.state = State.MOVING
+        self._over = False
+        self._sorted_bins.clear()
+        if self.map_talk is None:
+            self._index()
+        else:
+            self.map_talk.ask(self.lot, self._index)
+        return LATER
+
+    def _end_of_lot(self, parameters: Mapping[str, Item]) -> int:
+        del parameters
+        self.clock.call_later(self.timing.plunge_s, self._end)
         return LATER
 
     def _sort(self, parameters: Mapping[str, Item]) -> int:
@@ -262,10 +292,23 @@ class GemHandler(TcpMachine):
     def _place(self) -> None:
         self._in_contact = self._in_contact.union(self.sockets.load())
         if not self._in_contact:
-            self.state = State.IDLE
-            self._event(self.profile.lot_ended.ceid)
+            self._end()
             return
         self.clock.call_later(self.timing.plunge_s, self._plunge)
+
+    def _end(self) -> None:
+        """Nothing is left: the map goes to the host, then the lot is over."""
+        self.state = State.IDLE
+        if self._over:
+            return
+        self._over = True
+        if self.map_talk is None:
+            self._lot_over()
+        else:
+            self.map_talk.send(self.lot, self._sorted_bins, self._lot_over)
+
+    def _lot_over(self) -> None:
+        self._event(self.profile.lot_ended.ceid)
 
     def _plunge(self) -> None:
         self.sockets.land()
@@ -292,6 +335,7 @@ class GemHandler(TcpMachine):
             return
         self.sockets.lift()
         self.sockets.sort(bins)
+        self._sorted_bins += (bins[site] for site in sorted(bins))
         self._in_contact = self._in_contact.difference(bins)
         self._done()
         self._index()

@@ -31,6 +31,57 @@ def test_a_lot_ends_with_each_device_in_its_bin(handler: Path, tmp_path: Path) -
     assert (truth["escapes"], truth["misplaced"], truth["custody"]) == ([], [], [])
 
 
+def with_services(folder: Path) -> Path:
+    """Write the cell with a GEM handler that gets a recipe, has its spool purged, and tells maps."""
+    (gem,) = (path for path in HANDLERS if path.stem == "gem")
+    station = station_with(gem, folder)
+    recipe, maps = folder / "se1.rcp", folder / "maps"
+    recipe.write_bytes(b"force = 3 N")
+    maps.mkdir()
+    options = f'[equipment.options]\nrecipe_file = "{recipe}"\nspool = "purge"\nmap_folder = "{maps}"\n\n'
+    text = station.read_text("utf-8")
+    at = text.index("[equipment.options.profile]")
+    profile = text[at:].replace("\n", '\nend = "LOT-END"\n', 1)
+    station.write_text(text[:at] + options + profile, "utf-8")
+    return station
+
+
+def test_a_gem_handler_has_its_recipe_and_sends_the_map_of_its_lot(tmp_path: Path) -> None:
+    station = with_services(tmp_path)
+    code, result = lot(tmp_path / "out", "--station", str(station), "--devices", "4", "--seed", "7")
+    assert code == 0, result
+    (path,) = (tmp_path / "maps").iterdir()
+    assert path.name == "T1.json"
+    told = json.decode(path.read_bytes())
+    hard = [one["hard"] for one in result["bins"] for _ in range(one["count"])]
+    assert sorted(told["bins"]) == sorted(map(str, hard))
+    assert (told["columns"], told["rows"]) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("recipe_refused=2", "recipe SE1 is refused: it has no space"),
+        ("other_recipe", "has another recipe 'SE1'"),
+    ],
+)
+def test_no_lot_without_its_recipe(fault: str, why: str, tmp_path: Path) -> None:
+    station = with_services(tmp_path)
+    _, result = lot(
+        tmp_path / "out", "--station", str(station), "--devices", "2", "--fault", f"handler.{fault}"
+    )
+    assert (result["state"], result["tested"]) == ("HELD", 0)
+    assert why in result["reason"]
+
+
+def test_a_map_with_a_place_beside_itself_is_not_kept(tmp_path: Path) -> None:
+    station = with_services(tmp_path)
+    ran = ("--station", str(station), "--devices", "2", "--seed", "7", "--fault", "handler.map_beside")
+    code, result = lot(tmp_path / "out", *ran)
+    assert (code, result["state"]) == (0, "CLOSED")
+    assert list((tmp_path / "maps").iterdir()) == []
+
+
 CELL_IO = Path(__file__).parent / "cell_io.toml"
 
 

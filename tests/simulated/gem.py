@@ -1,7 +1,10 @@
-"""A handler with SECS/GEM: `given sites`, `parts`, `faults`; `taken = yes`: another host is selected already.
+"""A handler with SECS/GEM: `given recipe`, `sites`, `parts`, `faults`.
 
+`taken = yes`: another host is selected already.
 `says = written`: what it does not say by itself, a person at the machine has it say.
 """
+
+import msgspec
 
 from drivers.protocols.gem import GemEvent, GemProfile
 from drivers.protocols.hsms import Frame, Kind
@@ -42,10 +45,12 @@ def simulator(dialogue: Dialogue) -> Player:
     handler = GemHandler(
         clock,
         given(dialogue),
-        PROFILE,
+        msgspec.structs.replace(PROFILE, end=dialogue.given.get("end", "")),
         sites=int(dialogue.given.get("sites", "1")),
         faults=faults(dialogue, GemHandler.knobs),
     )
+    if recipe := dialogue.given.get("recipe"):
+        handler.services.recipes["SE1"] = recipe.encode().decode("unicode_escape").encode("latin-1")
     if "taken" in dialogue.given:
         TcpPlayer(handler, clock).say(Frame(Kind.SELECT_REQ, 9).encode())
         clock.sleep(1.0)

@@ -4,14 +4,17 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import json, structs
 
 from drivers.errors import DeviceLost, EquipmentError, InstrumentError, ProtocolError, Silent
 from drivers.handler.gem import GemHandler, GemOptions
 from drivers.links.hsms import Timers
 from drivers.protocols.gem import Event, GemEvent, GemProfile
+from drivers.protocols.gem_maps import SubstrateMap
 from drivers.protocols.hsms import Kind
 from drivers.protocols.secs import u4
 from drivers.roles import Touchdown
@@ -24,7 +27,9 @@ from tests.simulated.gem import PROFILE
 from tests.trays import Trays, full
 
 ONE = Touchdown(frozenset({1}))
-QUICK = Timers(t3=0.05, t6=0.05, t8=0.05)
+PATIENT = Timers(t3=20.0, t6=20.0, t8=20.0)
+QUICK = Timers(t3=0.5, t6=0.5, t8=0.5)
+"""Where the dialogue has no reply; all else comes before that is over, however slow the machine."""
 LEAVE = Kind.SEPARATE_REQ
 _numbers = itertools.count()
 
@@ -51,7 +56,7 @@ class Lenient(Stream):
 
 
 def made(line: Stream, *, sites: int = 1, **options: Any) -> GemHandler:
-    told: dict[str, Any] = {"profile": PROFILE, "timers": QUICK} | options
+    told: dict[str, Any] = {"profile": PROFILE, "timers": PATIENT} | options
     return GemHandler("handler", line, GemOptions(sites=frozenset(range(1, sites + 1)), **told))
 
 
@@ -89,6 +94,7 @@ async def test_connects_and_asks_for_its_events(chunk: int) -> None:
         async with connected(line) as handler:
             assert (await handler.identify()).model == "HND1"
             await handler.make_safe()
+            await handler.end_lot()
     assert (line.opened, line.closed) == (1, 1)
 
 
@@ -158,7 +164,7 @@ async def test_a_command_that_is_refused_did_nothing() -> None:
 
 async def test_a_sort_without_reply_leaves_bins_unknown() -> None:
     with replayed_stream("gem/sort_not_answered") as line:
-        async with running(line) as (handler, touchdowns):
+        async with running(line, timers=QUICK) as (handler, touchdowns):
             await anext(touchdowns)
             with pytest.raises(EquipmentError, match=r"bins of sites \[1\] unknown: .*no reply to S2F41"):
                 await handler.sort({1: 1})
@@ -234,8 +240,8 @@ async def test_the_link_is_tested_while_nothing_happens() -> None:
 
 async def test_a_link_that_does_not_answer_is_no_link() -> None:
     with replayed_stream("gem/no_linktest") as line:
-        async with connected(line, linktest_s=0.01) as handler:
-            with pytest.raises(Silent, match="no reply to LINKTEST_REQ within 0.05 s"):
+        async with connected(line, linktest_s=0.01, timers=QUICK) as handler:
+            with pytest.raises(Silent, match="no reply to LINKTEST_REQ within 0.5 s"):
                 await anext(handler.touchdowns())
 
 
@@ -243,6 +249,100 @@ async def test_what_the_equipment_asks() -> None:
     with replayed_stream("gem/equipment_asks") as line:
         async with connected(line):
             await played_out(line)
+
+
+async def test_the_host_ends_the_lot_and_waits_for_its_end() -> None:
+    profile = structs.replace(PROFILE, end="LOT-END")
+    with replayed_stream("gem/lot_ended_by_host") as line:
+        async with connected(line, profile=profile) as handler:
+            await handler.end_lot()
+
+
+async def test_a_lot_that_does_not_end_is_told() -> None:
+    profile = structs.replace(PROFILE, end="LOT-END")
+    with replayed_stream("gem/lot_does_not_end") as line:
+        async with connected(line, profile=profile, sort_s=0.2) as handler:
+            with pytest.raises(EquipmentError, match="the lot did not end within 0.2 s"):
+                await handler.end_lot()
+
+
+RECIPE = b"SE1\x01\x02"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    path = tmp_path / "se1.rcp"
+    path.write_bytes(RECIPE)
+    return str(path)
+
+
+async def test_a_recipe_is_sent_and_read_back(recipe: str) -> None:
+    with replayed_stream("gem/recipe_sent") as line:
+        async with connected(line, recipe_file=recipe) as handler:
+            await handler.start_lot("LOT7")
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "says"),
+    [
+        ("recipe_refused", "recipe SE1 is refused: it has no space"),
+        ("recipe_changed", "has another recipe 'SE1' than the station file names: no lot"),
+    ],
+)
+async def test_no_lot_without_the_recipe_of_the_station_file(dialogue: str, says: str, recipe: str) -> None:
+    with replayed_stream(f"gem/{dialogue}") as line:
+        async with connected(line, recipe_file=recipe) as handler:
+            with pytest.raises(EquipmentError, match=says):
+                await handler.start_lot("LOT7")
+
+
+async def test_the_host_gives_its_recipe_and_takes_none(recipe: str) -> None:
+    with replayed_stream("gem/recipe_asked_for") as line:
+        async with connected(line, recipe_file=recipe):
+            await played_out(line)
+
+
+async def test_a_recipe_that_cannot_be_read_is_told_before_anything_is_said(tmp_path: Path) -> None:
+    with replayed_stream("gem/connects") as line:
+        with pytest.raises(EquipmentError, match="recipe_file .*none.rcp"):
+            await made(Lenient(line), recipe_file=str(tmp_path / "none.rcp")).connect()
+        line.script.left.clear()
+
+
+def test_a_recipe_file_needs_the_name_of_its_recipe() -> None:
+    profile = GemProfile(presented=PROFILE.presented, lot_ended=PROFILE.lot_ended)
+    with pytest.raises(ValueError, match="recipe_file: the profile names no recipe"):
+        GemOptions(sites=frozenset({1}), profile=profile, recipe_file="x")
+
+
+async def test_what_was_spooled_is_thrown_away() -> None:
+    with replayed_stream("gem/spool_purged") as line:
+        async with connected(line, spool="purge"):
+            pass
+
+
+async def test_a_spool_that_stays_is_no_connection() -> None:
+    refused = pytest.raises(InstrumentError, match="purging the spool is refused")
+    with replayed_stream("gem/spool_busy") as line, refused:
+        async with connected(line, spool="purge"):
+            pytest.fail("old events may come")
+
+
+async def test_maps_go_up_and_down(tmp_path: Path) -> None:
+    with replayed_stream("gem/maps") as line:
+        async with connected(line, map_folder=str(tmp_path)):
+            await played_out(line)
+    (path,) = tmp_path.iterdir()  # noqa: ASYNC240 - a folder of this test
+    assert path.name == "STRIP-1.json"
+    kept = json.decode(path.read_bytes(), type=SubstrateMap)
+    assert (kept.rows, kept.columns, kept.bins) == (2, 3, "112517")
+
+
+async def test_maps_need_their_folder(tmp_path: Path) -> None:
+    with replayed_stream("gem/connects") as line:
+        with pytest.raises(EquipmentError, match="map_folder .*none: there is no such folder"):
+            await made(Lenient(line), map_folder=str(tmp_path / "none")).connect()
+        line.script.left.clear()
 
 
 async def test_what_the_equipment_did_not_understand() -> None:
@@ -262,8 +362,8 @@ async def test_an_equipment_that_leaves() -> None:
 
 async def test_a_frame_that_stops_in_the_middle_is_the_end() -> None:
     with replayed_stream("gem/frame_stops") as line:
-        async with connected(line) as handler:
-            with pytest.raises(ProtocolError, match="a frame stopped in the middle for 0.05 s"):
+        async with connected(line, timers=QUICK) as handler:
+            with pytest.raises(ProtocolError, match="a frame stopped in the middle for 0.5 s"):
                 await anext(handler.touchdowns())
 
 
