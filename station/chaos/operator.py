@@ -49,6 +49,7 @@ class Operator:
 
     def attend(self, station: int) -> None:
         """Do what the lot needs until it is closed, or past help, or the station is dead."""
+        self.refused = 0
         while not ended(station, within_s=AGAIN_S if self._away else 0):
             try:
                 with self._connected() as connected:

@@ -52,14 +52,20 @@ class ResumedCell(Cell[S]):
                 events.Refitted(at=self._now, instruments=info.instruments, software=info.software)
             )
         self._recovery = Recovery(history, folder, self._plan.sequence, self._plan.vault)
-        try:
-            await self._recovery.settle()
-        except CustodyError as error:
-            await self.shift(State.ABORTED, f"the lot cannot be taken up: {error}")
+        if why := await self._settled(self._recovery):
+            await self.shift(State.ABORTED, why)
             return
-        self._started.set()
         why = f"{old} when the station stopped" + (f": {history.reason}" if history.reason else "")
         await self._stand(self._recovery, why, unknown=looked_at or history.state in UNKNOWN)
+
+    async def _settled(self, recovery: Recovery[S]) -> str:
+        """Bring files and vault in order; return why that cannot be, empty if it is done."""
+        try:
+            await recovery.settle()
+        except CustodyError as error:
+            return f"the lot cannot be taken up: {error}"
+        self._started.set()
+        return ""
 
     async def _stand(self, recovery: Recovery[S], why: str, *, unknown: bool = False) -> None:
         doubt = recovery.history.in_doubt
@@ -107,7 +113,7 @@ class ResumedCell(Cell[S]):
     def _unrecoverable(self, command: commands.Recover) -> tuple[str, str] | None:
         if not command.reason:
             return "bad_arguments", "cell.recover needs a reason"
-        if self._recovery is None or not self._started.is_set():
+        if self._recovery is None:
             return "integrity", self.reason
         if wrong := self._recovery.objection(command.found):
             return "bad_arguments", f"cell.recover: {wrong}"
@@ -123,6 +129,9 @@ class ResumedCell(Cell[S]):
     async def _effect(self, command: commands.Any) -> None:
         if isinstance(command, commands.Recover) and self._recovery is not None:
             await self._make_safe()
+            if not self._started.is_set() and (why := await self._settled(self._recovery)):
+                self.reason = why
+                return
             await self._recovery.find(command)
             await self._stand(self._recovery, command.reason)
         elif not (isinstance(command, commands.Abort) and self.state is State.ABORTED):

@@ -20,6 +20,7 @@ TROUBLES = [
     "trouble=lock:9:2",
     "trouble=clock:9:-86400 kill=record:12:after",
     "way=served trouble=twice:2 trouble=cut:1 kill=record:9:after",
+    "way=served trouble=full:4:30@2 kill=record:17:before",
     "cell=personalising trouble=vault:12",
     "cell=personalising trouble=keys:12",
     "cell=personalising trouble=clock:12:-86400",
