@@ -29,6 +29,7 @@ class Action(StrEnum):
     SET_SITE = "site.set"
     CLEAN = "probe.clean"
     RETEST = "retest.start"
+    STAGE = "recipe.stage"
     ACKNOWLEDGE = "alarm.ack"
     SHELVE = "alarm.shelve"
     REASON = "e10.set"
@@ -86,6 +87,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.SET_SITE: Right(_SKILLED | {HOST}, Remote.LEASED),
         Action.CLEAN: Right(_COMMANDERS, Remote.LEASED),
         Action.RETEST: Right(_SKILLED | {HOST}, Remote.LEASED),
+        Action.STAGE: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),
         Action.ACKNOWLEDGE: Right(_COMMANDERS, Remote.LEASED),
         Action.SHELVE: Right(_SKILLED),
         Action.REASON: Right(_COMMANDERS, Remote.LEASED),

@@ -14,19 +14,32 @@ from station.authority import Action, denied
 from station.custody.journal import Journal, read
 from station.engine import receipts
 from station.engine.cell import REASONED
+from station.errors import ConfigError, SequenceError, UntrustedError
+from station.recipe.content import Recipe
+from station.recipe.shelf import NotFoundError, Shelf
+from station.writer import Writer
 
 NAME = "between"
 """The journal, in the station's folder."""
 Heard: TypeAlias = Callable[[int, events.Any], None]
 """Told of each entry and its line; called on the loop of `Between`."""
-SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve
-"""What can be said to a station without a cell."""
+SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve | commands.Stage
+"""What can be said to a station without a cell; a recipe is staged by it whether there is one or not."""
+REFUSALS: tuple[tuple[type[Exception], str], ...] = (
+    (NotFoundError, "not_found"),
+    (UntrustedError, "invalid_recipe"),
+    (SequenceError, "invalid_recipe"),
+    (ConfigError, "invalid_recipe"),
+    (OSError, "integrity"),
+)
 
 
 class Between:
     """Made and run on a real-time loop beside the station's; `request` is for any loop."""
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], shelf: Shelf | None = None) -> None:
+        self._shelf, self._reading = shelf, Writer("recipes")
+        self._turn = asyncio.Lock()
         self._journal = Journal(path, reserve_bytes=0)
         self._now = now
         self._path = path
@@ -49,6 +62,7 @@ class Between:
 
     def close(self) -> None:
         """Close it."""
+        self._reading.close()
         self._journal.close()
 
     async def request(self, command: SAYINGS, unknown: str = "", after: float = 0.0) -> commands.Receipt:
@@ -60,22 +74,38 @@ class Between:
         return await asyncio.wrap_future(asked)
 
     async def _taken(self, command: SAYINGS, unknown: str, after: float) -> commands.Receipt:
-        if (receipt := self._receipts.get(command.id)) is not None:
-            return receipt
-        at = max(self._now(), after)
+        async with self._turn:
+            if command.id not in self._receipts:
+                await self._tell(*await self._effect(command, unknown, max(self._now(), after)))
+            return self._receipts[command.id]
+
+    async def _effect(self, command: SAYINGS, unknown: str, at: float) -> tuple[events.Any, ...]:
+        """Return what is to be journalled of a command; a recipe is staged by then."""
         if (objection := _objection(command, unknown)) is not None:
-            told: tuple[events.Any, ...] = (receipts.refused(command, at, *objection),)
-        else:
+            return (receipts.refused(command, at, *objection),)
+        if not isinstance(command, commands.Stage):
             said = receipts.said(command, at)
-            told = (receipts.accepted(command, at), *(() if said is None else (said,)))
-        for event in told:  # before it is awaited: the same id again waits for nothing and has no effect
-            self._remember(event)
+            return (receipts.accepted(command, at), *(() if said is None else (said,)))
+        try:
+            recipe = await self._staged(command)
+        except tuple(kind for kind, _ in REFUSALS) as error:
+            code = next(code for kind, code in REFUSALS if isinstance(error, kind))
+            return (receipts.refused(command, at, code, str(error)),)
+        told = events.Staged(at=at, recipe=command.recipe, title=recipe.title, actor=command.actor)
+        return receipts.accepted(command, at), told
+
+    async def _staged(self, command: commands.Stage) -> Recipe:
+        if self._shelf is None:
+            raise NotFoundError("no recipes lie with this station")
+        return await self._reading.run(self._shelf.stage, command.recipe, command.reason)
+
+    async def _tell(self, *told: events.Any) -> None:
         await self._journal.commit(*told)
         for event in told:
+            self._remember(event)
             self._lines += 1
             for heard in self.heard:
                 heard(self._lines, event)
-        return self._receipts[command.id]
 
     def _remember(self, event: events.Any) -> None:
         match event:
@@ -97,9 +127,11 @@ def _objection(command: SAYINGS, unknown: str) -> tuple[str, str] | None:
 
 
 @asynccontextmanager
-async def between(folder: Path, now: Callable[[], float]) -> AsyncGenerator[Between, None]:
+async def between(
+    folder: Path, now: Callable[[], float], shelf: Shelf | None = None
+) -> AsyncGenerator[Between, None]:
     """Have it while the block lasts; StorageError if its journal cannot be read or written."""
-    made = Between(folder / NAME, now)
+    made = Between(folder / NAME, now, shelf)
     made.open()
     try:
         yield made

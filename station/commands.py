@@ -24,6 +24,8 @@ class Load(Command, frozen=True, kw_only=True, tag="lot.load"):
     lot: str
     quantity: int
     sublot: str = ""
+    recipe: str = ""
+    """Of one that is staged: SHA-256 of what was signed, or its beginning; empty: that of the station."""
 
 
 class Start(Command, frozen=True, kw_only=True, tag="lot.start"):
@@ -87,6 +89,13 @@ class Retest(Command, frozen=True, kw_only=True, tag="retest.start"):
     area: Literal["", "edge", "centre"] = ""
 
 
+class Stage(Command, frozen=True, kw_only=True, tag="recipe.stage"):
+    """Let lots run by a recipe that lies with the station; the station trusts its signatures alone."""
+
+    recipe: str
+    """SHA-256 of what was signed, or its beginning."""
+
+
 class Acknowledge(Command, frozen=True, kw_only=True, tag="alarm.ack"):
     """Say that somebody has seen an alarm."""
 
@@ -113,6 +122,7 @@ Any: TypeAlias = (
     | SetSite
     | Clean
     | Retest
+    | Stage
     | Acknowledge
     | Shelve
 )

@@ -58,7 +58,7 @@ class Door:
         if isinstance(command, SAYINGS) and self.between is not None and not self._hears(command):
             after = max((alarms.latest for alarms in self._past), default=0.0)
             return await self.between.request(command, self._unknown(command), after)
-        if inside is None:
+        if inside is None or isinstance(command, commands.Stage):
             return self._refused(command)
         cell, loop = inside
         try:
@@ -69,7 +69,7 @@ class Door:
 
     def _hears(self, command: SAYINGS) -> bool:
         """Whether it is for the cell: an alarm of a lot that is over is not."""
-        if self._cell is None:
+        if self._cell is None or isinstance(command, commands.Stage):
             return False
         if isinstance(command, commands.Reason) or command.alarm in self._cell[0].alarms:
             return True
@@ -79,7 +79,7 @@ class Door:
         return any(alarm in alarms for alarms in self._past)
 
     def _unknown(self, command: SAYINGS) -> str:
-        if isinstance(command, commands.Reason) or self._of_past(command.alarm):
+        if isinstance(command, commands.Reason | commands.Stage) or self._of_past(command.alarm):
             return ""
         return f"there is no alarm {command.alarm!r}"
 

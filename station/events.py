@@ -208,6 +208,14 @@ class RetestBegun(Event, frozen=True, tag="retest.begun", kw_only=True):
     actor: str
 
 
+class Staged(Event, frozen=True, tag="recipe.staged", kw_only=True):
+    """Lots may be run by a recipe from here on; of a station, between lots."""
+
+    recipe: str
+    title: str
+    actor: str
+
+
 class Acknowledged(Event, frozen=True, tag="alarm.acknowledged", kw_only=True):
     """Somebody has seen an alarm."""
 
@@ -307,6 +315,7 @@ Any: TypeAlias = (
     | SiteSet
     | Cleaned
     | RetestBegun
+    | Staged
     | Acknowledged
     | Shelved
     | MachineTold

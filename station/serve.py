@@ -32,6 +32,7 @@ from station.engine.states import State
 from station.errors import ConfigError, CustodyError, SequenceError, StoppedError, StorageError
 from station.io_thread import beside
 from station.open_lot import JOURNAL, epoch_after, history_in, open_lots
+from station.recipe.shelf import NotFoundError, Shelf
 from station.remote.link import Broker
 from station.remote.presence import Inside, Presence, Settings, present
 from station.report import LotReport
@@ -48,6 +49,7 @@ from station.surroundings import EPOCH, Surroundings
 
 CODES: tuple[tuple[type[Exception], str], ...] = (
     (StoppedError, "interrupted"),
+    (NotFoundError, "not_found"),
     (ConfigError, "invalid_config"),
     (SequenceError, "invalid_recipe"),
     (TransportError, "comm_lost"),
@@ -93,6 +95,7 @@ class Service:
     ) -> None:
         self._standing, self._network, self._console = standing, network, console
         self._recover = standing.recover
+        self._shelf = Shelf(standing.data, standing.config, RealClock().unix)
         self._followers: list[Callable[[Path, int, Subscription], Awaitable[None]]] = []
         self._door = Door()
         self._stop: StopRequest | None = None
@@ -136,7 +139,7 @@ class Service:
         """Be on the network and offer the console, as far as either is wanted."""
         with ExitStack() as stack:
             presence = None
-            kept = partial(between, self._standing.data, self._inside.now)
+            kept = partial(between, self._standing.data, self._inside.now, self._shelf)
             notes = stack.enter_context(beside("between", kept))
             self._door.between = notes
             if self._network is not None:
@@ -145,12 +148,18 @@ class Service:
                 self._followers.append(presence.herald.follow)
             if self._console is not None:
                 inside = outlet.Inside(self._door.request, lambda: self._door.state)
-                hello = msgspec.structs.replace(self._console.hello, notes=str(notes.path))
+                hello = msgspec.structs.replace(self._console.hello, notes=str(notes.path), **self._files)
                 offer = partial(outlet.offered, self._console.socket, hello, inside)
                 offered = stack.enter_context(beside("console", offer))
                 self._followers.append(offered.follow)
                 notes.heard.append(offered.noted)
             yield presence
+
+    @property
+    def _files(self) -> dict[str, str]:
+        """What a console on this machine reads by itself."""
+        standing = self._standing
+        return {"station_file": str(standing.config.source.absolute()), "data": str(standing.data.absolute())}
 
     @property
     def _inside(self) -> Inside:
@@ -173,6 +182,7 @@ class Service:
         order = LotOrder(load.lot, load.quantity, standing.out / load.lot, standing.seed, standing.recipe)
         loaded = partial(waiting.settle, commands.Receipt(True, "ok"))
         try:
+            order = self._by_recipe(order, load.recipe)
             make_folder(order.folder)
             try:
                 self._run(_Life(order, Attendance((load,), unattended=False, loaded=lambda _: loaded())))
@@ -185,6 +195,10 @@ class Service:
             waiting.settle(commands.Receipt(False, "failed", "the station could not load it"))
             self._door.leave(State.EMPTY)
         self._until_closed(order.folder)
+
+    def _by_recipe(self, order: LotOrder, name: str) -> LotOrder:
+        """Let the lot run by a recipe that is staged, if one is named; NotFoundError."""
+        return replace(order, recipe=self._shelf.path(name)) if name else order
 
     def _until_closed(self, folder: Path) -> None:
         """Take a lot up that was held or aborted, for whoever will have looked at the cell."""
@@ -199,6 +213,8 @@ class Service:
     def _taken_up(self, folder: Path, history: History) -> "_Life":
         info, standing = history.info, self._standing
         order = LotOrder(info.lot, info.quantity, folder, standing.seed, standing.recipe, again=True)
+        if standing.recipe is None:  # else the lot says whether it is the one that it began with
+            order = self._by_recipe(order, info.limit_set.rpartition(" ")[2])
         recover, self._recover = self._recover, None
         there = Attendance((), unattended=False, recover=recover)
         return _Life(order, there, epoch_after(history), history.lines, State.ABORTED)

@@ -104,6 +104,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "recipe key": frozenset({Action.READ}),
         "recipe show": frozenset({Action.READ}),
         "recipe sign": frozenset({Action.SIGN}),
+        "recipe stage": frozenset({Action.DRAFT}),
         "recipe try": frozenset({Action.READ}),
         "recipe verify": frozenset({Action.READ}),
         "run": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT}),

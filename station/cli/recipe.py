@@ -17,6 +17,7 @@ from station.recipe.application import applied
 from station.recipe.content import Recipe, draft_of, recipe_of
 from station.recipe.difference import differences
 from station.recipe.rehearsal import Rehearsal, rehearsed
+from station.recipe.shelf import bring
 from station.recipe.trust import trust_of
 from station.vault.desk.statement import StatementError, countersigned, opened, signed
 
@@ -88,6 +89,21 @@ def show(file: Path) -> None:
     names = dict.fromkeys(name for name, _, _ in opened(file.read_bytes()).signatures)
     click.echo(msgspec.json.format(msgspec.json.encode(_read(file)), indent=2).decode())
     click.echo(f"signed by {', '.join(names) or 'nobody'}; not verified")
+
+
+@recipe.command()
+@RECIPE
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("station-data"),
+    show_default=True,
+    help="The folder of the station.",
+)
+def stage(file: Path, data: Path) -> None:
+    """Bring a recipe to a station; `recipe.stage` by an engineer or a host then lets lots run by it."""
+    name = bring(data, file.read_bytes())
+    click.echo(f"{_read(file).title} lies with the station: recipe.stage recipe={name}")
 
 
 @recipe.command()

@@ -9,11 +9,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from station import config
 from station.console.defence import refusal
 from station.console.lot_records import LotRecords
+from station.console.picture import Picture
 from station.console.preflight import checks
 from station.console.summary_sheet import sheet
 from station.errors import StorageError
+from station.recipe.shelf import OnShelf, Shelf
 from station.writer import Writer
 
 T = TypeVar("T")
@@ -23,9 +26,9 @@ WANTED_MAX = 64
 class Lookups:
     """Answers from the folder of the lot that the page shows."""
 
-    def __init__(self, journal: Callable[[], Path | None], now: Callable[[], float]) -> None:
-        """`journal` returns that of the lot, None while there is none; `now` seconds since 1970."""
-        self._journal, self._now = journal, now
+    def __init__(self, picture: Picture, now: Callable[[], float]) -> None:
+        """`now` tells seconds since 1970."""
+        self._picture, self._now = picture, now
         self._reading = Writer("lookups")
 
     def close(self) -> None:
@@ -58,11 +61,21 @@ class Lookups:
             return refusal("bad_arguments", "test: its number", 400)
         return await self._answered(lambda lot: _found(lot.trace(int(number)), f"no test {number}"))
 
+    async def recipes(self, request: Request) -> Response:
+        """The recipes that lie with the station, and why some of them are not believed."""
+        engine = self._picture.engine
+        if engine is None or not engine.data:
+            return _json([])
+        return _json(await self._reading.run(self._listed, Path(engine.data), Path(engine.station_file)))
+
+    def _listed(self, data: Path, station_file: Path) -> list[OnShelf]:
+        return Shelf(data, config.load(station_file), self._now).listed()
+
     def _today(self) -> date:
         return datetime.fromtimestamp(self._now(), UTC).date()
 
     async def _answered(self, answer: Callable[[LotRecords], Response]) -> Response:
-        journal = self._journal()
+        journal = self._picture.journal
         if journal is None:
             return refusal("not_found", "there is no lot", 404)
         try:

@@ -48,6 +48,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bins: frozenset[int] = frozenset()
     sites: frozenset[int] = frozenset()
     area: Literal["", "edge", "centre"] = ""
+    recipe: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     alarm: Annotated[str, Meta(max_length=64)] = ""
     minutes: Annotated[int, Meta(ge=0, le=480)] = 0
 
@@ -59,6 +60,7 @@ KINDS: Mapping[str, type[commands.Any]] = {
 NAMES = frozenset(KINDS)
 NEEDED: Mapping[str, tuple[tuple[str, ...], str]] = {
     Action.LOAD: (("lot", "quantity"), "a lot has a name and at least one device"),
+    Action.STAGE: (("recipe",), "name the recipe"),
     Action.SET_SITE: (("site",), "name the site"),
     Action.ACKNOWLEDGE: (("alarm",), "name the alarm"),
     Action.SHELVE: (("alarm", "minutes"), "name the alarm, and for how many minutes"),

@@ -50,6 +50,8 @@ class Picture:
             fingerprint=hello.fingerprint,
             sites=hello.sites,
             more_lots=hello.more_lots,
+            station_file=hello.station_file,
+            data=hello.data,
         )
         self.there = True
         self._notes.clear()

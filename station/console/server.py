@@ -28,7 +28,7 @@ async def _serve(engine: Path, listen: Listen, identity: Identity, ready: Callab
     stream = Stream(lambda counted: picture.frame(counted=counted))
     picture = Picture(RealClock().unix, stream.news)
     link = EngineLink(engine, picture)
-    lookups = Lookups(lambda: picture.journal, RealClock().unix)
+    lookups = Lookups(picture, RealClock().unix)
     behind = Behind(
         picture,
         stream,

@@ -105,6 +105,8 @@ class Engine(Struct, frozen=True):
     fingerprint: str
     sites: tuple[int, ...]
     more_lots: bool
+    station_file: str = ""
+    data: str = ""
 
 
 class State(Struct, frozen=True):

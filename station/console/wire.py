@@ -37,6 +37,9 @@ class Hello(Said, frozen=True, tag="hello", kw_only=True):
     """Whether it takes another lot when this one is over."""
     notes: str = ""
     """The journal of what is said between lots; empty where nobody keeps one."""
+    station_file: str = ""
+    data: str = ""
+    """The station's folder; empty where no recipes lie."""
 
 
 class Lot(Said, frozen=True, tag="lot", kw_only=True):

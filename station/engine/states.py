@@ -63,6 +63,7 @@ LEGAL: dict[str, frozenset[State]] = {
     "site.set": frozenset({S.LOADED, S.RUNNING, S.PAUSING, S.PAUSED, S.HELD}),
     "retest.start": frozenset({S.RUNNING, S.PAUSED}),
     "probe.clean": frozenset({S.RUNNING, S.PAUSED}),
+    "recipe.stage": frozenset(State),
     "alarm.ack": frozenset(State),
     "alarm.shelve": frozenset(State),
 }

@@ -36,6 +36,7 @@ class LoadArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lot: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}\Z")]
     quantity: Annotated[int, Meta(ge=1, le=10_000_000)]
     sublot: Annotated[str, Meta(max_length=31)] = ""
+    recipe: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
 
 
 class LotArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +66,12 @@ class RetestArgs(LotArgs, frozen=True, forbid_unknown_fields=True, kw_only=True)
     area: Literal["", "edge", "centre"] = ""
 
 
+class StageArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `recipe.stage` takes: SHA-256 of what was signed, or its beginning."""
+
+    recipe: Annotated[str, Meta(pattern=r"^[0-9a-f]{8,64}\Z")]
+
+
 class AlarmArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `alarm.ack` takes."""
 
@@ -86,6 +93,7 @@ ARGS: Mapping[Action, type[msgspec.Struct]] = {
     Action.SET_SITE: SiteArgs,
     Action.CLEAN: LotArgs,
     Action.RETEST: RetestArgs,
+    Action.STAGE: StageArgs,
     Action.ACKNOWLEDGE: AlarmArgs,
     Action.ACQUIRE: NoArgs,
     Action.GIVE_UP: NoArgs,

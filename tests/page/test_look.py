@@ -14,7 +14,7 @@ from tests.page.conftest import BOX, PATIENCE_MS, Floor, button, floor, load
 
 pytestmark = pytest.mark.timeout(300)
 LANGUAGES = ("en", "hi", "gu", "ja")
-VIEWS = ("jobs", "lot", "devices", "engineering", "security", "settings", "alarms", "help")
+VIEWS = ("jobs", "lot", "devices", "recipes", "engineering", "security", "settings", "alarms", "help")
 DIALOGS = ('[data-site="2"]', "[data-e10]", "[data-command='cell.recover']")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PICTURES = os.environ.get("HARDBIN_PICTURES", "")

@@ -12,12 +12,13 @@ import { dialog, kinds } from './dialogs.js';
 import { ASKS } from './asks.js';
 import { LOGIN } from './login.js';
 import { security, DUAL } from './security.js';
+import { recipes, STAGE } from './recipes.js';
 import { follow } from './stream.js';
 import { listen } from './scanner.js';
 import { map, trendBox, drawTrend } from './parts.js';
 import { session } from './commands.js';
 
-const VIEWS = { jobs: () => jobs(trendBox), lot, devices, engineering, security, alarms, settings, help };
+const VIEWS = { jobs: () => jobs(trendBox), lot, devices, recipes, engineering, security, alarms, settings, help };
 const at = Object.fromEntries(['title', 'view', 'dialog', 'command', 'navigation'].map((id) => [id, document.getElementById(id)]));
 
 function draw() {
@@ -33,7 +34,7 @@ function draw() {
   if (S.view === 'jobs') drawTrend();
 }
 
-kinds({ ...ASKS, ...LOGIN, ...DUAL });
+kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE });
 await Promise.all([loadWords(), session()]);
 painted(draw);
 listen();

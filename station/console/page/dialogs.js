@@ -3,7 +3,8 @@ import { html, nothing } from './vendor/lit-html.js';
 import { S, paint } from './model.js';
 import { t } from './words.js';
 import { send, objection } from './commands.js';
-import { input, reason, reasoned } from './fields.js';
+import { choice, input, reason, reasoned } from './fields.js';
+import { staged } from './recipes.js';
 
 export function ask(kind, values = {}) {
   S.dialog = { kind, values: { ...values } };
@@ -15,11 +16,11 @@ export const close = () => { S.dialog = null; paint(); };
 const LOT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;
 const KINDS = {
   load: {
-    body: (v) => html`<p>${t('dialog.load.text')}</p>${input('lot', 'text', v.lot, (x) => { v.lot = x; })}${input('quantity', 'number', v.quantity, (x) => { v.quantity = x; })}${input('sublot', 'text', v.sublot, (x) => { v.sublot = x; })}
+    body: (v) => html`<p>${t('dialog.load.text')}</p>${input('lot', 'text', v.lot, (x) => { v.lot = x; })}${input('quantity', 'number', v.quantity, (x) => { v.quantity = x; })}${input('sublot', 'text', v.sublot, (x) => { v.sublot = x; })}${staged().length ? choice(t('lot.recipe'), staged().map((one) => [one.recipe, one.title]), v.recipe, (one) => { v.recipe = v.recipe === one ? '' : one; }) : nothing}
       <dl><dt>${t('strip.product')}</dt><dd>${S.engine?.product}</dd><dt>${t('strip.program')}</dt><dd>${S.engine?.sequence} <code>${S.engine?.fingerprint.slice(0, 8)}</code></dd></dl>
       ${v.device && v.device !== S.engine?.product ? html`<p class="caution">◆ ${t('dialog.load.device', { scanned: v.device, product: S.engine?.product })}</p>` : nothing}`,
     fault: (v) => (!LOT.test(v.lot ?? '') ? t('dialog.fault.lot') : !(Number(v.quantity) >= 1 && Number(v.quantity) <= 1e7) ? t('dialog.fault.quantity') : v.device && v.device !== S.engine?.product ? t('dialog.fault.device') : ''),
-    act: (v) => send('lot.load', { lot: v.lot, quantity: Number(v.quantity), sublot: v.sublot ?? '' }),
+    act: (v) => send('lot.load', { lot: v.lot, quantity: Number(v.quantity), sublot: v.sublot ?? '', recipe: v.recipe ?? '' }),
   },
   end: { body: () => html`<p>${t('dialog.end.text')}</p>`, fault: () => '', act: () => send('lot.end') },
   abort: { body: () => html`<p>${t('dialog.abort.text')}</p>`, fault: () => '', act: () => send('lot.abort', { reason: t('reason.abort') }) },

@@ -7,6 +7,7 @@ import { looked } from './lookup.js';
 const box = document.createElement('div');
 box.className = 'plot tall';
 const COLOURS = ['#1f63ad', '#b35c00', '#1d7d49', '#8a2f8f', '#a01e2c', '#4a6572', '#6a5d00', '#00707a'];
+const limit = (one) => (one === null ? '–' : String(Number(one.toPrecision(6))));
 let test = '', plot, of = '';
 
 function drawn(found, sites) {
@@ -34,6 +35,6 @@ export function engineering() {
   const last = (site) => points.findLast((one) => one[1] === site)?.[2];
   return html`<section tabindex="0" role="region" aria-label=${t('view.engineering')} class="scroll sheet trace"><h2>${t('trace.title')}</h2>
     <div class="search"><label for="test"><span>${t('dialog.test')}</span><select id="test" @change=${(e) => { test = e.target.value; paint(); }}><option value=""></option>${tests.map((one) => html`<option value=${one.number} ?selected=${String(one.number) === test}>${one.number} ${one.name}</option>`)}</select></label></div>
-    ${!S.lot ? html`<p>${t('jobs.no_lot')}</p>` : !found ? html`<p>${t('trace.how')}</p>` : found.name ? html`<p><b>${found.test} ${found.name}</b> ${found.low ?? '–'} … ${found.high ?? '–'} ${found.unit} · ${t('trace.points', { n: points.length })}</p>
+    ${!S.lot ? html`<p>${t('jobs.no_lot')}</p>` : !found ? html`<p>${t('trace.how')}</p>` : found.name ? html`<p><b>${found.test} ${found.name}</b> ${limit(found.low)} … ${limit(found.high)} ${found.unit} · ${t('trace.points', { n: points.length })}</p>
     <p>${sites.map((site) => html`<span class="site"><span aria-hidden="true" class="key" data-colour=${(site - 1) % COLOURS.length}>●</span> ${t('tile.site', { site: String(site) })}: ${num(Number(last(site).toPrecision(6)))}</span> `)}</p>${box}` : html`<p role="status">${t('trace.none', { test })}</p>`}</section>`;
 }

@@ -104,6 +104,6 @@ function tab(view, more = '', note = nothing) {
 export function navigation() {
   const waiting = open(), high = waiting.some((one) => one.priority === 'high');
   const jobs = ['LOADED', 'READY', 'CLOSED'].includes(S.sum.state) ? 'ready' : S.sum.state === 'RUNNING' ? 'busy' : '';
-  return html`${tab('jobs', jobs)}${tab('lot')}${tab('devices')}${tab('engineering')}${tab('security')}${tab('settings')}<span class="gap"></span>
+  return html`${tab('jobs', jobs)}${tab('lot')}${tab('devices')}${tab('recipes')}${tab('engineering')}${tab('security')}${tab('settings')}<span class="gap"></span>
     ${tab('alarms', waiting.length ? (high ? 'alarm' : 'caution') : '', waiting.length ? html` <b>${high ? '▲' : '◆'} ${waiting.length}</b>` : nothing)}<span class="gap"></span>${tab('help')}`;
 }

@@ -55,7 +55,7 @@ class Floor:
         self.who = Somebody()
         stream = Stream(lambda counted: self.picture.frame(counted=counted))
         files = {"index.html": PageFile("text/html", '"t"', b"plain", b"packed")}
-        lookups = Lookups(lambda: self.picture.journal, lambda: NOW)
+        lookups = Lookups(self.picture, lambda: NOW)
         orders = Orders(self._ask)
         behind = Behind(self.picture, stream, orders, self.who, files, lambda: True, lookups, afar)
         self.console = Console(behind)
