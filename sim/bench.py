@@ -318,6 +318,7 @@ class Bench:
                 self._land(site, socket, device)
 
     def _land(self, site: int, socket: Socket, device: Device) -> None:
+        self.lot.landed(device)
         contact = self.lot.contact(device, site)
         socket.open_before = self.lot.fates.open_pin(device.index)
         device.contacts = self.lot.fates.landed(device.index, contact.open_pin)

@@ -66,6 +66,7 @@ _TIMES = (
     "min_gap",
     "slow_rise",
     "usb_detach",
+    "excursion",
     "slow_soak",
     "card_removed",
     "bounce",
@@ -311,8 +312,26 @@ def _plug_alone(make: Alone, knobs: frozenset[str], placed: Placement, plant: Pl
     plant.visa[visa_resource(placed)] = _numbered(make(plant.clock, faults), placed, faults)
 
 
-def _alone(make: Alone, knobs: frozenset[str], told: frozenset[str] = TOLD) -> Model:
-    knobs |= told
+class Heats(Protocol):
+    """How machines are made that heat or cool the devices."""
+
+    def __call__(self, clock: Clock, faults: Faults) -> "InTestThermoStream | ErsAc3":
+        """Make it."""
+
+
+def _plug_thermal(make: Heats, knobs: frozenset[str], placed: Placement, plant: Plant) -> None:
+    faults = plant.faults(placed, knobs)
+    machine = make(plant.clock, faults)
+    plant.bench.lot.heaters.append(machine.heat)
+    plant.visa[visa_resource(placed)] = _numbered(machine, placed, faults)
+
+
+def _thermal(make: Heats, knobs: frozenset[str]) -> Model:
+    return Model("visa", knobs, partial(_plug_thermal, make, knobs), stands_alone=True)
+
+
+def _alone(make: Alone, knobs: frozenset[str]) -> Model:
+    knobs |= TOLD
     return Model("visa", knobs, partial(_plug_alone, make, knobs), stands_alone=True)
 
 
@@ -344,8 +363,8 @@ MODELS: Mapping[str, Model] = {
     "keysight_infiniivision": _alone(KeysightInfiniiVision, KeysightInfiniiVision.knobs),
     "keysight_33500b": _alone(Keysight33500B, Keysight33500B.knobs),
     "keysight_53230a": _alone(Keysight53230A, Keysight53230A.knobs),
-    "intest_thermostream": _alone(InTestThermoStream, InTestThermoStream.knobs),
-    "ers_ac3": _alone(ErsAc3, ErsAc3.knobs, frozenset()),
+    "intest_thermostream": _thermal(InTestThermoStream, InTestThermoStream.knobs | TOLD),
+    "ers_ac3": _thermal(ErsAc3, ErsAc3.knobs),
     "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
 }

@@ -41,7 +41,9 @@ def dialect(placed: Placement) -> Dialect:
 def _stage(placed: Placement, plant: Plant, knobs: frozenset[str]) -> Stage:
     wafers = LotWafers(plant.bench, dict(enumerate(dialect(placed).card, start=1)))
     faults = plant.faults(placed, knobs)
-    return Stage(plant.clock, wafers, seed=plant.seed_of(placed), faults=faults)
+    stage = Stage(plant.clock, wafers, seed=plant.seed_of(placed), faults=faults)
+    plant.bench.lot.heaters.append(stage.heater.heat)
+    return stage
 
 
 def _plug(placed: Placement, plant: Plant, talker: Talker) -> None:

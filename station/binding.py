@@ -6,11 +6,13 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from drivers.roles import Feeder, IdReader, Machine, Resource
+from drivers.roles import Feeder, IdReader, Machine, Prober, Resource, Thermal
 from station.config import StationConfig, machine_of
 from station.config_keys import place
+from station.engine.climate import ChuckClimate, Climate, StreamClimate
 from station.engine.lot_run import Bound
 from station.errors import ConfigError
+from station.model import Temperature
 from station.sequence import Sequence as TestSequence
 from station.sequence import Site
 from station.vault.client import VaultClient
@@ -25,14 +27,18 @@ def needs_vault(sequence: TestSequence[Any]) -> bool:
 
 
 def bound(
-    config: StationConfig, machines: Machines, sequence: TestSequence[Any], vault: VaultClient | None
+    config: StationConfig,
+    machines: Machines,
+    sequence: TestSequence[Any],
+    vault: VaultClient | None,
+    wanted: Temperature | None = None,
 ) -> Bound[Any]:
     """Bind every role of every site; ConfigError lists what is missing or of the wrong kind."""
     handler, roles = fitting(config, machines, sequence)
     sites = {number: _site(sequence, number, roles[number], vault) for number in roles}
     resources = {number: tuple(playing.values()) for number, playing in roles.items()}
     _share(resources)
-    return Bound(handler=handler, sites=sites, resources=resources, readers=_readers(config, roles))
+    return Bound(handler, sites, resources, _readers(config, roles), _climate(config, machines, wanted))
 
 
 def _readers(config: StationConfig, roles: Mapping[int, Mapping[str, Resource]]) -> dict[int, IdReader]:
@@ -65,6 +71,24 @@ def fitting(
         roles[number] = {role: _resource(config, machines, role, name) for role, name in bindings.items()}
         _check(config, sequence, roles[number])
     return handler, roles
+
+
+def _climate(config: StationConfig, machines: Machines, wanted: Temperature | None) -> Climate | None:
+    """Return what brings the devices of a lot to its temperature; ConfigError if the cell has nothing."""
+    if wanted is None:
+        return None
+    if name := config.cell.thermal:
+        found = machines[name].channels.get("")
+        if not isinstance(found, Thermal):
+            raise ConfigError(f"{place(config.source, 'cell', 'thermal')}: {name!r} is no thermal controller")
+        return StreamClimate(found, wanted)
+    handler = machines[config.cell.handler]
+    if not isinstance(handler, Prober):
+        raise ConfigError(
+            f"{config.source}: {wanted.celsius:g} °C are asked for, and nothing heats or cools: cell.thermal "
+            "names a thermal controller; a prober does it by its chuck"
+        )
+    return ChuckClimate(handler, wanted)
 
 
 def _resource(config: StationConfig, machines: Machines, role: str, name: str) -> Resource:

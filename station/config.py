@@ -45,6 +45,8 @@ class CellTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Which pass of a lot through a cell, as the datalog names it: CP1, FT1, QA."""
     codes: str = ""
     """The role in [site] of the reader of the codes on the devices; empty: they have none."""
+    thermal: str = ""
+    """What brings the devices to a temperature; a prober does that itself."""
 
 
 class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -293,6 +295,8 @@ def _wrong(config: StationConfig) -> Iterator[str]:
     yield from (f"port {port!r} is used twice" for port in sorted({p for p in ports if ports.count(p) > 1}))
     if config.cell.handler not in names:
         yield f"cell.handler: no equipment is called {config.cell.handler!r}; there are: {_few(names)}"
+    if config.cell.thermal and config.cell.thermal not in names:
+        yield f"cell.thermal: no equipment is called {config.cell.thermal!r}; there are: {_few(names)}"
     for role, name in config.sites[1].items():
         if machine_of(name)[0] not in names:
             yield f"site.{role}: no equipment is called {machine_of(name)[0]!r}"

@@ -176,6 +176,14 @@ class Quarantined(Event, frozen=True, tag="resource.quarantined", kw_only=True):
     reason: str
 
 
+class TemperatureReached(Event, frozen=True, tag="temperature.reached", kw_only=True):
+    """The devices have their temperature, and have soaked: after so long, degrees Celsius."""
+
+    wanted: float
+    celsius: float
+    took_s: float
+
+
 class RuleTripped(Event, frozen=True, tag="rule.tripped", kw_only=True):
     """A stop rule: what it saw at first contacts, and what was done; `site` is 0 for the whole cell."""
 
@@ -311,6 +319,7 @@ Any: TypeAlias = (
     | Sorted
     | Faulted
     | Quarantined
+    | TemperatureReached
     | RuleTripped
     | SiteSet
     | Cleaned

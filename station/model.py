@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from enum import Enum
 from math import isfinite, isnan
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Unit: TypeAlias = Literal["", "V", "A", "Ohm", "W", "s", "Hz", "degC", "bit", "%"]
 
@@ -219,6 +219,20 @@ class WaferGeometry(Struct, frozen=True, forbid_unknown_fields=True):
     """X and Y of the die in the middle."""
 
 
+class Temperature(Struct, frozen=True, forbid_unknown_fields=True):
+    """At which temperature a lot is tested."""
+
+    celsius: Annotated[float, Meta(ge=-100, le=300)]
+    window_k: Annotated[float, Meta(gt=0, le=20)] = 2.0
+    """How far it may be away from that."""
+    soak_s: Annotated[float, Meta(ge=0, le=36_000)] = 0.0
+    """How long it must have been near enough before the first contact, and after it was not."""
+    reach_s: Annotated[float, Meta(gt=0, le=36_000)] = 3600.0
+    """How long it may take to get there."""
+    back_s: Annotated[float, Meta(gt=0, le=36_000)] = 600.0
+    """How long the lot waits for it to come back into its window before it is held."""
+
+
 class Instrument(Struct, frozen=True, omit_defaults=True):
     """One machine as it was when a lot began; an empty field is one that nobody tells."""
 
@@ -281,7 +295,8 @@ class LotInfo(Struct, frozen=True):
     flow: str = "FT1"
     mode: str = "P"
     operator: str = ""
-    temperature: str = "25"
+    temperature: str = ""
+    """Set point in degrees Celsius; empty if nothing is heated or cooled."""
     station_number: int = 1
     plant: str = ""
     floor: str = ""
@@ -293,6 +308,7 @@ class LotInfo(Struct, frozen=True):
     """Of a lot on wafers, if the station file says it."""
     offsets: tuple[Offset, ...] = ()
     """A value of a test at a site, less its offset, is what was measured."""
+    tempered: Temperature | None = None
     instruments: tuple[Instrument, ...] = ()
     bindings: tuple[Binding, ...] = ()
     software: tuple[Software, ...] = ()

@@ -37,7 +37,7 @@ from station.evidence.bundle import BUNDLE
 from station.golden_check import golden_watch
 from station.guard import guarded
 from station.lot_vault import LotVault
-from station.model import LotInfo
+from station.model import LotInfo, Temperature
 from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
@@ -65,6 +65,7 @@ class LotOrder:
     folder: Path
     seed: int
     recipe: Path | None = None
+    temperature: Temperature | None = None
     trials: int = 1
     """How often each device is landed and tested, whatever its bin: more than once in a study."""
     again: bool = False
@@ -142,7 +143,7 @@ class LotSession:
         self._surroundings = surroundings
         self._real_s = real_s
         named = assemble.sequence_named(config.cell.sequence)
-        sequence, self._recipe = with_recipe(config, named, order.recipe)
+        sequence, self._recipe, self._tempered = with_recipe(config, named, order.recipe, order.temperature)
         self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
         self._golden = golden_watch(config, sequence) if order.trials == 1 else None
         self._bus = Bus()
@@ -163,7 +164,7 @@ class LotSession:
             vault = await stack.enter_async_context(at_vault.opened(needed=needed))
             self._ordered_as = at_vault.ordered_as
             made = assemble.equipment(self._config, self._surroundings)
-            bound = binding.bound(self._config, made.machines, self._sequence, vault)
+            bound = binding.bound(self._config, made.machines, self._sequence, vault, self._tempered)
             stack.push_async_callback(made.aclose)
             await unless_stopped(self._connected(made), stop)
             plan = self._plan(made, bound, vault)
@@ -247,6 +248,8 @@ class LotSession:
             flow=config.cell.insertion,
             wafers=config.wafer,
             offsets=sequence.offsets,
+            temperature="" if self._tempered is None else f"{self._tempered.celsius:g}",
+            tempered=self._tempered,
             instruments=self._inventory.instruments,
             bindings=instruments.bindings(config),
             software=instruments.software(),

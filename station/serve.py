@@ -31,6 +31,7 @@ from station.engine.history import History
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, SequenceError, StoppedError, StorageError
 from station.io_thread import beside
+from station.model import Temperature
 from station.open_lot import JOURNAL, epoch_after, history_in, open_lots
 from station.recipe.shelf import NotFoundError, Shelf
 from station.remote.link import Broker
@@ -73,6 +74,8 @@ class Standing:
     """Make the surroundings of a lot, from a moment on (seconds since 1970, of simulated time)."""
     recipe: Path | None = None
     """The signed recipe under which its lots run."""
+    temperature: Temperature | None = None
+    """At which its lots are tested, unless the recipe says it."""
     recover: commands.Recover | None = None
     """Somebody has looked at the cell before the station was started."""
     data: Path = Path("station-data")
@@ -179,7 +182,14 @@ class Service:
     # -- one lot
     def _lot(self, waiting: Waiting) -> None:
         load, standing = waiting.load, self._standing
-        order = LotOrder(load.lot, load.quantity, standing.out / load.lot, standing.seed, standing.recipe)
+        order = LotOrder(
+            load.lot,
+            load.quantity,
+            standing.out / load.lot,
+            standing.seed,
+            standing.recipe,
+            standing.temperature,
+        )
         loaded = partial(waiting.settle, commands.Receipt(True, "ok"))
         try:
             order = self._by_recipe(order, load.recipe)
@@ -212,7 +222,9 @@ class Service:
 
     def _taken_up(self, folder: Path, history: History) -> "_Life":
         info, standing = history.info, self._standing
-        order = LotOrder(info.lot, info.quantity, folder, standing.seed, standing.recipe, again=True)
+        order = LotOrder(
+            info.lot, info.quantity, folder, standing.seed, standing.recipe, info.tempered, again=True
+        )
         if standing.recipe is None:  # else the lot says whether it is the one that it began with
             order = self._by_recipe(order, info.limit_set.rpartition(" ")[2])
         recover, self._recover = self._recover, None

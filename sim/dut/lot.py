@@ -1,7 +1,9 @@
 """The devices of a lot: made when loaded, forgotten when sorted, but for what became of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeAlias
 from zlib import crc32
 
 from drivers.protocols.se1_objects import Uid
@@ -18,6 +20,9 @@ CLONED = "cloned_keys"
 NEAR = 0.03
 """How near a limit a true parameter must be to count as a reason for rejecting a good device."""
 
+Heater: TypeAlias = Callable[[], float | None]
+"""The temperature that a machine gives the devices, degrees Celsius; None while it is at rest."""
+
 
 @dataclass
 class Lot:
@@ -33,6 +38,9 @@ class Lot:
     wafer_radius: int = 8
     """Of its wafers, in dies, if it comes on wafers; they are larger if it would not fit."""
 
+    heaters: list[Heater] = field(default_factory=list)
+    """What in the cell may heat or cool the devices."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.size <= MAX_DEVICES:
             raise ValueError(f"a simulated lot has 0 to {MAX_DEVICES} devices, not {self.size}")
@@ -40,8 +48,20 @@ class Lot:
 
     def die(self, index: int) -> Die:
         """Return what device `index` truly is; the same at each call."""
-        forced = self.wishes.defect(index)
-        return draw(self.wishes.population, self.seed, index, forced).at(self.wishes.celsius)
+        heat = self.fates.heat(index)
+        return self._drawn(index).at(self.wishes.celsius if heat is None else heat)
+
+    def _drawn(self, index: int) -> Die:
+        return draw(self.wishes.population, self.seed, index, self.wishes.defect(index))
+
+    def landed(self, device: Device) -> None:
+        """Give a device that is landed on the temperature of the cell, if something works on that."""
+        heats = [heat for heater in self.heaters if (heat := heater()) is not None]
+        if heats:
+            celsius = round(heats[0], 1)
+            self.fates.heated(device.index, celsius)
+            if celsius != device.die.celsius:
+                device.die = self._drawn(device.index).at(celsius)
 
     def device(self, index: int) -> Device:
         """Make device `index`, from 1."""

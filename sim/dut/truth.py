@@ -43,6 +43,7 @@ class Fates:
         self._open_pins = dict[int, str]()
         self._notes = dict[int, tuple[str, ...]]()
         self._places = dict[int, tuple[str, int, int]]()
+        self._heats = dict[int, float]()
         self.told: Callable[..., None] = _unheard
         """Told of each change, in the words that `again` takes."""
 
@@ -67,6 +68,8 @@ class Fates:
                 self.marked(index, sealed=sealed, personalised=personalised)
             case ["sorted", int(index), int(hard_bin)]:
                 self.sorted(index, hard_bin)
+            case ["heated", int(index), str(celsius)]:
+                self.heated(index, float(celsius))
             case _:
                 pass
 
@@ -76,6 +79,16 @@ class Fates:
         self._opened(index, open_pin)
         self.told("landed", index, open_pin)
         return self._contacts[index - 1]
+
+    def heated(self, index: int, celsius: float) -> None:
+        """Remember the temperature of a device at its last landing."""
+        if self._heats.get(index) != celsius:
+            self._heats[index] = celsius
+            self.told("heated", index, f"{celsius}")
+
+    def heat(self, index: int) -> float | None:
+        """Return the temperature that something in the cell gave the device; None if nothing did."""
+        return self._heats.get(index)
 
     def passed_over(self, index: int, open_pin: str) -> None:
         """Nobody has measured at the last landing: what was open at the one before counts."""

@@ -111,7 +111,7 @@ class AccretechUf(Instrument):
             "O": self._sites,
             "S1": self._chuck,
             "w": self._slots,
-            "f": lambda: f"f{self._tenths(stage.heater.celsius())}{self._tenths(stage.heater.target_c)}",
+            "f": lambda: f"f{self._tenths(stage.heater.told())}{self._tenths(stage.heater.target_c)}",
             "E": lambda: "E" + self._error,
             "e": lambda: "e" + TEXTS.get(self._error, ""),
             "ms": lambda: "msE" if self._error else "msI",

@@ -59,7 +59,7 @@ class CascadeNucleus(Talker):
             ":mov:pro:abs:die?": lambda _: f"{stage.spot.x} {stage.spot.y}",
             ":mov:pro:abs:sub?": lambda _: str(stage.spot.subsite),
             ":pro:sub:tot?": lambda _: "1",
-            ":the:tem:cur?": lambda _: f"{stage.heater.celsius():.1f}",
+            ":the:tem:cur?": lambda _: f"{stage.heater.told():.1f}",
             ":the:tem:tar?": lambda _: f"{stage.heater.target_c:.1f}",
             ":sys:err?": lambda _: "0",
         }

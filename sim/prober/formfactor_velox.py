@@ -91,7 +91,7 @@ class FormFactorVelox(Talker):
             "QueryWaferInfo": lambda _: f'200 0 "{self._wafer_id()}" "LOT 1" se1',
             "GetCassetteStatus": self._cassette,
             "SetHeaterTemp": self._heat,
-            "GetHeaterTemp": lambda _: f"{stage.heater.celsius():.1f} C 0",
+            "GetHeaterTemp": lambda _: f"{stage.heater.told():.1f} C 0",
             "ReadTemperatureChuckStatus": lambda _: f"0 0 {0 if self._soaked() else 60} 0",
         }
 

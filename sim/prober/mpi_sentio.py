@@ -109,7 +109,7 @@ class MpiSentio(Talker):
             "loader:query_station_status": self._slots,
             "loader:query_wafer_id": lambda _: self._wafer_id(),
             "loader:query_wafer_status": lambda _: self._wafer_status(),
-            "status:get_chuck_temp": lambda _: self._number(stage.heater.celsius()),
+            "status:get_chuck_temp": lambda _: self._number(stage.heater.told()),
             "status:get_chuck_temp_setpoint": lambda _: self._number(stage.heater.target_c),
             "status:set_chuck_temp": self._set_temperature,
             "status:get_chuck_thermo_state": lambda _: self._thermo_state(),

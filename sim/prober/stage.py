@@ -11,7 +11,9 @@ from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.sockets import Wafers
 
-STAGE_KNOBS = frozenset({"contact_fail", "door_open", "edge_quirk", "shift_die", "slow_soak", "vacuum_fail"})
+STAGE_KNOBS = frozenset(
+    {"contact_fail", "door_open", "edge_quirk", "excursion", "shift_die", "slow_soak", "vacuum_fail"}
+)
 """Faults of the machine itself, whatever language it speaks."""
 LOADER_KNOBS = frozenset({"loader", "wafer_stuck"})
 """Faults of what brings wafers; `loader` takes the machine's code."""
@@ -290,6 +292,7 @@ class Heater:
         self._from_c = self.target_c = 25.0
         self._since = -math.inf
         self._never = False
+        self._off_k, self._off_since = 0.0, 0.0
         self.on = False
 
     def aim(self, celsius: float) -> None:
@@ -304,12 +307,29 @@ class Heater:
             return self._from_c
         passed = math.exp(-(self._clock.time() - self._since) / self._timing.heating_s)
         reached = max(passed, 0.5) if self._never else passed
-        return round(self.target_c + (self._from_c - self.target_c) * reached, 1)
+        undisturbed = self.target_c + (self._from_c - self.target_c) * reached
+        return round(undisturbed + self._disturbance_k(), 1)
+
+    def _disturbance_k(self) -> float:
+        passed_s = self._clock.time() - self._off_since
+        return self._off_k * math.exp(-passed_s / self._timing.heating_s) if self._off_k else 0.0
+
+    def told(self) -> float:
+        """Return what the machine tells when it is asked; the moment at which it may leave its set point."""
+        if (kelvins := self._faults.strikes("excursion")) is not None:
+            self._off_k, self._off_since = float(kelvins or 10), self._clock.time()
+        return self.celsius()
+
+    def heat(self) -> float | None:
+        """Return what it gives the wafer; None if nobody has asked for a temperature."""
+        return self.celsius() if self.on else None
 
     def soaked(self) -> bool:
         """Tell whether the set point has been held long enough."""
         if self._since == -math.inf:
             return True
+        if abs(self._disturbance_k()) > 0.5:
+            return False
         span = abs(self._from_c - self.target_c)
         within_s = self._timing.heating_s * math.log(max(span / 0.5, 1.0))
         held = self._clock.time() - self._since - within_s >= self._timing.soak_s

@@ -11,8 +11,9 @@ from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, MessageInstrument
 from sim.thermal.body import AMBIENT_C, Body
 
-CHUCK_KNOBS = frozenset({"ers_error", "slow_soak", "empty_reply", "stuck_on", "power_cycle"})
-"""`ers_error=<number>`: it tells of that error; `slow_soak=<times>`: so much slower; `empty_reply`: an answer
+CHUCK_KNOBS = frozenset({"ers_error", "excursion", "slow_soak", "empty_reply", "stuck_on", "power_cycle"})
+"""`ers_error=<number>`: it tells of that error; `excursion=<kelvins>`: driven off when it is asked;
+`slow_soak=<times>`: so much slower; `empty_reply`: an answer
 without a word; `stuck_on`: it stays in its mode;
 `power_cycle`: the power has gone and come back before a line, and it is in standby."""
 
@@ -24,7 +25,7 @@ DEW_POINT_C = -20.0
 
 
 class ErsAc3(MessageInstrument):
-    """The box; its temperature does not reach the simulated devices."""
+    """The box; devices that are landed on have its temperature while it works."""
 
     knobs = (MESSAGE_KNOBS - {"scpi_error"}) | CHUCK_KNOBS
 
@@ -35,7 +36,7 @@ class ErsAc3(MessageInstrument):
         self.watches_dew_point = True
         self.body = Body(TIME_CONSTANT_S)
         self._queries: Mapping[str, Callable[[], str]] = {
-            "RC": lambda: ers.write_value("C", self.body.celsius(clock.time())),
+            "RC": lambda: ers.write_value("C", self._told_c()),
             "RT": lambda: ers.write_value("T", self.target_c),
             "RF": lambda: ers.write_value("F", DEW_POINT_C),
             "RO": lambda: f"O{self.mode}",
@@ -44,6 +45,16 @@ class ErsAc3(MessageInstrument):
             "RE": lambda: f"E{self._error():03d}",
             "RH": lambda: "H00",
         }
+
+    def heat(self) -> float | None:
+        """Return what it gives the devices, degrees Celsius; None while it is at rest."""
+        return self.body.celsius(self.clock.time()) if self.mode == ers.NORMAL else None
+
+    def _told_c(self) -> float:
+        """Return what it tells when it is asked; the moment at which it may be driven off."""
+        if (kelvins := self.faults.strikes("excursion")) is not None:
+            self.body.disturb(float(kelvins or 10), self.clock.time())
+        return self.body.celsius(self.clock.time())
 
     def obey(self, message: str) -> str | None:
         if self.faults.strikes("power_cycle") is not None:

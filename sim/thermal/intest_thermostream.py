@@ -11,8 +11,11 @@ from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, MessageInstrument
 from sim.thermal.body import AMBIENT_C, Body
 
-STREAM_KNOBS = frozenset({"head_locked", "no_flow", "eror", "slow_soak", "power_cycle", "stuck_on"})
+STREAM_KNOBS = frozenset(
+    {"head_locked", "no_flow", "eror", "excursion", "slow_soak", "power_cycle", "stuck_on"}
+)
 """`head_locked`: the head stays up; `no_flow`: no air comes;
+`excursion=<kelvins>`: driven off when it is asked;
 `eror=<bits>`: the error register; `slow_soak=<times>`: so much slower;
 `power_cycle`: it has lost its power, and comes back with nothing set; `stuck_on`: the air flows on."""
 
@@ -30,7 +33,7 @@ RANGES = {
 
 
 class InTestThermoStream(MessageInstrument):
-    """The box; nothing that it does reaches the simulated devices."""
+    """The box; devices that are landed on have its temperature while air flows on them."""
 
     knobs = (MESSAGE_KNOBS - {"scpi_error"}) | STREAM_KNOBS
 
@@ -40,9 +43,9 @@ class InTestThermoStream(MessageInstrument):
         self._power_up()
         self._queries: Mapping[str, Callable[[], str]] = {
             "*IDN?": lambda: self.idn,
-            "TEMP?": lambda: f"{self.body.celsius(clock.time()):.1f}",
-            "TMPA?": lambda: f"{self.body.celsius(clock.time()):.1f}",
-            "TMPD?": lambda: f"{self.body.celsius(clock.time()):.1f}",
+            "TEMP?": lambda: f"{self._told_c():.1f}",
+            "TMPA?": lambda: f"{self._told_c():.1f}",
+            "TMPD?": lambda: f"{self._told_c():.1f}",
             "TECR?": lambda: str(int(self._condition())),
             "EROR?": lambda: str(self._errors()),
             "AUXC?": lambda: str(int(self._auxiliary())),
@@ -60,6 +63,16 @@ class InTestThermoStream(MessageInstrument):
         self.set = {"SETP": 25.0, "WNDW": 1.0, "SOAK": 30.0, "ULIM": 225.0, "LLIM": -99.0}
         self.cleared_errors = True
         self.body = Body(TIME_CONSTANT_S)
+
+    def heat(self) -> float | None:
+        """Return what it gives the devices, degrees Celsius; None while it is at rest."""
+        return self.body.celsius(self.clock.time()) if self.flows and self.head_down else None
+
+    def _told_c(self) -> float:
+        """Return what it tells when it is asked; the moment at which it may be driven off."""
+        if (kelvins := self.faults.strikes("excursion")) is not None:
+            self.body.disturb(float(kelvins or 10), self.clock.time())
+        return self.body.celsius(self.clock.time())
 
     def obey(self, message: str) -> str | None:
         if self.faults.strikes("power_cycle") is not None:

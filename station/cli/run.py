@@ -21,12 +21,14 @@ from station.cli import console_offer, recovery
 from station.cli.codes import ANSWERS, Exit
 from station.cli.progress import LiveProgress, PlainProgress, Progress
 from station.cli.summary import shown
+from station.cli.temperature import options as temperature_options
 from station.config import StationConfig
 from station.console import outlet
 from station.custody.journal import read
 from station.door import Door
 from station.engine.states import State
 from station.io_thread import beside
+from station.model import Temperature
 from station.open_lot import JOURNAL, epoch_after, history_in
 from station.report import LotReport
 from station.run import (
@@ -91,6 +93,7 @@ class Speed(click.ParamType[float | None]):
 @click.option(
     "--trials", type=click.IntRange(1, 50), default=1, show_default=True, help="Test each device so often."
 )
+@temperature_options
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
 @console_offer.option
 @click.option("--resume", metavar="LOT", help="Go on with a lot that was left open, in --out.")
@@ -108,6 +111,7 @@ def run(
     station: Path | None,
     recipe: Path | None,
     trials: int,
+    temperature: Temperature | None,
     hardware: bool,
     socket: Path | None,
     resume: str | None,
@@ -127,11 +131,12 @@ def run(
     history = None if resume is None else history_in(out / resume)
     if history is not None:
         lot, devices, sites = history.info.lot, history.info.quantity, len(history.info.sites)
+        temperature = history.info.tempered
     config = station_config.load(station or simulated_station_file(flow or FINAL_TEST), sites=sites)
     name = lot or _free_name(out)
     if not LOT_NAME.fullmatch(name):
         raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
-    order = LotOrder(name, devices, out / name, seed, recipe, trials, again=history is not None)
+    order = LotOrder(name, devices, out / name, seed, recipe, temperature, trials, again=history is not None)
     surroundings = (
         Hardware(config.visa.library)
         if hardware

@@ -11,8 +11,10 @@ from station import config as station_config
 from station.assemble import Hardware, sequence_named
 from station.cli import console_offer, recovery
 from station.cli.run import Speed
+from station.cli.temperature import options as temperature_options
 from station.config import StationConfig
 from station.errors import ConfigError
+from station.model import Temperature
 from station.remote import trust
 from station.remote.asyncapi import digest
 from station.remote.control import Mode
@@ -54,6 +56,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--speed", type=Speed(), default="1", show_default=True, help="How simulated time passes.")
 @click.option("--fault", "faults", multiple=True, help="As of `hardbin run`, for each lot.")
 @click.option("--recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Signed recipe.")
+@temperature_options
 @console_offer.option
 @recovery.options
 @click.option("--json", "as_json", is_flag=True, help="Print one object a lot.")
@@ -70,6 +73,7 @@ def serve(
     speed: float | None,
     faults: tuple[str, ...],
     recipe: Path | None,
+    temperature: Temperature | None,
     socket: Path | None,
     by: str | None,
     reason: str,
@@ -113,7 +117,8 @@ def serve(
         )
 
     world(LotOrder("check", 1, out / "check", seed), EPOCH)  # a fault that cannot be meant is told now
-    service = Service(Standing(config, out, seed, world, recipe, recover, data), network, console)
+    standing = Standing(config, out, seed, world, recipe, temperature, recover, data)
+    service = Service(standing, network, console)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: service.stop())
     service.run(_ready(config, console, as_json=as_json), _told(as_json=as_json))

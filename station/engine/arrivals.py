@@ -39,6 +39,11 @@ class Arrivals:
         return arrived.result()
 
     @property
+    def rests(self) -> bool:
+        """Whether the machine must be at rest while the lot waits."""
+        return self._feeder.rests
+
+    @property
     def moving(self) -> bool:
         """Whether the machine is on its way to the next contact."""
         return self._waiting is not None and not self._waiting.done()

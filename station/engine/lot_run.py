@@ -16,6 +16,7 @@ from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.boundary import Asked, Boundary, Parts
 from station.engine.codes import Codes
+from station.engine.climate import Climate
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.contact import Contact
 from station.engine.keeper import Keeper
@@ -30,6 +31,7 @@ from station.engine.sites import Sites
 from station.engine.states import State
 from station.engine.stop_rules import Action, Tripped
 from station.engine.stops import Aborted, Ended, Hold, Wish
+from station.engine.tempering import Tempering
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo
 from station.sequence import S, Sequence
@@ -44,6 +46,8 @@ class Bound(Generic[S]):
     resources: Mapping[int, tuple[Resource, ...]]
     readers: Mapping[int, IdReader] = field(default_factory=dict)
     """What reads the code of the device at each site; empty if nothing does, or the machine itself."""
+    climate: Climate | None = None
+    """What brings the devices to the temperature of the lot, if it has one."""
 
 
 def in_time(now: float) -> str:
@@ -77,6 +81,9 @@ class LotRun(Generic[S]):
         self._asked = asyncio.Event()
         self._arrivals = Arrivals(bound.handler)
         self._overheard = Overheard(bound.handler, journal)
+        self._tempering = Tempering(
+            bound.climate, self._arrivals, journal, self._asked, lambda: self._wish, self._lift
+        )
         self._seq = 0
         self._parts = 0
         self._arrived = Touchdown(frozenset())
@@ -119,7 +126,6 @@ class LotRun(Generic[S]):
                 self._bound.handler.due = self._due
                 await self._bound.handler.start_lot(self._info.lot)
                 self._begun = True
-            self._arrivals.arm()
             with suppress(Ended), collecting_between_touchdowns() as collect:
                 await self._touchdowns(collect)
             await self._end()
@@ -134,12 +140,16 @@ class LotRun(Generic[S]):
             raise Hold(self._hold)
 
     async def _touchdowns(self, collect: Callable[[], None]) -> None:
+        if self._tempering.needed:
+            await self._boundary()
+            await self._tempering.begin()
+        self._arrivals.arm()
         while self._more():
             await self._boundary()
             arrival = await self._arrival()
             if arrival is None:
                 return
-            if isinstance(arrival, Touchdown):
+            if isinstance(arrival, Touchdown) and await self._tempering.may_test():
                 await self._touchdown(arrival)
                 collect()
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from station import toml_file
+from station.model import Temperature
 from station.vault.desk.documents import Digest, Name, Seconds
 from station.vault.desk.statement import Statement
 
@@ -89,6 +90,7 @@ class Draft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """By test: how far its limits move inwards, in its unit."""
     offsets: dict[Number, dict[Number, float]] = {}
     """By test and site: what is added to a reading, in the unit of the test."""
+    temperature: Temperature | None = None
 
 
 class Recipe(Statement, frozen=True, kw_only=True):
@@ -112,6 +114,7 @@ class Recipe(Statement, frozen=True, kw_only=True):
     """By test: how far its limits move inwards, in its unit."""
     offsets: dict[Number, dict[Number, float]] = {}
     """By test and site: what is added to a reading, in the unit of the test."""
+    temperature: Temperature | None = None
 
     @property
     def title(self) -> str:

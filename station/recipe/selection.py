@@ -7,6 +7,7 @@ from typing import Any
 from station.clock import RealClock
 from station.config import StationConfig
 from station.errors import ConfigError
+from station.model import Temperature
 from station.recipe.application import applied
 from station.recipe.trust import trust_of
 from station.sequence import Sequence
@@ -14,19 +15,27 @@ from station.vault.desk.statement import opened
 
 
 def with_recipe(
-    config: StationConfig, sequence: Sequence[Any], path: Path | None
-) -> tuple[Sequence[Any], str]:
-    """Put the recipe in, and name it with its digest; a station with a trust file runs nothing without.
+    config: StationConfig,
+    sequence: Sequence[Any],
+    path: Path | None,
+    asked: Temperature | None = None,
+) -> tuple[Sequence[Any], str, Temperature | None]:
+    """Put the recipe in, name it with its digest, and say at which temperature it is.
 
-    Its time is that of the real world, also where the lot is simulated.
+    A station with a trust file runs nothing without a recipe. Its time is that of the real world, also where
+    the lot is simulated.
     """
     if not config.recipe.trust:
         if path is not None:
             raise ConfigError(f"{config.source}: recipe.trust: name the file that says whose recipes are run")
-        return sequence, ""
+        return sequence, "", asked
     if path is None:
         raise ConfigError(f"{config.source}: this station runs lots by a recipe only: give --recipe FILE")
     envelope = path.read_bytes()
     recipe = trust_of(config.source.parent / config.recipe.trust).believed(envelope, RealClock().unix())
+    if asked is not None and asked != recipe.temperature:
+        raise ConfigError(
+            f"--celsius {asked.celsius:g}: recipe {recipe.title} says at which temperature it is tested"
+        )
     digest = sha256(opened(envelope).payload).hexdigest()
-    return applied(recipe, sequence), f"{recipe.title} {digest[:16]}"
+    return applied(recipe, sequence), f"{recipe.title} {digest[:16]}", recipe.temperature
