@@ -15,8 +15,8 @@ from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.boundary import Asked, Boundary, Parts
-from station.engine.codes import Codes
 from station.engine.climate import Climate
+from station.engine.codes import Codes
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.contact import Contact
 from station.engine.keeper import Keeper

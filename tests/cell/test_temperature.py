@@ -36,7 +36,7 @@ def test_dies_have_the_temperature_and_an_excursion_is_waited_for(tmp_path: Path
     fault = ("--fault", f"prober.excursion=12@after={IN_THE_LOT}@once")
     code, report = lot(tmp_path / "hot", *HOT, *fault)
     assert (code, report["state"], report["tested"]) == (0, "CLOSED", 100)
-    assert (report["truth"]["escapes"], report["truth"]["unexplained"]) == (0, 0)
+    assert (report["truth"]["escapes"], report["truth"]["unexplained"]) == ([], [])
     happened = journal(tmp_path / "hot")
     (wait,) = [event for event in happened if isinstance(event, events.RuleTripped)]
     assert (wait.rule, wait.action, wait.seen) == (
@@ -46,7 +46,7 @@ def test_dies_have_the_temperature_and_an_excursion_is_waited_for(tmp_path: Path
     )
     at = happened.index(wait)
     before = [event for event in happened[:at] if isinstance(event, events.TouchdownOpened | events.Sorted)]
-    assert isinstance(before[-1], events.Sorted) and len(before) > 10  # the touchdown had finished
+    assert isinstance(before[-1], events.Sorted) and len(before) > 4  # the touchdown had finished
     assert isinstance(happened[at + 1], events.TemperatureReached)
     dumped = hardbin("stdf", "dump", report["stdf"]).stdout
     assert " TST_TEMP=85 " in dumped
@@ -78,7 +78,7 @@ def test_an_air_stream_keeps_the_devices_of_a_handler_at_temperature(tmp_path: P
     station.write_text(text.replace("[site]\n", stream + "[site]\n", 1))
     warm = ("--celsius", "60", "--soak-s", "30", "--devices", "12", "--station", str(station))
     code, report = lot(tmp_path / "lots", *warm, "--fault", "stream.excursion=12@after=56@once")
-    assert (code, report["tested"], report["truth"]["unexplained"]) == (0, 12, 0)
+    assert (code, report["tested"], report["truth"]["unexplained"]) == (0, 12, [])
     rules = [e.action for e in journal(tmp_path / "lots") if isinstance(e, events.RuleTripped)]
     assert rules == ["wait"]
 
