@@ -85,7 +85,7 @@ def killed_while_powered(arguments: Sequence[str]) -> int:
         die()
         return 0.0
 
-    SupplyChannel.measure_current = measured  # type: ignore[method-assign]
+    setattr(SupplyChannel, "measure_current", measured)  # noqa: B010 - what was a method stays one
     return code_of(arguments)
 
 
