@@ -185,7 +185,13 @@ class Served(Protocol):
 
 
 def served(
-    config: StationConfig | None, *, wires: Mapping[str, str], devices: int, seed: int, faults: Sequence[str]
+    config: StationConfig | None,
+    *,
+    wires: Mapping[str, str],
+    devices: int,
+    seed: int,
+    faults: Sequence[str],
+    port_mapper: int = 0,
 ) -> Served:
     """Make simulated machines to be served: of a station, or models by themselves."""
     make = _simulation("served")
@@ -198,6 +204,7 @@ def served(
             seed=seed,
             faults=faults,
             epoch=EPOCH,
+            port_mapper=port_mapper,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error

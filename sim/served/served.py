@@ -15,8 +15,9 @@ from sim.serial.machine import SerialMachine
 from sim.served.clock import ServedClock
 from sim.served.hislip import HislipServer
 from sim.served.lines import Exchange, LineServer
+from sim.served.portmap import PortMapper
 from sim.served.terminal import Terminal
-from sim.served.vxi11 import Vxi11Connection
+from sim.served.vxi11 import CORE, VERSION, AbortConnection, Links, Vxi11Connection
 from sim.served.wire import Wire, wire
 from sim.tcp.hosts import TcpHosts
 from sim.tcp.machine import TcpMachine
@@ -27,6 +28,7 @@ from sim.world import World
 DEFAULTS = {"visa": "hislip", "serial": "pty", "tcp": "tcp"}
 BUS_ONLY = ("hislip", "vxi11")
 Machine = Instrument | SerialMachine | TcpMachine
+Client = LineServer | Vxi11Connection | AbortConnection | PortMapper
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,26 @@ def serve(  # noqa: PLR0913 - what a command may choose
     seed: int,
     faults: Sequence[str],
     epoch: float,
+    port_mapper: int = 0,
 ) -> "Served":
     """Make a cell to be served, from a station's machines or, without any, from models named by `wires`."""
     placed, at = (equipment, sites) if equipment else (alone(tuple(wires)), {1: {}})
     world = World(placed, at, lot="served", devices=devices, seed=seed, faults=faults, speed=1, epoch=epoch)
-    return Served(world, wires)
+    return Served(world, wires, port_mapper=port_mapper)
 
 
 class Served:
     """Some machines of one world, each on a wire of its own."""
 
-    def __init__(self, world: World, wanted: Mapping[str, str]) -> None:
-        """Take machine to wire, an empty one for the usual; all machines that can be, if none is named."""
+    def __init__(self, world: World, wanted: Mapping[str, str], *, port_mapper: int = 0) -> None:
+        """Take machine to wire, an empty one for the usual; all machines that can be, if none is named.
+
+        `port_mapper` is the port at which VXI-11 machines are found by their address alone; 0: nowhere.
+        """
         self._world = world
+        self._port_mapper = port_mapper
+        self._mapped = set[str]()
+        self._links = dict[Instrument, Links]()
         self._placed = {placed.name: placed for placed in world.equipment}
         names = wanted or {name: "" for name, placed in self._placed.items() if scheme_of(placed) in DEFAULTS}
         self._wires = {name: self._wire(name, text) for name, text in names.items()}
@@ -146,10 +155,14 @@ class Served:
     async def _serve(self, placed: Placement, wanted: Wire, machine: Machine, clock: ServedClock) -> Place:
         if wanted.kind == "pty":
             return self._terminal(placed, wanted, Exchange(machine, clock))
-        make = self._protocol(wanted, machine, clock)
-        server = await asyncio.get_running_loop().create_server(make, wanted.host, wanted.port)
-        self._opened.callback(server.close)
-        host, port = server.sockets[0].getsockname()[:2]
+        if isinstance(machine, Instrument) and wanted.kind == "vxi11":
+            links = self._links[machine] = Links()
+            _, links.abort_port = await self._listen(
+                self._noted(lambda: AbortConnection(links)), wanted.host, 0
+            )
+        host, port = await self._listen(self._protocol(wanted, machine, clock), wanted.host, wanted.port)
+        if wanted.kind == "vxi11" and self._port_mapper:
+            await self._map(host, port)
         resource = {
             "tcp": f"TCPIP0::{host}::{port}::SOCKET",
             "hislip": f"TCPIP0::{host}::hislip0,{port}::INSTR",
@@ -158,19 +171,33 @@ class Served:
         at = f"tcp:{host}:{port}" if scheme_of(placed) == "tcp" else f"visa:{resource}"
         return Place(placed.name, placed.driver, wanted.kind, f"{host}:{port}", at, resource)
 
+    async def _listen(self, make: Callable[[], asyncio.Protocol], host: str, port: int) -> tuple[str, int]:
+        server = await asyncio.get_running_loop().create_server(make, host, port)
+        self._opened.callback(server.close)
+        found: tuple[str, int] = server.sockets[0].getsockname()[:2]
+        return found
+
+    async def _map(self, host: str, port: int) -> None:
+        """Have the first VXI-11 machine of an address found by its port mapper."""
+        if host in self._mapped:
+            return
+        self._mapped.add(host)
+        ports = {(CORE, VERSION): port}
+        await self._listen(self._noted(lambda: PortMapper(ports)), host, self._port_mapper)
+
     def _protocol(self, wanted: Wire, machine: Machine, clock: ServedClock) -> Callable[[], asyncio.Protocol]:
         if isinstance(machine, Instrument) and wanted.kind == "hislip":
             server = HislipServer(machine, clock)
             self._opened.callback(server.close)
             return server.connection
         if isinstance(machine, Instrument) and wanted.kind == "vxi11":
-            return self._noted(lambda: Vxi11Connection(machine, clock))
+            return self._noted(lambda: Vxi11Connection(machine, clock, self._links[machine]))
         exchange = Exchange(machine, clock)
         return self._noted(lambda: LineServer(exchange))
 
-    def _noted(self, make: Callable[[], LineServer | Vxi11Connection]) -> Callable[[], asyncio.Protocol]:
+    def _noted(self, make: Callable[[], Client]) -> Callable[[], asyncio.Protocol]:
         """Let go of the clients, too, when all is over."""
-        clients = WeakSet[LineServer | Vxi11Connection]()
+        clients = WeakSet[Client]()
 
         def connection() -> asyncio.Protocol:
             clients.add(client := make())

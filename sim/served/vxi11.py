@@ -1,12 +1,12 @@
-"""A VXI-11 server for one simulated instrument: core channel, and service requests by the interrupt channel.
+"""A VXI-11 server for one simulated instrument: core, abort and interrupt channel.
 
-Ref: VXI-11 1.0, sections B.4 to B.6; PyVISA-py `protocols/vxi11`. There is no port mapper: clients are told
-the port, as in `TCPIP::127.0.0.1,5000::inst0::INSTR` of PyVISA-py. No abort channel; all get locks.
+Ref: VXI-11 1.0, sections B.4 to B.6; PyVISA-py `protocols/vxi11`. A client is told the port, as in
+`TCPIP::127.0.0.1,5000::inst0::INSTR` of PyVISA-py, or asks a port mapper for it. All get locks.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from sim.served.rpc import (
     GARBAGE,
     PROCEDURE_UNAVAILABLE,
     PROGRAM_UNAVAILABLE,
+    SUCCESS,
     Call,
     Reader,
     Records,
@@ -26,7 +27,8 @@ from sim.served.rpc import (
 )
 from sim.served.seat import Seat
 
-CORE, VERSION = 0x0607AF, 1
+CORE, ABORT, VERSION = 0x0607AF, 0x0607B0, 1
+ABORT_LINK = 1
 MOST_RECEIVED = 1 << 20
 OK, LINK_UNKNOWN, NOT_ESTABLISHED, TIMED_OUT, ABORTED, ESTABLISHED = 0, 4, 6, 15, 23, 29
 END_FLAG, TERMCHAR_FLAG = 0x08, 0x80
@@ -46,16 +48,85 @@ REMOTE, LOCAL, LOCK, UNLOCK, ENABLE_SRQ, DESTROY, OPEN_INTERRUPT, CLOSE_INTERRUP
 Procedure: TypeAlias = Callable[[Reader], Awaitable[bytes]]
 
 
+class Links:
+    """The links of all clients of one instrument, and where they are aborted."""
+
+    def __init__(self, abort_port: int = 0) -> None:
+        self.abort_port = abort_port
+        self._numbers = count(1)
+        self._reading: dict[int, Callable[[], None] | None] = {}
+        """What ends the read that is under way, by link; None while there is none."""
+
+    def new(self) -> int:
+        """Return the number of a link that no client has."""
+        self._reading[link := next(self._numbers)] = None
+        return link
+
+    def gone(self, link: int) -> None:
+        """Forget a link."""
+        self._reading.pop(link, None)
+
+    @contextmanager
+    def reading(self, link: int, end: Callable[[], None]) -> Iterator[None]:
+        """Let the read inside be aborted."""
+        self._reading[link] = end
+        try:
+            yield
+        finally:
+            if link in self._reading:
+                self._reading[link] = None
+
+    def abort(self, link: int) -> int:
+        """End the read of a link, if there is one; the code says whether there is such a link."""
+        if link not in self._reading:
+            return LINK_UNKNOWN
+        if (end := self._reading[link]) is not None:
+            end()
+        return OK
+
+
+class AbortConnection(asyncio.Protocol):
+    """One client on the abort channel, which is answered while the core channel waits."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._records = Records()
+
+    def close(self) -> None:
+        """Send the client away."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(type(transport).__name__)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for record in self._records.feed(data):
+                self._transport.write(self._answered(read_call(record)))
+        except ValueError:
+            self._transport.close()
+
+    def _answered(self, asked: Call) -> bytes:
+        if (asked.program, asked.version) != (ABORT, VERSION):
+            return asked.reply(b"", PROGRAM_UNAVAILABLE)
+        if asked.procedure != ABORT_LINK:
+            return asked.reply(b"", PROCEDURE_UNAVAILABLE if asked.procedure else SUCCESS)
+        (link,) = asked.arguments.integers(1)
+        return asked.reply(integers(self._links.abort(link)))
+
+
 class Vxi11Connection(asyncio.Protocol):
     """One client on the core channel; its calls are answered one after the other."""
 
-    def __init__(self, instrument: Instrument, clock: ServedClock) -> None:
+    def __init__(self, instrument: Instrument, clock: ServedClock, links: Links | None = None) -> None:
         self._instrument = instrument
+        self._all_links = links or Links()
         self._seat = Seat(instrument, clock)
         self._records = Records()
         self._calls: asyncio.Queue[Call] = asyncio.Queue()
         self._links = set[int]()
-        self._numbers = count(1)
         self._xids = count(1)
         self._handle: bytes | None = None
         self._interrupt: tuple[asyncio.StreamWriter, int, int] | None = None
@@ -95,6 +166,8 @@ class Vxi11Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._answering.cancel()
+        for link in self._links:
+            self._all_links.gone(link)
         self._instrument.on_service_request.remove(self._requested)
         if self._interrupt is not None:
             self._interrupt[0].close()
@@ -133,9 +206,8 @@ class Vxi11Connection(asyncio.Protocol):
     async def _create(self, arguments: Reader) -> bytes:
         arguments.integers(3)
         arguments.opaque()  # whatever device is asked for: there is one
-        link = next(self._numbers)
-        self._links.add(link)
-        return integers(OK, link, 0, MOST_RECEIVED)
+        self._links.add(link := self._all_links.new())
+        return integers(OK, link, self._all_links.abort_port, MOST_RECEIVED)
 
     async def _write(self, arguments: Reader) -> bytes:
         link, _, _, flags = arguments.integers(4)
@@ -150,7 +222,8 @@ class Vxi11Connection(asyncio.Protocol):
         if not self._known(link):
             return integers(LINK_UNKNOWN, 0) + opaque(b"")
         ends = bytes([termination & 0xFF]) if flags & TERMCHAR_FLAG else None
-        data, end = await self._seat.read(max(1, size), ends, timeout_ms / 1000)
+        with self._all_links.reading(link, self._instrument.bus_abort):
+            data, end = await self._seat.read(max(1, size), ends, timeout_ms / 1000)
         if end not in REASONS:
             return integers(ABORTED if end == "aborted" else TIMED_OUT, 0) + opaque(b"")
         return integers(OK, REASONS[end]) + opaque(data)
@@ -166,6 +239,7 @@ class Vxi11Connection(asyncio.Protocol):
         if not self._known(link):
             return integers(LINK_UNKNOWN)
         self._links.remove(link)
+        self._all_links.gone(link)
         return integers(OK)
 
     # -- service requests

@@ -38,8 +38,14 @@ def sim() -> None:
     show_default=True,
     help="Socket by which `hardbin equip sim` turns knobs.",
 )
+@click.option(
+    "--port-mapper",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Where the first vxi11 machine of an address is found by clients that are told no port: 111.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one object when all is served.")
-def serve(
+def serve(  # noqa: PLR0913 - options of a command
     machines: tuple[str, ...],
     station: Path | None,
     sites: int | None,
@@ -47,6 +53,7 @@ def serve(
     seed: int,
     faults: tuple[str, ...],
     control: Path,
+    port_mapper: int | None,
     as_json: bool,
 ) -> int:
     """Serve simulated machines in real time until interrupted.
@@ -60,7 +67,8 @@ def serve(
     wires = dict(_split(text) for text in machines)
     if len(wires) < len(machines):
         raise click.UsageError("a machine is named twice")
-    made = served(config, wires=wires, devices=devices, seed=seed, faults=faults)
+    found_at = port_mapper or 0
+    made = served(config, wires=wires, devices=devices, seed=seed, faults=faults, port_mapper=found_at)
     return asyncio.run(_served(made, control, as_json=as_json))
 
 

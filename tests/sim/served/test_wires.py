@@ -1,11 +1,14 @@
 """Servers of simulated machines, byte by byte: service requests, refusals, terminals."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import pyvisa
 import serial
+from pyvisa.resources import MessageBasedResource
 
 from drivers.protocols.hislip import FIRST_ID, MAX_SIZE, Decoder, Fatal, Kind, Message
 from sim.instrument import MAV, Instrument
@@ -14,10 +17,11 @@ from sim.serial.machine import SerialMachine
 from sim.served.clock import ServedClock
 from sim.served.hislip import HislipServer
 from sim.served.lines import Busy, Exchange
+from sim.served.portmap import PortMapper
 from sim.served.rpc import Reader, Records, call, integers, opaque, read_call
 from sim.served.served import serve
 from sim.served.terminal import Terminal
-from sim.served.vxi11 import Vxi11Connection
+from sim.served.vxi11 import CORE, AbortConnection, Links, Vxi11Connection
 from sim.served.wire import Wire, wire
 from sim.wiring import WorldError
 
@@ -204,12 +208,20 @@ async def test_machine_that_is_unplugged_ends_its_sessions() -> None:
 class Core:
     """The client's end of a core channel, our own codec: PyVISA-py 0.8 cannot write `create_intr_chan`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        program: int = CORE,
+        version: int = 1,
+    ) -> None:
         self._reader, self._writer = reader, writer
+        self._program = program, version
         self._records = Records()
 
     async def ask(self, procedure: int, arguments: bytes, count: int) -> tuple[int, ...]:
-        self._writer.write(call(7, 0x0607AF, 1, procedure, arguments))
+        self._writer.write(call(7, *self._program, procedure, arguments))
         found = list[bytes]()
         while not found:
             found = self._records.feed(await self._reader.read(4096))
@@ -249,6 +261,63 @@ async def test_vxi11_calls_back_at_a_service_request() -> None:
     listener.close()
     server.close()
     await asyncio.sleep(0)
+
+
+async def test_vxi11_read_is_aborted_on_the_other_channel() -> None:
+    loop = asyncio.get_running_loop()
+    clock = ServedClock(loop)
+    meter = Meter(clock)
+    links = Links()
+    aborting = await loop.create_server(lambda: AbortConnection(links), "127.0.0.1", 0)
+    links.abort_port = aborting.sockets[0].getsockname()[1]
+    server = await loop.create_server(lambda: Vxi11Connection(meter, clock, links), "127.0.0.1", 0)
+    core = Core(*await asyncio.open_connection(*server.sockets[0].getsockname()[:2]))
+    other = Core(*await asyncio.open_connection("127.0.0.1", links.abort_port), program=0x0607B0)
+    _, link, abort_port, _ = await core.ask(10, integers(1, 0, 0) + opaque(b"inst0"), 4)
+    assert abort_port == links.abort_port
+    assert await other.ask(1, integers(link), 1) == (0,), "nothing is under way"
+    reading = loop.create_task(core.ask(12, integers(link, 100, 60_000, 0, 0, 0), 2))
+    while links._reading[link] is None:  # noqa: ASYNC110 - until the server waits
+        await asyncio.sleep(0)
+    assert await other.ask(1, integers(link), 1) == (0,)
+    assert await reading == (23, 0)
+    assert await other.ask(1, integers(99), 1) == (4,)
+    for connection in (core, other):
+        connection.close()
+    server.close()
+    aborting.close()
+    await asyncio.sleep(0)
+
+
+async def test_port_mapper_tells_where_the_core_channel_is() -> None:
+    loop = asyncio.get_running_loop()
+    mapper = await loop.create_server(lambda: PortMapper({(CORE, 1): 4711}), "127.0.0.1", 0)
+    line = await asyncio.open_connection(*mapper.sockets[0].getsockname()[:2])
+    client = Core(*line, program=100000, version=2)
+    assert await client.ask(3, integers(CORE, 1, 6, 0), 1) == (4711,)
+    assert await client.ask(3, integers(CORE, 1, 17, 0), 1) == (0,), "not by UDP"
+    assert await client.ask(3, integers(CORE, 2, 6, 0), 1) == (0,)
+    client.close()
+    mapper.close()
+    await asyncio.sleep(0)
+
+
+async def test_pyvisa_py_finds_a_machine_by_its_address_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    monkeypatch.setattr("pyvisa_py.protocols.rpc.PMAP_PORT", number)
+    wires = {"keithley_2450": "vxi11", "keysight_b2900": "vxi11"}
+    served = serve((), {}, wires=wires, devices=1, seed=1, faults=(), epoch=0.0, port_mapper=number)
+    await served.start()
+
+    def client() -> str:
+        manager = pyvisa.ResourceManager("@py")
+        with manager.open_resource("TCPIP0::127.0.0.1::inst0::INSTR") as machine:
+            assert isinstance(machine, MessageBasedResource)
+            return machine.query("*IDN?")
+
+    assert "MODEL 2450" in await asyncio.get_running_loop().run_in_executor(None, client)
+    await served.aclose()
 
 
 async def test_vxi11_refuses_what_it_does_not_know() -> None:
