@@ -9,8 +9,8 @@ from station.vault.desk.roles import Action as AtDesk
 
 Named: TypeAlias = Action | AtDesk
 
-_KEEPING = "activate affected attest backup compromise destroy init passphrase register reshare restore seal"
-_KEEPING += " state suspend zeroise"
+_KEEPING = "activate affected attest backup compromise decide destroy draft-state init passphrase register"
+_KEEPING += " reshare restore seal state suspend zeroise"
 
 COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
     {

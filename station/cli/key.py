@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from station.cli import key_shares, key_states
+from station.cli import key_decisions, key_shares, key_states
 from station.cli.codes import Exit
 from station.cli.key_access import FDS, FILES, FOLDER, JSON, passphrases, pin, prompted, reached, said, stop
 from station.cli.key_ceremony import ceremony
@@ -28,7 +28,7 @@ def key() -> None:
     """Make, open, look into and destroy a key store."""
 
 
-for _command in (ceremony, seal, *key_shares.COMMANDS, *key_states.COMMANDS):
+for _command in (ceremony, seal, *key_shares.COMMANDS, *key_states.COMMANDS, *key_decisions.COMMANDS):
     key.add_command(_command)
 
 

@@ -163,7 +163,7 @@ def _decide(
         holders = opened(store, holders)
         store.ask(calls.Decide(key, to, approval, holders), type(None))
         entry = found(store, key)
-    click.echo(msgspec.json.encode(entry).decode() if as_json else _line(entry))
+    click.echo(msgspec.json.encode(entry).decode() if as_json else line(entry))
 
 
 @click.command()
@@ -230,7 +230,8 @@ def found(store: Control, key: str) -> Entry:
     return entry
 
 
-def _line(entry: Entry) -> str:
+def line(entry: Entry) -> str:
+    """A key's state, and who wanted it why."""
     last = entry.history[-1]
     return f"{entry.id}: {entry.state}, by {_printable(last.actor)}: {_printable(last.reason)}"
 

@@ -14,19 +14,20 @@ from station.cli.desk_access import FILE, Caller, Person, at_desk, by_person
 from station.cli.key_access import stop
 from station.clock import RealClock
 from station.errors import ConfigError
-from station.vault.desk.documents import UIDS_MAX, KeyRelease, ProfileRelease, UidList, WorkOrder
+from station.vault.desk.documents import UIDS_MAX, KeyDecision, KeyRelease, ProfileRelease, UidList, WorkOrder
 from station.vault.desk.roles import Action
 from station.vault.desk.statement import Statement, StatementError, countersigned, opened, signed
 from station.vault.profiles import PRODUCTS, Profile
 
 DAY_S = 86_400
 HOUR_S = 3_600
-Document: TypeAlias = WorkOrder | KeyRelease | UidList | ProfileRelease
+Document: TypeAlias = WorkOrder | KeyRelease | UidList | ProfileRelease | KeyDecision
 KINDS: Mapping[str, type[Document]] = {
     "hardbin.work-order.v1": WorkOrder,
     "hardbin.key-release.v1": KeyRelease,
     "hardbin.uid-list.v1": UidList,
     "hardbin.profile.v1": ProfileRelease,
+    "hardbin.key-state.v1": KeyDecision,
 }
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="A new file.")
 
@@ -84,7 +85,7 @@ def draft(
         lots=lots or "any",
         policy_oid=made.policy_oid,
     )
-    _write_draft(out, work)
+    write_draft(out, work)
 
 
 @order.command(name="draft-keys")
@@ -96,7 +97,7 @@ def draft(
 def draft_keys(name: str, key_set: str, stations: tuple[str, ...], hours: int, out: Path) -> None:
     """Write a key release for an order that nobody has signed yet."""
     until = int(RealClock().unix()) + hours * HOUR_S
-    _write_draft(out, KeyRelease(key_set=key_set, order=name, stations=stations, not_after=until))
+    write_draft(out, KeyRelease(key_set=key_set, order=name, stations=stations, not_after=until))
 
 
 @order.command(name="draft-profile")
@@ -107,7 +108,7 @@ def draft_profile(file: Path, out: Path) -> None:
     profile = toml_file.read(file, Profile)
     if wrong := profile.faults():
         raise ConfigError(f"{file}: {'; '.join(wrong)}")
-    _write_draft(out, ProfileRelease(profile=profile))
+    write_draft(out, ProfileRelease(profile=profile))
 
 
 @order.command(name="draft-dies")
@@ -121,7 +122,7 @@ def draft_dies(file: Path, name: str, product: str, sorted_at: str, out: Path) -
     uids = [line.strip().lower() for line in file.read_text("ascii", "replace").splitlines() if line.strip()]
     try:
         draft = {"id": name, "product": product, "sorted_at": sorted_at, "uids": uids}
-        _write_draft(out, msgspec.convert(draft, UidList))
+        write_draft(out, msgspec.convert(draft, UidList))
     except msgspec.ValidationError as error:
         what = f"1 to {UIDS_MAX} UIDs, each of 32 hexadecimal digits"
         raise ConfigError(f"{file}: {error}; a list has {what}") from error
@@ -166,6 +167,8 @@ def add(caller: Caller, file: Path) -> None:
             product = document.profile.product
             body = caller.ask(Action.RELEASE_PROFILE, product, document=envelope)
             line = f"{product} is made by profile {document.profile.hash().hex()[:16]}…"
+        case KeyDecision():
+            raise ConfigError(f"{file}: a decision on a key goes to its store: hardbin key decide")
         case KeyRelease():
             body = caller.ask(Action.RELEASE_KEYS, document.order, document=envelope)
             line = (
@@ -257,7 +260,8 @@ def _read_draft(content: bytes) -> Statement:
         raise StatementError("malformed", f"not a draft: {error}") from None
 
 
-def _write_draft(out: Path, statement: Statement) -> None:
+def write_draft(out: Path, statement: Statement) -> None:
+    """Write a statement that nobody has signed yet into a new file."""
     write_new(out, msgspec.json.format(msgspec.json.encode(statement), indent=1) + b"\n")
 
 

@@ -10,6 +10,7 @@ from station.custody.ledger import canonical
 from station.errors import LedgerError
 from station.vault.desk.roles import Action, Role
 from station.vault.desk.statement import Statement, StatementError
+from station.vault.keys.words import KeyState
 from station.vault.profiles import Profile
 
 Name = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z")]
@@ -74,6 +75,20 @@ class KeyRelease(Statement, frozen=True, kw_only=True):
     key_set: Name
     order: Name
     stations: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=64)]
+    not_after: Seconds
+
+
+class KeyDecision(Statement, frozen=True, kw_only=True):
+    """A key of one store is to come into another state, once, until a date."""
+
+    typ: Literal["hardbin.key-state.v1"] = "hardbin.key-state.v1"
+    store: Annotated[str, Meta(pattern=r"^[0-9a-f]{2,64}\Z")]
+    """The store's id."""
+    key: Name
+    state: KeyState
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    changes: Annotated[int, Meta(ge=0, le=10**6)]
+    """How many changes the key has had when it is signed; later it is too late."""
     not_after: Seconds
 
 

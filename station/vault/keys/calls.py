@@ -54,10 +54,9 @@ class Entries(_Call, frozen=True):
 
 
 class Zeroise(_Call, frozen=True):
-    """Destroy the store."""
+    """Destroy the store: its id in hex, so that nobody means another one."""
 
     store: str
-    """Its id in hex, so that nobody means another one."""
 
 
 class Decide(_Call, frozen=True):
@@ -67,6 +66,12 @@ class Decide(_Call, frozen=True):
     state: KeyState
     approval: Approval
     by: tuple[Custodian, ...]
+
+
+class DecideSigned(_Call, frozen=True):
+    """Bring a key into another state, by a statement that two security officers signed."""
+
+    statement: bytes
 
 
 class Repassphrase(_Call, frozen=True):
@@ -273,6 +278,7 @@ class Usage(_Call, frozen=True):
 Call: TypeAlias = (
     Init
     | Decide
+    | DecideSigned
     | Repassphrase
     | Reshare
     | Backup
@@ -312,6 +318,7 @@ CALLS: dict[str, type[Call]] = {
     "entries": Entries,
     "zeroise": Zeroise,
     "decide": Decide,
+    "decide_signed": DecideSigned,
     "repassphrase": Repassphrase,
     "reshare": Reshare,
     "backup": Backup,
@@ -350,6 +357,7 @@ OF_PEOPLE: tuple[type[Call], ...] = (
     Attest,
     Prove,
     Decide,
+    DecideSigned,
     Repassphrase,
     Reshare,
     Backup,

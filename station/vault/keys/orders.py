@@ -3,39 +3,62 @@
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
+from typing import Protocol, TypeVar
 
 from station.vault.desk.documents import WorkOrder
 from station.vault.desk.people import card_of
 from station.vault.desk.roles import Action, Role, conflict, seated
 from station.vault.desk.signers import DEVELOPMENT, development
-from station.vault.desk.statement import ED25519, StatementError, opened
+from station.vault.desk.statement import ED25519, Statement, StatementError, opened
 from station.vault.die.kinds import KINDS
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.header import Header, Order
 from station.vault.keys.words import Mode, Signatory
+
+T = TypeVar("T", bound=Statement)
 
 SPARE = 64
 TENTH = 10
 PERSONS_MAX = 256
 
 
+class Read(Protocol):
+    """Reads a statement as one of a kind; PolicyError if it is none."""
+
+    def __call__(self, kind: type[T]) -> T:
+        """What it says."""
+
+
 def believed(statement: bytes, header: Header) -> tuple[str, Order]:
     """An order's id and what it allows; PolicyError unless persons whom the store knows have signed it."""
-    known = {one.person: one for one in _known(header)}
-    try:
-        read = opened(statement)
-        order = read.read(WorkOrder)
-        signed_by = read.signed_by(lambda name: _keys(known, name))
-    except StatementError as error:
-        raise PolicyError(f"work order: {error}") from None
-    if not seated(Action.ADD_ORDER, {name: [Role(role) for role in known[name].roles] for name in signed_by}):
+    read, roles = signed(statement, header, "work order")
+    order = read(WorkOrder)
+    if not seated(Action.ADD_ORDER, roles):
         raise PolicyError(f"order {order.id}: an engineer and a security officer sign it, two persons")
     return order.id, Order(
         limit=limit_of(order),
-        statement=sha256(read.payload).digest(),
+        statement=sha256(opened(statement).payload).digest(),
         not_before=order.not_before,
         not_after=order.not_after,
     )
+
+
+def signed(statement: bytes, header: Header, what: str) -> tuple[Read, dict[str, list[Role]]]:
+    """What reads a statement, and the roles of who signed it; PolicyError unless the store knows them all."""
+    known = {one.person: one for one in _known(header)}
+    try:
+        found = opened(statement)
+        signed_by = found.signed_by(lambda name: _keys(known, name))
+    except StatementError as error:
+        raise PolicyError(f"{what}: {error}") from None
+
+    def read(kind: type[T]) -> T:
+        try:
+            return found.read(kind)
+        except StatementError as error:
+            raise PolicyError(f"{what}: {error}") from None
+
+    return read, {name: [Role(role) for role in known[name].roles] for name in signed_by}
 
 
 def limit_of(order: WorkOrder) -> int:

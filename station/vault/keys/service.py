@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from station.clock import Clock
-from station.vault.keys import calls, custodians, making, tokens
+from station.vault.keys import calls, custodians, decisions, making, tokens
 from station.vault.keys.errors import LockedError, PolicyError, RequestError
 from station.vault.keys.hardening import Hardening
 from station.vault.keys.header import Header
@@ -226,5 +226,7 @@ def _changed(store: Store, call: calls.Call, now: float) -> None:
             store.change(call.key, call.state, call.approval, now)
         case calls.OpenOrder():
             store.open_order(call.statement)
+        case calls.DecideSigned():
+            store.change(*decisions.believed(call.statement, store.header, store.register, now), now)
         case _:
             raise RequestError("this is not asked of an active store")

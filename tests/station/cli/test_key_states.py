@@ -14,6 +14,7 @@ from tests.station.cli.test_key import initialised, serving
 from tests.station.vault.keys.stores import PASSPHRASES
 from tests.station.vault.keys.stores import files as content
 
+OFFICERS = ("p-00000002", "p-00000003")
 WHY = ["--actor", "p-1", "--reason", "a test"]
 HOLDERS = {f"h{number}": b"backup passphrase %d" % number for number in range(1, 6)}
 
@@ -45,6 +46,27 @@ def store(tmp_path: Path, files: dict[str, str]) -> str:
 def opening(files: dict[str, str], *names: str, option: str = "--custodian") -> list[str]:
     words = [word for name in names for word in (option, name)]
     return words + [word for name in names for word in ("--passphrase-file", files[name])]
+
+
+def test_officers_decide_by_their_signatures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a development store, whose officers everybody can be."""
+    store, draft, once, twice = (str(tmp_path / name) for name in ("store", "draft", "once", "twice"))
+    assert code_of(["key", "init", store, "--development"]) == Exit.OK
+    with own(Path(store)) as asked:
+        asked.ask(calls.Generate(KeyProfile("REC-1", Algorithm.P384, Purpose.SIGN)), type(None))
+    drafting = ["draft-state", store, "REC-1", "active", "--reason", "a test", "--out", draft]
+    assert code_of(["key", *drafting]) == Exit.OK
+    for file, officer, out in ((draft, OFFICERS[0], once), (once, OFFICERS[1], twice)):
+        assert code_of(["order", "sign", file, "--development", officer, "--out", out]) == Exit.OK
+    capsys.readouterr()
+    assert code_of(["key", "decide", store, once]) == Exit.WRONG_STATE
+    assert "two security officers sign a change" in capsys.readouterr().err
+    assert code_of(["key", "decide", store, twice]) == Exit.OK
+    assert capsys.readouterr().out == f"REC-1: active, by {', '.join(OFFICERS)}: a test\n"
+    assert code_of(["key", "decide", store, twice]) == Exit.WRONG_STATE
+    bring = ["order", "add", twice, "--development", OFFICERS[0], "--desk", str(tmp_path / "desk.sock")]
+    assert code_of(bring) == Exit.CONFIG
+    assert "goes to its store: hardbin key decide" in capsys.readouterr().err
 
 
 def test_a_key_goes_through_its_states(
