@@ -49,11 +49,11 @@ DATALOG_LABELS = {
     "stdf_read_floor_per_s": "floor: from header to header, bare struct",
     "bytes_per_measurement": "bytes of the database a measurement",
     "bytes_floor": "floor: a table of nothing but the values",
-    "one_test_10k_ms": "ms to read one test of 10,000 devices",
+    "one_test_10k_ms": "CPU ms to read one test of 10,000 devices",
     "one_test_floor_ms": "floor: bare SQL over the same values",
-    "pat_ms": "ms for part average limits of 100 tests, and who is outside, 10,000 parts",
+    "pat_ms": "CPU ms for part average limits of 100 tests, and who is outside, 10,000 parts",
     "pat_floor_ms": "floor: their quartiles alone, by numpy",
-    "parquet_1m_s": "s to write a million values from the store to Parquet",
+    "parquet_1m_s": "CPU-s to write a million values from the store to Parquet",
     "parquet_floor_s": "floor: the same table from memory",
 }
 

@@ -1,12 +1,15 @@
 """The tables of the store, and the settings under which SQLite keeps them."""
 
+import sqlite3
 import struct
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
     Column,
+    Connection,
+    CursorResult,
     Dialect,
     Float,
     ForeignKey,
@@ -199,3 +202,13 @@ def prepared(statement: ClauseElement, *columns: str) -> str:
     """Return a statement as SQLite's driver takes it: `?` for what is filled in, in the table's order."""
     compiled = statement.compile(dialect=sqlite.dialect(), column_keys=list(columns) or None)
     return str(compiled)
+
+
+def rows(result: CursorResult[Any]) -> Iterable[tuple[Any, ...]]:
+    """Return the rows of a result as the driver's own cursor gives them: many in half the time."""
+    return cast("Iterable[tuple[Any, ...]]", result.cursor)
+
+
+def bare(connection: Connection) -> sqlite3.Connection:
+    """Return what a connection to SQLite is beneath: the one write of each touchdown goes there directly."""
+    return cast("sqlite3.Connection", connection.connection.driver_connection)

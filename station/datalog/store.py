@@ -137,12 +137,12 @@ class Store:
         rows = self._begun()
         packed = [rows.pack(device) for device in result.devices]
         with self._writing(f"touchdown {result.seq}") as connection:
+            bare = schema.bare(connection)
             place = (self._run, result.seq, result.started, result.ended)
-            touchdown = connection.exec_driver_sql(INSERT_TOUCHDOWN, place).lastrowid
+            touchdown = bare.execute(INSERT_TOUCHDOWN, place).lastrowid or 0
             values = [(self._run, touchdown, HEAD, self._earlier(connection, row), *row) for row in packed]
-            if values:
-                connection.exec_driver_sql(INSERT_DEVICE, values)
-            connection.exec_driver_sql(INSERT_OUTBOX, ("touchdown", f"{self._run}/{result.seq}", 0))
+            bare.executemany(INSERT_DEVICE, values)
+            bare.execute(INSERT_OUTBOX, ("touchdown", f"{self._run}/{result.seq}", 0))
         self._read_back(touchdown, result.seq, packed)
         self._seq = result.seq
 
@@ -199,7 +199,7 @@ class Store:
     def devices(self, run: int) -> Iterator[DeviceRow]:
         """Yield the rows of a run's contacts, in order."""
         with self._reading() as connection:
-            yield from map(DeviceRow._make, connection.exec_driver_sql(DEVICES, (run,)))
+            yield from map(DeviceRow._make, schema.rows(connection.exec_driver_sql(DEVICES, (run,))))
 
     def column(self, run: int, test: int) -> NDArray[np.float64]:
         """Return one test's value of each contact of a run, in order; NaN where there is none."""
@@ -207,8 +207,8 @@ class Store:
         if test not in numbers:
             raise StorageError(f"{self.path}: run {run} has no test {test}")
         with self._reading() as connection:
-            found = connection.exec_driver_sql(COLUMN, (1 + 8 * numbers.index(test), run)).fetchall()
-        return np.frombuffer(b"".join([value for (value,) in found]), "<f8")
+            found = schema.rows(connection.exec_driver_sql(COLUMN, (1 + 8 * numbers.index(test), run)))
+            return np.frombuffer(b"".join([value for (value,) in found]), "<f8")
 
     def contacts(self, run: int) -> Iterator[Contact]:
         """Yield the contacts of a run in order, without what was measured."""
@@ -343,9 +343,9 @@ class Store:
     def _guarded(self, what: str) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            known = "UNIQUE constraint failed" in str(error.orig)
-            reason = "it is stored already" if known else str(error.orig)
+        except (DBAPIError, sqlite3.Error) as error:  # of SQLAlchemy, or of a cursor itself
+            said = str(error.orig if isinstance(error, DBAPIError) else error)
+            reason = "it is stored already" if "UNIQUE constraint failed" in said else said
             raise StorageError(f"{self.path}: {what}: {reason}") from error
 
     def _connect(self) -> sqlite3.Connection:
@@ -385,7 +385,7 @@ def _settle(found: dict[tuple[int, int], Statistics]) -> None:
 
 
 def _devices(connection: Connection, touchdown: int) -> list[DeviceRow]:
-    return [DeviceRow(*row) for row in connection.exec_driver_sql(DEVICES_OF, (touchdown,))]
+    return [DeviceRow(*row) for row in schema.bare(connection).execute(DEVICES_OF, (touchdown,))]
 
 
 def _digest(rows: list[DeviceRow]) -> bytes:

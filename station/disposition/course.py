@@ -27,6 +27,8 @@ class Moved(Struct, frozen=True):
     becomes: int
     hard: int
     seen: str
+    name: str = ""
+    """Its code, in a lot whose devices have codes."""
 
 
 class Stage(Struct, frozen=True):
@@ -146,6 +148,7 @@ def _moved(parts: Parts, policy: str, target: Target, at: int, seen: str) -> Mov
         target.bin,
         target.hard,
         seen,
+        parts.codes[at],
     )
 
 

@@ -28,6 +28,8 @@ class Parts(Struct, frozen=True):
     places: tuple[Place | None, ...]
     sealed: bool
     """Whether a device of the lot has an identity."""
+    codes: tuple[str, ...]
+    """What was read on each device; empty where nothing is."""
     digest: str
     """SHA-256 of the rows that all this rests on, hex."""
 
@@ -73,6 +75,7 @@ def parts_of(store: Store, run: int) -> Parts:
         values,
         tuple(device.place for device in devices),
         any(device.personalisation is not None for device in devices),
+        tuple(device.code for device in devices),
         _digest(rows),
     )
 

@@ -30,7 +30,7 @@ def rebinned(path: Path, out: Path, found: Disposition, at: float) -> Rebinned:
     flags of tests are untouched; summaries are counted anew.
     """
     records = list(read(path))
-    moved = {str(one.part): one for one in found.moved}
+    moved = {one.name or str(one.part): one for one in found.moved}
     last = {r.text("PART_ID"): r.offset for r in records if r.name == "PRR"}
     tally = Tally()
     chunks = [*history(records, f"hardbin disposition {found.rules} sha256 {found.rules_sha256}", at)]
