@@ -91,12 +91,13 @@ class Campaign:
     def warm(self) -> None:
         """Import here what a lot imports, so that no life of a station has to."""
         station = station_file(PERSONALISING, self._folder)
-        size = ("--devices", "1", "--sites", "1", "--station", str(station))
-        lives = Lives(self._command, self._folder, LOT, size)
-        for name in lives.imported():
-            with suppress(ImportError):
-                import_module(name)
-        lives.forget()
+        size = ("--sites", "1", "--station", str(station))
+        ran = Lives(self._command, self._folder, LOT, ("--devices", "1", *size))
+        for lives in (ran, ServedLives(self._command, self._folder, LOT, size)):
+            for name in lives.imported():
+                with suppress(ImportError):
+                    import_module(name)
+            lives.forget()
         gc.collect()
         gc.freeze()
 
