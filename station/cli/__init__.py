@@ -73,6 +73,7 @@ class Commands(click.Group):
         "stdf",
         "store",
         "study",
+        "update",
         "version",
         "wafer",
         "witness",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -10,9 +10,18 @@ from station import toml_file
 from station.errors import ConfigError, UntrustedError
 from station.recipe.content import Recipe
 from station.vault.desk.documents import Person
-from station.vault.desk.statement import ED25519, ML_DSA_65, RELEASE, StatementError, opened
+from station.vault.desk.statement import (
+    ED25519,
+    ML_DSA_65,
+    RELEASE,
+    Opened,
+    Statement,
+    StatementError,
+    opened,
+)
 
 PERSONS = 2
+S = TypeVar("S", bound=Statement)
 
 
 class TrustedPerson(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,16 +47,20 @@ class Trust:
             for one in persons
         }
 
+    def released(self, found: Opened, kind: type[S]) -> S:
+        """Return what two persons have signed with both of their keys; StatementError."""
+        names = found.signed_by(self._keys.get, RELEASE)
+        stated = found.read(kind)
+        if len(names) < PERSONS:
+            raise StatementError("unsigned", f"signed by {names[0]} alone, {PERSONS} persons must")
+        return stated
+
     def believed(self, envelope: bytes, now: float) -> Recipe:
         """Return what two persons have released for now; UntrustedError says why it is not believed."""
         try:
-            found = opened(envelope)
-            names = found.signed_by(self._keys.get, RELEASE)
-            recipe = found.read(Recipe)
+            recipe = self.released(opened(envelope), Recipe)
         except StatementError as error:
             raise UntrustedError(f"this recipe is not believed: {error}") from None
-        if len(names) < PERSONS:
-            raise UntrustedError(f"recipe {recipe.title}: signed by {names[0]} alone, {PERSONS} persons must")
         if not recipe.not_before <= now <= recipe.not_after:
             when = "not yet" if now < recipe.not_before else "no longer"
             raise UntrustedError(f"recipe {recipe.title} is {when} valid")
