@@ -39,11 +39,16 @@ LAMPS: Mapping[State, Mapping[Colour, Lamp]] = {
 }
 """What a tower shows; a colour that it does not have stays unshown."""
 
+AT_REST = frozenset({State.EMPTY, State.CLOSED, State.ABORTING, State.ABORTED, State.RECOVERING})
+"""There is nothing to abort: the cell looks itself before it goes on from here."""
+
 log = logging.getLogger(__name__)
 
 
 class Door(Protocol):
     """The one door by which commands enter a cell."""
+
+    state: State
 
     async def request(self, command: commands.Any) -> commands.Receipt:
         """Take a command."""
@@ -72,16 +77,12 @@ async def guarded(cell: Door, resources: Iterable[Resource], bus: Bus) -> AsyncG
 
 
 async def _kept(cell: Door, interlock: Interlock) -> None:
-    """Read the interlock until it opens, and abort the lot; that it closes again changes nothing."""
+    """Read the interlock, and abort the lot when it is open; that it closes again changes nothing."""
     tries = 0
     while True:
-        if why := await interlock.why_open():
+        if (why := await interlock.why_open()) and cell.state not in AT_REST:
             tries += 1
-            receipt = await cell.request(
-                commands.Abort(id=f"{interlock.name}-open-{tries}", actor=ACTOR, reason=why)
-            )
-            if receipt.ok:
-                return
+            await cell.request(commands.Abort(id=f"{interlock.name}-open-{tries}", actor=ACTOR, reason=why))
         await asyncio.sleep(POLL_S)
 
 

@@ -12,6 +12,7 @@ from station import authority, commands, events
 from station.alarms import Alarms
 from station.custody.balance import binned
 from station.engine import prelot, receipts
+from station.engine.interlocks import why_open
 from station.engine.landing import Landing
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
@@ -78,6 +79,8 @@ class Cell(Generic[S]):
         name = receipts.name_of(command)
         if (objection := self._objection(name, command)) is not None:
             return await self._refuse(command, *objection)
+        if isinstance(command, commands.Resume) and (why := await why_open(self._plan.resources)):
+            return await self._refuse(command, "equipment", why)
         if isinstance(command, commands.Load):
             await self._load(command)
         await self._accept(command)
@@ -242,6 +245,9 @@ class Cell(Generic[S]):
     async def _check(self, info: LotInfo) -> None:
         """Whatever can be found out before a device is touched."""
         await self._must_be_safe()
+        if why := await why_open(self._plan.resources):
+            self._why = why
+            raise Aborted
         await prelot.checked(self._plan, info, self._record)
 
     async def _wait_for_release(self, hold: Hold) -> None:

@@ -4,6 +4,7 @@ from station import commands, events
 from station.engine import prelot
 from station.engine.cell import NOT_SAFE, Cell
 from station.engine.history import UNKNOWN
+from station.engine.interlocks import why_open
 from station.engine.landing import Landing
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
@@ -71,6 +72,8 @@ class ResumedCell(Cell[S]):
         doubt = recovery.history.in_doubt
         if not self.safe:
             why = f"the cell could not be made safe: {self._unsafe.removeprefix(NOT_SAFE)}"
+        elif opened := await why_open(self._plan.resources):
+            why, unknown = opened, True
         elif doubt:
             why = f"nobody knows whether these were sorted: devices {doubt}"
         if not self.safe or doubt or unknown:

@@ -107,10 +107,20 @@ def test_an_interlock_that_opens_makes_the_cell_safe_and_the_lot_goes_on_when_it
     resume = ("run", "--resume", "T1", "--station", str(station), "--out", str(out), "--json")
     unlooked = hardbin(*resume)
     assert unlooked.returncode == 8, unlooked.stderr
-    gone_on = hardbin(*resume, "--by", "asha", "--reason", "the door is closed")
+    again = (*resume, "--by", "asha", "--reason", "the door is closed")
+    still_open = hardbin(*again, "--fault", contact.partition("@")[0])
+    assert still_open.returncode in (10, 11), still_open.stderr
+    assert ("safety: not verified" if "drop_reply" in contact else reason) in still_open.stderr
+    gone_on = hardbin(*again)
     assert gone_on.returncode in (0, 12), gone_on.stderr
     result = json.decode(gone_on.stdout)
     assert (result["state"], result["tested"], bins(result)) == ("CLOSED", 5, {"good": 5}), result
+
+
+def test_a_lot_does_not_begin_with_an_open_interlock(station: Path) -> None:
+    code, result = ran(station, "safety.interlock_open", devices=2)
+    assert (code, result["state"], result["tested"]) == (130, "ABORTED", 0), result
+    assert result["reason"] == "safety is open: door"
 
 
 def test_an_output_that_stays_on_is_named_when_the_interlock_opens(station: Path) -> None:

@@ -16,15 +16,17 @@ from station.guard import LAMPS, guarded
 
 
 class Cell:
-    """A door that refuses so many times, then lets in."""
+    """A door that refuses so many times, then lets in: the cell is aborted, until somebody recovers it."""
 
     def __init__(self, refusals: int = 0) -> None:
         self.asked: list[commands.Any] = []
+        self.state = State.RUNNING
         self._refusals = refusals
 
     async def request(self, command: commands.Any) -> commands.Receipt:
         self.asked.append(command)
         ok = len(self.asked) > self._refusals
+        self.state = State.ABORTED if ok else self.state
         return commands.Receipt(ok=ok, code="ok" if ok else "wrong_state")
 
 
@@ -96,6 +98,21 @@ def test_an_abort_that_is_refused_is_asked_for_again() -> None:
     cell = Cell(refusals=2)
     guarded_for(5.0, cell, Contacts([("door",)]))
     assert [command.id for command in cell.asked] == ["safety-open-1", "safety-open-2", "safety-open-3"]
+
+
+def test_a_cell_that_goes_on_is_watched_again() -> None:
+    cell = Cell()
+
+    async def recovered() -> None:
+        async with guarded(cell, (Contacts([("door",)]),), Bus()):
+            await asyncio.sleep(2.0)
+            assert len(cell.asked) == 1
+            cell.state = State.PAUSED
+            await asyncio.sleep(2.0)
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(recovered())
+    assert [command.id for command in cell.asked] == ["safety-open-1", "safety-open-2"]
 
 
 def test_a_closed_interlock_asks_for_nothing() -> None:
