@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -64,7 +65,7 @@ def row(entry: EntryPoint) -> Row:
         options=_names(field.encode_name for field in fields(driver.Options)),
         faults=_names(sorted(MODELS[entry.name].knobs)) if entry.name in MODELS else "",
         evidence=evidence(entry.name),
-        facts=_facts(inspect.getdoc(module) or ""),
+        facts=_facts(inspect.getdoc(module) or "") or _sources(entry.name),
     )
 
 
@@ -98,6 +99,13 @@ def _names(names: Iterable[str]) -> str:
 
 def _sentence(text: str) -> str:
     return text.partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+
+
+def _sources(model: str) -> str:
+    """Name what most of the dialogues of the best origin were written from."""
+    best = evidence(model)
+    found = Counter(one.source for one in all_dialogues(model) if one.origin == best)
+    return _sentence(found.most_common(1)[0][0]) if found else ""
 
 
 def _facts(text: str) -> str:

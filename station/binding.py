@@ -70,6 +70,7 @@ def fitting(
     for number, bindings in config.sites.items():
         roles[number] = {role: _resource(config, machines, role, name) for role, name in bindings.items()}
         _check(config, sequence, roles[number])
+    _readers(config, roles)
     return handler, roles
 
 

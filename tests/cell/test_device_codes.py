@@ -7,6 +7,7 @@ import pytest
 from msgspec import json
 
 from station.chaos.schedule import PLAIN, station_file
+from station.cli import code_of
 from station.custody.journal import read
 from station.datalog.stdf.reader import read as stdf
 from station.events import TouchdownOpened
@@ -113,3 +114,4 @@ def test_readers_of_nobody_are_refused(change: tuple[str, str], says: str, stati
     refused = hardbin("run", "--lot", "T1", "--station", str(station), "--out", str(station.parent / "out"))
     assert refused.returncode == 3, refused.stderr
     assert says in " ".join(refused.stderr.split())
+    assert code_of(["check", "--station", str(station)]) == 3, "without a lot too"

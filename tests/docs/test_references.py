@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_args
 
@@ -96,6 +97,13 @@ def test_every_key_of_the_station_file_is_there(heading: str, kind: type[msgspec
 
 def test_table_of_models_is_that_of_the_code() -> None:
     assert models.PAGE.read_text("utf-8") == models.table(), "run: python -m docs.models"
+
+
+def test_each_model_says_what_it_is_and_where_that_is_from() -> None:
+    for entry in entry_points(group="hardbin.drivers"):
+        row = models.row(entry)
+        assert all((row.role, row.what, row.port, row.facts)), entry.name
+        assert row.evidence in models.MARKS, entry.name
 
 
 @pytest.mark.parametrize(
