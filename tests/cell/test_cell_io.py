@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import json
 
-from tests.cell.lots import hardbin, lot
+from tests.cell.lots import here, lot_here
 
 CELL_IO = Path(__file__).parent / "cell_io.toml"
 BENCH = Path(__file__).parents[2] / "sequences" / "example" / "bench.toml"
@@ -43,7 +43,7 @@ def station(tmp_path: Path) -> Path:
 def ran(station: Path, *faults: str, devices: int = 2) -> tuple[int, dict[str, Any]]:
     told = [word for fault in faults for word in ("--fault", fault)]
     where = ("--station", str(station), "--devices", str(devices), "--seed", "7")
-    return lot(station.parent / "out", *where, *told)
+    return lot_here(station.parent / "out", *where, *told)
 
 
 def bins(result: dict[str, Any]) -> dict[str, int]:
@@ -81,7 +81,7 @@ def test_an_answer_out_of_step_is_asked_for_again(station: Path) -> None:
 
 def test_without_its_ioniser_a_lot_does_not_begin(station: Path) -> None:
     where = ("--station", str(station), "--fault", "ioniser.stuck")
-    refused = hardbin("run", "--lot", "T1", "--out", str(station.parent / "out"), *where)
+    refused = here("run", "--lot", "T1", "--out", str(station.parent / "out"), *where)
     assert refused.returncode == 10, refused.stderr
     assert "ioniser: running was set to 1 and is 0" in refused.stderr
 
@@ -105,13 +105,13 @@ def test_an_interlock_that_opens_makes_the_cell_safe_and_the_lot_goes_on_when_it
     assert result["reason"].partition("; not safe: ")[2] == silent, "all else was switched off, and read back"
     assert result["tested"] < 5
     resume = ("run", "--resume", "T1", "--station", str(station), "--out", str(out), "--json")
-    unlooked = hardbin(*resume)
+    unlooked = here(*resume)
     assert unlooked.returncode == 8, unlooked.stderr
     again = (*resume, "--by", "asha", "--reason", "the door is closed")
-    still_open = hardbin(*again, "--fault", contact.partition("@")[0])
+    still_open = here(*again, "--fault", contact.partition("@")[0])
     assert still_open.returncode in (10, 11), still_open.stderr
     assert ("safety: not verified" if "drop_reply" in contact else reason) in still_open.stderr
-    gone_on = hardbin(*again)
+    gone_on = here(*again)
     assert gone_on.returncode in (0, 12), gone_on.stderr
     result = json.decode(gone_on.stdout)
     assert (result["state"], result["tested"], bins(result)) == ("CLOSED", 5, {"good": 5}), result

@@ -7,11 +7,10 @@ import pytest
 from msgspec import json
 
 from station.chaos.schedule import PLAIN, station_file
-from station.cli import code_of
 from station.custody.journal import read
 from station.datalog.stdf.reader import read as stdf
 from station.events import TouchdownOpened
-from tests.cell.lots import hardbin, lot
+from tests.cell.lots import here, lot_here
 
 READERS = """
 [[equipment]]
@@ -36,7 +35,7 @@ def station(tmp_path: Path) -> Path:
 
 def ran(station: Path, *more: str, devices: int = 6) -> tuple[int, dict[str, Any]]:
     where = ("--station", str(station), "--devices", str(devices), "--seed", "7")
-    return lot(station.parent / "out", *where, *(w for fault in more for w in ("--fault", fault)))
+    return lot_here(station.parent / "out", *where, *(w for fault in more for w in ("--fault", fault)))
 
 
 def names(result: dict[str, Any]) -> list[str]:
@@ -54,7 +53,7 @@ def test_each_record_names_the_device_by_its_code(station: Path) -> None:
     assert sorted(names(result)) == [f"T1-{number:06d}" for number in range(1, 7)]
     truth = result["truth"]
     assert (truth["escapes"], truth["misplaced"], truth["custody"]) == ([], [], [])
-    asked = hardbin("store", "query", result["store"], "select part, code from contact order by part")
+    asked = here("store", "query", result["store"], "select part, code from contact order by part")
     assert "T1-000006" in asked.stdout, asked.stderr + asked.stdout
 
 
@@ -92,7 +91,7 @@ def test_a_lot_that_is_taken_up_knows_its_devices_again(station: Path) -> None:
     code, result = ran(station, "dut.population=ideal", "handler.jam=0x50@after=1@once", devices=8)
     assert (code, result["state"]) == (12, "HELD"), result
     resume = ("run", "--resume", "T1", "--station", str(station), "--out", str(out), "--json")
-    gone_on = hardbin(*resume, "--by", "asha", "--reason", "jam cleared")
+    gone_on = here(*resume, "--by", "asha", "--reason", "jam cleared")
     assert gone_on.returncode in (0, 12), gone_on.stderr
     result = json.decode(gone_on.stdout)
     assert (result["state"], bins(result)) == ("CLOSED", {"good": 8}), result
@@ -111,7 +110,7 @@ def test_a_lot_that_is_taken_up_knows_its_devices_again(station: Path) -> None:
 )
 def test_readers_of_nobody_are_refused(change: tuple[str, str], says: str, station: Path) -> None:
     station.write_text(station.read_text("utf-8").replace(*change), "utf-8")
-    refused = hardbin("run", "--lot", "T1", "--station", str(station), "--out", str(station.parent / "out"))
+    refused = here("run", "--lot", "T1", "--station", str(station), "--out", str(station.parent / "out"))
     assert refused.returncode == 3, refused.stderr
     assert says in " ".join(refused.stderr.split())
-    assert code_of(["check", "--station", str(station)]) == 3, "without a lot too"
+    assert here("check", "--station", str(station)).returncode == 3, "without a lot too"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cell.lots import lot
+from tests.cell.lots import lot_here
 
 BENCH = Path(__file__).parents[2] / "sequences" / "example" / "bench.toml"
 
@@ -18,7 +18,7 @@ def ran(folder: Path, sequence: str, *, sites: int, devices: int) -> dict[str, A
     station = folder / "station.toml"
     station.write_text(text, "utf-8")
     where = ("--station", str(station), "--sites", str(sites), "--devices", str(devices), "--seed", "7")
-    _, result = lot(folder / "out", *where, "--fault", "dut.population=ideal")
+    _, result = lot_here(folder / "out", *where, "--fault", "dut.population=ideal")
     return result
 
 
