@@ -54,15 +54,18 @@ def values(seed: int) -> Mapping[tuple[int, int], float]:
     return {(x, y): 5e-3 + random.gauss(0, 1e-4) for x in range(SIDE) for y in range(SIDE)}
 
 
-def stored(path: Path, *, name: str = "L1", seed: int = 1, outlier: float | None = None) -> Path:
-    """Write a lot of one wafer whose die (0, 6) may have a value of its own."""
+def stored(
+    path: Path, *, name: str = "L1", seed: int = 1, outlier: float | None = None, coded: bool = False
+) -> Path:
+    """Write a lot of one wafer whose die (0, 6) may have a value of its own; `coded`: each has a code."""
     store = Store(path)
     store.open()
     store.begin(msgspec.structs.replace(lot((1,), (IDD,)), lot=name))
     for part, ((x, y), value) in enumerate(values(seed).items(), start=1):
         bad = (x, y) in BAD
         found = outlier if outlier is not None and (x, y) == (0, 6) else value
-        store.commit(touchdown(part, die(part, x, y, 12e-3 if bad else found, bad=bad)))
+        made = die(part, x, y, 12e-3 if bad else found, bad=bad)
+        store.commit(touchdown(part, msgspec.structs.replace(made, code=f"C-{part}" if coded else "")))
     store.finish(BEGAN + 1000)
     store.close()
     return path
@@ -242,8 +245,9 @@ def test_a_rules_file_that_cannot_be_meant_is_one_message(text: str, says: str, 
         read(path)
 
 
-def test_the_command_writes_an_audit_entry_that_comes_out_again(tmp_path: Path) -> None:
-    store = stored(tmp_path / "results.db", outlier=6.5e-3)
+@pytest.mark.parametrize("coded", [False, True])
+def test_the_command_writes_an_audit_entry_that_comes_out_again(coded: bool, tmp_path: Path) -> None:
+    store = stored(tmp_path / "results.db", outlier=6.5e-3, coded=coded)
     opened = Store(store)
     file = rebuild(opened, 1, tmp_path)
     opened.close()
@@ -262,8 +266,9 @@ def test_the_command_writes_an_audit_entry_that_comes_out_again(tmp_path: Path) 
     assert check(out).findings == ()
     ends = {r.text("PART_ID"): r for r in stdf(out) if r.name == "PRR"}
     (moved,) = found.moved
-    assert ends[str(moved.part)].integer("SOFT_BIN") == 31
-    assert ends[str(moved.part)].integer("PART_FLG") & 0x08
+    assert moved.name == (f"C-{moved.part}" if coded else "")
+    end = ends[moved.name or str(moved.part)]
+    assert (end.integer("SOFT_BIN"), end.integer("PART_FLG") & 0x08) == (31, 0x08)
     totals = [r for r in stdf(out) if r.name == "PCR" and r.integer("HEAD_NUM") == 255]
     assert [r.integer("GOOD_CNT") for r in totals] == [SIDE * SIDE - len(BAD) - 1]
     assert [r.integer("GOOD_CNT") for r in stdf(out) if r.name == "WRR"] == [SIDE * SIDE - len(BAD) - 1]
