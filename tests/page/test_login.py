@@ -12,6 +12,7 @@ from station.custody.journal import read
 from station.people.people import people
 from station.people.pins import Cost
 from tests.page.conftest import Floor, button, floor, load
+from tests.page.test_scanner import BURST
 
 pytestmark = pytest.mark.timeout(120)
 BADGE, PIN = "badge-0001", "840175"
@@ -51,6 +52,18 @@ def test_a_person_logs_in_works_and_leaves(station: Floor, context: BrowserConte
     accepted = [one for one in happened if isinstance(one, events.CommandAccepted)]
     assert {one.roles for one in accepted} == {("engineer",)}
     assert all(one.actor.startswith("p-") for one in accepted)
+
+
+def test_a_badge_that_is_scanned_is_a_name_only(station: Floor, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(station.url)
+    expect(page.locator("button.person")).to_contain_text("Login Here")
+    page.evaluate(BURST, [f"B:{BADGE}"])
+    expect(page.locator("#badge")).to_have_value(BADGE)
+    expect(page.locator("[data-ok]")).to_be_disabled()  # the PIN is still to come
+    page.locator("#pin").fill(PIN)
+    page.locator("[data-ok]").tap()
+    expect(page.locator("button.person")).to_contain_text("first engineer")
 
 
 def test_a_cookie_after_logout_is_worth_nothing(station: Floor, context: BrowserContext) -> None:

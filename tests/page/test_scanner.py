@@ -42,9 +42,21 @@ def test_another_device_is_not_loaded(page: Page) -> None:
 
 
 def test_a_code_of_no_kind_is_said(page: Page) -> None:
+    page.evaluate(BURST, ["X:12345"])
+    expect(page.locator(".message")).to_contain_text("Scanned X:12345")
+    expect(page.locator("[role=dialog]")).to_have_count(0)
+
+
+def test_a_badge_is_no_code_where_nobody_logs_in(page: Page) -> None:
     page.evaluate(BURST, ["B:12345"])
     expect(page.locator(".message")).to_contain_text("Scanned B:12345")
     expect(page.locator("[role=dialog]")).to_have_count(0)
+
+
+def test_a_serial_number_looks_the_device_up(page: Page) -> None:
+    page.evaluate(BURST, ["S:SE1KUHPLGYF224JE"])
+    expect(page.locator("[data-view=devices]")).to_have_attribute("aria-current", "page")
+    expect(page.locator("#wanted")).to_have_value("SE1KUHPLGYF224JE")
 
 
 def test_what_a_person_types_is_no_scan(page: Page) -> None:

@@ -1,20 +1,30 @@
 // A scanner types like a keyboard, only faster: prefix (F12 or STX), a burst, Enter. Codes say what they are.
-import { S, say } from './model.js';
+import { S, say, paint } from './model.js';
 import { t } from './words.js';
 import { ask } from './dialogs.js';
 import { objection } from './commands.js';
+import { find } from './devices.js';
 
 const BURST_MS = 30;
 let text = null, last = 0;
 
 function entered(code) {
-  const [, kind, value] = code.match(/^([LDQ]):(.+)$/) ?? [null, '', code];
+  const [, kind, value] = code.match(/^([LDQSB]):(.+)$/) ?? [null, '', code];
   const names = { L: 'lot', D: 'device', Q: 'quantity' };
   if (!kind) return say('refused', t('scan.unknown', { code }));
+  if (kind === 'S') { find(value); S.view = 'devices'; return paint(); }
+  if (kind === 'B') return badge(code, value);
   const why = objection('lot.load');
   if (why) return say('info', `${t('command.lot.load')}: ${why}`);
   const values = S.dialog?.kind === 'load' ? S.dialog.values : {};
   ask('load', { ...values, [names[kind]]: value });
+}
+
+// A badge is a name only: the PIN shows who it is. It goes into whichever dialog asks for one.
+function badge(code, value) {
+  if (!S.session.logs_in) return say('refused', t('scan.unknown', { code }));
+  const open = S.dialog && ['login', 'act', 'second'].includes(S.dialog.kind) ? S.dialog : { kind: 'login', values: {} };
+  ask(open.kind, { ...open.values, badge: value });
 }
 
 export function listen() {
