@@ -5,9 +5,11 @@ and every answer ends with the echo of a command that does not exist, so that a 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from drivers.dio.mpsse_spi import SpiChannel
 from drivers.errors import EquipmentError, ProtocolError, Silent
 from drivers.protocols.mpsse import (
     ANSWER_BYTES,
@@ -21,11 +23,13 @@ from drivers.protocols.mpsse import (
     Purge,
     Request,
     answered,
+    clock,
     levels,
     payload_of,
+    shift,
 )
 from drivers.roles.dio import Dio, DioStep, Levels, Wait, unknown
-from drivers.roles.resource import Identity, Machine
+from drivers.roles.resource import Identity, Machine, Resource
 from drivers.transports import Control, Conversation, Pause, Port, Read, Write
 
 LINES = (*(f"D{n}" for n in range(8)), *(f"C{n}" for n in range(8)))
@@ -49,6 +53,10 @@ class FtdiMpsseOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     in_pipe: int = 0x81
     packet: int = 512
     """Bytes a packet of the bulk pipes."""
+    spi_select: str = ""
+    """The output that selects a device on SPI, active low; D0 is its clock, D1 leads to it, D2 from it."""
+    spi_hz: Annotated[float, Meta(ge=458, le=30e6)] = 1e6
+    """The fastest clock that the device takes."""
 
     def __post_init__(self) -> None:
         if strange := self.outputs - set(LINES):
@@ -57,6 +65,10 @@ class FtdiMpsseOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError(f"resting_high {sorted(strange)}: only lines of outputs are allowed")
         if self.channel not in (1, 2):
             raise ValueError(f"channel {self.channel}: 1 or 2 is allowed")
+        if self.spi_select and (not {"D0", "D1", self.spi_select} <= self.outputs or "D2" in self.outputs):
+            raise ValueError(f"spi_select {self.spi_select}: D0, D1 and it must be outputs, and D2 an input")
+        if self.spi_select and (self.spi_select not in self.resting_high or "D0" in self.resting_high):
+            raise ValueError(f"spi_select {self.spi_select}: it must rest high, and D0 low")
         if self.packet not in (64, 512):
             raise ValueError(f"packet {self.packet}: 64 or 512 is allowed")
 
@@ -69,7 +81,9 @@ class FtdiMpsse(Machine, Dio):
 
     def __init__(self, name: str, port: Port, options: FtdiMpsseOptions) -> None:
         super().__init__(name)
-        self.channels = {"": self}
+        self.channels: dict[str, Resource] = {"": self}
+        if options.spi_select:
+            self.channels["spi"] = SpiChannel(f"{name}.spi", port, self._shifted)
         self._port = port
         self._options = options
         self.outputs = options.outputs
@@ -114,6 +128,8 @@ class FtdiMpsse(Machine, Dio):
         yield self._request(Request.BIT_MODE, MPSSE_MODE << 8)
         yield from self._synchronised()
         begin = Command(Code.LOOP_OFF).encode() + levels(self._value, self._direction)
+        if self._options.spi_select:
+            begin += clock(self._options.spi_hz)
         yield Write(begin, self._options.out_pipe)
         yield from self._followed()
 
@@ -135,6 +151,18 @@ class FtdiMpsse(Machine, Dio):
                         self._value = self._value | BITS[line] if level else self._value & ~BITS[line]
                     yield Write(levels(self._value, self._direction), self._options.out_pipe)
                     yield from self._followed()
+
+    def _shifted(self, data: bytes) -> Conversation[bytes]:
+        """Shift with the device selected, in one transfer; never said again, since it may have effects."""
+        select = BITS[self._options.spi_select]
+        selected = levels(self._value & ~select, self._direction)
+        rests = levels(self._value | select, self._direction)
+        mark = bytes((SYNC, Code.SEND_NOW))
+        yield Write(selected + shift(data) + rests + mark, self._options.out_pipe)
+        heard = yield from self._heard(len(data) + len(MARK))
+        if len(heard) != len(data) + len(MARK) or not heard.endswith(MARK):
+            raise ProtocolError(f"{self.name}: {len(data)} bytes shifted, {len(heard)} came: out of step")
+        return heard[: len(data)]
 
     def _followed(self) -> Conversation[None]:
         """Read back that the outputs are where they were driven."""

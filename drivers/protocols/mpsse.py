@@ -1,8 +1,9 @@
-"""Commands of the MPSSE engine in USB bridges of FTDI, as far as single lines need it; and its set-up.
+"""Commands of the MPSSE engine in USB bridges of FTDI, as far as lines and SPI need it; and its set-up.
 
 No maker's text was at hand: byte values and framing are common knowledge of the trade.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
@@ -38,6 +39,12 @@ class Purge(IntEnum):
 class Code(IntEnum):
     """First bytes of the commands."""
 
+    SHIFT_OUT = 0x11
+    """Bytes out while the clock falls, highest bit first; two bytes say how many, less one."""
+    SHIFT_IN = 0x20
+    """Bytes in while the clock rises."""
+    SHIFT = 0x31
+    """Both at once."""
     SET_LOW = 0x80
     READ_LOW = 0x81
     SET_HIGH = 0x82
@@ -49,8 +56,18 @@ class Code(IntEnum):
     DIVIDE_OFF = 0x8A
 
 
-ARGUMENTS = {Code.SET_LOW: 2, Code.SET_HIGH: 2, Code.DIVISOR: 2}
+ARGUMENTS = {
+    Code.SET_LOW: 2,
+    Code.SET_HIGH: 2,
+    Code.DIVISOR: 2,
+    Code.SHIFT_OUT: 2,
+    Code.SHIFT_IN: 2,
+    Code.SHIFT: 2,
+}
 """How many bytes follow; none follow the others."""
+CARRIES_DATA = (Code.SHIFT_OUT, Code.SHIFT)
+"""Behind the length of these come the bytes themselves."""
+HALF_CLOCK_HZ = 30e6
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,17 @@ def levels(value: int, direction: int) -> bytes:
     low = Command(Code.SET_LOW, bytes((value & 0xFF, direction & 0xFF)))
     high = Command(Code.SET_HIGH, bytes((value >> 8, direction >> 8)))
     return low.encode() + high.encode()
+
+
+def clock(hz: float) -> bytes:
+    """Set the clock to `hz` or the next slower one that there is; 458 Hz to 30 MHz."""
+    divisor = math.ceil(HALF_CLOCK_HZ / hz) - 1
+    return Command(Code.DIVIDE_OFF).encode() + Command(Code.DIVISOR, divisor.to_bytes(2, "little")).encode()
+
+
+def shift(data: bytes) -> bytes:
+    """Send bytes and take as many."""
+    return Command(Code.SHIFT, (len(data) - 1).to_bytes(2, "little") + data).encode()
 
 
 QUESTION = bytes((Code.READ_LOW, Code.READ_HIGH, SYNC, Code.SEND_NOW))
@@ -117,6 +145,8 @@ class Commands:
                 found.append(Unknown(self._part.pop(0)))
                 continue
             size = 1 + ARGUMENTS.get(code, 0)
+            if code in CARRIES_DATA and len(self._part) >= size:
+                size += int.from_bytes(self._part[1:3], "little") + 1
             if len(self._part) < size:
                 break
             found.append(Command(code, bytes(self._part[1:size])))

@@ -15,6 +15,7 @@ from drivers.roles.resource import Identity, Machine, Resource
 from drivers.roles.scanner import Scanner
 from drivers.roles.scope import Scope, Waveform
 from drivers.roles.smu import Reading, Smu
+from drivers.roles.spi import Spi
 from drivers.roles.supply import Supply
 from drivers.roles.thermal import Thermal, ThermalStatus
 from drivers.roles.tower import Tower
@@ -46,6 +47,7 @@ __all__ = [
     "ScriptReply",
     "Shape",
     "Smu",
+    "Spi",
     "Stopped",
     "Supply",
     "Thermal",

@@ -27,14 +27,16 @@ VENDOR_CLASS = 0xFF
 STATUS = bytes((0x32, 0x60))
 """Modem status of a bridge that has nothing to say."""
 DETACHED_MS = 500.0
+REGISTER_BYTES = 2
 NAMES = (*(f"D{n}" for n in range(8)), *(f"C{n}" for n in range(8)))
 
 
 class FtdiMpsse(UsbDevice):
     """The chip; `lines` is what its pins are soldered to."""
 
-    knobs = frozenset({"usb_detach", "stuck", "desync", "empty_packet"})
-    """`usb_detach` takes how many ms it lasts, `stuck` the name of a line."""
+    knobs = frozenset({"usb_detach", "stuck", "desync", "empty_packet", "lost_bit"})
+    """`usb_detach` takes how many ms it lasts, `stuck` the name of a line; `lost_bit`: the last byte that is
+    shifted in does not come."""
 
     def __init__(
         self,
@@ -61,6 +63,8 @@ class FtdiMpsse(UsbDevice):
         self._mode = 0
         self._values = [0, 0]
         self._directions = [0, 0]
+        self.register = bytearray(REGISTER_BYTES)
+        """Between D1 and D2 hangs a shift register: what goes in comes out so many bytes later."""
 
     def on_reset(self) -> None:
         super().on_reset()
@@ -111,11 +115,19 @@ class FtdiMpsse(UsbDevice):
                 self._set(0, *arguments)
             case Command(Code.SET_HIGH, arguments):
                 self._set(1, *arguments)
+            case Command(Code.SHIFT, arguments):
+                return self._shift(arguments[2:])
             case Command(Code.READ_LOW):
                 return bytes((self._pins(0),))
             case Command(Code.READ_HIGH):
                 return bytes((self._pins(1),))
         return b""
+
+    def _shift(self, data: bytes) -> bytes:
+        passing = self.register + data
+        self.register[:] = passing[len(data) :]
+        out = bytes(passing[: len(data)])
+        return out if self.faults.strikes("lost_bit") is None else out[:-1]
 
     def _set(self, half: int, value: int, direction: int) -> None:
         self._values[half], self._directions[half] = value, direction

@@ -9,7 +9,8 @@ import pytest
 
 from drivers.dio.ftdi_mpsse import FtdiMpsse, FtdiMpsseOptions
 from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent
-from drivers.protocols.mpsse import Code, Command, Commands, Unknown, payload_of
+from drivers.protocols.mpsse import Code, Command, Commands, Unknown, clock, payload_of
+from drivers.roles import Spi
 from drivers.transports import Port
 from drivers.transports.usb import UsbPort
 from sim.dio import ftdi_mpsse
@@ -35,6 +36,57 @@ async def test_connects_with_outputs_at_rest(name: str) -> None:
     assert lines.resting == {"D0": False, "D1": True}
     assert (await lines.identify()).maker == "FTDI"
     assert (port.opened, port.closed) == (1, 1)
+
+
+SPI = FtdiMpsseOptions(outputs=frozenset({"D0", "D1", "D3"}), resting_high=frozenset({"D3"}), spi_select="D3")
+
+
+def device(lines: FtdiMpsse) -> Spi:
+    spi = lines.channels["spi"]
+    assert isinstance(spi, Spi)
+    return spi
+
+
+async def test_a_device_on_spi_is_selected_while_bytes_are_shifted() -> None:
+    with replayed("ftdi_mpsse/spi") as port:
+        lines = made(port, SPI)
+        await lines.connect()
+        assert await device(lines).exchange(b"\x01\x02\x03") == b"\x00\x00\x01"
+        assert await device(lines).exchange(b"\xfa\xaa") == b"\x02\x03"
+    assert port.hops == 3
+
+
+async def test_a_byte_that_is_lost_on_spi_is_told_and_nothing_said_again() -> None:
+    with replayed("ftdi_mpsse/spi_out_of_step") as port:
+        lines = made(port, SPI)
+        await lines.connect()
+        with pytest.raises(ProtocolError, match="1 bytes shifted, 2 came: out of step"):
+            await device(lines).exchange(b"\x7f")
+        for data in (b"", bytes(4097)):
+            with pytest.raises(EquipmentError, match="1 to 4096 at a time"):
+                await device(lines).exchange(data)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "high", "says"),
+    [
+        ("D1 D3", "D3", "D0, D1 and it must be outputs"),
+        ("D0 D1 D2 D3", "D3", "and D2 an input"),
+        ("D0 D1 D3", "", "it must rest high, and D0 low"),
+        ("D0 D1 D3", "D0 D3", "it must rest high, and D0 low"),
+    ],
+)
+def test_spi_lines_that_cannot_be_meant(outputs: str, high: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        FtdiMpsseOptions(
+            outputs=frozenset(outputs.split()), resting_high=frozenset(high.split()), spi_select="D3"
+        )
+
+
+@pytest.mark.parametrize(("hz", "divisor"), [(30e6, 0), (1e6, 29), (7e6, 4), (458.0, 65502)])
+def test_clock_is_never_faster_than_asked(hz: float, divisor: int) -> None:
+    assert clock(hz) == b"\x8a\x86" + divisor.to_bytes(2, "little")
+    assert 30e6 / (divisor + 1) <= hz
 
 
 async def test_a_pulse_is_one_hop() -> None:
