@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cell.lots import hardbin, lot
+from tests.cell.lots import hardbin, lot, lot_here
 
 BENCH = Path(__file__).parents[2] / "sequences" / "example" / "bench.toml"
 
@@ -47,6 +47,17 @@ def test_what_is_wrong_with_the_bench_is_found(fault: str, bin_name: str, tmp_pa
     ran = ("--station", str(BENCH), "--devices", "1", "--seed", "7", "--fault", fault)
     _, result = lot(tmp_path, *ran)
     assert bins(result) == {bin_name: 1}, result
+
+
+@pytest.mark.parametrize("machine", ["matrix", "dmm", "daq", "clock", "scope", "counter", "air", "supply-1"])
+def test_power_that_goes_in_a_lot_is_told_or_makes_no_difference(machine: str, tmp_path: Path) -> None:
+    """What came back with its defaults is never read as if it were set: no device fails by it."""
+    for after in (3, 8, 13):
+        faults = ("--fault", "dut.population=ideal", "--fault", f"{machine}.power_cycle@after={after}@once")
+        where = ("--station", str(BENCH), "--devices", "2", "--seed", "7")
+        code, result = lot_here(tmp_path / str(after), *where, *faults)
+        assert code in (0, 12), result
+        assert bins(result).keys() <= {"good", "error"}, (after, result)
 
 
 def test_what_is_no_role_of_the_bench(tmp_path: Path) -> None:
