@@ -21,7 +21,7 @@ def house(tmp_path: Path) -> Path:
 
 
 def made(house: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, ROOT / ".ci/changelog", *arguments, "--root", house]
+    command: list[str | Path] = [sys.executable, ROOT / ".ci/changelog", *arguments, "--root", house]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
