@@ -13,7 +13,16 @@ from msgspec import DecodeError, Struct, json
 
 from station.chaos.evidence import Evidence, complaints
 from station.chaos.lives import Command, Life, Lives
-from station.chaos.schedule import OF_VAULT, PERSONALISING, SERVED, Schedule, schedule, smaller, station_file
+from station.chaos.schedule import (
+    OF_VAULT,
+    PERSONALISING,
+    PLAIN,
+    SERVED,
+    Schedule,
+    schedule,
+    smaller,
+    station_file,
+)
 from station.chaos.served import ServedLives
 from station.report import LotReport
 
@@ -90,10 +99,10 @@ class Campaign:
 
     def warm(self) -> None:
         """Import here what a lot imports, so that no life of a station has to."""
-        station = station_file(PERSONALISING, self._folder)
-        size = ("--sites", "1", "--station", str(station))
-        ran = Lives(self._command, self._folder, LOT, ("--devices", "1", *size))
-        for lives in (ran, ServedLives(self._command, self._folder, LOT, size)):
+        with_vault, plain = (str(station_file(cell, self._folder)) for cell in (PERSONALISING, PLAIN))
+        size = ("--devices", "1", "--sites", "1", "--station", with_vault)
+        ran = Lives(self._command, self._folder, LOT, size)
+        for lives in (ran, ServedLives(self._command, self._folder, LOT, ("--station", plain))):
             for name in lives.imported():
                 with suppress(ImportError):
                     import_module(name)

@@ -41,6 +41,7 @@ def test_a_lot_with_one_trouble(tmp_path: Path, text: str) -> None:
     assert campaign.wrong_with(read(f"seed=1 devices=4 sites=2 {text}")) == []
 
 
+@pytest.mark.timeout(600)
 def test_lots_are_played_side_by_side_and_told_of_in_order(tmp_path: Path) -> None:
     told = list[Played]()
     result = campaign(code_of, tmp_path, range(1, 4), jobs=2, told=told.append)
