@@ -22,7 +22,7 @@ QUIET = [
     "--force-color-profile=srgb",
 ]
 BOX: ViewportSize = {"width": 1366, "height": 768}
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 expect.set_options(timeout=PATIENCE_MS)
 
 

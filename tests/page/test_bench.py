@@ -7,7 +7,7 @@ from tests.page.conftest import CHROMIUM
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_figure_is_there_and_no_die_is_lost() -> None:
     figures = dict(measured(2.0, 100, 4000))
     assert figures.pop("lost_dies") == 0

@@ -17,7 +17,7 @@ from station.remote.topics import Tree
 from tests.page.conftest import BOX, PATIENCE_MS, Process
 from tests.page.test_look import LANGUAGES, PICTURES, faults
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 NOW = 1_795_335_000.0
 AHEAD_S = 3600.0
 """The collector's clock: it is not away because a test takes long."""

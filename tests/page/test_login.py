@@ -14,7 +14,7 @@ from station.people.pins import Cost
 from tests.page.conftest import Floor, button, floor, load
 from tests.page.test_scanner import BURST
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 BADGE, PIN = "badge-0001", "840175"
 
 

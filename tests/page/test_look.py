@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from station.console.page_files import FOLDER
 from tests.page.conftest import BOX, PATIENCE_MS, Floor, button, floor, load
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 LANGUAGES = ("en", "hi", "gu", "ja")
 VIEWS = ("jobs", "lot", "devices", "recipes", "engineering", "security", "settings", "alarms", "help")
 DIALOGS = ('[data-site="2"]', "[data-e10]", "[data-command='cell.recover']")

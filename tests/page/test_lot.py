@@ -12,7 +12,7 @@ from station import events
 from station.custody.journal import read
 from tests.page.conftest import Faults, Floor, button, floor, load
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

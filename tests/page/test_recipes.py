@@ -13,7 +13,7 @@ from tests.cell.lots import hardbin
 from tests.cell.test_recipe import DRAFT
 from tests.page.conftest import Faults, Floor, button, floor
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def said(*arguments: str) -> str:

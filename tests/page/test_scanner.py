@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.page.conftest import button, floor
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 BURST = """codes => { for (const code of codes) {
   for (const key of ['F12', ...code, 'Enter'])
     document.activeElement.dispatchEvent(

@@ -11,7 +11,7 @@ from station.people.people import people
 from station.people.pins import Cost
 from tests.page.conftest import Faults, Floor, floor
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 ENGINEER, OFFICER = ("badge-0001", "840175"), ("badge-0002", "193756")
 
 
