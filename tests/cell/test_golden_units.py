@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 
-from tests.cell.lots import hardbin, lot
+import pytest
+
+from tests.cell.lots import here, lot_here
 
 SIM = Path(__file__).parents[2] / "sim"
 UNITS, SEED = "16", ("--seed", "3")
 
 
+@pytest.mark.timeout(600)
 def test_from_the_first_measurement_to_a_lot_that_needs_it(tmp_path: Path) -> None:
     def golden(*arguments: str, out: str, code: int = 0) -> str:
         where = ("--out", str(tmp_path / out), "--yes")
-        ran = hardbin("study", "golden", str(tmp_path / "u.toml"), *arguments, *SEED, *where)
+        ran = here("study", "golden", str(tmp_path / "u.toml"), *arguments, *SEED, *where)
         assert ran.returncode == code, ran.stderr
         return ran.stdout
 
@@ -38,7 +41,7 @@ def test_from_the_first_measurement_to_a_lot_that_needs_it(tmp_path: Path) -> No
     station.write_text(
         (SIM / "wafer_sort.toml").read_text("utf-8") + '\n[golden]\nresult = "bad/golden.json"\n'
     )
-    ran = hardbin(
+    ran = here(
         "run", "--lot", "L", "--out", str(tmp_path / "out"), "--station", str(station), "--devices", "8"
     )
     assert ran.returncode == 3
@@ -46,14 +49,14 @@ def test_from_the_first_measurement_to_a_lot_that_needs_it(tmp_path: Path) -> No
     assert not (tmp_path / "out" / "L").exists()
 
     station.write_text(station.read_text().replace("bad/golden.json", "again/golden.json"))
-    code, result = lot(tmp_path / "out", "--station", str(station), "--devices", "8")
+    code, result = lot_here(tmp_path / "out", "--station", str(station), "--devices", "8")
     assert (code, result["state"]) == (0, "CLOSED")
 
     kept = tmp_path / "again" / "golden.json"
     found["at"] -= 10_000
     kept.write_text(json.dumps(found))
     station.write_text(station.read_text() + "hours = 2\n")
-    code, result = lot(tmp_path / "late", "--station", str(station), "--devices", "8")
+    code, result = lot_here(tmp_path / "late", "--station", str(station), "--devices", "8")
     assert (code, result["state"]) == (12, "HELD")
     assert result["reason"] == "golden units are due: they were measured more than 2 h ago"
     assert result["truth"]["misplaced"] == []

@@ -13,9 +13,10 @@ from station.datalog.store import Store
 from station.events import RuleTripped
 from station.model import DeviceResult
 from tests.cell.counted import assert_all_agree
-from tests.cell.lots import LOT, hardbin, lot
+from tests.cell.lots import LOT, here, lot_here
 from tests.cell.policies import policy_file
 
+pytestmark = pytest.mark.timeout(600)
 WAFERS, DIES = 3, 13
 Contacts = list[DeviceResult]
 
@@ -109,7 +110,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path,
             final = ("--devices", "48", "--sites", "8", "--seed", "5")
             size = final if policy.startswith("FINAL") else ("--devices", str(WAFERS * DIES), "--seed", "3")
             dirty = ("--fault", f"socket.dirt@p={DIRTIER.get(policy, 0.15)}")
-            code, result = lot(out, "--station", str(policy_file(out, policy)), *size, *dirty)
+            code, result = lot_here(out, "--station", str(policy_file(out, policy)), *size, *dirty)
             assert (code, result["state"]) == (0, "CLOSED"), result
             known[policy] = out / LOT, result
         return known[policy]
@@ -178,14 +179,14 @@ def told_and_rebuilt(folder: Path, path: Path) -> None:
     told = [text for text in texts if text.startswith("rule ")]
     assert [text.partition(",")[0] for text in told] == [f"rule {event.rule}" for event in trips]
     assert {event.rule for event in trips} >= {"PAT"}
-    ran = hardbin("stdf", "rebuild", str(folder / LOT / "results.db"), "--out", str(folder / "again"))
+    ran = here("stdf", "rebuild", str(folder / LOT / "results.db"), "--out", str(folder / "again"))
     assert ran.returncode == 0, ran.stderr
     assert (folder / "again" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path) -> None:
     size = ("--devices", "120", "--seed", "3", "--fault", "socket.dirt@p=0.05")
-    code, result = lot(tmp_path, "--station", str(policy_file(tmp_path, "WATCHED")), *size)
+    code, result = lot_here(tmp_path, "--station", str(policy_file(tmp_path, "WATCHED")), *size)
     assert (code, result["truth"]["unexplained"]) == (0, []), result
     stages = {stage["policy"]: stage for stage in result["truth"]["policies"]}
     assert list(stages) == ["first contact", "retest", "PAT", "QA", "R1", "R2", "R4", "R5", "R6"]
@@ -200,7 +201,7 @@ def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path)
     rules = tmp_path / "rules.toml"
     rules.write_text(RULES, "utf-8")
     report = tmp_path / LOT / "report.json"
-    done = hardbin(
+    done = here(
         *("disposition", "apply", str(tmp_path / LOT / "results.db")),
         *("--rules", str(rules), "--report", str(report), "--json"),
     )
@@ -219,7 +220,7 @@ def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path)
     held = after["stages"][-1]
     assert (held["good"], held["escapes"]["count"]) == (0, 0)
     assert held["overkill"]["count"] == held["overkill"]["of"] > 0
-    shown = hardbin(
+    shown = here(
         *("disposition", "apply", str(tmp_path / LOT / "results.db")),
         *("--rules", str(rules), "--report", str(report)),
     )
@@ -236,6 +237,6 @@ def test_retest_that_is_turned_off_is_told(ran: Callable[[str], tuple[Path, dict
 def test_a_handler_that_brings_nothing_again_is_told_before_the_first_device(tmp_path: Path) -> None:
     path = policy_file(tmp_path, "FINAL_AT_END")
     path.write_text(path.read_text("utf-8").replace("refeeds = [5]", "refeeds = []"), "utf-8")
-    code, result = lot(tmp_path, "--station", str(path), "--devices", "4", "--sites", "2", "--seed", "5")
+    code, result = lot_here(tmp_path, "--station", str(path), "--devices", "4", "--sites", "2", "--seed", "5")
     assert (code, result["tested"]) == (12, 0)
     assert "does not bring devices of hard bin 5 again" in result["reason"]
