@@ -38,7 +38,8 @@ def bound(
     sites = {number: _site(sequence, number, roles[number], vault) for number in roles}
     resources = {number: tuple(playing.values()) for number, playing in roles.items()}
     _share(resources)
-    return Bound(handler, sites, resources, _readers(config, roles), _climate(config, machines, wanted))
+    climate = _climate(config, machines, wanted)
+    return Bound(handler, sites, resources, _readers(config, roles), climate=climate)
 
 
 def _readers(config: StationConfig, roles: Mapping[int, Mapping[str, Resource]]) -> dict[int, IdReader]:

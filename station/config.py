@@ -29,6 +29,8 @@ class StationTable(Struct, frozen=True, forbid_unknown_fields=True):
     number: Annotated[int, Meta(ge=0, le=255)] = 1
     calibration_notice_days: Annotated[int, Meta(ge=0, le=366)] = 30
     """So long before the calibration of a machine is over each lot is told."""
+    record: str = ""
+    """File, by its path from the station file, that keeps what outlives the lots; by default beside them."""
 
 
 Serial = Annotated[str, Meta(pattern=r"^[!-~]{1,40}$")]

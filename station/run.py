@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 from msgspec import json, structs
 
 from drivers.errors import EquipmentError
-from station import assemble, binding, commands, instruments
+from station import assemble, binding, cell_record, commands, instruments
 from station.authority import OPERATOR
 from station.by_policy import PolicyCourse
+from station.cell_record import Quarantine
 from station.config import StationConfig
 from station.custody.balance import Balance
 from station.custody.journal import Journal, read
@@ -165,6 +166,7 @@ class LotSession:
             self._ordered_as = at_vault.ordered_as
             made = assemble.equipment(self._config, self._surroundings)
             bound = binding.bound(self._config, made.machines, self._sequence, vault, self._tempered)
+            bound = replace(bound, quarantine=self._quarantine(made))
             stack.push_async_callback(made.aclose)
             await unless_stopped(self._connected(made), stop)
             plan = self._plan(made, bound, vault)
@@ -183,6 +185,14 @@ class LotSession:
         if self._unexported is not None:
             raise self._unexported
         return report
+
+    def _quarantine(self, made: assemble.Equipment) -> Quarantine:
+        """Put out of use what earlier lots have left so."""
+        hardware = isinstance(self._surroundings, assemble.Hardware)
+        path = cell_record.place(self._config, self._order.folder.parent, hardware=hardware)
+        found = Quarantine(path, self._surroundings.clock, made.resources)
+        found.begin()
+        return found
 
     async def _connected(self, made: assemble.Equipment) -> None:
         """Open the machines; of a lot that was left open, one that does not answer makes the cell unsafe."""

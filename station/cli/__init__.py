@@ -66,6 +66,7 @@ class Commands(click.Group):
         "person",
         "recipe",
         "report",
+        "resource",
         "run",
         "serve",
         "service",

@@ -107,6 +107,8 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "recipe stage": frozenset({Action.DRAFT}),
         "recipe try": frozenset({Action.READ}),
         "recipe verify": frozenset({Action.READ}),
+        "resource clear": frozenset({Action.RECOVER}),
+        "resource list": frozenset({Action.READ}),
         "run": frozenset({Action.LOAD, Action.START, Action.PAUSE, Action.ABORT}),
         "serve": frozenset({Action.SERVE}),
         "service backup": frozenset({Action.READ}),

@@ -25,6 +25,7 @@ from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
 from station.engine.outcomes import opened, placed, untested
 from station.engine.overheard import Overheard
+from station.engine.quarantine import Quarantine
 from station.engine.records import Records
 from station.engine.recount import NOT_JUDGED_LIMIT, Counters
 from station.engine.sites import Sites
@@ -46,6 +47,8 @@ class Bound(Generic[S]):
     resources: Mapping[int, tuple[Resource, ...]]
     readers: Mapping[int, IdReader] = field(default_factory=dict)
     """What reads the code of the device at each site; empty if nothing does, or the machine itself."""
+    quarantine: Quarantine | None = None
+    """What keeps over lots and restarts which resources are out of use."""
     climate: Climate | None = None
     """What brings the devices to the temperature of the lot, if it has one."""
 
@@ -377,6 +380,8 @@ class LotRun(Generic[S]):
 
     async def _consider(self, tested: Tested[S]) -> None:
         """Look at what went wrong at single sites: what concerns the lot holds it after this touchdown."""
+        if self._bound.quarantine is not None:
+            await self._bound.quarantine.keep()
         for site, standing in tested.standings.items():
             for reason in (standing.unjudged, standing.custody_fault, standing.no_verdict):
                 if reason:

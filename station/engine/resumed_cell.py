@@ -136,9 +136,17 @@ class ResumedCell(Cell[S]):
                 self.reason = why
                 return
             await self._recovery.find(command)
+            await self._vouched(command)
             await self._stand(self._recovery, command.reason)
         elif not (isinstance(command, commands.Abort) and self.state is State.ABORTED):
             await super()._effect(command)
+
+    async def _vouched(self, command: commands.Recover) -> None:
+        """What the cleared sites need can be used again, in this lot and the next."""
+        bound = self._plan.bound
+        if bound.quarantine is not None and command.cleared:
+            who = events.Cleared(at=self._now, resource="", actor=command.actor, reason=command.reason)
+            await bound.quarantine.clear(command.cleared & bound.resources.keys(), bound.resources, who)
 
     async def _done(self, command: commands.Any) -> commands.Receipt:
         if isinstance(command, commands.Recover) and self.state is State.ABORTED:
