@@ -1,17 +1,20 @@
 """What no table of rows may say: every misuse is named before a device is met."""
 
+import typing
 from collections.abc import Iterator
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from station import grades
-from station.model import Bin, BinKind
+from station.model import Bin, BinKind, Unit
 from station.policies import misplaced
 from station.rows import Barrier, Functional, Parametric, Personalise, S, While, everything, function_name
 
 if TYPE_CHECKING:
     from station.sequence import Sequence
 
+UNITS = typing.get_args(Unit)
+ALLOWED = ", ".join(unit or "none at all" for unit in UNITS)
 MAX_NUMBER = 4_294_967_295
 MAX_BIN = 32_767
 MOST_RETRIES = 100
@@ -78,6 +81,8 @@ def _numbers(sequence: "Sequence[S]") -> Iterator[str]:
         limit = test.limit if isinstance(test, Parametric) else None
         if limit and limit.low is not None and limit.high is not None and not limit.low <= limit.high:
             yield f"test {test.name}: low {limit.low:g} is above high {limit.high:g}, or is no number"
+        if limit and limit.unit not in UNITS:
+            yield f"test {test.name}: unit {limit.unit!r} is none of {ALLOWED}"
         if test.timeout_s <= 0:
             yield f"test {test.name}: timeout_s must be above 0"
         last = max(last, test.number)

@@ -63,6 +63,7 @@ def made(*rows: Any, bins: StationBins = BINS, retest: Retest | None = None) -> 
 
 
 BEST, FAIR = (Bin(n, f"grade {n}", hard=n, kind=BinKind.PASS) for n in (11, 12))
+millivolts: Any = "mV"
 NARROW = Limit(0, 0.2, "V")
 
 
@@ -76,6 +77,7 @@ def graded(number: int, run: Any, *grades: tuple[Limit, Bin]) -> Parametric[Site
 
 WRONG: list[tuple[str, Any, dict[str, Any]]] = [
     ("not marked skippable", (Functional(1, works, BAD, when=always),), {}),
+    ("unit 'mV' is none of none at all, V, A,", (Parametric(1, volts, Limit(0, 1, millivolts), BAD),), {}),
     ("marginal = 0.5", (Parametric(1, volts, LIMIT, BAD, marginal=0.5),), {}),
     ("with both limits", (Parametric(1, volts, Limit(None, 1, "V"), BAD, marginal=0.1),), {}),
     ("retry.times = 0", (Functional(1, works, BAD, retry=Retry(times=0)),), {}),
