@@ -11,6 +11,8 @@ from msgspec import Struct
 from station.errors import ConfigError
 
 T = TypeVar("T", bound=Struct)
+SHOWN = 200
+"""Characters of a value that a message shows."""
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 
 
@@ -47,8 +49,13 @@ def explained(error: msgspec.ValidationError, kind: type[Struct], table: object)
     fault = _PLACE.sub("", text)
     allowed = _allowed(kind, path) if "unknown field" in fault or "missing required" in fault else ""
     value = _value(table, path)
-    shown = f" (it is {value!r})" if value is not None and not isinstance(value, dict | list) else ""
+    shown = "" if value is None or isinstance(value, dict | list) else f" (it is {_short(repr(value))})"
     return f"{path or 'top level'}: {fault}{shown}{allowed}"
+
+
+def _short(text: str) -> str:
+    """As much of a value as a person reads."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _allowed(kind: type[Struct], path: str) -> str:

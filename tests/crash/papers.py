@@ -1,7 +1,7 @@
 """Files that persons and machines hand over, each with the reader that takes it and the errors it raises."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -46,8 +46,8 @@ class Paper:
     """What reads a file or an envelope, with one that it takes, and the errors that it may raise."""
 
     name: str
-    read: Callable[[bytes], object]
-    good: bytes
+    read: Callable[[bytes], object] = field(repr=False)
+    good: bytes = field(repr=False)
     errors: type[Exception] | tuple[type[Exception], ...]
 
 

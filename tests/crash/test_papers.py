@@ -1,8 +1,8 @@
 """Files that persons and machines hand over: what is good is taken, and the rest is refused in one way."""
 
+from random import Random
+
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from station.vault.keys import sealing
 from tests.crash.papers import Paper, papers
@@ -33,13 +33,10 @@ def refused_or_taken(paper: Paper, data: bytes) -> None:
         assert len(str(error)) < MESSAGE_MAX, paper.name
 
 
-@st.composite
-def changed(draw: st.DrawFn, good: bytes) -> bytes:
+def changed(good: bytes, at: int, cut: int, piece: bytes, how: int) -> bytes:
     """A paper with one piece replaced, cut out, or put in, or its end cut off; or nothing of it."""
-    start = draw(st.integers(0, len(good)))
-    end = draw(st.integers(start, min(len(good), start + 8)))
-    piece = draw(st.binary(max_size=24))
-    return draw(st.sampled_from((good[:start] + piece + good[end:], good[:start], good + piece, piece)))
+    start = at % (len(good) + 1)
+    return (good[:start] + piece + good[start + cut :], good[:start], good + piece, piece)[how]
 
 
 def test_each_reader_takes_what_is_good(handed_over: list[Paper]) -> None:
@@ -47,15 +44,15 @@ def test_each_reader_takes_what_is_good(handed_over: list[Paper]) -> None:
         paper.read(paper.good)
 
 
-@settings(
-    max_examples=600,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_what_is_not_taken_is_refused(handed_over: list[Paper], data: st.DataObject) -> None:
-    paper = handed_over[data.draw(st.integers(0, len(handed_over) - 1))]
-    refused_or_taken(paper, data.draw(changed(paper.good)))
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_not_taken_is_refused(handed_over: list[Paper], seed: int) -> None:
+    """Drawn by number: the papers have other keys and paths in each run, which hypothesis does not bear."""
+    random = Random(seed)  # noqa: S311 - places and pieces
+    for paper in handed_over:
+        for _ in range(12):
+            piece = random.randbytes(random.randrange(25))
+            at, cut, how = random.randrange(1 << 20), random.randrange(9), random.randrange(4)
+            refused_or_taken(paper, changed(paper.good, at, cut, piece, how))
 
 
 @pytest.mark.parametrize("nest", [b"[", b'{"a":', b"a = [", b"a = {a=", b'[{"a":[', b"a.a=[["])

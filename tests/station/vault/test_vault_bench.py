@@ -1,5 +1,9 @@
 """The bench of the vault: real dies, a real vault, and the floor of the same run."""
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 from msgspec import json
@@ -7,6 +11,7 @@ from msgspec import json
 from station.cli.bench import bench
 from station.errors import CustodyError
 from station.surroundings import simulated_cards
+from station.vault import bench as running_bench
 from station.vault.bench import bench as running
 from station.vault.bench import side_by_side
 from station.vault.crypto_bound import operations
@@ -34,6 +39,20 @@ def test_a_die_that_is_not_sealed_ends_the_bench() -> None:
     (card,) = simulated_cards(range(1), payload=1024, latency="zero")
     with running() as vault, pytest.raises(CustodyError, match="was not sealed"):
         side_by_side(vault, [card, card], 1)
+
+
+def test_files_of_a_process_that_shows_none_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key store lets nobody look into it but root."""
+    own, shut, real = os.getpid(), 999_999_999, Path.iterdir
+    monkeypatch.setattr(running_bench, "_family", lambda pid: (pid, shut))
+
+    def listed(path: Path) -> Iterator[Path]:
+        if str(shut) in path.parts:
+            raise PermissionError(13, "shut")
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", listed)
+    assert 0 < running_bench._files(own) < 10_000
 
 
 def test_the_floor_has_every_operation_of_every_key() -> None:
