@@ -42,6 +42,10 @@ class LateRetests:
         self._asked = set[Name]()
         """Dies that somebody wants to come again, whatever the sequence says."""
 
+    def count_with(self, watch: RetestWatch) -> None:
+        """Ask another counter whether retests help: that of a lot that is taken up."""
+        self._watch = watch
+
     def restart(self, wafer: str) -> None:
         """Begin anew at a wafer: those of others are gone."""
         self._known = _of(wafer, self._known)

@@ -8,7 +8,7 @@ from drivers.roles import Touchdown
 from station.engine.contact import Contact
 from station.engine.history import History
 from station.engine.landing import Landing
-from station.engine.late import Kept, LateRetests, Name
+from station.engine.late import Kept, Name
 from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound, LotRun
 from station.engine.outcomes import result_of
@@ -47,7 +47,7 @@ class ResumedRun(LotRun[S]):
         self._owed: tuple[Tripped, ...] = ()
         """Trips of rules that the station had no time to act on."""
         if history.recount is not None:
-            self._go_on_counting(history.recount, sequence)
+            self._go_on_counting(history.recount)
         self._late.recall(self._sorted_before(sequence, history))
         self._wish = Wish.PAUSE
 
@@ -59,9 +59,9 @@ class ResumedRun(LotRun[S]):
             if name and seen.outcome is not None:
                 yield name, Kept(result_of(seen.outcome, bins[seen.outcome.soft]), seen.sites)
 
-    def _go_on_counting(self, recount: Recount, sequence: Sequence[S]) -> None:
+    def _go_on_counting(self, recount: Recount) -> None:
         self._owed, self._counters = recount.owed(), recount.counters
-        self._late = LateRetests(sequence.retest, self._counters.retests)
+        self._late.count_with(self._counters.retests)
         if recount.wafers:
             *before, last = recount.wafers
             self._wafers |= {*before}
