@@ -1,6 +1,5 @@
 """Golden units: known devices measured again, beside their reference values. Pure."""
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +9,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from station.errors import AnalysisError
+from station import toml_file
+from station.errors import AnalysisError, ConfigError
 from station.model import TestDefinition
 
 Number = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,9}\Z")]
@@ -109,13 +109,9 @@ class Contact(Struct, frozen=True):
 def read(path: Path) -> Units:
     """Read a file of golden units; AnalysisError says what is wrong, where, and what is allowed."""
     try:
-        units = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Units, str_keys=True)
-    except OSError as error:
-        raise AnalysisError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AnalysisError(f"{path}: not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise AnalysisError(f"{path}: {error}") from error
+        units = toml_file.read(path, Units, str_keys=True)
+    except ConfigError as error:
+        raise AnalysisError(str(error)) from error
     wrong = list(_wrong(units))
     if wrong:
         raise AnalysisError(f"{path}: " + "; ".join(wrong))
