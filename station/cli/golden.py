@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from station.cli.codes import Exit
-from station.cli.run import run
+from station.cli.study_lot import tested
 from station.custody import durable_file
 from station.errors import AnalysisError, ConfigError
 from station.run import STORE
-from station.surroundings import CELLS, WAFER_SORT
+from station.surroundings import CELLS
 
 if TYPE_CHECKING:
     from station.analysis.golden import Check, Contact
@@ -64,23 +64,7 @@ def golden(
     if out.exists():
         raise ConfigError(f"{out} exists: a check is never overwritten, choose another --out")
     count = len(known.units) if known is not None else learn or 0
-    click.echo(f"put golden units 1 to {count} in, in order; each is tested {trials} times", err=True)
-    if not yes:
-        click.confirm("Are they in?", abort=True, err=True)
-    code = context.invoke(
-        run,
-        lot=LOT,
-        devices=count,
-        flow=None if station is not None else flow or WAFER_SORT,
-        station=station,
-        seed=seed,
-        out=out,
-        trials=trials,
-        hardware=hardware,
-        as_json=False,
-    )
-    if code not in {Exit.OK, Exit.INTEGRITY}:
-        raise AnalysisError("the units did not come to their end; nothing is said of them")
+    tested(context, LOT, count, "put golden units")
     info, contacts, ended = _measured(out / LOT / STORE)
     if known is None:
         _learn(units, info, contacts)

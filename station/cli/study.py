@@ -6,14 +6,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from station.cli.codes import Exit
 from station.cli.golden import golden
 from station.cli.report import gauge_
-from station.cli.run import run
+from station.cli.study_lot import tested
 from station.datalog.store import Store
 from station.errors import AnalysisError, ConfigError
 from station.run import STORE
-from station.surroundings import CELLS, WAFER_SORT
+from station.surroundings import CELLS
 
 LEAST_OPERATORS = 2
 
@@ -62,25 +61,7 @@ def gauge(
         raise ConfigError(f"{out} exists: a study is never overwritten, choose another --out")
     rows = list[tuple[int, str, int, float]]()
     for operator in operators:
-        click.echo(
-            f"{operator}: put parts 1 to {parts} in, in order; each is tested {trials} times", err=True
-        )
-        if not yes:
-            click.confirm("Are they in?", abort=True, err=True)
-        code = context.invoke(
-            run,
-            lot=operator,
-            devices=parts,
-            flow=None if station is not None else flow or WAFER_SORT,
-            station=station,
-            seed=seed,
-            out=out,
-            trials=trials,
-            hardware=hardware,
-            as_json=False,
-        )
-        if code not in {Exit.OK, Exit.INTEGRITY}:
-            raise AnalysisError(f"the lot of {operator} did not come to its end; the study stops")
+        tested(context, operator, parts, f"{operator}: put parts")
         rows += _values(out / operator / STORE, test, operator, trials)
     path = out / "gauge.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
