@@ -10,6 +10,7 @@ from drivers.roles import Feeder, IdReader, Machine, Prober, Resource, Thermal
 from station.config import StationConfig, machine_of
 from station.config_keys import place
 from station.engine.climate import ChuckClimate, Climate, StreamClimate
+from station.engine.late import cannot_bring_again
 from station.engine.lot_run import Bound
 from station.errors import ConfigError
 from station.model import Temperature
@@ -72,6 +73,10 @@ def fitting(
         roles[number] = {role: _resource(config, machines, role, name) for role, name in bindings.items()}
         _check(config, sequence, roles[number])
     _readers(config, roles)
+    if why := cannot_bring_again(sequence.retest, sequence.all_bins(), handler):
+        where = place(config.source, "cell", "sequence")
+        driver = next(placed.driver for placed in config.equipment if placed.name == config.cell.handler)
+        raise ConfigError(f"{where}: sequence {sequence.name}: {why} (driver {driver})")
     return handler, roles
 
 

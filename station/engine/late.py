@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from drivers.roles import Feeder, Touchdown
+from drivers.roles import Feeder, Prober, Touchdown
 from station.engine.retests import RetestWatch
 from station.model import Bin, DeviceResult
 from station.policies import Retest
@@ -126,23 +126,29 @@ class LateRetests:
 
 
 def cannot_bring_again(retest: Retest, bins: Iterable[Bin], feeder: Feeder) -> str:
-    """Say why this machine cannot do what a late retest needs; empty if it can.
+    """Say which policy of retest this machine cannot do, and why; empty if it can.
 
     A handler brings whole hard bins: what else lies in one of them would come again too.
     """
     if not retest.late or not retest.times or feeder.picks_site:
         return ""
+    if retest.other_site:
+        return f"retest.other_site: {feeder.name} {_why_no_site(feeder)}"
     hard = {bin_.hard for bin_ in retest.bins}
     if missing := sorted(hard - feeder.brings_again):
         there = ", ".join(map(str, sorted(feeder.brings_again))) or "none"
         return (
-            f"retest at the end: {feeder.name} does not bring devices of hard bin "
+            f"retest.at_end: {feeder.name} does not bring devices of hard bin "
             f"{', '.join(map(str, missing))} again so that each is known; it brings {there}"
         )
-    if retest.other_site:
-        return f"retest by another site: {feeder.name} does not let the station pick the site"
     others = [bin_.name for bin_ in bins if bin_.hard in hard and bin_ not in retest.bins]
-    return f"retest at the end: the same hard bins hold {', '.join(others)} too" if others else ""
+    return f"retest.at_end: the same hard bins hold {', '.join(others)} too" if others else ""
+
+
+def _why_no_site(feeder: Feeder) -> str:
+    if isinstance(feeder, Prober):
+        return "steps by itself (mode prober_master); with tester_master the station picks die and site"
+    return "picks the site of a device itself; another site can be had of a prober in tester_master alone"
 
 
 def _of(wafer: str, devices: Mapping[Name, Kept]) -> dict[Name, Kept]:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from station import events
-from station.engine.late import cannot_bring_again
 from station.engine.plan import Plan
 from station.engine.sites import Sites
 from station.engine.stops import Hold
@@ -23,8 +22,6 @@ async def checked(plan: Plan[S], info: LotInfo, record: Record) -> None:
     hard = {bin_.hard for bin_ in info.bins}
     if missing := hard - plan.bound.handler.hard_bins:
         raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
-    if why := cannot_bring_again(plan.sequence.retest, info.bins, plan.bound.handler):
-        raise Hold(why)
     if plan.vault is not None:
         sorts = not plan.sequence.personalises
         await plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity, sorts=sorts)

@@ -24,6 +24,7 @@ WATCHED = replace(
     quality=Quality(Bin(31, "quality", 3), first=2, every=10),
     rules=StopRules(baseline_yield=0.97, compare_sites=True, yield_floor=0.5, bin_limits=((CONTACT, 0.4),)),
 )
+FINAL_OTHER_SITE = replace(FINAL_TEST, retest=Retest(frozenset({CONTACT}), other_site=True))
 FINAL_AT_END = replace(FINAL_TEST, retest=Retest(frozenset({CONTACT}), at_end=True))
 
 

@@ -234,9 +234,22 @@ def test_retest_that_is_turned_off_is_told(ran: Callable[[str], tuple[Path, dict
     assert all(text.endswith("retests have helped, retest stops") for text in seen)
 
 
-def test_a_handler_that_brings_nothing_again_is_told_before_the_first_device(tmp_path: Path) -> None:
-    path = policy_file(tmp_path, "FINAL_AT_END")
-    path.write_text(path.read_text("utf-8").replace("refeeds = [5]", "refeeds = []"), "utf-8")
-    code, result = lot_here(tmp_path, "--station", str(path), "--devices", "4", "--sites", "2", "--seed", "5")
-    assert (code, result["tested"]) == (12, 0)
-    assert "does not bring devices of hard bin 5 again" in result["reason"]
+@pytest.mark.parametrize("policy", ["FINAL_AT_END", "FINAL_OTHER_SITE", "OTHER_SITE", "OTHER_SITE_AT_END"])
+def test_a_machine_that_cannot_is_refused_by_name_before_anything_is_opened(
+    policy: str, tmp_path: Path
+) -> None:
+    path = policy_file(tmp_path, policy)
+    text = path.read_text("utf-8").replace("refeeds = [5]", "refeeds = []")
+    if "FINAL" not in policy:
+        text = text.replace("[equipment.options]\n", '[equipment.options]\nmode = "prober_master"\n', 1)
+    path.write_text(text, "utf-8")
+    name, machine = {"FINAL_AT_END": ("at_end", "handler does not bring devices of hard bin 5 again")}.get(
+        policy, ("other_site", "handler picks the site" if "FINAL" in policy else "prober steps by itself")
+    )
+    asked = ("check", "--station", str(path)), ("run", "--station", str(path), "--out", str(tmp_path / "out"))
+    for command in asked:
+        done = here(*command)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert f"retest.{name}: {machine}" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert list(tmp_path.glob("out/*")) == []

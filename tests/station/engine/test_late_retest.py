@@ -188,13 +188,6 @@ async def test_a_code_that_was_read_before_holds_the_lot(tmp_path: Path) -> None
     assert len(seen(bench)) == 2
 
 
-@virtual
-async def test_a_machine_that_cannot_is_told_before_the_first_device(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, plan(Retest(frozenset({CONTACT}), at_end=True)), [frozenset({1})])
-    assert await bench.run() == "HELD"
-    assert "handler does not bring devices of hard bin 5 again" in bench.cell.reason
-
-
 def test_what_a_machine_can_do() -> None:
     late, elsewhere = (Retest(frozenset({BAD}), at_end=True, other_site=other) for other in (False, True))
     bins = (GOOD, BAD, OTHER_BAD)
@@ -205,7 +198,7 @@ def test_what_a_machine_can_do() -> None:
     assert cannot_bring_again(contact, (GOOD, CONTACT), handler) == ""
     assert "brings 5" in cannot_bring_again(late, bins, handler)
     again = Retest(frozenset({CONTACT}), other_site=True)
-    assert "pick the site" in cannot_bring_again(again, (GOOD, CONTACT), handler)
+    assert "picks the site of a device itself" in cannot_bring_again(again, (GOOD, CONTACT), handler)
     sharing = Bin(9, "like contact", CONTACT.hard)
     assert "hold like contact too" in cannot_bring_again(contact, (CONTACT, sharing), handler)
 
