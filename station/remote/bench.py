@@ -1,11 +1,7 @@
 """How fast commands and events go through a broker: the round trip of a signed command, events a second."""
 
 import asyncio
-import os
-import shutil
-import socket
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -22,6 +18,7 @@ from station.engine.bus import Bus
 from station.engine.states import State
 from station.errors import ConfigError
 from station.io_thread import IoThread, failed
+from station.remote import own_broker
 from station.remote.client import Client, ClientSigner
 from station.remote.link import Broker, LinkError
 from station.remote.local_bus import LocalBus
@@ -35,7 +32,6 @@ KID = "bench-client#1"
 PATIENCE_S = 60.0
 WARM_UP = 20
 ABOUT = About("bench", "bench", "", (1,), "")
-PROGRAM = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 @contextmanager
@@ -43,34 +39,11 @@ def broker(folder: Path, url: str | None) -> Iterator[tuple[str, Broker]]:
     """Name and give a broker: the one at `url`, else a Mosquitto of our own, else the bus in the process."""
     if url is not None:
         yield url, MqttBroker(Address(url), simulated=True)
-    elif PROGRAM is None:
+    elif own_broker.PROGRAM is None:
         yield "in-process bus", LocalBus()
     else:
-        with _mosquitto(folder) as port:
-            yield "mosquitto", MqttBroker(Address(f"mqtt://127.0.0.1:{port}"), simulated=True)
-
-
-@contextmanager
-def _mosquitto(folder: Path) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_dest stderr\n"
-        "max_queued_messages 0\n"
-    )
-    process = subprocess.Popen(  # noqa: S603 - the program that the path has
-        [str(PROGRAM), "-c", str(config)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    assert process.stderr is not None  # noqa: S101 - it is a pipe
-    try:
-        if not any(" running" in line for line in process.stderr):
-            raise ConfigError("mosquitto does not start")
-        yield port
-    finally:
-        process.terminate()
-        process.communicate()
+        with own_broker.running(folder) as address:
+            yield "mosquitto", MqttBroker(Address(address), simulated=True)
 
 
 def measured(url: str | None, rounds: int, count: int) -> dict[str, float | str]:

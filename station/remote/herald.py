@@ -6,7 +6,6 @@ read from it again.
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -32,10 +31,10 @@ Numbered: TypeAlias = tuple[int, events.Any]
 
 @dataclass(frozen=True, eq=False)
 class _Followed:
-    """A lot in one life of its station; the first `told` lines of its journal need not be told."""
+    """A lot in one life of its station, and how many lines its journal had before that."""
 
     journal: Path
-    told: int
+    lines: int
 
 
 class Herald:
@@ -47,7 +46,7 @@ class Herald:
         self._arrived = asyncio.Event()
         self._pending: deque[tuple[_Followed, int, events.Any]] = deque(maxlen=QUEUE)
         self._followed: _Followed | None = None
-        self._lines = 0
+        self._lines = self._told = 0
         self.changed = asyncio.Event()
         """Set when the state is another one."""
         self.queued = asyncio.Event()
@@ -57,17 +56,19 @@ class Herald:
     async def catch_up(self) -> None:
         """Queue what the lots of an earlier start had to tell and did not."""
         for name, lines in (await self._writer.run(self._memory.journals)).items():
-            with suppress(OSError, StorageError):
+            try:
                 found = await self._writer.run(_events, Path(name))
+            except (OSError, StorageError):
+                await self._writer.run(self._memory.finished, name)
+            else:
                 await self._queue(Path(name), found, lines, View(()))
-            await self._writer.run(self._memory.finished, name)
 
     # -- on the station's loop
     async def follow(self, journal: Path, lines: int, happened: Subscription) -> None:
         """Hand over the events of a lot as they come; the path is an absolute one.
 
-        `lines` of its journal are from before: told already, in the life of the station that wrote them, or
-        by `catch_up`.
+        `lines` of its journal are from before: told already as far as memory says so, in the life of the
+        station that wrote them or by `catch_up`. That life may have ended before it told any.
         """
         followed = _Followed(journal, lines)
         number = lines
@@ -89,6 +90,8 @@ class Herald:
         arrived = [self._pending.popleft() for _ in range(len(self._pending))]
         for followed, group in groupby(arrived, key=lambda one: one[0]):
             if followed is not self._followed:
+                known = await self._writer.run(self._memory.journals)
+                self._told = min(known.get(str(followed.journal), 0), followed.lines)
                 self._followed, self._lines = followed, 0
             await self._take(followed, [(number, event) for _, number, event in group])
 
@@ -96,7 +99,7 @@ class Herald:
         if batch[0][0] > self._lines + 1:
             missing = await self._writer.run(_events, followed.journal)
             batch = [*missing[self._lines : batch[0][0] - 1], *batch]
-        await self._queue(followed.journal, batch, max(self._lines, followed.told), self.view)
+        await self._queue(followed.journal, batch, max(self._lines, self._told), self.view)
         self._lines = batch[-1][0]
 
     async def _queue(self, journal: Path, batch: list[Numbered], lines: int, view: View) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from station.chaos import postgres
 from station.clock import RealClock
 from station.custody.journal import read
 from station.floor import schema
@@ -28,7 +29,6 @@ from station.remote.trust import entry
 from tests.station.floor.floors import until
 from tests.station.remote.floor import keys, trusted
 from tests.station.remote.mosquitto import PROGRAM, Mosquitto, mosquitto
-from tests.station.vault import postgres
 
 pytestmark = [
     pytest.mark.skipif(PROGRAM is None or postgres.programs() is None, reason="no mosquitto or PostgreSQL"),

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from station.chaos import postgres
 from station.remote.link import Broker
 from station.remote.local_bus import LocalBus
 from tests.station.floor.floors import NAME, database
 from tests.station.remote.floor import TREE
 from tests.station.remote.mosquitto import PROGRAM, Mosquitto, mosquitto
-from tests.station.vault import postgres
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from station.chaos import postgres
 from station.floor import schema
 from station.floor.collector import Collector, Duty
 from station.floor.database import opened
@@ -20,7 +21,6 @@ from tests.station.floor.floors import NAME, Kept, collecting, database, until
 from tests.station.remote.floor import NOW, TREE, Floor
 from tests.station.remote.mosquitto import Mosquitto
 from tests.station.remote.test_presence import TOLD, followed, journalled
-from tests.station.vault import postgres
 
 AGAIN_S = 0.05
 

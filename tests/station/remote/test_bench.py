@@ -2,7 +2,7 @@
 
 import pytest
 
-from station.remote import bench
+from station.remote import bench, own_broker
 from tests.station.remote.mosquitto import PROGRAM
 
 
@@ -12,7 +12,7 @@ def test_every_figure_is_there_and_of_the_broker_that_was_asked_for(
 ) -> None:
     if broker == "mosquitto" and PROGRAM is None:
         pytest.skip("no mosquitto is installed")
-    monkeypatch.setattr(bench, "PROGRAM", PROGRAM if broker == "mosquitto" else None)
+    monkeypatch.setattr(own_broker, "PROGRAM", PROGRAM if broker == "mosquitto" else None)
     figures = bench.measured(None, 20, 200)
     assert figures.pop("broker") == ("mosquitto" if broker == "mosquitto" else "in-process bus")
     assert set(figures) == {

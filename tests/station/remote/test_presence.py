@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from station import events
 from station.custody.journal import Journal
@@ -74,14 +75,16 @@ async def journalled(folder: Path, happened: list[events.Any] = LOT) -> Path:
     return folder / "journal"
 
 
-async def followed(presence: Presence, path: Path, happened: list[events.Any] = LOT) -> None:
+async def followed(
+    presence: Presence, path: Path, happened: list[events.Any] = LOT, *, lines: int = 0
+) -> None:
     """Let a lot happen: its events are journalled, and on the bus."""
     bus = Bus()
     subscription = bus.subscribe()
     for event in happened:
         bus.publish(event)
     bus.close()
-    await presence.herald.follow(path, 0, subscription)
+    await presence.herald.follow(path, lines, subscription)
 
 
 def lot_events(found: list[CloudEvent]) -> list[str]:
@@ -186,22 +189,30 @@ async def test_events_that_the_queue_lost_are_read_from_the_journal(tmp_path: Pa
     assert lot_events(found) == TOLD
 
 
-async def test_a_lot_that_is_taken_up_is_told_of_from_where_its_journal_ended(tmp_path: Path) -> None:
-    """Each event once, with the number of its line, and the state counts what was before."""
+@pytest.mark.parametrize(("told", "last_told"), [(0, ""), (4, "lot.started"), (7, "lot.paused")])
+async def test_a_lot_that_is_taken_up_is_told_of_from_where_the_life_before_ended(
+    tmp_path: Path, told: int, last_told: str
+) -> None:
+    """Each event once, with the number of its line, however much that life told; the state counts all."""
     floor = Floor(tmp_path)
     path = await journalled(tmp_path, LOT[:7])
-    bus = Bus()
-    subscription = bus.subscribe()
-    for event in LOT[7:]:
-        bus.publish(event)
-    bus.close()
     async with floor.station() as presence, listening(floor.bus) as ear:
+        before = list[str]()
+        if told:
+            await followed(presence, path, LOT[:told])
+            before = ids(await ear.until(lambda found: last_told in lot_events(found)))
+    async with listening(floor.bus) as ear, floor.station() as presence:
         await journalled(tmp_path, LOT[7:])
-        await presence.herald.follow(path, 7, subscription)
+        await followed(presence, path, LOT[7:], lines=7)
         found = await ear.until(closed)
         count = presence.herald.view.count
-    assert [event.id for event in found if event.subject == "L1"] == ["L1/8.0", "L1/12.0", "L1/12.1"]
+    every = ["L1/1.0", "L1/4.0", "L1/7.0", "L1/8.0", "L1/12.0", "L1/12.1"]
+    assert sorted([*before, *ids(found)]) == sorted(every)
     assert (count.tested, count.good) == (4, 2)
+
+
+def ids(found: list[CloudEvent]) -> list[str]:
+    return [event.id for event in found if event.subject == "L1"]
 
 
 async def test_lots_that_come_quickly_are_not_mixed_up(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.station.vault import postgres
+from station.chaos import postgres
 from tests.station.vault.sites import ServedSite, Site, SqliteSite
 
 

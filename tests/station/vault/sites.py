@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Protocol
 
-from tests.station.vault.postgres import Server
+from station.chaos.postgres import Server
 
 
 class Site(Protocol):

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from msgspec.structs import replace
 from sqlalchemy import Engine, create_engine, func, select, text
 
+from station.chaos import postgres
 from station.datalog import schema
 from station.datalog.parquet import table
 from station.datalog.plant.database import reached, upgraded
@@ -20,7 +21,6 @@ from station.datalog.plant.sync import synced
 from station.datalog.store import Store
 from station.errors import ConfigError, StorageError
 from tests.station.datalog.lots import BEGAN, lot, touchdowns
-from tests.station.vault import postgres
 
 TABLES = (schema.RUN, schema.TOUCHDOWN, schema.DEVICE, schema.BIN_DEF, schema.EVENT, schema.SUMMARY)
 OWN = {"id", "run_id", "td_id", "test_set_id", "limit_set_id", "supersedes"}

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from station.chaos.postgres import Server
 from station.vault.plant.site_registry import SiteRegistry
 from station.vault.plant.uniqueness import Answer, Claim, Kind, Member
-from tests.station.vault.postgres import Server
 
 PAGE = Path(__file__).parents[4] / "docs/how-to/share-a-registry.md"
 ONE, TWO = Member("vault-1", b"1" * 16), Member("vault-2", b"2" * 16)

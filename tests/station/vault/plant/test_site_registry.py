@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+from station.chaos.postgres import Server
 from station.vault.plant.site_registry import NameTakenError, SiteDownError, SiteRegistry
 from station.vault.plant.uniqueness import Answer, Claim, Holder, Kind, Member
-from tests.station.vault.postgres import Server
 from tests.station.vault.sites import ServedSite, Site
 
 Opened = Callable[[], SiteRegistry]

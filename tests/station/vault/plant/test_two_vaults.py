@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from sim.dut.transport import development_uid
+from station.chaos.postgres import Server
 from station.clock import RealClock
 from station.io_thread import IoThread
 from station.model import Disposition, Personalisation
 from station.vault.client import VaultClient, VaultProcess
 from tests.station.vault.dies import NOW, ChipCard, die_of, sound_chip
-from tests.station.vault.postgres import Server
 from tests.station.vault.sites import ServedSite
 from tests.station.vault.vaults import development_order_of
 

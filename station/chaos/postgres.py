@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: a cluster in a temporary folder, on a Unix socket, without a port."""
+"""A PostgreSQL server of our own: a cluster in a temporary folder, on a Unix socket, without a port."""
 
 import os
 import pwd
@@ -61,7 +61,7 @@ class Server:
         command: list[str | Path] = [self._bin / program, "-D", self._folder / "data", *arguments]
         user = None if self._user is None else self._user.pw_uid
         group = None if self._user is None else self._user.pw_gid
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - the programs of the server, as the system has them
             command,
             check=True,
             user=user,
