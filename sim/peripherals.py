@@ -10,6 +10,8 @@ from msgspec import Struct
 from drivers.protocols.patlite import Model
 from sim.addresses import serial_end, tcp_address, usb_identity
 from sim.dio.ftdi_mpsse import FtdiMpsse
+from sim.dio.i2c import Bus
+from sim.dio.spi import Register
 from sim.dio.velleman_k8090 import VellemanK8090
 from sim.idreader.keyboard import KeyboardReader
 from sim.idreader.text_line import TextLineReader
@@ -35,6 +37,13 @@ class Point(Struct, frozen=True):
     interlock: bool = False
 
 
+class Soldered(Struct, frozen=True):
+    """What the options of an FTDI bridge say of the devices at its lines."""
+
+    spi_mode: int = 0
+    i2c: Mapping[str, int] = {}
+
+
 class Told(Struct, frozen=True):
     """What the options of a code reader say of the reader itself."""
 
@@ -54,10 +63,12 @@ def at_line(placed: Placement, plant: Plant, machine: serial.SerialMachine) -> N
 
 
 def ftdi_mpsse(placed: Placement, plant: Plant) -> None:
-    """Plug the chip in; a handler may be soldered to its lines."""
+    """Plug the chip in; a handler, a register or memories may be soldered to its lines."""
     vendor, product, number = usb_identity(placed)
     faults = plant.faults(placed, FtdiMpsse.knobs)
+    at = msgspec.convert(dict(placed.options), Soldered)
     chip = FtdiMpsse(plant.usb, faults=faults, vid=vendor, pid=product, serial=number)
+    chip.register, chip.i2c = Register(at.spi_mode), Bus(at.i2c.values())
     plant.lines[placed.name] = chip.lines
     plant.usb.attach(chip)
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from drivers.dio.mpsse_spi import SpiChannel
+from drivers.dio.mpsse_i2c import I2cChannel
+from drivers.dio.mpsse_spi import Mode, SpiChannel, clocked, rests_high
 from drivers.errors import EquipmentError, ProtocolError, Silent
 from drivers.protocols.mpsse import (
     ANSWER_BYTES,
@@ -26,7 +27,6 @@ from drivers.protocols.mpsse import (
     clock,
     levels,
     payload_of,
-    shift,
 )
 from drivers.roles.dio import Dio, DioStep, Levels, Wait, unknown
 from drivers.roles.resource import Identity, Machine, Resource
@@ -36,6 +36,7 @@ LINES = (*(f"D{n}" for n in range(8)), *(f"C{n}" for n in range(8)))
 BITS = {line: 1 << n for n, line in enumerate(LINES)}
 LATENCY_MS = 1
 ANSWER_S = 1.0
+MOST_HZ_OF_THREE_PHASES = 20e6
 MOST_PACKETS = 64
 """Packets without the end of an answer after which the chip counts as out of step."""
 
@@ -57,6 +58,12 @@ class FtdiMpsseOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The output that selects a device on SPI, active low; D0 is its clock, D1 leads to it, D2 from it."""
     spi_hz: Annotated[float, Meta(ge=458, le=30e6)] = 1e6
     """The fastest clock that the device takes."""
+    spi_mode: Mode = 0
+    """Where its clock rests, and at which edge bits are taken."""
+    i2c: Mapping[str, Annotated[int, Meta(ge=0x08, le=0x77)]] = {}
+    """Devices on an I2C bus, name to address; D0 is its clock, D1 and D2, wired together, its data line."""
+    i2c_hz: Annotated[float, Meta(ge=1e3, le=1e6)] = 100e3
+    """The fastest clock that all of them take."""
 
     def __post_init__(self) -> None:
         if strange := self.outputs - set(LINES):
@@ -65,12 +72,26 @@ class FtdiMpsseOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError(f"resting_high {sorted(strange)}: only lines of outputs are allowed")
         if self.channel not in (1, 2):
             raise ValueError(f"channel {self.channel}: 1 or 2 is allowed")
-        if self.spi_select and (not {"D0", "D1", self.spi_select} <= self.outputs or "D2" in self.outputs):
-            raise ValueError(f"spi_select {self.spi_select}: D0, D1 and it must be outputs, and D2 an input")
-        if self.spi_select and (self.spi_select not in self.resting_high or "D0" in self.resting_high):
-            raise ValueError(f"spi_select {self.spi_select}: it must rest high, and D0 low")
         if self.packet not in (64, 512):
             raise ValueError(f"packet {self.packet}: 64 or 512 is allowed")
+        select, mode, high, driven = self.spi_select, self.spi_mode, self.resting_high, "D2" in self.outputs
+        spi = f"spi_select {select}"
+        level, rests = ("high", True) if rests_high(mode) else ("low", False)
+        fast = mode in (1, 3) and self.spi_hz > MOST_HZ_OF_THREE_PHASES
+        strange = frozenset(name for name in self.i2c if not name.isidentifier())
+        for meant, wrong, text in (
+            (select, not {"D0", "D1", select} <= self.outputs, f"{spi}: D0, D1 and it must be outputs"),
+            (select, driven, f"{spi}: D2 must be an input"),
+            (select, select not in high, f"{spi}: it must rest high"),
+            (select, ("D0" in high) is not rests, f"{spi}: D0 must rest {level} in mode {mode}"),
+            (select, fast, f"spi_hz {self.spi_hz:g}: at most 2e7 in mode {mode}"),
+            (self.i2c, bool(select), "i2c, spi_select: an engine does the one or the other"),
+            (self.i2c, not {"D0", "D1"} <= high, "i2c: D0 and D1 must be outputs that rest high"),
+            (self.i2c, driven, "i2c: D2 must be an input"),
+            (self.i2c, bool(strange), f"i2c {sorted(strange)}: letters, digits and _ are allowed"),
+        ):
+            if meant and wrong:
+                raise ValueError(text)
 
 
 class FtdiMpsse(Machine, Dio):
@@ -83,7 +104,10 @@ class FtdiMpsse(Machine, Dio):
         super().__init__(name)
         self.channels: dict[str, Resource] = {"": self}
         if options.spi_select:
-            self.channels["spi"] = SpiChannel(f"{name}.spi", port, self._shifted)
+            select = BITS[options.spi_select]
+            self.channels["spi"] = SpiChannel(f"{name}.spi", port, self, select, options.spi_mode)
+        for device, address in options.i2c.items():
+            self.channels[device] = I2cChannel(f"{name}.{device}", port, self, address, options.i2c_hz)
         self._port = port
         self._options = options
         self.outputs = options.outputs
@@ -120,6 +144,17 @@ class FtdiMpsse(Machine, Dio):
             raise EquipmentError(f"{fault}: nothing was driven")
         await self._port.run(self._played(steps))
 
+    # -- the engine, for whoever is at its lines
+    def pins(self) -> tuple[int, int]:
+        return self._value, self._direction
+
+    def done(self, commands: bytes, size: int) -> Conversation[bytes]:
+        yield Write(commands + bytes((SYNC, Code.SEND_NOW)), self._options.out_pipe)
+        heard = yield from self._heard(size + len(MARK))
+        if len(heard) != size + len(MARK) or not heard.endswith(MARK):
+            raise ProtocolError(f"{self.name}: out of step: {size} bytes shifted in, {len(heard)} came")
+        return heard[:size]
+
     # -- conversations
     def _started(self) -> Conversation[None]:
         yield self._request(Request.RESET, Purge.ALL)
@@ -129,7 +164,9 @@ class FtdiMpsse(Machine, Dio):
         yield from self._synchronised()
         begin = Command(Code.LOOP_OFF).encode() + levels(self._value, self._direction)
         if self._options.spi_select:
-            begin += clock(self._options.spi_hz)
+            begin += clocked(self._options.spi_mode, self._options.spi_hz)
+        if self._options.i2c:
+            begin += clock(self._options.i2c_hz, three_phases=True)
         yield Write(begin, self._options.out_pipe)
         yield from self._followed()
 
@@ -151,18 +188,6 @@ class FtdiMpsse(Machine, Dio):
                         self._value = self._value | BITS[line] if level else self._value & ~BITS[line]
                     yield Write(levels(self._value, self._direction), self._options.out_pipe)
                     yield from self._followed()
-
-    def _shifted(self, data: bytes) -> Conversation[bytes]:
-        """Shift with the device selected, in one transfer; never said again, since it may have effects."""
-        select = BITS[self._options.spi_select]
-        selected = levels(self._value & ~select, self._direction)
-        rests = levels(self._value | select, self._direction)
-        mark = bytes((SYNC, Code.SEND_NOW))
-        yield Write(selected + shift(data) + rests + mark, self._options.out_pipe)
-        heard = yield from self._heard(len(data) + len(MARK))
-        if len(heard) != len(data) + len(MARK) or not heard.endswith(MARK):
-            raise ProtocolError(f"{self.name}: {len(data)} bytes shifted, {len(heard)} came: out of step")
-        return heard[: len(data)]
 
     def _followed(self) -> Conversation[None]:
         """Read back that the outputs are where they were driven."""

@@ -1,4 +1,4 @@
-"""Commands of the MPSSE engine in USB bridges of FTDI, as far as lines and SPI need it; and its set-up.
+"""Commands of the MPSSE engine in USB bridges of FTDI, as far as lines, SPI and I2C need it; and its set-up.
 
 No maker's text was at hand: byte values and framing are common knowledge of the trade.
 """
@@ -41,10 +41,16 @@ class Code(IntEnum):
 
     SHIFT_OUT = 0x11
     """Bytes out while the clock falls, highest bit first; two bytes say how many, less one."""
+    BITS_OUT = 0x13
+    """Up to eight bits of a byte, likewise; a byte says how many, less one."""
     SHIFT_IN = 0x20
     """Bytes in while the clock rises."""
+    BITS_IN = 0x22
+    """Up to eight bits, likewise; they come as a byte, the last one lowest."""
     SHIFT = 0x31
-    """Both at once."""
+    """Bytes out while the clock falls, and in while it rises."""
+    SHIFT_BACK = 0x34
+    """Bytes out while the clock rises, and in while it falls."""
     SET_LOW = 0x80
     READ_LOW = 0x81
     SET_HIGH = 0x82
@@ -54,6 +60,8 @@ class Code(IntEnum):
     DIVISOR = 0x86
     SEND_NOW = 0x87
     DIVIDE_OFF = 0x8A
+    THREE_PHASES = 0x8C
+    """Data stay half a period longer than the pulse of the clock, so that they hold at both its edges."""
 
 
 ARGUMENTS = {
@@ -63,11 +71,16 @@ ARGUMENTS = {
     Code.SHIFT_OUT: 2,
     Code.SHIFT_IN: 2,
     Code.SHIFT: 2,
+    Code.SHIFT_BACK: 2,
+    Code.BITS_OUT: 2,
+    Code.BITS_IN: 1,
 }
 """How many bytes follow; none follow the others."""
-CARRIES_DATA = (Code.SHIFT_OUT, Code.SHIFT)
+CARRIES_DATA = (Code.SHIFT_OUT, Code.SHIFT, Code.SHIFT_BACK)
 """Behind the length of these come the bytes themselves."""
 HALF_CLOCK_HZ = 30e6
+PHASES_LONGER = 1.5
+"""A period of three phases against one of two."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +112,21 @@ def levels(value: int, direction: int) -> bytes:
     return low.encode() + high.encode()
 
 
-def clock(hz: float) -> bytes:
-    """Set the clock to `hz` or the next slower one that there is; 458 Hz to 30 MHz."""
-    divisor = math.ceil(HALF_CLOCK_HZ / hz) - 1
-    return Command(Code.DIVIDE_OFF).encode() + Command(Code.DIVISOR, divisor.to_bytes(2, "little")).encode()
+def clock(hz: float, *, three_phases: bool = False) -> bytes:
+    """Set the clock to `hz` or the next slower one; 458 Hz to 30 MHz, of three phases to 20 MHz."""
+    ticks = HALF_CLOCK_HZ / hz / (PHASES_LONGER if three_phases else 1.0)
+    divisor = max(math.ceil(ticks) - 1, 0)
+    phases = Command(Code.THREE_PHASES).encode() if three_phases else b""
+    return (
+        Command(Code.DIVIDE_OFF).encode()
+        + phases
+        + Command(Code.DIVISOR, divisor.to_bytes(2, "little")).encode()
+    )
 
 
-def shift(data: bytes) -> bytes:
-    """Send bytes and take as many."""
-    return Command(Code.SHIFT, (len(data) - 1).to_bytes(2, "little") + data).encode()
+def counted(code: Code, data: bytes = b"", *, size: int = 0) -> bytes:
+    """Shift bytes: those of `data`, or `size` that come in."""
+    return Command(code, ((len(data) or size) - 1).to_bytes(2, "little") + data).encode()
 
 
 QUESTION = bytes((Code.READ_LOW, Code.READ_HIGH, SYNC, Code.SEND_NOW))

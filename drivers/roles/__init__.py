@@ -7,6 +7,7 @@ from drivers.roles.dmm import Dmm, DmmFunction, TriggerSource
 from drivers.roles.feeder import Feeder, Touchdown
 from drivers.roles.generator import Generator, Shape
 from drivers.roles.handler import Handler
+from drivers.roles.i2c import I2c
 from drivers.roles.idreader import IdReader
 from drivers.roles.interlock import Interlock
 from drivers.roles.prober import Prober
@@ -33,6 +34,7 @@ __all__ = [
     "DmmFunction",
     "Generator",
     "Handler",
+    "I2c",
     "IdReader",
     "Identity",
     "Interlock",

@@ -1,4 +1,4 @@
-"""A simulated FT232H in MPSSE mode: 16 lines behind two bulk pipes.
+"""A simulated FT232H in MPSSE mode: 16 lines behind two bulk pipes, and what may hang at D0, D1 and D2.
 
 Common knowledge of the trade, as `drivers.protocols.mpsse`; a transfer takes 1 ms.
 """
@@ -14,7 +14,9 @@ from drivers.protocols.mpsse import (
     Request,
     Unknown,
 )
+from sim.dio.i2c import Bus
 from sim.dio.lines import Lines
+from sim.dio.spi import Register
 from sim.faults import NO_FAULTS, Faults
 from sim.usb import descriptors
 from sim.usb.backend import UsbBus
@@ -27,16 +29,15 @@ VENDOR_CLASS = 0xFF
 STATUS = bytes((0x32, 0x60))
 """Modem status of a bridge that has nothing to say."""
 DETACHED_MS = 500.0
-REGISTER_BYTES = 2
 NAMES = (*(f"D{n}" for n in range(8)), *(f"C{n}" for n in range(8)))
 
 
 class FtdiMpsse(UsbDevice):
     """The chip; `lines` is what its pins are soldered to."""
 
-    knobs = frozenset({"usb_detach", "stuck", "desync", "empty_packet", "lost_bit"})
+    knobs = frozenset({"usb_detach", "stuck", "desync", "empty_packet", "lost_bit", "nack"})
     """`usb_detach` takes how many ms it lasts, `stuck` the name of a line; `lost_bit`: the last byte that is
-    shifted in does not come."""
+    shifted in does not come; `nack`: a device on I2C does not take a byte."""
 
     def __init__(
         self,
@@ -63,13 +64,15 @@ class FtdiMpsse(UsbDevice):
         self._mode = 0
         self._values = [0, 0]
         self._directions = [0, 0]
-        self.register = bytearray(REGISTER_BYTES)
-        """Between D1 and D2 hangs a shift register: what goes in comes out so many bytes later."""
+        self.register = Register()
+        self.i2c = Bus()
+        self._three_phases = False
 
     def on_reset(self) -> None:
         super().on_reset()
         self._commands = Commands()
         self._mode = 0
+        self._three_phases = False
 
     def on_control(self, request_type: int, request: int, value: int, index: int, data: bytes) -> bytes:
         del index, data
@@ -115,19 +118,40 @@ class FtdiMpsse(UsbDevice):
                 self._set(0, *arguments)
             case Command(Code.SET_HIGH, arguments):
                 self._set(1, *arguments)
-            case Command(Code.SHIFT, arguments):
-                return self._shift(arguments[2:])
             case Command(Code.READ_LOW):
                 return bytes((self._pins(0),))
             case Command(Code.READ_HIGH):
                 return bytes((self._pins(1),))
+            case _:
+                return self._clocked(taken)
         return b""
 
-    def _shift(self, data: bytes) -> bytes:
-        passing = self.register + data
-        self.register[:] = passing[len(data) :]
-        out = bytes(passing[: len(data)])
-        return out if self.faults.strikes("lost_bit") is None else out[:-1]
+    def _clocked(self, taken: Command) -> bytes:
+        """Do what has to do with the clock: shift, say and hear."""
+        match taken:
+            case Command(Code.THREE_PHASES):
+                self._three_phases = True
+            case Command(Code.SHIFT | Code.SHIFT_BACK, arguments):
+                return self._shift(taken.code, arguments[2:])
+            case Command(Code.SHIFT_OUT, arguments):
+                self.i2c.hear(arguments[2])
+            case Command(Code.BITS_IN):
+                return self._came(bytes((self.i2c.answer(refuses=self.faults.strikes("nack") is not None),)))
+            case Command(Code.SHIFT_IN):
+                return self._came(bytes((self.i2c.say(),)))
+            case Command(Code.BITS_OUT, arguments) if arguments[1]:
+                self.i2c.heard_last()
+        return b""
+
+    def _shift(self, code: Code, data: bytes) -> bytes:
+        return self._came(
+            self.register.shift(
+                data, rests_high=bool(self._values[0] & 1), code=code, three_phases=self._three_phases
+            )
+        )
+
+    def _came(self, data: bytes) -> bytes:
+        return data if self.faults.strikes("lost_bit") is None else data[:-1]
 
     def _set(self, half: int, value: int, direction: int) -> None:
         self._values[half], self._directions[half] = value, direction
@@ -136,6 +160,8 @@ class FtdiMpsse(UsbDevice):
             line = NAMES[8 * half + bit]
             if direction >> bit & 1 and line != stuck:
                 self.lines.drive(line, high=bool(value >> bit & 1))
+        if half == 0:
+            self.i2c.drive(clock=bool(value & 1), data=bool(value & 2 or not direction & 2))
 
     def _pins(self, half: int) -> int:
         return sum(self.lines.high(NAMES[8 * half + bit]) << bit for bit in range(8))

@@ -1,7 +1,12 @@
-"""`given faults`, `low` (lines that are pulled down), and `engine = no`: a bridge that takes no commands."""
+"""`given faults`, `low` (lines that are pulled down), `mode` (of a register), `i2c` (addresses).
+
+And `engine = no`: a bridge that takes no commands.
+"""
 
 from sim.dio.ftdi_mpsse import BULK_IN, BULK_OUT, FtdiMpsse
+from sim.dio.i2c import Bus
 from sim.dio.lines import Lines
+from sim.dio.spi import Register
 from sim.usb.backend import UsbBus
 from tests.dialogue import Dialogue
 from tests.player import Player
@@ -23,5 +28,8 @@ def simulator(dialogue: Dialogue) -> Player:
     lines = Lines()
     for name in dialogue.given.get("low", "").split():
         lines.drive(name, high=False)
-    bus.attach(kind(bus, lines=lines, faults=faults(dialogue, FtdiMpsse.knobs)))
+    chip = kind(bus, lines=lines, faults=faults(dialogue, FtdiMpsse.knobs))
+    chip.register = Register(int(dialogue.given.get("mode", "0")))
+    chip.i2c = Bus([int(one, 16) for one in dialogue.given.get("i2c", "").split()])
+    bus.attach(chip)
     return UsbPlayer(bus, out=BULK_OUT, back=BULK_IN)

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 import pytest
 
 from drivers.dio.ftdi_mpsse import FtdiMpsse, FtdiMpsseOptions
-from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent
+from drivers.errors import DeviceLost, EquipmentError, InstrumentError, ProtocolError, Silent
 from drivers.protocols.mpsse import Code, Command, Commands, Unknown, clock, payload_of
-from drivers.roles import Spi
+from drivers.roles import I2c, Spi
 from drivers.transports import Port
 from drivers.transports.usb import UsbPort
 from sim.dio import ftdi_mpsse
+from sim.dio.i2c import Bus
+from sim.dio.spi import Register
 from sim.faults import Faults, parse
 from sim.time import VirtualLoop, new_loop
 from sim.usb.backend import SimUsbBackend, UsbBus
@@ -60,7 +62,7 @@ async def test_a_byte_that_is_lost_on_spi_is_told_and_nothing_said_again() -> No
     with replayed("ftdi_mpsse/spi_out_of_step") as port:
         lines = made(port, SPI)
         await lines.connect()
-        with pytest.raises(ProtocolError, match="1 bytes shifted, 2 came: out of step"):
+        with pytest.raises(ProtocolError, match="out of step: 1 bytes shifted in, 2 came"):
             await device(lines).exchange(b"\x7f")
         for data in (b"", bytes(4097)):
             with pytest.raises(EquipmentError, match="1 to 4096 at a time"):
@@ -71,9 +73,9 @@ async def test_a_byte_that_is_lost_on_spi_is_told_and_nothing_said_again() -> No
     ("outputs", "high", "says"),
     [
         ("D1 D3", "D3", "D0, D1 and it must be outputs"),
-        ("D0 D1 D2 D3", "D3", "and D2 an input"),
-        ("D0 D1 D3", "", "it must rest high, and D0 low"),
-        ("D0 D1 D3", "D0 D3", "it must rest high, and D0 low"),
+        ("D0 D1 D2 D3", "D3", "D2 must be an input"),
+        ("D0 D1 D3", "", "it must rest high"),
+        ("D0 D1 D3", "D0 D3", "D0 must rest low in mode 0"),
     ],
 )
 def test_spi_lines_that_cannot_be_meant(outputs: str, high: str, says: str) -> None:
@@ -81,6 +83,94 @@ def test_spi_lines_that_cannot_be_meant(outputs: str, high: str, says: str) -> N
         FtdiMpsseOptions(
             outputs=frozenset(outputs.split()), resting_high=frozenset(high.split()), spi_select="D3"
         )
+
+
+def in_mode(mode: Any) -> FtdiMpsseOptions:
+    high = {"D3", "D0"} if mode in (2, 3) else {"D3"}
+    return FtdiMpsseOptions(outputs=SPI.outputs, resting_high=frozenset(high), spi_select="D3", spi_mode=mode)
+
+
+@pytest.mark.parametrize("mode", [1, 2, 3])
+async def test_each_mode_of_spi_has_its_clock(mode: int) -> None:
+    with replayed(f"ftdi_mpsse/spi_mode_{mode}") as port:
+        lines = made(port, in_mode(mode))
+        await lines.connect()
+        assert await device(lines).exchange(b"\x01\x02\x03") == b"\x00\x00\x01"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"resting_high": {"D3"}, "spi_mode": 2}, "D0 must rest high in mode 2"),
+        ({"resting_high": {"D0", "D3"}, "spi_mode": 1}, "D0 must rest low in mode 1"),
+        ({"resting_high": {"D3"}, "spi_mode": 1, "spi_hz": 25e6}, "spi_hz 2.5e.07: at most 2e7 in mode 1"),
+    ],
+)
+def test_a_mode_of_spi_that_cannot_be_meant(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        FtdiMpsseOptions(outputs=SPI.outputs, spi_select="D3", **options)
+
+
+BUS = FtdiMpsseOptions(
+    outputs=frozenset({"D0", "D1"}),
+    resting_high=frozenset({"D0", "D1"}),
+    i2c={"memory": 0x50, "ghost": 0x51},
+    i2c_hz=1e6,
+)
+
+
+def at(lines: FtdiMpsse, name: str) -> I2c:
+    found = lines.channels[name]
+    assert isinstance(found, I2c)
+    return found
+
+
+async def test_a_memory_on_i2c_is_written_and_read() -> None:
+    with replayed("ftdi_mpsse/i2c") as port:
+        lines = made(port, BUS)
+        await lines.connect()
+        assert await at(lines, "memory").exchange(b"\x10\x5a\xc3") == b""
+        assert await at(lines, "memory").exchange(b"\x10", 3) == b"\x5a\xc3\xff"
+        for data, count in ((b"", 0), (bytes(200), 57), (b"", -1)):
+            with pytest.raises(EquipmentError, match="1 to 256 at a time"):
+                await at(lines, "memory").exchange(data, count)
+    assert port.hops == 3
+
+
+async def test_what_does_not_take_its_address_is_told_and_may_be_asked_for() -> None:
+    with replayed("ftdi_mpsse/i2c_nobody") as port:
+        lines = made(port, BUS)
+        await lines.connect()
+        with pytest.raises(InstrumentError, match="lines.ghost did not take its address 0x51") as caught:
+            await at(lines, "ghost").exchange(b"\x00")
+        assert caught.value.code == 0
+        assert not await at(lines, "ghost").answers()
+        assert await at(lines, "memory").answers()
+
+
+async def test_a_byte_that_is_not_taken_ends_the_transaction() -> None:
+    with replayed("ftdi_mpsse/i2c_refused") as port:
+        lines = made(port, BUS)
+        await lines.connect()
+        with pytest.raises(InstrumentError, match="lines.memory did not take byte 1"):
+            await at(lines, "memory").exchange(b"\x10\x5a")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"resting_high": {"D0"}}, "D0 and D1 must be outputs that rest high"),
+        ({"outputs": {"D0", "D1", "D2"}}, "D2 must be an input"),
+        ({"outputs": {"D0", "D1", "D3"}, "spi_select": "D3"}, "an engine does the one or the other"),
+        ({"i2c": {"a.b": 0x50}}, "letters, digits and _"),
+    ],
+)
+def test_an_i2c_bus_that_cannot_be_meant(options: dict[str, Any], says: str) -> None:
+    told: dict[str, Any] = {"outputs": BUS.outputs, "resting_high": BUS.resting_high, "i2c": BUS.i2c}
+    if "spi_select" in options:
+        told["resting_high"] = {"D3"}
+    with pytest.raises(ValueError, match=says):
+        FtdiMpsseOptions(**{**told, **options})
 
 
 @pytest.mark.parametrize(("hz", "divisor"), [(30e6, 0), (1e6, 29), (7e6, 4), (458.0, 65502)])
@@ -178,14 +268,17 @@ def virtually(life: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def wired(*faults: str) -> AsyncGenerator[tuple[FtdiMpsse, ftdi_mpsse.FtdiMpsse], None]:
+async def wired(
+    *faults: str, options: FtdiMpsseOptions = TWO, mode: int = 0
+) -> AsyncGenerator[tuple[FtdiMpsse, ftdi_mpsse.FtdiMpsse], None]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     bus = UsbBus(loop.clock)
     wanted = tuple(parse(f"it.{text}") for text in faults)
     chip = ftdi_mpsse.FtdiMpsse(bus, faults=Faults("it", ftdi_mpsse.FtdiMpsse.knobs, wanted, "mpsse"))
+    chip.register, chip.i2c = Register(mode), Bus(options.i2c.values())
     bus.attach(chip)
-    lines = made(UsbPort("usb:lines", 0x0403, 0x6014, "FT0001", backend=SimUsbBackend(bus)))
+    lines = made(UsbPort("usb:lines", 0x0403, 0x6014, "FT0001", backend=SimUsbBackend(bus)), options)
     await lines.connect()
     try:
         yield lines, chip
@@ -254,6 +347,45 @@ def test_a_stuck_line_of_the_simulated_chip_is_found() -> None:
             with pytest.raises(EquipmentError, match="D0"):
                 for high in (True, False) * 4:
                     await lines.write({"D0": high})
+
+    virtually(life())
+
+
+@pytest.mark.parametrize("mode", range(4))
+@pytest.mark.parametrize("of_device", range(4))
+def test_a_register_is_understood_in_its_own_mode_only(mode: int, of_device: int) -> None:
+    async def life() -> None:
+        async with wired(options=in_mode(mode), mode=of_device) as (lines, _):
+            said = b"\xa5\x3c\x00\x00"
+            heard = await device(lines).exchange(said)
+            assert (heard[2:] == said[:2]) is (mode == of_device)
+
+    virtually(life())
+
+
+@pytest.mark.parametrize("size", [1, 2, 16])
+def test_memories_on_i2c_keep_what_they_are_told_each_for_itself(size: int) -> None:
+    async def life() -> None:
+        async with wired(options=BUS) as (lines, chip):
+            data = bytes(range(7, 7 + size))
+            await at(lines, "memory").exchange(b"\x20" + data)
+            await at(lines, "ghost").exchange(b"\x20" + data[::-1])
+            assert await at(lines, "memory").exchange(b"\x20", size) == data
+            assert await at(lines, "memory").exchange(b"", 2) == b"\xff\xff", "from where it stands"
+            assert await at(lines, "ghost").exchange(b"\x20", size) == data[::-1]
+            assert bytes(chip.i2c.memories[0x50].cells[0x20 : 0x20 + size]) == data
+            assert (await lines.read())["D1"], "the bus is idle"
+
+    virtually(life())
+
+
+def test_a_memory_that_refuses_is_told_and_the_bus_goes_on() -> None:
+    async def life() -> None:
+        async with wired("nack@after=3@once", options=BUS) as (lines, _):
+            await at(lines, "memory").exchange(b"\x00\x01")
+            with pytest.raises(InstrumentError, match="its address"):
+                await at(lines, "memory").exchange(b"\x00\x02")
+            assert await at(lines, "memory").exchange(b"\x00", 1) == b"\x01"
 
     virtually(life())
 
