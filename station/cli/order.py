@@ -32,6 +32,24 @@ KINDS: Mapping[str, type[Document]] = {
 OUT = click.option("--out", type=click.Path(path_type=Path), required=True, help="A new file.")
 
 
+class Slice(click.ParamType[tuple[str, int]]):
+    """A vault's name and how many devices of an order are for it."""
+
+    name = "VAULT=DEVICES"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Read one; anything else is a usage error."""
+        vault, _, devices = str(value).rpartition("=")
+        if not vault or not devices.isdecimal() or not int(devices):
+            self.fail(f"{value!r} is none, such as vault-1=2500", param, ctx)
+        return vault, int(devices)
+
+
+SLICE = Slice()
+
+
 class _Typed(msgspec.Struct):
     typ: str = ""
 
@@ -51,6 +69,7 @@ def order() -> None:
 @click.option("--sequence", "sequences", multiple=True, required=True, help="What may personalise them.")
 @click.option("--lot", "lots", multiple=True, help="Only these lots.")
 @click.option("--site", "sites", multiple=True, help="Only at these vaults.")
+@click.option("--slice", "slices", type=SLICE, multiple=True, help="How many of them a vault may make.")
 @click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="From now on.")
 @OUT
 def draft(
@@ -63,6 +82,7 @@ def draft(
     sequences: tuple[str, ...],
     lots: tuple[str, ...],
     sites: tuple[str, ...],
+    slices: tuple[tuple[str, int], ...],
     days: int,
     out: Path,
 ) -> None:
@@ -82,6 +102,7 @@ def draft(
         profile_hash=made.hash().hex(),
         fingerprints=tuple(sequence_named(one).fingerprint().hex() for one in sequences),
         sites=sites,
+        slices=_shared(slices, quantity),
         lots=lots or "any",
         policy_oid=made.policy_oid,
     )
@@ -227,6 +248,16 @@ def _use_line(one: Shown) -> str:
     given = f", {use.credited} given back" if use.credited else ""
     counts = f"{use.sealed} of {one.quantity} sealed, {use.begun} of {one.begun_max} begun{given}"
     return f"{one.id}: {one.product}, {one.state}, {counts}, {use.live} in work"
+
+
+def _shared(slices: tuple[tuple[str, int], ...], quantity: int) -> dict[str, int]:
+    """Who makes how many, if several vaults share an order."""
+    found = dict(slices)
+    if len(found) < len(slices):
+        raise click.UsageError("--slice: each vault has one")
+    if (cut := sum(found.values())) > quantity:
+        raise click.UsageError(f"--slice: {cut} devices together are more than --quantity {quantity}")
+    return found
 
 
 def _kind(envelope: bytes) -> Document:

@@ -66,6 +66,8 @@ class DualControl:
 
     bundle: Archive
     trust: Trust
+    vault: str
+    """Whose bundle it is."""
     history: LotHistory
     orders: OrderHistory
 
@@ -78,7 +80,7 @@ class DualControl:
         releases: list[tuple[int, KeyRelease]] = []
         yield from self._releases(persons, releases)
         for one in order:
-            yield from self._quota(one)
+            yield from self._quota(one.at(self.vault))
             for device in devices:
                 yield from (Finding(MANIFEST, what, device.unit) for what in _outside(device, one, releases))
         yield from self._actions(persons)
@@ -123,6 +125,8 @@ class DualControl:
             yield Finding(ORDER, f"is {order.id}, the lot was opened under {self.history.order or 'none'}")
         if order.product != product or (order.lots != "any" and self.history.lot not in order.lots):
             yield Finding(ORDER, "is not for this product and lot")
+        if reason := order.not_for(self.vault, alone=self.trust.mode == "production"):
+            yield Finding(ORDER, reason)
         yield from _leaf(ORDER, self.orders.added.get(digest_of(envelope)), order.id, names)
 
     def _releases(self, persons: Persons, found: list[tuple[int, KeyRelease]]) -> Iterator[Finding]:

@@ -108,7 +108,7 @@ class _Verification:
         told = comparison.Told.read(bundle)
         self.findings += comparison.differences(self.signed, self.history, self.devices, told)
         self._certificates(means, told)
-        control = DualControl(bundle, self.trust, self.history, self.orders)
+        control = DualControl(bundle, self.trust, self.signed.vault, self.history, self.orders)
         self.findings += control.differences(self.devices)
 
     def _hashes(self) -> None:

@@ -134,7 +134,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         teller = _teller(config)
         products, stops = Products(production=config.production), Stops()
         journal = await _journal(folder, stack)
-        orders = Orders(Place(config.name, seals=config.seals), products)
+        orders = Orders(Place(config.name, seals=config.seals, alone=config.production), products)
         await journal.commit(products.load)
         office = Office(journal, teller, stops, lambda: times.now(None))
         registry = Registry(

@@ -26,6 +26,9 @@ UIDS_MAX = 4096
 """UIDs in one list; more come in several."""
 T = TypeVar("T")
 Few = Annotated[tuple[Name, ...], Meta(max_length=256)]
+Devices = Annotated[int, Meta(ge=1, le=10**9)]
+VAULTS_MAX = 64
+"""Vaults that share one order."""
 
 
 class Named(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +48,7 @@ class WorkOrder(Statement, frozen=True, kw_only=True):
     id: Name
     customer: Annotated[str, Meta(max_length=128)]
     product: Name
-    quantity: Annotated[int, Meta(ge=1, le=10**9)]
+    quantity: Devices
     allowance: Annotated[int, Meta(ge=0, le=100)] = 2
     """Percent of `quantity` that may be begun beyond it, for yield."""
     not_before: Seconds
@@ -54,7 +57,9 @@ class WorkOrder(Statement, frozen=True, kw_only=True):
     fingerprints: Annotated[tuple[Digest, ...], Meta(min_length=1, max_length=256)]
     """SHA-256 of the sequences that may personalise."""
     sites: Few = ()
-    """Vaults where the order may be worked on; empty: any."""
+    """Vaults where the order may be worked on; empty: any, or those of `slices`."""
+    slices: Annotated[dict[Name, Devices], Meta(max_length=VAULTS_MAX)] = {}
+    """How many of `quantity` each vault may make, if several share the order; none counts the others'."""
     lots: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=1024)] | Literal["any"] = "any"
     policy_oid: Annotated[str, Meta(pattern=r"^[0-9.]{3,128}\Z")]
     import_keys: Annotated[tuple[int, ...], Meta(max_length=8)] = ()
@@ -66,6 +71,24 @@ class WorkOrder(Statement, frozen=True, kw_only=True):
     def begun_max(self) -> int:
         """How many devices may get as far as their certificates."""
         return self.quantity + self.quantity * self.allowance // 100
+
+    def at(self, vault: str) -> "WorkOrder":
+        """The order as one vault counts it: a slice of its own is all that there is for it."""
+        return msgspec.structs.replace(self, quantity=self.slices[vault]) if vault in self.slices else self
+
+    def not_for(self, vault: str, *, alone: bool) -> str:
+        """Why a vault may make nothing under it, or nothing if it may; `alone`: no other vault may beside it.
+
+        Vaults do not count each other's devices: an order that several take without slices is made as often.
+        """
+        named = self.slices or self.sites
+        if (named and vault not in named) or (self.sites and vault not in self.sites):
+            return f"is not for {vault}"
+        if (cut := sum(self.slices.values())) > self.quantity:
+            return f"has slices of {cut} devices together, more than its {self.quantity}"
+        if alone and not self.slices and self.sites != (vault,):
+            return f"names no slice of {vault}, nor that vault as its only one"
+        return ""
 
 
 class KeyRelease(Statement, frozen=True, kw_only=True):

@@ -49,6 +49,8 @@ class Place:
     """The keys that it works with, as key releases name them."""
     seals: bool = False
     """Whether its lots are closed only with every reject in a sealed container."""
+    alone: bool = False
+    """Whether an order must say that no other vault makes the same devices: by a slice, or by one name."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,9 @@ class Orders:
             raise StatementError("invalid_order", f"order {order.id}: {why}")
         if order.not_after <= order.not_before:
             raise StatementError("invalid_order", f"order {order.id} ends before it begins")
-        if order.sites and self.place.vault not in order.sites:
-            raise StatementError("invalid_order", f"order {order.id} is not for {self.place.vault}")
-        if _row(db, order.id) is not None:
+        if reason := order.not_for(self.place.vault, alone=self.place.alone):
+            raise StatementError("invalid_order", f"order {order.id} {reason}")
+        if self._row(db, order.id) is not None:
             raise StatementError("wrong_state", f"order {order.id} is there already; an order is added once")
         db.execute(
             "INSERT INTO work_order VALUES (?, ?, ?, ?, ?, ?, 'open')",
@@ -114,7 +116,7 @@ class Orders:
         release = opened(envelope).read(KeyRelease)
         if release.key_set != self.place.key_set:
             raise StatementError("not_found", f"{self.place.vault} has key set {self.place.key_set}")
-        if _row(db, release.order) is None:
+        if self._row(db, release.order) is None:
             raise StatementError("not_found", f"there is no order {release.order}")
         row = (digest, release.order, release.key_set, release.not_after, envelope)
         db.execute("INSERT OR IGNORE INTO key_release VALUES (?, ?, ?, ?, ?)", row)
@@ -129,7 +131,7 @@ class Orders:
         return [self._shown(db, one) for one in found]
 
     def _shown(self, db: sqlite3.Connection, order_id: str) -> dict[str, object]:
-        row, use = _row(db, order_id), self.use(db, order_id)
+        row, use = self._row(db, order_id), self.use(db, order_id)
         if row is None:
             raise StatementError("not_found", f"there is no order {order_id}")
         order, state = row
@@ -163,7 +165,7 @@ class Orders:
 
     def for_lot(self, db: sqlite3.Connection, order_id: str, lot: str, product: str, now: float) -> WorkOrder:
         """Return the order if a lot may be opened under it now; FaultError 102, 104 or 106 if it may not."""
-        row = _row(db, order_id)
+        row = self._row(db, order_id)
         if row is None:
             raise FaultError(Code.ORDER_INVALID, f"there is no order {order_id or '(none was named)'}")
         order, state = row
@@ -193,7 +195,7 @@ class Orders:
 
     def wishes(self, db: sqlite3.Connection, order_id: str) -> tuple[tuple[int, ...], tuple[bytes, ...]]:
         """Slots whose keys an order imports, and what its customer wants in each device; none without it."""
-        row = _row(db, order_id)
+        row = self._row(db, order_id)
         return ((), ()) if row is None else (row[0].import_keys, row[0].customer_data)
 
     def statement(self, db: sqlite3.Connection, order_id: str) -> bytes:
@@ -214,7 +216,7 @@ class Orders:
         """Count a unit whose certificates are announced, once; FaultError 103 if no place is left."""
         if _state(db, unit) is not None:
             return
-        row = _row(db, order_id)
+        row = self._row(db, order_id)
         if row is None:
             raise FaultError(Code.INTERNAL, f"order {order_id} has no row")
         self._place_left(db, row[0], 0, Fate.RETRY)
@@ -238,12 +240,12 @@ class Orders:
         if _state(db, unit) != "begun":
             return
         (order_id,) = db.execute("SELECT order_id FROM order_unit WHERE unit = ?", (unit,)).fetchone()
-        row, use = _row(db, order_id), self.use(db, order_id)
+        row, use = self._row(db, order_id), self.use(db, order_id)
         if row is not None and use.sealed + use.live >= row[0].quantity:
             raise StatementError("wrong_state", f"order {order_id} has no place left for unit {unit}")
 
     def use(self, db: sqlite3.Connection, order_id: str) -> Use:
-        """Return how much of an order is used, by all vaults together."""
+        """Return how much of an order is used here."""
         sums = "SELECT sum(intents), sum(sealed), sum(credited) FROM order_use WHERE order_id = ?"
         begun, sealed, credited = db.execute(sums, (order_id,)).fetchone()
         query = (
@@ -282,28 +284,28 @@ class Orders:
         )
 
     def _exhausted(self, db: sqlite3.Connection, order_id: str) -> bool:
-        row = _row(db, order_id)
+        row = self._row(db, order_id)
         query = "SELECT sum(sealed) FROM order_use WHERE order_id = ?"
         if row is None or db.execute(query, (order_id,)).fetchone()[0] < row[0].quantity:
             return False
         changed = "UPDATE work_order SET state = 'exhausted' WHERE id = ? AND state = 'open'"
         return bool(db.execute(changed, (order_id,)).rowcount)
 
+    def _row(self, db: sqlite3.Connection, order_id: str) -> tuple[WorkOrder, str] | None:
+        """An order as it counts here, and its state."""
+        found = db.execute("SELECT statement, state FROM work_order WHERE id = ?", (order_id,)).fetchone()
+        return None if found is None else (_order(found[0], self.place.vault), found[1])
+
 
 @lru_cache(maxsize=64)
-def _order(statement: bytes) -> WorkOrder:
-    """What a statement orders; the same bytes say the same, and every die asks."""
-    return opened(statement).read(WorkOrder)
+def _order(statement: bytes, vault: str) -> WorkOrder:
+    """What a statement orders of a vault; the same bytes say the same, and every die asks."""
+    return opened(statement).read(WorkOrder).at(vault)
 
 
 @lru_cache(maxsize=256)
 def _release(statement: bytes) -> KeyRelease:
     return opened(statement).read(KeyRelease)
-
-
-def _row(db: sqlite3.Connection, order_id: str) -> tuple[WorkOrder, str] | None:
-    found = db.execute("SELECT statement, state FROM work_order WHERE id = ?", (order_id,)).fetchone()
-    return None if found is None else (_order(found[0]), found[1])
 
 
 def _state(db: sqlite3.Connection, unit: str) -> str | None:

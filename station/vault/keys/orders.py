@@ -64,9 +64,11 @@ def signed(statement: bytes, header: Header, what: str) -> tuple[Read, dict[str,
 def limit_of(order: WorkOrder) -> int:
     """How many signatures of issuing keys an order takes at most.
 
-    A tenth beyond what may be begun, for leases that a crash wastes and for begins that were given back.
+    A tenth beyond what may be begun, for leases that a crash wastes and for begins that were given back. A
+    store does not know its vault by name: of an order in slices it allows the largest.
     """
-    sound = order.begun_max * len(KINDS)
+    largest = max((order.at(vault).begun_max for vault in order.slices), default=order.begun_max)
+    sound = largest * len(KINDS)
     return sound + max(sound // TENTH, SPARE)
 
 

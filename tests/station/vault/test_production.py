@@ -212,6 +212,7 @@ def order_of(profile: Profile, name: str = "WO-77") -> WorkOrder:
         not_after=now + DAY_S,
         profile_hash=profile.hash().hex(),
         fingerprints=(FINGERPRINT.hex(),),
+        sites=("vault-9",),
         policy_oid=profile.policy_oid,
     )
 
@@ -227,6 +228,8 @@ async def governed(process: VaultProcess, done: list[Path]) -> None:
     weak = ProfileRelease(profile=SE1)
     assert await desk.bring(Action.RELEASE_PROFILE, "se1", weak, ENGINEER, OFFICER) == "malformed"
     assert await desk.bring(Action.RELEASE_PROFILE, "se1", profile, ENGINEER, OFFICER) == "ok"
+    anywhere = msgspec.structs.replace(order, sites=())
+    assert await desk.bring(Action.ADD_ORDER, "WO-77", anywhere, ENGINEER, OFFICER) == "invalid_order"
     assert await desk.bring(Action.ADD_ORDER, "WO-77", order, ENGINEER, OFFICER) == "ok"
     release = KeyRelease(
         key_set="KS-1", order="WO-77", stations=("cell-1",), not_after=int(RealClock().unix()) + 3600

@@ -428,6 +428,13 @@ async def test_a_new_person_acts_after_two_have_let_him_in(desk: DeskHere) -> No
         (work_order(id="WO-2", product="se9"), (ENGINEER, OFFICER), "invalid_order"),
         (work_order(id="WO-2", profile_hash="0" * 64), (ENGINEER, OFFICER), "invalid_order"),
         (work_order(id="WO-2", sites=("vault-9",)), (ENGINEER, OFFICER), "invalid_order"),
+        (work_order(id="WO-2", slices={"vault-9": 5}), (ENGINEER, OFFICER), "invalid_order"),
+        (
+            work_order(id="WO-2", quantity=9, slices={"vault-1": 5, "b": 5}),
+            (ENGINEER, OFFICER),
+            "invalid_order",
+        ),
+        (work_order(id="WO-2", slices={"vault-1": 0}), (ENGINEER, OFFICER), "malformed"),
         (work_order(id="WO-2", not_after=1), (ENGINEER, OFFICER), "invalid_order"),
         (work_order(id="WO-2", quantity=0), (ENGINEER, OFFICER), "malformed"),
     ],

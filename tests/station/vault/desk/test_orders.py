@@ -180,6 +180,39 @@ async def test_yield_beyond_the_allowance_ends_the_order_and_a_destroyed_unit_gi
     assert (await refused(plant.admit("L1/5"))).code is Code.ORDER_EXHAUSTED
 
 
+async def test_vaults_that_share_an_order_make_a_slice_each(tmp_path: Path) -> None:
+    made: dict[str, int] = {"vault-1": 0, "vault-2": 0}
+    for vault in made:
+        (tmp_path / vault).mkdir()
+        plant = Plant(tmp_path / vault)
+        plant.orders = Orders(Place(vault, alone=True))
+        await plant.open(slices={"vault-1": 1, "vault-2": 2}, allowance=0)
+        with pytest.raises(FaultError) as refused:
+            for number in range(1, 4):
+                await plant.admit(f"L1/{number}")
+                await plant.begin(f"L1/{number}")
+                await plant.seal(f"L1/{number}")
+                made[vault] += 1
+        assert refused.value.code is Code.ORDER_EXHAUSTED
+        plant.journal.close()
+    assert made == {"vault-1": 1, "vault-2": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "names no slice of vault-1, nor that vault as its only one"),
+        ({"sites": ("vault-1", "vault-2")}, "names no slice of vault-1, nor that vault as its only one"),
+        ({"sites": ("vault-2",)}, "is not for vault-1"),
+        ({"sites": ("vault-2",), "slices": {"vault-1": 1, "vault-2": 1}}, "is not for vault-1"),
+        ({"sites": ("vault-1",)}, ""),
+        ({"slices": {"vault-1": 1, "vault-2": 1}}, ""),
+    ],
+)
+def test_in_production_no_other_vault_may_make_the_same_devices(changes: dict[str, object], why: str) -> None:
+    assert work_order(**changes).not_for("vault-1", alone=True) == why
+
+
 def test_the_allowance_is_in_percent_and_rounded_down() -> None:
     assert [work_order(quantity=n).begun_max for n in (1, 49, 50, 1000)] == [1, 49, 51, 1020]
 
