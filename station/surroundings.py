@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -259,6 +260,7 @@ def _world() -> type:
     return cast("type", _simulation("default"))
 
 
+@cache
 def _simulation(name: str) -> Callable[..., object]:
     for entry in entry_points(group="hardbin.simulation", name=name):
         try:

@@ -1,22 +1,16 @@
 """Many small simulated lots, each with faults and kills of its own, and what is wrong with them then."""
 
-import gc
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
-from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
 from station.chaos.evidence import Evidence, complaints
-from station.chaos.lives import Command, Life, Lives
+from station.chaos.lives import NURSERY, Command, Life, Lives
 from station.chaos.schedule import (
     OF_VAULT,
-    PERSONALISING,
-    PLAIN,
     SERVED,
     Schedule,
     schedule,
@@ -62,8 +56,7 @@ def campaign(
 ) -> Result:
     """Play the schedules of these seeds, so many lots side by side; tell of each, in order."""
     played = list[Played]()
-    forked = get_context("fork")
-    with ProcessPoolExecutor(jobs, forked, _begin, (command, folder)) as pool:
+    with ProcessPoolExecutor(jobs, NURSERY, _begin, (command, folder)) as pool:
         for one in pool.map(_seed, seeds):
             told(one)
             played.append(one)
@@ -79,9 +72,7 @@ _mine: list["Campaign"] = []
 def _begin(command: Command, folder: Path) -> None:
     own = folder / str(os.getpid())
     own.mkdir()
-    mine = Campaign(command, own)
-    mine.warm()
-    _mine.append(mine)
+    _mine.append(Campaign(command, own))
 
 
 def _seed(seed: int) -> Played:
@@ -96,19 +87,6 @@ class Campaign:
     def __init__(self, command: Command, folder: Path) -> None:
         self._command, self._folder = command, folder
         self.lives = 0
-
-    def warm(self) -> None:
-        """Import here what a lot imports, so that no life of a station has to."""
-        with_vault, plain = (str(station_file(cell, self._folder)) for cell in (PERSONALISING, PLAIN))
-        size = ("--devices", "1", "--sites", "1", "--station", with_vault)
-        ran = Lives(self._command, self._folder, LOT, size)
-        for lives in (ran, ServedLives(self._command, self._folder, LOT, ("--station", plain))):
-            for name in lives.imported():
-                with suppress(ImportError):
-                    import_module(name)
-            lives.forget()
-        gc.collect()
-        gc.freeze()
 
     def tried(self, drawn: Schedule) -> Violation | None:
         """Play a schedule; one that fails is made smaller."""

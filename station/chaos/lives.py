@@ -6,7 +6,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from station.chaos.points import Kill, armed
@@ -25,6 +27,9 @@ BOUND_S = 300
 """Seconds that a life may take, of real time."""
 MOST = 6
 """So many lives a lot may take to end after the last kill."""
+NURSERY = get_context("forkserver")
+"""Lives are forked from a process without threads that has imported what a lot takes, not from this one."""
+NURSERY.set_forkserver_preload(["station.cli.run", "station.cli.serve", "sim.world"])
 
 
 @dataclass(frozen=True)
@@ -97,42 +102,18 @@ class Lives:
     def live(self, arguments: tuple[str, ...], kill: Kill | None, troubles: Sequence[Trouble] = ()) -> Life:
         """Live once."""
         said = self.out / f"{self.lot}.said"
-        pid = os.fork()
-        if pid == 0:
-            code = Exit.UNEXPECTED.value
-            try:
-                code = _lived(self.command, arguments, kill, troubles, said)
-            except BaseException:  # noqa: BLE001 - whatever it is, it ends this process only
-                traceback.print_exc()
-            finally:
-                os._exit(code)  # nothing of the parent is cleaned up here
-        self.attend(pid)
-        _, status = os.waitpid(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
+        station = NURSERY.Process(target=_lived, args=(self.command, arguments, kill, troubles, said))
+        station.start()
+        self.attend(station)
+        station.join()
+        code = station.exitcode or 0
         hung = code == -signal.SIGALRM
         life = Life(arguments, None if code < 0 else code, said.read_text(), hung)
         self.lived.append(life)
         return life
 
-    def imported(self) -> list[str]:
-        """Live once, undisturbed; return the names of the modules that it took."""
-        names = self.out / f"{self.lot}.modules"
-
-        def command(arguments: Sequence[str]) -> int:
-            code = self.command(arguments)
-            names.write_text("\n".join(sys.modules))
-            return code
-
-        replace(self, command=command).live(self.arguments(), None)
-        try:
-            return names.read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        finally:
-            names.unlink(missing_ok=True)
-
-    def attend(self, station: int) -> None:
-        """Be there while the station lives: a process id."""
+    def attend(self, station: BaseProcess) -> None:
+        """Be there while the station lives."""
 
     def forget(self) -> None:
         """Remove what it left."""
@@ -149,16 +130,26 @@ def _place(seen: Seen, ordered: Mapping[int, int], there: Mapping[int, int | Non
 
 def _lived(
     command: Command, arguments: Sequence[str], kill: Kill | None, troubles: Sequence[Trouble], said: Path
-) -> int:
+) -> None:
     """In the child: run the command, all that it says into one file."""
+    code = Exit.UNEXPECTED.value
+    try:
+        _speak_into(said)
+        signal.alarm(BOUND_S)
+        if troubles:
+            Troubled(troubles).arm()
+        if kill is not None:
+            armed(kill)
+        code = command(arguments)
+    except BaseException:  # noqa: BLE001 - whatever it is, it ends this process only
+        traceback.print_exc()
+    finally:
+        os._exit(code)  # as a process ends whose threads do not matter any more
+
+
+def _speak_into(said: Path) -> None:
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.dup2(file, 2)
     sys.stdout, sys.stderr = os.fdopen(nothing, "w"), os.fdopen(file, "w", buffering=1)
-    signal.alarm(BOUND_S)
-    if troubles:
-        Troubled(troubles).arm()
-    if kill is not None:
-        armed(kill)
-    return command(arguments)

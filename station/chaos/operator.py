@@ -3,12 +3,10 @@
 The station is another process, and may die at any moment.
 """
 
-import os
-import select
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +43,18 @@ class Operator:
     refused: int = 0
     _number: int = 0
     _waiting: bool = field(default=False, init=False)
-    _away: bool = field(default=False, init=False)
 
-    def attend(self, station: int) -> None:
+    def attend(self, station: BaseProcess) -> None:
         """Do what the lot needs until it is closed, or past help, or the station is dead."""
         self.refused = 0
-        while not ended(station, within_s=AGAIN_S if self._away else 0):
+        while station.is_alive():
             try:
                 with self._connected() as connected:
                     if self._served(connected):
-                        os.kill(station, signal.SIGTERM)  # nobody else waits for it: the id is still its own
+                        station.terminate()
                         return
             except OSError:
-                self._away = True
+                station.join(AGAIN_S)
 
     def _connected(self) -> socket.socket:
         connected = socket.socket(socket.AF_UNIX)
@@ -67,7 +64,7 @@ class Operator:
         except OSError:
             connected.close()
             raise
-        self._waiting = self._away = False
+        self._waiting = False
         return connected
 
     def _served(self, connected: socket.socket) -> bool:
@@ -116,15 +113,6 @@ class Operator:
         connected.sendall(asked * (1 + (self._number in self.twice)))
         if self._number in self.cut:
             raise ConnectionAbortedError
-
-
-def ended(process: int, *, within_s: float) -> bool:
-    """Wait so long at most for the end of a child; its exit code stays to be fetched."""
-    file = os.pidfd_open(process)
-    try:
-        return bool(select.select([file], [], [], within_s)[0])
-    finally:
-        os.close(file)
 
 
 def _lines(connected: socket.socket) -> Iterator[wire.FromEngine]:

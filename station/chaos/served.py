@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 
 from station import commands
 from station.chaos.lives import Lives
@@ -34,6 +35,6 @@ class ServedLives(Lives):
         where = ("--console", str(self.out / SOCKET), "--out", str(self.out), "--data", str(self.out))
         return ("serve", *where, "--speed", "jump", "--json", *self.first)
 
-    def attend(self, station: int) -> None:
+    def attend(self, station: BaseProcess) -> None:
         """Have somebody at the console."""
         self.operator.attend(station)

@@ -1,11 +1,14 @@
 """A small part of the campaign of `hardbin chaos`, and that a failing schedule can be played again."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
 from station.chaos.campaign import Campaign, Played, campaign
+from station.chaos.lives import Lives
 from station.chaos.points import Kill
 from station.chaos.schedule import Schedule, read, schedule, smaller
 from station.cli import code_of
@@ -67,3 +70,17 @@ def test_a_failing_schedule_is_made_as_small_as_it_still_fails() -> None:
     drawn = Schedule(1, 12, 3, "plain", ("a.b", "c.d"), kills)
     least = smaller(drawn, lambda one: "c.d" in one.faults and kills[1] in one.kills)
     assert least == Schedule(1, 3, 3, "plain", ("c.d",), (kills[1],))
+
+
+HELD = Lock()
+
+
+def needs_what_is_held(arguments: Sequence[str]) -> int:
+    """A command that needs a lock; its exit status says whether it had it."""
+    del arguments
+    return 0 if HELD.acquire(blocking=False) else 1
+
+
+def test_no_life_inherits_what_a_thread_of_this_process_holds(tmp_path: Path) -> None:
+    with HELD:
+        assert Lives(needs_what_is_held, tmp_path, "X", ()).live((), None).code == 0

@@ -1,12 +1,12 @@
 """Killed with outputs on, on real wires: they stay on until the next start switches them off."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +92,17 @@ def killed_while_powered(arguments: Sequence[str]) -> int:
 class Killing(Operator):
     """Kills the station once more as soon as it has taken the lot up: its machines stay as they are."""
 
-    station = 0
+    station: BaseProcess
     killed = False
 
-    def attend(self, station: int) -> None:
+    def attend(self, station: BaseProcess) -> None:
         self.station = station
         super().attend(station)
 
     def _command(self, state: State) -> commands.Any | None:
         if state is State.PAUSED and not self.killed:
             self.killed = True
-            os.kill(self.station, signal.SIGKILL)
+            self.station.kill()
             return None
         return super()._command(state)
 
