@@ -3,14 +3,15 @@
 What a vault's desk is asked for has its own table, `station.vault.desk.roles`: persons sign it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum, StrEnum
 from types import MappingProxyType
 
 from msgspec import Struct
 
 from station.engine.states import LEGAL, State
-from station.vault.desk.roles import Role, Seat
+from station.engine.stops import Cause
+from station.vault.desk.roles import Role, Seat, filled
 
 HOST = "host"
 """The quality of a plant's system, as a role is that of a person."""
@@ -82,8 +83,8 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.RESUME: Right(_COMMANDERS, Remote.LEASED),
         Action.END: Right(_COMMANDERS, Remote.LEASED),
         Action.ABORT: Right(ANYBODY, Remote.FREE),
-        Action.RELEASE: Right(_SKILLED),
-        Action.RECOVER: Right(_SKILLED),
+        Action.RELEASE: Right(_SKILLED | {Role.OFFICER}),  # `releasing` says of which hold
+        Action.RECOVER: Right(_SKILLED | {Role.OFFICER}),
         Action.SET_SITE: Right(_SKILLED | {HOST}, Remote.LEASED),
         Action.CLEAN: Right(_COMMANDERS, Remote.LEASED),
         Action.RETEST: Right(_SKILLED | {HOST}, Remote.LEASED),
@@ -115,6 +116,17 @@ SEATS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
 )
 """What takes that many different persons at the station, each of a role that the seat allows."""
 
+_ENGINEER, _OFFICER = frozenset({Role.ENGINEER}), frozenset({Role.OFFICER})
+_RELEASING: Mapping[Cause, tuple[Seat, ...]] = MappingProxyType(
+    {Cause.EQUIPMENT: (_SKILLED,), Cause.YIELD: (_ENGINEER,), Cause.CUSTODY: (_OFFICER, _OFFICER)}
+)
+
+
+def releasing(cause: Cause, *, secure: bool) -> tuple[Seat, ...]:
+    """Return whom the release of a hold takes; `secure`: the vault has a part in the lot."""
+    return (_ENGINEER, _ENGINEER) if secure and cause is Cause.YIELD else _RELEASING[cause]
+
+
 REMOTE = frozenset(action for action, right in RIGHTS.items() if right.remote is not Remote.NEVER)
 """What has a topic of its own."""
 
@@ -126,6 +138,19 @@ def denied(action: Action, roles: frozenset[str]) -> str:
         return ""
     held = ", ".join(sorted(roles)) or "nobody who has said who he is"
     return f"{action} is for {', '.join(sorted(who))}; this is {held}"
+
+
+def unseated(
+    action: Action, seats: Collection[Collection[str]], persons: Mapping[str, frozenset[str]]
+) -> tuple[str, str] | None:
+    """Say why these persons are not those whom an action takes, as code and reason; None if they are."""
+    wanted = [frozenset(map(Role, seat)) for seat in seats]
+    if filled(wanted, persons):
+        return None
+    takes = " and ".join("/".join(sorted(seat)) for seat in wanted)
+    if any(seat & roles for seat in wanted for roles in persons.values()):
+        return "dual_pending", f"{action} takes {takes}: another person must want it too"
+    return "denied", f"{action} takes {takes} here"
 
 
 def misplaced(action: Action, state: State) -> str:

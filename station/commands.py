@@ -18,6 +18,18 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
     reason: str = ""
 
 
+class Seconded(Command, frozen=True, kw_only=True):
+    """What may take two persons: the other one, who wants it too."""
+
+    second: str = ""
+    second_roles: frozenset[str] = frozenset()
+
+    @property
+    def persons(self) -> dict[str, frozenset[str]]:
+        """Who wants it, each in his roles; the same person twice is one."""
+        return ({self.second: self.second_roles} if self.second else {}) | {self.actor: self.roles}
+
+
 class Load(Command, frozen=True, kw_only=True, tag="lot.load"):
     """Bring a lot's data together."""
 
@@ -48,7 +60,7 @@ class Abort(Command, frozen=True, kw_only=True, tag="lot.abort"):
     """Safe state; no bin is sent, the lot stays open."""
 
 
-class Release(Command, frozen=True, kw_only=True, tag="hold.release"):
+class Release(Seconded, frozen=True, kw_only=True, tag="hold.release"):
     """Say that the cause of a hold is gone; `reason` is mandatory. The lot is then paused."""
 
 
@@ -59,7 +71,7 @@ class Reason(Command, frozen=True, kw_only=True, tag="e10.set"):
     """Where standby is moved to; empty: the class stays as it is."""
 
 
-class Recover(Command, frozen=True, kw_only=True, tag="cell.recover"):
+class Recover(Seconded, frozen=True, kw_only=True, tag="cell.recover"):
     """Say that somebody has looked at a stopped cell; `reason` is mandatory. The lot is then paused."""
 
     found: dict[int, Whereabouts] = {}

@@ -38,6 +38,8 @@ class CommandAccepted(Event, frozen=True, tag="command.accepted", kw_only=True):
     source: str
     reason: str = ""
     roles: tuple[str, ...] = ()
+    second: str = ""
+    """Of what took two persons: the other one."""
 
 
 class CommandRefused(Event, frozen=True, tag="command.refused", kw_only=True):
@@ -58,6 +60,10 @@ class StateChanged(Event, frozen=True, tag="state.changed", kw_only=True):
     old: str
     new: str
     reason: str = ""
+    cause: str = ""
+    """Of a hold: whose matter it is, `equipment`, `yield` or `custody`."""
+    takes: tuple[tuple[str, ...], ...] = ()
+    """Of a hold: whom its release takes, a person each, of one of these roles."""
 
 
 class ReasonGiven(Event, frozen=True, tag="e10.reason", kw_only=True):

@@ -19,6 +19,8 @@ from station.model import Whereabouts
 from station.vault.desk.roles import Role
 
 ROLES = frozenset({Role.OPERATOR, Role.TECHNICIAN})
+HEADS = frozenset({Role.TECHNICIAN, Role.ENGINEER, Role.OFFICER})
+"""Whoever lets a held lot go on here has every role that this may take, and so has the other one."""
 AGAIN_S = 0.02
 SILENT_S = 5.0
 MOST = 12
@@ -89,6 +91,12 @@ class Operator:
 
     def _command(self, state: State) -> commands.Any | None:
         """What a cell in a state needs."""
+        both: dict[str, Any] = {
+            "reason": SAW,
+            "source": "console",
+            "second": "chaos-2",
+            "second_roles": HEADS,
+        }
         who: dict[str, Any] = {"id": f"chaos:{self._number + 1}", "actor": "chaos", "roles": ROLES}
         match state:
             case State.EMPTY:
@@ -100,9 +108,9 @@ class Operator:
             case State.HELD if self.refused % 2:
                 return commands.Abort(**who, reason=SAW, source="console")
             case State.HELD:
-                return commands.Release(**who, reason=SAW, source="console")
+                return commands.Release(**who | both | {"roles": HEADS})
             case State.ABORTED:
-                return commands.Recover(**who, reason=SAW, source="console", found=self.look())
+                return commands.Recover(**who | both | {"roles": HEADS}, found=self.look())
             case _:
                 return None
 

@@ -1,6 +1,7 @@
 """What a person says of a cell that was stopped, as options: who, where devices are, what is sound."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -20,6 +21,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 def options(command: F) -> F:
     """Give a command the options that `recovery` takes."""
     for option in (
+        click.option("--second", help="Another person of that role, where the release of the lot takes two."),
+        click.option(
+            "--by-role",
+            type=click.Choice([Role.TECHNICIAN.value, Role.ENGINEER.value, Role.OFFICER.value]),
+            default=Role.TECHNICIAN.value,
+            show_default=True,
+            help="In which role: whose a hold is, its cause says.",
+        ),
         click.option(
             "--clear", "cleared", multiple=True, type=int, metavar="SITE", help="A site that is sound again."
         ),
@@ -39,20 +48,37 @@ def options(command: F) -> F:
     return command
 
 
+@dataclass(frozen=True)
+class Said:
+    """By whom, and in which role."""
+
+    by: str | None
+    role: str
+    second: str | None
+
+    @property
+    def who(self) -> dict[str, Any]:
+        """The persons of a command."""
+        roles = frozenset({self.role})
+        second = {"second": self.second, "second_roles": roles} if self.second else {}
+        return {"actor": self.by, "roles": roles} | second
+
+
 def recovery(
-    by: str | None, reason: str, places: tuple[str, ...], cleared: tuple[int, ...]
+    said: Said, reason: str, places: tuple[str, ...], cleared: tuple[int, ...]
 ) -> commands.Recover | None:
     """Return the command of whoever has looked at the cell; UsageError if that is not whole."""
-    if by is None:
-        if places or cleared or reason:
-            raise click.UsageError("--found, --clear and --reason are somebody's word: say --by whom")
+    if said.by is None:
+        if places or cleared or reason or said.second:
+            raise click.UsageError(
+                "--found, --clear, --second and --reason are somebody's word: say --by whom"
+            )
         return None
     if not reason:
         raise click.UsageError("--by needs --reason: what was seen, and done")
     return commands.Recover(
         id="recover",
-        actor=by,
-        roles=frozenset({Role.TECHNICIAN}),
+        **said.who,
         reason=reason,
         found=dict(map(_place, places)),
         cleared=frozenset(cleared),

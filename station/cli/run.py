@@ -116,6 +116,8 @@ def run(
     socket: Path | None,
     resume: str | None,
     by: str | None,
+    by_role: str,
+    second: str | None,
     reason: str,
     places: tuple[str, ...],
     cleared: tuple[int, ...],
@@ -152,7 +154,9 @@ def run(
         )
     )
     if history is not None:
-        there = recovery.taken_up_here(recovery.recovery(by, reason, places, cleared))
+        there = recovery.taken_up_here(
+            recovery.recovery(recovery.Said(by, by_role, second), reason, places, cleared)
+        )
         try:
             report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket, there)
         except RefusedError as refused:

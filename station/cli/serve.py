@@ -76,6 +76,8 @@ def serve(
     temperature: Temperature | None,
     socket: Path | None,
     by: str | None,
+    by_role: str,
+    second: str | None,
     reason: str,
     places: tuple[str, ...],
     cleared: tuple[int, ...],
@@ -89,7 +91,7 @@ def serve(
         raise click.UsageError("--hardware needs --station FILE")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
-    recover = recovery.recovery(by, reason, places, cleared)
+    recover = recovery.recovery(recovery.Said(by, by_role, second), reason, places, cleared)
     config = station_config.load(station or simulated_station_file(), sites=sites)
     data.mkdir(parents=True, exist_ok=True)
     network = None

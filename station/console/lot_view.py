@@ -16,6 +16,8 @@ LEAST = 25
 """Devices that a point of the trend stands for at least."""
 RECENT = 40
 """Touchdowns over which units per hour are counted."""
+STILL_HELD = frozenset({State.ABORTING.value, State.ABORTED.value, State.RECOVERING.value})
+"""A stop does not let a held lot go on."""
 
 
 class SiteView:
@@ -64,11 +66,13 @@ class LotView:
         self._sorted: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._cell = e10.Cell()
         self.at = info.set_up
+        self.cause, self.takes = "", tuple[tuple[str, ...], ...]()
 
     def take(self, event: events.Any) -> tuple[list[shown.Die], bool]:
         """Take an event in; return what is new on the map, and whether that is another map."""
         self._cell.take(event)
         self.at = event.at
+        self._held(event)
         match event:
             case events.TouchdownOpened():
                 return [], self._opened(event)
@@ -95,6 +99,10 @@ class LotView:
     def said(self, given: events.ReasonGiven) -> None:
         """Take a person's reason that was given after the lot's last event."""
         self._cell.take(given)
+
+    def _held(self, event: events.Any) -> None:
+        if isinstance(event, events.StateChanged) and event.new not in STILL_HELD:
+            self.cause, self.takes = event.cause, event.takes
 
     # -- contacts
     def _opened(self, event: events.TouchdownOpened) -> bool:
@@ -218,6 +226,8 @@ class LotView:
             contact=tuple(self._places.values()) if state != State.CLOSED.value else (),
             balance=self._balance(),
             legal=legal,
+            cause=self.cause,
+            takes=self.takes,
         )
 
     def _units_per_hour(self) -> float:

@@ -76,12 +76,14 @@ class Orders:
         self._ask = ask
         self._taken: OrderedDict[str, asyncio.Task[commands.Receipt]] = OrderedDict()
 
-    async def take(self, name: str, key: str, person: Person | None, body: bytes) -> commands.Receipt:
+    async def take(
+        self, name: str, key: str, person: Person | None, body: bytes, second: Person | None = None
+    ) -> commands.Receipt:
         """Return the receipt of a command; the same key again is the same command."""
         if not KEY.fullmatch(key):
             return commands.Receipt(False, "malformed", "Idempotency-Key: 8 to 64 letters, digits, _ and -")
         try:
-            command = _command(name, key, person, _WANTED.decode(body or b"{}"))
+            command = _command(name, key, (person, second), _WANTED.decode(body or b"{}"))
         except (msgspec.DecodeError, ValueError) as error:
             return commands.Receipt(False, "bad_arguments", f"{name}: {error}")
         if (task := self._taken.get(key)) is None:
@@ -97,7 +99,10 @@ class Orders:
             return commands.Receipt(False, "engine_away", "the engine is not reached: stop at the machine")
 
 
-def _command(name: str, key: str, person: Person | None, wanted: Wanted) -> commands.Any:
+def _command(
+    name: str, key: str, persons: tuple[Person | None, Person | None], wanted: Wanted
+) -> commands.Any:
+    person, second = persons
     who: dict[str, Any] = {
         "id": f"{SOURCE}:{key}",
         "actor": NOBODY if person is None else person.id,
@@ -105,6 +110,9 @@ def _command(name: str, key: str, person: Person | None, wanted: Wanted) -> comm
         "source": SOURCE,
         "reason": wanted.reason,
     }
+    if issubclass(KINDS[name], commands.Seconded):
+        both = {} if second is None else {"second": second.id, "second_roles": second.roles}
+        who |= {"second": "", "second_roles": frozenset[str]()} | both
     needed, why = NEEDED.get(name, ((), ""))
     if not all(getattr(wanted, one) for one in needed):
         raise ValueError(why)

@@ -1,7 +1,7 @@
 """Persons at the page: logging in with badge or security key, accounts, and acts that take two of them."""
 
-from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -11,8 +11,10 @@ from starlette.responses import Response
 from station import commands
 from station.authority import Action
 from station.console.defence import body_of
-from station.console.identity import COOKIE, Identity
+from station.console.identity import COOKIE, Identity, Person
+from station.console.orders import Orders
 from station.console.sessions import Sessions, opened
+from station.people import person as people_person
 from station.people.dual_control import Act, Proof, short
 from station.people.people import People
 from station.people.person import PeopleError
@@ -21,6 +23,8 @@ from station.people.sessions import Session
 from station.vault.desk.roles import Role
 
 T = TypeVar("T")
+Seats: TypeAlias = tuple[tuple[str, ...], ...]
+Both: TypeAlias = tuple[Act, tuple[people_person.Person, ...]]
 NOBODY_LOGS_IN = "this console was started for one person: nobody logs in"
 
 
@@ -33,13 +37,15 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
-    """An act on an account, and the first of the two."""
+    """An act on an account, or a command that takes two, and the first of them."""
 
-    do: Literal["add", "roles", "renew"]
+    do: Literal["add", "roles", "renew", "hold.release", "cell.recover"]
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     roles: tuple[Role, ...] = ()
     badge: Annotated[str, Meta(max_length=128)] = ""
     pin: Annotated[str, Meta(max_length=64)] = ""
+    said: dict[str, object] = {}
+    """Of a command of the cell: what else it takes."""
 
 
 class Shown(Struct, frozen=True):
@@ -53,8 +59,9 @@ class Shown(Struct, frozen=True):
 class Persons:
     """Answers what concerns persons; `identity.people` is None where nobody logs in."""
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self, identity: Identity, orders: Orders, takes: Callable[[], Seats]) -> None:
+        """`takes`: whom it takes to let the lot go on that is held now."""
+        self._identity, self._orders, self._takes = identity, orders, takes
 
     # -- sessions
     async def enter(self, request: Request) -> Response:
@@ -95,17 +102,27 @@ class Persons:
         return _json(await self._on(lambda people: {"people": people.listed(), "ledger": people.head()}))
 
     async def ask(self, request: Request) -> Response:
-        """Begin an act on an account; the first person shows who he is for it."""
+        """Begin an act; the first person shows who he is for it."""
         asked = await _body(request, Wanted)
-        parameters: dict[str, object] = {"do": asked.do}
-        if asked.do != "renew":
-            parameters["roles"] = sorted(asked.roles)
+        action, parameters = self._meant(asked)
 
         def begin(people: People) -> Act:
             proof = people.proof(asked.badge, asked.pin)
-            return people.dual.ask(proof, Action.KEEP_PEOPLE, asked.name, parameters)
+            return people.dual.ask(proof, action, asked.name, parameters)
 
         return _json(_shown(await self._on(begin)))
+
+    def _meant(self, asked: Wanted) -> tuple[Action, dict[str, object]]:
+        """Which action it is, and exactly what of it."""
+        parameters: dict[str, object] = {"do": asked.do}
+        if asked.do in ("add", "roles"):
+            parameters["roles"] = sorted(asked.roles)
+        if asked.do in ("add", "roles", "renew"):
+            return Action.KEEP_PEOPLE, parameters
+        takes = self._takes()
+        if len(takes) < 2:  # noqa: PLR2004 - two persons
+            raise PeopleError("wrong_state", f"{asked.do} does not take two persons now")
+        return Action(asked.do), parameters | {"takes": [list(one) for one in takes], "said": asked.said}
 
     async def question(self, request: Request) -> Response:
         """What a security key is asked to consent to an act."""
@@ -121,13 +138,25 @@ class Persons:
         """Consent as the second person; then it is done, and what comes of it is told."""
         asked, digest, page = await _body(request, Entered), request.path_params["digest"], _page(request)
 
-        def approve(people: People) -> str:
-            people.dual.act(digest)
+        def approve(people: People) -> tuple[str, Both | None]:
+            act = people.dual.act(digest)
             proof = _proof(people, asked, digest, page)
             people.dual.approve(digest, proof)
-            return people.carry_out(digest)
+            if act.action is Action.KEEP_PEOPLE:
+                return people.carry_out(digest), None
+            return "", people.consented(digest)
 
-        return _json({"ok": True, "code": "ok", "reason": "", "told": await self._on(approve)})
+        told, both = await self._on(approve)
+        receipt = commands.Receipt(True, "ok") if both is None else await self._commanded(digest, *both)
+        return _json({**msgspec.to_builtins(receipt), "told": told})
+
+    async def _commanded(
+        self, digest: str, act: Act, persons: Sequence[people_person.Person]
+    ) -> commands.Receipt:
+        """Give the cell what both have consented to; the consents are used up, whatever it says."""
+        first, second, *_ = (Person(one.id, one.name, one.roles) for one in persons)
+        said = msgspec.json.encode(act.parameters["said"])
+        return await self._orders.take(act.action, digest, first, said, second)
 
     async def deny(self, request: Request) -> Response:
         """End an act that waits, as either of the two."""

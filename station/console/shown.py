@@ -83,6 +83,10 @@ class Sum(Struct, frozen=True):
     balance: dict[str, int]
     legal: tuple[str, ...]
     """What the cell would take now."""
+    cause: str = ""
+    """Of a lot that was held and has not gone on since."""
+    takes: tuple[tuple[str, ...], ...] = ()
+    """Of that: whom it takes to let it go on, a person each, of one of these roles."""
 
 
 class Map(Struct, frozen=True):

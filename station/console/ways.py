@@ -43,7 +43,10 @@ class Console:
 
     def ways(self) -> tuple[Way, ...]:
         """Every way in."""
-        behind, persons = self._behind, Persons(self._behind.identity)
+        behind, persons = (
+            self._behind,
+            Persons(self._behind.identity, self._behind.orders, lambda: self._behind.picture.sum.takes),
+        )
         orders = (
             Way(f"{API}/commands/{name}", Action(name), self._command, "POST") for name in sorted(NAMES)
         )

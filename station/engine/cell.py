@@ -19,7 +19,7 @@ from station.engine.plan import Folder, Plan
 from station.engine.requests import Requests
 from station.engine.safe_state import make_safe
 from station.engine.states import FORWARD, State, may_follow
-from station.engine.stops import Aborted, Hold, Wish
+from station.engine.stops import Aborted, Cause, Hold, Wish
 from station.errors import CustodyError, StorageError
 from station.model import LotClosing, LotInfo
 from station.sequence import S
@@ -49,6 +49,8 @@ class Cell(Generic[S]):
         self.state = State.EMPTY
         self.reason = ""
         """Why the cell is in its state, where that needs a reason."""
+        self._takes: tuple[tuple[str, ...], ...] = ()
+        """Whom it takes to let a held lot go on."""
         self._unsafe = ""
         self.safe = True
         """False while an output may be on and nobody can tell."""
@@ -64,6 +66,7 @@ class Cell(Generic[S]):
         self._started.clear()
         self._released.clear()
         self._ended = self._aborted = self._was_held = self._releasable = False
+        self._takes = ()
         self._run = self.stdf = self.vault_closing = None
         self._requests = Requests(self._plan.bound.resources)
 
@@ -106,7 +109,7 @@ class Cell(Generic[S]):
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
             return self._requests.objection(command)
         if isinstance(command, commands.Release | commands.End) and self.state is State.HELD:
-            return self._unreleasable(name)
+            return self._unreleasable(name) or self._unseated(name, command)
         return None
 
     def _unknown_alarm(self, name: str, alarm: str) -> tuple[str, str] | None:
@@ -122,6 +125,12 @@ class Cell(Generic[S]):
             devices = ", ".join(map(str, unsorted))
             return "unsettled", f"{name}: nobody knows yet where these devices are: {devices}"
         return None
+
+    def _unseated(self, name: str, command: commands.Any) -> tuple[str, str] | None:
+        """What holds the lot decides who lets it go on."""
+        if not isinstance(command, commands.Seconded) or not self._takes:
+            return None
+        return authority.unseated(authority.Action(name), self._takes, command.persons)
 
     async def _accept(self, command: commands.Any) -> None:
         stopping = isinstance(command, commands.Pause | commands.Abort)
@@ -192,7 +201,7 @@ class Cell(Generic[S]):
         except Aborted:
             await uninterrupted(self._abort(self._why))
         except (Hold, CustodyError) as error:
-            hold = error if isinstance(error, Hold) else Hold(str(error))
+            hold = error if isinstance(error, Hold) else Hold(str(error), cause=Cause.CUSTODY)
             stopped = self._abort(f"{self._why}, after: {hold}") if self._aborted else self._hold(hold)
             await uninterrupted(stopped)
         except asyncio.CancelledError:
@@ -278,7 +287,9 @@ class Cell(Generic[S]):
         reason = str(hold)
         await self._make_safe()
         known = self._unsafe.removeprefix(NOT_SAFE) in reason
-        await self.shift(State.HELD, reason if known else reason + self._unsafe)
+        seats = authority.releasing(hold.cause, secure=self._plan.vault is not None)
+        self._takes = tuple(tuple(sorted(seat)) for seat in seats)
+        await self.shift(State.HELD, reason if known else reason + self._unsafe, cause=hold.cause.value)
 
     async def _abort(self, reason: str) -> None:
         if self.state is State.CLOSED:  # it came while the last word was being written
@@ -343,7 +354,7 @@ class Cell(Generic[S]):
     def _now(self) -> float:
         return self._plan.clock.unix()
 
-    async def shift(self, new: State, reason: str = "") -> None:
+    async def shift(self, new: State, reason: str = "", *, cause: str = "") -> None:
         """Go into another state of the life cycle, journalled before it counts."""
         old = self.state
         if old is new:
@@ -355,7 +366,10 @@ class Cell(Generic[S]):
             self.paused.set()
         else:
             self.paused.clear()
-        changed = events.StateChanged(at=self._now, old=old.value, new=new.value, reason=reason)
+        takes = self._takes if cause else ()
+        changed = events.StateChanged(
+            at=self._now, old=old.value, new=new.value, reason=reason, cause=cause, takes=takes
+        )
         await (self._record if new in FORWARD else self._commit)(changed)
 
     async def _record(self, event: events.Any) -> None:

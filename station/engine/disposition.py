@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic
 
+from station.engine.stops import Cause
 from station.grades import grade
 from station.model import Bin, Disposition, Measurement, Personalisation, Verdict
 from station.sequence import Judged, Parametric, S, Sequence
@@ -80,6 +81,13 @@ class Standing(Generic[S]):
         if self.rejected:
             return f"site {site}: a good device failed when it was tested again: {self.rejected}"
         return ""
+
+    @property
+    def cause(self) -> Cause:
+        """Whose matter the hold is that `holding` asks for."""
+        if self.program_fault or not (self.custody_fault or self.rejected):
+            return Cause.EQUIPMENT
+        return Cause.CUSTODY if self.custody_fault else Cause.YIELD
 
     def _spoiled(self) -> bool:
         """An open intent, a rejected chip, or a sealed one that the station could not put down safely."""

@@ -22,6 +22,10 @@ UNKNOWN = frozenset({State.HELD, State.ABORTING, State.ABORTED})
 """A lot that was in one of these goes on only after somebody has looked at the cell."""
 
 
+LEFT_AS_IT_IS = frozenset({State.ABORTING, State.ABORTED})
+"""A stop does not let a held lot go on."""
+
+
 @dataclass
 class Seen:
     """A device that was in contact and is not known to be sorted."""
@@ -51,6 +55,8 @@ class History:
     """Counts what the rules had counted."""
     state: State = State.LOADING
     reason: str = ""
+    takes: tuple[tuple[str, ...], ...] = ()
+    """Of a lot that was held and has not gone on since: whom its release takes."""
     at: float = 0.0
     """Of the last event, unix seconds."""
     lines: int = 0
@@ -92,7 +98,7 @@ class History:
             self.recount.add(event)
         match event:
             case events.StateChanged():
-                self._became(State(event.new), event.reason)
+                self._became(State(event.new), event)
             case events.CommandAccepted() if event.source != LOCAL:
                 self.receipts[event.id] = commands.Receipt(ok=True, code="ok")
             case events.CommandRefused() if event.source not in ("", LOCAL):
@@ -122,10 +128,12 @@ class History:
             case _:
                 pass
 
-    def _became(self, new: State, reason: str) -> None:
+    def _became(self, new: State, changed: events.StateChanged) -> None:
         if new is State.RECOVERING:
             return  # how it stood before counts
-        self.state, self.reason = new, reason
+        self.state, self.reason = new, changed.reason
+        if new not in LEFT_AS_IT_IS:
+            self.takes = changed.takes
         self.held = self.held or new is State.HELD
         if new is State.RUNNING:
             self.ending = False

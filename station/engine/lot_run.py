@@ -31,7 +31,7 @@ from station.engine.recount import NOT_JUDGED_LIMIT, Counters
 from station.engine.sites import Sites
 from station.engine.states import State
 from station.engine.stop_rules import Action, Tripped
-from station.engine.stops import Aborted, Ended, Hold, Wish
+from station.engine.stops import Aborted, Cause, Ended, Hold, Wish
 from station.engine.tempering import Tempering
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo
@@ -92,7 +92,7 @@ class LotRun(Generic[S]):
         self._arrived = Touchdown(frozenset())
         self._codes = Codes(bound.readers)
         self._wafers = set[str]()
-        self._hold = ""
+        self._hold: Hold | None = None
         self._sites = Sites(bound.resources)
         self._counters = Counters(sequence.rules, sequence.retest, quantity=info.quantity)
         self._late = LateRetests(sequence.retest, self._counters.retests)
@@ -120,7 +120,7 @@ class LotRun(Generic[S]):
 
     async def run(self) -> None:
         """Return when all devices of the lot are sorted or an end was asked; Hold or Aborted otherwise."""
-        self._hold = ""
+        self._hold = None
         if self._begun:
             self._counters.restart()
         self._overheard.listen()
@@ -139,8 +139,8 @@ class LotRun(Generic[S]):
             await uninterrupted(self._overheard.ignore())
         if self._wish is Wish.ABORT:
             raise Aborted
-        if self._hold:
-            raise Hold(self._hold)
+        if self._hold is not None:
+            raise self._hold
 
     async def _touchdowns(self, collect: Callable[[], None]) -> None:
         if self._tempering.needed:
@@ -166,15 +166,15 @@ class LotRun(Generic[S]):
 
     async def _end(self) -> None:
         """No device follows: the machine gives back what it holds, as a prober its wafer."""
-        if self._wish is not Wish.ABORT and not self._hold:
+        if self._wish is not Wish.ABORT and self._hold is None:
             await uninterrupted(self._arrivals.disarm())
             await self._bound.handler.end_lot()
 
     # -- waiting
     async def _boundary(self) -> None:
         """Take up what is asked; return when the lot is to go on and nothing new was asked meanwhile."""
-        if self._hold:
-            raise Hold(self._hold)
+        if self._hold is not None:
+            raise self._hold
         if self._journal.failed:
             raise Hold(self._journal.failed)
         if why := self.overdue(self._journal.now):
@@ -300,7 +300,7 @@ class LotRun(Generic[S]):
             return results
         for _ in range(max(self._sequence.retest.times, self._sequence.retest.always)):
             again = sorted(site for site, result in results.items() if self._may_land_again(result))
-            if not again or self._hold or not self._bound.handler.can_replunge:
+            if not again or self._hold is not None or not self._bound.handler.can_replunge:
                 break
             await self._replunge(arrived)
             self.retested += len(again)
@@ -375,8 +375,14 @@ class LotRun(Generic[S]):
         return untested(site, part, number, reason, bin_=self._sequence.bins.untested, now=self._journal.now)
 
     # -- what went wrong
+    def _want(self, reason: str, cause: Cause = Cause.EQUIPMENT) -> None:
+        """Have the lot held after this touchdown, if there is a reason; the first one stands."""
+        if reason and self._hold is None:
+            self._hold = Hold(reason, cause=cause)
+
     def _take_hold(self) -> None:
-        self._hold, self._keeper.hold = self._hold or self._keeper.hold, ""
+        self._want(self._keeper.hold)
+        self._keeper.hold = ""
 
     async def _consider(self, tested: Tested[S]) -> None:
         """Look at what went wrong at single sites: what concerns the lot holds it after this touchdown."""
@@ -393,7 +399,7 @@ class LotRun(Generic[S]):
                 await self._trip("PAT", site, "bin of outliers", standing.outlier)
             if standing.rejected:
                 await self._trip("QA", site, "bin, hold", standing.rejected)
-            self._hold = self._hold or standing.holding(site)
+            self._want(standing.holding(site), standing.cause)
             self._counters.not_judged.append(bool(standing.unjudged))
         if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
             raise Hold(unsafe[0], unsafe=True)
@@ -407,13 +413,13 @@ class LotRun(Generic[S]):
             self._counters.not_judged.append(True)
         for seen in self._codes.doubled:
             await self._trip("R13", 0, "hold", seen)
-            self._hold = self._hold or f"rule R13: {seen}"
+            self._want(f"rule R13: {seen}")
         self._codes.doubled.clear()
         self._must_be_judged()
 
     def _must_be_judged(self) -> None:
         if (many := sum(self._counters.not_judged)) >= NOT_JUDGED_LIMIT:
-            self._hold = self._hold or f"{many} contacts could not be judged"
+            self._want(f"{many} contacts could not be judged")
 
     async def _look_for_quarantine(self) -> None:
         for site, reason in self._sites.newly_quarantined().items():
@@ -421,7 +427,7 @@ class LotRun(Generic[S]):
                 events.Quarantined(at=self._journal.now, resource=f"site {site}", reason=reason)
             )
             await self._note(f"site {site} off: {reason}")
-        self._hold = self._hold or self._sites.too_few()
+        self._want(self._sites.too_few())
 
     async def _heed(self, first: Mapping[int, DeviceResult]) -> None:
         """Do what the stop rules ask for after the first contacts of a touchdown."""
@@ -435,9 +441,9 @@ class LotRun(Generic[S]):
                 case Action.SITE_OFF:
                     self._sites.switch_off(trip.site, f"rule {trip.rule}: {trip.seen}")
                     self._counters.watch.off(trip.site)
-                    self._hold = self._hold or self._sites.too_few()
+                    self._want(self._sites.too_few(), trip.cause)
                 case Action.HOLD:
-                    self._hold = self._hold or f"rule {trip.rule}: {trip.seen}"
+                    self._want(f"rule {trip.rule}: {trip.seen}", trip.cause)
 
     async def _trip(self, rule: str, site: int, action: str, seen: str) -> None:
         await self._journal.commit(

@@ -20,6 +20,7 @@ def accepted(command: commands.Any, at: float) -> events.CommandAccepted:
         source=command.source,
         reason=command.reason,
         roles=tuple(sorted(command.roles)),
+        second=command.second if isinstance(command, commands.Seconded) else "",
     )
 
 

@@ -1,6 +1,7 @@
 """A cell that takes up the lot that it was left with: made safe first, then looked at, then paused."""
 
 from station import commands, events
+from station.authority import releasing
 from station.engine import prelot
 from station.engine.cell import NOT_SAFE, Cell
 from station.engine.history import UNKNOWN
@@ -12,10 +13,13 @@ from station.engine.recovery import Recovery
 from station.engine.resumed_run import ResumedRun
 from station.engine.safe_state import make_safe
 from station.engine.states import State
-from station.engine.stops import Aborted
+from station.engine.stops import Aborted, Cause
 from station.errors import CustodyError
 from station.model import LotInfo
 from station.sequence import S
+
+LOOKED_AT = tuple(tuple(sorted(seat)) for seat in releasing(Cause.EQUIPMENT, secure=False))
+"""Who says that he has looked at a cell, unless what held its lot takes others."""
 
 
 class ResumedCell(Cell[S]):
@@ -44,6 +48,7 @@ class ResumedCell(Cell[S]):
         self.alarms = folder.journal.alarms
         self._folder, self.info, self.state = folder, history.info, State.RECOVERING
         self._earlier, self._was_held = dict(history.receipts), history.held
+        self._takes = history.takes or LOOKED_AT
         old = history.state.value
         await self._commit(events.StateChanged(at=self._now, old=old, new=State.RECOVERING.value))
         await self._made_safe(took, failed)
@@ -102,7 +107,7 @@ class ResumedCell(Cell[S]):
             return objection
         match command:
             case commands.Recover():
-                return self._unrecoverable(command)
+                return self._unrecoverable(command) or self._unseated(name, command)
             case commands.End() if self.state is State.PAUSED and self._waiting():
                 return "unsettled", f"{name}: devices {self._waiting()} are in contact: resume the lot first"
             case _:

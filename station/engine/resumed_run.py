@@ -74,8 +74,8 @@ class ResumedRun(LotRun[S]):
             self._bound.handler.settled(self._not_by_plan())
             await self._act(self._owed)
             self._owed = ()
-            if self._hold:
-                raise Hold(self._hold)
+            if self._hold is not None:
+                raise self._hold
         if few := self._sites.too_few():
             raise Hold(few)
         await super().run()

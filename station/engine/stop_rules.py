@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from station.engine.odds import at_least, at_most, run_of_fails, share_at_least
+from station.engine.stops import Cause
 from station.model import Bin, BinKind
 from station.rules import StopRules
 
+NO_TOUCH = "R7"
 LEAST = 100
 """So many devices before a share of the lot is judged (R4, R6)."""
 RARE = 0.001
@@ -38,6 +40,11 @@ class Tripped:
     action: Action
     seen: str
     site: int = 0
+
+    @property
+    def cause(self) -> Cause:
+        """A card that does not touch is the machine's matter; all else says something of the devices."""
+        return Cause.EQUIPMENT if self.rule == NO_TOUCH else Cause.YIELD
 
 
 class Watch:
@@ -133,7 +140,9 @@ class Watch:
     def _of_lot(self) -> Iterator[Tripped]:
         rules = self._rules
         if rules.no_touch is not None and self._untouched >= rules.no_touch:
-            yield Tripped("R7", Action.HOLD, f"no contact at any site, {self._untouched} touchdowns in a row")
+            yield Tripped(
+                NO_TOUCH, Action.HOLD, f"no contact at any site, {self._untouched} touchdowns in a row"
+            )
         elif rules.all_sites is not None and self._all_failed >= rules.all_sites:
             yield Tripped("R3", Action.HOLD, f"every site fails, {self._all_failed} touchdowns in a row")
         if self._tested < LEAST:

@@ -1,6 +1,6 @@
 """Why a lot does not simply go on: what was asked of it, and what it raises to stop."""
 
-from enum import Enum
+from enum import Enum, StrEnum
 
 
 class Wish(Enum):
@@ -12,12 +12,21 @@ class Wish(Enum):
     ABORT = "abort"
 
 
+class Cause(StrEnum):
+    """Whose matter a hold is: it decides who may release it."""
+
+    EQUIPMENT = "equipment"
+    YIELD = "yield"
+    CUSTODY = "custody"
+
+
 class Hold(Exception):  # noqa: N818 - a hold is what it is called
     """The lot must not go on by itself; `unsafe` when an output may still be on."""
 
-    def __init__(self, reason: str, *, unsafe: bool = False) -> None:
+    def __init__(self, reason: str, *, unsafe: bool = False, cause: Cause = Cause.EQUIPMENT) -> None:
         super().__init__(reason)
         self.unsafe = unsafe
+        self.cause = cause
 
 
 class Ended(Exception):  # noqa: N818 - an end is what it is called

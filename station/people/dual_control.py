@@ -13,7 +13,7 @@ from station.custody.ledger import canonical
 from station.people import accounts
 from station.people.inside import Inside
 from station.people.person import PeopleError, Person
-from station.vault.desk.roles import filled
+from station.vault.desk.roles import Role, Seat, filled
 
 OPEN_S = 120
 """How long an act waits for its second person."""
@@ -28,6 +28,14 @@ class Act(Struct, frozen=True, forbid_unknown_fields=True):
     station: str
     nonce: str
     expires_at: int
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """Whom it takes: as the table says, or the act itself where it depends on what is asked."""
+        if self.action in SEATS:
+            return SEATS[self.action]
+        takes = msgspec.convert(self.parameters["takes"], tuple[tuple[Role, ...], ...])
+        return tuple(map(frozenset, takes))
 
     @property
     def digest(self) -> str:
@@ -81,7 +89,7 @@ class DualControl:
                     raise PeopleError("dual_denied", "whoever asked cannot approve it: another person must")
                 self._may(db, proof.person.id, act)
                 self._consent(db, proof, act, "approval.given")
-                if filled(SEATS[act.action], self._consents(db, digest)):
+                if filled(act.seats, self._consents(db, digest)):
                     db.execute("UPDATE act SET state = 'approved' WHERE digest = ?", (digest,))
         except PeopleError as error:
             self._told(digest, proof.person.id, error)
@@ -98,16 +106,18 @@ class DualControl:
             self._in.trail.tell(db, "approval.refused", proof.person.id, digest=digest, reason=state)
 
     def use(self, db: sqlite3.Connection, act: Act) -> tuple[str, ...]:
-        """Use up the consents in the transaction that does it, and return whose they are; PeopleError."""
-        found, _ = self._open(db, act.digest)
+        """Use up the consents in the transaction that does it; return whose they are, whoever asked first.
+
+        PeopleError if they are not enough.
+        """
+        found, requester = self._open(db, act.digest)
         consents = self._consents(db, found.digest)
-        if not filled(SEATS[act.action], consents):
+        if not filled(act.seats, consents):
             raise PeopleError("dual_pending", f"{act.action} waits for a second person")
         db.execute("UPDATE act SET state = 'executed' WHERE digest = ?", (act.digest,))
-        persons = tuple(sorted(consents))
-        told = {"digest": act.digest, "action": act.action.value, "persons": list(persons)}
+        told = {"digest": act.digest, "action": act.action.value, "persons": sorted(consents)}
         self._in.trail.tell(db, "approval.used", None, **told)
-        return persons
+        return (requester, *sorted(consents.keys() - {requester}))
 
     def _open(self, db: sqlite3.Connection, digest: str) -> tuple[Act, str]:
         row = db.execute(
@@ -124,7 +134,7 @@ class DualControl:
 
     def _may(self, db: sqlite3.Connection, person: str, act: Act) -> None:
         roles = accounts.by_id(db, person).roles
-        if not any(seat & roles for seat in SEATS[act.action]):
+        if not any(seat & roles for seat in act.seats):
             held = ", ".join(sorted(roles))
             raise PeopleError("dual_denied", f"{act.action} is not for {held}")
 

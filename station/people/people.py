@@ -18,7 +18,7 @@ from station.custody.checkpoint import Note
 from station.errors import LedgerError
 from station.people import accounts, sessions
 from station.people.database import Database
-from station.people.dual_control import DualControl, Proof
+from station.people.dual_control import Act, DualControl, Proof
 from station.people.inside import Inside
 from station.people.login import Login
 from station.people.person import PeopleError, Person
@@ -160,6 +160,13 @@ class People:
                 return self._renewed(db, name)
             self._given(db, name, roles)
         return ""
+
+    def consented(self, digest: str) -> tuple[Act, tuple[Person, ...]]:
+        """Use up the consents to what is not done here; return it and whose it is, whoever asked first."""
+        act = self.dual.act(digest)
+        with self._in.database.changing() as db:
+            persons = self.dual.use(db, act)
+            return act, tuple(accounts.by_id(db, person) for person in persons)
 
     def _added(self, db: sqlite3.Connection, name: str, roles: frozenset[Role]) -> str:
         person = accounts.add(db, name, roles, self._in.now())

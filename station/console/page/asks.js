@@ -4,6 +4,7 @@ import { S, bin } from './model.js';
 import { t, num, percent } from './words.js';
 import { choice, reason, reasoned } from './fields.js';
 import { send } from './commands.js';
+import { bySeveral, several, severally, who } from './several.js';
 
 const PLACES = ['socket', 'sorted', 'error bin', 'missing'];
 const tile = (site) => S.sum.sites.find((one) => one.site === site);
@@ -20,7 +21,7 @@ function recover(v) {
   const waits = S.sum.sites.filter((one) => one.waits), off = S.sum.sites.filter((one) => one.use === 'off');
   return html`<p>${S.sum.reason}</p><p>${t('dialog.recover.text')}</p>
     ${waits.map((one) => choice(t('recover.found', { site: String(one.site) }), PLACES.map((place) => [place, t(`recover.${place}`)]), v.found[one.site], (place) => { v.found[one.site] = v.found[one.site] === place ? undefined : place; }))}
-    ${off.length ? choice(t('recover.cleared'), off.map((one) => [one.site, t('tile.site', { site: String(one.site) })]), v.cleared) : nothing}${reason(v)}`;
+    ${off.length ? choice(t('recover.cleared'), off.map((one) => [one.site, t('tile.site', { site: String(one.site) })]), v.cleared) : nothing}${who()}${reason(v)}${several(v)}`;
 }
 
 function retest(v) {
@@ -55,7 +56,7 @@ export const ASKS = {
     act: (v) => send('e10.set', { state: v.state ?? '', reason: v.reason.trim() }),
   },
   recover: {
-    body: recover, fault: reasoned, command: 'cell.recover',
-    act: (v) => send('cell.recover', { reason: v.reason.trim(), found: Object.fromEntries(Object.entries(v.found).filter(([, place]) => place)), cleared: [...v.cleared] }),
+    body: recover, fault: (v) => reasoned(v) || severally(v), command: 'cell.recover',
+    act: (v) => bySeveral('cell.recover', v, { reason: v.reason.trim(), found: Object.fromEntries(Object.entries(v.found).filter(([, place]) => place)), cleared: [...v.cleared] }),
   },
 };

@@ -5,6 +5,7 @@ import { t } from './words.js';
 import { send, objection } from './commands.js';
 import { choice, input, reason, reasoned } from './fields.js';
 import { staged } from './recipes.js';
+import { bySeveral, several, severally, who } from './several.js';
 
 export function ask(kind, values = {}) {
   S.dialog = { kind, values: { ...values } };
@@ -25,9 +26,9 @@ const KINDS = {
   end: { body: () => html`<p>${t('dialog.end.text')}</p>`, fault: () => '', act: () => send('lot.end') },
   abort: { body: () => html`<p>${t('dialog.abort.text')}</p>`, fault: () => '', act: () => send('lot.abort', { reason: t('reason.abort') }) },
   release: {
-    body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.release.text')}</p>${reason(v)}`,
-    fault: reasoned,
-    act: (v) => send('hold.release', { reason: v.reason.trim() }),
+    body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.release.text')}</p>${who()}${reason(v)}${several(v)}`,
+    fault: (v) => reasoned(v) || severally(v),
+    act: (v) => bySeveral('hold.release', v, { reason: v.reason.trim() }),
   },
 };
 

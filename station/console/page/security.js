@@ -7,6 +7,7 @@ import { choice, input } from './fields.js';
 import { post, session } from './commands.js';
 import { keys, shown, made } from './keys.js';
 import { ask, close } from './dialogs.js';
+import { pin } from './several.js';
 
 const ROLES = ['operator', 'technician', 'engineer', 'security-officer', 'auditor'];
 const refused = (id, one) => say('refused', t('said.refused', { command: t(id), code: t(`code.${one.code}`), reason: one.reason }));
@@ -24,7 +25,7 @@ export const DUAL = {
     },
   },
   second: {
-    body: (v) => html`<p class="digest" data-digest=${v.digest}>${v.short}</p><dl><dt>${t('act.do')}</dt><dd>${t(`act.${v.act.parameters.do}`)}</dd><dt>${t('dialog.name')}</dt><dd>${v.act.target}</dd>
+    body: (v) => html`<p class="digest" data-digest=${v.digest}>${v.short}</p><dl><dt>${t('act.do')}</dt><dd>${t(title(v))}</dd><dt>${t(v.act.parameters.said ? 'strip.lot' : 'dialog.name')}</dt><dd>${v.act.target}</dd>${told(v.act.parameters.said)}
       ${v.act.parameters.roles ? html`<dt>${t('act.roles')}</dt><dd>${v.act.parameters.roles.map((one) => t(`role.${one}`)).join(', ')}</dd>` : nothing}<dt>${t('act.until')}</dt><dd>${new Date(v.act.expires_at * 1000).toLocaleTimeString('sv-SE')}</dd></dl>
       <p>${t('act.second')}</p>${pin(v)}${keys() ? html`<button class="acts" data-key @click=${() => { close(); byKey(v); }}>${t('key.use')}</button>` : nothing}`,
     fault: (v) => (v.badge && v.pin ? '' : t('dialog.fault.login')),
@@ -33,12 +34,15 @@ export const DUAL = {
   },
   done: { body: (v) => html`<p>${t('act.code')}</p><p class="digest" data-code>${v.code}</p>`, fault: () => '', act: () => {} },
 };
-const pin = (v) => html`${input('badge', 'text', v.badge, (x) => { v.badge = x; }, { most: 128 })}${input('pin', 'password', v.pin, (x) => { v.pin = x; }, { most: 64 })}`;
+const title = (v) => (v.act.parameters.said ? `command.${v.act.action}` : `act.${v.act.parameters.do}`);
+const words = (value) => (Array.isArray(value) ? value.join(', ') : value && typeof value === 'object' ? Object.entries(value).map(([one, what]) => `${one}: ${what}`).join(', ') : String(value));
+const told = (said) => Object.entries(said ?? {}).filter(([, value]) => words(value)).map(([name, value]) => html`<dt>${t(`said.${name}`)}</dt><dd>${words(value)}</dd>`);
 
 async function approve(v, proof) {
   const one = await post(`acts/${v.digest}/approve`, proof);
-  if (!one.ok) return refused('dialog.second.title', one);
-  say('done', t('said.done', { command: t('dialog.act.title') }));
+  const what = v.act.parameters.said ? title(v) : 'dialog.act.title';
+  if (!one.ok) return refused(v.act.parameters.said ? what : 'dialog.second.title', one);
+  say('done', t('said.done', { command: t(what) }));
   again('people');
   if (one.told) ask('done', { code: one.told });
 }

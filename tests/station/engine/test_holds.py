@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,10 @@ async def until(bench: Bench, *states: State) -> None:
 
 
 def release(number: int = 1) -> commands.Release:
-    return commands.Release(id=f"release-{number}", actor="te", roles=TE, reason="looked at it")
+    """By a technician, and what takes two officers by those."""
+    so = frozenset({"security-officer"})
+    both: dict[str, Any] = {"actor": "so-1", "roles": so | TE, "second": "so-2", "second_roles": so}
+    return commands.Release(id=f"release-{number}", reason="looked at it", **both)
 
 
 @virtual

@@ -1,0 +1,21 @@
+// Commands that may take two persons: whom it takes now, and how the first one begins.
+import { html, nothing } from './vendor/lit-html.js';
+import { S, say } from './model.js';
+import { t } from './words.js';
+import { input } from './fields.js';
+import { post, send } from './commands.js';
+import { ask } from './dialogs.js';
+
+const two = () => (S.sum.takes?.length ?? 0) > 1;
+
+export const pin = (v) => html`${input('badge', 'text', v.badge, (x) => { v.badge = x; }, { most: 128 })}${input('pin', 'password', v.pin, (x) => { v.pin = x; }, { most: 64 })}`;
+export const who = () => (S.sum.takes?.length ? html`<p data-takes>${t(`cause.${S.sum.cause}`)} ${t('takes', { persons: S.sum.takes.map((one) => one.map((role) => t(`role.${role}`)).join('/')).join(' + ') })}</p>` : nothing);
+export const several = (v) => (two() ? html`<p>${t('takes.first')}</p>${pin(v)}` : nothing);
+export const severally = (v) => (!two() ? '' : !S.session.logs_in ? t('takes.accounts') : v.badge && v.pin ? '' : t('dialog.fault.login'));
+
+export async function bySeveral(name, v, said) {
+  if (!two()) return send(name, said);
+  const one = await post('acts', { do: name, name: S.lot?.lot ?? '', said, badge: v.badge, pin: v.pin });
+  if (!one.code) return ask('second', one);
+  say('refused', t('said.refused', { command: t(`command.${name}`), code: t(`code.${one.code}`), reason: one.reason }));
+}

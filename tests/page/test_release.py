@@ -1,0 +1,64 @@
+"""A lot that was held for its yield, at the page: of a secure product two engineers let it go on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from station import events
+from station.clock import RealClock
+from station.custody.journal import read
+from station.people.people import people
+from station.people.pins import Cost
+from station.vault.desk.roles import Role
+from tests.page.conftest import Faults, Floor, button, floor, load
+from tests.page.test_security import ENGINEER, OFFICER, opened, shows
+
+pytestmark = pytest.mark.timeout(600)
+ANOTHER = ("badge-0003", "620481")
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Floor]:
+    """Two engineers and a security officer; no device draws the current that it should."""
+    with people(tmp_path / "people", "sim-ft-01", RealClock().unix, Cost.LOW) as inside:
+        codes = inside.found()
+        inside.enrol(codes["first engineer"], *ENGINEER)
+        inside.enrol(codes["first security officer"], *OFFICER)
+        both = inside.proof(*ENGINEER), inside.proof(*OFFICER)
+        inside.enrol(inside.add("Ravi", frozenset({Role.ENGINEER}), both), *ANOTHER)
+    with floor(tmp_path, "--speed", "jump", "--fault", "dut.idd_high") as made:
+        yield made
+
+
+def test_two_engineers_release_a_yield_hold(station: Floor, context: BrowserContext) -> None:
+    page = opened(station, context)
+    faults = Faults(page)
+    page.locator("button.person").tap()
+    shows(page, ENGINEER)
+    load(page, "L1", 400)
+    button(page, "lot.start").tap()
+    body = page.locator("body")
+    expect(body).to_have_attribute("data-state", "HELD")
+    button(page, "hold.release").tap()
+    expect(page.locator("[data-takes]")).to_contain_text("Engineer + Engineer")
+    page.locator("#reason").fill("limits checked")
+    expect(page.locator("[data-ok]")).to_be_disabled()
+    shows(page, ENGINEER)
+    dialog = page.locator('[data-dialog="second"]')
+    expect(dialog).to_contain_text("limits checked")
+    shows(page, OFFICER)  # no engineer
+    expect(page.locator(".message")).to_contain_text("hold.release is not for security-officer")
+    expect(body).to_have_attribute("data-state", "HELD")
+    button(page, "hold.release").tap()
+    page.locator("#reason").fill("limits checked")
+    shows(page, ENGINEER)
+    expect(dialog).to_be_visible()
+    shows(page, ANOTHER)
+    expect(page.locator(".message")).to_contain_text("accepted")
+    expect(body).to_have_attribute("data-state", "PAUSED")
+    told = list(read(station.folder / "lots/L1/journal"))
+    (taken,) = (one for one in told if isinstance(one, events.CommandAccepted) and "release" in one.command)
+    assert (taken.reason, len({taken.actor, taken.second, ""})) == ("limits checked", 3)
+    assert [one for one in faults.said if "409" not in one] == []
