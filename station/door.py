@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -31,6 +33,43 @@ class Waiting:
             self.receipt.set_result(receipt)
 
 
+class Asked:
+    """A command on its way to a cell, whose loop is another thread's."""
+
+    def __init__(self) -> None:
+        self.answer: Future[commands.Receipt | None] = Future()
+        """None: the cell was gone before it came to that."""
+        self._task: asyncio.Task[commands.Receipt] | None = None
+
+    def begin(self, cell: Cell[Any], command: commands.Any) -> None:
+        """Have it judged, unless nobody waits any more; on the loop of the cell."""
+        if self.answer.done():
+            return
+        loop = asyncio.get_running_loop()
+        task = self._task = loop.create_task(cell.request(command))
+        task.add_done_callback(self._done)
+        self.answer.add_done_callback(partial(_cancel, loop, task))
+
+    def _done(self, task: "asyncio.Task[commands.Receipt]") -> None:
+        error = None if task.cancelled() else task.exception()
+        with suppress(InvalidStateError):
+            if error is not None:
+                self.answer.set_exception(error)
+            else:
+                self.answer.set_result(None if task.cancelled() else task.result())
+
+    def never(self) -> None:
+        """There is no cell any more."""
+        with suppress(InvalidStateError):
+            self.answer.set_result(None)
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]", answer: "Future[Any]") -> None:
+    if answer.cancelled():
+        with suppress(RuntimeError):  # the loop is closed, and the task with it
+            loop.call_soon_threadsafe(task.cancel)
+
+
 class Door:
     """One door from whichever thread; `Cell.request` behind it is the only one that changes a cell."""
 
@@ -43,6 +82,7 @@ class Door:
         self._left = State.EMPTY
         self._cell: tuple[Cell[Any], asyncio.AbstractEventLoop] | None = None
         self._loads: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._unanswered = set[Asked]()
 
     @property
     def state(self) -> State:
@@ -60,12 +100,24 @@ class Door:
             return await self.between.request(command, self._unknown(command), after)
         if inside is None or isinstance(command, commands.Stage):
             return self._refused(command)
-        cell, loop = inside
+        return await self._asked(*inside, command)
+
+    async def _asked(
+        self, cell: Cell[Any], loop: asyncio.AbstractEventLoop, command: commands.Any
+    ) -> commands.Receipt:
+        """Ask a cell on its loop, which may end before it comes to that."""
+        asked = Asked()
+        self._unanswered.add(asked)
         try:
-            asked = asyncio.run_coroutine_threadsafe(cell.request(command), loop)
-        except RuntimeError:  # its loop was closed at this moment
-            return self._refused(command)
-        return await asyncio.wrap_future(asked)
+            loop.call_soon_threadsafe(asked.begin, cell, command)
+            if self._cell is None or self._cell[0] is not cell:
+                asked.never()
+            answer = await asyncio.wrap_future(asked.answer)
+        except RuntimeError:  # the loop was closed at this moment
+            answer = None
+        finally:
+            self._unanswered.discard(asked)
+        return answer or self._refused(command)
 
     def _hears(self, command: SAYINGS) -> bool:
         """Whether it is for the cell: an alarm of a lot that is over is not."""
@@ -123,3 +175,5 @@ class Door:
             self._past.append(self._cell[0].alarms)
         if self._left in (State.LOADING, State.RECOVERING) or self._cell is not None:
             self._cell, self._left = None, state
+        for asked in tuple(self._unanswered):
+            asked.never()

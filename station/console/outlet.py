@@ -46,6 +46,7 @@ class Outlet:
         self._lot: wire.Lot | None = None
         self._consoles = set[_Console]()
         self._serving = set[asyncio.Task[None]]()
+        self._ended = False
 
     # -- on the station's loop
     async def follow(self, journal: Path, lines: int, happened: Subscription) -> None:
@@ -101,7 +102,12 @@ class Outlet:
         try:
             if len(self._consoles) < CONSOLES and wire.same_user(peer):
                 await self._served(reader, writer)
+        except asyncio.CancelledError:
+            if not self._ended:
+                raise
         finally:
+            if self._ended:
+                writer.transport.abort()
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
@@ -111,8 +117,13 @@ class Outlet:
         self._take_up()
         for console in tuple(self._consoles):
             console.close()
+        self._ended = True
         if self._serving:
-            await asyncio.wait(self._serving, timeout=CLOSE_S)
+            _, late = await asyncio.wait(self._serving, timeout=CLOSE_S)
+            for task in late:  # a command that has no answer, or a console that has stopped reading
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
 
     async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         console = _Console(writer)

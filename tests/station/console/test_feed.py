@@ -1,6 +1,7 @@
 """Engine and console over a real socket: what happens arrives whole and in order, whatever is lost."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -193,3 +194,24 @@ async def test_a_path_that_cannot_be_a_socket_is_said(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=why):
             async with outlet.offered(path, HELLO, INSIDE):
                 pass
+
+
+async def test_a_station_that_ends_waits_for_no_answer_to_a_console_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlet, "CLOSE_S", 0.01)
+    asked = asyncio.Event()
+
+    async def unanswered(command: commands.Any) -> commands.Receipt:
+        asked.set()
+        await asyncio.Event().wait()
+        return commands.Receipt(True, command.id)
+
+    inside = outlet.Inside(unanswered, lambda: State.RUNNING)
+    async with outlet.offered(tmp_path / "s", HELLO, inside):
+        with socket.socket(socket.AF_UNIX) as console:
+            console.connect(str(tmp_path / "s"))
+            pause = commands.Pause(id="1", actor="anna", roles=frozenset())
+            console.sendall(wire.line(wire.Ask(number=1, command=pause)))
+            await asked.wait()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
