@@ -15,6 +15,7 @@ from station.equip import bench as drivers_bench
 from station.remote import bench as mqtt_bench
 from station.surroundings import simulated_cards
 from station.vault import bench as vault_bench
+from station.vault import bench_dies
 
 LABELS = {
     "kept_per_cpu_s": "measurements per CPU-second, results kept",
@@ -32,8 +33,10 @@ VAULT_LABELS = {
     "crypto_bound_per_s_core": "floor: a die's public-key operations alone, same run",
     "vault_over_crypto": "CPU of a die / that of its public-key operations",
     "endorsement_p99_ms": "ms from the proofs to the certificates, 99 of 100, {sites} sites",
+    "endorsement_together_p99_ms": "ms, the same, if all {sites} begin at once",
     "dies_per_s_{sites}_sites": "dies a second, {sites} sites, latency {latency}, payload {payload}",
     "chips_per_hour": "chips/hour, the same",
+    "of_sites_over_die_time": "of what {sites} such dies could do if the vault took no time",
     "ledger_events_per_s": "events a second, each with its leaf and on disk",
     "leaked_sessions": "channels left open by {torn} dies that lost contact",
     "leaked_files": "files and sockets left open by the same",
@@ -80,6 +83,8 @@ CONSOLE_LABELS = {
 
 BATCH = 500
 """Dies that are there at a time where contact is lost; each has a memory."""
+DIE_S = {"zero": 0.0, "qvault": 4.8, "qvault-full": 7.0}
+"""What a die takes about, by the latency of its silicon."""
 CPU_SITES = 8
 """Sites side by side where only CPU counts."""
 
@@ -173,12 +178,13 @@ def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as
             yield simulated_cards(dies, payload=int(payload), latency="zero")
 
     few = min(sites, CPU_SITES)
-    with vault_bench.bench() as running:
+    with bench_dies.bench() as running:
         figures = {
             **vault_bench.cpu_of_dies(running, cards(0, devices, "zero"), few),
-            **vault_bench.side_by_side(running, cards(1, devices, latency), sites),
+            **vault_bench.side_by_side(running, cards(1, devices, latency), sites, DIE_S[latency]),
+            **vault_bench.together(running, cards(2, sites, latency)),
             "ledger_events_per_s": vault_bench.ledger_events_per_s(),
-            **vault_bench.leaked(running, batches(2 * devices, torn), few),
+            **vault_bench.leaked(running, batches(2 * devices + sites, torn), few),
         }
     conditions = {"devices": devices, "sites": sites, "latency": latency, "payload": int(payload)}
     conditions["torn"] = torn

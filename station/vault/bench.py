@@ -7,38 +7,21 @@ all share the machine. CPU is user plus system, all threads of both processes, a
 import asyncio
 import gc
 import os
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
-from drivers.errors import TransportError
-from drivers.roles.card import Card, CardStep, ScriptReply
+from drivers.roles.card import Card
 from station.clock import RealClock
 from station.custody.ledger import Fact
-from station.errors import CustodyError
-from station.io_thread import IoThread
-from station.model import Disposition
-from station.sequence import Die
-from station.vault.client import VaultClient, VaultProcess
+from station.vault.bench_dies import Bench, Done, TornCard, personalised
 from station.vault.crypto_bound import crypto_bound_s
-from station.vault.desk.client import DeskClient
-from station.vault.desk.development_order import Lot, order
 from station.vault.journal import Journal
 from station.vault.profiles import SE1
 from station.vault.teller import Teller
 
-T = TypeVar("T")
-
-STATION = "bench"
-FINGERPRINT = sha256(b"bench").digest()
 WARM_UP, TURNS = 8, 4
 ENDORSED = 5
 """Which answer of a die's stream brings the certificates: after S0, S1, S2 and S3."""
@@ -47,56 +30,17 @@ SETTLING, SETTLE_S = 20, 0.1
 """How often, and how far apart, it is looked whether all is closed."""
 
 
-@dataclass
-class StopwatchClock(RealClock):
-    """The machine's clock, which notes how long each answer of the vault took."""
-
-    took_s: list[float] = field(default_factory=list)
-
-    async def answered(self, future: "Future[T]", *, latency_s: float) -> T:
-        began = time.perf_counter()
-        answer = await super().answered(future, latency_s=latency_s)
-        self.took_s.append(time.perf_counter() - began)
-        return answer
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A vault, and the way to it."""
-
-    process: VaultProcess
-    io: IoThread
-
-    def client(self, clock: RealClock) -> VaultClient:
-        """A station of its own."""
-        return VaultClient(self.process.socket, clock=clock, io=self.io, station=STATION)
-
-
-@contextmanager
-def bench() -> Iterator[Bench]:
-    """A vault in a folder that is removed afterwards."""
-    with TemporaryDirectory() as folder:
-        process = VaultProcess.start(Path(folder) / "vault")
-        io = IoThread()
-        io.start()
-        try:
-            yield Bench(process, io)
-        finally:
-            io.stop()
-            process.stop()
-
-
 def cpu_of_dies(vault: Bench, cards: Sequence[Card], sites: int) -> Mapping[str, float]:
     """What a die costs the vault; the first few are a warm-up and are not counted.
 
     Dies and the cryptography alone take turns: how much a second of CPU does, changes with what else runs.
     """
     warm = min(WARM_UP, len(cards) // 2)
-    asyncio.run(_personalised(vault, "WARM", cards[:warm], sites))
+    asyncio.run(personalised(vault, "WARM", cards[:warm], sites))
     counted, before, bounds = cards[warm:], _cpu_s(vault.process.pid), list[float]()
     for turn in range(TURNS):
         if some := counted[turn::TURNS]:
-            asyncio.run(_personalised(vault, f"CPU-{turn}", some, sites))
+            asyncio.run(personalised(vault, f"CPU-{turn}", some, sites))
         bounds.append(crypto_bound_s(tuple(SE1.kinds().values())))
     bound = sum(bounds) / TURNS
     own, store = (
@@ -111,17 +55,41 @@ def cpu_of_dies(vault: Bench, cards: Sequence[Card], sites: int) -> Mapping[str,
     }
 
 
-def side_by_side(vault: Bench, cards: Sequence[Card], sites: int) -> Mapping[str, float]:
-    """How many dies a second many sites finish, and how long they wait for their certificates."""
-    began = time.perf_counter()
-    answers = asyncio.run(_personalised(vault, "SITES", cards, sites))
-    seconds = time.perf_counter() - began
-    endorsed = sorted(times[ENDORSED - 1] for times in answers)
-    return {
-        "endorsement_p99_ms": endorsed[len(endorsed) * 99 // 100] * 1e3,
-        f"dies_per_s_{sites}_sites": len(cards) / seconds,
-        "chips_per_hour": len(cards) / seconds * 3600,
+def side_by_side(vault: Bench, cards: Sequence[Card], sites: int, die_s: float) -> Mapping[str, float]:
+    """How many dies a second many sites finish, and how long they wait for their certificates.
+
+    The sites begin spread over `die_s`, what a die takes about, as they are spread once each takes its next
+    die by itself. Counted is the time in which every site has a die.
+    """
+    done = asyncio.run(personalised(vault, "SITES", cards, sites, apart_s=die_s / sites))
+    rate = _rate(done, sites)
+    own_s = sum(die.own_s for die in done) / len(done)
+    figures = {
+        "endorsement_p99_ms": _endorsed_p99_ms(done),
+        f"dies_per_s_{sites}_sites": rate,
+        "chips_per_hour": rate * 3600,
     }
+    return figures | ({"of_sites_over_die_time": rate * own_s / sites} if own_s else {})
+
+
+def together(vault: Bench, cards: Sequence[Card]) -> Mapping[str, float]:
+    """How long dies wait for their certificates that all begin at once, each at a site of its own."""
+    done = asyncio.run(personalised(vault, "TOGETHER", cards, len(cards)))
+    return {"endorsement_together_p99_ms": _endorsed_p99_ms(done)}
+
+
+def _endorsed_p99_ms(done: Sequence[Done]) -> float:
+    waited = sorted(die.answers_s[ENDORSED - 1] for die in done)
+    return waited[len(waited) * 99 // 100] * 1e3
+
+
+def _rate(done: Sequence[Done], sites: int) -> float:
+    """Dies a second while every site has one; of fewer than two for each site, in the whole time."""
+    began = sorted(die.began_s for die in done)
+    if len(done) < 2 * sites:
+        return len(done) / (max(die.ended_s for die in done) - began[0])
+    first, last = began[sites - 1], began[-1]
+    return sum(first < die.ended_s <= last for die in done) / (last - first)
 
 
 def leaked(vault: Bench, batches: Iterable[Sequence[Card]], sites: int) -> Mapping[str, float]:
@@ -130,7 +98,7 @@ def leaked(vault: Bench, batches: Iterable[Sequence[Card]], sites: int) -> Mappi
     before = asyncio.run(_left(vault))
     for number, cards in enumerate(batches):
         torn = [TornCard(card, random.randint(1, 7)) for card in cards]
-        asyncio.run(_personalised(vault, f"TORN-{number}", torn, sites, sealed=False))
+        asyncio.run(personalised(vault, f"TORN-{number}", torn, sites, sealed=False))
     sessions, files = asyncio.run(_left(vault, before))
     return {"leaked_sessions": sessions, "leaked_files": files - before[1]}
 
@@ -163,74 +131,6 @@ def _files_of(pid: int) -> int:
         return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     except PermissionError:
         return 0
-
-
-class TornCard(Card):
-    """A die whose reader fails at one script and every later one."""
-
-    def __init__(self, card: Card, fails_at: int) -> None:
-        super().__init__(card.name)
-        self._card, self._left = card, fails_at
-
-    async def run(self, script: Sequence[CardStep]) -> ScriptReply:
-        self._left -= 1
-        if self._left < 0:
-            raise TransportError("the reader is unplugged")
-        return await self._card.run(script)
-
-    async def power_on(self) -> bytes:
-        return await self._card.power_on()
-
-    async def power_off(self) -> None:
-        await self._card.power_off()
-
-    async def make_safe(self) -> None:
-        await self._card.make_safe()
-
-
-async def _personalised(
-    vault: Bench, lot: str, cards: Sequence[Card], sites: int, *, sealed: bool = True
-) -> list[list[float]]:
-    """All dies, as many side by side as there are sites; how long each waited for each answer."""
-    client = vault.client(RealClock())
-    await client.connect()
-    asked = Lot(lot, SE1.product, len(cards), FINGERPRINT, STATION, RealClock().unix())
-    client.order = await asyncio.wrap_future(vault.io.submit(order(DeskClient(vault.process.desk), asked)))
-    await client.open_lot(lot, product=SE1.product, quantity=len(cards))
-    await client.aclose()
-    numbered, took = iter(enumerate(cards, 1)), list[list[float]]()
-    try:
-        async with asyncio.TaskGroup() as group:
-            for site in range(1, sites + 1):
-                group.create_task(_site(vault, (lot, site), numbered, took, sealed=sealed))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None  # one die's reason is enough
-    return took
-
-
-async def _site(
-    vault: Bench,
-    place: tuple[str, int],
-    dies: "Iterator[tuple[int, Card]]",
-    took: list[list[float]],
-    *,
-    sealed: bool,
-) -> None:
-    lot, site = place
-    clock = StopwatchClock()
-    client = vault.client(clock)
-    for number, card in dies:
-        unit = f"{lot}/{number}"
-        die = Die(unit, lot, 1, site, FINGERPRINT, sha256(unit.encode()).digest()[:16])
-        clock.took_s = []
-        try:
-            outcome = await client.personalise(die, card)
-        except TransportError:
-            continue
-        if sealed and outcome.disposition is not Disposition.SEALED:
-            raise CustodyError(f"{unit} was not sealed: {outcome.error} {outcome.detail}")
-        took.append(clock.took_s)
-    await client.aclose()
 
 
 def ledger_events_per_s() -> float:

@@ -12,8 +12,9 @@ from station.cli.bench import bench
 from station.errors import CustodyError
 from station.surroundings import simulated_cards
 from station.vault import bench as running_bench
-from station.vault.bench import bench as running
 from station.vault.bench import side_by_side
+from station.vault.bench_dies import Done
+from station.vault.bench_dies import bench as running
 from station.vault.crypto_bound import operations
 from station.vault.die.kinds import MLDSA65, MLKEM768, P384
 
@@ -32,13 +33,22 @@ def test_the_bench_names_its_conditions_beside_its_figures() -> None:
     )
     assert told["chips_per_hour"] == pytest.approx(3600 * told["dies_per_s_2_sites"])
     assert told["endorsement_p99_ms"] > 0
+    assert told["endorsement_together_p99_ms"] > 0
+    assert "of_sites_over_die_time" not in told, "dies without latency take no time"
     assert told["ledger_events_per_s"] > 0
 
 
 def test_a_die_that_is_not_sealed_ends_the_bench() -> None:
     (card,) = simulated_cards(range(1), payload=1024, latency="zero")
     with running() as vault, pytest.raises(CustodyError, match="was not sealed"):
-        side_by_side(vault, [card, card], 1)
+        side_by_side(vault, [card, card], 1, 0.0)
+
+
+def test_dies_a_second_are_counted_while_every_site_has_one() -> None:
+    """Two sites that begin 2 s apart and take 4 s a die: 2 dies in the 4 s from 2 to 6, not 4 in all 10."""
+    done = [Done(began, began + 4.0, 4.0, ()) for began in (0.0, 2.0, 4.0, 6.0)]
+    assert running_bench._rate(done, 2) == 2 / 4.0
+    assert running_bench._rate(done[:3], 2) == 3 / 8.0, "too few for every site to have had one"
 
 
 def test_files_of_a_process_that_shows_none_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
