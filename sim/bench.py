@@ -223,7 +223,9 @@ class Bench:
 
     def _go_on(self, diary: Diary) -> None:
         """Put the devices back that were in their sockets; what the machine had accepted, it has done."""
-        self._next = diary.next
+        came_again = bool(diary.again or diary.fed_again)
+        self._next = self.lot.size + 1 if came_again else diary.next
+        self._refed.extend(diary.again)
         self._fed.update(diary.fed)
         for site, index in diary.inside.items():
             device = self.sockets[site].device = self.lot.device(index)

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from random import Random
 from typing import TypeAlias
 
 from msgspec import Struct, json
@@ -25,6 +26,10 @@ class Begun(Struct, frozen=True):
 
     seed: int
     faults: tuple[str, ...] = ()
+    lot: str = ""
+    """Of devices that came out of another world: the lot that they are of."""
+    devices: int = 0
+    """How many that has."""
 
 
 class Diary:
@@ -42,6 +47,10 @@ class Diary:
         """The device in each socket, by site."""
         self.promised = dict[int, int]()
         """Bins that the machine had accepted for them and not yet moved them to, by site."""
+        self.again = list[int]()
+        """Devices that were put into the input once more, in their order, and are not fed yet."""
+        self.fed_again = list[int]()
+        """Those of them that are."""
         self.next = 1
         """The next device of the handler's input."""
         self.fed = Counter[int]()
@@ -86,12 +95,18 @@ class Diary:
             case ["placed", int(site), int(index)]:
                 self.inside[site] = index
                 self.fed[index] += 1
+                if index in self.again:
+                    self.again.remove(index)
+                    self.fed_again.append(index)
                 self.next = max(self.next, index + 1)
             case ["taken", int(site)]:
                 self.inside.pop(site, None)
                 self.promised.pop(site, None)
             case ["promised", int(site), int(hard_bin)]:
                 self.promised[site] = hard_bin
+            case ["again", *indices]:
+                self.again = [index for index in indices if isinstance(index, int)]
+                self.fed_again = []
             case ["number", int(wafer), int(x), int(y)]:
                 self.numbers[wafer, x, y] = len(self.numbers) + 1
             case _:
@@ -127,6 +142,24 @@ class Diary:
 
     def _chip(self, index: int) -> Path:
         return self._folder / f"chip-{index}"
+
+
+def carried(before: Path, after: Path, bins: frozenset[int], lot: str, devices: int) -> None:
+    """Make the folder of a world that goes on with the devices of another, those of these hard bins.
+
+    Somebody has emptied the bins into the handler's input: nobody knows in which order. ValueError if no
+    world was kept. `lot`, `devices`: of which lot they are, and how many that had.
+    """
+    if not (before / WORLD).exists():
+        raise ValueError(f"{before}: no simulated world was kept there")
+    begun = _first(before / WORLD)
+    lines = [line for line in _lines(before / WORLD, skip=1) if line[0] != "again"]
+    again = sorted(index for index, hard_bin in found(before).items() if hard_bin in bins)
+    Random(f"{begun.seed}:{len(lines)}:again").shuffle(again)
+    begun = Begun(begun.seed, begun.faults, lot, devices)
+    after.mkdir(parents=True, exist_ok=True)
+    told = [json.encode(begun), *map(json.encode, lines), json.encode(["again", *again])]
+    (after / WORLD).write_bytes(b"\n".join(told) + b"\n")
 
 
 def found(folder: Path) -> Mapping[int, int | None]:

@@ -7,13 +7,14 @@ Whatever opens a VISA session, a USB device or a serial line by the names that t
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 from sim import cables
 from sim.bench import Bench
 from sim.clock import Clock
-from sim.diary import Begun, Diary, found
+from sim.diary import Begun, Diary, carried, found
 from sim.dut.aside import Aside
 from sim.dut.cards import cards
 from sim.dut.chips import Chips
@@ -46,6 +47,9 @@ class World:
     """Dies without a cell around them."""
     echoes = staticmethod(echoes)
     """USB devices without a cell around them."""
+
+    carried = staticmethod(carried)
+    """What somebody takes out of the bins of one world and puts into another."""
 
     found = staticmethod(found)
     """Where the devices of a world are, by its diary."""
@@ -88,7 +92,9 @@ class World:
         self.equipment = tuple(equipment)
         self._diary = None if diary is None else Diary(diary, Begun(seed, tuple(faults)))
         if self._diary is not None and self._diary.goes_on:
-            seed, faults = self._diary.begun.seed, (*_of_devices(self._diary.begun.faults), *faults)
+            begun = self._diary.begun
+            seed, faults = begun.seed, (*_of_devices(begun.faults), *faults)
+            lot, devices = begun.lot or lot, begun.devices or devices
         self.faults = tuple(parse(fault) for fault in faults)
         self.seed = seed
         self._speed = speed
@@ -207,7 +213,9 @@ class World:
         """Return what is true of every device of the lot, by running number."""
         if self._bench is not None:
             self._bench.mark_all()
-        return tuple(self.lot.truth(index) for index in range(1, self.lot.size + 1))
+        again = () if self._diary is None else (*self._diary.fed_again, *self._diary.again)
+        there = again or range(1, self.lot.size + 1)
+        return tuple(replace(self.lot.truth(index), index=number) for number, index in enumerate(there, 1))
 
     # -- what cannot be
     def _check(self) -> None:

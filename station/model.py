@@ -271,6 +271,22 @@ class Software(Struct, frozen=True, omit_defaults=True):
     """The touchdown from which on it did."""
 
 
+class SecondPass(Struct, frozen=True):
+    """Of which lot the devices of a lot are those that were rejected."""
+
+    lot: str
+    """LOT_ID of all passes."""
+    number: int
+    """How often the lot was tested before, from 1."""
+    bins: tuple[int, ...]
+    """The hard bins in which its devices lay."""
+
+    @property
+    def name(self) -> str:
+        """Which pass it is: the end of the lot's name, and the begin of the names of its devices."""
+        return f"R{self.number}"
+
+
 class LotInfo(Struct, frozen=True):
     """What is known of a lot and its set-up before the first touchdown: the header of every record."""
 
@@ -313,6 +329,8 @@ class LotInfo(Struct, frozen=True):
     bindings: tuple[Binding, ...] = ()
     software: tuple[Software, ...] = ()
     """More than one if the lot was taken up under another."""
+    second_pass: SecondPass | None = None
+    """Of a lot whose devices had their bin before, in no order, and come again."""
 
 
 class Whereabouts(Enum):

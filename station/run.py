@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from msgspec import json, structs
 
 from drivers.errors import EquipmentError
-from station import assemble, binding, cell_record, commands, instruments
+from station import assemble, binding, cell_record, commands, instruments, second_pass
 from station.authority import OPERATOR
 from station.by_policy import PolicyCourse
 from station.cell_record import Quarantine
@@ -38,7 +38,7 @@ from station.evidence.bundle import BUNDLE
 from station.golden_check import golden_watch
 from station.guard import guarded
 from station.lot_vault import LotVault
-from station.model import LotInfo, Temperature
+from station.model import LotInfo, SecondPass, Temperature, TouchdownResult
 from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
@@ -69,6 +69,8 @@ class LotOrder:
     temperature: Temperature | None = None
     trials: int = 1
     """How often each device is landed and tested, whatever its bin: more than once in a study."""
+    second: SecondPass | None = None
+    """It is a later pass over what was rejected."""
     again: bool = False
     """The folder is there, and its lot is taken up where it was left."""
 
@@ -146,6 +148,8 @@ class LotSession:
         named = assemble.sequence_named(config.cell.sequence)
         sequence, self._recipe, self._tempered = with_recipe(config, named, order.recipe, order.temperature)
         self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
+        if order.second is not None:
+            self._sequence = second_pass.rules_of(sequence)
         self._golden = golden_watch(config, sequence) if order.trials == 1 else None
         self._bus = Bus()
         self._folder: Folder | None = None
@@ -229,7 +233,12 @@ class LotSession:
             bus=self._bus,
             examine=lambda at: instruments.examined(self._config, self._inventory, at),
             overdue=in_time if self._golden is None else self._golden.overdue,
+            earlier=self._tell_of_passes_before,
         )
+
+    def _tell_of_passes_before(self, told: Callable[[TouchdownResult], None]) -> None:
+        if self._order.second is not None:
+            second_pass.recalled(self._order.folder.parent, self._order.second, told)
 
     def _describe(self, command: commands.Load) -> LotInfo:
         config, sequence = self._config, self._sequence
@@ -263,6 +272,7 @@ class LotSession:
             instruments=self._inventory.instruments,
             bindings=instruments.bindings(config),
             software=instruments.software(),
+            second_pass=self._order.second,
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:

@@ -1,7 +1,7 @@
 """Where a cell runs: what a run needs of the world, real or simulated, and how to get a simulated one."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -221,6 +221,9 @@ class _Simulator(Protocol):
     def found(self, folder: Path) -> Mapping[int, int | None]:
         """Look where the devices of a world are that was kept in a folder."""
 
+    def carried(self, before: Path, after: Path, bins: frozenset[int], lot: str, devices: int) -> None:
+        """Take the devices of some hard bins from one kept world into another."""
+
     def all_knobs(self, driver: str) -> frozenset[str]:
         """Name the faults of a model, or of devices."""
 
@@ -239,6 +242,17 @@ def simulated_cards(indices: range, *, payload: int, latency: str) -> Sequence[C
 def simulated_whereabouts(world: Path) -> Mapping[int, int | None]:
     """Return where the devices of a kept world are that were ever in a socket: the hard bin; None: in it."""
     return cast("_Simulator", _world()).found(world)
+
+
+def simulated_again(before: Path, after: Path, bins: Collection[int], *, lot: str, devices: int) -> None:
+    """Put the devices that lie in these hard bins of a kept world into one that begins in another folder.
+
+    `lot`, `devices`: of which lot they are, and how many that had. ConfigError if no world was kept.
+    """
+    try:
+        cast("_Simulator", _world()).carried(before / WORLD, after / WORLD, frozenset(bins), lot, devices)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def simulated_knobs(driver: str) -> frozenset[str]:

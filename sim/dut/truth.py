@@ -68,6 +68,9 @@ class Fates:
                 self.marked(index, sealed=sealed, personalised=personalised)
             case ["sorted", int(index), int(hard_bin)]:
                 self.sorted(index, hard_bin)
+            case ["again", *indices]:
+                for one in indices:
+                    self._bins[int(one) - 1] = NOT_SORTED
             case ["heated", int(index), str(celsius)]:
                 self.heated(index, float(celsius))
             case _:

@@ -6,12 +6,14 @@ import re
 import signal
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from msgspec import json
 
 from station import commands
@@ -41,6 +43,7 @@ from station.run import (
     remove_if_never_loaded,
     started_here,
 )
+from station.second_pass import Asked, asked_for
 from station.stop import StopRequest
 from station.surroundings import (
     CELLS,
@@ -49,6 +52,7 @@ from station.surroundings import (
     WORLD,
     Surroundings,
     simulated,
+    simulated_again,
     simulated_station_file,
 )
 
@@ -96,6 +100,12 @@ class Speed(click.ParamType[float | None]):
 @temperature_options
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
 @console_offer.option
+@click.option(
+    "--second-pass",
+    "again",
+    metavar="LOT",
+    help="Test once more what lies in the retest bins of a closed lot in --out.",
+)
 @click.option("--resume", metavar="LOT", help="Go on with a lot that was left open, in --out.")
 @recovery.options
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
@@ -114,6 +124,7 @@ def run(
     temperature: Temperature | None,
     hardware: bool,
     socket: Path | None,
+    again: str | None,
     resume: str | None,
     by: str | None,
     by_role: str,
@@ -130,44 +141,89 @@ def run(
         raise click.UsageError("--flow chooses a simulated cell, --station FILE is one: give one of them")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
+    if again is not None and (lot or resume or trials > 1 or _given("devices")):
+        raise click.UsageError("--second-pass names lot and devices; no --lot, --devices, --trials, --resume")
     history = None if resume is None else history_in(out / resume)
     if history is not None:
         lot, devices, sites = history.info.lot, history.info.quantity, len(history.info.sites)
         temperature = history.info.tempered
     config = station_config.load(station or simulated_station_file(flow or FINAL_TEST), sites=sites)
-    name = lot or _free_name(out)
-    if not LOT_NAME.fullmatch(name):
-        raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
-    order = LotOrder(name, devices, out / name, seed, recipe, temperature, trials, again=history is not None)
-    surroundings = (
-        Hardware(config.visa.library)
-        if hardware
-        else simulated(
-            config,
-            lot=name,
-            devices=devices,
-            seed=seed,
-            faults=faults,
-            speed=speed,
-            epoch=EPOCH if history is None else epoch_after(history),
-            diary=order.folder / WORLD,
-        )
-    )
+    asked = None if again is None else asked_for(out, again, config, recipe, temperature)
+    if asked is not None:
+        lot, devices = asked.name, asked.devices
+    name = _named(lot, out)
+    later = history.info.second_pass if history else asked.second if asked else None
+    order = LotOrder(name, devices, out / name, seed, recipe, temperature, trials, later, bool(history))
+    surroundings = partial(_surroundings, config, order, faults, speed, hardware=hardware)
     if history is not None:
         there = recovery.taken_up_here(
             recovery.recovery(recovery.Said(by, by_role, second), reason, places, cleared)
         )
+        world = surroundings(epoch=epoch_after(history))
         try:
-            report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket, there)
+            report = _ran(config, order, world, _progress(order, quiet=as_json), socket, there)
         except RefusedError as refused:
             return _refused(refused)
         return _ended(report, as_json=as_json)
+    with _begun(order, asked, surroundings, simulated_too=not hardware) as world:
+        report = _ran(config, order, world, _progress(order, quiet=as_json), socket)
+    return _ended(report, as_json=as_json)
+
+
+def _named(lot: str | None, out: Path) -> str:
+    name = lot or _free_name(out)
+    if not LOT_NAME.fullmatch(name):
+        raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
+    return name
+
+
+def _surroundings(
+    config: StationConfig,
+    order: LotOrder,
+    faults: tuple[str, ...],
+    speed: float | None,
+    *,
+    hardware: bool,
+    epoch: float,
+) -> Surroundings:
+    if hardware:
+        return Hardware(config.visa.library)
+    return simulated(
+        config,
+        lot=order.lot,
+        devices=order.devices,
+        seed=order.seed,
+        faults=faults,
+        speed=speed,
+        epoch=epoch,
+        diary=order.folder / WORLD,
+    )
+
+
+@contextmanager
+def _begun(
+    order: LotOrder, asked: Asked | None, surroundings: Callable[..., Surroundings], *, simulated_too: bool
+) -> Iterator[Surroundings]:
+    """Have the lot's folder and its surroundings inside the block; no folder stays of a lot that never was.
+
+    The world of a second pass is in the folder before it begins: somebody has brought the devices.
+    """
+    world = surroundings(epoch=EPOCH) if asked is None else None
     make_folder(order.folder)
     try:
-        report = _ran(config, order, surroundings, _progress(order, quiet=as_json), socket)
+        if asked is not None and simulated_too:
+            first = asked.first
+            simulated_again(
+                asked.before, order.folder, asked.second.bins, lot=first.lot, devices=first.quantity
+            )
+        yield world or surroundings(epoch=EPOCH if asked is None else asked.at)
     finally:
         remove_if_never_loaded(order.folder)
-    return _ended(report, as_json=as_json)
+
+
+def _given(option: str) -> bool:
+    """Whether somebody has written an option that has a default."""
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def _refused(refused: RefusedError) -> int:

@@ -28,6 +28,7 @@ from station.model import (
     Offset,
     Place,
     RecordKind,
+    SecondPass,
     TestDefinition,
     TouchdownResult,
     Unit,
@@ -63,7 +64,7 @@ def taken_in(path: Path, store: Store) -> int:
     info = _info(path)
     bins = {bin_.number: bin_ for bin_ in info.bins}
     run = store.begin(info)
-    ends, contacts = _ends_of_wafers(path), _Contacts(info, bins)
+    ends, contacts = _ends_of_wafers(path), _Contacts(info, bins, coded=_coded(path))
     finished, disposition = info.set_up, " "
     for record in read(path):
         if record.name == "MRR":
@@ -74,6 +75,17 @@ def taken_in(path: Path, store: Store) -> int:
             store.event("told", record.text("TEXT_DAT"), contacts.now)
     store.finish(finished, disposition)
     return run
+
+
+def _coded(path: Path) -> bool:
+    """Tell whether devices have names that are no running numbers."""
+    names = (record.text("PART_ID").strip() for record in read(path) if record.name == "PRR")
+    return any(name and not _number(name) for name in names)
+
+
+def _number(name: str) -> int:
+    """Return the running number that a name is; 0 if it is none."""
+    return int(name) if name.isascii() and name.isdecimal() and str(int(name)) == name else 0
 
 
 def _says_something(record: Record) -> bool:
@@ -117,8 +129,9 @@ def _info(path: Path) -> LotInfo:
                 bins.note(record)
     master = head["MIR"]
     sites = sorted({n for record in read(path) if record.name == "SDR" for n in record.integers("SITE_NUM")})
+    second = _second_pass(head)
     return LotInfo(
-        lot=master.text("LOT_ID"),
+        lot=f"{second.lot}.{second.name}" if second else master.text("LOT_ID"),
         product=master.text("PART_TYP"),
         sequence=master.text("JOB_NAM"),
         sequence_version=master.text("JOB_REV"),
@@ -144,7 +157,17 @@ def _info(path: Path) -> LotInfo:
         limit_set=master.text("SPEC_NAM"),
         wafers=_geometry(head["WCR"]) if "WCR" in head else None,
         offsets=tuple(offsets),
+        second_pass=second,
     )
+
+
+def _second_pass(head: dict[str, Record]) -> SecondPass | None:
+    """Return of which lot this is a later pass, by its RDR; the number is that of RTST_COD, else 1."""
+    if "RDR" not in head:
+        return None
+    times = head["MIR"].text("RTST_COD")
+    number = int(times) if times in set("123456789") else 1
+    return SecondPass(head["MIR"].text("LOT_ID"), number, head["RDR"].integers("RTST_BIN"))
 
 
 def _geometry(record: Record) -> WaferGeometry | None:
@@ -238,7 +261,8 @@ class _Open:
 class _Contacts:
     """Groups the records of a file into touchdowns."""
 
-    def __init__(self, info: LotInfo, bins: dict[int, Bin]) -> None:
+    def __init__(self, info: LotInfo, bins: dict[int, Bin], *, coded: bool) -> None:
+        self._coded = coded
         self._bins = bins
         self._names = {test.number: test.name for test in info.tests}
         self._open, self._seq, self._wafer = _Open(), 0, ""
@@ -297,13 +321,14 @@ class _Contacts:
             record.integer("TEST_T") / 1000,
             cut_short=flags & 0x1C == 0x0C,
             place=None if -32768 in place else Place(self._wafer, *place),
+            code=record.text("PART_ID").strip() if self._coded else "",
             notes=tuple(ended.notes.get(site, ())),
         )
 
     def _part(self, record: Record) -> int:
         name = record.text("PART_ID").strip()
-        if name.isascii() and name.isdecimal() and int(name) > 0:
-            return int(name)
+        if not self._coded and (number := _number(name)):
+            return number
         key = name or f"{self._wafer} {record.integer('X_COORD')} {record.integer('Y_COORD')}"
         return self._numbers.setdefault(key, len(self._numbers) + 1)
 

@@ -29,6 +29,8 @@ class Codes:
     """The codes of one lot: read by the station at each site, or by the machine that brings the devices."""
 
     readers: Mapping[int, IdReader]
+    of_pass: str = ""
+    """Of a second pass: what its devices without codes are called after, since their numbers are others'."""
     seen: dict[str, int] = field(default_factory=dict)
     """The device of each code that was read in this lot."""
     refused: dict[int, str] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Codes:
         `known`: the names, by site, of devices that come again. Hold if another device is there now.
         """
         if not self.readers and not arrived.ids:
-            return arrived
+            return replace(arrived, ids=self._by_pass(arrived, parts)) if self.of_pass else arrived
         ids = dict[int, str]()
         for site in sorted(arrived.sites):
             code = arrived.ids.get(site)
@@ -62,6 +64,9 @@ class Codes:
                 ids[site] = code
         self.seen |= {code: parts[site] for site, code in ids.items() if site not in known}
         return replace(arrived, ids=ids)
+
+    def _by_pass(self, arrived: Touchdown, parts: Mapping[int, int]) -> dict[int, str]:
+        return {site: f"{self.of_pass}-{parts[site]}" for site in sorted(arrived.sites)}
 
     async def _read(self, sites: list[int]) -> dict[int, str]:
         """Read at all sites at once; a site whose code did not come is left out."""

@@ -90,7 +90,7 @@ class LotRun(Generic[S]):
         self._seq = 0
         self._parts = 0
         self._arrived = Touchdown(frozenset())
-        self._codes = Codes(bound.readers)
+        self._codes = Codes(bound.readers, "" if info.second_pass is None else info.second_pass.name)
         self._wafers = set[str]()
         self._hold: Hold | None = None
         self._sites = Sites(bound.resources)

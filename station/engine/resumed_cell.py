@@ -94,6 +94,7 @@ class ResumedCell(Cell[S]):
         plan, folder = self._plan, self._folder
         landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
         if landing.remembers:
+            plan.earlier(landing.seen)
             await folder.records.recall(landing.seen)
         run = ResumedRun(
             recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift

@@ -11,22 +11,32 @@ from station.model import LotInfo, WaferGeometry
 
 MILLIMETRES = 3
 """WF_UNITS."""
+MOST_PASSES = 9
+"""As many as RTST_COD can tell."""
 START_T_AT = 6 + 4 + 4
 """Where START_T of the MIR stands, behind FAR, header and SETUP_T."""
 
 
 def file_name(info: LotInfo) -> str:
     """Return the name of a lot's file: lot, sublot if it has one, flow, station, UTC time, pass."""
+    passed = "P" if info.second_pass is None else info.second_pass.name
     moment = datetime.fromtimestamp(info.set_up, UTC).strftime("%Y%m%d%H%M%S")
-    name = "_".join(filter(None, [info.lot, info.sublot, info.flow, info.station, moment, "P"]))
+    name = "_".join(filter(None, [lot_id(info), info.sublot, info.flow, info.station, moment, passed]))
     plain_name = sub("[^A-Za-z0-9_]", "_", name)
     return (plain_name if plain_name[:1].isalpha() else f"L{plain_name}") + ".std"
 
 
+def lot_id(info: LotInfo) -> str:
+    """Return what stands in LOT_ID: the same in all passes of a lot."""
+    return info.lot if info.second_pass is None else info.second_pass.lot
+
+
 def header(info: LotInfo) -> Iterator[bytes]:
-    """Yield FAR, MIR, SDR, PMRs and the DTRs with the fingerprint, in order."""
+    """Yield FAR, MIR, RDR of a second pass, SDR, PMRs and the DTRs with the fingerprint, in order."""
     yield whole("FAR", CPU_TYPE=2, STDF_VER=4)
     yield _master(info)
+    if (again := info.second_pass) is not None:
+        yield whole("RDR", NUM_BINS=len(again.bins), RTST_BIN=again.bins)
     yield whole(
         "SDR",
         HEAD_NUM=HEAD,
@@ -48,7 +58,7 @@ def header(info: LotInfo) -> Iterator[bytes]:
 
 def _master(info: LotInfo) -> bytes:
     texts = {
-        "LOT_ID": info.lot,
+        "LOT_ID": lot_id(info),
         "PART_TYP": info.product,
         "NODE_NAM": info.station,
         "TSTR_TYP": "HARDBIN",
@@ -72,7 +82,7 @@ def _master(info: LotInfo) -> bytes:
         START_T=int(info.set_up),
         STAT_NUM=info.station_number,
         MODE_COD=plain(info.mode)[:1] or " ",
-        RTST_COD="N",
+        RTST_COD="N" if info.second_pass is None else str(min(info.second_pass.number, MOST_PASSES)),
         **{name: plain(text) for name, text in texts.items()},
     )
 

@@ -1,15 +1,15 @@
 """Several files of one lot made into one: the first pass and its retests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from station.datalog.stdf.fields import Value
 from station.datalog.stdf.reader import read
-from station.datalog.stdf.records import Record, encode_record
+from station.datalog.stdf.records import Record, encode, encode_record
 from station.datalog.stdf.recovery import SUMMARIES, history, written
-from station.datalog.stdf.seen import RANKS
+from station.datalog.stdf.seen import RANKS, Seen
 from station.datalog.stdf.tally import Tally
 from station.errors import StorageError
 
@@ -17,6 +17,10 @@ BODY = RANKS["PTR"]
 SAME = ("LOT_ID", "SBLOT_ID", "PART_TYP", "JOB_NAM", "JOB_REV")
 """What must be equal in the MIRs of all files."""
 DEFAULTS = ("RES_SCAL", "LO_LIMIT", "HI_LIMIT", "UNITS")
+
+
+NAMED = "rejects came again without names: each has the PART_ID of one of them, in order, its own in PART_TXT"
+"""What the merged file says of a second pass."""
 
 
 class Merged(Struct, frozen=True):
@@ -50,6 +54,26 @@ class _Pass:
     def master(self) -> Record:
         return next(record for record in self.head if record.name == "MIR")
 
+    def names(self, seen: Seen) -> dict[str, str]:
+        """Return the PART_IDs of devices that were fed once more without a name: those of rejects before.
+
+        Nobody can tell which of them is which; so many must have come as lie in the bins of the RDR.
+        """
+        if not (rdr := self.of("RDR")) or seen.wafer:
+            return {}
+        came = list(dict.fromkeys(r.text("PART_ID").strip() for r in self.body if r.name == "PRR"))
+        bins = rdr[0].integers("RTST_BIN")
+        new = [one for one in came if one not in seen.parts]
+        lying = [known for known, part in seen.parts.items() if not bins or part.hard in bins]
+        left = [known for known in lying if known not in came]
+        if new and len(new) != len(left):
+            where = f"hard bin {', '.join(map(str, bins))}" if bins else "all bins"
+            raise StorageError(
+                f"{self.path}: {len(new)} devices without a name came again, {len(left)} lie in {where} "
+                "of the passes before: nobody can tell which are missing"
+            )
+        return dict(zip(new, left, strict=True)) if new else {}
+
     def of(self, name: str) -> list[Record]:
         return [record for record in self.head if record.name == name]
 
@@ -68,8 +92,11 @@ def merge(paths: Sequence[Path], out: Path, at: float) -> Merged:
     chunks += [encode_record(record) for record in _header(passes, tally)]
     superseded = 0
     for number, one in enumerate(passes):
+        names = one.names(tally.seen) if number else {}
+        if names:
+            chunks.append(encode("DTR", {"TEXT_DAT": f"{one.path.name}: {NAMED}"[:255]}))
         for record in one.body:
-            data, taken = _of_pass(record, number, tally)
+            data, taken = _of_pass(_named(record, names), number, tally)
             chunks.append(data)
             superseded += taken
         for record in one.tail:
@@ -79,6 +106,16 @@ def merge(paths: Sequence[Path], out: Path, at: float) -> Merged:
     written(out, chunks)
     seen = tally.seen
     return Merged(len(seen.parts), seen.counts["PRR"], superseded)
+
+
+def _named(record: Record, names: Mapping[str, str]) -> Record:
+    """Return a PRR under the PART_ID of the reject whose place it takes; its own goes to PART_TXT."""
+    mine = record.text("PART_ID").strip() if record.name == "PRR" else ""
+    if mine not in names:
+        return record
+    text = record.text("PART_TXT") or mine
+    values = {**record.values, "PART_ID": names[mine], "PART_TXT": text}
+    return Record("PRR", values, record.offset, record.typ, record.sub)
 
 
 def _header(passes: list[_Pass], tally: Tally) -> Iterator[Record]:

@@ -21,6 +21,7 @@ from station.model import (
     Note,
     Offset,
     Place,
+    SecondPass,
     TouchdownResult,
     Verdict,
 )
@@ -113,9 +114,27 @@ def without_sums(path: Path) -> list[Record]:
     ]
 
 
-@pytest.mark.parametrize("results", [landings(), on_wafers()], ids=["final test", "wafers"])
-def test_store_to_file_to_store_is_the_identity(results: tuple[TouchdownResult, ...], tmp_path: Path) -> None:
-    info = replace(lot(), offsets=(Offset(300, 1, 0.001), Offset(300, 2, -2.5e-05)))
+def with_codes() -> tuple[TouchdownResult, ...]:
+    """Devices with codes of their own: one is a number, and one a number with zeros before it."""
+    codes = "R1-1", "17", "0017"
+    first = [replace(failed(site, site), code=code) for site, code in zip((1, 2), codes, strict=False)]
+    again = replace(good(1, 1), code=codes[0], contact=2)
+    return (touchdown(1, *first), touchdown(2, again), touchdown(3, replace(good(1, 3), code=codes[2])))
+
+
+@pytest.mark.parametrize(
+    ("results", "later"),
+    [
+        (landings(), None),
+        (on_wafers(), None),
+        (with_codes(), SecondPass("L1", 2, (CONTACT.hard, 7))),
+    ],
+    ids=["final test", "wafers", "second pass"],
+)
+def test_store_to_file_to_store_is_the_identity(
+    results: tuple[TouchdownResult, ...], later: SecondPass | None, tmp_path: Path
+) -> None:
+    info = replace(lot(), offsets=(Offset(300, 1, 0.001), Offset(300, 2, -2.5e-05)), second_pass=later)
     first = written(tmp_path / "first", info, results)
     (tmp_path / "second").mkdir()
     (tmp_path / "third").mkdir()
@@ -124,6 +143,7 @@ def test_store_to_file_to_store_is_the_identity(results: tuple[TouchdownResult, 
     assert without_sums(second) == without_sums(first)
     again = stored(second, tmp_path / "third" / "results.db")
     assert again == once
+    assert once[0].second_pass == later
     assert (tmp_path / "third" / first.name).read_bytes() == second.read_bytes()
 
 

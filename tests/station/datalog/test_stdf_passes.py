@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from station.cli.stdf import stdf
 from station.datalog.stdf.fields import Value
@@ -16,16 +17,16 @@ from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record, encode_record, whole
 from station.datalog.stdf.recovery import recover
 from station.errors import StorageError
-from station.model import TouchdownResult
-from tests.station.datalog.lots import BEGAN, failed, good, lot, touchdown, touchdowns, unjudged
+from station.model import DeviceResult, SecondPass, TouchdownResult
+from tests.station.datalog.lots import BEGAN, SUPPLY, failed, good, lot, touchdown, touchdowns, unjudged
 from tests.station.datalog.test_stdf_judge import judged
 
 T0 = 1_790_000_000
 
 
-def written(path: Path, *results: TouchdownResult) -> Path:
+def written(path: Path, *results: TouchdownResult, second: SecondPass | None = None) -> Path:
     folder = path.parent / f"{path.name}.folder"
-    file = StdfFile(folder, lot())
+    file = StdfFile(folder, replace(lot(), second_pass=second))
     file.open()
     for result in results:
         file.touchdown(result)
@@ -64,6 +65,44 @@ def test_a_retest_supersedes_what_it_contacts_again(tmp_path: Path) -> None:
     assert command == "hardbin stdf merge L1.std L2.std"
     names = {record.text("HBIN_NAM") for record in of(tmp_path / "Lm.std", "HBR")}
     assert names == {record.text("HBIN_NAM") for record in of(first, "HBR")}
+
+
+SECOND = SecondPass("L1017", 1, (SUPPLY.hard,))
+
+
+def unnamed(number: int, device: DeviceResult) -> DeviceResult:
+    return replace(device, part=number, code=f"R1-{number}")
+
+
+def test_rejects_that_came_again_without_names_take_the_place_of_as_many(tmp_path: Path) -> None:
+    first = written(tmp_path / "L1.std", touchdown(1, failed(1, 1), good(2, 2)), touchdown(2, failed(1, 3)))
+    here = unnamed(1, good(1, 1)), unnamed(2, failed(2, 2))
+    second = written(
+        tmp_path / "L2.std", touchdown(1, *here), touchdown(2, contact_2(here[1])), second=SECOND
+    )
+    made = merge([first, second], tmp_path / "Lm.std", T0)
+    assert (made.parts, made.contacts, made.superseded) == (3, 6, 2)
+    sound(tmp_path / "Lm.std")
+    parts = [(r.text("PART_ID"), r.text("PART_TXT")) for r in of(tmp_path / "Lm.std", "PRR")]
+    assert parts[3:] == [("1", "R1-1"), ("3", "R1-2"), ("3", "R1-2")]
+    assert of(tmp_path / "Lm.std", "PCR")[-1].integer("GOOD_CNT") == 2
+    assert of(tmp_path / "Lm.std", "RDR") == []
+    assert "came again without names" in of(tmp_path / "Lm.std", "DTR")[-1].text("TEXT_DAT")
+
+
+def contact_2(device: DeviceResult) -> DeviceResult:
+    return replace(device, contact=2)
+
+
+@pytest.mark.parametrize("came", [1, 3])
+def test_another_number_than_lies_in_the_bins_is_refused(came: int, tmp_path: Path) -> None:
+    first = written(tmp_path / "L1.std", touchdown(1, failed(1, 1), failed(2, 2)))
+    again = [touchdown(n, unnamed(n, good(1, n))) for n in range(1, came + 1)]
+    second = written(tmp_path / "L2.std", *again, second=SECOND)
+    told = f"{came} devices without a name came again, 2 lie in hard bin {SUPPLY.hard}"
+    with pytest.raises(StorageError, match=told):
+        merge([first, second], tmp_path / "Lm.std", T0)
+    assert not (tmp_path / "Lm.std").exists()
 
 
 def test_a_merge_of_one_file_says_what_that_file_says(tmp_path: Path) -> None:
