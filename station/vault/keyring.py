@@ -19,7 +19,7 @@ from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.header import Head
 from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Mode, Purpose, SealedKey, Ticket
-from station.vault.names import ISSUER_MASTER, RECORD, RECORD_EC, RMA
+from station.vault.names import ISSUER_MASTER, RECORD, RECORD_EC, RMA, TRANSPORT_KEMS
 from station.vault.pki.authorities import CEREMONY
 from station.vault.pki.signing import VerifyingKey
 from station.vault.secret import Secret
@@ -106,6 +106,15 @@ class Keyring:
             return await self._store.rma_token(uid, msgspec.json.decode(sealed, type=SealedKey))
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise RequestError("not a token that was sealed to a store") from None
+
+    def transport_kems(self) -> list[str]:
+        """The plant's keys that dies encapsulate to at wafer sort, newest first; a mask set knows two."""
+        found = [
+            entry.id
+            for entry in self._entries.values()
+            if entry.id.startswith(TRANSPORT_KEMS) and entry.state is KeyState.ACTIVE
+        ]
+        return sorted(found, key=lambda name: (len(name), name), reverse=True)
 
     def kem_public(self, kem: str) -> bytes:
         """The raw public key that others encapsulate to; KeyStoreError if the store has none of this name."""

@@ -10,7 +10,7 @@ from drivers.protocols.se1_objects import token_hash
 from drivers.protocols.se1_table import KeySet as Kvn
 from station.vault.die import scp03
 from station.vault.keyring import Keyring
-from station.vault.names import RAW_TOKEN, TEST_TOKEN, TRANSPORT_KEM
+from station.vault.names import RAW_TOKEN, TEST_TOKEN
 from station.vault.secret import Secret
 
 TEST_LABEL = b"PQP1-TST"
@@ -37,18 +37,20 @@ class Transport:
         """What the die must answer: the key version and three check values."""
 
     @classmethod
-    async def sealed(cls, store: Keyring, uid: bytes, ciphertext: bytes, product: str) -> "Transport":
-        """Derive a die's keys and wrap them; KeyStoreError if the ciphertext is none."""
+    async def sealed(
+        cls, store: Keyring, uid: bytes, kem: str, ciphertext: bytes, product: str
+    ) -> "Transport":
+        """Derive a die's keys and wrap them; KeyStoreError if the ciphertext is none of `kem`'s."""
         keys = await store.die_keys(uid, Kvn.TRANSPORT, product)
         parts = (keys.enc, keys.mac, keys.dek)
         try:
             with (
                 await test_token(store, uid, product) as token,
-                await store.opened(TRANSPORT_KEM, ciphertext) as shared,
+                await store.opened(kem, ciphertext) as shared,
             ):
                 proof = token_hash(TEST_LABEL, uid, bytes(token.reveal()))
                 content = b"".join(bytes(part.reveal()) for part in parts) + proof
-                kek = wrapping_key(shared, store.kem_public(TRANSPORT_KEM), ciphertext, uid)
+                kek = wrapping_key(shared, store.kem_public(kem), ciphertext, uid)
                 wrapped = aes_key_wrap_with_padding(kek, content)
             values = bytes((Kvn.TRANSPORT,)) + b"".join(scp03.check_value(part) for part in parts)
         finally:

@@ -17,12 +17,12 @@ from station.vault.die.job import Job, Link, Means
 from station.vault.die.recovery import Intent
 from station.vault.die.script import Script
 from station.vault.faults import Code, DoubtError, Fate, FaultError
-from station.vault.names import TRANSPORT_KEM
 from station.vault.secret import Secret
 from station.vault.transport_keys import Transport
 
 CIPHERTEXT = 1088
 IN_TEST = (LifeCycle.RAW, LifeCycle.TEST_UNLOCKED, LifeCycle.TEST_LOCKED)
+NO_RESULT = (StatusWord.DATA, StatusWord.NOT_FOUND, StatusWord.CONDITIONS)
 TRIES = 8
 TOKEN_ANSWERS = (
     StatusWord.OK,
@@ -134,8 +134,9 @@ class Loading:
 
     async def _keys(self, die: Sorted, uid: bytes) -> None:
         """Steps 3 to 5: the UID once, then the encapsulation, and the keys under what came of it."""
-        ciphertext = await self._encapsulated(die, uid)
-        transport = await Transport.sealed(self._means.store, uid, ciphertext, self._means.profile.product)
+        kem, ciphertext = await self._encapsulated(die, uid)
+        product = self._means.profile.product
+        transport = await Transport.sealed(self._means.store, uid, kem, ciphertext, product)
         script = self._script("L3 keys")
         put = se1.command("PUT TRANSPORT KEYS", kvn=KeySet.TRANSPORT, wrapped=transport.wrapped)
         script.plain("PUT TRANSPORT KEYS", put)
@@ -143,24 +144,35 @@ class Loading:
         if seen["PUT TRANSPORT KEYS"] != transport.values:
             raise FaultError(Code.KEY_SETS, "the check values of the transport keys are wrong")
 
-    async def _encapsulated(self, die: Sorted, uid: bytes) -> bytes:
-        script = self._script("L2 encapsulate")
-        if not die.uid:
-            script.plain("SET UID", se1.command("SET UID", uid=uid))
+    async def _encapsulated(self, die: Sorted, uid: bytes) -> tuple[str, bytes]:
+        """Which of the plant's keys the die knows, and what it encapsulated to it; its ROM names two."""
+        kems, has_uid = self._means.store.transport_kems(), bool(die.uid)
+        for kem in kems:
+            script = self._script("L2 encapsulate")
+            if not has_uid:
+                script.plain("SET UID", se1.command("SET UID", uid=uid))
+            self._offer(script, kem, die.payload)
+            seen, has_uid = await self._link.run(script), True
+            if se1.uid_of(seen["GET UID"]) != uid:
+                raise FaultError(Code.UID_MISMATCH, "the UID reads back otherwise than it was written")
+            if not seen["KEM TRANSPORT"]:
+                continue
+            if len(seen["READ"]) != CIPHERTEXT:
+                raise DoubtError(Code.LINK, f"a ciphertext of {len(seen['READ'])} bytes, not {CIPHERTEXT}")
+            return kem, seen["READ"]
+        known = ", ".join(kems) or "there is none that is active"
+        raise FaultError(Code.KEY_SETS, f"it knows none of the plant's keys: {known}", Fate.REJECT_HELD)
+
+    def _offer(self, script: Script, kem: str, payload: int) -> None:
+        """Have the die encapsulate to a key, if it knows that; else there is no result to read."""
         script.plain("GET UID", se1.command("GET UID"))
-        public = self._means.store.kem_public(TRANSPORT_KEM)
-        for apdu in se1.write_operand_all(public, die.payload):
+        for apdu in se1.write_operand_all(self._means.store.kem_public(kem), payload):
             script.plain("WRITE OPERAND", apdu)
-        script.plain("KEM TRANSPORT", se1.command("KEM TRANSPORT"))
-        for at in range(0, CIPHERTEXT, die.payload):
-            size = min(die.payload, CIPHERTEXT - at)
-            script.plain("READ", se1.read(ObjectType.RESULT, 0, at, size), reply=size)
-        seen = await self._link.run(script)
-        if se1.uid_of(seen["GET UID"]) != uid:
-            raise FaultError(Code.UID_MISMATCH, "the UID reads back otherwise than it was written")
-        if len(seen["READ"]) != CIPHERTEXT:
-            raise DoubtError(Code.LINK, f"a ciphertext of {len(seen['READ'])} bytes, not {CIPHERTEXT}")
-        return seen["READ"]
+        script.plain("KEM TRANSPORT", se1.command("KEM TRANSPORT"), StatusWord.OK, StatusWord.DATA)
+        for at in range(0, CIPHERTEXT, payload):
+            size = min(payload, CIPHERTEXT - at)
+            read = se1.read(ObjectType.RESULT, 0, at, size)
+            script.plain("READ", read, StatusWord.OK, *NO_RESULT, reply=size)
 
     async def _locked(self) -> None:
         script = self._script("L4 lock test")

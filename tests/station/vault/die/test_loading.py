@@ -15,11 +15,15 @@ from sim.dut.memory import PowerCut
 from sim.dut.transport import RAW_TOKEN, development_uid
 from station.vault import sorted_dies
 from station.vault.asked import Admission, Purpose
+from station.vault.development import APPROVAL
 from station.vault.die.recovery import Intent, Standing
 from station.vault.die.script import Answer
 from station.vault.faults import Code, Fate, FaultError
+from station.vault.keys.words import Algorithm, KeyProfile, KeyRef, KeyState
+from station.vault.keys.words import Purpose as KeyPurpose
 from station.vault.sorted_dies import Birthplace
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, answer_of
+from tests.station.vault.store_here import keys_in
 from tests.station.vault.test_vault_ledger import told
 from tests.station.vault.vaults import Vault, opened_vault
 
@@ -115,6 +119,41 @@ async def test_a_die_that_answers_nothing_is_tried_on_three_contacts(vault: Vaul
             await vault.sort(UNIT, link, Purpose.LOAD)
         fates.append(caught.value.fate)
     assert fates == [Fate.RETRY, Fate.RETRY, Fate.REJECT_HELD]
+
+
+async def with_keys(folder: Path, states: dict[str, KeyState]) -> None:
+    """A key store with these plant's keys beside or instead of the one that simulated dies know, TKEM-1."""
+    store = (await keys_in(folder, 7))._store
+    for name, state in states.items():
+        if name != "TKEM-1":
+            await store.generate(KeyProfile(name, Algorithm.ML_KEM_768, KeyPurpose.DECAPSULATE))
+            await store.change(KeyRef(name), KeyState.ACTIVE, APPROVAL)
+        if state is not KeyState.ACTIVE:
+            await store.change(KeyRef(name), state, APPROVAL)
+    await store.aclose()
+
+
+@pytest.mark.parametrize("payload", [223, 4096])
+async def test_a_plant_has_keys_for_several_mask_sets(tmp_path: Path, payload: int) -> None:
+    await with_keys(tmp_path, dict.fromkeys(("TKEM-2", "TKEM-10"), KeyState.ACTIVE))
+    async with opened_vault(tmp_path, known_only=True) as vault:
+        assert vault.means.store.transport_kems() == ["TKEM-10", "TKEM-2", "TKEM-1"]
+        link = DirectLink(virgin(payload=payload))
+        await vault.sort(UNIT, link, Purpose.LOAD)
+        assert link.chip.life_cycle is LifeCycle.TEST_LOCKED
+        await vault.sort(UNIT, link, Purpose.OPEN_TEST)
+        answer_of(link.chip, se1.command("SET STATUS", life_cycle=LifeCycle.OP_READY))
+        assert (await vault.personalise(UNIT, link)).uid == UID
+
+
+async def test_a_die_of_a_strange_mask_set_is_held_and_gets_no_keys(tmp_path: Path) -> None:
+    await with_keys(tmp_path, {"TKEM-1": KeyState.SUSPENDED, "TKEM-2": KeyState.ACTIVE})
+    async with opened_vault(tmp_path, known_only=True) as vault:
+        link = DirectLink(virgin())
+        with pytest.raises(FaultError, match="none of the plant's keys: TKEM-2") as caught:
+            await vault.sort(UNIT, link, Purpose.LOAD)
+        assert (caught.value.code, caught.value.fate) == (Code.KEY_SETS, Fate.REJECT_HELD)
+        assert link.chip.life_cycle is LifeCycle.TEST_UNLOCKED
 
 
 async def test_wrong_check_values_hold_the_die(vault: Vault) -> None:
