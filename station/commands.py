@@ -60,6 +60,13 @@ class Abort(Command, frozen=True, kw_only=True, tag="lot.abort"):
     """Safe state; no bin is sent, the lot stays open."""
 
 
+class CutOff(Abort, frozen=True, kw_only=True, tag="lot.abort"):
+    """An abort that waits for nothing, not for a personalisation either: an interlock is open.
+
+    It is none of `Any`: only what guards a cell can say it.
+    """
+
+
 class Release(Seconded, frozen=True, kw_only=True, tag="hold.release"):
     """Say that the cause of a hold is gone; `reason` is mandatory. The lot is then paused."""
 

@@ -77,12 +77,12 @@ async def guarded(cell: Door, resources: Iterable[Resource], bus: Bus) -> AsyncG
 
 
 async def _kept(cell: Door, interlock: Interlock) -> None:
-    """Read the interlock, and abort the lot when it is open; that it closes again changes nothing."""
+    """Read the interlock, and cut the lot off when it is open; that it closes again changes nothing."""
     tries = 0
     while True:
         if (why := await interlock.why_open()) and cell.state not in AT_REST:
             tries += 1
-            await cell.request(commands.Abort(id=f"{interlock.name}-open-{tries}", actor=ACTOR, reason=why))
+            await cell.request(commands.CutOff(id=f"{interlock.name}-open-{tries}", actor=ACTOR, reason=why))
         await asyncio.sleep(POLL_S)
 
 

@@ -7,16 +7,21 @@ from typing import Any, TypeVar
 from drivers.errors import EquipmentError
 
 T = TypeVar("T")
+CUT = "cut off"
+"""Said by a cancellation that waits for nothing but what switches off, or is being written."""
 
 
 class NotUndoneError(EquipmentError):
     """What a block switched on may still be on: nothing may move, and nobody may touch it."""
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T], *, bound_s: float | None = None) -> T:
+async def uninterrupted(
+    work: Coroutine[Any, Any, T], *, bound_s: float | None = None, may_be_cut: bool = False
+) -> T:
     """Await `work` to its end even if cancelled meanwhile, then be cancelled; TimeoutError past `bound_s`.
 
-    A failure of the work outweighs the cancellation: it is raised, so that nobody misses it.
+    A failure of the work outweighs the cancellation: it is raised, so that nobody misses it. Work that
+    `may_be_cut` is cancelled by a cancellation that says CUT.
     """
     task = asyncio.get_running_loop().create_task(_bounded(work, bound_s))
     cancelled: asyncio.CancelledError | None = None
@@ -25,6 +30,8 @@ async def uninterrupted(work: Coroutine[Any, Any, T], *, bound_s: float | None =
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
+            if may_be_cut and error.args == (CUT,):
+                task.cancel(CUT)
     result = task.result()
     if cancelled is not None:
         raise cancelled

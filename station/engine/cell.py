@@ -12,12 +12,12 @@ from station import authority, commands, events
 from station.alarms import Alarms
 from station.custody.balance import binned
 from station.engine import prelot, receipts
+from station.engine.cut_off import CutOff
 from station.engine.interlocks import why_open
 from station.engine.landing import Landing
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.requests import Requests
-from station.engine.safe_state import make_safe
 from station.engine.states import FORWARD, State, may_follow
 from station.engine.stops import Aborted, Cause, Hold, Wish
 from station.errors import CustodyError, StorageError
@@ -51,6 +51,7 @@ class Cell(Generic[S]):
         """Why the cell is in its state, where that needs a reason."""
         self._takes: tuple[tuple[str, ...], ...] = ()
         """Whom it takes to let a held lot go on."""
+        self._off = CutOff(plan.resources)
         self._unsafe = ""
         self.safe = True
         """False while an output may be on and nobody can tell."""
@@ -84,6 +85,11 @@ class Cell(Generic[S]):
             return await self._refuse(command, *objection)
         if isinstance(command, commands.Resume) and (why := await why_open(self._plan.resources)):
             return await self._refuse(command, "equipment", why)
+        if isinstance(command, commands.CutOff):
+            self._off.begin()
+            await self._effect(command)
+            await self._accept(command)
+            return await self._done(command)
         if isinstance(command, commands.Load):
             await self._load(command)
         await self._accept(command)
@@ -162,7 +168,7 @@ class Cell(Generic[S]):
                 self._aborted, self._why = True, command.reason or "asked for"
                 self._started.set()
                 self._released.set()
-                self._wish(Wish.ABORT)
+                self._wish(Wish.ABORT, at_once=isinstance(command, commands.CutOff))
             case _:
                 await self._said(command)
 
@@ -173,9 +179,9 @@ class Cell(Generic[S]):
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
             self._requests.take(command)
 
-    def _wish(self, wish: Wish) -> None:
+    def _wish(self, wish: Wish, *, at_once: bool = False) -> None:
         if self._run is not None:
-            self._run.ask(wish)
+            self._run.ask(wish, at_once=at_once)
 
     async def _load(self, command: commands.Load) -> None:
         self.state = State.LOADING
@@ -336,7 +342,7 @@ class Cell(Generic[S]):
             raise Hold(f"the cell could not be made safe: {self._unsafe.removeprefix(NOT_SAFE)}", unsafe=True)
 
     async def _make_safe(self) -> None:
-        await self._made_safe(*await make_safe(self._plan.resources))
+        await self._made_safe(*await self._off.safe())
 
     async def _made_safe(self, took: float, failed: Mapping[str, str]) -> None:
         self.safe, self.time_to_safe_s = not failed, took
@@ -398,6 +404,7 @@ class Cell(Generic[S]):
     async def aclose(self) -> None:
         """Close the lot's files; a lot that is not closed may be taken up again later."""
         try:
+            await self._off.over()
             await self._close_folder()
         finally:
             self._plan.bus.close()

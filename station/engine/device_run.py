@@ -4,25 +4,27 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Generic
 
 from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
-from drivers.roles.uninterrupted import NotUndoneError
+from drivers.roles.uninterrupted import CUT, NotUndoneError
 from station.clock import Clock
 from station.engine.averages import Averages, outlying
 from station.engine.barrier import SiteBarrier
 from station.engine.contact import Contact, Custody
 from station.engine.disposition import Standing
 from station.engine.judge import corrected, judged, misbehaved, unjudged
+from station.engine.key_step import KeyStep
 from station.engine.notes import attempted, narrow, skipped, wanted
 from station.engine.second_look import chosen, first_failing
 from station.engine.seen_through import forgive, seen_through
 from station.engine.stuck import StuckWatch
 from station.engine.timer import RowTimer
 from station.errors import CustodyError
-from station.model import DeviceResult, Disposition, Ending, Measurement, Note, Personalisation, Verdict
+from station.model import DeviceResult, Disposition, Ending, Measurement, Note, Verdict
 from station.rows import to_vault
 from station.sequence import (
     CONTINUE,
@@ -39,7 +41,6 @@ from station.sequence import (
     Test,
     While,
 )
-from station.vault.client import VaultRefusedError
 
 ENTER_BOUND_S = 10.0
 LEAVE_BOUND_S = 5.0
@@ -76,7 +77,8 @@ class DeviceRun(Generic[S]):
         self._offsets = {o.test: o.value for o in around.sequence.offsets if o.site == site.number}
         self._task: asyncio.Task[object] | None = None
         self._leaving = False
-        self._cut = False
+        self._cut = self._at_once = False
+        self._key_step: KeyStep[S] | None = None
         self.standing = Standing(around.sequence, recovered=contact.recovers)
 
     async def run(self) -> DeviceResult:
@@ -115,14 +117,18 @@ class DeviceRun(Generic[S]):
             notes=tuple(self._notes),
         )
 
-    def cut_short(self) -> None:
+    def cut_short(self, *, at_once: bool = False) -> None:
         """Abort: the device ends at its next await, but a condition that is being undone is undone first.
 
-        It is told once: what cleans up after the first time is left alone.
+        A personalisation is seen through, unless it is to be `at_once`. It is told once: what cleans up after
+        the first time is left alone.
         """
         told, self._cut = self._cut, True
+        if at_once and not self._at_once and self._key_step is not None:
+            self._key_step.cut_off()
+        self._at_once = self._at_once or at_once
         if self._task is not None and not self._leaving and not told:
-            self._task.cancel()
+            self._task.cancel(CUT if at_once else None)
 
     async def _rows(self, rows: tuple[Row[S], ...]) -> bool:
         """Run rows until one stops the device; tell whether none did."""
@@ -331,7 +337,11 @@ class DeviceRun(Generic[S]):
     async def _personalise(self, row: Personalise[S]) -> bool:
         if self.standing.failed is not None or self._outlying():
             return False
-        await seen_through(self._intended(row, self._die()))
+        part, faulted = self._contact.part, partial(self._faulted, row)
+        self._key_step = step = KeyStep(
+            row, self._die(), part, self.standing, self._around.custody, self._record, faulted
+        )
+        await seen_through(step.run(self._site, self._timer))
         return self.standing.personalisation is not None and (
             self.standing.personalisation.disposition is Disposition.SEALED
         )
@@ -347,60 +357,3 @@ class DeviceRun(Generic[S]):
             session=contact.session,
             again=contact.recovers,
         )
-
-    async def _intended(self, row: Personalise[S], die: Die) -> None:
-        """From intent to verdict: nothing comes between, so that no intent is left without its end."""
-        try:
-            if not die.again:  # else that it was begun is in the journal
-                await self._around.custody.intend(die, self._contact.part)
-        except CustodyError as error:
-            self._record(self._faulted(row, error))
-            self._cannot_tell(str(error))
-            return
-        self.standing.intent_open = True
-        await self._personalised(row, die)
-
-    async def _personalised(self, row: Personalise[S], die: Die) -> None:
-        try:
-            async with self._timer.limited(row.timeout_s):
-                outcome = await row.run(self._site, die)
-        except VaultRefusedError as refusal:
-            self.standing.custody_fault = str(refusal)
-            await self._verdict(row, die, refusal.personalisation)
-        except DutError as error:
-            self._record(misbehaved(row, error))
-            await self._no_verdict(row, die, str(error))
-        except asyncio.CancelledError:
-            self._record(unjudged(row, Ending.ABORTED, "aborted"))
-            await self._no_verdict(row, die, "aborted")
-        except Exception as error:  # noqa: BLE001 - the intent stays open whatever happened
-            self._record(self._faulted(row, error))
-            await self._no_verdict(row, die, str(error) or type(error).__name__)
-        else:
-            await self._verdict(row, die, outcome)
-
-    async def _no_verdict(self, row: Personalise[S], die: Die, reason: str) -> None:
-        self.standing.no_verdict = reason
-        try:
-            await self._around.custody.ended(die, self._contact.part, None, reason)
-        except CustodyError as error:
-            self.standing.custody_fault = f"{row.name}: {error}"
-
-    async def _verdict(self, row: Personalise[S], die: Die, outcome: Personalisation) -> None:
-        try:
-            await self._around.custody.ended(die, self._contact.part, outcome, outcome.detail)
-        except CustodyError as error:
-            self.standing.custody_fault = f"{row.name}: {error}"
-            self._record(unjudged(row, Ending.NO_VALUE, str(error)))
-            return
-        self.standing.personalisation = outcome
-        self.standing.intent_open = False
-        text = "" if outcome.disposition is Disposition.SEALED else f"{outcome.error} {outcome.detail}"
-        match outcome.disposition:
-            case Disposition.SEALED:
-                self._record(Measurement(row.number, row.name, "F", Verdict.PASSED))
-            case Disposition.UNTOUCHED | Disposition.RETRY:
-                self._record(unjudged(row, Ending.NO_VALUE, text))
-                self._cannot_tell(f"{row.name}: {outcome.disposition.value}: {text}")
-            case Disposition.REJECT_HELD | Disposition.QUARANTINE:
-                self._record(Measurement(row.number, row.name, "F", Verdict.FAILED, text=text))

@@ -39,7 +39,7 @@ class Landing(Generic[S]):
         self._clock = clock
         self._bus = bus
         self._runs: Mapping[int, DeviceRun[S]] = {}
-        self._cut = False
+        self._cut = self._at_once = False
         rule = sequence.outliers
         self._averages = None if rule is None else AverageWatch(rule, sequence.definitions())
         stuck = sequence.rules.stuck
@@ -76,17 +76,20 @@ class Landing(Generic[S]):
             await asyncio.sleep(0)  # each has begun, so that an abort finds it able to give a result
             self._runs = runs
             if self._cut:
-                self.cut_short()
+                self.cut_short(at_once=self._at_once)
         self._runs = {}
         devices = tuple(task.result() for task in tasks.values())
         result = TouchdownResult(seq=seq, started=started, ended=self._clock.unix(), devices=devices)
         return Tested(result, {site: run.standing for site, run in runs.items()})
 
-    def cut_short(self) -> None:
-        """Abort: every device run ends at its next await, and still has a result."""
-        self._cut = True
+    def cut_short(self, *, at_once: bool = False) -> None:
+        """Abort: every device run ends at its next await, and still has a result.
+
+        `at_once`: a personalisation too.
+        """
+        self._cut, self._at_once = True, self._at_once or at_once
         for run in self._runs.values():
-            run.cut_short()
+            run.cut_short(at_once=at_once)
 
     def _measured(self, seq: int, site: int, measurement: Measurement) -> None:
         self._bus.publish(Measured(at=self._clock.unix(), seq=seq, site=site, measurement=measurement))

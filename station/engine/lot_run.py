@@ -110,13 +110,16 @@ class LotRun(Generic[S]):
         self.boundary.ask(asked)
         self._asked.set()
 
-    def ask(self, wish: Wish) -> None:
-        """Say what is wanted; what is asked later takes back neither an abort nor an end."""
+    def ask(self, wish: Wish, *, at_once: bool = False) -> None:
+        """Say what is wanted; what is asked later takes back neither an abort nor an end.
+
+        An abort `at_once` does not even wait for a personalisation.
+        """
         if wish is Wish.ABORT or self._wish not in (Wish.ABORT, Wish.END):
             self._wish = wish
         self._asked.set()
         if wish is Wish.ABORT:
-            self._landing.cut_short()
+            self._landing.cut_short(at_once=at_once)
 
     async def run(self) -> None:
         """Return when all devices of the lot are sorted or an end was asked; Hold or Aborted otherwise."""

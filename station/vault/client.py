@@ -167,7 +167,8 @@ class VaultClient:
         With a die that comes `again` it goes on, or has it prove that it is what was sealed.
 
         VaultRefusedError for codes 1xx and 5xx, CustodyError if the vault is gone or talks nonsense,
-        EquipmentError if the reader fails. Cancelled, it finishes the script under way, says Gone and ends.
+        EquipmentError if the reader fails. Cancelled, it finishes the script under way, unless it is cut
+        off, says Gone and ends.
         """
         if die.again:
             known = await self.ask_unit(die.unit)
@@ -226,12 +227,12 @@ class VaultClient:
 
 
 async def _run(script: wire.Script, card: Card) -> wire.ScriptResult:
-    """Do the steps in order, in one call; a cancellation waits for the end of the script."""
+    """Do the steps in order, in one call; a cancellation waits for the script's end, unless it says CUT."""
     try:
         steps = steps_of(script)
     except RelayError as fault:
         raise CustodyError(str(fault)) from fault
-    return result_of(script, await uninterrupted(card.run(steps)))
+    return result_of(script, await uninterrupted(card.run(steps), may_be_cut=True))
 
 
 def _claim(lot: str, binned: Binned, at: float) -> bytes:

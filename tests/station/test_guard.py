@@ -84,7 +84,7 @@ def test_an_interlock_that_opens_aborts_the_lot_once() -> None:
     cell = Cell()
     guarded_for(5.0, cell, Contacts([(), (), ("door", "hood"), ()]))
     (abort,) = cell.asked
-    assert isinstance(abort, commands.Abort)
+    assert isinstance(abort, commands.CutOff)
     assert (abort.actor, abort.reason) == ("interlock", "safety is open: door, hood")
 
 

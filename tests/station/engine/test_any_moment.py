@@ -26,6 +26,17 @@ async def aborted_twice(trial: Trial) -> None:
     await trial.abort("second")
 
 
+async def cut_off(trial: Trial) -> None:
+    await trial.abort(at_once=True)
+
+
+async def aborted_then_cut_off(trial: Trial) -> None:
+    await trial.abort("first")
+    await asyncio.sleep(0.0005)
+    await trial.abort("second", at_once=True)
+    await trial.abort("third", at_once=True)
+
+
 async def everything_at_once(trial: Trial) -> None:
     request = trial.bench.cell.request
     async with asyncio.TaskGroup() as group:
@@ -61,6 +72,8 @@ async def resumed(trial: Trial) -> None:
     [
         (aborted, {"ABORTED"}),
         (aborted_twice, {"ABORTED"}),
+        (cut_off, {"ABORTED"}),
+        (aborted_then_cut_off, {"ABORTED"}),
         (ended, {"CLOSED"}),
         (paused, {"CLOSED"}),
         (everything_at_once, {"ABORTED", "CLOSED"}),

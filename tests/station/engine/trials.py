@@ -126,9 +126,10 @@ class Trial:
         await self.bench.cell.aclose()
         return self.bench.cell.state.value
 
-    async def abort(self, name: str = "abort") -> commands.Receipt:
+    async def abort(self, name: str = "abort", *, at_once: bool = False) -> commands.Receipt:
         """Ask for an abort; nothing may move from the moment at which it was accepted."""
-        receipt = await self.bench.cell.request(commands.Abort(id=name, actor="op"))
+        kind = commands.CutOff if at_once else commands.Abort
+        receipt = await self.bench.cell.request(kind(id=name, actor="op"))
         self.handler.aborted = self.handler.aborted or receipt.ok
         return receipt
 

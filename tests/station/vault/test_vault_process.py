@@ -18,6 +18,7 @@ import pytest
 from drivers.errors import DutError, TransportError
 from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import CardStep, ScriptReply
+from drivers.roles.uninterrupted import CUT
 from sim.dut.chip import Chip
 from sim.dut.transport import development_uid
 from station.clock import RealClock
@@ -219,6 +220,47 @@ async def test_a_cancelled_relay_ends_its_script_and_says_gone(process: VaultPro
     again = ChipCard(card.chip)
     resumed = await client.personalise(die_of("L5/1", lot="L5", contact=3), again, purpose=Purpose.RESUME)
     assert resumed.disposition is Disposition.SEALED
+    await client.aclose()
+
+
+class StuckCard(ChipCard):
+    """A card whose third script does not end."""
+
+    def __init__(self, chip: Chip) -> None:
+        super().__init__(chip)
+        self.stuck, self.cut = asyncio.Event(), False
+
+    async def run(self, script: Sequence[CardStep]) -> ScriptReply:
+        if len(self.scripts) < 2:
+            return await super().run(script)
+        self.stuck.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cut = True
+            raise
+        raise AssertionError("it waits for ever")
+
+
+async def test_a_relay_that_is_cut_off_does_not_wait_for_its_script(
+    process: VaultProcess, io: IoThread
+) -> None:
+    client = await open_client(process, io, "L9")
+    card = StuckCard(sound_chip(90))
+    task = asyncio.create_task(client.personalise(die_of("L9/1", lot="L9"), card))
+    async with asyncio.timeout(30):
+        await card.stuck.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not card.cut, "a script is done to its end"
+        task.cancel(CUT)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert card.cut
+    known = await client.ask_unit("L9/1")
+    assert (known.standing, known.intent) == ("SCREENED", "keys")
+    with pytest.raises(VaultRefusedError, match="only by purpose RESUME"):
+        await client.personalise(die_of("L9/1", lot="L9", contact=2), ChipCard(card.chip))
     await client.aclose()
 
 
