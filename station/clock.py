@@ -1,11 +1,19 @@
 """The only place that knows the time."""
 
 import asyncio
+import ctypes
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+DOUBT_S = 2.0
+"""A clock that was set by more is doubted."""
+UNSYNCHRONISED = 5
+"""What adjtimex returns while the kernel's clock follows nothing (adjtimex(2))."""
+TIMEX_BYTES = 512
 
 
 class Clock(Protocol):
@@ -31,3 +39,39 @@ class RealClock:
     async def answered(self, future: "Future[T]", *, latency_s: float) -> T:
         del latency_s
         return await asyncio.wrap_future(future)
+
+
+def follows_a_time_server() -> bool:
+    """Whether the kernel's clock does; false where that cannot be told."""
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)) != UNSYNCHRONISED)
+
+
+def steady() -> float:
+    """Seconds of a clock that nobody sets, since whenever."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class ClockWatch:
+    """Sees that somebody sets the clock: from then on nobody knows which of the two times is right."""
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        runs: Callable[[], float] = steady,
+        believed: Callable[[], bool] = follows_a_time_server,
+    ) -> None:
+        """`believed`: whether the clock follows a time server, which then is who has set it."""
+        self._now, self._runs, self._believed = now, runs, believed
+        self._apart = now() - runs()
+
+    def doubt(self) -> str:
+        """Say why the time is not believed; empty if it is."""
+        off = self._now() - self._runs() - self._apart
+        if abs(off) <= DOUBT_S:
+            return ""
+        if self._believed():
+            self._apart += off
+            return ""
+        return f"the station's clock was set by {off:+.1f} s since its start, and follows no time server"

@@ -1,6 +1,5 @@
 """Whether this machine can do what a station needs: what each check found, and what to do about it."""
 
-import ctypes
 import os
 import resource
 import shutil
@@ -20,13 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, mlkem
 from pyvisa.ctwrapper.highlevel import IVIVisaLibrary
 from serial.tools import list_ports
 
+from station.clock import follows_a_time_server
+
 GIB = 2**30
 LEAST_FREE = 2 * GIB
 COMMITS, SLOWEST_S = 100, 0.050
 """A journal's commit takes so long at most, in 99 of so many."""
-UNSYNCHRONISED = 5
-"""What adjtimex returns while the kernel's clock follows nothing (adjtimex(2))."""
-TIMEX_BYTES = 512
 
 
 class Health(Enum):
@@ -151,8 +149,7 @@ def _clock() -> Finding:
         return Finding(
             "clock", Health.WARN, "cannot be told on this system", "see that it follows a time server"
         )
-    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
-    if state == UNSYNCHRONISED:
+    if not follows_a_time_server():
         advice = "orders and certificates go by it: let it follow a time server (chrony, systemd-timesyncd)"
         return Finding("clock", Health.WARN, "follows no time server", advice)
     return Finding("clock", Health.OK, "follows a time server")

@@ -20,7 +20,7 @@ import msgspec
 from drivers.errors import EquipmentError, TransportError
 from station import commands
 from station.between import between
-from station.clock import RealClock
+from station.clock import ClockWatch, RealClock
 from station.config import StationConfig
 from station.console import outlet
 from station.console.wire import Hello
@@ -101,6 +101,7 @@ class Service:
         self._shelf = Shelf(standing.data, standing.config, RealClock().unix)
         self._followers: list[Callable[[Path, int, Subscription], Awaitable[None]]] = []
         self._door = Door()
+        self._clock = ClockWatch(RealClock().unix)
         self._stop: StopRequest | None = None
         self._stopping = False
         self._told: Callable[[LotReport], None] = lambda report: None
@@ -166,7 +167,7 @@ class Service:
 
     @property
     def _inside(self) -> Inside:
-        return Inside(self._door.request, lambda: self._door.state, RealClock().unix)
+        return Inside(self._door.request, lambda: self._door.state, RealClock().unix, self._clock.doubt)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ class StopRequest:
 
 
 async def stopped(cell: Cell[Any], stop: StopRequest) -> None:
-    """First request: pause, and abort when that is reached or the grace is over; second: abort at once."""
+    """First request: pause and leave the lot so, abort if the grace is over first; second: abort at once."""
     await stop.changed.wait()
     stop.changed.clear()
     receipt = await cell.request(commands.Pause(id="stop-pause", actor=ACTOR, reason="stop requested"))
@@ -37,6 +37,8 @@ async def stopped(cell: Cell[Any], stop: StopRequest) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_GRACE_S):
                 await either(cell.paused.wait(), stop.changed.wait())
+    if stop.times == 1 and cell.leave():
+        await stop.changed.wait()
     await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
 
 

@@ -103,6 +103,7 @@ class PlainProgress(Progress):
         match event:
             case events.StateChanged(new=new, reason=reason) if new in {
                 "RUNNING",
+                "PAUSED",
                 "HELD",
                 "ABORTED",
                 "CLOSED",

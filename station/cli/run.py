@@ -305,7 +305,7 @@ def _code(report: LotReport) -> int:
     match report.state:
         case State.CLOSED.value:
             return Exit.OK if report.truth is None or report.truth.agrees else Exit.INTEGRITY
-        case State.ABORTED.value:
+        case State.ABORTED.value | State.PAUSED.value:
             return Exit.INTERRUPTED
         case _:
             return Exit.HELD

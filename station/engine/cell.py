@@ -19,7 +19,7 @@ from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.requests import Requests
 from station.engine.states import FORWARD, State, may_follow
-from station.engine.stops import Aborted, Cause, Hold, Wish
+from station.engine.stops import Aborted, Adjourned, Cause, Hold, Wish
 from station.errors import CustodyError, StorageError
 from station.model import LotClosing, LotInfo
 from station.sequence import S
@@ -200,12 +200,14 @@ class Cell(Generic[S]):
 
     # -- the life of a lot
     async def run_lot(self, *, unattended: bool) -> State:
-        """Run the lot until it is closed, aborted or, if `unattended`, held; return the state."""
+        """Run the lot until it is closed, aborted, left or, if `unattended`, held; return the state."""
         await self._started.wait()
         try:
             await self._lot(unattended=unattended)
         except Aborted:
             await uninterrupted(self._abort(self._why))
+        except Adjourned:
+            await uninterrupted(self._leave())
         except (Hold, CustodyError) as error:
             hold = error if isinstance(error, Hold) else Hold(str(error), cause=Cause.CUSTODY)
             stopped = self._abort(f"{self._why}, after: {hold}") if self._aborted else self._hold(hold)
@@ -298,6 +300,17 @@ class Cell(Generic[S]):
         seats = authority.releasing(hold.cause, secure=self._plan.vault is not None)
         self._takes = tuple(tuple(sorted(seat)) for seat in seats)
         await self.shift(State.HELD, reason if known else reason + self._unsafe, cause=hold.cause.value)
+
+    def leave(self) -> bool:
+        """Have the run end with its lot open and paused, for the next start; false if it is not paused."""
+        if self.state is State.PAUSED:
+            self._wish(Wish.LEAVE)
+        return self.state is State.PAUSED
+
+    async def _leave(self) -> None:
+        await self._make_safe()
+        if not self.safe:
+            await self._abort("the station is being stopped")
 
     async def _abort(self, reason: str) -> None:
         if self.state is State.CLOSED:  # it came while the last word was being written

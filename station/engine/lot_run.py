@@ -31,7 +31,7 @@ from station.engine.recount import NOT_JUDGED_LIMIT, Counters
 from station.engine.sites import Sites
 from station.engine.states import State
 from station.engine.stop_rules import Action, Tripped
-from station.engine.stops import Aborted, Cause, Ended, Hold, Wish
+from station.engine.stops import Aborted, Adjourned, Cause, Ended, Hold, Wish
 from station.engine.tempering import Tempering
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo
@@ -176,12 +176,7 @@ class LotRun(Generic[S]):
     # -- waiting
     async def _boundary(self) -> None:
         """Take up what is asked; return when the lot is to go on and nothing new was asked meanwhile."""
-        if self._hold is not None:
-            raise self._hold
-        if self._journal.failed:
-            raise Hold(self._journal.failed)
-        if why := self.overdue(self._journal.now):
-            raise Hold(why)
+        self._must_not_be_held()
         await self._tell()
         await self._overheard.heed(at_rest=not self._arrivals.moving)
         while True:
@@ -191,6 +186,8 @@ class LotRun(Generic[S]):
                     raise Aborted
                 case Wish.END:
                     raise Ended
+                case Wish.LEAVE:
+                    raise Adjourned
                 case Wish.PAUSE:
                     await self._rest()
                 case Wish.GO_ON if self.boundary.needs_rest:
@@ -199,6 +196,14 @@ class LotRun(Generic[S]):
                     await self._shift(State.RUNNING, "")
                     if not self._asked.is_set():
                         return
+
+    def _must_not_be_held(self) -> None:
+        if self._hold is not None:
+            raise self._hold
+        if self._journal.failed:
+            raise Hold(self._journal.failed)
+        if why := self.overdue(self._journal.now):
+            raise Hold(why)
 
     async def _rest_for_a_while(self) -> None:
         if await self._arrived_at(Wish.GO_ON):
@@ -218,7 +223,7 @@ class LotRun(Generic[S]):
             self._asked.clear()
             await self.boundary.at_rest()
             await self._asked.wait()
-        if rests:
+        if rests and self._wish is not Wish.LEAVE:
             await self._arrivals.go_on()
 
     async def _arrived_at(self, wish: Wish) -> bool:

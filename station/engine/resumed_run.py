@@ -17,7 +17,7 @@ from station.engine.recount import Recount
 from station.engine.recovery import Left, Recovery
 from station.engine.states import State
 from station.engine.stop_rules import Tripped
-from station.engine.stops import Aborted, Hold, Wish
+from station.engine.stops import Aborted, Adjourned, Hold, Wish
 from station.model import DeviceResult, Place, Verdict
 from station.sequence import S, Sequence
 
@@ -86,6 +86,8 @@ class ResumedRun(LotRun[S]):
             await self._asked.wait()
         if self._wish is Wish.ABORT:
             raise Aborted
+        if self._wish is Wish.LEAVE:
+            raise Adjourned
         await self._shift(State.RUNNING, "")
         if self._ending:
             self.ask(Wish.END)

@@ -10,6 +10,8 @@ class Wish(Enum):
     PAUSE = "pause"
     END = "end"
     ABORT = "abort"
+    LEAVE = "leave"
+    """Of a lot that is paused: end the run as it is, the lot stays open."""
 
 
 class Cause(StrEnum):
@@ -31,6 +33,10 @@ class Hold(Exception):  # noqa: N818 - a hold is what it is called
 
 class Ended(Exception):  # noqa: N818 - an end is what it is called
     """The lot was asked to end, at a boundary."""
+
+
+class Adjourned(Exception):  # noqa: N818 - that is what it is called
+    """The run was asked to end with the lot paused and open."""
 
 
 class Aborted(Exception):  # noqa: N818 - an abort is what it is called

@@ -38,6 +38,8 @@ class RefusedError(Exception):
         self.body: Body | None = None
         self.reply: bytes | None = None
         """The receipt of the command before it under the same id."""
+        self.alarm = ""
+        """What is wrong with the station, or with whoever sends such a thing."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Station:
     state: Callable[[], State]
     now: Callable[[], float]
     take: Callable[[Asked], Awaitable[Remembered]]
+    doubt: Callable[[], str] = lambda: ""
+    """Why the time is not believed; empty if it is."""
     rate: float = RATE
 
 
@@ -98,7 +102,9 @@ class Admission:
 
     def _read(self, message: Message) -> Opened:
         if message.retain:
-            raise RefusedError("malformed", "a retained command is never taken")
+            error = RefusedError("malformed", "a retained command is never taken")
+            error.alarm = "retained-command"
+            raise error
         if len(message.payload) > SIZE_MAX:
             reason = f"{len(message.payload)} bytes, at most {SIZE_MAX} are allowed"
             raise RefusedError("malformed", reason)
@@ -119,6 +125,10 @@ class Admission:
         if body.aud != message.topic or message.topic != station.tree.cmd(body.cmd) or body.cmd not in REMOTE:
             reason = f"it says {body.cmd[:64]!r} for {body.aud[:200]!r}, and came on {message.topic!r}"
             raise RefusedError("wrong_audience", reason)
+        if Action(body.cmd) not in STOPPING and (why := station.doubt()):
+            error = RefusedError("expired", f"nobody can tell whether it is still good: {why}")
+            error.alarm = "clock"
+            raise error
         now = station.now()
         if not body.iat - EARLY_S <= now <= body.exp or body.exp - body.iat > LIFE_MAX_S:
             reason = f"it is for {body.iat:.3f} to {body.exp:.3f}, at most {LIFE_MAX_S:g} s; it is {now:.3f}"

@@ -63,6 +63,8 @@ class Inside:
     request: Callable[[commands.Any], Awaitable[commands.Receipt]]
     state: Callable[[], State]
     now: Callable[[], float]
+    doubt: Callable[[], str] = lambda: ""
+    """Why that time is not believed; empty if it is."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,17 @@ def _made(
     tree = settings.tree
     herald = Herald(tree, memory, writer, View(settings.about.sites))
     control = Control(settings.mode, inside.now, settings.lease_s)
-    station = Station(tree, epoch, settings.keys, control, inside.state, inside.now, take, rate=settings.rate)
+    station = Station(
+        tree,
+        epoch,
+        settings.keys,
+        control,
+        inside.state,
+        inside.now,
+        take,
+        inside.doubt,
+        rate=settings.rate,
+    )
     within = Within(tree, memory, writer, audit, herald, control, inside.request, inside.state, inside.now)
     reception = Reception(within, Admission(station))
     outflow = Outflow(tree, memory, writer, collected=settings.collected, again_s=settings.again_s)

@@ -66,13 +66,29 @@ def test_a_signal_stops_at_the_boundary_makes_safe_and_leaves_the_lot_open(
     assert running.returncode == 130, out + err
     assert "Traceback" not in err
     history = list(read(journal))
-    assert isinstance(history[-1], events.StateChanged)
-    assert history[-1].new == "ABORTED"
+    states = [event.new for event in history if isinstance(event, events.StateChanged)]
+    assert states[-2:] == ["PAUSING", "PAUSED"], "nobody need look at a cell that was stopped in order"
     safe = [event for event in history if isinstance(event, events.MadeSafe)]
     assert safe[-1].unverified == ()
     assert safe[-1].time_to_safe_s < 2.0
     assert not any(isinstance(event, events.LotClosed) for event in history)
     assert list((tmp_path / LOT).glob("*.std")) == []
+
+
+def test_a_lot_that_was_stopped_in_order_goes_on_without_a_look(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "station.cli", "run", "--out", str(tmp_path)]
+    size = ("--lot", LOT, "--devices", "40", "--sites", "4", "--speed", "2")
+    with subprocess.Popen([*command, *size], stdout=subprocess.PIPE, text=True) as process:
+        until(process, tmp_path / LOT / "journal", intends)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    again = subprocess.run([*command, "--resume", LOT], capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    history = list(read(tmp_path / LOT / "journal"))
+    assert sum(isinstance(event, events.LotClosed) for event in history) == 1
+    assert "ABORTED" not in [event.new for event in history if isinstance(event, events.StateChanged)]
+    assert sum(balance_of(history, identities=True).accounts().values()) == 40
 
 
 @pytest.mark.parametrize("option", ["--json", "--speed=jump"])

@@ -328,3 +328,32 @@ async def test_equipment_error_of_start_lot_holds(tmp_path: Path) -> None:
     bench.handler.start_lot = start_lot  # type: ignore[method-assign]
     assert await bench.run() == "HELD"
     assert "door open" in bench.cell.reason
+
+
+async def test_a_paused_lot_is_left_open(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE * 4)
+
+    async def operator() -> None:
+        assert not bench.cell.leave(), "it is not paused"
+        await until(bench, State.RUNNING)
+        assert (await bench.cell.request(commands.Pause(id="p", actor="op"))).ok
+        await until(bench, State.PAUSED)
+        bench.sites[1].box.stays_live = ""
+        assert bench.cell.leave()
+
+    assert await bench.run(operator(), unattended=False) == "PAUSED"
+    assert isinstance(bench.history[-1], events.MadeSafe), "the outputs are off and read back"
+    assert bench.happened(events.LotClosed) == []
+
+
+async def test_a_paused_lot_whose_outputs_stay_on_is_aborted_when_it_is_left(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE * 4)
+
+    async def operator() -> None:
+        await until(bench, State.RUNNING)
+        assert (await bench.cell.request(commands.Pause(id="p", actor="op"))).ok
+        await until(bench, State.PAUSED)
+        bench.sites[1].box.stays_live = "3.3 V at the output"
+        assert bench.cell.leave()
+
+    assert await bench.run(operator(), unattended=False) == "ABORTED"

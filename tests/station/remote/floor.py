@@ -75,6 +75,8 @@ class Floor:
     tree: Tree = TREE
     collected: bool = False
     again_s: float = 30.0
+    doubt: str = ""
+    """Why its clock is not believed."""
 
     def clock(self) -> float:
         """What time it is."""
@@ -98,7 +100,7 @@ class Floor:
             collected=self.collected,
             again_s=self.again_s,
         )
-        inside = Inside(self.cell.request, lambda: self.cell.state, self.clock)
+        inside = Inside(self.cell.request, lambda: self.cell.state, self.clock, lambda: self.doubt)
         async with asyncio.timeout(60), present(settings, self.bus, inside) as presence:
             await presence.agent.connected.wait()
             yield presence

@@ -239,6 +239,25 @@ async def test_a_station_under_local_control_takes_pause_and_abort_only(
         reply("ok", await client.ask("lot.abort"))
 
 
+async def test_a_station_whose_clock_is_in_doubt_is_only_stopped_from_afar(
+    tmp_path: Path, broker: Broker
+) -> None:
+    floor = Floor(tmp_path, broker)
+    async with floor.station(), floor.client() as client, listening(floor.bus) as ear:
+        await client.ask("control.acquire")
+        floor.doubt = "the clock was set by -3600.0 s"
+        answer = reply("expired", await client.ask("lot.load", lot()))
+        assert floor.doubt in answer.reason
+        floor.cell.state = State.RUNNING
+        reply("ok", await client.ask("lot.pause"))
+        reply("ok", await client.ask("lot.abort"))
+        floor.doubt, floor.cell.state = "", State.EMPTY
+        reply("ok", await client.ask("lot.load", lot()))
+        told = await ear.until(lambda heard: any(one.type == "alarm.raised" for one in heard))
+        assert [one.data["alarm"] for one in told if one.type == "alarm.raised"] == ["clock"]
+    assert [type(one).__name__ for one in floor.cell.taken] == ["Pause", "Abort", "Load"]
+
+
 async def test_states_and_arguments_are_judged_before_the_cell_sees_the_command(
     tmp_path: Path, broker: Broker
 ) -> None:
