@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from station.analysis.golden import Check
+from station.analysis.golden import Check, read
 from station.config import StationConfig
-from station.errors import ConfigError
+from station.errors import AnalysisError, ConfigError
 from station.sequence import Sequence
 
 HOUR_S = 3600.0
@@ -48,6 +48,20 @@ def golden_watch(config: StationConfig, sequence: Sequence[Any]) -> GoldenWatch 
     if wrong := _wrong(check, config, sequence):
         raise ConfigError(f"[golden]: {path}: {wrong}; {again}")
     return GoldenWatch(check, table.hours * HOUR_S)
+
+
+def golden_codes(config: StationConfig) -> dict[str, str]:
+    """Return by code the names of the golden units, which are never product; ConfigError for a wrong file."""
+    if not (named := config.golden.units):
+        return {}
+    path = config.source.parent / named
+    try:
+        found = {unit.code: unit.name for unit in read(path).units if unit.code}
+    except AnalysisError as error:
+        raise ConfigError(f"[golden]: {error}") from error
+    if not found:
+        raise ConfigError(f"[golden]: {path}: no unit has a code, so none could be known among devices")
+    return found
 
 
 def _wrong(check: Check, config: StationConfig, sequence: Sequence[Any]) -> str:

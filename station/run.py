@@ -35,7 +35,7 @@ from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, StorageError
 from station.evidence.bundle import BUNDLE
-from station.golden_check import golden_watch
+from station.golden_check import golden_codes, golden_watch
 from station.guard import guarded
 from station.lot_vault import LotVault
 from station.model import LotInfo, SecondPass, Temperature, TouchdownResult
@@ -151,6 +151,7 @@ class LotSession:
         if order.second is not None:
             self._sequence = second_pass.rules_of(sequence)
         self._golden = golden_watch(config, sequence) if order.trials == 1 else None
+        self._golden_codes = golden_codes(config) if order.trials == 1 else {}
         self._bus = Bus()
         self._folder: Folder | None = None
         self._inventory = instruments.Inventory()
@@ -170,7 +171,7 @@ class LotSession:
             self._ordered_as = at_vault.ordered_as
             made = assemble.equipment(self._config, self._surroundings)
             bound = binding.bound(self._config, made.machines, self._sequence, vault, self._tempered)
-            bound = replace(bound, quarantine=self._quarantine(made))
+            bound = replace(bound, quarantine=self._quarantine(made), golden=self._golden_codes)
             stack.push_async_callback(made.aclose)
             await unless_stopped(self._connected(made), stop)
             plan = self._plan(made, bound, vault)

@@ -39,6 +39,8 @@ class Unit(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     values: dict[Number, float]
     """By test, in its unit."""
+    code: str = ""
+    """What is read on it, where a cell reads codes: it is never product."""
 
 
 class Units(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +126,9 @@ def _wrong(units: Units) -> Iterator[str]:
     names = [unit.name for unit in units.units]
     if len(set(names)) < len(names):
         yield "two units have one name"
+    codes = [unit.code for unit in units.units if unit.code]
+    if len(set(codes)) < len(codes):
+        yield "two units have one code"
     for unit in units.units:
         if missing := sorted(units.tolerance.keys() - unit.values.keys(), key=int):
             yield f"unit {unit.name}: no reference value of test {', '.join(missing)}"

@@ -31,12 +31,16 @@ class Codes:
     readers: Mapping[int, IdReader]
     of_pass: str = ""
     """Of a second pass: what its devices without codes are called after, since their numbers are others'."""
+    golden: Mapping[str, str] = field(default_factory=dict)
+    """By code, the names of units that are known and never product."""
     seen: dict[str, int] = field(default_factory=dict)
     """The device of each code that was read in this lot."""
     refused: dict[int, str] = field(default_factory=dict)
     """By site, why the device that has arrived there is not tested."""
     doubled: list[str] = field(default_factory=list)
     """What came twice: nobody knows which of the devices is the right one."""
+    strangers: list[str] = field(default_factory=list)
+    """Golden units that have come as if they were devices of the lot."""
 
     async def read(self, arrived: Touchdown) -> Touchdown:
         """Return the touchdown with the codes that are read: by the readers, where there are any."""
@@ -88,6 +92,9 @@ class Codes:
         if not why and (twin := self._twin(code, part, read)):
             why = f"code {code} is that of {twin} too"
             self.doubled.append(f"device {part}: {why}")
+        elif not why and code in self.golden:
+            why = f"code {code} is that of golden unit {self.golden[code]}, which is no product"
+            self.strangers.append(f"device {part}: {why}")
         if why:
             self.refused[site] = why
         return why

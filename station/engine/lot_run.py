@@ -47,6 +47,8 @@ class Bound(Generic[S]):
     resources: Mapping[int, tuple[Resource, ...]]
     readers: Mapping[int, IdReader] = field(default_factory=dict)
     """What reads the code of the device at each site; empty if nothing does, or the machine itself."""
+    golden: Mapping[str, str] = field(default_factory=dict)
+    """By code, the names of golden units: never product."""
     quarantine: Quarantine | None = None
     """What keeps over lots and restarts which resources are out of use."""
     climate: Climate | None = None
@@ -90,7 +92,8 @@ class LotRun(Generic[S]):
         self._seq = 0
         self._parts = 0
         self._arrived = Touchdown(frozenset())
-        self._codes = Codes(bound.readers, "" if info.second_pass is None else info.second_pass.name)
+        of_pass = "" if info.second_pass is None else info.second_pass.name
+        self._codes = Codes(bound.readers, of_pass, bound.golden)
         self._wafers = set[str]()
         self._hold: Hold | None = None
         self._sites = Sites(bound.resources)
@@ -423,6 +426,10 @@ class LotRun(Generic[S]):
             await self._trip("R13", 0, "hold", seen)
             self._want(f"rule R13: {seen}")
         self._codes.doubled.clear()
+        for seen in self._codes.strangers:
+            await self._trip("golden", 0, "hold", seen)
+            self._want(f"a golden unit is among the devices: {seen}")
+        self._codes.strangers.clear()
         self._must_be_judged()
 
     def _must_be_judged(self) -> None:

@@ -9,7 +9,7 @@ from msgspec import json
 from station.chaos.schedule import PLAIN, station_file
 from station.custody.journal import read
 from station.datalog.stdf.reader import read as stdf
-from station.events import TouchdownOpened
+from station.events import RuleTripped, TouchdownOpened
 from tests.cell.lots import here, lot_here
 
 READERS = """
@@ -114,3 +114,35 @@ def test_readers_of_nobody_are_refused(change: tuple[str, str], says: str, stati
     assert refused.returncode == 3, refused.stderr
     assert says in " ".join(refused.stderr.split())
     assert here("check", "--station", str(station)).returncode == 3, "without a lot too"
+
+
+GOLDEN = """
+name = "se1-a"
+product = "se1"
+sequence = "se1-electrical-sort"
+tolerance.300 = {{ shift = 1e-4, spread = 1e-4 }}
+
+[[units]]
+name = "G7"
+{code}
+values.300 = 4.27e-3
+"""
+
+
+def test_a_golden_unit_among_the_devices_is_known_and_not_tested(station: Path) -> None:
+    station.write_text(station.read_text("utf-8") + '\n[golden]\nunits = "units.toml"\n', "utf-8")
+    units = station.with_name("units.toml")
+    units.write_text(GOLDEN.format(code=""), "utf-8")
+    refused = here("run", "--station", str(station), "--out", str(station.parent / "none"))
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert "units.toml: no unit has a code, so none could be known among devices" in refused.stderr
+    units.write_text(GOLDEN.format(code='code = "T1-000003"'), "utf-8")
+    code, result = ran(station, "dut.population=ideal")
+    assert (code, result["state"]) == (12, "HELD")
+    met = "device 3: code T1-000003 is that of golden unit G7, which is no product"
+    assert result["reason"] == f"a golden unit is among the devices: {met}"
+    assert bins(result) == {"good": 3, "untested": 1}
+    happened = list(read(Path(result["journal"])))
+    (trip,) = [event for event in happened if isinstance(event, RuleTripped)]
+    assert (trip.rule, trip.action, trip.seen) == ("golden", "hold", met)
+    assert [event.untested for event in happened if isinstance(event, TouchdownOpened)] == [(), (1,)]
