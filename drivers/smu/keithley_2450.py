@@ -1,7 +1,7 @@
 """Keithley 2450, 2460 and 2470 in their SCPI command set.
 
-Ref: Model 2450 Reference Manual 2450-901-01, section 6, and 8-29 (status of the source); the 2460 and 2470
-manuals have the same commands.
+Ref: Model 2450 Reference Manual 2450-901-01, section 6 (trigger model from 6-128 on), and 8-29 (status of the
+source); the 2460 and 2470 manuals have the same commands.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,8 @@ LIMITS: dict[Function, str] = {"VOLT": ":SOUR:VOLT:ILIM", "CURR": ":SOUR:CURR:VL
 
 
 BUFFER = '"defbuffer1"'
+LISTS: dict[Function, str] = {"VOLT": "VoltCustomSweepList", "CURR": "CurrCustomSweepList"}
+"""What the machine calls the lists that `:SOUR:LIST` makes."""
 LIST_PART = 100
 """How many levels one message brings into a list (6-78)."""
 TOO_HOT, LIMITED, OUTPUT_ON = 0x10, 0x20, 0x80
@@ -42,16 +44,26 @@ class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
     """How an output is off: relay open, or 0 V, which spares the relay and its time."""
     terminals: Literal["front", "rear"] = "front"
     min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
+    trigger_in: Annotated[int, Meta(ge=1, le=6)] | None = None
+    """The digital line whose falling edge each step of a triggered sweep waits for."""
+    trigger_out: Annotated[int, Meta(ge=1, le=6)] | None = None
+    """The digital line that tells that a reading of a sweep has been taken."""
+    trigger_wait_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    """How long a step of a triggered sweep waits for its edge."""
+
+    def __post_init__(self) -> None:
+        if self.trigger_in is not None and self.trigger_in == self.trigger_out:
+            raise ValueError(f"trigger_in, trigger_out {self.trigger_in}: a line does the one or the other")
 
 
 class Keithley2450Channel(SmuChannel):
     """The one output."""
 
-    def __init__(self, name: str, port: Port, link: ScpiLink, *, reading_s: float) -> None:
-        """Take `reading_s`, which no reading exceeds."""
-        super().__init__(name, port)
+    def __init__(self, name: str, port: Port, link: ScpiLink, options: Keithley2450Options) -> None:
+        super().__init__(name, port, trigger_in=options.trigger_in)
         self._link = link
-        self._reading_s = reading_s
+        self._options = options
+        self._reading_s = longest_reading(options.nplc)
 
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
@@ -88,22 +100,28 @@ class Keithley2450Channel(SmuChannel):
     def _sweeping(
         self, function: Function, stairs: Stairs, edge: int | None
     ) -> Conversation[tuple[Reading, ...]]:
-        """The sweep ends with the output off, so it is switched on again at the last level."""
-        del edge  # it has none
-        for settings in _climbing(function, stairs):
-            yield from self._link.exchange(*settings)
-        told, on = yield from self._link.exchange(
+        """By the machine's own sweep, which ends with the output off; with trigger lines by blocks."""
+        told = self._options.trigger_out
+        if edge is None and told is None:
+            settings = _climbing(function, stairs)
+            on_again: tuple[str, ...] = (f":SOUR:{function} {write_number(stairs.last)}", ":OUTP ON")
+        else:
+            settings = _by_blocks(function, stairs, edge, told)
+            on_again = ()
+        for message in settings:
+            yield from self._link.exchange(*message)
+        wait_s = 0.0 if edge is None else self._options.trigger_wait_s
+        answer, on = yield from self._link.exchange(
             f":TRAC:CLE {BUFFER}",
             ":INIT",
             "*WAI",
             _fetch(stairs.count),
-            f":SOUR:{function} {write_number(stairs.last)}",
-            ":OUTP ON",
+            *on_again,
             ":OUTP?",
-            timeout_s=TIMEOUT_S + stairs.count * self._reading_s,
+            timeout_s=TIMEOUT_S + stairs.count * (self._reading_s + wait_s),
         )
         self._check_on(on=parsed(read_boolean, ":OUTP?", on))
-        return self._read(stairs.count, told)
+        return self._read(stairs.count, answer)
 
     def _aborting(self) -> Conversation[None]:
         yield from self._link.exchange(":ABOR")
@@ -132,18 +150,42 @@ def _fetch(count: int) -> str:
     return f":TRAC:DATA? 1,{count},{BUFFER},READ,SOURSTAT"
 
 
+def _listing(function: Function, levels: tuple[float, ...]) -> Iterator[tuple[str, ...]]:
+    """Name the levels, as many in a message as it takes."""
+    for begin in range(0, len(levels), LIST_PART):
+        part = ",".join(map(write_number, levels[begin : begin + LIST_PART]))
+        yield (f":SOUR:LIST:{function}{':APP' if begin else ''} {part}",)
+
+
 def _climbing(function: Function, stairs: Stairs) -> Iterator[tuple[str, ...]]:
     """The settings of a sweep, message by message; a limit that is reached ends none."""
     sweep = f":SOUR:SWE:{function}"
     match stairs:
         case Listed():
-            for begin in range(0, stairs.count, LIST_PART):
-                part = ",".join(map(write_number, stairs.levels[begin : begin + LIST_PART]))
-                yield (f":SOUR:LIST:{function}{':APP' if begin else ''} {part}",)
+            yield from _listing(function, stairs.levels)
             yield (f"{sweep}:LIST 1,0,1,OFF,{BUFFER}",)
         case Straight():
             ends = f"{write_number(stairs.start)},{write_number(stairs.stop)}"
             yield (f"{sweep}:LIN {ends},{stairs.count},0,1,AUTO,OFF,OFF,{BUFFER}",)
+
+
+def _by_blocks(
+    function: Function, stairs: Stairs, edge: int | None, told: int | None
+) -> Iterator[tuple[str, ...]]:
+    """A trigger model that waits at line `edge` before each level, and tells at line `told` of each reading.
+
+    The levels are the list that the machine keeps for its own sweeps. The output stays on.
+    """
+    yield from _listing(function, stairs.levels)
+    levels = f'"{LISTS[function]}"'
+    wait = [] if edge is None else [f"WAIT {{}},DIG{edge}"]
+    tell = [] if told is None else ["NOT {},1"]
+    first = [*wait, f"CONF:REC {{}},{levels},1"]
+    others = [*wait, f"CONF:NEXT {{}},{levels}"]
+    again = len(first) + 2
+    skip = f"BRAN:ALW {{}},{again + len(others)}"
+    blocks = [*first, skip, *others, f"MEAS {{}},{BUFFER}", *tell, f"BRAN:COUN {{}},{stairs.count},{again}"]
+    yield (':TRIG:LOAD "Empty"', *(f":TRIG:BLOC:{block.format(at)}" for at, block in enumerate(blocks, 1)))
 
 
 class Keithley2450(PortMachine):
@@ -157,9 +199,8 @@ class Keithley2450(PortMachine):
         self.models = rf"\b{options.model}\b"
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
-        reading_s = longest_reading(options.nplc)
         self.channels: dict[str, Keithley2450Channel] = {
-            "": Keithley2450Channel(name, port, self._link, reading_s=reading_s)
+            "": Keithley2450Channel(name, port, self._link, options)
         }
 
     def _setting_up(self) -> Conversation[None]:
@@ -180,5 +221,15 @@ class Keithley2450(PortMachine):
             *(f":OUTP:{function}:SMOD {off}" for function in OTHER),
             *(f":SENS:{function}:NPLC {nplc}" for function in OTHER),
             *(f":SENS:{function}:RSEN {wires}" for function in OTHER),
+            *self._trigger_lines(),
             timeout_s=TIMEOUT_S,
         )
+
+    def _trigger_lines(self) -> Iterator[str]:
+        edge, told = self._options.trigger_in, self._options.trigger_out
+        if edge is not None:
+            yield f":DIG:LINE{edge}:MODE TRIG,IN"
+            yield f":TRIG:DIG{edge}:IN:EDGE FALL"
+        if told is not None:
+            yield f":DIG:LINE{told}:MODE TRIG,OUT"
+            yield f":TRIG:DIG{told}:OUT:STIM NOT1"

@@ -34,6 +34,12 @@ class Straight:
     count: int
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """Each of them; the ends are exact."""
+        step = (self.stop - self.start) / (self.count - 1)
+        return (*(self.start + at * step for at in range(self.count - 1)), self.stop)
+
+    @property
     def last(self) -> float:
         """Where it ends."""
         return self.stop

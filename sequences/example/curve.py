@@ -13,8 +13,6 @@ from station.sequence import Parametric, Sequence, Site, StationBins
 from station.units import V, mA, uA
 
 INPUTS = ("IO", "RST", "CLK")
-CLOCKED = ("IO", "RST")
-"""The inputs whose source-measure channels have a trigger line."""
 CURRENTS = (-10 * uA, -100 * uA, -1 * mA)
 """A decade from one to the next."""
 FULL_V = 3.6 * V
@@ -59,7 +57,7 @@ async def leakage_curve(site: CurveSite) -> dict[str, float]:
 async def clocked_leakage(site: CurveSite) -> dict[str, float]:
     """The same, of a few voltages, each forced at an edge of the load board's clock."""
     worst = dict[str, float]()
-    for pin in CLOCKED:
+    for pin in INPUTS:
         async with site.io[pin].forcing_voltage(0.0, limit_a=10 * uA):
             worst[pin] = _worst(await site.io[pin].sweep(STEPS_V, triggered=True))
     return worst
@@ -85,6 +83,6 @@ CURVE = Sequence(
         Parametric(100, clamp_drop, Limit(-0.9, -0.3, "V"), bin=CLAMP, pins=INPUTS),
         Parametric(110, clamp_decade, Limit(0.1, 0.3, "V"), bin=CLAMP, pins=INPUTS),
         Parametric(200, leakage_curve, Limit(-1 * uA, 1 * uA, "A"), bin=LEAKAGE, pins=INPUTS, timeout_s=10.0),
-        Parametric(210, clocked_leakage, Limit(-1 * uA, 1 * uA, "A"), bin=LEAKAGE, pins=CLOCKED),
+        Parametric(210, clocked_leakage, Limit(-1 * uA, 1 * uA, "A"), bin=LEAKAGE, pins=INPUTS),
     ),
 )

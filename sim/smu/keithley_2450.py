@@ -11,8 +11,9 @@ from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, CommandError
 from sim.scpi import Action, ScpiInstrument, boolean, choice, number
-from sim.smu.climb import climb, line
+from sim.smu.climb import TRIGGER_KNOBS, climb, line
 from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
+from sim.smu.trigger_blocks import TriggerBlocks
 from sim.sockets import Load
 
 RANGES: Mapping[str, Mapping[Quantity, float]] = {
@@ -39,7 +40,7 @@ def quantity(argument: str) -> Quantity:
 class Keithley2450(ScpiInstrument):
     """The box and its one output, which hangs on `loads[""]`."""
 
-    knobs = MESSAGE_KNOBS | SMU_KNOBS
+    knobs = MESSAGE_KNOBS | SMU_KNOBS | TRIGGER_KNOBS
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Keithley2450(ScpiInstrument):
         self.language = "SCPI"
         self.idn = f"KEITHLEY INSTRUMENTS,MODEL {model},04461802,1.7.12b"
         self.buffer = list[tuple[float, int]]()
+        self.trigger = TriggerBlocks()
         self._lists: dict[Quantity, tuple[float, ...]] = {"v": (), "i": ()}
         self._swept: tuple[Quantity, tuple[float, ...]] = ("v", ())
         self._max = RANGES[model]
@@ -93,6 +95,7 @@ class Keithley2450(ScpiInstrument):
             ":TRACe:CLEar": lambda _: self.buffer.clear(),
             ":TRACe:ACTual?": lambda _: str(len(self.buffer)),
             ":TRACe:DATA?": self._fetch,
+            **self.trigger.table(),
             **self._table_of("v"),
             **self._table_of("i"),
         }
@@ -124,6 +127,7 @@ class Keithley2450(ScpiInstrument):
     def _reset(self, _: str) -> None:
         self._senses, self._rear = "i", False
         self._lists, self._swept = {"v": (), "i": ()}, ("v", ())
+        self.trigger.reset()
         self.buffer.clear()
         self.output.reset()
 
@@ -211,6 +215,7 @@ class Keithley2450(ScpiInstrument):
         """`start index, delay, count, abort at a limit, "buffer"`."""
         if argument.replace(" ", "").upper() != '1,0,1,OFF,"DEFBUFFER1"':
             raise CommandError(-224)
+        self.trigger.blocks.clear()
         self._swept = quantity, self._lists[quantity]
 
     def _sweep_line(self, quantity: Quantity, argument: str) -> None:
@@ -218,16 +223,25 @@ class Keithley2450(ScpiInstrument):
         start, stop, points, *rest = argument.replace(" ", "").upper().split(",")
         if rest != ["0", "1", "AUTO", "OFF", "OFF", '"DEFBUFFER1"']:
             raise CommandError(-224)
+        self.trigger.blocks.clear()
         top = self._max[quantity]
         first, last = number(start, low=-top, high=top), number(stop, low=-top, high=top)
         self._swept = quantity, line(first, last, int(number(points, low=2, high=BUFFER_LENGTH)))
 
     def _initiate(self) -> None:
-        """Run the sweep: the output is on while it lasts, and off after it."""
+        """Run what was put there last: the blocks, or a sweep."""
+        self.buffer.clear()
+        if self.trigger.blocks:
+            for _ in self.trigger.run(self.output, self._lists, self.faults, self.spend):
+                self._keep(self._senses)
+        else:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """The output is on while it lasts, and off after it."""
         quantity, levels = self._swept
         if quantity != self.output.forces:
             raise CommandError(-221)
-        self.buffer.clear()
         self.output.switch(self.faults, on=True)
         for _ in climb(self.output, levels, self.faults, self.spend, triggered=False):
             self._keep(self._senses)

@@ -33,6 +33,7 @@ def test_a_device_that_leaks_fails_its_curve(tmp_path: Path) -> None:
     [
         ("smu-1.no_trigger", "error"),  # no edge: the sweep is given up, and no device is judged
         ("other-1.no_trigger", "error"),
+        ("fine-1.no_trigger", "error"),
         ("smu-1.block_length@once", "error"),
         ("other-1.lost_reading", "error"),
         ("fine-1.hot", "error"),

@@ -1,4 +1,4 @@
-"""The 2450 of dialogues, or `given model`; `given language` and `given idn` are its answers."""
+"""The 2450 of dialogues, or `given model`; `given language`, `idn`: its answers; `edges_at`: a line."""
 
 from sim.smu.keithley_2450 import Keithley2450
 from tests.dialogue import Dialogue
@@ -17,4 +17,6 @@ def simulator(dialogue: Dialogue) -> Player:
     )
     machine.language = dialogue.given.get("language", machine.language)
     machine.idn = dialogue.given.get("idn", machine.idn)
+    if "edges_at" in dialogue.given:
+        machine.trigger.lines[int(dialogue.given["edges_at"])] = "TRIG,IN"
     return InstrumentPlayer(machine, clock)

@@ -6,7 +6,7 @@ import pytest
 from drivers.errors import EquipmentError, InstrumentError, Silent
 from drivers.roles import Reading
 from drivers.smu.keithley_2450 import Keithley2450, Keithley2450Channel, Keithley2450Options, _climbing
-from drivers.smu.stairs import listed
+from drivers.smu.stairs import listed, straight
 from tests.replay import ReplayPort, replayed, written
 
 
@@ -210,6 +210,51 @@ def test_long_list_comes_in_parts() -> None:
         ":SOUR:SWE:VOLT:LIST",
     ]
     assert [text.count("0.5") for text in said] == [100, 100, 50, 0]
+
+
+async def test_lines_of_triggers_are_set_up_at_connect() -> None:
+    with replayed("keithley_2450/connects_trigger_lines") as port:
+        await made(port, Keithley2450Options(trigger_in=1, trigger_out=2)).connect()
+
+
+def test_a_line_cannot_be_waited_at_and_told_at() -> None:
+    with pytest.raises(ValueError, match="a line does the one or the other"):
+        Keithley2450Options(trigger_in=3, trigger_out=3)
+
+
+async def test_each_level_waits_for_its_edge_and_the_output_stays_on() -> None:
+    with replayed("keithley_2450/sweeps_by_trigger") as port:
+        smu = made(port, Keithley2450Options(trigger_in=1, trigger_out=2)).channels[""]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            swept = await smu.sweep([1.0, 2.0], triggered=True)
+    assert swept == (Reading(1e-3, False), Reading(2e-3, False))
+
+
+async def test_a_line_is_a_list_where_each_level_waits() -> None:
+    with replayed("keithley_2450/sweeps_a_line_by_trigger") as port:
+        smu = made(port, Keithley2450Options(trigger_in=3)).channels[""]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            swept = await smu.sweep_linear(0.0, 2.0, 3, triggered=True)
+    assert [reading.value for reading in swept] == [0.0, 1e-3, 2e-3]
+
+
+async def test_readings_may_be_told_of_without_waiting() -> None:
+    with replayed("keithley_2450/sweep_tells_of_each_reading") as port:
+        smu = made(port, Keithley2450Options(trigger_out=2)).channels[""]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            assert len(await smu.sweep([1.0, 2.0])) == 2
+
+
+async def test_edge_that_does_not_come_gives_the_sweep_up() -> None:
+    with replayed("keithley_2450/sweep_without_trigger") as port, pytest.raises(Silent):
+        smu = made(port, Keithley2450Options(trigger_in=1)).channels[""]
+        async with smu.forcing_voltage(0.0, limit_a=10e-3):
+            await smu.sweep([1.0, 2.0], triggered=True)
+
+
+def test_the_ends_of_a_line_are_exact() -> None:
+    assert straight(0.0, 0.3, 4).levels == pytest.approx((0.0, 0.1, 0.2, 0.3))
+    assert straight(0.1, 0.7, 7).levels[-1] == 0.7
 
 
 async def test_model_without_a_trigger_line_sweeps_without_one() -> None:
