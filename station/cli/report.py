@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from station.analysis import agreement, capability, control, gauge, study
+from station.analysis import noise as noise_of
 from station.analysis.findings import Findings, findings
 from station.analysis.lot import Lot, lot_of
 from station.cli.stdf_files import must_exist
@@ -165,6 +166,35 @@ def gauge_(file: Path, method: str, tolerance: float | None, *, as_json: bool) -
         "" if one.percent_tolerance is None else f"{one.percent_tolerance:.2f}", name,
     ) for name, one in zip(names, of, strict=True)))  # fmt: skip
     click.echo(f"{found.categories} distinct categories; {found.verdict}")
+
+
+@report.command()
+@FILE
+@RUN
+@click.option(
+    "--bytes", "size", type=click.IntRange(128), default=2048, show_default=True, help="Of noise, a part."
+)
+@JSON
+def noise(file: Path, run: int | None, size: int, *, as_json: bool) -> None:
+    """Judge a lot's noise sources together (NIST SP 800-90B): bias, likeness, longest run, worst window."""
+    found = noise_of.noise(_lot(file, run), size)
+    if as_json:
+        _json(found)
+        return
+    left = f"; {found.left_out} that failed are left out" if found.left_out else ""
+    click.echo(f"{found.parts} parts, {found.bits:,} bits of noise{left}")
+    click.echo(f"share of ones {found.ones:.6f}: at least {found.entropy_per_bit:.6f} bit a bit, at 99 %")
+    alike = "alike" if found.alike else "NOT alike"
+    click.echo(f"the parts' sources are {alike}: their shares of ones spread so with p {found.spread_p:.3g}")
+    worst = {
+        "weakest, bit a bit": found.weakest,
+        "longest run": found.longest_run,
+        "fullest window": found.worst_proportion,
+    }
+    for name, one in worst.items():
+        click.echo(f"{name}: {one.value:.4g}, part {one.part}, in such a lot with p {one.p:.3g}")
+    least, hundredth, median = found.byte_entropy
+    click.echo(f"bits a byte, part by part: least {least:.3f}, 1 % {hundredth:.3f}, median {median:.3f}")
 
 
 def _lot(file: Path, run: int | None) -> Lot:
