@@ -9,6 +9,7 @@ from msgspec import DecodeError, Struct, json
 
 from station.chaos.evidence import Evidence, complaints
 from station.chaos.lives import NURSERY, Command, Life, Lives
+from station.chaos.plant import Plant
 from station.chaos.schedule import (
     OF_VAULT,
     SERVED,
@@ -18,6 +19,7 @@ from station.chaos.schedule import (
     station_file,
 )
 from station.chaos.served import ServedLives
+from station.chaos.troubles import ON_PLANT
 from station.report import LotReport
 
 LOT = "X"
@@ -99,6 +101,12 @@ class Campaign:
     def wrong_with(self, played: Schedule) -> list[str]:
         """Play a schedule once, and say what is wrong with what it left."""
         station = station_file(played.cell, self._folder)
+        if not any(one.name in ON_PLANT for one in played.troubles):
+            return self._wrong_with(played, station)
+        with Plant(self._folder, station) as plant:
+            return self._wrong_with(played, plant.station, plant)
+
+    def _wrong_with(self, played: Schedule, station: Path, plant: Plant | None = None) -> list[str]:
         size = ("--devices", str(played.devices), "--sites", str(played.sites), "--seed", str(played.seed))
         faults = tuple(word for fault in played.faults for word in ("--fault", fault))
         where = ("--station", str(station))
@@ -117,6 +125,8 @@ class Campaign:
         last = lives.play(played.kills, played.troubles)
         self.lives += len(lives.lived)
         found = [*_noise(lives), *complaints(self._left(played, lives, last))]
+        if plant is not None:
+            found += plant.wrong_with(lives.folder, played.troubles)
         lives.forget()
         return found
 

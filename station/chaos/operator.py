@@ -24,7 +24,7 @@ HEADS = frozenset({Role.TECHNICIAN, Role.ENGINEER, Role.OFFICER})
 AGAIN_S = 0.02
 SILENT_S = 5.0
 MOST = 12
-"""So many of his commands may be refused before he gives a cell up."""
+"""So many of his commands may be refused, and so often may the lot be held, before he gives a cell up."""
 SAW = "looked into the sockets"
 _HEARD: msgspec.json.Decoder[wire.FromEngine] = msgspec.json.Decoder(wire.FromEngine)
 
@@ -38,17 +38,25 @@ class Operator:
     load: commands.Load
     look: Callable[[], dict[int, Whereabouts]]
     """Look into the sockets."""
-    twice: frozenset[int] = frozenset()
-    """Commands, counted from 1, that reach the station two times."""
-    cut: frozenset[int] = frozenset()
-    """Commands after which the console is gone before it has heard the answer; another one comes up."""
+    met: frozenset[tuple[str, int]] = frozenset()
+    """What becomes of commands, counted from 1: one of `AT_CONSOLE`."""
     refused: int = 0
+    held: int = 0
     _number: int = 0
     _waiting: bool = field(default=False, init=False)
+    _deaf: list[socket.socket] = field(default_factory=list, init=False)
+    """Lines to the station that nobody reads any more."""
 
     def attend(self, station: BaseProcess) -> None:
         """Do what the lot needs until it is closed, or past help, or the station is dead."""
-        self.refused = 0
+        self.refused = self.held = 0
+        try:
+            self._attend(station)
+        finally:
+            while self._deaf:
+                self._deaf.pop().close()
+
+    def _attend(self, station: BaseProcess) -> None:
         while station.is_alive():
             try:
                 with self._connected() as connected:
@@ -81,9 +89,10 @@ class Operator:
                     pass
                 case wire.Happened(event=events.StateChanged(new=state)):
                     self._waiting = False
+                    self.held += State(state) is State.HELD
                 case _:
                     continue
-            if State(state) is State.CLOSED or self.refused > MOST:
+            if State(state) is State.CLOSED or max(self.refused, self.held) > MOST:
                 return True
             if not self._waiting and (command := self._command(State(state))) is not None:
                 self._say(connected, command)
@@ -118,9 +127,18 @@ class Operator:
         self._number += 1
         self._waiting = True
         asked = wire.line(wire.Ask(number=self._number, command=command))
-        connected.sendall(asked * (1 + (self._number in self.twice)))
-        if self._number in self.cut:
+        if self._meets("torn"):
+            connected.sendall(asked[: len(asked) // 2])
             raise ConnectionAbortedError
+        connected.sendall(asked * (1 + self._meets("twice")))
+        if self._meets("deaf"):
+            self._deaf.append(connected.dup())
+            raise ConnectionAbortedError
+        if self._meets("cut"):
+            raise ConnectionAbortedError
+
+    def _meets(self, name: str) -> bool:
+        return (name, self._number) in self.met
 
 
 def _lines(connected: socket.socket) -> Iterator[wire.FromEngine]:

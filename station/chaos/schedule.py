@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -9,7 +10,7 @@ from station import config
 from station.chaos import troubles
 from station.chaos.draw import drawn
 from station.chaos.points import STEPS, Kill, parsed
-from station.chaos.troubles import AT_CONSOLE, Trouble
+from station.chaos.troubles import AT_CONSOLE, DATABASE, DOUBLED, LOST, ON_PLANT, Trouble
 from station.surroundings import FINAL_TEST, WAFER_SORT, simulated_knobs, simulated_station_file
 
 PLAIN, PERSONALISING, EXATRON, WAFER = "plain", "personalising", "exatron", "wafer"
@@ -31,6 +32,15 @@ VALUES: dict[str, tuple[float, ...]] = {
     "clock": (-86_400, -60, 0.5, 60, 86_400),
 }
 """What a trouble's value may be."""
+SHARE_CONSOLE, SHARE_PLANT = 0.25, 0.4
+"""Of served lots: whose console hangs or dies in the middle of a word; whose floor has troubles."""
+OF_PLANT: dict[str, tuple[int, tuple[float, ...]]] = {
+    "broker": (40, (1, 10, 1000)),
+    DATABASE: (2, (0, 1)),
+    LOST: (10, (1, 5)),
+    DOUBLED: (10, (1, 5)),
+}
+"""What its number is at most, and its value may be."""
 MOST_TRIES = 24
 """So often a failing schedule is tried in a smaller form."""
 
@@ -97,11 +107,12 @@ def schedule(seed: int) -> Schedule:
     (cell,) = random.choices(CELLS, SHARES)
     sites, devices = random.randint(2, 4), random.randint(4, 12)
     sites = SITES.get(cell, sites)
-    knobs = list(_knobs(cell, sites))
-    faults = tuple(drawn(random, *knob) for knob in random.sample(knobs, random.randint(0, 3)))
+    faults = tuple(drawn(random, *knob) for knob in random.sample(_knobs(cell, sites), random.randint(0, 3)))
     kills = tuple(_kills(random))
     way = SERVED if random.random() < SHARE_SERVED else RUN
     met = tuple(_troubles(random, cell, way, lives=len(kills) + 1))
+    if way == SERVED:
+        met += tuple(_around(Random(f"chaos:{seed}:floor"), lives=len(kills) + 1))  # noqa: S311 - the same
     return Schedule(seed, devices, sites, cell, faults, kills, met, way)
 
 
@@ -122,10 +133,26 @@ def _troubles(random: Random, cell: str, way: str, *, lives: int) -> Iterator[Tr
         number, life = random.randint(1, 40), random.randint(1, lives)
         yield Trouble(name, number, random.choice(VALUES[name]), life)
     if way == SERVED and random.random() < 0.5:
-        yield Trouble(random.choice(AT_CONSOLE), random.randint(1, 4))
+        yield Trouble(random.choice(("twice", "cut")), random.randint(1, 4))
 
 
-def _knobs(cell: str, sites: int) -> Iterator[tuple[str, str]]:
+def _around(random: Random, *, lives: int) -> Iterator[Trouble]:
+    """What a served lot has to bear beside that: a console that hangs, and the floor."""
+    if random.random() < SHARE_CONSOLE:
+        yield Trouble(random.choice(("torn", "deaf")), random.randint(1, 4))
+    if random.random() < SHARE_PLANT:
+        for name in random.sample(ON_PLANT, random.randint(1, 2)):
+            most, values = OF_PLANT[name]
+            life = random.randint(1, lives) if name == "broker" else 1
+            yield Trouble(name, random.randint(1, most), random.choice(values), life)
+
+
+@cache
+def _knobs(cell: str, sites: int) -> tuple[tuple[str, str], ...]:
+    return tuple(_of_machines(cell, sites))
+
+
+def _of_machines(cell: str, sites: int) -> Iterator[tuple[str, str]]:
     for placed in config.load(_simulated(cell), sites=sites).equipment:
         yield from ((placed.name, knob) for knob in sorted(simulated_knobs(placed.driver)))
     for name in sorted(simulated_knobs("")):
@@ -172,6 +199,7 @@ def _candidates(of: Schedule) -> Iterator[Schedule]:
     for n in range(len(of.kills)):
         yield replace(of, kills=of.kills[:n] + of.kills[n + 1 :])
     if of.way != RUN:
-        yield replace(of, way=RUN, troubles=tuple(one for one in of.troubles if one.name not in AT_CONSOLE))
+        kept = tuple(one for one in of.troubles if one.name not in (*AT_CONSOLE, *ON_PLANT))
+        yield replace(of, way=RUN, troubles=kept)
     if of.devices > of.sites:
         yield replace(of, devices=max(of.sites, of.devices // 2))

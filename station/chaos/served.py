@@ -25,10 +25,8 @@ class ServedLives(Lives):
     def __post_init__(self) -> None:
         """One person for all lives."""
         load = commands.Load(id="", actor="chaos", source="console", lot=self.lot, quantity=self.devices)
-        twice, cut = (
-            frozenset(one.number for one in self.on_the_way if one.name == name) for name in AT_CONSOLE
-        )
-        self.operator = Operator(self.out / SOCKET, load, self.found, twice, cut)
+        met = frozenset((one.name, one.number) for one in self.on_the_way if one.name in AT_CONSOLE)
+        self.operator = Operator(self.out / SOCKET, load, self.found, met)
 
     def arguments(self) -> tuple[str, ...]:
         """The same for each life."""

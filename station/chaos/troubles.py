@@ -20,10 +20,16 @@ from station.custody.journal import Journal
 from station.datalog.stdf import file
 from station.datalog.store import Store
 from station.engine.cell import Cell
+from station.remote import own_broker
 
-AT_CONSOLE = ("twice", "cut")
+AT_CONSOLE = ("twice", "cut", "torn", "deaf")
 """What happens to commands on their way: counted from 1 in the lot, not in a life of the station."""
-NAMES = ("vault", "keys", "full", "slow", "lock", "clock", *AT_CONSOLE)
+DATABASE, LOST, DOUBLED = "database", "lost", "doubled"
+ON_PLANT = ("broker", DATABASE, LOST, DOUBLED)
+"""What is wrong on the floor: all but the broker the day after, counted in transactions and in messages."""
+PLANT = "plant"
+"""The folder of what is on the floor, beside the lot's."""
+NAMES = ("vault", "keys", "full", "slow", "lock", "clock", *AT_CONSOLE, *ON_PLANT)
 SLOW_S = 0.1
 """How long a slow disk takes for one sync, of real time."""
 NO_LIMIT = 1_073_741_823
@@ -37,8 +43,9 @@ VAULT, KEY_STORE = b"station.vault\0", b"station.vault.keys\0"
 class Trouble(NamedTuple):
     """One of them, in one life of the station.
 
-    `value`: for so many records the disk is full or slow, for so many seconds another process has the store,
-    by so many seconds the clock steps.
+    `value`: for so many records the disk is full or slow, or there is no broker; for so many seconds another
+    process has the store; by so many seconds the clock steps; so many messages are lost or doubled; whether
+    the floor's database dies after a transaction, not before.
     """
 
     name: str
@@ -106,6 +113,10 @@ class Troubled:
                     _locked(self._folder / "results.db", trouble.value)
                 case "vault" if begins:
                     _killed(VAULT, self._folder)
+                case "broker" if begins:
+                    own_broker.killed(self._folder.parent / PLANT)
+                case "broker" if ends:
+                    own_broker.started(self._folder.parent / PLANT)
                 case "keys" if begins:
                     _killed(KEY_STORE, self._folder)
                 case _:

@@ -1,5 +1,6 @@
 """A small part of the campaign of `hardbin chaos`, and that a failing schedule can be played again."""
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +8,19 @@ from threading import Lock
 
 import pytest
 
+from station.chaos import troubles
 from station.chaos.campaign import Campaign, Played, campaign
+from station.chaos.delivery import Careless
 from station.chaos.lives import Lives
+from station.chaos.plant import Plant
 from station.chaos.points import Kill
 from station.chaos.schedule import Schedule, read, schedule, smaller
 from station.cli import code_of
+from station.remote import own_broker
+from station.remote.link import Message
+from station.remote.local_bus import LocalBus
+from station.surroundings import simulated_station_file
+from tests.station.remote.test_presence import LOT, journalled
 
 FIRST = 1
 LOTS = int(os.environ.get("HARDBIN_CHAOS", "6"))
@@ -24,6 +33,9 @@ TROUBLES = [
     "trouble=clock:9:-86400 kill=record:12:after",
     "way=served trouble=twice:2 trouble=cut:1 kill=record:9:after",
     "way=served trouble=full:4:30@2 kill=record:17:before",
+    "way=served trouble=deaf:2 trouble=torn:1 trouble=broker:2:1000 kill=record:2:after",
+    "way=served trouble=broker:5:5 trouble=lost:1:3 trouble=doubled:6:3",
+    "way=served trouble=database:1 trouble=database:2:1",
     "cell=personalising trouble=vault:12",
     "cell=personalising trouble=keys:12",
     "cell=personalising trouble=clock:12:-86400",
@@ -42,6 +54,29 @@ def test_a_lot_with_one_trouble(tmp_path: Path, text: str) -> None:
     """Some hold it, and it goes on in another life of the station."""
     campaign = Campaign(code_of, tmp_path)
     assert campaign.wrong_with(read(f"seed=1 devices=4 sites=2 {text}")) == []
+
+
+@pytest.mark.timeout(600)
+def test_what_the_floor_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event of the lot never comes, one comes that the journal has not."""
+    lot = tmp_path / "L1"
+    lot.mkdir()
+    asyncio.run(journalled(lot, LOT[:4]))
+    monkeypatch.setattr(own_broker, "PROGRAM", None)
+    with Plant(tmp_path, simulated_station_file()) as plant:
+        assert list(plant.wrong_with(lot, ())) == []
+        monkeypatch.setattr("station.chaos.plant.told", lambda event: [("lot.held", {})])
+        (wrong,) = plant.wrong_with(lot, ())
+    assert "lacks [('L1/1.0', '2026-11-22T08:10:00.000Z', 'lot.held')" in wrong
+    assert "has [('L1/1.0', '2026-11-22T08:10:00.000Z', 'lot.loaded')" in wrong
+    assert list(tmp_path.iterdir()) == [lot]
+
+
+def test_a_careless_way_loses_and_doubles_the_messages_that_it_was_told_to() -> None:
+    met = troubles.parsed("lost:2:2"), troubles.parsed("doubled:5")
+    way = Careless(LocalBus(), met)
+    assert [way.times(Message("t", b"")) for _ in range(6)] == [1, 0, 0, 1, 2, 1]
+    assert way.times(Message("t", b"", retain=True)) == 1
 
 
 @pytest.mark.timeout(600)
