@@ -96,10 +96,10 @@ def all_(parts: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(f"{one.part:<8} {one.value:>14,.10g}  {one.figure:<26} {bound}")
 
 
-def results(parts: tuple[str, ...], asked: Callable[[str], Report]) -> Iterator[Result]:
+def results(parts: tuple[str, ...], measured: Callable[[str], Report]) -> Iterator[Result]:
     """Measure part by part; a part's worst figure stands for many of one kind."""
     for part in parts:
-        report = {**asked(part)}
+        report = {**measured(part)}
         if part == "drivers":
             report |= _worst(report)
         for promise in PROMISES:
@@ -121,12 +121,15 @@ def _worst(report: Report) -> dict[str, float]:
 def ask(part: str) -> Report:
     """Run one part in a process of its own, so that none bears the memory of another."""
     click.echo(f"... {part}", err=True)
+    return asked(*PARTS[part])
+
+
+def asked(*words: str) -> Report:
+    """Run a `hardbin` command in a folder of its own, and return its object; ClickException if it fails."""
     with TemporaryDirectory(prefix="hardbin-bench-") as folder:
-        command = [sys.executable, "-m", "station.cli", *PARTS[part], "--json"]
+        command = [sys.executable, "-m", "station.cli", *words, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)  # noqa: S603
     if done.returncode:
-        raise click.ClickException(
-            f"{' '.join(PARTS[part])} ended with {done.returncode}: {done.stderr[-2000:]}"
-        )
+        raise click.ClickException(f"{' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
     report: Report = json.decode(done.stdout)
     return report

@@ -60,14 +60,15 @@ class Feeder(Handler):
         self._sites = frozenset(range(1, sites + 1))
         self._touchdowns = touchdowns
         self.resident_mb: list[float] = []
-        """Memory of the process at a tenth and at the end of the lot."""
+        """Memory of the process at each tenth of the lot."""
 
     async def start_lot(self, lot: str) -> None:
         pass
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
+        tenths = {self._touchdowns * tenth // 10 for tenth in range(1, 11)}
         for number in range(1, self._touchdowns + 1):
-            if number in (self._touchdowns // 10, self._touchdowns):
+            if number in tenths:
                 self.resident_mb.append(_resident_mb())
             yield Touchdown(self._sites)
 
@@ -248,8 +249,26 @@ def growth_mb(devices: int, rows: int) -> float:
     with TemporaryDirectory() as folder:
         touchdowns = devices * 11 // 10 // SITES
         _, feeder = asyncio.run(lot(plan, SITES, touchdowns, Path(folder), recorded=True))
-    early, late = feeder.resident_mb
-    return (late - early) * 100_000 / devices
+    return (feeder.resident_mb[-1] - feeder.resident_mb[0]) * 100_000 / devices
+
+
+def soaked(devices: int, sites: int, rows: int, folder: Path) -> dict[str, float | list[float]]:
+    """Run one long lot into a folder; return its speed, and the memory of the process at each tenth."""
+    plan = sequence(tuple(quick(number) for number in range(1, rows + 1)))
+    wall, cpu = time.perf_counter(), time.process_time()
+    touchdowns = devices // sites
+    _, feeder = asyncio.run(lot(plan, sites, touchdowns, folder, recorded=True))
+    wall_s, memory = time.perf_counter() - wall, feeder.resident_mb
+    return {
+        "devices": touchdowns * sites,
+        "sites": sites,
+        "wall_s": round(wall_s, 1),
+        "devices_per_s": round(touchdowns * sites / wall_s),
+        "devices_per_cpu_s": round(touchdowns * sites / (time.process_time() - cpu)),
+        "resident_mb": [round(one, 1) for one in memory],
+        "growth_mb": round(memory[-1] - memory[0], 1),
+        "disk_mb": round(sum(path.stat().st_size for path in folder.iterdir()) / 1e6, 1),
+    }
 
 
 def _resident_mb() -> float:
