@@ -145,6 +145,7 @@ class Keithley707B(PortMachine):
 
     Options: ClassVar[type[Keithley707BOptions]] = Keithley707BOptions
     models = "70[78]B|370[67]A"
+    queue = TspLink
 
     def __init__(self, name: str, port: Port, options: Keithley707BOptions) -> None:
         super().__init__(name, port, min_gap_s=options.min_gap_s)

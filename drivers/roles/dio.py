@@ -72,6 +72,11 @@ class Dio(Resource):
             before = now
         raise Silent(f"{self.name}: {line} did not go {'high' if high else 'low'} within {timeout_s:g} s")
 
+    async def health(self) -> str:
+        """Tell which lines are low."""
+        low = sorted(line for line, high in (await self.read()).items() if not high)
+        return f"low: {', '.join(low) or 'none'}"
+
     async def make_safe(self) -> None:
         """Bring every output to its resting level, and read that back."""
         await self.write(self.resting)

@@ -21,6 +21,12 @@ class Interlock(Resource):
             return f"{self.name} cannot be read, so it counts as open: {error}"
         return f"{self.name} is open: {', '.join(opened)}" if opened else ""
 
+    async def health(self) -> str:
+        """Tell that all contacts are closed; EquipmentError names those that are not."""
+        if why := await self.why_open():
+            raise EquipmentError(why)
+        return "closed"
+
     async def closed(self) -> bool:
         """Tell whether it is safe to go on."""
         return not await self.why_open()

@@ -39,3 +39,7 @@ class Relays(Resource):
     @abstractmethod
     async def state(self) -> frozenset[str]:
         """Return the paths that are closed."""
+
+    async def health(self) -> str:
+        """Tell which paths are closed."""
+        return f"closed: {', '.join(sorted(await self.state())) or 'none'}"

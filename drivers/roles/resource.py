@@ -48,6 +48,13 @@ class Resource(ABC):
     async def make_safe(self) -> None:
         """Bring it into its safe state and read that back; EquipmentError if it is not reached."""
 
+    async def health(self) -> str:
+        """Ask how it is, and change nothing; EquipmentError says what is wrong with it.
+
+        Empty where it has nothing to tell beyond what its machine does.
+        """
+        return ""
+
 
 class Machine(ABC):
     """One box at one port. It is made without I/O; `connect` opens it."""
@@ -62,6 +69,9 @@ class Machine(ABC):
     @abstractmethod
     async def identify(self) -> Identity:
         """Ask the machine who it is."""
+
+    async def read_errors(self) -> None:  # noqa: B027 - most machines have no queue
+        """Ask a connected machine for its queue of errors; InstrumentError if there are any."""
 
     @abstractmethod
     async def aclose(self) -> None:

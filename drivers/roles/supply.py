@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from drivers.errors import EquipmentError
 from drivers.roles.resource import Resource
 from drivers.roles.uninterrupted import undone
 
@@ -44,3 +45,9 @@ class Supply(Resource):
     @abstractmethod
     async def clear_protection(self) -> None:
         """Forget a trip; the output stays off."""
+
+    async def health(self) -> str:
+        """Tell that no protection has tripped; EquipmentError says which one has."""
+        if tripped := await self.tripped():
+            raise EquipmentError(f"{self.name}: {tripped}")
+        return "not tripped"

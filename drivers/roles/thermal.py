@@ -73,3 +73,10 @@ class Thermal(Resource):
     @abstractmethod
     async def stop(self) -> None:
         """Come to rest, and read back that it did."""
+
+    async def health(self) -> str:
+        """Tell the temperature; EquipmentError names the errors of the controller."""
+        found = await self.status()
+        if found.errors:
+            raise EquipmentError(f"{self.name}: {'; '.join(found.errors)}")
+        return f"{found.celsius:g} °C, {'at work' if found.active else 'at rest'}"

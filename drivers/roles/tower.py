@@ -24,6 +24,11 @@ class Tower(Resource):
     async def shown(self) -> Mapping[Colour, Lamp]:
         """Return what every lamp shows."""
 
+    async def health(self) -> str:
+        """Tell which lamps are on."""
+        on = (f"{colour} {lamp}" for colour, lamp in (await self.shown()).items() if lamp != "off")
+        return ", ".join(on) or "dark"
+
     async def make_safe(self) -> None:
         """Show red: the cell stands still."""
         await self.show({"red": "on"})

@@ -180,6 +180,7 @@ class Keithley2600B(PortMachine):
 
     Options: ClassVar[type[Keithley2600BOptions]] = Keithley2600BOptions
     models = "|".join(MODELS.values())
+    queue = TspLink
 
     def __init__(self, name: str, port: Port, options: Keithley2600BOptions) -> None:
         super().__init__(name, port, min_gap_s=options.min_gap_s)

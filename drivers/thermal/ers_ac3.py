@@ -138,6 +138,7 @@ class ErsAc3(PortMachine):
 
     Options: ClassVar[type[ErsAc3Options]] = ErsAc3Options
     models = "AC3"
+    queue = None
 
     def __init__(self, name: str, port: Port, options: ErsAc3Options) -> None:
         super().__init__(name, port)

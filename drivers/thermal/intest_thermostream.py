@@ -116,6 +116,7 @@ class InTestThermoStream(PortMachine):
 
     Options: ClassVar[type[InTestThermoStreamOptions]] = InTestThermoStreamOptions
     models = "ATS-?[567]|ECO-?[56]60|TP0?4"
+    queue = None
 
     def __init__(self, name: str, port: Port, options: InTestThermoStreamOptions) -> None:
         super().__init__(name, port)

@@ -96,16 +96,21 @@ def list_(bench: Bench, as_json: bool) -> None:
 @equip.command()
 @click.argument("places", nargs=-1, metavar="[PLACE]...")
 @_benched
+@click.option("--health", is_flag=True, help="Connect them, which makes them safe, and ask how they are.")
 @click.option("--json", "as_json", is_flag=True, help="Print one list.")
-def probe(places: tuple[str, ...], bench: Bench, as_json: bool) -> int:
+def probe(places: tuple[str, ...], bench: Bench, health: bool, as_json: bool) -> int:
     """Ask who is there: machines of the station by their drivers, ports by *IDN?; nothing is set.
 
     Without a PLACE: all machines of the station, or every serial port and VISA resource that is found.
+    With --health machines are connected as for a lot: errors, trips, open interlocks are told.
     """
     wanted = places or _usual_places(bench)
+    if health and (bench.config is None or any(map(is_port, wanted))):
+        raise click.UsageError("--health is for the machines of a --station FILE")
+    asked = _well if health else _identified
 
     async def probed(reached: Reach) -> list[found.Answered]:
-        return [await _identified(reached, place) for place in wanted]
+        return [await asked(reached, place) for place in wanted]
 
     answers = _on(bench, probed)
     rows = [(one.place, one.error or str(one), ", ".join(one.drivers)) for one in answers]
@@ -113,7 +118,9 @@ def probe(places: tuple[str, ...], bench: Bench, as_json: bool) -> int:
         click.echo(json.encode(answers))
     else:
         _printed(rows, ("place", "is", "drivers"), as_json=False, none="nothing to ask")
-    return Exit.LINK if any(one.error for one in answers) else Exit.OK
+    if any(one.error for one in answers):
+        return Exit.EQUIPMENT if health else Exit.LINK
+    return Exit.OK
 
 
 def _usual_places(bench: Bench) -> tuple[str, ...]:
@@ -137,6 +144,17 @@ async def _identified(reached: Reach, place: str) -> found.Answered:
         return found.Answered(place, error=str(error))
     except TimeoutError:
         return found.Answered(place, error="it does not say who it is")
+
+
+async def _well(reached: Reach, place: str) -> found.Answered:
+    """Ask a machine how it is; it is left in its safe state."""
+    try:
+        async with asyncio.timeout(found.CONNECT_S), reached.connected(place) as machine:
+            return await found.well(place, machine)
+    except EquipmentError as error:
+        return found.Answered(place, error=str(error))
+    except TimeoutError:
+        return found.Answered(place, error=f"it does not tell within {found.CONNECT_S:g} s")
 
 
 @equip.command()

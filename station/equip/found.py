@@ -6,18 +6,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import entry_points
 
+import msgspec
 import pyvisa
 import usb.core
 from msgspec import Struct
 from serial.tools import list_ports
 
 from drivers.errors import EquipmentError
-from drivers.roles import Identity
+from drivers.roles import Identity, Machine
 from drivers.transports import Port, Stream
 from station.equip import talk
 
 IDENTITY = b"*IDN?\n"
 IDENTIFY_S = 2.0
+CONNECT_S = 60.0
+"""How long a machine may take to connect, become safe, and tell how it is."""
 
 
 class Found(Struct, frozen=True):
@@ -38,12 +41,18 @@ class Answered(Struct, frozen=True):
     drivers: tuple[str, ...] = ()
     """Those that say that they drive this model."""
     error: str = ""
+    health: dict[str, str] = {}
+    """What each channel tells of how it is, by its name; empty where nobody asked, or nothing is told."""
 
     def __str__(self) -> str:
         name = f"{self.maker} {self.model}".strip()
         serial = f"serial {self.serial}" if self.serial else ""
         firmware = f"firmware {self.firmware}" if self.firmware else ""
-        return ", ".join(word for word in (name, serial, firmware) if word)
+        return ", ".join(word for word in (name, serial, firmware, *self._told()) if word)
+
+    def _told(self) -> Iterator[str]:
+        for channel, how in self.health.items():
+            yield f"{channel}: {how}" if channel else how
 
 
 def everything(visa_library: str) -> list[Found]:
@@ -102,6 +111,13 @@ def answered(place: str, found: Identity) -> Answered:
     """Return who it is, with the drivers that know the model."""
     fitting = tuple(sorted(name for name, models in models_of_drivers().items() if _fits(models, found)))
     return Answered(place, found.maker, found.model, found.serial, found.firmware, fitting)
+
+
+async def well(place: str, machine: Machine) -> Answered:
+    """Ask a connected machine for errors, and each channel how it is; EquipmentError tells what is bad."""
+    await machine.read_errors()
+    told = {name: how for name, channel in machine.channels.items() if (how := await channel.health())}
+    return msgspec.structs.replace(answered(place, await machine.identify()), health=told)
 
 
 def _fits(models: str, found: Identity) -> bool:

@@ -17,6 +17,28 @@ from station.surroundings import simulated_station_file
 STATION = str(simulated_station_file().with_name("exatron.toml"))
 
 
+BENCH = str(Path(__file__).parents[3] / "sequences" / "example" / "bench.toml")
+BESIDE = """
+[[equipment]]
+name = "safety"
+driver = "modbus"
+port = "tcp:interlock-1:502"
+[equipment.options.points.door]
+kind = "input"
+address = 0
+interlock = true
+[[equipment]]
+name = "tower"
+driver = "patlite"
+port = "tcp:tower-1:10000"
+[[equipment]]
+name = "lines"
+driver = "ftdi_mpsse"
+port = "usb:0403:6014:FT0001"
+options = { outputs = ["D0", "D1"], resting_high = ["D1"] }
+"""
+
+
 @pytest.fixture
 def echo() -> Iterator[EchoProcess]:
     process = EchoProcess(1)
@@ -44,6 +66,42 @@ def test_a_mute_machine_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     fine, supply = told(capsys).splitlines()
     assert "reading for 2 s" in fine
     assert "E36312A" in supply
+
+
+def test_machines_tell_how_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = ("supply-1", "matrix", "air", "codes")
+    assert code_of(["equip", "probe", "--health", *wanted, "--station", BENCH, "--json"]) == Exit.OK
+    told_ = {answer["place"]: answer["health"] for answer in json.decode(told(capsys))}
+    assert told_ == {
+        "supply-1": dict.fromkeys("123", "not tripped"),
+        "matrix": {"": "closed: none"},
+        "air": {"": "23 °C, at rest"},
+        "codes": {},
+    }
+
+
+def test_what_is_wrong_with_a_machine_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell, _, _ = Path(BENCH).read_text("utf-8").partition("[site]")
+    station = tmp_path / "station.toml"
+    station.write_text(f"{cell}{BESIDE}[site]\nvdd = 'supply-1.1'\n", "utf-8")
+    asked = ("equip", "probe", "--health", "--station", str(station))
+    machines = ("safety", "tower", "lines", "air", "dmm")
+    faults = ("safety.interlock_open", "air.eror=1", "dmm.mute")
+    thrown = (word for fault in faults for word in ("--fault", fault))
+    assert code_of([*asked, *machines, *thrown]) == Exit.EQUIPMENT
+    safety, tower, lines, air, dmm = told(capsys).splitlines()
+    assert "safety is open: door" in safety
+    assert tower.endswith("dark")
+    assert "low: D0" in lines
+    assert "air: " in air
+    assert "reading for 2 s" in dmm
+    assert code_of([*asked, "safety"]) == Exit.OK
+    assert "closed" in told(capsys)
+
+
+def test_only_machines_can_be_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(["equip", "probe", "--health", "visa:GPIB0::7::INSTR", "--station", STATION]) == Exit.USAGE
+    assert "--health is for the machines of a --station FILE" in capsys.readouterr().err
 
 
 def test_send_prints_the_answers(capsys: pytest.CaptureFixture[str]) -> None:
