@@ -31,6 +31,8 @@ class Action(StrEnum):
     CLEAN = "probe.clean"
     RETEST = "retest.start"
     STAGE = "recipe.stage"
+    APPLY = "config.apply"
+    TEST = "selftest.run"
     ACKNOWLEDGE = "alarm.ack"
     SHELVE = "alarm.shelve"
     REASON = "e10.set"
@@ -89,6 +91,8 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.CLEAN: Right(_COMMANDERS, Remote.LEASED),
         Action.RETEST: Right(_SKILLED | {HOST}, Remote.LEASED),
         Action.STAGE: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),
+        Action.APPLY: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),  # what is guarded: by SEATS
+        Action.TEST: Right(_COMMANDERS, Remote.LEASED),
         Action.ACKNOWLEDGE: Right(_COMMANDERS, Remote.LEASED),
         Action.SHELVE: Right(_SKILLED),
         Action.REASON: Right(_COMMANDERS, Remote.LEASED),
@@ -112,7 +116,10 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
 """The right to each action; in which states of the cell it has an effect is `station.engine.states.LEGAL`."""
 
 SEATS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
-    {Action.KEEP_PEOPLE: (frozenset({Role.ENGINEER}), frozenset({Role.OFFICER}))}
+    {
+        Action.KEEP_PEOPLE: (frozenset({Role.ENGINEER}), frozenset({Role.OFFICER})),
+        Action.APPLY: (frozenset({Role.ENGINEER}), frozenset({Role.OFFICER})),
+    }
 )
 """What takes that many different persons at the station, each of a role that the seat allows."""
 

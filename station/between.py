@@ -4,7 +4,7 @@ It goes into a journal of the station's own, and each command has its effect onc
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -23,8 +23,11 @@ NAME = "between"
 """The journal, in the station's folder."""
 Heard: TypeAlias = Callable[[int, events.Any], None]
 """Told of each entry and its line; called on the loop of `Between`."""
-SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve | commands.Stage
+WORKS = commands.Apply | commands.Test
+"""What is done by whoever makes the cells, while there is none."""
+SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve | commands.Stage | WORKS
 """What can be said to a station without a cell; a recipe is staged by it whether there is one or not."""
+Work: TypeAlias = Callable[[WORKS], Awaitable[tuple[commands.Receipt, events.Any | None]]]
 REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (NotFoundError, "not_found"),
     (UntrustedError, "invalid_recipe"),
@@ -47,6 +50,8 @@ class Between:
         self._receipts: dict[str, commands.Receipt] = {}
         self._lines = 0
         self.heard: list[Heard] = []
+        self.work: Work = _nobody
+        """Does what nobody here can."""
 
     @property
     def path(self) -> Path:
@@ -83,6 +88,8 @@ class Between:
         """Return what is to be journalled of a command; a recipe is staged by then."""
         if (objection := _objection(command, unknown)) is not None:
             return (receipts.refused(command, at, *objection),)
+        if isinstance(command, WORKS):
+            return await self._worked(command, at)
         if not isinstance(command, commands.Stage):
             said = receipts.said(command, at)
             return (receipts.accepted(command, at), *(() if said is None else (said,)))
@@ -93,6 +100,13 @@ class Between:
             return (receipts.refused(command, at, code, str(error)),)
         told = events.Staged(at=at, recipe=command.recipe, title=recipe.title, actor=command.actor)
         return receipts.accepted(command, at), told
+
+    async def _worked(self, command: WORKS, at: float) -> tuple[events.Any, ...]:
+        receipt, told = await self.work(command)
+        after = () if told is None else (told,)
+        if receipt.ok:
+            return (receipts.accepted(command, at), *after)
+        return (receipts.refused(command, at, receipt.code, receipt.reason), *after)
 
     async def _staged(self, command: commands.Stage) -> Recipe:
         if self._shelf is None:
@@ -115,6 +129,10 @@ class Between:
                 self._receipts[event.id] = commands.Receipt(False, event.code, event.reason)
             case _:
                 pass
+
+
+async def _nobody(command: WORKS) -> tuple[commands.Receipt, events.Any | None]:
+    return commands.Receipt(False, "wrong_state", f"{receipts.name_of(command)}: this run has one lot"), None
 
 
 def _objection(command: SAYINGS, unknown: str) -> tuple[str, str] | None:

@@ -115,6 +115,17 @@ class Stage(Command, frozen=True, kw_only=True, tag="recipe.stage"):
     """SHA-256 of what was signed, or its beginning."""
 
 
+class Apply(Seconded, frozen=True, kw_only=True, tag="config.apply"):
+    """Take a file that lies with the station as its own from the next lot on; `reason` is mandatory."""
+
+    config: str
+    """SHA-256 of the file, or its beginning."""
+
+
+class Test(Command, frozen=True, kw_only=True, tag="selftest.run"):
+    """Open every machine between lots, ask it who it is, make the cell safe and read it back."""
+
+
 class Acknowledge(Command, frozen=True, kw_only=True, tag="alarm.ack"):
     """Say that somebody has seen an alarm."""
 
@@ -142,6 +153,8 @@ Any: TypeAlias = (
     | Clean
     | Retest
     | Stage
+    | Apply
+    | Test
     | Acknowledge
     | Shelve
 )

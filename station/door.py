@@ -9,15 +9,23 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from station import commands
+from station import commands, events
 from station.alarms import Alarms
 from station.authority import Action, objection
-from station.between import SAYINGS, Between
+from station.between import SAYINGS, WORKS, Between
 from station.engine.cell import Cell
 from station.engine.states import State
 
 LOTS = 50
 """Of so many lots that are over the alarms are known."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done between lots, and where it is told what came of it."""
+
+    command: WORKS
+    done: "Future[tuple[commands.Receipt, events.Any | None]]"
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Door:
         self._past: deque[Alarms] = deque(maxlen=LOTS)
         self._left = State.EMPTY
         self._cell: tuple[Cell[Any], asyncio.AbstractEventLoop] | None = None
-        self._loads: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._loads: SimpleQueue[Waiting | Task | None] = SimpleQueue()
         self._unanswered = set[Asked]()
 
     @property
@@ -95,6 +103,8 @@ class Door:
         if isinstance(command, commands.Load):
             return self._no_loads or await self._load(command)
         inside = self._cell
+        if isinstance(command, WORKS) and objection(_action(command), command.roles, self.state):
+            return self._refused(command)
         if isinstance(command, SAYINGS) and self.between is not None and not self._hears(command):
             after = max((alarms.latest for alarms in self._past), default=0.0)
             return await self.between.request(command, self._unknown(command), after)
@@ -121,7 +131,7 @@ class Door:
 
     def _hears(self, command: SAYINGS) -> bool:
         """Whether it is for the cell: an alarm of a lot that is over is not."""
-        if self._cell is None or isinstance(command, commands.Stage):
+        if self._cell is None or isinstance(command, commands.Stage | WORKS):
             return False
         if isinstance(command, commands.Reason) or command.alarm in self._cell[0].alarms:
             return True
@@ -131,7 +141,7 @@ class Door:
         return any(alarm in alarms for alarms in self._past)
 
     def _unknown(self, command: SAYINGS) -> str:
-        if isinstance(command, commands.Reason | commands.Stage) or self._of_past(command.alarm):
+        if isinstance(command, commands.Reason | commands.Stage | WORKS) or self._of_past(command.alarm):
             return ""
         return f"there is no alarm {command.alarm!r}"
 
@@ -145,7 +155,7 @@ class Door:
         return await asyncio.shield(asyncio.wrap_future(waiting.receipt))
 
     def _refused(self, command: commands.Any) -> commands.Receipt:
-        action = Action(str(command.__struct_config__.tag))
+        action = _action(command)
         code, reason = objection(action, command.roles, self.state) or (
             "wrong_state",
             f"{action}: the run of the lot has ended in state {self.state.value}",
@@ -153,8 +163,14 @@ class Door:
         return commands.Receipt(False, code, reason)
 
     # -- whoever makes the cells
-    def next_load(self) -> Waiting | None:
-        """Wait for the next lot, blocking; None when there will be none any more."""
+    async def work(self, command: WORKS) -> tuple[commands.Receipt, events.Any | None]:
+        """Have something done by whoever makes the cells; from any loop."""
+        task = Task(command, Future())
+        self._loads.put(task)
+        return await asyncio.wrap_future(task.done)
+
+    def next_load(self) -> Waiting | Task | None:
+        """Wait for the next lot or task, blocking; None when there will be none any more."""
         return self._loads.get()
 
     def close(self) -> None:
@@ -177,3 +193,7 @@ class Door:
             self._cell, self._left = None, state
         for asked in tuple(self._unanswered):
             asked.never()
+
+
+def _action(command: commands.Any) -> Action:
+    return Action(str(command.__struct_config__.tag))

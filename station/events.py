@@ -230,6 +230,24 @@ class Staged(Event, frozen=True, tag="recipe.staged", kw_only=True):
     actor: str
 
 
+class ConfigApplied(Event, frozen=True, tag="config.applied", kw_only=True):
+    """The station has another file from here on: which values are others, and who wanted it."""
+
+    config: str
+    changed: tuple[str, ...]
+    actor: str
+    second: str = ""
+
+
+class SelfTested(Event, frozen=True, tag="selftest.done", kw_only=True):
+    """The machines were asked between lots: which, and what is wrong."""
+
+    machines: tuple[str, ...]
+    time_to_safe_s: float
+    failed: dict[str, str]
+    actor: str
+
+
 class Acknowledged(Event, frozen=True, tag="alarm.acknowledged", kw_only=True):
     """Somebody has seen an alarm."""
 
@@ -331,6 +349,8 @@ Any: TypeAlias = (
     | Cleaned
     | RetestBegun
     | Staged
+    | ConfigApplied
+    | SelfTested
     | Acknowledged
     | Shelved
     | MachineTold

@@ -12,19 +12,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 import msgspec
 
 from drivers.errors import EquipmentError, TransportError
-from station import commands
-from station.between import between
+from station import commands, config_shelf, events
+from station.authority import SEATS, Action, unseated
+from station.between import WORKS, between
 from station.clock import ClockWatch, RealClock
 from station.config import StationConfig
 from station.console import outlet
 from station.console.wire import Hello
-from station.door import Door, Waiting
+from station.door import Door, Task, Waiting
 from station.engine.bus import Subscription
 from station.engine.cell import Cell
 from station.engine.history import History
@@ -45,8 +47,9 @@ from station.run import (
     make_folder,
     remove_if_never_loaded,
 )
+from station.self_test import self_tested
 from station.stop import StopRequest
-from station.surroundings import EPOCH, Surroundings
+from station.surroundings import EPOCH, Surroundings, simulated_station_file
 
 CODES: tuple[tuple[type[Exception], str], ...] = (
     (StoppedError, "interrupted"),
@@ -70,7 +73,7 @@ class Standing:
     config: StationConfig
     out: Path
     seed: int
-    world: Callable[[LotOrder, float], Surroundings]
+    world: Callable[[StationConfig, LotOrder, float], Surroundings]
     """Make the surroundings of a lot, from a moment on (seconds since 1970, of simulated time)."""
     recipe: Path | None = None
     """The signed recipe under which its lots run."""
@@ -121,7 +124,10 @@ class Service:
                 self._run(self._taken_up(*left))
                 self._until_closed(left[0])
             while (waiting := self._door.next_load()) is not None:
-                self._lot(waiting)
+                if isinstance(waiting, Task):
+                    waiting.done.set_result(self._done(waiting.command))
+                else:
+                    self._lot(waiting)
 
     def _left_open(self) -> tuple[Path, History] | None:
         """Return the open lot that was in the cell last; of others somebody is told."""
@@ -145,7 +151,7 @@ class Service:
             presence = None
             kept = partial(between, self._standing.data, self._inside.now, self._shelf)
             notes = stack.enter_context(beside("between", kept))
-            self._door.between = notes
+            self._door.between, notes.work = notes, self._door.work
             if self._network is not None:
                 online = partial(present, *self._network, self._inside)
                 presence = stack.enter_context(beside("remote", online))
@@ -179,6 +185,64 @@ class Service:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    # -- between lots
+    def _done(self, command: WORKS) -> tuple[commands.Receipt, events.Any | None]:
+        """Do what is done while there is no cell; ConfigError, EquipmentError and the like are receipts."""
+        try:
+            match command:
+                case commands.Apply():
+                    return commands.Receipt(True, "ok"), self._applied(command)
+                case commands.Test():
+                    return self._tested(command)
+        except RefusedError as refused:
+            return refused.receipt, None
+        except ERRORS as error:
+            return _receipt(error), None
+        except OSError as error:
+            return commands.Receipt(False, "integrity", str(error)), None
+
+    def _applied(self, command: commands.Apply) -> events.ConfigApplied:
+        standing = self._standing
+        path = config_shelf.named(standing.data, command.config)
+        if standing.config.source == simulated_station_file():
+            raise ConfigError("this station has no file of its own: start it with --station FILE")
+        config = config_shelf.taken_for(path, standing.config)
+        found = config_shelf.changes(standing.config, config)
+        if keys := config_shelf.fixed(found):
+            raise ConfigError(
+                f"a station that runs cannot take {', '.join(keys)}: start it anew with that file"
+            )
+        if keys := config_shelf.guarded(found):
+            wrong = unseated(Action.APPLY, SEATS[Action.APPLY], command.persons)
+            if wrong is not None:
+                raise RefusedError(commands.Receipt(False, wrong[0], f"{', '.join(keys)}: {wrong[1]}"))
+        config_shelf.put(path, config)
+        self._standing = replace(standing, config=config)
+        self._shelf.config = config
+        return events.ConfigApplied(
+            at=RealClock().unix(),
+            config=path.stem,
+            changed=tuple(one.key for one in found),
+            actor=command.actor,
+            second=command.second,
+        )
+
+    def _tested(self, command: commands.Test) -> tuple[commands.Receipt, events.SelfTested]:
+        standing = self._standing
+        with TemporaryDirectory() as folder:
+            order = LotOrder("selftest", 1, Path(folder) / "selftest", standing.seed)
+            surroundings = standing.world(standing.config, order, EPOCH)
+            with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
+                found = runner.run(self_tested(standing.config, surroundings, standing.out))
+        told = events.SelfTested(
+            at=RealClock().unix(),
+            machines=found.machines,
+            time_to_safe_s=found.time_to_safe_s,
+            failed=dict(found.failed),
+            actor=command.actor,
+        )
+        return commands.Receipt(not found.failed, "equipment" if found.failed else "ok", str(found)), told
 
     # -- one lot
     def _lot(self, waiting: Waiting) -> None:
@@ -250,7 +314,7 @@ class Service:
             self._door.leave(cells[0].state if cells else left)
 
     def _lived(self, life: "_Life", loaded: Callable[[Cell[Any]], None]) -> LotReport:
-        surroundings = self._standing.world(life.order, life.epoch)
+        surroundings = self._standing.world(self._standing.config, life.order, life.epoch)
         there = replace(life.there, loaded=loaded)
         session = LotSession(self._standing.config, life.order, surroundings, perf_counter, there)
         with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "check": frozenset({Action.READ}),
         "collector": frozenset({Action.SERVE}),
         "completion": frozenset({Action.READ}),
+        "config apply": frozenset({Action.DRAFT}),
         "config explain": frozenset({Action.READ}),
         "config show": frozenset({Action.READ}),
         "console": frozenset({Action.SERVE}),

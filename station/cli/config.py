@@ -7,7 +7,9 @@ import click
 import msgspec
 
 from station import config as station_config
+from station import config_shelf
 from station.config_keys import Explained, explained, keys, shown
+from station.errors import ConfigError
 from station.surroundings import simulated_station_file
 
 STATION = click.option(
@@ -20,7 +22,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 
 @click.group()
 def config() -> None:
-    """Look at the configuration of a station; nothing is opened, no secret is shown."""
+    """Look at the configuration of a station, and bring it another; no secret is shown."""
 
 
 @config.command()
@@ -48,6 +50,35 @@ def explain(key: str | None, station: Path | None, *, as_json: bool) -> None:
         return
     told = explained(key, _file(station))
     click.echo(msgspec.json.encode(told).decode() if as_json else "\n".join(_lines(told)))
+
+
+@config.command()
+@click.argument("file", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@STATION
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("station-data"),
+    show_default=True,
+    help="The folder of the station.",
+)
+@JSON
+def apply(file: Path, station: Path | None, data: Path, *, as_json: bool) -> None:
+    """Show what FILE changes and bring it to a station, which takes it by `config.apply` between two lots."""
+    now = station_config.load(_file(station))
+    found = config_shelf.changes(now, config_shelf.taken_for(file, now))
+    if keys := config_shelf.fixed(found):
+        raise ConfigError(f"{file}: a station that runs cannot take {', '.join(keys)}: start it anew with it")
+    name = config_shelf.bring(data, file.read_bytes())
+    if as_json:
+        told = {"config": name, "changes": found, "two": config_shelf.guarded(found)}
+        click.echo(msgspec.json.encode(told).decode())
+        return
+    for one in found:
+        before, after = (msgspec.json.encode(value).decode() for value in (one.before, one.after))
+        click.echo(f"{one.key}: {before} -> {after}")
+    persons = " by an engineer and a security officer" if config_shelf.guarded(found) else ""
+    click.echo(f"it lies with the station: config.apply config={name[:16]}{persons}")
 
 
 def _file(station: Path | None) -> Path:

@@ -104,7 +104,7 @@ def serve(
         socket.parent.mkdir(parents=True, exist_ok=True)
         console = ConsoleOffer(socket, console_offer.hello(config, more_lots=True))
 
-    def world(order: LotOrder, epoch: float) -> Surroundings:
+    def world(config: StationConfig, order: LotOrder, epoch: float) -> Surroundings:
         if hardware:
             return Hardware(config.visa.library)
         return simulated(
@@ -118,7 +118,9 @@ def serve(
             diary=order.folder / WORLD,
         )
 
-    world(LotOrder("check", 1, out / "check", seed), EPOCH)  # a fault that cannot be meant is told now
+    world(
+        config, LotOrder("check", 1, out / "check", seed), EPOCH
+    )  # a fault that cannot be meant is told now
     standing = Standing(config, out, seed, world, recipe, temperature, recover, data)
     service = Service(standing, network, console)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from station import config
+from station import config, config_shelf
 from station.console.defence import refusal
 from station.console.lot_records import LotRecords
 from station.console.picture import Picture
@@ -67,6 +67,14 @@ class Lookups:
         if engine is None or not engine.data:
             return _json([])
         return _json(await self._reading.run(self._listed, Path(engine.data), Path(engine.station_file)))
+
+    async def configs(self, request: Request) -> Response:
+        """The station files that lie with the station, and what each would change."""
+        engine = self._picture.engine
+        if engine is None or not engine.data:
+            return _json([])
+        data, file = Path(engine.data), Path(engine.station_file)
+        return _json(await self._reading.run(lambda: config_shelf.listed(data, config.load(file))))
 
     def _listed(self, data: Path, station_file: Path) -> list[OnShelf]:
         return Shelf(data, config.load(station_file), self._now).listed()

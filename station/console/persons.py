@@ -39,7 +39,7 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
 class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
     """An act on an account, or a command that takes two, and the first of them."""
 
-    do: Literal["add", "roles", "renew", "hold.release", "cell.recover"]
+    do: Literal["add", "roles", "renew", "hold.release", "cell.recover", "config.apply"]
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     roles: tuple[Role, ...] = ()
     badge: Annotated[str, Meta(max_length=128)] = ""
@@ -119,6 +119,8 @@ class Persons:
             parameters["roles"] = sorted(asked.roles)
         if asked.do in ("add", "roles", "renew"):
             return Action.KEEP_PEOPLE, parameters
+        if asked.do == "config.apply":
+            return Action.APPLY, parameters | {"said": {**asked.said, "config": asked.name}}
         takes = self._takes()
         if len(takes) < 2:  # noqa: PLR2004 - two persons
             raise PeopleError("wrong_state", f"{asked.do} does not take two persons now")

@@ -70,6 +70,7 @@ class Console:
             Way(f"{API}/lot/summary.txt", Action.READ, behind.lookups.sheet),
             Way(f"{API}/lot/device", Action.READ, behind.lookups.device),
             Way(f"{API}/recipes", Action.READ, behind.lookups.recipes),
+            Way(f"{API}/configs", Action.READ, behind.lookups.configs),
             Way(f"{API}/lot/preflight", Action.READ, behind.lookups.preflight),
             Way(f"{API}/lot/trace", Action.READ, behind.lookups.trace),
             Way(f"{API}/events", Action.READ, self._events),

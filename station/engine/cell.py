@@ -25,7 +25,9 @@ from station.model import LotClosing, LotInfo
 from station.sequence import S
 
 T = TypeVar("T")
-REASONED = commands.Release | commands.Reason | commands.SetSite | commands.Retest | commands.Shelve
+REASONED = (
+    commands.Release | commands.Apply | commands.Reason | commands.SetSite | commands.Retest | commands.Shelve
+)
 """Commands that take a reason."""
 NOT_SAFE = "; not safe: "
 

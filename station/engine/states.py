@@ -64,6 +64,8 @@ LEGAL: dict[str, frozenset[State]] = {
     "retest.start": frozenset({S.RUNNING, S.PAUSED}),
     "probe.clean": frozenset({S.RUNNING, S.PAUSED}),
     "recipe.stage": frozenset(State),
+    "config.apply": frozenset({S.EMPTY, S.CLOSED}),
+    "selftest.run": frozenset({S.EMPTY, S.CLOSED}),
     "alarm.ack": frozenset(State),
     "alarm.shelve": frozenset(State),
 }

@@ -59,7 +59,7 @@ class Shelf:
 
     def __init__(self, folder: Path, config: StationConfig, now: Callable[[], float]) -> None:
         """`folder` is that of the station; `now` tells seconds since 1970."""
-        self._folder, self._config, self._now = folder / FOLDER, config, now
+        self._folder, self.config, self._now = folder / FOLDER, config, now
 
     def listed(self) -> list[OnShelf]:
         """Return all of them, those that are staged first."""
@@ -102,7 +102,7 @@ class Shelf:
         return found[0]
 
     def _believed(self, envelope: bytes) -> Recipe:
-        config = self._config
+        config = self.config
         if not config.recipe.trust:
             raise ConfigError(f"{config.source}: recipe.trust: name the file that says whose recipes are run")
         recipe = trust_of(config.source.parent / config.recipe.trust).believed(envelope, self._now())

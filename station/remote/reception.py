@@ -72,6 +72,12 @@ class StageArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: Annotated[str, Meta(pattern=r"^[0-9a-f]{8,64}\Z")]
 
 
+class ApplyArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `config.apply` takes, beside the reason: SHA-256 of the station file, or its beginning."""
+
+    config: Annotated[str, Meta(pattern=r"^[0-9a-f]{8,64}\Z")]
+
+
 class AlarmArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `alarm.ack` takes."""
 
@@ -94,12 +100,16 @@ ARGS: Mapping[Action, type[msgspec.Struct]] = {
     Action.CLEAN: LotArgs,
     Action.RETEST: RetestArgs,
     Action.STAGE: StageArgs,
+    Action.APPLY: ApplyArgs,
+    Action.TEST: NoArgs,
     Action.ACKNOWLEDGE: AlarmArgs,
     Action.ACQUIRE: NoArgs,
     Action.GIVE_UP: NoArgs,
     Action.PING: NoArgs,
 }
 """The arguments of each command that has a topic."""
+SECOND = frozenset({"second", "second_roles"})
+"""Never from afar: a second person stands at the station."""
 KINDS: Mapping[str, type[commands.Any]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(commands.Any)
 }
@@ -279,7 +289,7 @@ def _command(admitted: Admitted, args: msgspec.Struct) -> commands.Any:
         "reason": admitted.body.reason,
     }
     kind = KINDS[admitted.action]
-    taken = {one.name for one in msgspec.structs.fields(kind)} - who.keys()
+    taken = {one.name for one in msgspec.structs.fields(kind)} - who.keys() - SECOND
     return kind(**who, **{name: getattr(args, name) for name in taken})
 
 

@@ -13,6 +13,7 @@ import { ASKS } from './asks.js';
 import { LOGIN } from './login.js';
 import { security, DUAL } from './security.js';
 import { recipes, STAGE } from './recipes.js';
+import { APPLY } from './configs.js';
 import { follow } from './stream.js';
 import { listen } from './scanner.js';
 import { map, trendBox, drawTrend } from './parts.js';
@@ -34,7 +35,7 @@ function draw() {
   if (S.view === 'jobs') drawTrend();
 }
 
-kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE });
+kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE, ...APPLY });
 await Promise.all([loadWords(), session()]);
 painted(draw);
 listen();

@@ -75,6 +75,7 @@ function abortButton() {
 export function command() {
   if (S.view === 'alarms') return alarmCommands();
   if (S.view === 'lot') return html`<button class="acts" data-print @click=${() => window.print()}>${t('command.print')}</button><span class="gap"></span>${abortButton()}`;
+  if (S.view === 'engineering') return html`${button('selftest.run', () => send('selftest.run'))}<span class="gap"></span>${abortButton()}`;
   if (S.view !== 'jobs') return html`<span class="gap"></span>${abortButton()}`;
   const running = S.sum.state === 'RUNNING';
   return html`

@@ -6,6 +6,7 @@ import { looked, again } from './lookup.js';
 import { send, objection } from './commands.js';
 import { reason } from './fields.js';
 import { ask } from './dialogs.js';
+import { configs } from './configs.js';
 
 const found = () => { const all = looked('recipes', 5); return Array.isArray(all) ? all : []; };
 export const staged = () => found().filter((one) => one.staged && !one.wrong);
@@ -25,5 +26,5 @@ const row = (one) => html`<li class="entry ${one.wrong ? 'caution' : ''}" data-r
 
 export function recipes() {
   const all = found();
-  return html`<section tabindex="0" role="region" aria-label=${t('view.recipes')} class="scroll"><h2>${t('view.recipes')}</h2>${all.length ? html`<ul>${all.map(row)}</ul>` : html`<p>${t('recipe.none')}</p>`}</section>`;
+  return html`<section tabindex="0" role="region" aria-label=${t('view.recipes')} class="scroll"><h2>${t('view.recipes')}</h2>${all.length ? html`<ul>${all.map(row)}</ul>` : html`<p>${t('recipe.none')}</p>`}${configs()}</section>`;
 }

@@ -14,8 +14,10 @@ export const several = (v) => (two() ? html`<p>${t('takes.first')}</p>${pin(v)}`
 export const severally = (v) => (!two() ? '' : !S.session.logs_in ? t('takes.accounts') : v.badge && v.pin ? '' : t('dialog.fault.login'));
 
 export async function bySeveral(name, v, said) {
-  if (!two()) return send(name, said);
-  const one = await post('acts', { do: name, name: S.lot?.lot ?? '', said, badge: v.badge, pin: v.pin });
+  return two() ? begun(name, v, S.lot?.lot ?? '', said) : send(name, said);
+}
+export async function begun(name, v, target, said) {
+  const one = await post('acts', { do: name, name: target, said, badge: v.badge, pin: v.pin });
   if (!one.code) return ask('second', one);
   say('refused', t('said.refused', { command: t(`command.${name}`), code: t(`code.${one.code}`), reason: one.reason }));
 }
