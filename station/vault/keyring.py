@@ -90,7 +90,7 @@ class Keyring:
 
     async def seed(self, size: int) -> Secret:
         """The seed of a key that is born in the key store for a die, and kept nowhere."""
-        return Secret(await self._store.random(size))
+        return await self._store.random_secret(size)
 
     async def derived(self, master: str, label: bytes, context: bytes) -> Secret:
         """256 bits from a master, for one purpose and one context."""

@@ -20,10 +20,10 @@ async def terminate(job: Job, link: Link, means: Means, unit: Unit) -> None:
         await means.registry.terminated(job.unit, job.now)
         return
     die = await Opening(job, link, means, unit).open_as_it_is()
-    script = Script("T terminate", die.session, factor=means.profile.budget_factor)
-    script.authenticate()
-    script.secure("SET STATUS", se1.command("SET STATUS", life_cycle=LifeCycle.TERMINATED))
     try:
+        script = Script("T terminate", die.session, factor=means.profile.budget_factor)
+        script.authenticate()
+        script.secure("SET STATUS", se1.command("SET STATUS", life_cycle=LifeCycle.TERMINATED))
         await link.run(script)
     except DutError as error:
         raise DoubtError(Code.LINK, str(error)) from error

@@ -4,7 +4,8 @@ Only slots that profile and order both name. The die marks such a key in its att
 record.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha384
 
@@ -67,9 +68,20 @@ class Born:
             raise FaultError(Code.KEY_FORMAT, f"slot {self.slot}: another key than was imported")
 
 
-async def born(store: Keyring, kinds: Mapping[int, Kind], slots: Iterable[int]) -> dict[int, Born]:
-    """New keys for those of the slots whose keys are not born on the die."""
-    return {slot: await _born(store, slot, kinds[slot]) for slot in slots if is_imported(kinds[slot])}
+@asynccontextmanager
+async def born(
+    store: Keyring, kinds: Mapping[int, Kind], slots: Iterable[int]
+) -> AsyncGenerator[Mapping[int, Born], None]:
+    """New keys for those of the slots whose keys are not born on the die; their seeds are wiped after it."""
+    found: dict[int, Born] = {}
+    try:
+        for slot in slots:
+            if is_imported(kinds[slot]):
+                found[slot] = await _born(store, slot, kinds[slot])
+        yield found
+    finally:
+        for key in found.values():
+            key.seed.wipe()
 
 
 async def _born(store: Keyring, slot: int, kind: Kind) -> Born:

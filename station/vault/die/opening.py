@@ -76,9 +76,9 @@ class Opening:
         offer = seen["INITIALIZE UPDATE"]
         if kvn != guess.kvn:
             offer = await self._ask_again(kvn, host_challenge)
-        uid = self._uid(seen["GET UID"])
+        uid, payload = self._uid(seen["GET UID"]), self._payload(seen["SELECT"])
         session = await self._session(uid, kvn, host_challenge, offer)
-        return Die(uid, self._payload(seen["SELECT"]), reading, status.slots, session)
+        return Die(uid, payload, reading, status.slots, session)
 
     def _guess(self) -> Go:
         """Which keys a die should have by the journal alone, to save a round trip."""

@@ -189,13 +189,12 @@ class Contact:
             self._store(script, identity_container(identity))
         script.read("identity", ObjectType.IDENTITY, 0, IDENTITY_SIZE, self.die.payload)
         missing = [slot for slot in keys.kinds if self.die.slots[slot - 1] is not SlotState.VALID]
-        coming = await born(self._means.store, keys.kinds, missing)
-        for slot in missing:
-            if slot in coming:
-                coming[slot].ask(script, self.die.session, self.die.payload)
-                coming[slot].seed.wipe()
-            else:
-                script.secure("GENERATE KEY PAIR", keys.generate(slot), name=f"new key {slot}")
+        async with born(self._means.store, keys.kinds, missing) as coming:
+            for slot in missing:
+                if slot in coming:
+                    coming[slot].ask(script, self.die.session, self.die.payload)
+                else:
+                    script.secure("GENERATE KEY PAIR", keys.generate(slot), name=f"new key {slot}")
         keys.read(script, self.die.payload)
         seen = await self._link.run(script)
         if seen["identity"] != identity:
@@ -282,6 +281,16 @@ class Contact:
         product = self._means.profile.product
         keys = await self._means.store.die_keys(self.die.uid, KeySet.ISSUER, product)
         host_challenge = self._means.store.random(16)
+        try:
+            offer = await self._put(keys, host_challenge)
+        except BaseException:
+            keys.wipe()
+            raise
+        self._reopen(keys, host_challenge, offer, Code.ROTATION)
+        await self._registry.forward(self._step(Standing.KEYS_ROTATED, Intent.LOCK))
+
+    async def _put(self, keys: scp03.KeySet, host_challenge: bytes) -> bytes:
+        """Bring keys into the die, and return what it offers under them."""
         script = self._script("S5 rotate")
         if KeySet.ISSUER in self.die.reading.key_sets:
             script.secure("DELETE KEY", se1.delete_key(KeySet.ISSUER))
@@ -291,8 +300,7 @@ class Contact:
         seen = await self._link.run(script)
         if seen["PUT KEY"] != bytes([KeySet.ISSUER]) + scp03.check_values(put):
             raise FaultError(Code.ROTATION, "the check values of the new keys are wrong")
-        self._reopen(keys, host_challenge, seen["INITIALIZE UPDATE"], Code.ROTATION)
-        await self._registry.forward(self._step(Standing.KEYS_ROTATED, Intent.LOCK))
+        return seen["INITIALIZE UPDATE"]
 
     async def _lock(self) -> None:
         """S6: the transport keys go, the die becomes SECURED; then a new session under the new keys."""

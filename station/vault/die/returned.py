@@ -60,10 +60,10 @@ class Returned:
     async def _proven(self) -> None:
         """The die knows the issuer's keys of its UID: it is no other one that tells the same UID."""
         die = await Opening(self._job, self._link, self._means, self._unit).open_as_it_is()
-        script = Script("R1 prove", die.session, factor=self._means.profile.budget_factor)
-        script.authenticate()
-        script.secure("DIE STATUS", se1.command("DIE STATUS"))
         try:
+            script = Script("R1 prove", die.session, factor=self._means.profile.budget_factor)
+            script.authenticate()
+            script.secure("DIE STATUS", se1.command("DIE STATUS"))
             seen = await self._link.run(script)
         finally:
             die.session.close()

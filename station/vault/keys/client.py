@@ -298,6 +298,10 @@ class KeyStoreClient:
     async def random(self, size: int) -> bytes:
         return await self._ask(calls.Random(size), bytes)
 
+    async def random_secret(self, size: int) -> Secret:
+        """Random bytes that are to be a key."""
+        return await self._secret(calls.Random(size))
+
     async def wrap(self, kek: KeyRef | Secret, key: Secret) -> bytes:
         if isinstance(kek, Secret):
             return wrapped(kek, key)
