@@ -19,6 +19,7 @@ from station.errors import ConfigError, StorageError
 from station.model import Whereabouts
 from station.open_lot import history_in
 from station.surroundings import WORLD, simulated_whereabouts
+from station.vault.desk.roles import Role
 
 Command = Callable[[Sequence[str]], int]
 """The `hardbin` command; returns its exit code."""
@@ -91,7 +92,7 @@ class Lives:
         if history.state not in UNKNOWN and not history.ordered:
             return ()
         found = [f"{site}={place.value.replace(' ', '-')}" for site, place in self.found().items()]
-        return (*PERSON, *(word for place in found for word in ("--found", place)))
+        return (*PERSON, *_seated(history.takes), *(word for place in found for word in ("--found", place)))
 
     def found(self) -> dict[int, Whereabouts]:
         """Look into the sockets: where each device is that was in contact, by site."""
@@ -119,6 +120,13 @@ class Lives:
         """Remove what it left."""
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.out / f"{self.lot}.said").unlink(missing_ok=True)
+
+
+def _seated(takes: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """In which role he acts, and who with him, where what held the lot takes that."""
+    if not takes or Role.TECHNICIAN in takes[0]:
+        return ()
+    return ("--by-role", takes[0][0], *(word for _ in takes[1:] for word in ("--second", "chaos-2")))
 
 
 def _place(seen: Seen, ordered: Mapping[int, int], there: Mapping[int, int | None]) -> Whereabouts:

@@ -1,7 +1,7 @@
 """A lot from the first start of test to the last device sorted: the touchdown cycle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -19,19 +19,19 @@ from station.engine.climate import Climate
 from station.engine.codes import Codes
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.contact import Contact
+from station.engine.findings import Findings
 from station.engine.keeper import Keeper
-from station.engine.landing import Landing, Tested
+from station.engine.landing import Landing
 from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
 from station.engine.outcomes import opened, placed, untested
 from station.engine.overheard import Overheard
 from station.engine.quarantine import Quarantine
 from station.engine.records import Records
-from station.engine.recount import NOT_JUDGED_LIMIT, Counters
+from station.engine.recount import Counters
 from station.engine.sites import Sites
 from station.engine.states import State
-from station.engine.stop_rules import Action, Tripped
-from station.engine.stops import Aborted, Adjourned, Cause, Ended, Hold, Wish
+from station.engine.stops import Aborted, Adjourned, Ended, Hold, Wish
 from station.engine.tempering import Tempering
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo
@@ -95,9 +95,9 @@ class LotRun(Generic[S]):
         of_pass = "" if info.second_pass is None else info.second_pass.name
         self._codes = Codes(bound.readers, of_pass, bound.golden)
         self._wafers = set[str]()
-        self._hold: Hold | None = None
         self._sites = Sites(bound.resources)
         self._counters = Counters(sequence.rules, sequence.retest, quantity=info.quantity)
+        self._found = Findings(self._keeper, journal, self._sites, self._counters, bound.quarantine)
         self._late = LateRetests(sequence.retest, self._counters.retests)
         self.retested = 0
         self.overdue: Callable[[float], str] = in_time
@@ -126,7 +126,7 @@ class LotRun(Generic[S]):
 
     async def run(self) -> None:
         """Return when all devices of the lot are sorted or an end was asked; Hold or Aborted otherwise."""
-        self._hold = None
+        self._found.hold = None
         if self._begun:
             self._counters.restart()
         self._overheard.listen()
@@ -145,8 +145,8 @@ class LotRun(Generic[S]):
             await uninterrupted(self._overheard.ignore())
         if self._wish is Wish.ABORT:
             raise Aborted
-        if self._hold is not None:
-            raise self._hold
+        if self._found.hold is not None:
+            raise self._found.hold
 
     async def _touchdowns(self, collect: Callable[[], None]) -> None:
         if self._tempering.needed:
@@ -172,7 +172,7 @@ class LotRun(Generic[S]):
 
     async def _end(self) -> None:
         """No device follows: the machine gives back what it holds, as a prober its wafer."""
-        if self._wish is not Wish.ABORT and self._hold is None:
+        if self._wish is not Wish.ABORT and self._found.hold is None:
             await uninterrupted(self._arrivals.disarm())
             await self._bound.handler.end_lot()
 
@@ -201,8 +201,8 @@ class LotRun(Generic[S]):
                         return
 
     def _must_not_be_held(self) -> None:
-        if self._hold is not None:
-            raise self._hold
+        if self._found.hold is not None:
+            raise self._found.hold
         if self._journal.failed:
             raise Hold(self._journal.failed)
         if why := self.overdue(self._journal.now):
@@ -276,13 +276,13 @@ class LotRun(Generic[S]):
         self._arrived = arrived = self._codes.named(arrived, parts, known)
         try:
             first = await self._landed(parts, numbers)
-            await self._doubt()
-            await self._helped({site: kept.last for site, kept in met.items()}, first)
+            await self._found.doubt(self._codes)
+            await self._found.helped({site: kept.last for site, kept in met.items()}, first)
             results = await self._landed_again(arrived, parts, first)
             await self._sort({site: result.bin.hard for site, result in sorted(results.items())})
             self._late.sorted(arrived, results)
             self.retested += len(met)
-            await self._heed({site: first[site] for site in new})
+            await self._found.heed({site: first[site] for site in new})
         finally:
             await self._project()
 
@@ -311,24 +311,19 @@ class LotRun(Generic[S]):
             return results
         for _ in range(max(self._sequence.retest.times, self._sequence.retest.always)):
             again = sorted(site for site, result in results.items() if self._may_land_again(result))
-            if not again or self._hold is not None or not self._bound.handler.can_replunge:
+            if not again or self._found.hold is not None or not self._bound.handler.can_replunge:
                 break
             await self._replunge(arrived)
             self.retested += len(again)
             numbers = {site: results[site].contact + 1 for site in again}
             second = await self._landed({site: parts[site] for site in again}, numbers)
-            await self._helped(results, second)
+            await self._found.helped(results, second)
             results |= second
         return results
 
     def _may_land_again(self, result: DeviceResult) -> bool:
         usable = self._sites.out_of_use(result.site) is None
         return usable and self._counters.retests.wants(result)
-
-    async def _helped(self, before: Mapping[int, DeviceResult], after: Mapping[int, DeviceResult]) -> None:
-        for site in before.keys() & after.keys():
-            for rule, seen in self._counters.retests.again(before[site], after[site]):
-                await self._trip(rule, 0, "retest", seen)
 
     async def _landed(self, parts: Mapping[int, int], numbers: Mapping[int, int]) -> dict[int, DeviceResult]:
         """Land devices; should the lot be cancelled meanwhile, they are cut short and closed before it is."""
@@ -371,9 +366,9 @@ class LotRun(Generic[S]):
         devices = placed([*tested.result.devices, *others], self._arrived)
         result = msgspec.structs.replace(tested.result, devices=tuple(devices))
         result = await self._keeper.keep(result)
-        self._take_hold()
+        self._found.take_hold()
         self._landing.seen(result)
-        await self._consider(tested)
+        await self._found.consider(tested)
         self._must_go_on()
         return {device.site: device for device in result.devices}
 
@@ -384,92 +379,6 @@ class LotRun(Generic[S]):
 
     def _untested(self, site: int, part: int, number: int, reason: str) -> DeviceResult:
         return untested(site, part, number, reason, bin_=self._sequence.bins.untested, now=self._journal.now)
-
-    # -- what went wrong
-    def _want(self, reason: str, cause: Cause = Cause.EQUIPMENT) -> None:
-        """Have the lot held after this touchdown, if there is a reason; the first one stands."""
-        if reason and self._hold is None:
-            self._hold = Hold(reason, cause=cause)
-
-    def _take_hold(self) -> None:
-        self._want(self._keeper.hold)
-        self._keeper.hold = ""
-
-    async def _consider(self, tested: Tested[S]) -> None:
-        """Look at what went wrong at single sites: what concerns the lot holds it after this touchdown."""
-        if self._bound.quarantine is not None:
-            await self._bound.quarantine.keep()
-        for site, standing in tested.standings.items():
-            for reason in (standing.unjudged, standing.custody_fault, standing.no_verdict):
-                if reason:
-                    await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=reason))
-                    break
-            if standing.stuck:
-                await self._trip("R12", site, "not judged", standing.stuck)
-            if standing.outlier:
-                await self._trip("PAT", site, "bin of outliers", standing.outlier)
-            if standing.rejected:
-                await self._trip("QA", site, "bin, hold", standing.rejected)
-            self._want(standing.holding(site), standing.cause)
-            self._counters.not_judged.append(bool(standing.unjudged))
-        if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
-            raise Hold(unsafe[0], unsafe=True)
-        self._must_be_judged()
-        await self._look_for_quarantine()
-
-    async def _doubt(self) -> None:
-        """Tell of devices that were not tested because nobody knows who they are."""
-        for site, why in self._codes.refused.items():
-            await self._journal.commit(events.Faulted(at=self._journal.now, site=site, reason=why))
-            self._counters.not_judged.append(True)
-        for seen in self._codes.doubled:
-            await self._trip("R13", 0, "hold", seen)
-            self._want(f"rule R13: {seen}")
-        self._codes.doubled.clear()
-        for seen in self._codes.strangers:
-            await self._trip("golden", 0, "hold", seen)
-            self._want(f"a golden unit is among the devices: {seen}")
-        self._codes.strangers.clear()
-        self._must_be_judged()
-
-    def _must_be_judged(self) -> None:
-        if (many := sum(self._counters.not_judged)) >= NOT_JUDGED_LIMIT:
-            self._want(f"{many} contacts could not be judged")
-
-    async def _look_for_quarantine(self) -> None:
-        for site, reason in self._sites.newly_quarantined().items():
-            await self._journal.commit(
-                events.Quarantined(at=self._journal.now, resource=f"site {site}", reason=reason)
-            )
-            await self._note(f"site {site} off: {reason}")
-        self._want(self._sites.too_few())
-
-    async def _heed(self, first: Mapping[int, DeviceResult]) -> None:
-        """Do what the stop rules ask for after the first contacts of a touchdown."""
-        if first:
-            await self._act(self._counters.watch.seen({site: result.bin for site, result in first.items()}))
-
-    async def _act(self, trips: Iterable[Tripped]) -> None:
-        for trip in trips:
-            await self._trip(trip.rule, trip.site, trip.action.value, trip.seen)
-            match trip.action:
-                case Action.SITE_OFF:
-                    self._sites.switch_off(trip.site, f"rule {trip.rule}: {trip.seen}")
-                    self._counters.watch.off(trip.site)
-                    self._want(self._sites.too_few(), trip.cause)
-                case Action.HOLD:
-                    self._want(f"rule {trip.rule}: {trip.seen}", trip.cause)
-
-    async def _trip(self, rule: str, site: int, action: str, seen: str) -> None:
-        await self._journal.commit(
-            events.RuleTripped(at=self._journal.now, rule=rule, site=site, action=action, seen=seen)
-        )
-        where = f"site {site}" if site else "lot"
-        await self._note(f"rule {rule}, {where}: {seen}: {action}")
-
-    async def _note(self, text: str) -> None:
-        await self._keeper.note(text, self._journal.now)
-        self._take_hold()
 
     def _must_go_on(self) -> None:
         """After an abort no bin is sent."""
@@ -494,4 +403,4 @@ class LotRun(Generic[S]):
 
     async def _project(self) -> None:
         await self._keeper.project()
-        self._take_hold()
+        self._found.take_hold()

@@ -61,6 +61,7 @@ class ResumedRun(LotRun[S]):
 
     def _go_on_counting(self, recount: Recount) -> None:
         self._owed, self._counters = recount.owed(), recount.counters
+        self._found.count_with(self._counters)
         self._late.count_with(self._counters.retests)
         if recount.wafers:
             *before, last = recount.wafers
@@ -72,10 +73,10 @@ class ResumedRun(LotRun[S]):
         if not self._begun:
             await self._wait()
             self._bound.handler.settled(self._not_by_plan())
-            await self._act(self._owed)
+            await self._found.act(self._owed)
             self._owed = ()
-            if self._hold is not None:
-                raise self._hold
+            if self._found.hold is not None:
+                raise self._found.hold
         if few := self._sites.too_few():
             raise Hold(few)
         await super().run()
@@ -135,7 +136,7 @@ class ResumedRun(LotRun[S]):
         heeded = {site for site in parts if not (site in met and met[site].recovers)}
         try:
             first = await self._landed(parts, numbers) if parts else {}
-            await self._doubt()
+            await self._found.doubt(self._codes)
             results = await self._landed_again(arrived, parts, first)
             bins = {site: one.hard for site, one in met.items() if one.hard is not None}
             bins |= {site: result.bin.hard for site, result in results.items()}
@@ -143,7 +144,7 @@ class ResumedRun(LotRun[S]):
             self._late.sorted(arrived, results)
             for one in met.values():
                 del self._left[one.part]
-            await self._heed({site: result for site, result in first.items() if site in heeded})
+            await self._found.heed({site: result for site, result in first.items() if site in heeded})
         finally:
             await self._project()
 
