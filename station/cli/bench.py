@@ -10,6 +10,7 @@ from msgspec import json
 from drivers.roles.card import Card
 from station.cli.bench_all import all_
 from station.cli.bench_compare import compare
+from station.cli.bench_gate import gate
 from station.cli.bench_soak import soak
 from station.engine.bench import measured
 from station.equip import bench as drivers_bench
@@ -232,4 +233,5 @@ def console(*, seconds: float, rate: int, dies: int, as_json: bool) -> None:
 
 bench.add_command(all_)
 bench.add_command(compare)
+bench.add_command(gate)
 bench.add_command(soak)

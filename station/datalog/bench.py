@@ -46,10 +46,10 @@ Seconds = dict[str, float]
 
 def measured(folder: Path, *, touchdowns: int = 60, parts: int = PARTS, rounds: int = 3) -> dict[str, float]:
     """Write and read made-up lots in `folder`, best of `rounds`; rates by CPU time, the rest by the clock."""
-    best = [_best(rounds, partial(way, folder, touchdowns)) for way in (_writing, _storing)]
+    best = [_best(rounds, partial(way, folder, touchdowns)) for way in (writing, storing)]
     count = touchdowns * SITES * TESTS
     rates = {f"{name}_per_cpu_s": count / seconds for found in best for name, seconds in found.items()}
-    return rates | _reading(folder, touchdowns, rounds) | _whole_lot(folder, parts, rounds)
+    return rates | reading(folder, touchdowns, rounds) | _whole_lot(folder, parts, rounds)
 
 
 def _best(rounds: int, way: Callable[[], Seconds]) -> Seconds:
@@ -100,7 +100,8 @@ async def _current(site: Site) -> float:
     return 0.0
 
 
-def _writing(folder: Path, touchdowns: int) -> Seconds:
+def writing(folder: Path, touchdowns: int) -> Seconds:
+    """Return the CPU of as many touchdowns in STDF, and of their floor."""
     info, costs = _lot(touchdowns), Seconds()
     rows = [Parametric(test.number, _current, LIMIT, bin=GOOD) for test in info.tests]
     readings = [
@@ -139,7 +140,8 @@ def _bare_records(path: Path, readings: list[list[list[float]]], costs: Seconds)
 
 
 # -- storing
-def _storing(folder: Path, touchdowns: int) -> Seconds:
+def storing(folder: Path, touchdowns: int) -> Seconds:
+    """Return the CPU of as many touchdowns in the store, and of their floor."""
     info, costs = _lot(touchdowns), Seconds()
     first, *results = (_touchdown(info, seq) for seq in range(1, touchdowns + 2))
     store = _store(folder, info)
@@ -186,7 +188,8 @@ def _remove(database: Path) -> None:
 
 
 # -- reading
-def _reading(folder: Path, touchdowns: int, rounds: int) -> dict[str, float]:
+def reading(folder: Path, touchdowns: int, rounds: int) -> dict[str, float]:
+    """Return STDF records read per CPU-second, and those of their floor, best of `rounds`."""
     info = _lot(touchdowns)
     file = StdfFile(folder, info)
     file.open()
