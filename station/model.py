@@ -271,6 +271,30 @@ class Software(Struct, frozen=True, omit_defaults=True):
     """The touchdown from which on it did."""
 
 
+class AverageLimit(Struct, frozen=True):
+    """Limits of one test at one site, and how many good devices they rest on."""
+
+    site: int
+    test: int
+    low: float
+    high: float
+    parts: int
+
+
+class Averaging(Struct, frozen=True):
+    """How a lot makes limits of its own good devices, site by site, while it runs."""
+
+    bins: tuple[int, ...]
+    """Soft bins: the first of outliers, then those of devices that were held against these limits before."""
+    tests: tuple[int, ...] = ()
+    """All single numbers if none is named."""
+    sigmas: float = 6.0
+    least: int = 30
+    window: int = 200
+    fixed: tuple[AverageLimit, ...] = ()
+    """Of a second pass: the limits with which the passes before have ended; no others are made."""
+
+
 class SecondPass(Struct, frozen=True):
     """Of which lot the devices of a lot are those that were rejected."""
 
@@ -329,6 +353,8 @@ class LotInfo(Struct, frozen=True):
     bindings: tuple[Binding, ...] = ()
     software: tuple[Software, ...] = ()
     """More than one if the lot was taken up under another."""
+    averaging: Averaging | None = None
+    """How part averages were made, if they were."""
     second_pass: SecondPass | None = None
     """Of a lot whose devices had their bin before, in no order, and come again."""
 

@@ -23,6 +23,7 @@ from station.custody.journal import Journal, read
 from station.datalog.rebuild import OpenRun
 from station.datalog.stdf.file import StdfFile
 from station.datalog.store import Store
+from station.engine.averages import averaging
 from station.engine.bus import Bus, Subscription
 from station.engine.cell import Cell
 from station.engine.history import History, history_of
@@ -38,7 +39,7 @@ from station.evidence.bundle import BUNDLE
 from station.golden_check import golden_codes, golden_watch
 from station.guard import guarded
 from station.lot_vault import LotVault
-from station.model import LotInfo, SecondPass, Temperature, TouchdownResult
+from station.model import Averaging, LotInfo, SecondPass, Temperature
 from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
@@ -234,12 +235,15 @@ class LotSession:
             bus=self._bus,
             examine=lambda at: instruments.examined(self._config, self._inventory, at),
             overdue=in_time if self._golden is None else self._golden.overdue,
-            earlier=self._tell_of_passes_before,
         )
 
-    def _tell_of_passes_before(self, told: Callable[[TouchdownResult], None]) -> None:
-        if self._order.second is not None:
-            second_pass.recalled(self._order.folder.parent, self._order.second, told)
+    def _averaging(self) -> Averaging | None:
+        """Return how part averages are made; in a second pass they are those of the passes before."""
+        found, second = averaging(self._sequence), self._order.second
+        if found is None or second is None:
+            return found
+        out = self._order.folder.parent
+        return second_pass.going_on(found, out, second, self._sequence.definitions(), self._config.sites)
 
     def _describe(self, command: commands.Load) -> LotInfo:
         config, sequence = self._config, self._sequence
@@ -273,6 +277,7 @@ class LotSession:
             instruments=self._inventory.instruments,
             bindings=instruments.bindings(config),
             software=instruments.software(),
+            averaging=self._averaging(),
             second_pass=self._order.second,
         )
 

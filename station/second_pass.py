@@ -5,19 +5,22 @@ Such devices cannot be told from each other, so a later pass is a lot of its own
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from station import assemble, events
 from station.config import StationConfig
 from station.custody.balance import Balance
 from station.custody.journal import read
 from station.datalog.store import Store
+from station.engine.averages import AverageWatch
 from station.engine.states import State
 from station.errors import ConfigError
-from station.model import LotInfo, SecondPass, Temperature, TouchdownResult
+from station.model import Averaging, LotInfo, SecondPass, Temperature, TestDefinition
 from station.open_lot import JOURNAL, LATER_S
 from station.recipe.selection import with_recipe
 from station.rules import StopRules
@@ -143,12 +146,16 @@ def _closed(folder: Path) -> tuple[LotInfo, Counter[int], float]:
     return info, Counter(one for one in hard if one is not None), at
 
 
-def recalled(out: Path, second: SecondPass, told: Callable[[TouchdownResult], None]) -> None:
-    """Tell of each landing of the passes before, in order: limits rest on them."""
+def going_on(
+    made: Averaging, out: Path, second: SecondPass, tests: Iterable[TestDefinition], sites: Iterable[int]
+) -> Averaging:
+    """Return part averages that stay as the passes before have left them: rejects are no measure."""
+    watch = AverageWatch(made, tests)
     for folder in passes(out, second.lot, second.number - 1):
         store = Store(folder / STORE)
         try:
             for landed in store.touchdowns(1):
-                told(landed)
+                watch.seen(landed)
         finally:
             store.close()
+    return structs.replace(made, fixed=watch.ended(sites))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
+from station.datalog.stdf import averages
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.notes import note, offset
 from station.datalog.stdf.reader import read
@@ -91,7 +92,7 @@ def _number(name: str) -> int:
 def _says_something(record: Record) -> bool:
     """Tell whether a record is a DTR that is not about the lot itself."""
     text = record.text("TEXT_DAT") if record.name == "DTR" else FINGERPRINT
-    return not text.startswith(FINGERPRINT) and offset(text) is None
+    return not text.startswith(FINGERPRINT) and offset(text) is None and not averages.is_one(text)
 
 
 def _ends_of_wafers(path: Path) -> dict[int, float]:
@@ -109,7 +110,7 @@ def _ends_of_wafers(path: Path) -> dict[int, float]:
 def _info(path: Path) -> LotInfo:
     head = dict[str, Record]()
     tests, bins, pins = dict[int, Record](), _Bins(), list[str]()
-    fingerprint, first_site, offsets = "", 0, list[Offset]()
+    fingerprint, first_site, offsets, told = "", 0, list[Offset](), list[str]()
     for record in read(path):
         head.setdefault(record.name, record)
         match record.name:
@@ -123,6 +124,8 @@ def _info(path: Path) -> LotInfo:
                     pins.append(record.text("CHAN_NAM"))
             case "DTR" if record.text("TEXT_DAT").startswith(FINGERPRINT):
                 fingerprint = fingerprint or record.text("TEXT_DAT").removeprefix(FINGERPRINT)
+            case "DTR" if averages.is_one(record.text("TEXT_DAT")):
+                told.append(record.text("TEXT_DAT"))
             case "DTR" if (known := offset(record.text("TEXT_DAT"))) is not None:
                 offsets.append(known)
             case _:
@@ -130,6 +133,7 @@ def _info(path: Path) -> LotInfo:
     master = head["MIR"]
     sites = sorted({n for record in read(path) if record.name == "SDR" for n in record.integers("SITE_NUM")})
     second = _second_pass(head)
+    made = averages.read(told)
     return LotInfo(
         lot=f"{second.lot}.{second.name}" if second else master.text("LOT_ID"),
         product=master.text("PART_TYP"),
@@ -139,7 +143,7 @@ def _info(path: Path) -> LotInfo:
         station=master.text("NODE_NAM"),
         sites=tuple(sites),
         quantity=bins.parts,
-        tests=tuple(_test(tests[number], pins) for number in sorted(tests)),
+        tests=tuple(_test(tests[number], pins, averaged=made is not None) for number in sorted(tests)),
         bins=bins.all(),
         pins=tuple(pins),
         set_up=float(master.integer("SETUP_T")),
@@ -157,6 +161,7 @@ def _info(path: Path) -> LotInfo:
         limit_set=master.text("SPEC_NAM"),
         wafers=_geometry(head["WCR"]) if "WCR" in head else None,
         offsets=tuple(offsets),
+        averaging=made,
         second_pass=second,
     )
 
@@ -190,7 +195,8 @@ def _geometry(record: Record) -> WaferGeometry | None:
     )
 
 
-def _test(record: Record, pins: list[str]) -> TestDefinition:
+def _test(record: Record, pins: list[str], *, averaged: bool) -> TestDefinition:
+    """Return a test by its first record; if that was judged by part averages, its spec has the limits."""
     number = record.integer("TEST_NUM")
     if record.name == "TSR":
         kind: RecordKind = "F" if record.text("TEST_TYP") == "F" else "P"
@@ -199,7 +205,10 @@ def _test(record: Record, pins: list[str]) -> TestDefinition:
     kind = KINDS[record.name]
     if kind == "F":
         return TestDefinition(number, record.text("TEST_TXT"), kind, None)
-    low, high = (_meant(record, name) for name in ("LO_LIMIT", "HI_LIMIT"))
+    spec = averaged and (record.valid("LO_SPEC") or record.valid("HI_SPEC"))
+    low, high = (
+        _meant(record, name) for name in (("LO_SPEC", "HI_SPEC") if spec else ("LO_LIMIT", "HI_LIMIT"))
+    )
     limit = Limit(low, high, UNITS.get(record.text("UNITS"), ""))
     named = () if kind == "P" else tuple(_pin(index, pins) for index in record.integers("RTN_INDX"))
     return TestDefinition(number, record.text("TEST_TXT"), kind, limit, named)

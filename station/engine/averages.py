@@ -3,12 +3,24 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf, nextafter
+from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from station.analysis.average import limits
-from station.model import DeviceResult, Limit, Measurement, TestDefinition, TouchdownResult, Verdict
-from station.policies import Outliers
+from station.model import (
+    AverageLimit,
+    Averaging,
+    DeviceResult,
+    Limit,
+    Measurement,
+    TestDefinition,
+    TouchdownResult,
+    Verdict,
+)
+from station.sequence import Sequence
 
 
 @dataclass(frozen=True)
@@ -23,15 +35,37 @@ class Average:
         """Tell whether a value is inside."""
         return self.low <= value <= self.high
 
+    def agreeing(self, measured: Measurement) -> "Average":
+        """Return limits by which a measurement has its verdict, where rounded values have moved them."""
+        value = measured.value
+        if value is None or measured.verdict is Verdict.NOT_JUDGED:
+            return self
+        if self.holds(value) is (measured.verdict is Verdict.PASSED):
+            return self
+        if measured.verdict is Verdict.PASSED:
+            return Average(min(self.low, value), max(self.high, value), self.parts)
+        if value - self.low < self.high - value:
+            return Average(nextafter(value, inf), self.high, self.parts)
+        return Average(self.low, nextafter(value, -inf), self.parts)
+
 
 Averages = Mapping[int, Average]
 """By test number; tests without limits are left out."""
 
 
+def averaging(sequence: Sequence[Any]) -> Averaging | None:
+    """Return how the lots of a sequence make limits of their good devices; None if they do not."""
+    if (rule := sequence.outliers) is None:
+        return None
+    later = (sequence.quality.bin if sequence.quality else None, sequence.spoiled)
+    bins = (rule.bin.number, *(bin_.number for bin_ in later if bin_ is not None))
+    return Averaging(bins, rule.tests, rule.sigmas, rule.least, rule.window)
+
+
 class AverageWatch:
     """The good devices of a lot, site by site. Limits change between landings only, and are never wider."""
 
-    def __init__(self, rule: Outliers, tests: Iterable[TestDefinition]) -> None:
+    def __init__(self, rule: Averaging, tests: Iterable[TestDefinition]) -> None:
         self._rule = rule
         self._tests = [t for t in tests if t.kind == "P" and (not rule.tests or t.number in rule.tests)]
         self._latest: dict[int, deque[tuple[float, ...]]] = {}
@@ -47,6 +81,9 @@ class AverageWatch:
 
     def at(self, site: int) -> Averages:
         """Return the limits of a site as they are now."""
+        if self._rule.fixed:
+            mine = (one for one in self._rule.fixed if one.site == site)
+            return {one.test: Average(one.low, one.high, one.parts) for one in mine}
         latest = self._latest.get(site, ())
         if len(latest) < self._rule.least or not self._tests:
             return {}
@@ -64,6 +101,27 @@ class AverageWatch:
             if not made.skipped[row]
         }
 
+    def judging(self, device: DeviceResult) -> Averages:
+        """Return the limits by which a device was judged beside those of its tests; none if it was not."""
+        judged = device.verdict is Verdict.PASSED or device.bin.number in self._rule.bins
+        return self.at(device.site) if judged else {}
+
+    def ended(self, sites: Iterable[int]) -> tuple[AverageLimit, ...]:
+        """Return all limits as they are now."""
+        return tuple(
+            AverageLimit(site, test, one.low, one.high, one.parts)
+            for site in sites
+            for test, one in self.at(site).items()
+        )
+
+
+def against(measured: Measurement, averages: Averages) -> Measurement:
+    """Return a measurement as these limits judge it."""
+    average = averages.get(measured.test)
+    if average is None or measured.value is None or average.holds(measured.value):
+        return measured
+    return replace(measured, verdict=Verdict.FAILED)
+
 
 def outlying(measurements: Iterable[Measurement], averages: Averages) -> str:
     """Say which value lies outside, the first one; empty if none does."""
@@ -76,13 +134,13 @@ def outlying(measurements: Iterable[Measurement], averages: Averages) -> str:
 
 
 def replayed(
-    landings: Iterable[TouchdownResult], rule: Outliers, tests: Iterable[TestDefinition]
+    landings: Iterable[TouchdownResult], rule: Averaging, tests: Iterable[TestDefinition]
 ) -> Iterator[tuple[DeviceResult, str]]:
     """Yield each stored device that the rule has moved, or would have, and what was seen."""
     watch = AverageWatch(rule, tests)
     for landing in landings:
         for device in landing.devices:
-            done = device.verdict is Verdict.PASSED or device.bin == rule.bin
+            done = device.verdict is Verdict.PASSED or device.bin.number == rule.bins[0]
             if done and (seen := outlying(device.measurements, watch.at(device.site))):
                 yield device, seen
         watch.seen(landing)

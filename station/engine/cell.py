@@ -258,9 +258,8 @@ class Cell(Generic[S]):
 
     def _make_run(self, info: LotInfo, folder: Folder) -> LotRun[S]:
         plan = self._plan
-        landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
-        if landing.remembers:
-            plan.earlier(landing.seen)
+        around = plan.sequence, folder.journal, plan.clock, plan.bus
+        landing = Landing(plan.bound.sites, *around, info.averaging)
         return LotRun(info, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift)
 
     async def _check(self, info: LotInfo) -> None:

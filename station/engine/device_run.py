@@ -12,7 +12,7 @@ from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
 from drivers.roles.uninterrupted import CUT, NotUndoneError
 from station.clock import Clock
-from station.engine.averages import Averages, outlying
+from station.engine.averages import Averages, against, outlying
 from station.engine.barrier import SiteBarrier
 from station.engine.contact import Contact, Custody
 from station.engine.disposition import Standing
@@ -157,6 +157,7 @@ class DeviceRun(Generic[S]):
         averages = self._around.averages.get(self._site.number)
         if averages and self.standing.personalisation is None and self.standing.failed is None:
             self.standing.outlier = outlying(self._measurements, averages)
+            self._measurements = [against(measured, averages) for measured in self._measurements]
         return bool(self.standing.outlier)
 
     async def _look_again(self) -> None:

@@ -14,7 +14,7 @@ from station.engine.device_run import DeviceRun, Surroundings
 from station.engine.disposition import Standing
 from station.engine.stuck import StuckWatch
 from station.events import Measured
-from station.model import Measurement, TouchdownResult
+from station.model import Averaging, Measurement, TouchdownResult
 from station.sequence import S, Sequence
 
 
@@ -29,8 +29,14 @@ class Tested(Generic[S]):
 class Landing(Generic[S]):
     """Tests the devices in contact."""
 
-    def __init__(
-        self, sites: Mapping[int, S], sequence: Sequence[S], custody: Custody, clock: Clock, bus: Bus
+    def __init__(  # noqa: PLR0913 - what a landing is made of, and what it leaves its marks in
+        self,
+        sites: Mapping[int, S],
+        sequence: Sequence[S],
+        custody: Custody,
+        clock: Clock,
+        bus: Bus,
+        averaging: Averaging | None = None,
     ) -> None:
         self._sites = sites
         self._sequence = sequence
@@ -40,8 +46,7 @@ class Landing(Generic[S]):
         self._bus = bus
         self._runs: Mapping[int, DeviceRun[S]] = {}
         self._cut = self._at_once = False
-        rule = sequence.outliers
-        self._averages = None if rule is None else AverageWatch(rule, sequence.definitions())
+        self._averages = None if averaging is None else AverageWatch(averaging, sequence.definitions())
         stuck = sequence.rules.stuck
         self._stuck = None if stuck is None else StuckWatch(stuck, sequence.definitions())
 

@@ -15,7 +15,7 @@ from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound, in_time
 from station.engine.records import Records
 from station.errors import ConfigError
-from station.model import LotClosing, LotInfo, TouchdownResult
+from station.model import LotClosing, LotInfo
 from station.sequence import S
 from station.sequence import Sequence as TestSequence
 
@@ -88,10 +88,6 @@ def _as_is(at: float) -> Examined:
     return Examined()
 
 
-def _no_pass_before(told: Callable[[TouchdownResult], None]) -> None:
-    del told
-
-
 def _nothing_open() -> tuple[Folder, History]:
     raise ConfigError("no lot was left open")
 
@@ -112,7 +108,5 @@ class Plan(Generic[S]):
     """Asked between touchdowns, with the time: what is due before the lot goes on; empty if nothing."""
     reopen_folder: Callable[[], tuple[Folder, History]] = _nothing_open
     """Open the folder of the lot that was left open, and read its journal; ConfigError, StorageError."""
-    earlier: Callable[[Callable[[TouchdownResult], None]], None] = _no_pass_before
-    """Tell of each landing of the passes before this one, in order."""
     examine: Callable[[float], Examined] = _as_is
     """Compare the machines with what they should be, at a unix time."""

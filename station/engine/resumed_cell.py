@@ -92,9 +92,9 @@ class ResumedCell(Cell[S]):
     async def _resumed(self, recovery: Recovery[S]) -> ResumedRun[S]:
         assert self._folder is not None  # noqa: S101 - opened by `take_up`
         plan, folder = self._plan, self._folder
-        landing = Landing(plan.bound.sites, plan.sequence, folder.journal, plan.clock, plan.bus)
+        around = plan.sequence, folder.journal, plan.clock, plan.bus
+        landing = Landing(plan.bound.sites, *around, recovery.history.info.averaging)
         if landing.remembers:
-            plan.earlier(landing.seen)
             await folder.records.recall(landing.seen)
         run = ResumedRun(
             recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift

@@ -9,6 +9,7 @@ import pytest
 
 from station.custody.journal import read
 from station.datalog.stdf.reader import read as stdf
+from station.datalog.stdf.records import Record
 from station.datalog.store import Store
 from station.events import RuleTripped
 from station.model import DeviceResult
@@ -184,6 +185,28 @@ def told_and_rebuilt(folder: Path, path: Path) -> None:
     assert (folder / "again" / path.name).read_bytes() == path.read_bytes()
 
 
+def judged_by_part_averages(path: Path, bin_: int) -> None:
+    """Every PTR has the limits that judged its part; those of the test are its spec where others did."""
+    records = [record for record in stdf(path) if record.name in {"PTR", "PRR"}]
+    narrow = dict[int, list[bool]]()
+    open_ = dict[int, Record]()
+    for record in records:
+        site = record.integer("SITE_NUM")
+        if record.name == "PTR":
+            open_[site] = record
+        elif (seen := open_.pop(site, None)) is not None:
+            made = seen.valid("LO_SPEC")
+            wide = ("LO_SPEC", "HI_SPEC") if made else ("LO_LIMIT", "HI_LIMIT")
+            assert [round(seen.real(name), 6) for name in wide] == [0.002, 0.009]
+            inside = seen.real("LO_LIMIT") <= seen.real("RESULT") <= seen.real("HI_LIMIT")
+            assert inside is not bool(seen.integer("TEST_FLG") & 0x80)
+            narrow.setdefault(record.integer("SOFT_BIN"), []).append(made)
+            if record.integer("SOFT_BIN") == bin_:
+                assert (made, inside) == (True, False)
+    assert len(narrow[bin_]) > 1
+    assert {*narrow[1]} == {False, True}, "the first devices have no such limits yet"
+
+
 def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path) -> None:
     size = ("--devices", "120", "--seed", "3", "--fault", "socket.dirt@p=0.05")
     code, result = lot_here(tmp_path, "--station", str(policy_file(tmp_path, "WATCHED")), *size)
@@ -198,6 +221,7 @@ def test_part_averages_a_second_look_and_stop_rules_are_told_too(tmp_path: Path)
     assert stages["R6"]["overkill"]["count"] == len(result["truth"]["overkill"])
     assert_all_agree(tmp_path / LOT, result)
     told_and_rebuilt(tmp_path, Path(result["stdf"]))
+    judged_by_part_averages(Path(result["stdf"]), 30)
     rules = tmp_path / "rules.toml"
     rules.write_text(RULES, "utf-8")
     report = tmp_path / LOT / "report.json"

@@ -17,6 +17,7 @@ from station.datalog.stdf.writer import (
     HEAD,
     NOWHERE,
     FunctionalRecords,
+    Make,
     MultipleRecords,
     ParametricRecords,
     Profile,
@@ -25,6 +26,7 @@ from station.datalog.stdf.writer import (
     part_result,
     plain,
 )
+from station.engine.averages import Averages, AverageWatch
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, TestDefinition, TouchdownResult
 
@@ -36,7 +38,9 @@ def row_records(test: TestDefinition, info: LotInfo, profile: Profile) -> RowRec
     """Return what makes the records of one test."""
     match test.kind:
         case "P":
-            return ParametricRecords(test, info.sites, profile)
+            rule = info.averaging
+            averaged = rule is not None and (not rule.tests or test.number in rule.tests)
+            return ParametricRecords(test, info.sites, profile, averaged=averaged)
         case "F":
             return FunctionalRecords(test, info.sites, profile)
     order = {pin: i for i, pin in enumerate(all_pins(info))}
@@ -60,6 +64,7 @@ class StdfFile:
         self._makers = {
             site: {number: records.at(site) for number, records in self._tests.items()} for site in info.sites
         }
+        self._averages = None if info.averaging is None else AverageWatch(info.averaging, info.tests)
         self._counts = PartCounts(info.sites)
         self._wafers = Wafers()
         self._bins = {bin_.number: bin_ for bin_ in info.bins}
@@ -91,6 +96,8 @@ class StdfFile:
         if not self._started:
             self._start(result.started)
         self._append(group)
+        if self._averages is not None:
+            self._averages.seen(result)
         if result.seq % SETTLED_EACH == 0:
             self._settle()
 
@@ -154,9 +161,21 @@ class StdfFile:
         if any(map(ge, numbers, numbers[1:])):
             latest = dict(zip(numbers, measurements, strict=True))
             measurements = tuple(latest[number] for number in sorted(latest))
+        if self._averages is not None:
+            makers = makers | self._judged_by(self._averages.judging(device), device)
         return b"".join(
             [makers[measured.test](measured) for measured in measurements] + notes.records(device)
         )
+
+    def _judged_by(self, averages: Averages, device: DeviceResult) -> dict[int, Make]:
+        """Return what makes the records of tests that were judged by limits of the lot itself."""
+        found = dict[int, Make]()
+        for measured in device.measurements:
+            records, average = self._tests[measured.test], averages.get(measured.test)
+            if average is not None and isinstance(records, ParametricRecords):
+                one = average.agreeing(measured)
+                found[measured.test] = records.judged_by(one.low, one.high, device.site)
+        return found
 
     def _part_result(self, device: DeviceResult) -> bytes:
         executed = len({measured.test for measured in device.measurements})

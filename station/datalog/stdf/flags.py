@@ -16,6 +16,8 @@ UNUSABLE_TEST, UNUSABLE_PARM = 0x3F, 0x07
 INCLUSIVE = 0xC0
 HIGH, LOW = 0x08, 0x10
 NO_SPEC, NO_LOW, NO_HIGH = 0x0E, 0x40, 0x80
+LOW_SPEC, HIGH_SPEC = 0x04, 0x08
+"""Bits of NO_SPEC: 1 where there is no spec limit on that side."""
 SUPERSEDES_PART, SUPERSEDES_DIE = 0x01, 0x02
 SUPERSEDES = SUPERSEDES_PART | SUPERSEDES_DIE
 
@@ -71,6 +73,12 @@ def limit_flags(limit: Limit | None) -> int:
     """Return OPT_FLAG of a test's first PTR or MPR, without spec limits."""
     low, high = sides(limit)
     return NO_SPEC | (NO_LOW if low is None else 0) | (NO_HIGH if high is None else 0)
+
+
+def specs(limit: Limit | None) -> int:
+    """Return the bits of OPT_FLAG that are 0 where the limits of a test stand as spec limits."""
+    low, high = sides(limit)
+    return (LOW_SPEC if low is not None else 0) | (HIGH_SPEC if high is not None else 0)
 
 
 def sides(limit: Limit | None) -> tuple[float | None, float | None]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from re import sub
 
+from station.datalog.stdf import averages
 from station.datalog.stdf.notes import offset_text
 from station.datalog.stdf.records import whole
 from station.datalog.stdf.writer import GROUP, HEAD, NOWHERE, plain
@@ -54,6 +55,8 @@ def header(info: LotInfo) -> Iterator[bytes]:
     yield whole("DTR", TEXT_DAT=plain(f"fingerprint {info.fingerprint}"))
     for offset in info.offsets:
         yield whole("DTR", TEXT_DAT=offset_text(offset))
+    for text in averages.texts(info.averaging) if info.averaging else ():
+        yield whole("DTR", TEXT_DAT=text)
 
 
 def _master(info: LotInfo) -> bytes:

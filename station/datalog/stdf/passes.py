@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from station.datalog.stdf import averages
 from station.datalog.stdf.fields import Value
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record, encode, encode_record
@@ -17,6 +18,8 @@ BODY = RANKS["PTR"]
 SAME = ("LOT_ID", "SBLOT_ID", "PART_TYP", "JOB_NAM", "JOB_REV")
 """What must be equal in the MIRs of all files."""
 DEFAULTS = ("RES_SCAL", "LO_LIMIT", "HI_LIMIT", "UNITS")
+SPEC = ("RES_SCAL", "LO_SPEC", "HI_SPEC", "UNITS")
+"""The limits of a test whose record was judged by part averages."""
 
 
 NAMED = "rejects came again without names: each has the PART_ID of one of them, in order, its own in PART_TXT"
@@ -181,10 +184,13 @@ def _same(first: _Pass, later: _Pass) -> None:
 def _definitions(one: _Pass) -> dict[int, tuple[object, ...]]:
     """Return kind, name, scale, limits and unit of each test, as its first record has them."""
     found = dict[int, tuple[object, ...]]()
+    averaged = any(averages.is_one(record.text("TEXT_DAT")) for record in one.of("DTR"))
     for record in one.body:
         number = record.integer("TEST_NUM")
         if record.name in {"PTR", "MPR", "FTR"} and number not in found:
-            limits = [record.values[name] if record.valid(name) else None for name in DEFAULTS]
+            spec = averaged and (record.valid("LO_SPEC") or record.valid("HI_SPEC"))
+            names = SPEC if spec else DEFAULTS
+            limits = [record.values[name] if record.valid(name) else None for name in names]
             limits = limits if record.name != "FTR" else []
             found[number] = (record.name, record.text("TEST_TXT"), *limits)
     return found

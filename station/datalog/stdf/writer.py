@@ -87,28 +87,45 @@ class _ParametricSite:
             return self._prefix + RESULT(value) + self._tail
         return self._unusual(measurement)
 
+    def judged_by(self, limit: Limit, tail: bytes, measurement: Measurement) -> bytes:
+        """Encode one execution that was judged by limits of its own, which are in `tail`, and count it."""
+        self._first = None
+        return self._encoded(measurement, limit, tail)
+
     def _unusual(self, measurement: Measurement) -> bytes:
         tail, self._first = self._tail if self._first is None else self._first, None
-        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, self.limit)
+        return self._encoded(measurement, self.limit, tail)
+
+    def _encoded(self, measurement: Measurement, limit: Limit | None, tail: bytes) -> bytes:
+        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, limit)
         result, statistics = 0.0, self.statistics
         statistics.failed += _failed(test)
         if test & flags.UNUSABLE_TEST or measurement.value is None:
             statistics.valueless += 1
         else:
             statistics.add(measurement.value)
-            result = flags.recorded(measurement.value, self.limit, failed=_failed(test))
+            result = flags.recorded(measurement.value, limit, failed=_failed(test))
         return self._before(tail, test, parm) + RESULT(result) + tail
 
 
 class ParametricRecords:
-    """PTRs of one test. In the compact profile all but the first of a site end after TEST_TXT."""
+    """PTRs of one test. In the compact profile all but the first of a site end after TEST_TXT.
 
-    def __init__(self, test: TestDefinition, sites: tuple[int, ...], profile: Profile) -> None:
+    Where limits change in a lot (`averaged`), every PTR carries its own: nothing else holds for later ones.
+    """
+
+    def __init__(
+        self, test: TestDefinition, sites: tuple[int, ...], profile: Profile, *, averaged: bool = False
+    ) -> None:
         unit = test.limit.unit if test.limit else ""
-        name = _characters(test.name)
-        full = name + b"\0" + struct.pack("<Bbbbff", *_limits(test.limit)) + _characters(unit, *[FORMAT] * 3)
+        self._limit, self._name = test.limit, _characters(test.name)
+        self._words = _characters(unit, *[FORMAT] * 3)
+        name = self._name
+        full = name + b"\0" + struct.pack("<Bbbbff", *_limits(test.limit)) + self._words
         if profile == "compat":
             full = name = full + struct.pack("<ff", 0.0, 0.0)
+        if averaged:
+            name = full
         self._sites = {
             site: _ParametricSite(PTR_START(15, 10, test.number, HEAD, site), test.limit, full, name)
             for site in sites
@@ -117,6 +134,15 @@ class ParametricRecords:
 
     def at(self, site: int) -> Make:
         return self._sites[site].record
+
+    def judged_by(self, low: float, high: float, site: int) -> Make:
+        """Return what encodes executions judged by these limits; those of the test are the record's spec."""
+        limit = Limit(low, high, self._limit.unit if self._limit else "")
+        opt, _, _, _, *sides = _limits(limit)
+        _, *powers, low_spec, high_spec = _limits(self._limit)
+        numbers = struct.pack("<Bbbbff", opt & ~flags.specs(self._limit), *powers, *sides)
+        tail = self._name + b"\0" + numbers + self._words + struct.pack("<ff", low_spec, high_spec)
+        return partial(self._sites[site].judged_by, limit, tail)
 
 
 def _failed(test_flags: int) -> bool:

@@ -14,6 +14,8 @@ from station.datalog.stdf.records import Record
 from station.datalog.store import Store
 from station.errors import StorageError
 from station.model import (
+    AverageLimit,
+    Averaging,
     DeviceResult,
     Ending,
     LotInfo,
@@ -112,6 +114,33 @@ def without_sums(path: Path) -> list[Record]:
         Record(record.name, {name: value for name, value in record.values.items() if name not in left_out})
         for record in read(path)
     ]
+
+
+def averaged() -> tuple[TouchdownResult, ...]:
+    """Good devices around 5 mA, then one outside what they have given, and one that failed its test."""
+    values = (0.0048828125, 0.005, 0.0051, 0.0052, 0.0049, 0.00505, 0.0047)
+    first = (
+        touchdown(n, replace(good(1, n), measurements=(idd(v, Verdict.PASSED),)))
+        for n, v in enumerate(values, 1)
+    )
+    odd_one = replace(failed(1, 8), measurements=(idd(0.0085, Verdict.FAILED),), bin=CONTACT)
+    bad = replace(failed(1, 9), measurements=(idd(0.0095, Verdict.FAILED),), bin=SUPPLY)
+    return (*first, touchdown(8, odd_one), touchdown(9, bad))
+
+
+def test_limits_that_a_lot_makes_itself_are_those_of_its_records(tmp_path: Path) -> None:
+    fixed = AverageLimit(1, 300, 0.003, 0.0058, 17)
+    live = Averaging((CONTACT.number, 31), sigmas=3.0, least=4, window=5)
+    for name, made in {"live": live, "fixed": replace(live, tests=(300, 310), fixed=(fixed,))}.items():
+        (folder := tmp_path / name).mkdir()
+        info = replace(lot(), averaging=made)
+        first = written(folder / "first", info, averaged())
+        (folder / "second").mkdir()
+        found, _ = stored(first, folder / "second" / "results.db")
+        assert found.averaging == made
+        limits = [r.valid("LO_SPEC") for r in read(folder / "second" / first.name) if r.name == "PTR"]
+        first_four = [name == "fixed"] * 4
+        assert limits == [*first_four, *[True] * 4, False]
 
 
 def with_codes() -> tuple[TouchdownResult, ...]:

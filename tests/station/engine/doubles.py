@@ -12,6 +12,7 @@ from sim.time import new_loop
 from station import commands, events
 from station.clock import RealClock
 from station.custody.journal import Journal
+from station.engine.averages import averaging
 from station.engine.bus import Bus
 from station.engine.cell import Cell
 from station.engine.lot_journal import LotJournal
@@ -265,6 +266,7 @@ class Bench:
             bins=self._sequence.all_bins(),
             pins=(),
             set_up=0.0,
+            averaging=averaging(self._sequence),
         )
 
     def _open(self, info: LotInfo) -> Folder:
