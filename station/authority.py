@@ -33,6 +33,7 @@ class Action(StrEnum):
     STAGE = "recipe.stage"
     APPLY = "config.apply"
     TEST = "selftest.run"
+    WAIVE = "check.waive"
     ACKNOWLEDGE = "alarm.ack"
     SHELVE = "alarm.shelve"
     REASON = "e10.set"
@@ -93,6 +94,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.STAGE: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),
         Action.APPLY: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),  # what is guarded: by SEATS
         Action.TEST: Right(_COMMANDERS, Remote.LEASED),
+        Action.WAIVE: Right(frozenset({Role.ENGINEER})),
         Action.ACKNOWLEDGE: Right(_COMMANDERS, Remote.LEASED),
         Action.SHELVE: Right(_SKILLED),
         Action.REASON: Right(_COMMANDERS, Remote.LEASED),

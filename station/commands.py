@@ -126,6 +126,12 @@ class Test(Command, frozen=True, kw_only=True, tag="selftest.run"):
     """Open every machine between lots, ask it who it is, make the cell safe and read it back."""
 
 
+class Waive(Command, frozen=True, kw_only=True, tag="check.waive"):
+    """Answer for a check that the lot would not begin with; `reason` is mandatory."""
+
+    check: Literal["calibration", "assets"]
+
+
 class Acknowledge(Command, frozen=True, kw_only=True, tag="alarm.ack"):
     """Say that somebody has seen an alarm."""
 
@@ -155,6 +161,7 @@ Any: TypeAlias = (
     | Stage
     | Apply
     | Test
+    | Waive
     | Acknowledge
     | Shelve
 )

@@ -117,6 +117,17 @@ class GoldenTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The file of the units, by its path: a device with the code of one of them is refused as product."""
 
 
+class AssetTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """What wears out by being landed on: its touchdowns are counted over lots."""
+
+    name: Name
+    kind: Literal["card", "contactor", "board"]
+    limit: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+    """After so many touchdowns a lot is held, and none begins."""
+    warning: Annotated[int, Meta(ge=0, le=1_000_000_000)]
+    """From so many on each lot is told."""
+
+
 class VisaTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The VISA library of real machines; simulated ones have their own."""
 
@@ -177,6 +188,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     simulation: SimulationTable = SimulationTable()
     mqtt: MqttTable = MqttTable()
     wafer: WaferTable | None = None
+    asset: list[AssetTable] = []
 
 
 @dataclass(frozen=True)
@@ -206,6 +218,7 @@ class StationConfig:
     simulation: SimulationTable
     mqtt: MqttTable
     wafer: WaferTable | None
+    assets: tuple[AssetTable, ...]
     equipment: tuple[Placed, ...]
     sites: Mapping[int, Mapping[str, str]]
     """By site and role, the name of a machine or `machine.channel`."""
@@ -231,6 +244,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         simulation=file.simulation,
         mqtt=file.mqtt,
         wafer=file.wafer,
+        assets=tuple(file.asset),
         equipment=tuple(_placed(file)),
         sites={n: _filled(file.site, n) for n in range(1, file.cell.sites + 1)},
     )
@@ -266,6 +280,10 @@ def _override(table: dict[str, Any], environment: Mapping[str, str]) -> None:
 
 
 def _faults(config: StationConfig) -> Iterator[str]:
+    names = [one.name for one in config.assets]
+    yield from (f"asset {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1}))
+    for one in config.assets:
+        yield "" if one.warning <= one.limit else f"asset {one.name!r}: its warning lies above its limit"
     yield config.vault.fault()
     yield "" if config.wafer is None else config.wafer.fault()
 

@@ -248,6 +248,40 @@ class SelfTested(Event, frozen=True, tag="selftest.done", kw_only=True):
     actor: str
 
 
+class CheckWaived(Event, frozen=True, tag="check.waived", kw_only=True):
+    """A person answers for a check that the lot would not begin with."""
+
+    check: str
+    actor: str
+    reason: str
+
+
+class AssetMounted(Event, frozen=True, tag="asset.mounted", kw_only=True):
+    """What a lot is landed with: the touchdowns that it had before, its warning and its limit."""
+
+    asset: str
+    kind: str
+    touchdowns: int
+    warning: int
+    limit: int
+
+
+class AssetCounted(Event, frozen=True, tag="asset.counted", kw_only=True):
+    """In the record of a cell: how many landings of a lot an asset has had so far."""
+
+    asset: str
+    lot: str
+    landings: int
+
+
+class AssetReplaced(Event, frozen=True, tag="asset.replaced", kw_only=True):
+    """In the record of a cell: an asset is new, and counted from 0."""
+
+    asset: str
+    actor: str
+    reason: str
+
+
 class Acknowledged(Event, frozen=True, tag="alarm.acknowledged", kw_only=True):
     """Somebody has seen an alarm."""
 
@@ -351,6 +385,10 @@ Any: TypeAlias = (
     | Staged
     | ConfigApplied
     | SelfTested
+    | CheckWaived
+    | AssetMounted
+    | AssetCounted
+    | AssetReplaced
     | Acknowledged
     | Shelved
     | MachineTold

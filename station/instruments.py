@@ -87,15 +87,15 @@ def examined(config: StationConfig, found: Inventory, at: float) -> Examined:
     """Compare with what the station file says of machines, on the day of `at` (unix seconds, UTC)."""
     today = datetime.fromtimestamp(at, UTC).date()
     stated = {placed.name: placed for placed in config.equipment}
-    wrong, near = list[str](), list[str]()
+    wrong, near, over = list[str](), list[str](), list[str]()
     for instrument in found.instruments:
         wrong += _another(stated[instrument.name], instrument, found.silent)
         due = stated[instrument.name].calibration_due
         if due is not None and due < today:
-            wrong.append(f"{instrument.name}: its calibration was due on {due}, today is {today}")
+            over.append(f"{instrument.name}: its calibration was due on {due}, today is {today}")
         elif due is not None and (due - today).days <= config.station.calibration_notice_days:
             near.append(f"{instrument.name}: {_left(due, today)}")
-    return Examined(tuple(wrong), tuple(near))
+    return Examined(tuple(wrong), tuple(near), {"calibration": "; ".join(over)} if over else {})
 
 
 def _another(placed: Placed, found: Instrument, silent: Mapping[str, str]) -> Iterator[str]:

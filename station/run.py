@@ -28,7 +28,7 @@ from station.engine.bus import Bus, Subscription
 from station.engine.cell import Cell
 from station.engine.history import History, history_of
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound, in_time
+from station.engine.lot_run import Bound
 from station.engine.plan import Folder, Plan
 from station.engine.records import Records
 from station.engine.recount import Counters, Recount
@@ -38,6 +38,7 @@ from station.errors import ConfigError, CustodyError, StorageError
 from station.evidence.bundle import BUNDLE
 from station.golden_check import golden_codes, golden_watch
 from station.guard import guarded
+from station.life import Life, Worn, worn
 from station.lot_vault import LotVault
 from station.model import Averaging, LotInfo, SecondPass, Temperature
 from station.noted import Noted
@@ -156,6 +157,7 @@ class LotSession:
         self._bus = Bus()
         self._folder: Folder | None = None
         self._inventory = instruments.Inventory()
+        self._life = Life(config.assets, None, order.lot, Worn())
         self._ordered_as = ""
         self._unexported: CustodyError | None = None
 
@@ -183,6 +185,7 @@ class LotSession:
             stack.push_async_callback(cell.aclose)
             await stack.enter_async_context(guarded(cell, made.resources, self._bus))
             loop_began = asyncio.get_running_loop().time()
+            stack.push_async_callback(self._kept, cell)
             state = await self._through(cell, stop)
             took = asyncio.get_running_loop().time() - loop_began
             await self._leave_evidence(cell, state, vault)
@@ -196,6 +199,7 @@ class LotSession:
         """Put out of use what earlier lots have left so."""
         hardware = isinstance(self._surroundings, assemble.Hardware)
         path = cell_record.place(self._config, self._order.folder.parent, hardware=hardware)
+        self._life = Life(self._config.assets, path, self._order.lot, worn(path))
         found = Quarantine(path, self._surroundings.clock, made.resources)
         found.begin()
         return found
@@ -233,9 +237,22 @@ class LotSession:
             vault=vault,
             clock=self._surroundings.clock,
             bus=self._bus,
-            examine=lambda at: instruments.examined(self._config, self._inventory, at),
-            overdue=in_time if self._golden is None else self._golden.overdue,
+            examine=lambda at: self._life.examined(
+                instruments.examined(self._config, self._inventory, at), at
+            ),
+            overdue=self._overdue,
         )
+
+    async def _kept(self, cell: Cell[Any]) -> None:
+        """Count the touchdowns; a record that cannot be written costs no lot."""
+        try:
+            await self._life.keep(cell.landings, self._surroundings.clock.unix())
+        except StorageError as error:
+            log.warning("touchdowns are not counted: %s", error)
+
+    def _overdue(self, now: float, landings: int) -> str:
+        golden = "" if self._golden is None else self._golden.overdue(now)
+        return "; ".join(filter(None, (golden, self._life.overdue(landings))))
 
     def _averaging(self) -> Averaging | None:
         """Return how part averages are made; in a second pass they are those of the passes before."""

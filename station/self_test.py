@@ -42,8 +42,10 @@ async def self_tested(config: StationConfig, surroundings: Surroundings, out: Pa
             return SelfTest(names, failed={"machines": str(error)})
         inventory = await instruments.read(config, made.machines)
         failed = dict(inventory.silent)
-        if wrong := instruments.examined(config, inventory, surroundings.clock.unix()).wrong:
-            failed["identity"] = "; ".join(wrong)
+        seen = instruments.examined(config, inventory, surroundings.clock.unix())
+        failed |= seen.waivable
+        if seen.wrong:
+            failed["identity"] = "; ".join(seen.wrong)
         took, unsafe = await make_safe(made.resources)
         failed |= unsafe
         if why := await why_open(made.resources):

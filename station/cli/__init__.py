@@ -41,6 +41,7 @@ class Commands(click.Group):
 
     names = (
         "approve",
+        "asset",
         "audit",
         "bench",
         "cert",

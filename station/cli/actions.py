@@ -15,6 +15,8 @@ _KEEPING += " reshare restore seal state suspend zeroise"
 COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
     {
         "approve": frozenset({AtDesk.SHOW_PROPOSALS, AtDesk.APPROVE}),
+        "asset list": frozenset({Action.READ}),
+        "asset replace": frozenset({Action.RECOVER}),
         "audit commands": frozenset({Action.KEEP_LOG}),
         "audit export": frozenset({Action.READ}),
         "audit key": frozenset({Action.KEEP_LOG}),

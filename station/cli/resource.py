@@ -29,7 +29,8 @@ def resource() -> None:
     """Machines of a cell that are out of use: which they are, and clear them."""
 
 
-def _record(station: Path, out: Path) -> Path:
+def record(station: Path, out: Path) -> Path:
+    """Return where the record of a cell is."""
     found = cell_record.place(station_config.load(station), out, hardware=True)
     assert found is not None  # noqa: S101 - of hardware there is always one
     return found
@@ -41,7 +42,7 @@ def _record(station: Path, out: Path) -> Path:
 @click.option("--json", "as_json", is_flag=True, help="Print one list.")
 def list_(station: Path, out: Path, as_json: bool) -> None:
     """Print what is out of use, since when, and why."""
-    found = list(cell_record.quarantined(_record(station, out)).values())
+    found = list(cell_record.quarantined(record(station, out)).values())
     if as_json:
         click.echo(json.encode(found))
         return
@@ -62,5 +63,5 @@ def clear(name: str, station: Path, out: Path, by: str, reason: str) -> None:
     """Let a machine, or one channel of it, be used again from the next lot on."""
     if not by.strip() or not reason.strip():
         raise click.UsageError("--by and --reason must say something")
-    cleared = cell_record.clear(_record(station, out), name, actor=by, reason=reason, at=RealClock().unix())
+    cleared = cell_record.clear(record(station, out), name, actor=by, reason=reason, at=RealClock().unix())
     click.echo(f"cleared: {', '.join(cleared)}")

@@ -52,7 +52,9 @@ class Lookups:
 
     async def preflight(self, request: Request) -> Response:
         """What is looked at before the lot is started."""
-        return await self._answered(lambda lot: _json(checks(lot.folder, self._today())))
+        engine = self._picture.engine
+        file = Path(engine.station_file) if engine is not None and engine.station_file else None
+        return await self._answered(lambda lot: _json(checks(lot.folder, self._today(), file)))
 
     async def trace(self, request: Request) -> Response:
         """The latest values of a test."""

@@ -66,6 +66,7 @@ class LotView:
         self._sorted: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._cell = e10.Cell()
         self.at = info.set_up
+        self._assets: dict[str, events.AssetMounted] = {}
         self.cause, self.takes = "", tuple[tuple[str, ...], ...]()
 
     def take(self, event: events.Any) -> tuple[list[shown.Die], bool]:
@@ -101,6 +102,8 @@ class LotView:
         self._cell.take(given)
 
     def _held(self, event: events.Any) -> None:
+        if isinstance(event, events.AssetMounted):
+            self._assets[event.asset] = event
         if isinstance(event, events.StateChanged) and event.new not in STILL_HELD:
             self.cause, self.takes = event.cause, event.takes
 
@@ -226,9 +229,15 @@ class LotView:
             contact=tuple(self._places.values()) if state != State.CLOSED.value else (),
             balance=self._balance(),
             legal=legal,
+            assets=tuple(self._worn()),
             cause=self.cause,
             takes=self.takes,
         )
+
+    def _worn(self) -> Iterable[shown.Asset]:
+        for one in self._assets.values():
+            now = one.touchdowns + self.touchdowns
+            yield shown.Asset(one.asset, one.kind, now, one.warning, one.limit)
 
     def _units_per_hour(self) -> float:
         if len(self._sorted) < 2:  # noqa: PLR2004 - a rate needs two moments

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
-from station import events
+from station import cell_record, events
+from station import config as station_config
 from station.custody.journal import read
 from station.doctor import before_a_lot
 from station.engine.history import history_of
 from station.errors import StorageError
+from station.life import Life, worn
 from station.model import Instrument, LotInfo
 
 NEAR = timedelta(days=14)
@@ -24,9 +27,13 @@ class Check(Struct, frozen=True):
     name: str
     health: str
     found: str
+    waivable: bool = False
+    """Whether an engineer may answer for it; for all else nobody can."""
+    waived: str = ""
+    """Who does, and why."""
 
 
-def checks(folder: Path, today: date) -> list[Check]:
+def checks(folder: Path, today: date, station_file: Path | None = None) -> list[Check]:
     """Look at everything, in the order in which it is shown."""
     try:
         happened = list(read(folder / "journal"))
@@ -36,7 +43,8 @@ def checks(folder: Path, today: date) -> list[Check]:
     return [
         _recipe(info),
         _machines(info.instruments),
-        _calibration(info.instruments, today),
+        _waived(_calibration(info.instruments, today), happened),
+        *_assets(folder, info, station_file, happened),
         _sites(happened),
         Check("records", "ok", f"{folder.name}: {len(happened)} events, in order"),
         *(Check(one.name, one.health.value, one.found) for one in before_a_lot(folder)),
@@ -64,6 +72,30 @@ def _calibration(instruments: Sequence[Instrument], today: date) -> Check:
     health = "bad" if over else "warning" if near else "ok"
     told = ", ".join(f"{name} {due[name]}" for name in over or near or sorted(due))
     return Check("calibration", health, told or NONE)
+
+
+def _assets(
+    folder: Path, info: LotInfo, station_file: Path | None, happened: Sequence[events.Any]
+) -> Iterator[Check]:
+    """What wears out, as the station file and the record of the cell have it."""
+    config = None if station_file is None else station_config.load(station_file)
+    if config is None or not config.assets:
+        return
+    path = cell_record.place(config, folder.parent, hardware=True)
+    life = Life(config.assets, path, info.lot, worn(path))
+    over, near = life.over(), "; ".join(life.near())
+    told = ", ".join(f"{one.name} {life.before.had(one.name)}/{one.limit}" for one in config.assets)
+    health = "bad" if over else "warning" if near else "ok"
+    yield _waived(Check("assets", health, over or near or told), happened)
+
+
+def _waived(check: Check, happened: Sequence[events.Any]) -> Check:
+    """Say whether somebody answers for a check that is bad."""
+    if check.health != "bad":
+        return check
+    said = [one for one in happened if isinstance(one, events.CheckWaived) and one.check == check.name]
+    who = f"{said[-1].actor}: {said[-1].reason}" if said else ""
+    return msgspec.structs.replace(check, waivable=not who, waived=who)
 
 
 def _sites(happened: Sequence[events.Any]) -> Check:

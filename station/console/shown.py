@@ -57,6 +57,16 @@ class Lot(Struct, frozen=True):
     bins: tuple[Bin, ...]
 
 
+class Asset(Struct, frozen=True):
+    """What wears out: its touchdowns up to now, warning and limit."""
+
+    name: str
+    kind: str
+    touchdowns: int
+    warning: int
+    limit: int
+
+
 class Sum(Struct, frozen=True):
     """Everything that is counted."""
 
@@ -83,6 +93,7 @@ class Sum(Struct, frozen=True):
     balance: dict[str, int]
     legal: tuple[str, ...]
     """What the cell would take now."""
+    assets: tuple[Asset, ...] = ()
     cause: str = ""
     """Of a lot that was held and has not gone on since."""
     takes: tuple[tuple[str, ...], ...] = ()

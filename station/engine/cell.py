@@ -26,7 +26,13 @@ from station.sequence import S
 
 T = TypeVar("T")
 REASONED = (
-    commands.Release | commands.Apply | commands.Reason | commands.SetSite | commands.Retest | commands.Shelve
+    commands.Release
+    | commands.Apply
+    | commands.Reason
+    | commands.SetSite
+    | commands.Retest
+    | commands.Shelve
+    | commands.Waive
 )
 """Commands that take a reason."""
 NOT_SAFE = "; not safe: "
@@ -54,6 +60,8 @@ class Cell(Generic[S]):
         self._takes: tuple[tuple[str, ...], ...] = ()
         """Whom it takes to let a held lot go on."""
         self._off = CutOff(plan.resources)
+        self._waived = set[str]()
+        """Checks that somebody answers for."""
         self._unsafe = ""
         self.safe = True
         """False while an output may be on and nobody can tell."""
@@ -69,7 +77,7 @@ class Cell(Generic[S]):
         self._started.clear()
         self._released.clear()
         self._ended = self._aborted = self._was_held = self._releasable = False
-        self._takes = ()
+        self._takes, self._waived = (), set()
         self._run = self.stdf = self.vault_closing = None
         self._requests = Requests(self._plan.bound.resources)
 
@@ -178,6 +186,8 @@ class Cell(Generic[S]):
         """Journal what a person says, and pass on what the run is to do."""
         if (event := receipts.said(command, self._now)) is not None:
             await self._record(event)
+        if isinstance(command, commands.Waive):
+            self._waived.add(command.check)
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
             self._requests.take(command)
 
@@ -268,7 +278,7 @@ class Cell(Generic[S]):
         if why := await why_open(self._plan.resources):
             self._why = why
             raise Aborted
-        await prelot.checked(self._plan, info, self._record)
+        await prelot.checked(self._plan, info, self._record, self._waived)
 
     async def _wait_for_release(self, hold: Hold) -> None:
         """Hold the lot until a person lets it go on and the cell is verified as safe."""
@@ -371,6 +381,11 @@ class Cell(Generic[S]):
     def retested(self) -> int:
         """How many contacts were second or later ones."""
         return 0 if self._run is None else self._run.retested
+
+    @property
+    def landings(self) -> int:
+        """How often this run's lot has landed on devices so far; 0 before it runs."""
+        return 0 if self._run is None else self._run.landings
 
     @property
     def _now(self) -> float:

@@ -57,6 +57,8 @@ class History:
     reason: str = ""
     takes: tuple[tuple[str, ...], ...] = ()
     """Of a lot that was held and has not gone on since: whom its release takes."""
+    waived: set[str] = field(default_factory=set)
+    """Checks that somebody answers for."""
     at: float = 0.0
     """Of the last event, unix seconds."""
     lines: int = 0
@@ -105,6 +107,8 @@ class History:
                 self.receipts[event.id] = commands.Receipt(False, event.code, event.reason)
             case events.TouchdownOpened():
                 self._open(event)
+            case events.CheckWaived():
+                self.waived.add(event.check)
             case events.Intended():
                 self.undecided.add(event.part)
             case events.PersonalisationEnded():

@@ -55,9 +55,9 @@ class Bound(Generic[S]):
     """What brings the devices to the temperature of the lot, if it has one."""
 
 
-def in_time(now: float) -> str:
+def in_time(now: float, landings: int) -> str:
     """Nothing is ever due."""
-    del now
+    del now, landings
     return ""
 
 
@@ -100,10 +100,15 @@ class LotRun(Generic[S]):
         self._found = Findings(self._keeper, journal, self._sites, self._counters, bound.quarantine)
         self._late = LateRetests(sequence.retest, self._counters.retests)
         self.retested = 0
-        self.overdue: Callable[[float], str] = in_time
-        """Asked at each boundary, with the time: why the lot is to be held; empty if nothing is due."""
+        self.overdue: Callable[[float, int], str] = in_time
+        """Asked at each boundary, with time and landings so far: why the lot is to be held, or empty."""
         parts = Parts(bound.handler, self._late, self._sites, self._not_compared, journal, records)
         self.boundary = Boundary(parts)
+
+    @property
+    def landings(self) -> int:
+        """How often it has landed on devices so far, in all runs of the lot."""
+        return self._seq
 
     def _not_compared(self, site: int) -> None:
         self._counters.watch.off(site)
@@ -205,7 +210,7 @@ class LotRun(Generic[S]):
             raise self._found.hold
         if self._journal.failed:
             raise Hold(self._journal.failed)
-        if why := self.overdue(self._journal.now):
+        if why := self.overdue(self._journal.now, self._seq):
             raise Hold(why)
 
     async def _rest_for_a_while(self) -> None:

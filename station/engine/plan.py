@@ -1,12 +1,12 @@
 """What a cell is made of, and what its lots go into."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol
 
 from drivers.roles import Resource
-from station import commands
+from station import commands, events
 from station.clock import Clock
 from station.custody.balance import Binned
 from station.engine.bus import Bus
@@ -81,6 +81,10 @@ class Examined:
     """Why it must not."""
     near: tuple[str, ...] = ()
     """What will soon be so."""
+    waivable: Mapping[str, str] = field(default_factory=dict)
+    """By name of a check, why it must not unless somebody answers for it."""
+    told: tuple[events.Any, ...] = ()
+    """What the journal is told of it."""
 
 
 def _as_is(at: float) -> Examined:
@@ -104,8 +108,8 @@ class Plan(Generic[S]):
     vault: LotVault | None
     clock: Clock
     bus: Bus
-    overdue: Callable[[float], str] = in_time
-    """Asked between touchdowns, with the time: what is due before the lot goes on; empty if nothing."""
+    overdue: Callable[[float, int], str] = in_time
+    """Asked between touchdowns, with time and landings so far: what is due before the lot goes on."""
     reopen_folder: Callable[[], tuple[Folder, History]] = _nothing_open
     """Open the folder of the lot that was left open, and read its journal; ConfigError, StorageError."""
     examine: Callable[[float], Examined] = _as_is

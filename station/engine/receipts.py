@@ -46,6 +46,8 @@ def said(command: commands.Any, at: float) -> events.Any | None:
             return events.ReasonGiven(at=at, state=state, reason=reason, actor=who, source=source)
         case commands.SetSite(site=site, on=on, reason=reason):
             return events.SiteSet(at=at, site=site, on=on, actor=who, reason=reason)
+        case commands.Waive(check=check, reason=reason):
+            return events.CheckWaived(at=at, check=check, actor=who, reason=reason)
         case commands.Acknowledge(alarm=alarm):
             return events.Acknowledged(at=at, alarm=alarm, actor=who)
         case commands.Shelve(alarm=alarm, minutes=minutes, reason=reason):

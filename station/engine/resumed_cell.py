@@ -49,6 +49,7 @@ class ResumedCell(Cell[S]):
         self._folder, self.info, self.state = folder, history.info, State.RECOVERING
         self._earlier, self._was_held = dict(history.receipts), history.held
         self._takes = history.takes or LOOKED_AT
+        self._waived = set(history.waived)
         old = history.state.value
         await self._commit(events.StateChanged(at=self._now, old=old, new=State.RECOVERING.value))
         await self._made_safe(took, failed)
@@ -164,5 +165,5 @@ class ResumedCell(Cell[S]):
         del info, folder
         if self._run is None:
             raise Aborted
-        await prelot.machines(self._plan, self._record)
+        await prelot.machines(self._plan, self._record, self._waived)
         return self._run

@@ -14,7 +14,7 @@ Told: TypeAlias = tuple[str, dict[str, Any]]
 EVENTS = frozenset(
     """
     lot.loaded lot.started lot.paused lot.resumed lot.held lot.completed lot.aborted datalog.closed
-    command.accepted command.completed alarm.raised alarm.acknowledged
+    command.accepted command.completed alarm.raised alarm.acknowledged asset.limit
     """.split()  # noqa: SIM905 - names read better so
 )
 """Every type of event."""
@@ -58,6 +58,8 @@ def told(event: events.Any) -> Iterator[Told]:
             yield "alarm.raised", _alarm("fault", event.reason, site=event.site)
         case events.Quarantined():
             yield "alarm.raised", _alarm("quarantine", event.reason, resource=event.resource)
+        case events.RuleTripped(rule="assets"):
+            yield "asset.limit", {"seen": event.seen, "action": event.action}
         case events.Acknowledged():
             yield "alarm.acknowledged", {"alarm": event.alarm, "actor": event.actor}
         case events.LotClosed():

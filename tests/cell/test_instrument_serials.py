@@ -29,8 +29,8 @@ def test_another_machine_or_one_past_its_day_stops_the_lot_and_the_right_one_let
     code, report = lot(tmp_path / "lots", "--station", overdue, "--fault", "smu-2.other_serial=B7", *TWO)
     assert (code, report["state"], report["tested"]) == (12, "HELD", 0)
     assert report["reason"] == (
-        "smu-1: its calibration was due on 2027-01-14, today is 2027-01-15; "
-        "smu-2: serial number B7 answers, the station file says A2"
+        "smu-2: serial number B7 answers, the station file says A2; "
+        "smu-1: its calibration was due on 2027-01-14, today is 2027-01-15"
     )
     journal = list(read(tmp_path / "lots" / LOT / "journal"))
     assert [e.seen for e in journal if isinstance(e, events.RuleTripped)] == [

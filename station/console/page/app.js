@@ -14,6 +14,7 @@ import { LOGIN } from './login.js';
 import { security, DUAL } from './security.js';
 import { recipes, STAGE } from './recipes.js';
 import { APPLY } from './configs.js';
+import { WAIVE } from './preflight.js';
 import { follow } from './stream.js';
 import { listen } from './scanner.js';
 import { map, trendBox, drawTrend } from './parts.js';
@@ -35,7 +36,7 @@ function draw() {
   if (S.view === 'jobs') drawTrend();
 }
 
-kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE, ...APPLY });
+kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE, ...APPLY, ...WAIVE });
 await Promise.all([loadWords(), session()]);
 painted(draw);
 listen();

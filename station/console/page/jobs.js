@@ -14,7 +14,7 @@ function strip() {
   if (!lot) return html`<p>${t(S.engine?.more_lots ? 'jobs.no_lot' : 'jobs.no_lot_yet')}</p>`;
   return html`${field('strip.lot', lot.sublot ? `${lot.lot}/${lot.sublot}` : lot.lot)}${field('strip.state', t(`state.${sum.state}`))}${field('strip.product', lot.product)}
     ${field('strip.program', lot.sequence, html`<code title=${lot.fingerprint}>${lot.recipe ? `${lot.recipe} · ` : ''}${lot.fingerprint.slice(0, 8)}</code>`)}
-    ${sum.wafer ? field('strip.wafer', sum.wafer) : nothing}${field('strip.done', `${num(sum.tested)} / ${num(lot.quantity)}`)}
+    ${sum.wafer ? field('strip.wafer', sum.wafer) : nothing}${(sum.assets ?? []).map((one) => field(`asset.${one.kind}`, html`${one.touchdowns >= one.limit ? '▲ ' : one.touchdowns >= one.warning ? '◆ ' : ''}${one.name} ${num(one.touchdowns)} / ${num(one.limit)}`))}${field('strip.done', `${num(sum.tested)} / ${num(lot.quantity)}`)}
     <progress max=${lot.quantity} .value=${sum.tested} aria-label=${t('strip.done')}></progress>`;
 }
 

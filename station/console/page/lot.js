@@ -27,9 +27,17 @@ function sheet(found) {
     ${found.notes.length ? html`<h2>${t('lot.notes')}</h2><ul>${found.notes.map((note) => html`<li>${note}</li>`)}</ul>` : nothing}`;
 }
 
+const BORDER = (one) => (one.touchdowns >= one.limit ? 'alarm' : one.touchdowns >= one.warning ? 'caution' : '');
+const MARK = { alarm: '▲ ', caution: '◆ ', '': '' };
+function counters() {
+  const all = S.sum.assets ?? [];
+  return all.length ? html`<h2>${t('asset.title')}</h2><table data-table="assets"><thead><tr><th scope="col" class="name">${t('lot.name')}</th><th scope="col" class="name">${t('asset.kind')}</th><th scope="col">${t('asset.touchdowns')}</th><th scope="col">${t('asset.warning')}</th><th scope="col">${t('asset.limit')}</th><th scope="col" class="name">${t('asset.left')}</th></tr></thead>
+    <tbody>${all.map((one) => html`<tr data-asset=${one.name}><th scope="row" class="name">${MARK[BORDER(one)]}${one.name}</th><td class="name">${t(`asset.${one.kind}`)}</td>${cell(num(one.touchdowns))}${cell(num(one.warning))}${cell(num(one.limit))}<td class="name"><meter class=${BORDER(one)} min="0" max=${one.limit} high=${one.warning} .value=${one.touchdowns} aria-label=${t('asset.left')}></meter></td></tr>`)}</tbody></table>` : nothing;
+}
+
 export function lot() {
   const found = S.lot && looked('lot/summary');
   return html`<section tabindex="0" role="region" aria-label=${t('view.lot')} class="scroll sheet">
     ${S.lot ? html`<h2>${t('lot.balance')}</h2><div class="figures">${Object.entries(S.sum.balance).map(([name, count]) => html`<div><small>${t(`balance.${name}`)}</small><b>${num(count)}</b></div>`)}</div>` : html`<p>${t('jobs.no_lot')}</p>`}
-    ${found?.info ? sheet(found) : S.lot ? html`<p>${t('lot.nothing')}</p>` : nothing}</section>`;
+    ${counters()}${found?.info ? sheet(found) : S.lot ? html`<p>${t('lot.nothing')}</p>` : nothing}</section>`;
 }
