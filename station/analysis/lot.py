@@ -1,18 +1,21 @@
 """The results of a lot as one table, from the store or from an STDF file: what every analysis begins with."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from station.analysis.wafers import Stacked, stacked
+from station.datalog.maps import stdf as maps
 from station.datalog.rows import DeviceRow
 from station.datalog.stdf.columns import Columns, load
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import Place, Seen, place
 from station.datalog.store import Store
-from station.errors import AnalysisError
+from station.errors import AnalysisError, MapError
 
 NOT_GOOD, NOT_JUDGED = 0x18, 0x10
 FAIL_BITS, FAILED = 0xC0, 0x80
@@ -80,16 +83,36 @@ class Lot(Struct, frozen=True):
 
 def lot_of(path: Path, run: int | None = None) -> Lot:
     """Read a store (`run`, or the only one) or an STDF file, known by how it begins."""
-    with path.open("rb") as file:
-        stored = file.read(len(SQLITE)) == SQLITE
-    if not stored:
+    if not _stored(path):
         return of_file(path)
+    with _run_of(path, run) as (store, number):
+        return of_store(store, number)
+
+
+def stacked_of(path: Path, run: int | None = None) -> Stacked | None:
+    """Return the wafers of a store's run or of an STDF file, laid over each other; None of a final test."""
+    try:
+        if not _stored(path):
+            return stacked(maps.read(path))
+        with _run_of(path, run) as (store, number):
+            return stacked(maps.of_store(store, number))
+    except MapError:
+        return None
+
+
+def _stored(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
+
+
+@contextmanager
+def _run_of(path: Path, run: int | None) -> Iterator[tuple[Store, int]]:
     store = Store(path)
     try:
         runs = [state.run for state in store.runs()]
         if run is None and len(runs) != 1:
             raise AnalysisError(f"{path}: it has {len(runs)} runs, say which with --run")
-        return of_store(store, runs[0] if run is None else run)
+        yield store, runs[0] if run is None else run
     finally:
         store.close()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -12,12 +11,9 @@ from rich.table import Table
 from station.analysis import agreement, capability, control, gauge, study
 from station.analysis import noise as noise_of
 from station.analysis.findings import Findings, findings
-from station.analysis.lot import Lot, lot_of
+from station.analysis.lot import Lot, lot_of, stacked_of
 from station.cli.stdf_files import must_exist
-from station.errors import AnalysisError, MapError, StorageError
-
-if TYPE_CHECKING:
-    from station.analysis.wafers import Stacked
+from station.errors import AnalysisError, StorageError
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 RUN = click.option("--run", type=click.IntRange(1), help="Of a store with several runs.")
@@ -46,16 +42,16 @@ def lot(
         from station.analysis.page import page
 
         try:
-            html.write_bytes(page(found, _stacked(file)))
+            html.write_bytes(page(found, stacked_of(file, run)))
         except OSError as error:
             raise StorageError(f"{html}: {error.strerror}") from error
     if pdf is not None or png is not None:
         from station.analysis import sheets
 
         if pdf is not None:
-            sheets.to_pdf(pdf, found, _stacked(file))
+            sheets.to_pdf(pdf, found, stacked_of(file, run))
         if png is not None:
-            sheets.to_png(png, found, _stacked(file))
+            sheets.to_png(png, found, stacked_of(file, run))
     if as_json:
         _json(found)
     elif html is None and pdf is None and png is None:
@@ -200,16 +196,6 @@ def noise(file: Path, run: int | None, size: int, *, as_json: bool) -> None:
 def _lot(file: Path, run: int | None) -> Lot:
     must_exist(file)
     return lot_of(file, run)
-
-
-def _stacked(file: Path) -> "Stacked | None":
-    from station.analysis.wafers import stacked
-    from station.datalog.maps.stdf import read
-
-    try:
-        return stacked(read(file))
-    except MapError:
-        return None  # a final test has no wafer, a store no places
 
 
 def _pairs(first: Lot, second: Lot) -> Iterable[tuple[int, str, agreement.Agreement]]:

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from station import config, config_shelf
-from station.console.defence import refusal
+from station.analysis.page import STYLE
+from station.console.defence import own_style, refusal
 from station.console.lot_records import LotRecords
 from station.console.picture import Picture
 from station.console.preflight import checks
@@ -43,6 +44,12 @@ class Lookups:
         """The same as plain text."""
         return await self._answered(
             lambda lot: Response(sheet(lot.summary()), media_type="text/plain; charset=utf-8")
+        )
+
+    async def report(self, request: Request) -> Response:
+        """The lot worked out, as a page of its own that the engineers' page has a frame for."""
+        return await self._answered(
+            lambda lot: Response(lot.report(), media_type="text/html", headers=own_style(STYLE))
         )
 
     async def device(self, request: Request) -> Response:

@@ -21,7 +21,7 @@ from station.datalog import schema
 from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.store import Store, statistics
 from station.datalog.summary import LotSummary, summarise
-from station.errors import EvidenceError, StorageError
+from station.errors import AnalysisError, EvidenceError, StorageError
 from station.evidence.bundle import BUNDLE
 from station.evidence.device_file import extracted
 from station.evidence.manifest import DeviceFile
@@ -142,6 +142,20 @@ class LotRecords:
         return store, runs[-1].run
 
     # -- the lot
+    def report(self) -> bytes:
+        """Return what `hardbin report lot --html` writes; StorageError if nothing was contacted yet."""
+        from station.analysis.findings import findings
+        from station.analysis.lot import lot_of, stacked_of
+        from station.analysis.page import page
+
+        store, run = self._store()
+        path = store.path
+        store.close()
+        try:
+            return page(findings(lot_of(path, run)), stacked_of(path, run))
+        except AnalysisError as error:
+            raise StorageError(str(error)) from error
+
     def summary(self) -> Summary:
         """Count the lot; StorageError if nothing was kept of it."""
         store, run = self._store()

@@ -68,6 +68,7 @@ class Console:
             Way(f"{API}/map", Action.READ, self._map),
             Way(f"{API}/lot/summary", Action.READ, behind.lookups.summary),
             Way(f"{API}/lot/summary.txt", Action.READ, behind.lookups.sheet),
+            Way(f"{API}/lot/report", Action.READ, behind.lookups.report),
             Way(f"{API}/lot/device", Action.READ, behind.lookups.device),
             Way(f"{API}/recipes", Action.READ, behind.lookups.recipes),
             Way(f"{API}/configs", Action.READ, behind.lookups.configs),

@@ -171,6 +171,10 @@ class DeviceRows:
             extra.code,
         )
 
+    def place(self, row: DeviceRow) -> Place | None:
+        """Return which die of which wafer a device is."""
+        return None if row.extra is None else _unpacked(row.extra).place
+
     def values(self, row: DeviceRow) -> tuple[float, ...]:
         """Return the value of each test, NaN where there is none."""
         return self._vals.unpack(row.vals)

@@ -53,6 +53,11 @@ def test_a_lot_start_to_end(station: Floor, context: BrowserContext) -> None:
     page.locator("[data-ok]").tap()
     expect(body).to_have_attribute("data-state", "CLOSED")
     happened = list(read(station.folder / "lots/L1/journal"))
+    page.locator("[data-view=engineering]").tap()
+    page.locator("[data-report]").tap()
+    report = page.frame_locator("iframe.report")
+    expect(report.locator("h1")).to_have_text("Lot L1", timeout=60_000)
+    assert report.locator("body").evaluate("body => getComputedStyle(body).maxWidth") == "1080px"
     accepted = [(one.command, one.source) for one in happened if isinstance(one, events.CommandAccepted)]
     asked = ["lot.load", "lot.start", "lot.pause", "lot.resume", "lot.end"]
     assert accepted == [(command, "console") for command in asked]

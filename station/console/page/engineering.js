@@ -8,7 +8,7 @@ const box = document.createElement('div');
 box.className = 'plot tall';
 const COLOURS = ['#1f63ad', '#b35c00', '#1d7d49', '#8a2f8f', '#a01e2c', '#4a6572', '#6a5d00', '#00707a'];
 const limit = (one) => (one === null ? '–' : String(Number(one.toPrecision(6))));
-let test = '', plot, of = '';
+let test = '', plot, of = '', worked = {};
 
 function drawn(found, sites) {
   const key = `${found.test} ${sites.join()}`, width = box.clientWidth, height = box.clientHeight;
@@ -27,14 +27,21 @@ function drawn(found, sites) {
   plot.setData([xs, ...sites.map((site) => found.points.map((one) => (one[1] === site ? one[2] : null))), ...limits.map((limit) => xs.map(() => limit))]);
 }
 
+function report(lot) {
+  const show = () => { worked = { lot, page: `/api/v1/lot/report?at=${Date.now()}` }; paint(); };
+  return html`<h2>${t('report.title')}</h2><p>${t('report.how')}</p><div class="search"><button data-report @click=${show}>${t('report.show')}</button></div>
+    ${worked.lot === lot ? html`<iframe class="report" title=${t('report.title')} src=${worked.page}></iframe>` : ''}`;
+}
+
 export function engineering() {
   const found = S.lot && /^\d+$/.test(test) ? looked(`lot/trace?test=${test}`, 1) : null;
-  const tests = ((S.lot && looked('lot/summary', 60)?.info?.tests) || []).filter((one) => one.kind === 'P');
+  const summary = S.lot && looked('lot/summary', 60), tests = (summary?.info?.tests || []).filter((one) => one.kind === 'P');
   const points = found?.points ?? [], sites = [...new Set(points.map(([, site]) => site))].sort((a, b) => a - b);
   if (points.length) requestAnimationFrame(() => drawn(found, sites));
   const last = (site) => points.findLast((one) => one[1] === site)?.[2];
   return html`<section tabindex="0" role="region" aria-label=${t('view.engineering')} class="scroll sheet trace"><h2>${t('trace.title')}</h2>
     <div class="search"><label for="test"><span>${t('dialog.test')}</span><select id="test" @change=${(e) => { test = e.target.value; paint(); }}><option value=""></option>${tests.map((one) => html`<option value=${one.number} ?selected=${String(one.number) === test}>${one.number} ${one.name}</option>`)}</select></label></div>
     ${!S.lot ? html`<p>${t('jobs.no_lot')}</p>` : !found ? html`<p>${t('trace.how')}</p>` : found.name ? html`<p><b>${found.test} ${found.name}</b> ${limit(found.low)} … ${limit(found.high)} ${found.unit} · ${t('trace.points', { n: points.length })}</p>
-    <p>${sites.map((site) => html`<span class="site"><span aria-hidden="true" class="key" data-colour=${(site - 1) % COLOURS.length}>●</span> ${t('tile.site', { site: String(site) })}: ${num(Number(last(site).toPrecision(6)))}</span> `)}</p>${box}` : html`<p role="status">${t('trace.none', { test })}</p>`}</section>`;
+    <p>${sites.map((site) => html`<span class="site"><span aria-hidden="true" class="key" data-colour=${(site - 1) % COLOURS.length}>●</span> ${t('tile.site', { site: String(site) })}: ${num(Number(last(site).toPrecision(6)))}</span> `)}</p>${box}` : html`<p role="status">${t('trace.none', { test })}</p>`}
+    ${S.lot ? report(summary?.info?.lot) : ''}</section>`;
 }

@@ -1,4 +1,4 @@
-"""The wafers of an STDF file: WCR says how they lie, the PRRs what became of each die."""
+"""The wafers of an STDF file, or of a store: WCR says how they lie, the PRRs what became of each die."""
 
 from pathlib import Path
 
@@ -7,9 +7,15 @@ from msgspec.structs import replace
 from station.datalog.maps.axes import Notch, Place, View
 from station.datalog.maps.extent import astray
 from station.datalog.maps.wafer import Die, DieState, MapBin, WaferMap, joined
+from station.datalog.rows import DeviceRows
 from station.datalog.stdf.columns import load
+from station.datalog.stdf.fields import Value
+from station.datalog.stdf.header import MILLIMETRES, lot_id
 from station.datalog.stdf.records import Record
+from station.datalog.stdf.trailer import hard_bin_name
+from station.datalog.store import Store
 from station.errors import MapError
+from station.model import WaferGeometry
 
 NOWHERE = -32768
 TO_MM = {1: 25.4, 2: 10.0, 3: 1.0, 4: 0.0254}
@@ -27,8 +33,40 @@ def read(path: Path) -> list[WaferMap]:
         raise MapError(f"{path}: {found.fault}")
     named = {record.name: record for record in found.others}
     geometry, master = named.get("WCR", Record("WCR", {})), named.get("MIR", Record("MIR", {}))
-    bins = _bins(found.others)
-    turned = {wafer: _turned(dies, geometry) for wafer, dies in _wafers(found.others).items()}
+    return _maps(str(path), _wafers(found.others), (geometry, master), _bins(found.others))
+
+
+def of_store(store: Store, run: int) -> list[WaferMap]:
+    """Return the wafers of a stored run in the same way."""
+    info = store.info(run)
+    rows, wafers = DeviceRows(info), dict[str, dict[Place, Die]]()
+    for row in store.devices(run):
+        if (place := rows.place(row)) is not None:
+            wafers.setdefault(place.wafer, {})[place.x, place.y] = Die(
+                DieState.TESTED, row.hbin, row.sbin, row.exec_no
+            )
+    kinds = {bin_.hard: bin_.good for bin_ in info.bins}
+    bins = tuple(MapBin(hard, hard_bin_name(hard, info), good) for hard, good in sorted(kinds.items()))
+    master = Record("MIR", {"LOT_ID": lot_id(info), "PART_TYP": info.product})
+    return _maps(f"{store.path}, run {run}", wafers, (_geometry(info.wafers), master), bins)
+
+
+def _geometry(wafers: WaferGeometry | None) -> Record:
+    if wafers is None:
+        return Record("WCR", {})
+    width, height = wafers.die_mm
+    sides: dict[str, Value] = {"WF_FLAT": wafers.notch, "POS_X": wafers.x_grows, "POS_Y": wafers.y_grows}
+    sizes: dict[str, Value] = {"WAFR_SIZ": wafers.diameter_mm, "DIE_WID": width, "DIE_HT": height}
+    return Record("WCR", {**sides, **sizes, "WF_UNITS": MILLIMETRES})
+
+
+def _maps(
+    path: str,
+    wafers: dict[str, dict[Place, Die]],
+    said: tuple[Record, Record],
+    bins: tuple[MapBin, ...],
+) -> list[WaferMap]:
+    turned = {wafer: _turned(dies, said[0]) for wafer, dies in wafers.items()}
     places = [place for dies in turned.values() for place in dies]
     if not places:
         raise MapError(f"{path}: no die has a place on a wafer: it is no file of a wafer sort")
@@ -37,7 +75,7 @@ def read(path: Path) -> list[WaferMap]:
             raise MapError(f"{path}: wafer {wafer}: {off}")
     if off := astray(places):
         raise MapError(f"{path}: {off}")
-    return [_upright(wafer, dies, places, (geometry, master), bins) for wafer, dies in turned.items()]
+    return [_upright(wafer, dies, places, said, bins) for wafer, dies in turned.items()]
 
 
 def _wafers(records: tuple[Record, ...]) -> dict[str, dict[Place, Die]]:

@@ -9,7 +9,7 @@ from station.console.summary_sheet import sheet
 from station.datalog.store import Store
 from station.datalog.summary import summarise
 from station.errors import StorageError
-from tests.cell.lots import LOT, lot
+from tests.cell.lots import LOT, here, lot
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,12 @@ def test_a_device_has_its_life_its_values_and_its_certificates(folder: Path) -> 
 @pytest.mark.parametrize("wanted", ["0", "25", "", "SE1XXX", "../x", "-1,3", "9" * 60])
 def test_what_is_no_device_of_the_lot_is_none(folder: Path, wanted: str) -> None:
     assert LotRecords(folder).device(wanted) is None
+
+
+def test_the_report_is_that_of_the_command_line(folder: Path, tmp_path: Path) -> None:
+    made = here("report", "lot", str(folder / "results.db"), "--html", str(tmp_path / "r.html"))
+    assert made.returncode == 0, made.stderr
+    assert LotRecords(folder).report() == (tmp_path / "r.html").read_bytes()
 
 
 def test_a_trace_has_the_values_of_one_test(folder: Path) -> None:

@@ -7,6 +7,7 @@ from tempfile import NamedTemporaryFile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from station.analysis.wafers import compared, stacked
 from station.datalog.maps import e142, g85
@@ -15,8 +16,12 @@ from station.datalog.maps.axes import NOTCHES, Axes, Notch, View
 from station.datalog.maps.picture import picture
 from station.datalog.maps.sheet import RowOrder
 from station.datalog.maps.wafer import Die, DieState, MapBin, WaferMap
+from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.records import whole
+from station.datalog.store import Store
 from station.errors import MapError
+from station.model import DeviceResult, Place, TouchdownResult, WaferGeometry
+from tests.station.datalog.lots import BEGAN, failed, good, lot, touchdown
 
 BINS = (MapBin(1, "good", True), MapBin(3, "leakage", False))
 VIEWS = [View(notch, bottom=bottom) for notch in NOTCHES for bottom in (False, True)]
@@ -241,3 +246,29 @@ def test_wafers_stacked_and_compared() -> None:
     assert over.repeaters(1) == [(1, 0), (3, 1)]
     with pytest.raises(MapError, match="columns and rows"):
         stacked([first, WaferMap("W1", 2, 2, {})])
+
+
+@pytest.mark.parametrize("geometry", [None, WaferGeometry(150.0, (3.0, 2.0), "L", "L", "U")])
+def test_a_store_has_the_wafers_of_its_datalog(geometry: WaferGeometry | None, tmp_path: Path) -> None:
+    info = replace(lot(), wafers=geometry)
+
+    def die(part: int, device: DeviceResult, wafer: str, x: int, y: int) -> TouchdownResult:
+        return touchdown(part, replace(device, place=Place(wafer, x, y)))
+
+    landings = [
+        die(1, good(1, 1), "W1", 0, 0),
+        die(2, failed(1, 2), "W1", 2, 1),
+        die(3, replace(good(1, 2), contact=2), "W1", 2, 1),
+        die(4, failed(1, 3), "W2", 1, 3),
+    ]
+    file, store = StdfFile(tmp_path, info), Store(tmp_path / "results.db")
+    file.open()
+    store.open()
+    run = store.begin(info)
+    for landed in landings:
+        file.touchdown(landed)
+        store.commit(landed)
+    maps = from_stdf.read(file.close(BEGAN + 9))
+    assert from_stdf.of_store(store, run) == maps
+    assert [one.wafer for one in maps] == ["W1", "W2"]
+    store.close()
