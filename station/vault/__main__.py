@@ -18,11 +18,13 @@ import grpc
 import structlog
 import uvloop
 
+from station.clock import RealClock
 from station.custody import durable_file
 from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
 from station.vault import configuration, tls
+from station.vault.clock_events import ClockEvents
 from station.vault.configuration import Configuration
 from station.vault.desk import founders
 from station.vault.desk.orders import Orders, Place
@@ -140,7 +142,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         registry = Registry(
             journal, teller, orders, await _checks(config, office, stack), _sorted(config, journal, teller)
         )
-        await _started(registry, config, times)
+        await _started(registry, config, times, stack)
         publisher = await _publisher(folder, config, keys, stack)
         publication = Publication(folder, issuer, Revocations(journal, teller.tell), keys, work)
         await _published(publication, products, keys, times, stack)
@@ -245,10 +247,14 @@ async def _checks(config: Configuration, office: Office, stack: AsyncExitStack) 
     return courier
 
 
-async def _started(registry: Registry, config: Configuration, times: Times) -> None:
+async def _started(registry: Registry, config: Configuration, times: Times, stack: AsyncExitStack) -> None:
     about = {"name": config.name, "mode": config.mode, "version": version("hardbin")}
     opening = Fact("log.opened", data={"origin": config.ledger.origin, "mode": config.mode})
     await registry.began(opening, Fact("vault.started", data=about), times.now(None))
+    if config.production:  # else the station tells the time
+        clock = ClockEvents(registry.told, RealClock().unix)
+        running = asyncio.get_running_loop().create_task(clock.run(), name="clock events")
+        stack.push_async_callback(_ended, running)
 
 
 async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: AsyncExitStack) -> Publisher:

@@ -30,6 +30,7 @@ class Code(IntEnum):
     CARD_CRYPTOGRAM = 205
     SELF_TEST = 206
     TRNG_HEALTH = 207
+    TRNG_STATISTICS = 208
     KEY_FORMAT = 301
     SPKI_DUPLICATE = 302
     PROOF_SIGNATURE = 303
@@ -64,7 +65,9 @@ class Fate(IntEnum):
     """A purpose other than personalising was served."""
 
 
-HELD = frozenset({Code.KEY_SETS, Code.CARD_CRYPTOGRAM, Code.SELF_TEST, Code.TRNG_HEALTH})
+HELD = frozenset(
+    {Code.KEY_SETS, Code.CARD_CRYPTOGRAM, Code.SELF_TEST, Code.TRNG_HEALTH, Code.TRNG_STATISTICS}
+)
 """Faults that end REJECT_HELD; other faults of a die end QUARANTINE."""
 
 STOPPING = MappingProxyType(

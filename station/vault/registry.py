@@ -150,6 +150,7 @@ class Registry:
                 data = {"code": Code.UID_DUPLICATE.name, "other": step.unit}
                 self._tell(db, step.now, "unit.quarantined", other[0], data)
                 return b""
+            rows.drawn(db, step.unit, born.challenge)
             db.execute("UPDATE unit SET uid = ? WHERE unit = ?", (born.uid, step.unit))
             db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (step.unit, born.identity))
             db.execute("INSERT OR IGNORE INTO rma VALUES (?, ?, ?)", (step.unit, born.rma_box, born.rma_hash))

@@ -66,6 +66,14 @@ def about(db: sqlite3.Connection, unit: str) -> tuple[str, str, bytes]:
     return lot, order, uid
 
 
+def drawn(db: sqlite3.Connection, unit: str, challenge: bytes) -> None:
+    """Keep what a die drew; FaultError if another one drew the same, so that no generator can be believed."""
+    db.execute("INSERT OR IGNORE INTO challenge VALUES (?, ?)", (challenge, unit))
+    (owner,) = db.execute("SELECT unit FROM challenge WHERE value = ?", (challenge,)).fetchone()
+    if owner != unit:
+        raise FaultError(Code.TRNG_STATISTICS, f"unit {owner} drew the same challenge")
+
+
 def keep_keys(db: sqlite3.Connection, unit: str, keys: Sequence[PublicKey]) -> None:
     """Give a unit these keys and no others; FaultError if another one has one of them."""
     db.execute("DELETE FROM public_key WHERE unit = ?", (unit,))

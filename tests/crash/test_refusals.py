@@ -115,6 +115,11 @@ def other_die(**about: object) -> Prepare:
     return prepare
 
 
+def with_keys_of_the_first(plant: Plant) -> None:
+    plant.chip = sound_chip(3, uid=development_uid(9))
+    plant.chip.key_seeds = sound_chip(FIRST).key_seeds
+
+
 STATUS, INFO, UPDATE = instruction("80cadf00"), instruction("80ca00e0"), instruction("8050")
 
 
@@ -160,11 +165,12 @@ ATTEMPTS = (
         Code.UID_DUPLICATE,
         KEPT,
     ),
+    Attempt("a key that is there already", with_keys_of_the_first, Code.SPKI_DUPLICATE, KEPT),
     Attempt(
-        "a key that is there already",
+        "a challenge that another die drew",
         other_die(index=FIRST, uid=development_uid(9)),
-        Code.SPKI_DUPLICATE,
-        KEPT,
+        Code.TRNG_STATISTICS,
+        HELD,
     ),
     Attempt("an order that has ended", of(now=NOW + 2 * DAY_S), Code.ORDER_DATES),
     Attempt("an order that has not begun", of(now=NOW - 2 * DAY_S), Code.ORDER_DATES),
@@ -232,7 +238,7 @@ def test_two_wrong_cryptograms_in_a_row_stop_the_line_also_after_a_restart(yard:
 
 def test_a_key_of_two_dies_stops_the_line(yard: Yard) -> None:
     plant = yard.plant()
-    other_die(index=FIRST, uid=development_uid(9))(plant)
+    with_keys_of_the_first(plant)
     assert asyncio.run(tried(plant))
     assert asyncio.run(contacts(plant, "L1/6")) == [Code.LINE_STOPPED]
 

@@ -47,6 +47,8 @@ class Screened:
     identity: bytes
     rma_hash: bytes
     rma_box: bytes
+    challenge: bytes
+    """What the die drew for the session: random, so no other die has drawn it."""
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ class Contact:
             token = self._means.work(self._means.store.rma_token, uid) if born is None else born
             token_hash, box = await token
             identity = self._contents.new_identity(uid, token_hash)
-            screened = Screened(uid, identity, token_hash, box)
+            screened = Screened(uid, identity, token_hash, box, self.die.session.challenge)
             claim = self._registry.screened(self._step(Standing.SCREENED, Intent.KEYS), screened)
         self._contents.identity = await claim
         if not self._contents.identity:

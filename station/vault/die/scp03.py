@@ -170,6 +170,11 @@ class Session:
         self._counter = 0
 
     @property
+    def challenge(self) -> bytes:
+        """What the card drew for this session."""
+        return self.context[-self.suite.mac :]
+
+    @property
     def kvn(self) -> int:
         """The key version that opened it."""
         return self.keys.kvn

@@ -323,7 +323,7 @@ async def test_from_the_ceremonies_to_the_evidence(
     ledger = b"".join(
         path.read_bytes() for path in made[0].glob("ledger/tile/entries/**/*") if path.is_file()
     )
-    for event in ("ceremony.imported", "profile.released", "order.added", "die.loaded"):
+    for event in ("ceremony.imported", "profile.released", "order.added", "die.loaded", "clock.offset"):
         assert event.encode() in ledger
     await a_second_product(process, client, io)
     await client.aclose()

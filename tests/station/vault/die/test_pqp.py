@@ -12,6 +12,7 @@ from hypothesis.strategies import binary, sampled_from
 from drivers.protocols.se1_table import LifeCycle
 from sim.dut.chip import Chip, ChipFaults
 from sim.dut.transport import development_uid
+from station.vault import rows
 from station.vault.asked import Purpose
 from station.vault.die.pqp import personalise
 from station.vault.die.recovery import Intent, Standing
@@ -114,12 +115,34 @@ async def test_a_success_that_the_station_forges_is_not_believed(vault: Vault) -
 
 
 async def test_one_key_in_two_dies_stops_before_it_is_certified(vault: Vault) -> None:
-    await vault.personalise("L1/1", DirectLink(sound_chip(1)))
-    twin = sound_chip(1, uid=development_uid(2))
+    for index in (1, 2):
+        chip = sound_chip(index)
+        chip.faults = ChipFaults(cloned_keys=True)
+        if index == 1:
+            await vault.personalise("L1/1", DirectLink(chip))
     with pytest.raises(FaultError) as caught:
-        await vault.personalise("L1/2", DirectLink(twin))
+        await vault.personalise("L1/2", DirectLink(chip))
     assert (caught.value.code, caught.value.fate) == (Code.SPKI_DUPLICATE, Fate.QUARANTINE)
     assert not await vault.means.registry.certificates("L1/2")
+
+
+async def test_two_dies_that_draw_the_same_are_told_before_the_second_makes_keys(vault: Vault) -> None:
+    await vault.personalise("L1/1", DirectLink(sound_chip(1)))
+    twin = sound_chip(1, uid=development_uid(2))
+    with pytest.raises(FaultError, match="unit L1/1 drew the same challenge") as caught:
+        await vault.personalise("L1/2", DirectLink(twin))
+    assert (caught.value.code, caught.value.fate) == (Code.TRNG_STATISTICS, Fate.REJECT_HELD)
+    assert twin.public_keys() == {}
+    assert await vault.standing("L1/2") == (Standing.ADMITTED, Intent.NONE)
+
+
+async def test_a_die_that_comes_again_may_draw_what_it_drew_before(vault: Vault) -> None:
+    for unit in ("L1/1", "L1/2"):
+        await vault.admit(unit)
+    for _ in range(2):
+        await vault.journal.commit(lambda db: rows.drawn(db, "L1/1", bytes(16)))
+    with pytest.raises(FaultError, match="L1/1 drew the same"):
+        await vault.journal.commit(lambda db: rows.drawn(db, "L1/2", bytes(16)))
 
 
 async def test_one_uid_in_two_dies_quarantines_both(vault: Vault) -> None:
