@@ -71,9 +71,9 @@ class LotReport(Struct, frozen=True):
     store: str
     journal: str
     evidence: str = ""
+    """The bundle for the customer; empty if nothing is personalised."""
     order: str = ""
     vault_open: str = ""
-    """The bundle for the customer; empty if nothing is personalised."""
     truth: TruthReport | None = None
     retried: int = 0
     """Devices of which a row was run again in the same contact."""

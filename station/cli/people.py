@@ -1,7 +1,6 @@
 """`hardbin people`: accounts of a station. Badges and PINs let persons in; two of them keep the accounts."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec
@@ -14,6 +13,7 @@ from rich.table import Table
 from station.cli.codes import ANSWERS
 from station.cli.key_access import passphrases as secrets_in
 from station.cli.key_access import stop
+from station.cli.people_access import FILE, PIN_FDS, PIN_FILES, asked, opened, pins, said
 from station.clock import RealClock
 from station.people import people as opening
 from station.people.accounts import Account
@@ -25,8 +25,6 @@ from station.vault.desk.roles import Role
 
 P = ParamSpec("P")
 
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
 FOLDER = click.option(
     "--folder",
     envvar="HARDBIN_PEOPLE",
@@ -36,8 +34,6 @@ FOLDER = click.option(
     help="Where the accounts are.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object or list.")
-PIN_FILES = click.option("--pin-file", "files", type=FILE, multiple=True, help="A PIN, from a file.")
-PIN_FDS = click.option("--pin-fd", "fds", type=int, multiple=True, help="A PIN, from a descriptor.")
 BY = click.option(
     "--by", "badges", multiple=True, required=True, help="Badge of whoever does it; twice for two."
 )
@@ -63,7 +59,7 @@ def init(name: str, folder: Path, *, as_json: bool) -> None:
     """
     if (folder / "ledger.key").exists() and station_of(folder) != name:
         stop(ANSWERS["wrong_state"], f"{folder}: has the people of {station_of(folder)}, not of {name}")
-    with _said(), opening.people(folder, name, RealClock().unix) as inside:
+    with said(), opening.people(folder, name, RealClock().unix) as inside:
         codes = inside.found()
     _show(codes, [f"{who}: {code}" for who, code in codes.items()], as_json=as_json)
 
@@ -85,11 +81,11 @@ def enrol(
     as_json: bool,
 ) -> None:
     """Set one's own badge and PIN with a one-time code."""
-    with _opened(folder) as inside:
+    with opened(folder) as inside:
         codes = secrets_in(() if code_file is None else (code_file,), ())
         code = next(codes, None)
         text = str(click.prompt("Code", err=True)) if code is None else code.decode(errors="replace")
-        pin = next(_pins(files, fds), None)
+        pin = next(pins(files, fds), None)
         if pin is None:
             pin = str(click.prompt("New PIN", hide_input=True, confirmation_prompt=True, err=True))
         person = inside.enrol(text, badge, pin)
@@ -111,9 +107,9 @@ def _kept(
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
-        with _opened(folder) as inside:
-            given = _pins(files, fds)
-            proofs = tuple(inside.proof(badge, next(given, None) or _asked(badge)) for badge in badges)
+        with opened(folder) as inside:
+            given = pins(files, fds)
+            proofs = tuple(inside.proof(badge, next(given, None) or asked(badge)) for badge in badges)
             command(inside, proofs, *args, **kwargs)
 
     for option in (FOLDER, BY, PIN_FILES, PIN_FDS):
@@ -182,7 +178,7 @@ def unlock(inside: People, proofs: tuple[Proof, ...], name: str, *, as_json: boo
 @JSON
 def list_(folder: Path, *, as_json: bool) -> None:
     """Print the accounts: names, roles, and how each stands."""
-    with _opened(folder) as inside:
+    with opened(folder) as inside:
         found = inside.listed()
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
@@ -194,32 +190,8 @@ def list_(folder: Path, *, as_json: bool) -> None:
 @FOLDER
 def key(folder: Path) -> None:
     """Print the public keys of the ledger of people, for `hardbin audit verify FOLDER/ledger --key`."""
-    with _opened(folder) as inside:
+    with opened(folder) as inside:
         click.echo("\n".join(inside.log_keys))
-
-
-# -- given
-@contextmanager
-def _opened(folder: Path) -> Iterator[People]:
-    name = station_of(folder)
-    with _said(), opening.people(folder, name, RealClock().unix) as inside:
-        yield inside
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    try:
-        yield
-    except PeopleError as error:
-        stop(ANSWERS[error.code], str(error))
-
-
-def _pins(files: tuple[Path, ...], fds: tuple[int, ...]) -> Iterator[str]:
-    return (one.decode(errors="replace") for one in secrets_in(files, fds))
-
-
-def _asked(badge: str) -> str:
-    return str(click.prompt(f"PIN of badge {badge}", hide_input=True, err=True))
 
 
 def _two(proofs: tuple[Proof, ...]) -> tuple[Proof, Proof]:

@@ -18,6 +18,18 @@ PLACES = {place.value.replace(" ", "-"): place for place in Whereabouts}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+SITES_CLEARED = click.option(
+    "--clear", "cleared", multiple=True, type=int, metavar="SITE", help="A site that is sound again."
+)
+PLACES_FOUND = click.option(
+    "--found",
+    "places",
+    multiple=True,
+    metavar="SITE=PLACE",
+    help=f"Where its device is: {', '.join(PLACES)}.",
+)
+
+
 def options(command: F) -> F:
     """Give a command the options that `recovery` takes."""
     for option in (
@@ -29,16 +41,8 @@ def options(command: F) -> F:
             show_default=True,
             help="In which role: whose a hold is, its cause says.",
         ),
-        click.option(
-            "--clear", "cleared", multiple=True, type=int, metavar="SITE", help="A site that is sound again."
-        ),
-        click.option(
-            "--found",
-            "places",
-            multiple=True,
-            metavar="SITE=PLACE",
-            help=f"Where its device is: {', '.join(PLACES)}.",
-        ),
+        SITES_CLEARED,
+        PLACES_FOUND,
         click.option("--reason", default="", help="What was seen and done there."),
         click.option(
             "--by", help="Who has looked at the cell of a lot that is taken up, where somebody must."
@@ -80,12 +84,13 @@ def recovery(
         id="recover",
         **said.who,
         reason=reason,
-        found=dict(map(_place, places)),
+        found=dict(map(place_of, places)),
         cleared=frozenset(cleared),
     )
 
 
-def _place(text: str) -> tuple[int, Whereabouts]:
+def place_of(text: str) -> tuple[int, Whereabouts]:
+    """Return site and place of what somebody has found; UsageError for what is none."""
     site, _, place = text.partition("=")
     if not site.isdecimal() or place not in PLACES:
         raise click.UsageError(
