@@ -298,12 +298,14 @@ class Shelved(Event, frozen=True, tag="alarm.shelved", kw_only=True):
     reason: str
 
 
-MACHINE_ALARMS = frozenset({"alarm", "vacuum lost", "started by hand"})
+MACHINE_ALARMS = frozenset(
+    {"alarm", "vacuum lost", "started by hand", "jammed", "part dropped", "output full", "door opened"}
+)
 """What a machine may say after which nothing is tested before a person has looked."""
 
 
 class MachineTold(Event, frozen=True, tag="machine.told", kw_only=True):
-    """The prober said something by itself: a wafer is loaded, an operator has it, an alarm with its code."""
+    """Handler or prober said something by itself: a wafer is loaded, a device is stuck, an alarm."""
 
     machine: str
     what: str

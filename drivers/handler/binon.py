@@ -29,6 +29,7 @@ from drivers.links.binon import (
     told_and_heard,
 )
 from drivers.protocols.binon import RQS, BinLine, Profile, StartupStep, check_sites, profile_of
+from drivers.roles import happening
 from drivers.roles.feeder import Touchdown
 from drivers.roles.handler import Handler
 from drivers.roles.resource import Identity, Machine
@@ -162,6 +163,7 @@ class BinonHandler(Machine, Handler):
                 raise EquipmentError(
                     f"{self.name}: {named(found.sites)} were neither sorted nor plunged again"
                 )
+        self.heard(happening.LotEnded())
 
     async def sort(self, bins: Mapping[int, int]) -> None:
         contact = self._in_contact()
@@ -280,6 +282,7 @@ class BinonHandler(Machine, Handler):
         return found
 
     def _alarm(self, status: int) -> InstrumentError:
+        self.heard(happening.AlarmRaised(f"{status:#04x}", "asked for service"))
         return InstrumentError(
             status, f"{self.name} asked for service with {status:#04x}: alarm of the handler"
         )
@@ -297,6 +300,7 @@ class BinonHandler(Machine, Handler):
 
     async def _answer_empty_check(self, text: str, answer: str, *, at_start: bool) -> None:
         await self._port.run(heard_exactly(self._profile, text))
+        self.heard(happening.EmptyCheckRequested())
         if not (at_start and self._options.empty_check == "looked"):
             await self._measure_empty_sockets()
         await self._port.run(told(self._profile, self._profile.answer(answer)))

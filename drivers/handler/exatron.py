@@ -8,7 +8,7 @@ says that it did not understand it.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from msgspec import Struct
 
@@ -32,6 +32,7 @@ from drivers.protocols.exatron import (
 )
 from drivers.roles.feeder import Touchdown
 from drivers.roles.handler import Handler
+from drivers.roles.happening import AlarmRaised, Happening, InputEmpty, PartDropped, Warned
 from drivers.roles.resource import Identity, Machine
 from drivers.transports import Stream
 from drivers.transports.serial import SerialSettings
@@ -44,6 +45,13 @@ NOISE_LIMIT = 3
 """Unreadable lines in a row after which the line counts as down."""
 
 log = logging.getLogger(__name__)
+
+TOLD: Mapping[Light, Callable[[str, str], Happening]] = {
+    Light.ERROR: AlarmRaised,
+    Light.DROPPED: PartDropped,
+    Light.WARNING: Warned,
+}
+"""What a light and its text are to whoever listens."""
 
 
 class ExatronOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -282,6 +290,10 @@ class ExatronHandler(Machine, Handler):
     def _informed(self, info: Info) -> None:
         log.info("%s: %s %s", self.name, info.light.name.lower(), info.text)
         self._garbled = 0
+        if (tell := TOLD.get(info.light)) is not None:
+            self.heard(tell("", info.text))
+        elif info.light is Light.EMPTY:
+            self.heard(InputEmpty())
         if info.light in ALARMS:
             raise EquipmentError(f"{self.name}: alarm {info.light.name}: {info.text or 'no text'}")
         self._empty = self._options.empty_ends_lot and info.light is Light.EMPTY

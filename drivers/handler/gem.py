@@ -21,10 +21,28 @@ from drivers.protocols.hsms import Message
 from drivers.protocols.secs import array, binary, text
 from drivers.roles.feeder import Touchdown
 from drivers.roles.handler import Handler
+from drivers.roles.happening import (
+    AlarmRaised,
+    DoorOpened,
+    Happening,
+    Jammed,
+    LotEnded,
+    OutputFull,
+    PartDropped,
+    Warned,
+)
 from drivers.roles.resource import Identity, Machine
 from drivers.transports import Stream
 
 ONLINE = (0, 2)
+TOLD: Mapping[str, Callable[[str, str], Happening]] = {
+    "alarm": AlarmRaised,
+    "warning": Warned,
+    "jam": Jammed,
+    "part dropped": PartDropped,
+    "output full": OutputFull,
+    "door": DoorOpened,
+}
 """ONLACK: on-line, or already so."""
 
 log = logging.getLogger(__name__)
@@ -313,6 +331,7 @@ class GemHandler(Machine, Handler):
             self._presented = gem.sites_of(values, profile.sites_as)
         elif event.ceid == profile.lot_ended.ceid:
             self._over = True
+            self.heard(LotEnded())
         elif profile.sorted is not None and event.ceid == profile.sorted.ceid:
             self._sorted = True
         self._news.set()
@@ -321,6 +340,10 @@ class GemHandler(Machine, Handler):
         log.warning(
             "%s: alarm %d %s: %s", self.name, alarm.alid, "set" if alarm.on else "cleared", alarm.text
         )
-        if alarm.on and alarm.alid not in self._profile.warnings:
+        grave = alarm.alid not in self._profile.warnings
+        if alarm.on:
+            kind = self._profile.kinds.get(str(alarm.alid), "alarm")
+            self.heard(TOLD[kind if grave else "warning"](str(alarm.alid), alarm.text))
+        if alarm.on and grave:
             self._fault = InstrumentError(alarm.alid, f"{self.name}: {alarm.text or 'no text'}")
             self._news.set()

@@ -28,6 +28,7 @@ from drivers.protocols.geringer import (
 )
 from drivers.roles.feeder import Touchdown
 from drivers.roles.handler import Handler
+from drivers.roles.happening import AlarmRaised, LotEnded
 from drivers.roles.resource import Identity, Machine
 from drivers.transports import Stream
 from drivers.transports.serial import SerialSettings
@@ -277,11 +278,13 @@ class GeringerPto92ut(Machine, Handler):
         self._loaded, self._wanted = False, ""
         await self._say(status(Status.OK))
         self._over = True
+        self.heard(LotEnded())
         self._news.set()
 
     def _heed(self, code: str, text: str) -> None:
         number = round(_number(code))
         if number not in (HANDLER_OK, HANDLER_BUSY):
+            self.heard(AlarmRaised(str(number), text))
             self._fail(InstrumentError(number, f"{self.name}: {text or 'no text'}"))
 
     def _fail(self, error: EquipmentError) -> None:

@@ -17,6 +17,7 @@ from drivers.protocols.ttl import Active, Coding, Sensing, Signals, Spurious, St
 from drivers.roles.dio import Dio, DioStep, Levels, Wait, unknown
 from drivers.roles.feeder import Touchdown
 from drivers.roles.handler import Handler
+from drivers.roles.happening import AlarmRaised
 from drivers.roles.resource import Identity, Machine
 
 log = logging.getLogger(__name__)
@@ -278,6 +279,7 @@ class TtlHandler(Machine, Handler):
     def _heed(self, site: int, *, active: bool) -> None:
         """Take an error of the handler, once for as long as it is signalled."""
         if active and site not in self._alarmed:
+            self.heard(AlarmRaised("", f"error at site {site}"))
             self._fail(EquipmentError(f"{self.name}: the handler signals an error at site {site}"))
         self._alarmed = self._alarmed | {site} if active else self._alarmed - {site}
 

@@ -14,18 +14,17 @@ from contextlib import asynccontextmanager
 from drivers.errors import EquipmentError
 from drivers.links.prober_options import ProberOptions
 from drivers.roles.feeder import Touchdown
-from drivers.roles.probe_card import CardError, Landing, Place
-from drivers.roles.prober import (
+from drivers.roles.happening import (
     CassetteEnded,
-    Die,
     LotEnded,
     Paused,
-    Prober,
     Resumed,
     TemperatureReached,
     WaferEnded,
     WaferLoaded,
 )
+from drivers.roles.probe_card import CardError, Landing, Place
+from drivers.roles.prober import Die, Prober
 from drivers.roles.resource import Machine
 from drivers.roles.uninterrupted import undone
 

@@ -17,17 +17,9 @@ from drivers.links.probing import ProbingMachine
 from drivers.links.requests import Noticed, Requests
 from drivers.protocols import accretech
 from drivers.protocols.accretech import BinProfile, ChuckState, Place, Stb, place, temperatures
+from drivers.roles.happening import AlarmRaised, CassetteEnded, Paused, Resumed, StartedByOperator
 from drivers.roles.probe_card import Landing
-from drivers.roles.prober import (
-    AlarmRaised,
-    CassetteEnded,
-    Die,
-    LotData,
-    Paused,
-    Resumed,
-    StartedByOperator,
-    StepMode,
-)
+from drivers.roles.prober import Die, LotData, StepMode
 from drivers.roles.resource import Identity
 from drivers.transports import Port
 

@@ -18,7 +18,8 @@ from drivers.links.probing import ProbingMachine
 from drivers.links.wire import PortWire
 from drivers.protocols import nucleus
 from drivers.protocols.nucleus import CHUCK, boolean, completed, integers, number
-from drivers.roles.prober import AlarmRaised, Die, LotData, StepMode
+from drivers.roles.happening import AlarmRaised
+from drivers.roles.prober import Die, LotData, StepMode
 from drivers.roles.resource import Identity
 from drivers.transports import Clear, Conversation, Port, Read
 

@@ -16,7 +16,8 @@ from drivers.links.wire import wire
 from drivers.links.wired_prober import WiredProber
 from drivers.protocols import sentio
 from drivers.protocols.sentio import Reply, Version, integers, numbers
-from drivers.roles.prober import AlarmRaised, Die, LotData, StepMode, VacuumLost
+from drivers.roles.happening import AlarmRaised, VacuumLost
+from drivers.roles.prober import Die, LotData, StepMode
 from drivers.roles.resource import Identity
 from drivers.transports import Port, Stream
 

@@ -18,6 +18,7 @@ DONE, LATER, ALREADY = 0, 4, 5
 REFUSALS = {1: "no such command", 2: "cannot now", 3: "a parameter is wrong", 6: "no such object"}
 """HCACK other than done, later, and already so."""
 SitesAs: TypeAlias = Literal["mask", "list"]
+Kind: TypeAlias = Literal["jam", "part dropped", "output full", "door"]
 NumberAs: TypeAlias = Literal["U1", "U2", "U4", "I4", "A"]
 
 
@@ -56,6 +57,8 @@ class GemProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The remote command that ends a lot; empty: the handler ends it by itself, when it is empty."""
     warnings: tuple[int, ...] = ()
     """Alarms (ALID) that stop nothing."""
+    kinds: Mapping[str, Kind] = {}
+    """What an alarm (ALID) is, where more is known of it than its text."""
 
     def __post_init__(self) -> None:
         if not self.sort or "{site}" not in self.sort_parameter:

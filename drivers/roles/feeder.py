@@ -1,11 +1,12 @@
 """Whatever brings devices to the sites, one contact after the other, and is told their bins."""
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.errors import EquipmentError
+from drivers.roles.happening import Happening, unheard
 from drivers.roles.resource import Resource
 
 
@@ -52,6 +53,8 @@ class Feeder(Resource):
     can_clean: bool = False
     """Whether `clean_needles` does something."""
 
+    heard: Callable[[Happening], None] = staticmethod(unheard)
+    """Set by whoever wants to know what happens at the machine."""
     rests: bool = False
     """Whether a pause must bring it to rest: what it has landed is lifted, and landed again after it."""
 

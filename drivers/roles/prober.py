@@ -1,7 +1,7 @@
 """Whatever brings the dies of a wafer under the probe card: a wafer prober."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
@@ -32,88 +32,6 @@ class LotData:
     operator: str = ""
 
 
-@dataclass(frozen=True)
-class WaferLoaded:
-    """A wafer is on the chuck, aligned."""
-
-    cassette: int
-    slot: int
-    wafer: str
-
-
-@dataclass(frozen=True)
-class WaferEnded:
-    """No die of this wafer is left."""
-
-    wafer: str
-
-
-@dataclass(frozen=True)
-class CassetteEnded:
-    """No wafer of this cassette is left."""
-
-    cassette: int
-
-
-@dataclass(frozen=True)
-class LotEnded:
-    """No wafer is left."""
-
-
-@dataclass(frozen=True)
-class Paused:
-    """An operator, or the station, has stopped the probing."""
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """It goes on."""
-
-
-@dataclass(frozen=True)
-class StartedByOperator:
-    """Somebody has raised the chuck or started a test at the machine."""
-
-
-@dataclass(frozen=True)
-class AlarmRaised:
-    """The machine has stopped and says why."""
-
-    code: str
-    text: str
-
-
-@dataclass(frozen=True)
-class VacuumLost:
-    """The chuck does not hold the wafer."""
-
-
-@dataclass(frozen=True)
-class TemperatureReached:
-    """The chuck has its temperature and has soaked."""
-
-    celsius: float
-
-
-ProberEvent: TypeAlias = (
-    WaferLoaded
-    | WaferEnded
-    | CassetteEnded
-    | LotEnded
-    | Paused
-    | Resumed
-    | StartedByOperator
-    | AlarmRaised
-    | VacuumLost
-    | TemperatureReached
-)
-
-
-def unheard(event: ProberEvent) -> None:
-    """Let an event go by."""
-    del event
-
-
 class Prober(Feeder):
     """Loads wafers, steps from die to die, lands; the safe state of its chuck is separated.
 
@@ -124,8 +42,6 @@ class Prober(Feeder):
     rests = True
     modes: frozenset[StepMode]
     """How it can step."""
-    heard: Callable[[ProberEvent], None] = staticmethod(unheard)
-    """Set by whoever wants to know what happens at the machine."""
 
     @abstractmethod
     async def slots(self, cassette: int) -> tuple[int, ...]:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from drivers.roles import Feeder, prober
+from drivers.roles import Feeder, Prober, happening
 from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.lot_journal import LotJournal
@@ -47,13 +48,11 @@ class Overheard:
 
     def listen(self) -> None:
         """Hear what the machine says from here on."""
-        if isinstance(self._machine, prober.Prober):
-            self._machine.heard = self._heard
+        self._machine.heard = self._heard
 
     async def ignore(self) -> None:
         """Hear no more; what was heard is in the journal, if there still is one."""
-        if isinstance(self._machine, prober.Prober):
-            self._machine.heard = prober.unheard
+        self._machine.heard = happening.unheard
         with suppress(StorageError):
             await self._write()
         self._forbidding = None  # whoever takes the lot up again has seen it
@@ -88,18 +87,18 @@ class Overheard:
         self._something.clear()
         while self._said:
             said = self._said.popleft()
-            if said.forbids:
+            if said.forbids and isinstance(self._machine, Prober):  # a handler's driver stops the lot itself
                 self._forbidding = self._forbidding or said
             name, (at, what, code, text) = self._machine.name, said
             await self._journal.commit(
                 events.MachineTold(at=at, machine=name, what=what, code=code, text=text)
             )
 
-    def _heard(self, event: prober.ProberEvent) -> None:
+    def _heard(self, event: happening.Happening) -> None:
         match event:
-            case prober.Paused():
+            case happening.Paused():
                 self._paused_at = asyncio.get_running_loop().time()
-            case prober.Resumed():
+            case happening.Resumed():
                 self._paused_at = None
             case _:
                 pass
@@ -107,28 +106,46 @@ class Overheard:
         self._something.set()
 
 
-def _words(event: prober.ProberEvent) -> tuple[str, str, str]:
+def _words(event: happening.Happening) -> tuple[str, str, str]:
     """Return what an event is called, its code, and what it says besides."""
     code = text = ""
     match event:
-        case prober.WaferLoaded(cassette, slot, wafer):
-            what, text = "wafer loaded", f"{wafer}{f', slot {slot} of cassette {cassette}' if slot else ''}"
-        case prober.WaferEnded(wafer):
-            what, text = "wafer ended", wafer
-        case prober.CassetteEnded(cassette):
-            what, text = "cassette ended", str(cassette) if cassette else ""
-        case prober.LotEnded():
-            what = "lot ended"
-        case prober.Paused():
-            what = "paused"
-        case prober.Resumed():
-            what = "resumed"
-        case prober.StartedByOperator():
-            what = "started by hand"
-        case prober.AlarmRaised(code, text):
-            what = "alarm"
-        case prober.VacuumLost():
-            what = "vacuum lost"
-        case prober.TemperatureReached(celsius):
-            what, text = "temperature reached", f"{celsius:g} °C"
-    return what, code, text
+        case happening.WaferLoaded(cassette, slot, wafer):
+            text = f"{wafer}{f', slot {slot} of cassette {cassette}' if slot else ''}"
+        case happening.WaferEnded(wafer):
+            text = wafer
+        case happening.CassetteEnded(cassette):
+            text = str(cassette) if cassette else ""
+        case happening.TemperatureReached(celsius):
+            text = f"{celsius:g} °C"
+        case happening.AlarmRaised(code, text) | happening.Warned(code, text) | happening.Jammed(code, text):
+            pass
+        case happening.PartDropped(code, text) | happening.OutputFull(code, text):
+            pass
+        case happening.DoorOpened(code, text):
+            pass
+        case _:
+            pass
+    return NAMES[type(event)], code, text
+
+
+NAMES: Mapping[type[happening.Happening], str] = {
+    happening.WaferLoaded: "wafer loaded",
+    happening.WaferEnded: "wafer ended",
+    happening.CassetteEnded: "cassette ended",
+    happening.LotEnded: "lot ended",
+    happening.Paused: "paused",
+    happening.Resumed: "resumed",
+    happening.StartedByOperator: "started by hand",
+    happening.AlarmRaised: "alarm",
+    happening.VacuumLost: "vacuum lost",
+    happening.TemperatureReached: "temperature reached",
+    happening.Warned: "warning",
+    happening.Jammed: "jammed",
+    happening.PartDropped: "part dropped",
+    happening.OutputFull: "output full",
+    happening.InputEmpty: "input empty",
+    happening.DoorOpened: "door opened",
+    happening.EmptyCheckRequested: "asks whether the sockets are empty",
+}
+"""What each event is called in the journal."""

@@ -23,15 +23,8 @@ from drivers.protocols.accretech import (
     temperatures,
 )
 from drivers.roles import Identity
-from drivers.roles.prober import (
-    AlarmRaised,
-    CassetteEnded,
-    Die,
-    LotData,
-    Paused,
-    Resumed,
-    StartedByOperator,
-)
+from drivers.roles.happening import AlarmRaised, CassetteEnded, Paused, Resumed, StartedByOperator
+from drivers.roles.prober import Die, LotData
 from tests.replay import ReplayPort, replayed, written
 
 PLAIN = BinProfile(command="XB", done_stb=(69,), filler="-")

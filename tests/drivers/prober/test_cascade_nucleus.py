@@ -10,7 +10,8 @@ from drivers.prober import cascade_nucleus
 from drivers.prober.cascade_nucleus import CascadeNucleus, NucleusOptions
 from drivers.protocols.nucleus import boolean, completed, integers, is_error, keywords, number
 from drivers.roles import Identity
-from drivers.roles.prober import AlarmRaised, Die, LotData
+from drivers.roles.happening import AlarmRaised
+from drivers.roles.prober import Die, LotData
 from tests.replay import ReplayPort, replayed, written
 
 

@@ -10,7 +10,8 @@ from drivers.prober import formfactor_velox
 from drivers.prober.formfactor_velox import FormFactorVelox, VeloxOptions
 from drivers.protocols.velox import Command, Reply, SlotStatus, integers, numbers, slots, values
 from drivers.roles import Identity
-from drivers.roles.prober import AlarmRaised, Die, LotData, VacuumLost
+from drivers.roles.happening import AlarmRaised, VacuumLost
+from drivers.roles.prober import Die, LotData
 from tests.replay import replayed, replayed_stream, written_stream
 
 

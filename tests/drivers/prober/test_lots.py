@@ -10,16 +10,16 @@ import pytest
 from drivers.errors import EquipmentError
 from drivers.prober.mpi_sentio import MpiSentio
 from drivers.protocols.accretech import BinProfile
-from drivers.roles.probe_card import MAX_TOUCHES
-from drivers.roles.prober import (
+from drivers.roles.happening import (
     AlarmRaised,
     CassetteEnded,
-    Die,
     LotEnded,
     TemperatureReached,
     WaferEnded,
     WaferLoaded,
 )
+from drivers.roles.probe_card import MAX_TOUCHES
+from drivers.roles.prober import Die
 from tests.drivers.prober.cells import (
     Cell,
     accretech_cell,

@@ -11,11 +11,9 @@ from drivers.prober import mpi_sentio
 from drivers.prober.mpi_sentio import MpiSentio, SentioOptions
 from drivers.protocols.sentio import Reply, integers, numbers
 from drivers.roles import Identity
-from drivers.roles.prober import (
+from drivers.roles.happening import (
     AlarmRaised,
     CassetteEnded,
-    Die,
-    LotData,
     LotEnded,
     Paused,
     Resumed,
@@ -24,6 +22,7 @@ from drivers.roles.prober import (
     WaferEnded,
     WaferLoaded,
 )
+from drivers.roles.prober import Die, LotData
 from tests.dialogue import find
 from tests.replay import ReplayStream, replayed, replayed_stream, written, written_stream
 

@@ -5,27 +5,34 @@ from typing import cast
 
 import pytest
 
-from drivers.roles import prober
+from drivers.roles import Handler, happening, prober
 from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.lot_journal import LotJournal
 from station.engine.overheard import Overheard
 from station.engine.stops import Hold
 
-EVENTS: list[tuple[prober.ProberEvent, str]] = [
-    (prober.WaferLoaded(1, 3, "W3"), "p: wafer loaded: W3, slot 3 of cassette 1"),
-    (prober.WaferLoaded(0, 0, "W3"), "p: wafer loaded: W3"),
-    (prober.WaferEnded("W3"), "p: wafer ended: W3"),
-    (prober.CassetteEnded(1), "p: cassette ended: 1"),
-    (prober.LotEnded(), "p: lot ended"),
-    (prober.Paused(), "p: paused"),
-    (prober.Resumed(), "p: resumed"),
-    (prober.TemperatureReached(85.0), "p: temperature reached: 85 °C"),
+EVENTS: list[tuple[happening.Happening, str]] = [
+    (happening.WaferLoaded(1, 3, "W3"), "p: wafer loaded: W3, slot 3 of cassette 1"),
+    (happening.WaferLoaded(0, 0, "W3"), "p: wafer loaded: W3"),
+    (happening.WaferEnded("W3"), "p: wafer ended: W3"),
+    (happening.CassetteEnded(1), "p: cassette ended: 1"),
+    (happening.LotEnded(), "p: lot ended"),
+    (happening.Paused(), "p: paused"),
+    (happening.Resumed(), "p: resumed"),
+    (happening.TemperatureReached(85.0), "p: temperature reached: 85 °C"),
+    (happening.Warned("9", "tray low"), "p: warning: 9 tray low"),
+    (happening.InputEmpty(), "p: input empty"),
+    (happening.EmptyCheckRequested(), "p: asks whether the sockets are empty"),
 ]
-ALARMS: list[tuple[prober.ProberEvent, str]] = [
-    (prober.AlarmRaised("76", "no air"), "p: alarm: 76 no air"),
-    (prober.VacuumLost(), "p: vacuum lost"),
-    (prober.StartedByOperator(), "p: started by hand"),
+ALARMS: list[tuple[happening.Happening, str]] = [
+    (happening.AlarmRaised("76", "no air"), "p: alarm: 76 no air"),
+    (happening.VacuumLost(), "p: vacuum lost"),
+    (happening.StartedByOperator(), "p: started by hand"),
+    (happening.Jammed("17", "JAM"), "p: jammed: 17 JAM"),
+    (happening.PartDropped("", "arm 2"), "p: part dropped: arm 2"),
+    (happening.OutputFull("19", ""), "p: output full: 19"),
+    (happening.DoorOpened("20", "front"), "p: door opened: 20 front"),
 ]
 
 
@@ -47,10 +54,19 @@ class Machine(prober.Prober):
     name = "p"
 
     def __init__(self) -> None:
-        self.heard = prober.unheard
+        self.heard = happening.unheard
 
 
-Machine.__abstractmethods__ = frozenset()
+class Feeding(Handler):
+    """A handler that only talks."""
+
+    name = "h"
+
+    def __init__(self) -> None:
+        self.heard = happening.unheard
+
+
+Machine.__abstractmethods__ = Feeding.__abstractmethods__ = frozenset()
 
 
 def made() -> tuple[Machine, Journal, Overheard]:
@@ -61,7 +77,7 @@ def made() -> tuple[Machine, Journal, Overheard]:
 
 
 @pytest.mark.parametrize(("event", "text"), EVENTS, ids=lambda one: type(one).__name__)
-async def test_what_it_says_is_an_event_of_the_lot(event: prober.ProberEvent, text: str) -> None:
+async def test_what_it_says_is_an_event_of_the_lot(event: happening.Happening, text: str) -> None:
     machine, journal, overheard = made()
     machine.heard(event)
     await overheard.heed()
@@ -71,10 +87,10 @@ async def test_what_it_says_is_an_event_of_the_lot(event: prober.ProberEvent, te
 
 
 @pytest.mark.parametrize(("event", "text"), ALARMS, ids=lambda one: type(one).__name__)
-async def test_alarm_holds_the_lot_when_it_is_in_the_journal(event: prober.ProberEvent, text: str) -> None:
+async def test_alarm_holds_the_lot_when_it_is_in_the_journal(event: happening.Happening, text: str) -> None:
     machine, journal, overheard = made()
     machine.heard(event)
-    machine.heard(prober.WaferEnded("W3"))
+    machine.heard(happening.WaferEnded("W3"))
     with pytest.raises(Hold) as held:
         await overheard.heed()
     assert str(held.value) == text
@@ -83,13 +99,24 @@ async def test_alarm_holds_the_lot_when_it_is_in_the_journal(event: prober.Probe
     assert len(journal.kept) == 2, "said once"
 
 
+async def test_what_a_handler_says_is_told_and_its_driver_stops_the_lot() -> None:
+    machine, journal = Feeding(), Journal()  # type: ignore[abstract]
+    overheard = Overheard(machine, cast("LotJournal", journal))
+    overheard.listen()
+    machine.heard(happening.Jammed("17", "JAM"))
+    await overheard.heed()
+    (told,) = journal.kept
+    assert isinstance(told, events.MachineTold)
+    assert (str(told), told.is_alarm) == ("h: jammed: 17 JAM", True)
+
+
 async def test_what_came_last_is_kept_when_nobody_listens_any_more() -> None:
     machine, journal, overheard = made()
-    machine.heard(prober.VacuumLost())
+    machine.heard(happening.VacuumLost())
     await overheard.ignore()
-    machine.heard(prober.LotEnded())
+    machine.heard(happening.LotEnded())
     assert [str(told) for told in journal.kept] == ["p: vacuum lost"]
-    assert machine.heard is prober.unheard
+    assert machine.heard is happening.unheard
     overheard.listen()
     await overheard.heed()
 
@@ -97,7 +124,7 @@ async def test_what_came_last_is_kept_when_nobody_listens_any_more() -> None:
 class Moving(Arrivals):
     """Of a machine that says something while it moves, and then has come."""
 
-    def __init__(self, machine: prober.Prober, said: prober.ProberEvent) -> None:
+    def __init__(self, machine: prober.Prober, said: happening.Happening) -> None:
         super().__init__(machine)
         self._machine, self._left = machine, [said]
 
@@ -111,7 +138,7 @@ class Moving(Arrivals):
 
 async def test_what_moves_is_waited_for_whatever_it_says() -> None:
     machine, journal, overheard = made()
-    assert await overheard.ready(Moving(machine, prober.VacuumLost()), asyncio.Event())
+    assert await overheard.ready(Moving(machine, happening.VacuumLost()), asyncio.Event())
     assert [str(told) for told in journal.kept] == ["p: vacuum lost"], "it is told at once"
     with pytest.raises(Hold, match="vacuum lost"):
         await overheard.heed()
@@ -121,7 +148,7 @@ async def test_what_is_asked_ends_the_wait() -> None:
     machine, journal, overheard = made()
     asked = asyncio.Event()
     asked.set()
-    assert not await overheard.ready(Moving(machine, prober.Paused()), asked)
+    assert not await overheard.ready(Moving(machine, happening.Paused()), asked)
     assert journal.kept == []
     await overheard.heed()
     assert len(journal.kept) == 1
