@@ -16,7 +16,7 @@ import msgspec
 
 from drivers.errors import EquipmentError, TransportError
 from drivers.links.quarantine import GuardedPort
-from drivers.roles import Dio, Machine, Resource
+from drivers.roles import Dio, Machine, Resource, Tower
 from drivers.transports import Port, Stream
 from drivers.transports.fair_selector import FairSelector
 from drivers.transports.serial import SerialSettings
@@ -102,7 +102,10 @@ class Equipment:
         return tuple(role for machine in self.machines.values() for role in machine.channels.values())
 
     async def connect(self) -> None:
-        """Open all machines at once, then those behind others; EquipmentError names those without answer."""
+        """Open all machines at once, then those behind others; EquipmentError names those without answer.
+
+        A tower that does not answer is left as it is: no lot waits for it.
+        """
         failed: dict[str, EquipmentError] = {}
         for wave in (self.machines.keys() - self.behind, self.behind):
             async with asyncio.TaskGroup() as group:
@@ -142,9 +145,15 @@ async def _connected(name: str, machine: Machine, failed: dict[str, EquipmentErr
         async with asyncio.timeout(CONNECT_BOUND_S):
             await machine.connect()
     except EquipmentError as error:
-        failed[name] = error
+        found = error
     except TimeoutError:
-        failed[name] = TransportError(f"no connection within {CONNECT_BOUND_S:g} s")
+        found = TransportError(f"no connection within {CONNECT_BOUND_S:g} s")
+    else:
+        return
+    if isinstance(machine, Tower):
+        log.warning("%s", _told(name, found))
+    else:
+        failed[name] = found
 
 
 def sequence_named(name: str) -> TestSequence[Any]:

@@ -304,6 +304,10 @@ MACHINE_ALARMS = frozenset(
 """What a machine may say after which nothing is tested before a person has looked."""
 
 
+BROKEN, WORKS_AGAIN = "broken", "works again"
+"""What becomes of a machine beside the lot, for which no lot stops."""
+
+
 class MachineTold(Event, frozen=True, tag="machine.told", kw_only=True):
     """Handler or prober said something by itself: a wafer is loaded, a device is stuck, an alarm."""
 
@@ -314,8 +318,8 @@ class MachineTold(Event, frozen=True, tag="machine.told", kw_only=True):
 
     @property
     def is_alarm(self) -> bool:
-        """Whether nothing is tested before a person has looked."""
-        return self.what in MACHINE_ALARMS
+        """Whether a person is to look."""
+        return self.what in MACHINE_ALARMS or self.what == BROKEN
 
     def __str__(self) -> str:
         said = " ".join(filter(None, (self.code, self.text)))

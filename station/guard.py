@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from drivers.errors import EquipmentError
 from drivers.roles import Interlock, Resource, Tower
 from drivers.roles.tower import Colour, Lamp
 from station import commands, events
@@ -16,6 +15,8 @@ from station.engine.states import State
 ACTOR = "interlock"
 POLL_S = 0.5
 """How often each interlock is read."""
+SHOW_S = 10.0
+"""How long a tower may take."""
 
 _WAITS: Mapping[Colour, Lamp] = {"green": "blink"}
 _PAUSES: Mapping[Colour, Lamp] = {"amber": "on"}
@@ -53,6 +54,9 @@ class Door(Protocol):
     async def request(self, command: commands.Any) -> commands.Receipt:
         """Take a command."""
 
+    async def hear(self, machine: str, what: str, text: str) -> None:
+        """Journal what has become of a machine beside the lot."""
+
 
 @asynccontextmanager
 async def guarded(cell: Door, resources: Iterable[Resource], bus: Bus) -> AsyncGenerator[None, None]:
@@ -63,7 +67,7 @@ async def guarded(cell: Door, resources: Iterable[Resource], bus: Bus) -> AsyncG
         if isinstance(resource, Interlock):
             tasks.append(loop.create_task(_kept(cell, resource)))
         elif isinstance(resource, Tower):
-            tasks.append(loop.create_task(_shown(resource, bus.subscribe())))
+            tasks.append(loop.create_task(_shown(cell, resource, bus.subscribe())))
     try:
         yield
     finally:
@@ -86,13 +90,28 @@ async def _kept(cell: Door, interlock: Interlock) -> None:
         await asyncio.sleep(POLL_S)
 
 
-async def _shown(tower: Tower, subscription: Subscription) -> None:
-    """Show each state; a tower that fails is a warning, the lot goes on."""
+async def _shown(cell: Door, tower: Tower, subscription: Subscription) -> None:
+    """Show each state; a tower that fails is an event once, and one when it does again. The lot goes on."""
+    broken = ""
     async for event in subscription:
         if not isinstance(event, events.StateChanged):
             continue
-        wanted = {colour: lamp for colour, lamp in LAMPS[State(event.new)].items() if colour in tower.colours}
-        try:
-            await tower.show(wanted, buzzer=event.new == State.HELD.value)
-        except EquipmentError as error:
-            log.warning("%s: %s", tower.name, error)
+        before, broken = broken, await _trouble(tower, State(event.new))
+        if broken and not before:
+            log.warning("%s: %s", tower.name, broken)
+            await cell.hear(tower.name, events.BROKEN, broken)
+        elif before and not broken:
+            await cell.hear(tower.name, events.WORKS_AGAIN, "")
+
+
+async def _trouble(tower: Tower, state: State) -> str:
+    """Have the tower show a state; return why it does not."""
+    wanted = {colour: lamp for colour, lamp in LAMPS[state].items() if colour in tower.colours}
+    try:
+        async with asyncio.timeout(SHOW_S):
+            await tower.show(wanted, buzzer=state is State.HELD)
+    except TimeoutError:
+        return f"shows nothing within {SHOW_S:g} s"
+    except Exception as error:  # noqa: BLE001 - whatever a tower does, no lot stops for it
+        return str(error) or type(error).__name__
+    return ""

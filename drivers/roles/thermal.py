@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drivers.errors import EquipmentError
 from drivers.roles.resource import Resource
+from drivers.roles.turn import progress
 from drivers.roles.uninterrupted import undone
 
 POLL_S = 1.0
@@ -55,6 +56,7 @@ class Thermal(Resource):
                 raise EquipmentError(
                     f"{self.name}: {found.celsius:g} °C, and not at temperature after {timeout_s:g} s"
                 )
+            progress()
             await asyncio.sleep(POLL_S)
         return found.celsius
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from drivers.errors import EquipmentError
 
 LOCK_TIMEOUT_S = 60.0
+"""How long a task waits for its turn since the one who has it was last heard to get on."""
 
 
 class Waiting(Protocol):
@@ -49,6 +50,8 @@ class Turn:
         self.shared = False
         self._busy = False
         self._queue: deque[asyncio.Future[None]] = deque()
+        self._bounds: set[asyncio.Timeout] = set()
+        """Until when each that waits has patience."""
         self._poison: str | None = None
 
     def poison(self, reason: str) -> None:
@@ -62,6 +65,13 @@ class Turn:
     def heal(self) -> None:
         """A named person has cleared the resource."""
         self._poison = None
+
+    def prolong(self) -> None:
+        """Whoever waits has the whole time again: the one whose turn it is gets on with it."""
+        until = asyncio.get_running_loop().time() + LOCK_TIMEOUT_S
+        for bound in self._bounds:
+            if not bound.expired():
+                bound.reschedule(until)
 
     @property
     def poisoned(self) -> str | None:
@@ -118,8 +128,12 @@ class Turn:
         if timer is not None:
             timer.suspend()
         try:
-            async with asyncio.timeout(LOCK_TIMEOUT_S):
-                await turn
+            async with asyncio.timeout(LOCK_TIMEOUT_S) as bound:
+                self._bounds.add(bound)
+                try:
+                    await turn
+                finally:
+                    self._bounds.discard(bound)
         except (TimeoutError, asyncio.CancelledError) as error:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._release()  # the turn came in the moment of giving up
@@ -139,6 +153,12 @@ class Turn:
                 turn.set_result(None)
                 return
         self._busy = False
+
+
+def progress() -> None:
+    """Say, in a wait that may be long, that there is an answer: those who wait for this task are patient."""
+    for turn in _held.get():
+        turn.prolong()
 
 
 class HasTurn(Protocol):

@@ -377,6 +377,10 @@ class Cell(Generic[S]):
         )
 
     # -- telling
+    async def hear(self, machine: str, what: str, text: str) -> None:
+        """Journal what has become of a machine beside the lot."""
+        await self._commit(events.MachineTold(at=self._now, machine=machine, what=what, text=text))
+
     @property
     def retested(self) -> int:
         """How many contacts were second or later ones."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from drivers.roles import Card, Feeder, Generator, Relays, Resource, Smu, Supply, Thermal
+from drivers.roles import Card, Feeder, Generator, Interlock, Relays, Resource, Smu, Supply, Thermal, Tower
 
 BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
     (Card, 1, 0.1),
@@ -13,11 +13,13 @@ BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
     (Relays, 3, 0.5),
     (Thermal, 3, 1.0),
     (Feeder, 3, 1.0),
+    (Interlock, 3, 1.0),
+    (Tower, 3, 1.0),
     (Resource, 1, 1.0),
 )
 """Role, level and bound in seconds: chip links and sources first, then supplies, what moves last.
 
-Relays are among the last: they shall not open under current.
+Relays are among the last: they shall not open under current. So is what drives no device.
 """
 
 
@@ -26,7 +28,10 @@ GRACE_S = 0.5
 
 
 async def make_safe(resources: Sequence[Resource]) -> tuple[float, Mapping[str, str]]:
-    """Run the safe state; return the seconds it took, and by name why a resource could not be verified."""
+    """Run the safe state; return the seconds it took, and by name why a resource could not be verified.
+
+    A tower is told too, and counts for nothing.
+    """
     loop = asyncio.get_running_loop()
     began = loop.time()
     failed: dict[str, str] = {}
@@ -48,14 +53,20 @@ async def _level(members: Sequence[tuple[Resource, float]], failed: dict[str, st
     _, hanging = await asyncio.wait(tasks, timeout=max(bound_s for _, bound_s in members) + GRACE_S)
     for task in hanging:
         task.cancel()
-        failed[tasks[task].name] = "hangs"
+        if not isinstance(tasks[task], Tower):
+            failed[tasks[task].name] = "hangs"
 
 
 async def _one(resource: Resource, bound_s: float, failed: dict[str, str]) -> None:
     try:
         async with asyncio.timeout(bound_s):
             await resource.make_safe()
-    except TimeoutError:
-        failed[resource.name] = f"not verified within {bound_s:g} s"
     except Exception as error:  # noqa: BLE001 - whatever one resource raises, the others are made safe
-        failed[resource.name] = str(error) or type(error).__name__
+        if not isinstance(resource, Tower):
+            failed[resource.name] = _unverified(error, bound_s)
+
+
+def _unverified(error: Exception, bound_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"not verified within {bound_s:g} s"
+    return str(error) or type(error).__name__

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from station import events
+from station.custody.journal import read
 from tests.cell.lots import lot_here
 
 STATION = """
@@ -43,6 +45,11 @@ outputs = ["D0", "D1"]
 resting_high = ["D0", "D1"]
 i2c = {{ memory = 0x50 }}
 
+[[equipment]]
+name = "tower"
+driver = "patlite"
+port = "tcp:tower-1:10000"
+
 [site]
 register = "spi.spi"
 memory = "board.memory"
@@ -72,3 +79,14 @@ def test_a_board_counts_its_touchdowns_in_its_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["spi.lost_bit", "board.lost_bit@after=4", "board.nack@after=4"])
 def test_a_board_that_is_not_understood_judges_no_device(fault: str, tmp_path: Path) -> None:
     assert ran(tmp_path, fault) == {"error": 1}
+
+
+@pytest.mark.parametrize("fault", ["tower.drop_tx", "tower.drop_tx@after=3", "tower.nak@after=2"])
+def test_a_tower_that_is_broken_is_told_and_stops_no_lot(fault: str, tmp_path: Path) -> None:
+    assert ran(tmp_path, fault) == {"good": 1}
+    history = list(read(tmp_path / "out" / "T1" / "journal"))
+    assert [event.new for event in history if isinstance(event, events.StateChanged)][-1] == "CLOSED"
+    told = [event for event in history if isinstance(event, events.MachineTold) and event.machine == "tower"]
+    assert [(event.what, event.is_alarm) for event in told] == [("broken", True)]
+    safe = [event for event in history if isinstance(event, events.MadeSafe)]
+    assert {event.unverified for event in safe} == {()}

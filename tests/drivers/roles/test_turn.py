@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import EquipmentError
+from drivers.roles import Thermal, ThermalStatus
 from drivers.roles.turn import LOCK_TIMEOUT_S, Turn, waiting
 from drivers.roles.turn import taking as taking_all
 from drivers.roles.uninterrupted import NotUndoneError, undone
@@ -194,3 +195,63 @@ async def test_one_that_is_quarantined_is_not_taken() -> None:
         async with taking_all(first, second):
             pass
     assert await free(first.turn)
+
+
+class Oven(Thermal):
+    """Reaches its temperature after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("oven")
+        self.turn.shared = True
+        self._seconds = seconds
+        self._since = 0.0
+
+    async def set(self, celsius: float, *, window_k: float = 1.0, soak_s: float = 0.0) -> None:
+        pass
+
+    async def status(self) -> ThermalStatus:
+        passed = asyncio.get_running_loop().time() - self._since
+        return ThermalStatus(85.0, at_temperature=passed >= self._seconds, active=True)
+
+    async def start(self) -> None:
+        self._since = asyncio.get_running_loop().time()
+
+    async def stop(self) -> None:
+        pass
+
+    async def make_safe(self) -> None:
+        pass
+
+
+async def soaked(oven: Oven, *, silent_s: float = 0.0) -> float:
+    async with oven.flowing():
+        await asyncio.sleep(silent_s)
+        await oven.reach(1000.0)
+        return asyncio.get_running_loop().time()
+
+
+@virtual
+async def test_a_soak_longer_than_the_wait_for_a_turn_is_no_fault() -> None:
+    oven = Oven(7 * LOCK_TIMEOUT_S)
+    began = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        sites = [group.create_task(soaked(oven)) for _ in range(3)]
+    ended = [site.result() - began for site in sites]
+    assert ended == sorted(ended)
+    assert ended[-1] >= 3 * 7 * LOCK_TIMEOUT_S
+
+
+@virtual
+async def test_one_that_has_its_turn_and_is_not_heard_is_not_waited_for() -> None:
+    oven = Oven(10.0)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(soaked(oven, silent_s=LOCK_TIMEOUT_S + 10))
+        group.create_task(refused(oven))
+    assert first.result() > LOCK_TIMEOUT_S
+
+
+async def refused(oven: Oven) -> None:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(EquipmentError, match="no turn at oven within 60 s"):
+        await soaked(oven)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(LOCK_TIMEOUT_S)
