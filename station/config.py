@@ -113,6 +113,8 @@ class GoldenTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Its `golden.json`, by its path from the station file; empty: no lot asks for one."""
     hours: Annotated[float, Meta(gt=0, le=8760)] = 12.0
     """How long a check holds."""
+    landings: Annotated[int, Meta(ge=0)] = 0
+    """For how many touchdowns of one lot a check holds; 0: for all."""
     units: str = ""
     """The file of the units, by its path: a device with the code of one of them is refused as product."""
 

@@ -15,21 +15,33 @@ HOUR_S = 3600.0
 
 @dataclass
 class GoldenWatch:
-    """The last check, and how long it holds."""
+    """The last check, how long it holds, and for how many landings; 0: for all."""
 
     check: Check
     lasts_s: float
+    landings: int = 0
     _due: float = 0.0
+    _last: int | None = None
+    """The landing with which its count begins."""
 
     def __post_init__(self) -> None:
         self._due = self.check.at + self.lasts_s
 
-    def overdue(self, now: float) -> str:
-        """Say once that the check is to be made again; whoever lets the lot go on has the same time again."""
-        if now <= self._due:
+    def overdue(self, now: float, landings: int) -> str:
+        """Say once that the check is to be made again; whoever lets the lot go on has the same again.
+
+        `landings` are those of the lot so far; they count from its begin, or from where it was taken up.
+        """
+        if self._last is None:
+            self._last = landings
+        if now > self._due:
+            why = f"they were measured more than {self.lasts_s / HOUR_S:g} h ago"
+        elif self.landings and landings - self._last >= self.landings:
+            why = f"{landings - self._last} touchdowns were made since"
+        else:
             return ""
-        self._due = now + self.lasts_s
-        return f"golden units are due: they were measured more than {self.lasts_s / HOUR_S:g} h ago"
+        self._due, self._last = max(self._due, now + self.lasts_s), landings
+        return f"golden units are due: {why}"
 
 
 def golden_watch(config: StationConfig, sequence: Sequence[Any]) -> GoldenWatch | None:
@@ -47,7 +59,7 @@ def golden_watch(config: StationConfig, sequence: Sequence[Any]) -> GoldenWatch 
         raise ConfigError(f"[golden]: {path}: no golden check: {error}; {again}") from error
     if wrong := _wrong(check, config, sequence):
         raise ConfigError(f"[golden]: {path}: {wrong}; {again}")
-    return GoldenWatch(check, table.hours * HOUR_S)
+    return GoldenWatch(check, table.hours * HOUR_S, table.landings)
 
 
 def golden_codes(config: StationConfig) -> dict[str, str]:

@@ -251,7 +251,7 @@ class LotSession:
             log.warning("touchdowns are not counted: %s", error)
 
     def _overdue(self, now: float, landings: int) -> str:
-        golden = "" if self._golden is None else self._golden.overdue(now)
+        golden = "" if self._golden is None else self._golden.overdue(now, landings)
         return "; ".join(filter(None, (golden, self._life.overdue(landings))))
 
     def _averaging(self) -> Averaging | None:

@@ -150,10 +150,21 @@ def test_a_check_is_due_after_its_hours_and_told_once(tmp_path: Path) -> None:
     asking = replace(config, source=tmp_path / "station.toml", golden=GoldenTable("golden.json", 2.0))
     watch = golden_watch(asking, PLAN)
     assert watch is not None
-    assert watch.overdue(1000.0 + 7200) == ""
-    assert watch.overdue(1000.0 + 7201) == "golden units are due: they were measured more than 2 h ago"
-    assert watch.overdue(1000.0 + 7202) == "", "a person has let the lot go on"
-    assert watch.overdue(1000.0 + 7201 + 7201) != ""
+    assert watch.overdue(1000.0 + 7200, 3) == ""
+    assert watch.overdue(1000.0 + 7201, 4) == "golden units are due: they were measured more than 2 h ago"
+    assert watch.overdue(1000.0 + 7202, 5) == "", "a person has let the lot go on"
+    assert watch.overdue(1000.0 + 7201 + 7201, 6) != ""
+
+
+def test_a_check_holds_for_so_many_landings_from_where_a_lot_was_begun_or_taken_up(tmp_path: Path) -> None:
+    config = load(simulated_station_file(WAFER_SORT))
+    (tmp_path / "golden.json").write_bytes(msgspec.json.encode(CHECK))
+    asking = replace(config, source=tmp_path / "station.toml", golden=GoldenTable("golden.json", 2.0, 10))
+    watch = golden_watch(asking, PLAN)
+    assert watch is not None
+    said = [watch.overdue(1001.0, landings) for landings in (40, 49, 50, 51, 60)]
+    due = "golden units are due: 10 touchdowns were made since"
+    assert said == ["", "", due, "", due]
 
 
 FAILED = (Seen(100, "volts", 2, 5, 0.1, 0.0, Tolerance(0.01, 0.01), False),)
