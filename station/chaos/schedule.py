@@ -11,7 +11,7 @@ from station.chaos import troubles
 from station.chaos.draw import drawn
 from station.chaos.points import STEPS, Kill, parsed
 from station.chaos.troubles import AT_CONSOLE, DATABASE, DOUBLED, LOST, ON_PLANT, Trouble
-from station.surroundings import FINAL_TEST, WAFER_SORT, simulated_knobs, simulated_station_file
+from station.surroundings import FINAL_TEST, WAFER_SORT, simulated_knobs, simulated_station_file, without_keys
 
 PLAIN, PERSONALISING, EXATRON, WAFER = "plain", "personalising", "exatron", "wafer"
 CELLS = (PLAIN, PERSONALISING, EXATRON, WAFER)
@@ -164,10 +164,8 @@ def station_file(cell: str, folder: Path) -> Path:
     """Return the station file of a cell; all but the personalising one see no chips, and go to `folder`."""
     if cell == PERSONALISING:
         return _simulated(cell)
-    text = _simulated(cell).read_text()
-    text = text.replace('sequence = "se1-final-test"', 'sequence = "se1-electrical-sort"')
     path = folder / f"{cell}.toml"
-    path.write_text("".join(line for line in text.splitlines(True) if not line.startswith("chip = ")))
+    path.write_text(without_keys(_simulated(cell).read_text("utf-8")), "utf-8")
     return path
 
 

@@ -21,6 +21,8 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "cell clean": frozenset({Action.CLEAN}),
         "cell recover": frozenset({Action.RECOVER}),
         "cell selftest": frozenset({Action.TEST}),
+        "init": frozenset({Action.DRAFT}),
+        "replay": frozenset({Action.READ}),
         "hold release": frozenset({Action.RELEASE}),
         "lot abort": frozenset({Action.ABORT}),
         "lot end": frozenset({Action.END}),

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 from datetime import UTC, datetime
 
 import click
@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from station import events
-from station.engine.bus import Subscription
 from station.model import BinKind, LotInfo
 
 PLAIN_STEPS = 10
@@ -46,7 +45,7 @@ class Progress:
         for event in happened:
             Progress.take(self, event)
 
-    async def follow(self, happened: Subscription) -> None:
+    async def follow(self, happened: AsyncIterable[events.Any]) -> None:
         """Take every event in, until there are no more."""
         async for event in happened:
             self.take(event)
@@ -144,7 +143,7 @@ class LiveProgress(Progress):
         self._console = Console(file=sys.stdout)
         self._notes: list[str] = []
 
-    async def follow(self, happened: Subscription) -> None:
+    async def follow(self, happened: AsyncIterable[events.Any]) -> None:
         with Live(self, console=self._console, refresh_per_second=REFRESH_PER_S, transient=True):
             await super().follow(happened)
 
