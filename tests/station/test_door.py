@@ -104,3 +104,19 @@ async def test_a_command_for_which_nobody_waits_any_more_is_given_up(loop: async
     await asyncio.wait([asked])
     await on(loop, turns())
     assert given_up.is_set()
+
+
+async def test_a_lot_that_is_asked_for_twice_is_loaded_once(loop: asyncio.AbstractEventLoop) -> None:
+    del loop
+    door = Door()
+    load = commands.Load(id="a", actor="p-1", roles=OP, lot="L1", quantity=4)
+    asked = [asyncio.create_task(door.request(load)) for _ in range(2)]
+    await turns()
+    waiting: Any = door.next_load()
+    waiting.settle(commands.Receipt(True, "ok"))
+    asked.append(asyncio.create_task(door.request(load)))
+    assert [(await one).code for one in asked] == ["ok", "ok", "ok"]
+    other = await door.request(commands.Load(id="b", actor="p-1", roles=OP, lot="L1", quantity=4))
+    assert other.code == "wrong_state"
+    door.close()
+    assert door.next_load() is None
