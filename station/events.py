@@ -11,6 +11,7 @@ from station.model import (
     LotInfo,
     Measurement,
     Note,
+    Quota,
     Software,
     Verdict,
     Whereabouts,
@@ -256,6 +257,12 @@ class CheckWaived(Event, frozen=True, tag="check.waived", kw_only=True):
     reason: str
 
 
+class QuotaTold(Event, frozen=True, tag="quota.told", kw_only=True):
+    """What the vault says of the work order when the lot begins."""
+
+    quota: Quota
+
+
 class AssetMounted(Event, frozen=True, tag="asset.mounted", kw_only=True):
     """What a lot is landed with: the touchdowns that it had before, its warning and its limit."""
 
@@ -392,6 +399,7 @@ Any: TypeAlias = (
     | ConfigApplied
     | SelfTested
     | CheckWaived
+    | QuotaTold
     | AssetMounted
     | AssetCounted
     | AssetReplaced

@@ -371,6 +371,22 @@ class Whereabouts(Enum):
     MISSING = "missing"
 
 
+class Quota(Struct, frozen=True):
+    """What is left of the work order of a lot, as the vault knew when the lot was opened there."""
+
+    order: str
+    key_set: str
+    """The keys that the vault works with."""
+    product: str
+    quantity: int
+    begun: int
+    """Devices that count as begun, of all lots."""
+    begun_max: int
+    sealed: int
+    not_after: int
+    """When the order ends, unix seconds."""
+
+
 class LotClosing(Struct, frozen=True):
     """What the vault made of a lot's end."""
 

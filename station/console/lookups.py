@@ -12,6 +12,7 @@ from starlette.responses import Response
 from station import config, config_shelf
 from station.analysis.page import STYLE
 from station.console.defence import own_style, refusal
+from station.console.evidence_list import EvidenceList
 from station.console.lot_records import LotRecords
 from station.console.picture import Picture
 from station.console.preflight import checks
@@ -30,7 +31,7 @@ class Lookups:
     def __init__(self, picture: Picture, now: Callable[[], float]) -> None:
         """`now` tells seconds since 1970."""
         self._picture, self._now = picture, now
-        self._reading = Writer("lookups")
+        self._reading, self._evidence = Writer("lookups"), EvidenceList()
 
     def close(self) -> None:
         """End the thread."""
@@ -76,6 +77,13 @@ class Lookups:
         if engine is None or not engine.data:
             return _json([])
         return _json(await self._reading.run(self._listed, Path(engine.data), Path(engine.station_file)))
+
+    async def evidence(self, request: Request) -> Response:
+        """The bundles of the latest lots."""
+        journal = self._picture.journal
+        if journal is None:
+            return _json([])
+        return _json(await self._reading.run(self._evidence.of, journal.parent.parent))
 
     async def configs(self, request: Request) -> Response:
         """The station files that lie with the station, and what each would change."""

@@ -8,7 +8,7 @@ from station.console import shown
 from station.console.grid import Grid
 from station.engine.states import State
 from station.figures import e10
-from station.model import Bin, BinKind, LotInfo
+from station.model import Bin, BinKind, LotInfo, Quota
 
 POINTS = 60
 """About so many points has the trend of a whole lot."""
@@ -66,6 +66,7 @@ class LotView:
         self._sorted: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._cell = e10.Cell()
         self.at = info.set_up
+        self._quota: Quota | None = None
         self._assets: dict[str, events.AssetMounted] = {}
         self.cause, self.takes = "", tuple[tuple[str, ...], ...]()
 
@@ -104,6 +105,8 @@ class LotView:
     def _held(self, event: events.Any) -> None:
         if isinstance(event, events.AssetMounted):
             self._assets[event.asset] = event
+        if isinstance(event, events.QuotaTold):
+            self._quota = event.quota
         if isinstance(event, events.StateChanged) and event.new not in STILL_HELD:
             self.cause, self.takes = event.cause, event.takes
 
@@ -230,6 +233,7 @@ class LotView:
             balance=self._balance(),
             legal=legal,
             assets=tuple(self._worn()),
+            quota=self._quota,
             cause=self.cause,
             takes=self.takes,
         )

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from station.alarms import Alarm
+from station.model import Quota
 
 MapKind: TypeAlias = Literal["", "wafer", "tray"]
 Use: TypeAlias = Literal["on", "contact", "off"]
@@ -94,6 +95,8 @@ class Sum(Struct, frozen=True):
     legal: tuple[str, ...]
     """What the cell would take now."""
     assets: tuple[Asset, ...] = ()
+    quota: Quota | None = None
+    """Of the lot's work order, when the lot began."""
     cause: str = ""
     """Of a lot that was held and has not gone on since."""
     takes: tuple[tuple[str, ...], ...] = ()

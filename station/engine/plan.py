@@ -15,7 +15,7 @@ from station.engine.lot_journal import LotJournal
 from station.engine.lot_run import Bound, in_time
 from station.engine.records import Records
 from station.errors import ConfigError
-from station.model import LotClosing, LotInfo
+from station.model import LotClosing, LotInfo, Quota
 from station.sequence import S
 from station.sequence import Sequence as TestSequence
 
@@ -51,8 +51,8 @@ class VaultUnit(Protocol):
 class LotVault(Protocol):
     """The vault as a lot sees it."""
 
-    async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> None:
-        """Tell the vault of the lot."""
+    async def open_lot(self, lot: str, *, product: str, quantity: int, sorts: bool) -> Quota | None:
+        """Tell the vault of the lot; what is left of its order, if it has one."""
 
     async def ask_unit(self, unit: str) -> VaultUnit:
         """Ask what it knows of a unit."""

@@ -24,7 +24,9 @@ async def checked(plan: Plan[S], info: LotInfo, record: Record, waived: Collecti
         raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
     if plan.vault is not None:
         sorts = not plan.sequence.personalises
-        await plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity, sorts=sorts)
+        quota = await plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity, sorts=sorts)
+        if quota is not None:
+            await record(events.QuotaTold(at=plan.clock.unix(), quota=quota))
 
 
 def _out_of_use(plan: Plan[S]) -> list[str]:

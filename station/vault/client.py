@@ -17,7 +17,7 @@ from station.clock import Clock, RealClock
 from station.custody.balance import Binned
 from station.errors import CustodyError
 from station.io_thread import IoThread
-from station.model import Disposition, LotClosing, Personalisation
+from station.model import Disposition, LotClosing, Personalisation, Quota
 from station.sequence import Die
 from station.vault.claims import EVENTS_MAX, Claim
 from station.vault.faults import Code
@@ -119,14 +119,16 @@ class VaultClient:
 
     async def open_lot(
         self, lot: str, *, product: str, quantity: int, order: str = "", sorts: bool = False
-    ) -> None:
+    ) -> Quota | None:
         """Tell the vault of a lot of `quantity` devices; opening the same one again does nothing.
 
-        `sorts`: nothing is personalised in it, so it needs no order.
+        Return what is left of its order. `sorts`: nothing is personalised in it, so it needs no order.
         """
         named = "" if sorts else order or self.order
         request = wire.OpenLotRequest(lot=lot, order=named, product=product, count=quantity, sorts=sorts)
-        _settled(await self._answer(self._relay.open_lot(request, self._clock.unix())))
+        reply = await self._answer(self._relay.open_lot(request, self._clock.unix()))
+        _settled(reply)
+        return _quota(reply.detail)
 
     async def claim(self, lot: str, binned: Sequence[Binned]) -> None:
         """Tell the vault where the devices of a lot went; telling it again does nothing."""
@@ -286,6 +288,14 @@ def _settled(reply: wire.LotReply) -> Mapping[str, int]:
     if not reply.done:
         raise CustodyError(f"vault error {reply.error}: {reply.detail}")
     return dict(reply.accounts)
+
+
+def _quota(told: str) -> Quota | None:
+    """Read what a vault says of an order; one of an older version says nothing."""
+    try:
+        return msgspec.json.decode(told, type=Quota) if told else None
+    except msgspec.DecodeError as error:
+        raise CustodyError(f"the vault's word of the order cannot be read: {error}") from error
 
 
 def _reason(error: BaseException) -> str:

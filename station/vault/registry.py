@@ -9,6 +9,7 @@ from typing import TypeVar
 from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
+from station.model import Quota
 from station.vault import lot_closing, notices, rows
 from station.vault.asked import Admission, Admitted, Step
 from station.vault.claims import Claims
@@ -60,13 +61,13 @@ class Registry:
         self.claiming = asyncio.Lock()
         """Held by who awaits something between a die's word and its claim, so that none is overtaken."""
 
-    async def open_lot(self, lot: str, product: str, order: str, quantity: int, now: float) -> None:
-        """Open a lot; the same lot again is no change, a different one is refused.
+    async def open_lot(self, lot: str, product: str, order: str, quantity: int, now: float) -> Quota | None:
+        """Open a lot and return what is left of its order; the same again is no change, another is refused.
 
         A lot without an order is only sorted: nothing is personalised in it.
         """
 
-        def act(db: sqlite3.Connection) -> None:
+        def act(db: sqlite3.Connection) -> Quota | None:
             if order:
                 self._orders.for_lot(db, order, lot, product, now)
             row = db.execute("SELECT product, quantity, state FROM lot WHERE lot = ?", (lot,)).fetchone()
@@ -78,8 +79,9 @@ class Registry:
                 self._teller.tell(db, now, Fact("lot.opened", lot=lot, order=order or None, data=told))
             elif row != (product, quantity, "open"):
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} is {row[2]} with {row[1]} devices of {row[0]}")
+            return self._orders.quota(db, order) if order else None
 
-        await self._journal.commit(act)
+        return await self._journal.commit(act)
 
     async def order_statement(self, order: str) -> bytes:
         """An order as persons signed it."""

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TypeAlias
 
 import grpc
+import msgspec
 import structlog
 
 from station.errors import LedgerError
@@ -88,14 +89,14 @@ class Floor:
                 raise FaultError(Code.KEY_NOT_ACTIVE, f"the key store has no {', '.join(lacking)}")
             if not request.order and not request.sorts:
                 raise FaultError(Code.ORDER_INVALID, "a lot that is to be personalised names its order")
-            await self._means.registry.open_lot(
+            quota = await self._means.registry.open_lot(
                 request.lot, request.product, request.order, request.count, now
             )
             if request.order:
                 await self._means.store.open_order(await self._means.registry.order_statement(request.order))
         except (FaultError, KeyStoreError) as error:
             return _refused(error)
-        return wire.LotReply(done=True)
+        return wire.LotReply(done=True, detail="" if quota is None else msgspec.json.encode(quota).decode())
 
     async def close_lot(self, request: wire.CloseLotRequest, context: Context) -> wire.LotReply:
         """Close a lot that has no unit in work; the accounts tell where its units ended.

@@ -1,15 +1,20 @@
 """Security keys and acts of two persons at the page, with a key of the browser's own."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from station import events
 from station.clock import RealClock
+from station.custody.journal import read
+from station.evidence.bundle import BUNDLE
+from station.model import Disposition
 from station.people.people import people
 from station.people.pins import Cost
-from tests.page.conftest import Faults, Floor, floor
+from tests.page.conftest import Faults, Floor, button, floor, load
 
 pytestmark = pytest.mark.timeout(600)
 ENGINEER, OFFICER = ("badge-0001", "840175"), ("badge-0002", "193756")
@@ -129,3 +134,28 @@ def test_an_officer_consents_with_a_key(station: Floor, context: BrowserContext)
     shows(page, ENGINEER)
     page.locator("[data-key]").tap()
     expect(page.locator("[data-code]")).to_be_visible()
+
+
+def test_quota_and_evidence_are_shown(station: Floor, context: BrowserContext) -> None:
+    page = opened(station, context)
+    page.locator("button.person").tap()
+    shows(page, ENGINEER)
+    load(page, "L1", 8)
+    button(page, "lot.start").tap()
+    expect(page.locator("body")).to_have_attribute("data-state", "CLOSED")
+    sealed = sealed_in(station)
+    page.locator("[data-view=security]").tap()
+    expect(page.locator("[data-quota=quantity]")).to_have_text("8")
+    expect(page.locator("[data-quota=sealed]")).to_have_text(str(sealed))
+    expect(page.locator("[data-quota=left]")).to_have_text(str(8 - sealed))
+    bundle = station.folder / "lots/L1" / BUNDLE
+    row = page.locator('[data-evidence="L1"]')
+    expect(row).to_contain_text("Closed")
+    expect(row).to_contain_text(sha256(bundle.read_bytes()).hexdigest())
+
+
+def sealed_in(station: Floor) -> int:
+    """How many devices the vault has sealed, by the lot's journal."""
+    happened = read(station.folder / "lots/L1/journal")
+    ended = (one for one in happened if isinstance(one, events.PersonalisationEnded))
+    return sum(one.disposition is Disposition.SEALED for one in ended)

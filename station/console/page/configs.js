@@ -14,7 +14,7 @@ const changes = (one) => html`<dl>${one.changes.map((change) => html`<dt><code>$
 
 export const APPLY = {
   apply: {
-    body: (v) => html`<p>${t('dialog.apply.text')}</p>${changes(v)}${reason(v)}${v.two ? html`<p>${t('act.first')}</p>${pin(v)}` : nothing}`,
+    body: (v) => html`<p>${t('dialog.apply.text')}</p>${changes(v)}${reason(v)}${v.two && S.session.logs_in ? html`<p>${t('act.first')}</p>${pin(v)}` : nothing}`,
     fault: (v) => reasoned(v) || (!v.two ? '' : !S.session.logs_in ? t('takes.accounts') : v.badge && v.pin ? '' : t('dialog.fault.login')),
     command: 'config.apply',
     act: async (v) => {

@@ -32,7 +32,7 @@ const MARK = { alarm: '▲ ', caution: '◆ ', '': '' };
 function counters() {
   const all = S.sum.assets ?? [];
   return all.length ? html`<h2>${t('asset.title')}</h2><table data-table="assets"><thead><tr><th scope="col" class="name">${t('lot.name')}</th><th scope="col" class="name">${t('asset.kind')}</th><th scope="col">${t('asset.touchdowns')}</th><th scope="col">${t('asset.warning')}</th><th scope="col">${t('asset.limit')}</th><th scope="col" class="name">${t('asset.left')}</th></tr></thead>
-    <tbody>${all.map((one) => html`<tr data-asset=${one.name}><th scope="row" class="name">${MARK[BORDER(one)]}${one.name}</th><td class="name">${t(`asset.${one.kind}`)}</td>${cell(num(one.touchdowns))}${cell(num(one.warning))}${cell(num(one.limit))}<td class="name"><meter class=${BORDER(one)} min="0" max=${one.limit} high=${one.warning} .value=${one.touchdowns} aria-label=${t('asset.left')}></meter></td></tr>`)}</tbody></table>` : nothing;
+    <tbody>${all.map((one) => html`<tr data-asset=${one.name}><th scope="row" class="name">${MARK[BORDER(one)]}${one.name}</th><td class="name">${t(`asset.${one.kind}`)}</td>${cell(num(one.touchdowns))}${cell(num(one.warning))}${cell(num(one.limit))}<td class="name"><progress max=${one.limit} .value=${Math.min(one.touchdowns, one.limit)} aria-label=${t('asset.left')}></progress></td></tr>`)}</tbody></table>` : nothing;
 }
 
 export function lot() {

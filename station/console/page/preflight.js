@@ -7,6 +7,7 @@ import { reason, reasoned } from './fields.js';
 import { ask } from './dialogs.js';
 
 const MARK = { ok: '✓', warning: '◆', bad: '▲' }, KIND = { ok: '', warning: 'caution', bad: 'alarm' };
+const worstFirst = (all) => [...all.filter((one) => one.health === 'bad'), ...all.filter((one) => one.health !== 'bad')];
 
 export const WAIVE = {
   waive: {
@@ -18,6 +19,6 @@ export const WAIVE = {
 
 export function preflight() {
   const found = looked('lot/preflight', 5);
-  return html`<section class="preflight" tabindex="0" aria-label=${t('preflight.title')}><h2>${t('preflight.title')}</h2>${Array.isArray(found) ? html`<ul>${found.map((one) => html`<li class="entry ${KIND[one.health]}" data-check=${one.name} data-health=${one.health}>
+  return html`<section class="preflight" tabindex="0" aria-label=${t('preflight.title')}><h2>${t('preflight.title')}</h2>${Array.isArray(found) ? html`<ul>${worstFirst(found).map((one) => html`<li class="entry ${KIND[one.health]}" data-check=${one.name} data-health=${one.health}>
     <div class="head"><span class="mark" aria-hidden="true">${MARK[one.health]}</span><b>${t(`preflight.${one.name}`)}</b><span>${t(`preflight.is.${one.health}`)}</span></div><p>${one.found}</p>${one.health === 'ok' ? nothing : html`<p class="what">${t(`preflight.do.${one.name}`)}</p>`}${one.waived ? html`<p data-waived>${t('preflight.waived', { who: one.waived })}</p>` : one.waivable ? html`<button class="acts" data-waive aria-disabled=${objection('check.waive') ? 'true' : 'false'} @click=${() => ask('waive', one)}>${t('command.check.waive')}</button>` : one.health === 'bad' ? html`<p>${t('preflight.never')}</p>` : nothing}</li>`)}</ul>` : nothing}</section>`;
 }

@@ -1,7 +1,7 @@
 // The people of the station, their ledger, and acts that take two persons.
 import { html, nothing } from './vendor/lit-html.js';
 import { S, paint, say } from './model.js';
-import { t, num } from './words.js';
+import { t, num, when } from './words.js';
 import { looked, again } from './lookup.js';
 import { choice, input } from './fields.js';
 import { post, session } from './commands.js';
@@ -68,11 +68,23 @@ async function addKey() {
   } catch (error) { failed('key.add', error); }
 }
 
+const fact = (id, value) => html`<dt>${t(`quota.${id}`)}</dt><dd data-quota=${id}>${value}</dd>`;
+function quota() {
+  const one = S.sum.quota, sealed = one && one.sealed + (S.sum.balance.sealed ?? 0);
+  return html`<h2>${t('quota.title')}</h2>${one ? html`<dl class="header">${fact('order', one.order)}${fact('product', one.product)}${fact('key_set', one.key_set)}${fact('until', when(new Date(one.not_after * 1000)))}${fact('quantity', num(one.quantity))}${fact('sealed', num(sealed))}${fact('left', num(Math.max(0, one.quantity - sealed)))}${fact('begun', `${num(one.begun)} / ${num(one.begun_max)}`)}</dl>
+    <progress max=${one.quantity} .value=${sealed} aria-label=${t('quota.sealed')}></progress>` : html`<p>${t('quota.none')}</p>`}`;
+}
+function evidence() {
+  const found = looked('evidence', 10), all = Array.isArray(found) ? found : [];
+  return html`<h2>${t('evidence.title')}</h2>${all.length ? html`<table data-table="evidence"><thead><tr><th scope="col" class="name">${t('strip.lot')}</th><th scope="col" class="name">${t('strip.state')}</th><th scope="col">${t('lot.at')}</th><th scope="col">kB</th><th scope="col" class="name">SHA-256</th></tr></thead>
+    <tbody>${all.map((one) => html`<tr data-evidence=${one.lot}><th scope="row" class="name">${one.lot}</th><td class="name">${one.state ? t(`state.${one.state}`) : '–'}</td><td>${when(new Date(one.at * 1000))}</td><td>${one.size ? num(Math.ceil(one.size / 1000)) : '–'}</td><td class="name"><code>${one.sha256 || t('evidence.none')}</code></td></tr>`)}</tbody></table>` : html`<p>${t('evidence.no_lot')}</p>`}`;
+}
+
 export function security() {
   const found = S.session.logs_in && S.session.person ? looked('people', 10) : null;
   return html`<section tabindex="0" role="region" aria-label=${t('view.security')} class="scroll sheet"><h2>${t('security.people')}</h2>
     ${!S.session.logs_in ? html`<p>${t('security.one')}</p>` : !S.session.person ? html`<p>${t('why.login')}</p>` : found?.people ? html`<table data-table="people"><thead><tr><th scope="col" class="name">${t('dialog.name')}</th><th scope="col" class="name">${t('act.roles')}</th><th scope="col">${t('security.state')}</th></tr></thead>
       <tbody>${found.people.map((one) => html`<tr><th scope="row" class="name">${one.name}</th><td class="name">${one.roles.map((role) => t(`role.${role}`)).join(', ')}</td><td>${t(`account.${one.state}`)}</td></tr>`)}</tbody></table>
       <h2>${t('security.ledger')}</h2><dl class="header"><dt>${t('security.entries')}</dt><dd>${num(found.ledger.size)}</dd><dt>${t('security.root')}</dt><dd><code data-root>${found.ledger.root}</code></dd></dl>
-      <p class="search"><button class="acts" data-act @click=${() => ask('act')}>${t('dialog.act.title')}…</button>${keys() ? html`<button class="acts" data-add-key @click=${addKey}>${t('key.add')}</button>` : nothing}</p>` : nothing}</section>`;
+      <p class="search"><button class="acts" data-act @click=${() => ask('act')}>${t('dialog.act.title')}…</button>${keys() ? html`<button class="acts" data-add-key @click=${addKey}>${t('key.add')}</button>` : nothing}</p>` : nothing}${quota()}${evidence()}</section>`;
 }

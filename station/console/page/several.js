@@ -10,7 +10,7 @@ const two = () => (S.sum.takes?.length ?? 0) > 1;
 
 export const pin = (v) => html`${input('badge', 'text', v.badge, (x) => { v.badge = x; }, { most: 128 })}${input('pin', 'password', v.pin, (x) => { v.pin = x; }, { most: 64 })}`;
 export const who = () => (S.sum.takes?.length ? html`<p data-takes>${t(`cause.${S.sum.cause}`)} ${t('takes', { persons: S.sum.takes.map((one) => one.map((role) => t(`role.${role}`)).join('/')).join(' + ') })}</p>` : nothing);
-export const several = (v) => (two() ? html`<p>${t('takes.first')}</p>${pin(v)}` : nothing);
+export const several = (v) => (two() && S.session.logs_in ? html`<p>${t('takes.first')}</p>${pin(v)}` : nothing);
 export const severally = (v) => (!two() ? '' : !S.session.logs_in ? t('takes.accounts') : v.badge && v.pin ? '' : t('dialog.fault.login'));
 
 export async function bySeveral(name, v, said) {

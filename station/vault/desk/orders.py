@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
+from station.model import Quota
 from station.vault.desk.documents import KeyRelease, WorkOrder, as_json
 from station.vault.desk.statement import StatementError, opened
 from station.vault.faults import Code, Fate, FaultError
@@ -148,6 +149,23 @@ class Orders:
                 for one in kept
             ],
         }
+
+    def quota(self, db: sqlite3.Connection, order_id: str) -> Quota:
+        """Return what is left of an order; StatementError if there is no such order."""
+        row, use = self._row(db, order_id), self.use(db, order_id)
+        if row is None:
+            raise StatementError("not_found", f"there is no order {order_id}")
+        order = row[0]
+        return Quota(
+            order=order.id,
+            key_set=self.place.key_set,
+            product=order.product,
+            quantity=order.quantity,
+            begun=use.begun - use.credited,
+            begun_max=order.begun_max,
+            sealed=use.sealed,
+            not_after=order.not_after,
+        )
 
     def close(self, db: sqlite3.Connection, order_id: str) -> None:
         """Admit nothing more under an order; what is begun may be finished. StatementError if none is."""
