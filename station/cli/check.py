@@ -9,6 +9,7 @@ from station import assemble, binding
 from station import config as station_config
 from station.cli.codes import Exit
 from station.config import StationConfig
+from station.engine.late import never_lands_again
 from station.equip import origins
 
 
@@ -23,14 +24,18 @@ def check(station: Path, production: bool, as_json: bool) -> int:
     config = station_config.load(station)
     sequence = assemble.sequence_named(config.cell.sequence)
     made = assemble.equipment(config, assemble.Hardware(config.visa.library))
-    binding.fitting(config, made.machines, sequence)
+    handler, _ = binding.fitting(config, made.machines, sequence)
+    note = never_lands_again(sequence.retest, handler)
     bases = origins.of(placed.driver for placed in config.equipment)
     wrong = [basis.driver for basis in bases if basis.assumption] if production else []
     if as_json:
         told = {"station": config.station.name, "sequence": sequence.name, "drivers": bases, "refused": wrong}
+        told["notes"] = [note] if note else []
         click.echo(json.encode(told))
     else:
         _told(config, len(made.machines), bases, wrong)
+        if note:
+            click.echo(f"note: {note}")
     return Exit.CONFIG if wrong else Exit.OK
 
 

@@ -145,6 +145,14 @@ def cannot_bring_again(retest: Retest, bins: Iterable[Bin], feeder: Feeder) -> s
     return f"retest.at_end: the same hard bins hold {', '.join(others)} too" if others else ""
 
 
+def never_lands_again(retest: Retest, feeder: Feeder) -> str:
+    """Say which bins are not retested at once, for the machine cannot land a device again; empty if none."""
+    if retest.late or not retest.times or not retest.bins or feeder.can_replunge:
+        return ""
+    bins = ", ".join(sorted(bin_.name for bin_ in retest.bins))
+    return f"{feeder.name} lands no device again: bins {bins} are not retested at once"
+
+
 def _why_no_site(feeder: Feeder) -> str:
     if isinstance(feeder, Prober):
         return "steps by itself (mode prober_master); with tester_master the station picks die and site"

@@ -258,6 +258,16 @@ def test_retest_that_is_turned_off_is_told(ran: Callable[[str], tuple[Path, dict
     assert all(text.endswith("retests have helped, retest stops") for text in seen)
 
 
+def test_check_says_what_is_not_retested_at_once(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "sim" / "station.toml").read_text("utf-8")
+    path = tmp_path / "station.toml"
+    for retest_code, note in (('retest_code = "R"', ""), ("", "note: handler lands no device again")):
+        path.write_text(text.replace('retest_code = "R"', retest_code), "utf-8")
+        done = here("check", "--station", str(path))
+        assert done.returncode == 0, done.stderr
+        assert ("note: " in done.stdout, note in done.stdout) == (bool(note), True)
+
+
 @pytest.mark.parametrize("policy", ["FINAL_AT_END", "FINAL_OTHER_SITE", "OTHER_SITE", "OTHER_SITE_AT_END"])
 def test_a_machine_that_cannot_is_refused_by_name_before_anything_is_opened(
     policy: str, tmp_path: Path
