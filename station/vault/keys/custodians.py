@@ -71,8 +71,12 @@ def _reshared(store: Store, call: calls.Reshare) -> None:
         store.lose(call.lost)
     identity = holders.identity() if call.recovered else store.header.store
     kek = holders.fresh()
-    sealed = holders.cut(kek, call.custodians, call.threshold, identity)
-    store.reshared(sealed, call.threshold, kek, identity)
+    try:
+        sealed = holders.cut(kek, call.custodians, call.threshold, identity)
+        store.reshared(sealed, call.threshold, kek, identity)
+    except BaseException:
+        kek.wipe()
+        raise
 
 
 def _backed_up(store: Store, call: calls.Backup) -> tuple[BackupShare, ...]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
 from station.vault.keys import shares
 from station.vault.keys.calls import Custodian
@@ -59,13 +60,12 @@ def approved(header: Header, sealed: Sequence[SealedShare], by: Sequence[Custodi
     """Raise PassphraseError unless these holders together have the key of the file."""
     if len({holder.name for holder in by}) != len(by) or not by:
         raise PassphraseError("custodians approve this, each once")
-    given = [opened(sealed, holder.name, holder.passphrase, header.store) for holder in by]
-    try:
+    with ExitStack() as wiped:
+        given = [
+            wiped.enter_context(opened(sealed, holder.name, holder.passphrase, header.store)) for holder in by
+        ]
         with shares.combine(given) as kek:
             enough = check_of(kek) == header.check
-    finally:
-        for share in given:
-            share.wipe()
     if not enough:
         raise PassphraseError(f"{len(by)} custodians do not open this store, so they cannot approve this")
 

@@ -89,7 +89,10 @@ class Locked:
         return bool(self._backup)
 
     def _taken(self, holder: str, share: Secret, threshold: int) -> Store | None:
-        self._given.setdefault(holder, share)
+        if holder in self._given:
+            share.wipe()
+        else:
+            self._given[holder] = share
         if len(self._given) < threshold:
             return None
         try:

@@ -129,13 +129,14 @@ class Store:
             raise RequestError(f"1 to {LABELS_MAX} keys are derived at once, not {len(labels)}")
         entry = self._permitted(key, Act.DERIVE, now)
         joined = bytearray()
-        for label in labels:
-            self._leases.take((key, entry.profile.limit))
-            with kdf.derive(lambda message: self._backend.mac(key, message), label, context, bits) as one:
-                joined += one.reveal()
-        derived = Secret(joined)
-        joined[:] = bytes(len(joined))
-        return derived
+        try:
+            for label in labels:
+                self._leases.take((key, entry.profile.limit))
+                with kdf.derive(lambda message: self._backend.mac(key, message), label, context, bits) as one:
+                    joined += one.reveal()
+            return Secret(joined)
+        finally:
+            joined[:] = bytes(len(joined))
 
     def wrap(self, key: str, content: Secret, now: float) -> bytes:
         """AES-KWP; counted."""
