@@ -28,8 +28,6 @@ from a maintained driver of others, which is their reading of it), or `assumed`.
 dialogues on your machine.
 
 """
-NOT_SIMULATED = {"pcsc": "pcsc"}
-"""Where the models are that no simulated cell has."""
 MARKS = ("captured", "manual", "assumed")
 
 
@@ -90,7 +88,7 @@ def _ports(name: str, kinds: type | UnionType) -> str:
 
 
 def _scheme(name: str) -> str:
-    return MODELS[name].scheme.replace("|", ", ") if name in MODELS else NOT_SIMULATED[name]
+    return MODELS[name].scheme.replace("|", ", ")
 
 
 def _names(names: Iterable[str]) -> str:

@@ -99,6 +99,15 @@ def tcp_address(placed: Placement) -> tuple[str, int]:
     return host, int(number)
 
 
+def pcsc_name(placed: Placement) -> str:
+    """Return the name that a service gives a card reader; WorldError if there is none."""
+    if not (name := placed.port.partition(":")[2]):
+        raise WorldError(
+            f"equipment {placed.name!r}: a reader of a service is pcsc:<name>, not {placed.port!r}"
+        )
+    return name
+
+
 def dio_name(placed: Placement) -> str:
     """Return the name of the digital I/O whose lines a machine is at."""
     return placed.port.partition(":")[2]
@@ -110,4 +119,5 @@ ADDRESSES: Mapping[str, Callable[[Placement], object]] = {
     "tcp": tcp_address,
     "usb": usb_identity,
     "dio": dio_name,
+    "pcsc": pcsc_name,
 }

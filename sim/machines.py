@@ -15,8 +15,9 @@ from drivers.protocols.exatron import Mode
 from drivers.protocols.gem import GemProfile
 from drivers.protocols.ttl import Active, Coding, Sensing, Signals
 from sim import peripherals, probers
-from sim.addresses import ADDRESSES, dio_name, scheme_of, tcp_address, usb_identity, visa_resource
+from sim.addresses import ADDRESSES, dio_name, pcsc_name, scheme_of, tcp_address, usb_identity, visa_resource
 from sim.card.ccid import CcidReader
+from sim.card.pcsc import SimulatedPcsc
 from sim.clock import Clock
 from sim.counter.keysight_53230a import Keysight53230A
 from sim.dio.ftdi_mpsse import FtdiMpsse
@@ -86,7 +87,7 @@ class Model:
     """One kind of machine."""
 
     scheme: str
-    """Where its port must be: visa, usb, serial, tcp or dio; several are parted by |."""
+    """Where its port must be: visa, usb, serial, tcp, pcsc or dio; several are parted by |."""
     knobs: frozenset[str]
     plug: Callable[[Placement, Plant], None]
     channels: frozenset[str] = frozenset()
@@ -295,6 +296,11 @@ def _ccid(placed: Placement, plant: Plant) -> None:
     plant.usb.attach(reader)
 
 
+def _pcsc(placed: Placement, plant: Plant) -> None:
+    (slot,) = plant.slots(placed)
+    plant.pcsc.plug(pcsc_name(placed), slot, plant.faults(placed, SimulatedPcsc.knobs))
+
+
 def _measuring(make: Source, knobs: frozenset[str], *channels: str) -> Model:
     knobs |= TOLD
     return Model("visa", knobs, partial(_source, make, knobs), frozenset(channels))
@@ -367,4 +373,5 @@ MODELS: Mapping[str, Model] = {
     "ers_ac3": _thermal(ErsAc3, ErsAc3.knobs),
     "keithley_707b": _alone(Keithley707B, Keithley707B.knobs),
     "ccid": Model("usb", CcidReader.knobs, _ccid, SLOTS, reads_chips=True),
+    "pcsc": Model("pcsc", SimulatedPcsc.knobs, _pcsc, frozenset({""}), reads_chips=True),
 }

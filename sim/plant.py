@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from sim.bench import EMPTY, Bench
+from sim.card.pcsc import SimulatedPcsc
 from sim.clock import Clock
 from sim.dio.lines import Lines
 from sim.faults import Fault, Faults
@@ -41,6 +42,8 @@ class Plant:
     visa: dict[str, Instrument]
     """What stands behind VISA resource names."""
     usb: UsbBus
+    pcsc: SimulatedPcsc
+    """The service that owns card readers."""
     tcp: TcpHosts
     unplugging: ExitStack
     """What takes the machines off their buses again."""
@@ -85,7 +88,9 @@ class Plant:
 
     def slots(self, placed: Placement) -> list[Slot]:
         """Return the slots of a reader, up to the last that is wired; at least one."""
-        wired = {int(end.channel): self.bench.sockets[wire.site].slot for end, wire in self._wires_of(placed)}
+        wired = {
+            int(end.channel or 0): self.bench.sockets[wire.site].slot for end, wire in self._wires_of(placed)
+        }
         return [wired.get(number, EMPTY) for number in range(max(wired, default=0) + 1)]
 
     def _wires_of(self, placed: Placement) -> list[tuple[Channel, Wire]]:

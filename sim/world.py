@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sim import cables
 from sim.bench import Bench
+from sim.card.pcsc import SimulatedPcsc
 from sim.clock import Clock
 from sim.diary import Begun, Diary, carried, found
 from sim.dut.aside import Aside
@@ -113,6 +114,7 @@ class World:
         self._clock: VirtualClock | None = None
         self._bench: Bench | None = None
         self._usb: SimUsbBackend | None = None
+        self._pcsc: SimulatedPcsc | None = None
         self._plugged = ExitStack()
         self.knobs = dict[str, Faults]()
         """The faults of each machine, once the world was started."""
@@ -149,6 +151,13 @@ class World:
             raise RuntimeError("the world has a USB bus as soon as it was started")
         return self._usb
 
+    @property
+    def pcsc_service(self) -> SimulatedPcsc:
+        """What stands for pyscard in this world; known when it was started."""
+        if self._pcsc is None:
+            raise RuntimeError("the world has a PC/SC service as soon as it was started")
+        return self._pcsc
+
     def port(self, port: str) -> str:
         """Return a port of the station file as it must be opened to land in this world."""
         mark = "serial:hardbin://"
@@ -178,6 +187,7 @@ class World:
             self._plugged.callback(self._diary.close)
         self._bench = Bench(self._sites, self.lot, clock, self._diary)
         self._usb = SimUsbBackend(UsbBus(clock))
+        self._pcsc = SimulatedPcsc(clock, {})
         self._plugged.callback(worlds.unregister, self.name)
         self._aside.open(clock)
         self._plugged.callback(self._aside.close)
@@ -190,6 +200,7 @@ class World:
             asked=self.faults,
             visa=worlds.register(self.name),
             usb=self._usb.bus,
+            pcsc=self._pcsc,
             tcp=hosts,
             unplugging=self._plugged,
             knobs=self.knobs,

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 class Hardware:
     """Real machines, real time."""
 
-    usb_backend = None
+    usb_backend = pcsc_service = None
     simulated_s = 0.0
 
     def __init__(self, visa_library: str = visa_libraries.PYVISA_PY) -> None:
@@ -184,7 +184,7 @@ def _sequence_in(module: str, attribute: str) -> TestSequence[Any]:
 def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
     """Make every machine, opening nothing; ConfigError says which entry of the station file is wrong."""
     drivers = {entry.name: entry for entry in entry_points(group="hardbin.drivers")}
-    ports = Ports(VisaLibrary(surroundings.visa_library), surroundings.usb_backend)
+    ports = Ports(VisaLibrary(surroundings.visa_library), surroundings.usb_backend, surroundings.pcsc_service)
     machines: dict[str, Machine] = {}
     behind = set[str]()
     for placed in config.equipment:

@@ -23,9 +23,12 @@ class PortError(ValueError):
 class Ports:
     """Makes the ports of one cell, which share a VISA library; opens nothing."""
 
-    def __init__(self, library: VisaLibrary, usb_backend: object | None) -> None:
+    def __init__(
+        self, library: VisaLibrary, usb_backend: object | None, pcsc_service: object | None = None
+    ) -> None:
         self.library = library
         self._usb_backend = usb_backend
+        self._pcsc_service = pcsc_service
         self._adapters: dict[str, PrologixAdapter] = {}
         self.made: dict[str, Port | Stream] = {}
         """Every port by the name of what is at it."""
@@ -56,7 +59,7 @@ class Ports:
             case "usbtmc" if rest.count(":") == 2:
                 return UsbtmcPort(name, self._usb(name, rest))
             case "pcsc" if rest:
-                return PcscPort(name, rest)
+                return PcscPort(name, rest, library=self._pcsc_service)
             case _:
                 raise PortError(
                     f"port {text!r}: write visa:<resource>, serial:<device>, "

@@ -71,6 +71,10 @@ class Surroundings(Protocol):
         """PyUSB's backend; None for the system's."""
 
     @property
+    def pcsc_service(self) -> object | None:
+        """What stands for pyscard's functions; None for the system's service."""
+
+    @property
     def simulated_s(self) -> float:
         """Virtual seconds that have passed; 0 on hardware."""
 

@@ -34,16 +34,24 @@ class SimulatedPcsc:
     def __init__(self, clock: Clock, readers: Mapping[str, Slot], *, faults: Faults = NO_FAULTS) -> None:
         self._clock = clock
         self._readers = dict(readers)
-        self._faults = faults
+        self._faults = dict.fromkeys(readers, faults)
+        """By reader; any of them may find the service stopped."""
         self._atr: dict[str, bytes] = {}
         """The readers whose chip has power."""
         self._t0: dict[str, ChipT0] = {}
+
+    def plug(self, reader: str, slot: Slot, faults: Faults) -> None:
+        """Plug another reader in."""
+        self._readers[reader], self._faults[reader] = slot, faults
 
     # -- names as pyscard has them
     def SCardEstablishContext(self, scope: int) -> tuple[int, int]:  # noqa: N802
         """Reach the service."""
         del scope
-        return (SERVICE_STOPPED, 0) if self._strikes("service_stopped") else (0, 1)
+        stopped = [
+            faults for faults in self._faults.values() if faults.strikes("service_stopped") is not None
+        ]
+        return (SERVICE_STOPPED, 0) if stopped else (0, 1)
 
     def SCardReleaseContext(self, context: int) -> int:  # noqa: N802
         """Let go of it."""
@@ -62,7 +70,7 @@ class SimulatedPcsc:
         del context, share
         if reader not in self._readers:
             return UNKNOWN_READER, "", 0
-        if self._strikes("taken"):
+        if self._strikes(reader, "taken"):
             return SHARING_VIOLATION, "", 0
         code, protocol = self._activated(reader, protocols)
         return code, reader, protocol
@@ -86,10 +94,10 @@ class SimulatedPcsc:
     def SCardTransmit(self, handle: str, pci: int, command: list[int]) -> tuple[int, list[int]]:  # noqa: N802
         """Give the chip a command."""
         slot = self._readers[handle]
-        if self._strikes("card_removed") or not slot.present():
+        if self._strikes(handle, "card_removed") or not slot.present():
             self._atr.pop(handle, None)
             return Status.REMOVED, []
-        if self._strikes("mute"):
+        if self._strikes(handle, "mute"):
             return Status.NOT_TRANSACTED, []
         if pci == self.SCARD_PCI_T0:
             said = self._t0[handle].received(bytes(command))
@@ -114,5 +122,5 @@ class SimulatedPcsc:
         self._t0[reader] = ChipT0(slot)
         return 0, self.SCARD_PROTOCOL_T1 if t1 else self.SCARD_PROTOCOL_T0
 
-    def _strikes(self, knob: str) -> bool:
-        return self._faults.strikes(knob) is not None
+    def _strikes(self, reader: str, knob: str) -> bool:
+        return self._faults[reader].strikes(knob) is not None

@@ -103,7 +103,8 @@ class Reach:
                 raise ConfigError(f"{place}: a {type(machine).__name__} has no port of its own")
             return self._made.ports[place]
         try:
-            return Ports(self._library, self._surroundings.usb_backend).make(
+            around = self._surroundings
+            return Ports(self._library, around.usb_backend, around.pcsc_service).make(
                 place, place, SerialSettings(baud=self._bench.baud)
             )
         except ValueError as error:

@@ -4,12 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.cell.lots import lot
+from tests.cell.lots import here, lot
 
 STATION = Path(__file__).parents[2] / "sim" / "station.toml"
 MEASURING = Path(__file__).parent / "instruments.toml"
 
 SMU, FINE, SUPPLY = 'driver = "keithley_2600b"', 'driver = "keithley_2450"', 'driver = "keysight_e36300"'
+PCSC = {
+    'driver = "ccid"': 'driver = "pcsc"',
+    "usb:1209:0002:R{site}": "pcsc:Gemplus {site} 00 00",
+    "reader-{site}.0": "reader-{site}",
+}
 OTHERS = {
     "b2900, 2470, n6700, and all that measures and switches": {
         SMU: 'driver = "keysight_b2900"',
@@ -20,6 +25,7 @@ OTHERS = {
         "\n[site]\n": "\n" + MEASURING.read_text("utf-8") + "\n[site]\n",
     },
     "2460, hmp": {FINE: f'{FINE}\noptions = {{model = "2460"}}', SUPPLY: 'driver = "rohde_schwarz_hmp"'},
+    "ngx, pcsc": {SUPPLY: 'driver = "rohde_schwarz_ngx"', **PCSC},
 }
 
 
@@ -38,3 +44,25 @@ def test_a_lot_is_judged_the_same_whoever_made_the_instruments(
     assert result["tested"] == 4
     truth = result["truth"]
     assert (truth["escapes"], truth["overkill"], truth["misplaced"], truth["custody"]) == ([], [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "says"),
+    [
+        ("service_stopped", 11, "no PC/SC service answers (0x8010001e)"),
+        ("taken", 12, "somebody else uses the reader"),
+        ("card_removed@after=3", 0, ""),
+    ],
+)
+def test_what_is_wrong_with_a_service_of_readers_is_found(
+    fault: str, code: int, says: str, tmp_path: Path
+) -> None:
+    text = STATION.read_text("utf-8").replace("sites = 16", "sites = 1")
+    for old, new in PCSC.items():
+        text = text.replace(old, new)
+    station = tmp_path / "station.toml"
+    station.write_text(text, "utf-8")
+    where = ("--station", str(station), "--out", str(tmp_path / "out"), "--seed", "7", "--devices", "2")
+    ran = here("run", "--lot", "T1", *where, "--fault", f"reader-1.{fault}")
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    assert says in ran.stdout + ran.stderr
