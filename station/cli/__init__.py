@@ -65,6 +65,7 @@ class Commands(click.Group):
         "lot",
         "man",
         "metrics",
+        "monitor",
         "mqtt",
         "order",
         "people",

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "cell recover": frozenset({Action.RECOVER}),
         "cell selftest": frozenset({Action.TEST}),
         "init": frozenset({Action.DRAFT}),
+        "monitor": frozenset({Action.READ}),
         "replay": frozenset({Action.READ}),
         "hold release": frozenset({Action.RELEASE}),
         "lot abort": frozenset({Action.ABORT}),

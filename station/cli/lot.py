@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from station import commands, events
@@ -117,7 +117,7 @@ def show(engine: Path, *, as_json: bool) -> None:
         if as_json:
             click.echo(msgspec.json.encode({"lot": watched.lot.lot, "sum": watched.sum}))
         else:
-            overview(watched, bins=True)
+            Console(highlight=False, soft_wrap=True).print(Group(*overview(watched)))
 
     seen(engine, look)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from station import commands
 from station.cli import listening
 from station.cli.at_cell import JSON, REASON, Asker, Watched, asking, seen
+from station.cli.status import sites
 
 SITE = click.argument("number", metavar="SITE", type=click.IntRange(1))
 
@@ -26,15 +26,10 @@ def list_(engine: Path, *, as_json: bool) -> None:
     """Print the sites of the lot, and what each has tested."""
 
     async def look(watched: Watched) -> None:
-        sites = watched.sum.sites
         if as_json:
-            click.echo(msgspec.json.encode(sites))
-            return
-        table = Table("site", "use", "tested", "good", "bin", "failing", "why", box=None)
-        for one in sites:
-            counts = (one.site, one.use, one.tested, one.good, one.bin or "", one.failing or "", one.why)
-            table.add_row(*map(str, counts))
-        Console(highlight=False, soft_wrap=True).print(table)
+            click.echo(msgspec.json.encode(watched.sum.sites))
+        else:
+            Console(highlight=False, soft_wrap=True).print(sites(watched.sum))
 
     seen(engine, look)
 

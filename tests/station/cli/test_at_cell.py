@@ -1,10 +1,12 @@
 """A lot of a station that serves, by the command line, and what is refused there."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,19 @@ def test_touchdowns_are_followed_as_they_come(plant: Path, cell: Cell) -> None:
         told, _ = tail.communicate(timeout=60)
     closed = [json.decode(line) for line in told.splitlines()]
     assert [len(one["outcomes"]) for one in closed] == [4, 4]
+
+
+def test_a_terminal_shows_the_cell_until_it_is_interrupted(plant: Path) -> None:
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "station.cli", "monitor", "--engine", "s"]
+    shown = b""
+    with subprocess.Popen(command, cwd=plant, stdout=its, env=os.environ | {"TERM": "xterm"}) as monitor:
+        os.close(its)
+        while b"sim/sim-ft-01" not in shown:
+            shown += os.read(ours, 4096)
+        monitor.send_signal(signal.SIGINT)
+        with suppress(OSError):  # it is over when the other end is closed
+            while os.read(ours, 4096):
+                pass
+    os.close(ours)
+    assert monitor.returncode == Exit.INTERRUPTED
