@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from msgspec import json
 
+from station.chaos.campaign import Campaign
 from station.chaos.evidence import Evidence, complaints
 from station.chaos.lives import Life, Lives
 from station.chaos.points import Kill
-from station.chaos.schedule import PLAIN, station_file
+from station.chaos.schedule import EXATRON, PLAIN, SERVED, WAFER, Schedule, station_file
 from station.cli import code_of
 from station.report import LotReport
 from tests.cell.policies import policy_file
@@ -20,6 +21,7 @@ from tests.cell.policies import policy_file
 DEVICES, SITES = 4, 2
 FULL = os.environ.get("HARDBIN_CRASH_MATRIX") == "full"
 POINTS = ("record", "store", "finish", "file", "close")
+MOMENTS = ["after", *(("before", "torn") if FULL else ())]
 STEPS = [("record", "torn"), *((point, moment) for point in POINTS for moment in ("before", "after"))]
 LAST = 60
 """More records than the lot has."""
@@ -50,7 +52,7 @@ def played(out: Path, kills: tuple[Kill, ...], *more: str) -> tuple[list[str], b
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("moment", ["after", *(("before", "torn") if FULL else ())])
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_each_record_a_lot_that_personalises_goes_on(tmp_path: Path, moment: str) -> None:
     wrong = []
     for number in range(1, LAST):
@@ -76,6 +78,46 @@ def test_killed_in_each_step_a_lot_goes_on(tmp_path: Path, point: str, moment: s
         wrong += [f"{kill}: {text}" for text in found]
     assert wrong == []
     assert number > 1
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(("cell", "devices", "sites"), [(EXATRON, 2, 1), (WAFER, 5, 4)])
+def test_killed_at_each_record_a_lot_of_another_cell_goes_on(
+    tmp_path: Path, cell: str, devices: int, sites: int, moment: str
+) -> None:
+    """One handler that confirms nothing, and a prober whose dies stay where they are."""
+    campaign = Campaign(code_of, tmp_path)
+    wrong, number = [], 0
+    for number in range(1, LAST):
+        kill = Kill("record", number, moment)
+        campaign.lives = 0
+        found = campaign.wrong_with(Schedule(1, devices, sites, cell, kills=(kill,)))
+        wrong += [f"{kill}: {text}" for text in found]
+        if campaign.lives == 1:
+            break
+    assert wrong == []
+    assert number > 10
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_each_record_a_lot_that_is_served_goes_on(tmp_path: Path, moment: str) -> None:
+    """The station takes it up by itself, and somebody at its console lets it go on."""
+    campaign = Campaign(code_of, tmp_path)
+    wrong, number = [], 0
+    for number in range(1, LAST):
+        kill = Kill("record", number, moment)
+        campaign.lives = 0
+        wrong += [f"{kill}: {text}" for text in campaign.wrong_with(served(kill))]
+        if campaign.lives == 1:
+            break
+    assert wrong == []
+    assert number > 10
+
+
+def served(kill: Kill) -> Schedule:
+    return Schedule(1, SITES, SITES, PLAIN, kills=(kill,), way=SERVED)
 
 
 def test_killed_again_and_again_a_lot_goes_on(tmp_path: Path) -> None:
