@@ -8,12 +8,13 @@ from station.vault.faults import STOPPING, Code
 ROW = 2
 """Dies in a row that do not know the transport keys, before a wrong master burns attempts lot-wide."""
 LOT = 3
-"""Dies of a lot whose UID, keys, containers or lock are not as they must be."""
+"""Dies of a lot whose UID, noise, keys, containers or lock are not as they must be."""
 MACS, MACS_S = 3, 3600.0
 """Wrong MACs at one site within so long."""
 OF_A_LOT = frozenset(
     {
         Code.UID_DUPLICATE,
+        Code.TRNG_STATISTICS,
         Code.KEY_FORMAT,
         Code.PROOF_SIGNATURE,
         Code.PROOF_KEM,
