@@ -24,7 +24,13 @@ OTHERS = {
         SUPPLY: 'driver = "keysight_n6700"',
         "\n[site]\n": "\n" + MEASURING.read_text("utf-8") + "\n[site]\n",
     },
-    "2460, hmp": {FINE: f'{FINE}\noptions = {{model = "2460"}}', SUPPLY: 'driver = "rohde_schwarz_hmp"'},
+    "2460, hmp, one reader with a slot for each site": {
+        FINE: f'{FINE}\noptions = {{model = "2460"}}',
+        SUPPLY: 'driver = "rohde_schwarz_hmp"',
+        'name = "reader-{site}"': 'name = "reader"',
+        '"usb:1209:0002:R{site}"': '"usb:1209:0002:R1"\noptions = { slots = 3 }',
+        "reader-{site}.0": "reader.{site}",
+    },
     "ngx, pcsc": {SUPPLY: 'driver = "rohde_schwarz_ngx"', **PCSC},
 }
 
