@@ -33,6 +33,7 @@ class Action(StrEnum):
     STAGE = "recipe.stage"
     APPLY = "config.apply"
     TEST = "selftest.run"
+    RELEASE_KEYS = "key.release"
     WAIVE = "check.waive"
     ACKNOWLEDGE = "alarm.ack"
     SHELVE = "alarm.shelve"
@@ -94,6 +95,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.STAGE: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),
         Action.APPLY: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),  # what is guarded: by SEATS
         Action.TEST: Right(_COMMANDERS, Remote.LEASED),
+        Action.RELEASE_KEYS: Right(frozenset({Role.OFFICER, HOST}), Remote.LEASED),  # who signed it decides
         Action.WAIVE: Right(frozenset({Role.ENGINEER})),
         Action.ACKNOWLEDGE: Right(_COMMANDERS, Remote.LEASED),
         Action.SHELVE: Right(_SKILLED),

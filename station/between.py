@@ -23,7 +23,7 @@ NAME = "between"
 """The journal, in the station's folder."""
 Heard: TypeAlias = Callable[[int, events.Any], None]
 """Told of each entry and its line; called on the loop of `Between`."""
-WORKS = commands.Apply | commands.Test
+WORKS = commands.Apply | commands.Test | commands.ReleaseKeys
 """What is done by whoever makes the cells, while there is none."""
 SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve | commands.Stage | WORKS
 """What can be said to a station without a cell; a recipe is staged by it whether there is one or not."""

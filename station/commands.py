@@ -126,6 +126,13 @@ class Test(Command, frozen=True, kw_only=True, tag="selftest.run"):
     """Open every machine between lots, ask it who it is, make the cell safe and read it back."""
 
 
+class ReleaseKeys(Command, frozen=True, kw_only=True, tag="key.release"):
+    """Carry a key release, which two officers have signed, to the vault: it verifies them itself."""
+
+    release: str
+    """SHA-256 of the signed release, or its beginning; it lies with the station."""
+
+
 class Waive(Command, frozen=True, kw_only=True, tag="check.waive"):
     """Answer for a check that the lot would not begin with; `reason` is mandatory."""
 
@@ -161,6 +168,7 @@ Any: TypeAlias = (
     | Stage
     | Apply
     | Test
+    | ReleaseKeys
     | Waive
     | Acknowledge
     | Shelve

@@ -249,6 +249,13 @@ class SelfTested(Event, frozen=True, tag="selftest.done", kw_only=True):
     actor: str
 
 
+class KeysReleased(Event, frozen=True, tag="key.released", kw_only=True):
+    """The vault has taken a key release that the station carried there."""
+
+    release: str
+    actor: str
+
+
 class CheckWaived(Event, frozen=True, tag="check.waived", kw_only=True):
     """A person answers for a check that the lot would not begin with."""
 
@@ -398,6 +405,7 @@ Any: TypeAlias = (
     | Staged
     | ConfigApplied
     | SelfTested
+    | KeysReleased
     | CheckWaived
     | QuotaTold
     | AssetMounted

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -19,7 +20,7 @@ from typing import Any
 import msgspec
 
 from drivers.errors import EquipmentError, TransportError
-from station import commands, config_shelf, events
+from station import commands, config_shelf, events, key_releases
 from station.authority import SEATS, Action, unseated
 from station.between import WORKS, between
 from station.clock import ClockWatch, RealClock
@@ -195,6 +196,8 @@ class Service:
                     return commands.Receipt(True, "ok"), self._applied(command)
                 case commands.Test():
                     return self._tested(command)
+                case commands.ReleaseKeys():
+                    return self._released(command)
         except RefusedError as refused:
             return refused.receipt, None
         except ERRORS as error:
@@ -227,6 +230,14 @@ class Service:
             actor=command.actor,
             second=command.second,
         )
+
+    def _released(self, command: commands.ReleaseKeys) -> tuple[commands.Receipt, events.Any | None]:
+        standing = self._standing
+        statement = key_releases.named(standing.data, command.release)
+        receipt = asyncio.run(key_releases.carried(standing.config, statement))
+        now, name = RealClock().unix(), sha256(statement).hexdigest()
+        told = events.KeysReleased(at=now, release=name, actor=command.actor)
+        return receipt, told if receipt.ok else None
 
     def _tested(self, command: commands.Test) -> tuple[commands.Receipt, events.SelfTested]:
         standing = self._standing

@@ -71,6 +71,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "equip trace": frozenset({Action.HANDLE}),
         **{f"key {verb}": frozenset({Action.KEEP_KEYS}) for verb in _KEEPING.split()},
         "floor": frozenset({Action.SERVE}),
+        "key bring": frozenset({Action.DRAFT}),
         "key ceremony import": frozenset({AtDesk.IMPORT_CEREMONY}),
         "key ceremony plan": frozenset({Action.DRAFT, Action.SIGN}),
         "key ceremony resume": frozenset({Action.KEEP_KEYS}),

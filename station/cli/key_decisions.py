@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from station import key_releases
 from station.cli.key_access import FOLDER, JSON, reached, said
 from station.cli.key_states import KEY, REASON, found, line
 from station.cli.order import DAY_S, OUT, write_draft
@@ -57,4 +58,19 @@ def decide(folder: Path, file: Path, *, as_json: bool) -> None:
     click.echo(msgspec.json.encode(entry).decode() if as_json else line(entry))
 
 
-COMMANDS = (draft_state, decide)
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("station-data"),
+    show_default=True,
+    help="The folder of the station.",
+)
+def bring(file: Path, data: Path) -> None:
+    """Bring a key release, FILE, to a station, which carries it to its vault by `key.release`."""
+    name = key_releases.bring(data, file.read_bytes())
+    click.echo(f"it lies with the station: key.release release={name[:16]}")
+
+
+COMMANDS = (draft_state, decide, bring)

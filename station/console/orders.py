@@ -50,6 +50,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     area: Literal["", "edge", "centre"] = ""
     recipe: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     config: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
+    release: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     check: Literal["", "calibration", "assets"] = ""
     alarm: Annotated[str, Meta(max_length=64)] = ""
     minutes: Annotated[int, Meta(ge=0, le=480)] = 0
@@ -65,6 +66,7 @@ NEEDED: Mapping[str, tuple[tuple[str, ...], str]] = {
     Action.STAGE: (("recipe",), "name the recipe"),
     Action.APPLY: (("config",), "name the station file"),
     Action.WAIVE: (("check",), "name the check"),
+    Action.RELEASE_KEYS: (("release",), "name the key release"),
     Action.SET_SITE: (("site",), "name the site"),
     Action.ACKNOWLEDGE: (("alarm",), "name the alarm"),
     Action.SHELVE: (("alarm", "minutes"), "name the alarm, and for how many minutes"),

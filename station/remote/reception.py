@@ -78,6 +78,12 @@ class ApplyArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: Annotated[str, Meta(pattern=r"^[0-9a-f]{8,64}\Z")]
 
 
+class ReleaseArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `key.release` takes: SHA-256 of the signed release, or its beginning."""
+
+    release: Annotated[str, Meta(pattern=r"^[0-9a-f]{8,64}\Z")]
+
+
 class AlarmArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `alarm.ack` takes."""
 
@@ -102,6 +108,7 @@ ARGS: Mapping[Action, type[msgspec.Struct]] = {
     Action.STAGE: StageArgs,
     Action.APPLY: ApplyArgs,
     Action.TEST: NoArgs,
+    Action.RELEASE_KEYS: ReleaseArgs,
     Action.ACKNOWLEDGE: AlarmArgs,
     Action.ACQUIRE: NoArgs,
     Action.GIVE_UP: NoArgs,

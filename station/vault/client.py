@@ -145,6 +145,17 @@ class VaultClient:
             return LotClosing({}, reply.detail)
         return LotClosing(_settled(reply))
 
+    async def release_keys(self, statement: bytes) -> tuple[str, str]:
+        """Carry a key release that two officers signed; return `ok` and the order, or code and reason."""
+        request = wire.ReleaseRequest(statement=statement)
+        reply = await self._answer(self._relay.release_keys(request, self._clock.unix()))
+        if reply.done:
+            return "ok", reply.detail
+        if reply.error:
+            _settled(reply)
+        code, _, reason = reply.detail.partition(" ")
+        return code, reason
+
     async def export(self, lot: str, folder: Path, *, report: bytes = b"") -> None:
         """Have a lot's evidence, and what one would trust it by, written into `folder`.
 

@@ -13,7 +13,10 @@ from station.model import Quota
 from station.vault import lot_closing, notices, rows
 from station.vault.asked import Admission, Admitted, Step
 from station.vault.claims import Claims
+from station.vault.desk.documents import digest_of
 from station.vault.desk.orders import Orders, Work
+from station.vault.desk.roles import Action
+from station.vault.desk.service import signers
 from station.vault.die.dossier import Certificate, Dossier, PublicKey, Record, Screened, Unit
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.journal import Journal
@@ -80,6 +83,28 @@ class Registry:
             elif row != (product, quantity, "open"):
                 raise FaultError(Code.LOT_CLOSED, f"lot {lot} is {row[2]} with {row[1]} devices of {row[0]}")
             return self._orders.quota(db, order) if order else None
+
+        return await self._journal.commit(act)
+
+    async def release_keys(self, statement: bytes, station: str, now: float) -> str:
+        """Keep a key release that two officers signed, and return its order; StatementError."""
+
+        def act(db: sqlite3.Connection) -> str:
+            persons = signers(db, Action.RELEASE_KEYS, statement)
+            digest = digest_of(statement)
+            known = db.execute("SELECT 1 FROM key_release WHERE hash = ?", (digest,)).fetchone()
+            release = self._orders.release(db, statement, digest)
+            if known is None:
+                data = {
+                    "statement": digest,
+                    "stations": list(release.stations),
+                    "not_after": release.not_after,
+                    "signed_by": [one.person for one in persons],
+                    "carried_by": station,
+                }
+                fact = Fact("key.released", "desk", data, order=release.order, key=release.key_set)
+                self._teller.tell(db, now, fact)
+            return release.order
 
         return await self._journal.commit(act)
 

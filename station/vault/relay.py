@@ -76,6 +76,10 @@ class Relay:
         """Ask for the end of a lot."""
         return await _reply(self._stub().CloseLot(request, timeout=CALL_S, metadata=self._told(now)))
 
+    async def release_keys(self, request: wire.ReleaseRequest, now: float) -> wire.LotReply:
+        """Carry a key release that officers signed."""
+        return await _reply(self._stub().ReleaseKeys(request, timeout=CALL_S, metadata=self._told(now)))
+
     async def record(self, request: wire.RecordRequest, now: float) -> wire.RecordReply:
         """Claim where devices went."""
         return await _reply(self._stub().Record(request, timeout=CALL_S, metadata=self._told(now)))

@@ -25,6 +25,9 @@ def serving(floor: Floor, exporter: Exporter, socket: Path) -> grpc.aio.Server:
         "Hello": unary(floor.hello, wire.HelloRequest.FromString, wire.HelloReply.SerializeToString),
         "OpenLot": unary(floor.open_lot, wire.OpenLotRequest.FromString, wire.LotReply.SerializeToString),
         "CloseLot": unary(floor.close_lot, wire.CloseLotRequest.FromString, wire.LotReply.SerializeToString),
+        "ReleaseKeys": unary(
+            floor.release_keys, wire.ReleaseRequest.FromString, wire.LotReply.SerializeToString
+        ),
         "AskUnit": unary(floor.ask_unit, wire.UnitRequest.FromString, wire.UnitReply.SerializeToString),
         "Record": unary(floor.record, wire.RecordRequest.FromString, wire.RecordReply.SerializeToString),
         "Watch": streamed(floor.watch, wire.WatchRequest.FromString, wire.Notice.SerializeToString),

@@ -17,6 +17,7 @@ from station.vault import tls
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.configuration import Configuration
+from station.vault.desk.statement import StatementError
 from station.vault.die import scp03
 from station.vault.die.dossier import Unit
 from station.vault.die.job import Job, Means, Sealed
@@ -112,6 +113,18 @@ class Floor:
         except (FaultError, KeyStoreError, LedgerError) as error:
             return _refused(error)
         return wire.LotReply(done=True, accounts=accounts, checkpoint=note.encode())
+
+    async def release_keys(self, request: wire.ReleaseRequest, context: Context) -> wire.LotReply:
+        """Take a key release that two officers signed; the station that carries it decides nothing."""
+        try:
+            now = self._times.now(context.invocation_metadata())
+            self._known(station := _station(context))
+            order = await self._means.registry.release_keys(request.statement, station, now)
+        except StatementError as error:
+            return wire.LotReply(detail=f"{error.code} {error}")
+        except (FaultError, KeyStoreError) as error:
+            return _refused(error)
+        return wire.LotReply(done=True, detail=order)
 
     async def record(self, request: wire.RecordRequest, context: Context) -> wire.RecordReply:
         """Take the station's claims into the ledger; those that came before are not taken again."""

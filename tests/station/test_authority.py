@@ -54,8 +54,8 @@ def test_role_goes_before_state(action: Action, state: State) -> None:
 def test_what_the_reference_says_of_roles() -> None:
     for role in (Role.OFFICER, Role.AUDITOR, Role.CUSTODIAN):
         allowed = {a for a in Action if a.value in LEGAL and not authority.denied(a, frozenset({role}))}
-        takes_its_hold = {Action.RELEASE, Action.RECOVER} if role is Role.OFFICER else set()
-        assert allowed == STOPPING | takes_its_hold
+        officers = {Action.RELEASE, Action.RECOVER, Action.RELEASE_KEYS}  # of a hold for custody, and keys
+        assert allowed == STOPPING | (officers if role is Role.OFFICER else set())
     assert authority.denied(Action.RELEASE, frozenset({Role.OPERATOR}))
     assert RIGHTS[Action.RELEASE].remote is Remote.NEVER
     assert all(RIGHTS[action].who == ANYBODY for action in STOPPING)

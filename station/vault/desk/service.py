@@ -121,8 +121,8 @@ class Desk:
         if action is Action.APPROVE:
             return self._approved(db, request, call, now)
         if action in SIGNED:
-            signers = _signers(db, action, call.document)
-            return self._done(db, Acting(request, call.document, signers, now))
+            persons = signers(db, action, call.document)
+            return self._done(db, Acting(request, call.document, persons, now))
         if len(RIGHTS[action]) == 1:
             return self._done(db, Acting(request, call.document, _alone(db, request), now))
         approvals.propose(db, request, call.request, call.document)
@@ -173,7 +173,7 @@ def _same_document(request: Request, document: bytes) -> None:
         raise StatementError("malformed", "the document is not the one that the request names by its SHA-256")
 
 
-def _signers(db: sqlite3.Connection, action: Action, document: bytes) -> tuple[Consent, ...]:
+def signers(db: sqlite3.Connection, action: Action, document: bytes) -> tuple[Consent, ...]:
     """Return who signed a document; StatementError unless their roles fill all seats of the action."""
     names = opened(document).signed_by(lambda kid: people.keys(db, kid))
     roles = {name: person.roles for name in names if (person := people.known(db, name))}

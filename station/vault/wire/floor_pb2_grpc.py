@@ -64,6 +64,11 @@ class FloorStub:
                 request_serializer=station_dot_vault_dot_wire_dot_floor__pb2.UnitRequest.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.UnitReply.FromString,
                 _registered_method=True)
+        self.ReleaseKeys = channel.unary_unary(
+                '/hardbin.vault.v1.Floor/ReleaseKeys',
+                request_serializer=station_dot_vault_dot_wire_dot_floor__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.LotReply.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/hardbin.vault.v1.Floor/Watch',
                 request_serializer=station_dot_vault_dot_wire_dot_floor__pb2.WatchRequest.SerializeToString,
@@ -119,6 +124,13 @@ class FloorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseKeys(self, request, context):
+        """by two officers' signatures; whoever carries it
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -164,6 +176,11 @@ def add_FloorServicer_to_server(servicer, server):
                     servicer.AskUnit,
                     request_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.UnitRequest.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_floor__pb2.UnitReply.SerializeToString,
+            ),
+            'ReleaseKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseKeys,
+                    request_deserializer=station_dot_vault_dot_wire_dot_floor__pb2.ReleaseRequest.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_floor__pb2.LotReply.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -338,6 +355,33 @@ class Floor:
             '/hardbin.vault.v1.Floor/AskUnit',
             station_dot_vault_dot_wire_dot_floor__pb2.UnitRequest.SerializeToString,
             station_dot_vault_dot_wire_dot_floor__pb2.UnitReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Floor/ReleaseKeys',
+            station_dot_vault_dot_wire_dot_floor__pb2.ReleaseRequest.SerializeToString,
+            station_dot_vault_dot_wire_dot_floor__pb2.LotReply.FromString,
             options,
             channel_credentials,
             insecure,

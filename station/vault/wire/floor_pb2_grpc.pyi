@@ -41,6 +41,8 @@ class FloorStub:
     Record: _grpc.UnaryUnaryMultiCallable[_floor_pb2.RecordRequest, _floor_pb2.RecordReply]
     """custody events of the station, batched"""
     AskUnit: _grpc.UnaryUnaryMultiCallable[_floor_pb2.UnitRequest, _floor_pb2.UnitReply]
+    ReleaseKeys: _grpc.UnaryUnaryMultiCallable[_floor_pb2.ReleaseRequest, _floor_pb2.LotReply]
+    """by two officers' signatures; whoever carries it"""
     Watch: _grpc.UnaryStreamMultiCallable[_floor_pb2.WatchRequest, _floor_pb2.Notice]
     Export: _grpc.UnaryStreamMultiCallable[_floor_pb2.ExportRequest, _floor_pb2.ExportPart]
     """a lot's evidence, piece by piece"""
@@ -58,6 +60,8 @@ class FloorAsyncStub(FloorStub):
     Record: _aio.UnaryUnaryMultiCallable[_floor_pb2.RecordRequest, _floor_pb2.RecordReply]  # type: ignore[assignment]
     """custody events of the station, batched"""
     AskUnit: _aio.UnaryUnaryMultiCallable[_floor_pb2.UnitRequest, _floor_pb2.UnitReply]  # type: ignore[assignment]
+    ReleaseKeys: _aio.UnaryUnaryMultiCallable[_floor_pb2.ReleaseRequest, _floor_pb2.LotReply]  # type: ignore[assignment]
+    """by two officers' signatures; whoever carries it"""
     Watch: _aio.UnaryStreamMultiCallable[_floor_pb2.WatchRequest, _floor_pb2.Notice]  # type: ignore[assignment]
     Export: _aio.UnaryStreamMultiCallable[_floor_pb2.ExportRequest, _floor_pb2.ExportPart]  # type: ignore[assignment]
     """a lot's evidence, piece by piece"""
@@ -108,6 +112,14 @@ class FloorServicer(metaclass=_abc_1.ABCMeta):
         request: _floor_pb2.UnitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_floor_pb2.UnitReply, _abc.Awaitable[_floor_pb2.UnitReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ReleaseKeys(
+        self,
+        request: _floor_pb2.ReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_floor_pb2.LotReply, _abc.Awaitable[_floor_pb2.LotReply]]:
+        """by two officers' signatures; whoever carries it"""
 
     @_abc_1.abstractmethod
     def Watch(

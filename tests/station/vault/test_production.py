@@ -276,6 +276,11 @@ async def a_second_product(process: VaultProcess, client: VaultClient, io: IoThr
     second, third = (msgspec.structs.replace(PROFILE, product=f"se{n}", number=n) for n in (2, 3))
     for profile, order in ((second, "WO-78"), (third, "WO-79")):
         await asyncio.wrap_future(io.submit(ordered(process, profile, order)))
+    later = KeyRelease(
+        key_set="KS-1", order="WO-78", stations=("cell-2",), not_after=int(RealClock().unix()) + 7200
+    )
+    assert (await client.release_keys(signed(later, [OFFICER])))[0] == "dual_denied"
+    assert await client.release_keys(signed(later, [OFFICER, SECOND])) == ("ok", "WO-78")
     with pytest.raises(CustodyError, match="107: the key store has no TM-se3-1, IM-se3-1"):
         await client.open_lot("L13", product="se3", quantity=1, order="WO-79")
     await client.open_lot("W12", product="se2", quantity=1, sorts=True)

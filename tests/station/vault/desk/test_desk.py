@@ -18,7 +18,7 @@ from station.vault.desk.orders import Orders, Place
 from station.vault.desk.reception import reception
 from station.vault.desk.roles import APART, RIGHTS, Action, Role, conflict
 from station.vault.desk.signers import DEVELOPMENT, PersonSigner
-from station.vault.desk.statement import Statement, signed
+from station.vault.desk.statement import Statement, StatementError, signed
 from station.vault.faults import Code, FaultError
 from station.vault.journal import Journal
 from station.vault.profiles import SE1
@@ -489,3 +489,24 @@ async def test_production_closes_a_lot_only_with_its_rejects_sealed(tmp_path: Pa
 
 
 MISSED: dict[str, object] = {"reason": "not found", "incident": "INC-1"}
+
+
+async def test_a_station_carries_a_key_release_which_two_officers_have_signed(desk: DeskHere) -> None:
+    release = KeyRelease(key_set="KS-1", order="WO-1", stations=("cell-1",), not_after=int(NOW) + 60)
+    for signers, code in (
+        ((OFFICER,), "dual_denied"),
+        ((OFFICER, ENGINEER), "dual_denied"),
+        ((OFFICER, PersonSigner("p-00000099", Secret(bytes(32)))), "unknown_key"),
+    ):
+        with pytest.raises(StatementError) as refused:
+            await desk.registry.release_keys(document(release, *signers), "cell-1", NOW)
+        assert refused.value.code == code
+    both = document(release, OFFICER, SECOND_OFFICER)
+    for _ in range(2):
+        assert await desk.registry.release_keys(both, "cell-1", NOW) == "WO-1"
+    other = msgspec.structs.replace(release, order="WO-7")
+    with pytest.raises(StatementError, match="there is no order WO-7"):
+        await desk.registry.release_keys(document(other, OFFICER, SECOND_OFFICER), "cell-1", NOW)
+    shown = await desk.ask(Asked(Action.SHOW_ORDERS, "WO-1"), ENGINEER)
+    (order,) = msgspec.json.decode(shown.body)
+    assert [one["not_after"] for one in order["releases"]].count(release.not_after) == 1
