@@ -127,8 +127,9 @@ class Place(Struct, frozen=True):
     y: int
 
 
-NoteKind: TypeAlias = Literal["attempt", "skipped", "marginal"]
-"""An attempt that failed and was followed by another one; a row that a rule left out; a pass near a limit."""
+NoteKind: TypeAlias = Literal["attempt", "skipped", "marginal", "alarm"]
+"""An attempt that failed and was followed by another one; a row that a rule left out; a pass near a limit;
+an instrument that was at its own limit."""
 
 
 class Note(Struct, frozen=True):

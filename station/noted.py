@@ -12,6 +12,7 @@ class Noted:
         self._retried = set[int]()
         self._skipped = Counter[str]()
         self._marginal = Counter[int]()
+        self._alarms = Counter[int]()
 
     def add(self, event: events.Any) -> None:
         """Take an event of the lot's journal."""
@@ -28,6 +29,8 @@ class Noted:
                     self._skipped[f"{note.test} by {note.text}"] += 1
                 case "marginal":
                     self._marginal[note.test] += 1
+                case "alarm":
+                    self._alarms[note.test] += 1
 
     @property
     def retried(self) -> int:
@@ -43,3 +46,8 @@ class Noted:
     def marginal(self) -> dict[str, int]:
         """In how many contacts a test was passed near a limit, by its number."""
         return {str(test): count for test, count in sorted(self._marginal.items())}
+
+    @property
+    def alarms(self) -> dict[str, int]:
+        """How often an instrument was at its limit in a test, by its number."""
+        return {str(test): count for test, count in sorted(self._alarms.items())}

@@ -81,6 +81,8 @@ class LotReport(Struct, frozen=True):
     """In how many contacts a rule left a row out."""
     marginal: dict[str, int] = {}
     """In how many contacts a test was passed near a limit."""
+    alarms: dict[str, int] = {}
+    """How often an instrument was at its limit in a test that asks for it."""
 
     @property
     def yield_fraction(self) -> float:

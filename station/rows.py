@@ -53,6 +53,19 @@ class OnFail(Enum):
 STOP, CONTINUE = OnFail.STOP, OnFail.CONTINUE
 
 
+class OnAlarm(Enum):
+    """What it means for a row that an instrument's limit held the output while it was read (compliance)."""
+
+    IGNORE = "ignore"
+    """Nothing: a row may be meant so, as one that looks for an open contact."""
+    LOG = "log"
+    """A note of the device."""
+    FAIL = "fail"
+    """A note, and the row has failed: without a value, unless its value fails already."""
+    ERROR = "error"
+    """A note, and the row is not judged: the reading tells of the limit, not of the device."""
+
+
 @dataclass(frozen=True)
 class Retry:
     """How often a row that failed is run again in the same contact; the last attempt decides."""
@@ -80,6 +93,7 @@ class Parametric(Generic[S]):
     on_fail: OnFail = STOP
     timeout_s: float = 5.0
     retry: Retry | None = None
+    alarm: OnAlarm = OnAlarm.IGNORE
     grades: tuple[tuple[Limit, Bin], ...] = ()
     """Best first: the first that holds is the device's grade in this row."""
     marginal: float = 0.0
@@ -103,6 +117,7 @@ class Functional(Generic[S]):
     on_fail: OnFail = STOP
     timeout_s: float = 5.0
     retry: Retry | None = None
+    alarm: OnAlarm = OnAlarm.IGNORE
     when: When | None = None
     skippable: bool = False
 
@@ -224,6 +239,8 @@ def _options(row: "Parametric[S] | Functional[S]") -> list[object]:
     said: dict[str, object] = {}
     if row.retry is not None:
         said["retry"] = row.retry
+    if row.alarm is not OnAlarm.IGNORE:
+        said["alarm"] = row.alarm
     if isinstance(row, Parametric) and row.grades:
         said["grades"] = row.grades
     if isinstance(row, Parametric) and row.marginal:

@@ -413,6 +413,7 @@ class LotSession:
             retried=noted.retried,
             skipped=noted.skipped,
             marginal=noted.marginal,
+            alarms=noted.alarms,
         )
 
 

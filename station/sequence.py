@@ -23,6 +23,7 @@ from station.rows import Earlier as Earlier
 from station.rows import Entrusted as Entrusted
 from station.rows import Functional as Functional
 from station.rows import Judged as Judged
+from station.rows import OnAlarm as OnAlarm
 from station.rows import OnFail as OnFail
 from station.rows import Parametric as Parametric
 from station.rows import Personalise as Personalise

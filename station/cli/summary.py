@@ -54,7 +54,11 @@ def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:
 def _rows(report: LotReport) -> Iterator[str]:
     if report.retried:
         yield f"retried in {report.retried} devices"
-    for word, counts in (("left out", report.skipped), ("marginal", report.marginal)):
+    for word, counts in (
+        ("left out", report.skipped),
+        ("marginal", report.marginal),
+        ("at a limit", report.alarms),
+    ):
         if counts:
             yield f"{word} " + ", ".join(f"{which}: {count}" for which, count in counts.items())
 

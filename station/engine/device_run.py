@@ -12,20 +12,21 @@ from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
 from drivers.roles.uninterrupted import CUT, NotUndoneError
 from station.clock import Clock
+from station.engine import at_limit
 from station.engine.averages import Averages, against, outlying
 from station.engine.barrier import SiteBarrier
 from station.engine.contact import Contact, Custody
 from station.engine.disposition import Standing
 from station.engine.judge import corrected, judged, misbehaved, unjudged
 from station.engine.key_step import KeyStep
-from station.engine.notes import attempted, narrow, skipped, wanted
+from station.engine.notes import alarmed, attempted, narrow, skipped, wanted
 from station.engine.second_look import chosen, first_failing
 from station.engine.seen_through import forgive, seen_through
 from station.engine.stuck import StuckWatch
 from station.engine.timer import RowTimer
 from station.errors import CustodyError
 from station.model import DeviceResult, Disposition, Ending, Measurement, Note, Verdict
-from station.rows import to_vault
+from station.rows import OnAlarm, to_vault
 from station.sequence import (
     CONTINUE,
     Barrier,
@@ -227,11 +228,13 @@ class DeviceRun(Generic[S]):
         try:
             if after_s:
                 await asyncio.sleep(after_s)
+            watched = None if _on_alarm(test) is OnAlarm.IGNORE else at_limit.readings(self._site)
             async with self._timer.limited(test.timeout_s):
                 reading = await self._reading(test)
             if self._offsets:
                 reading = corrected(reading, self._offsets.get(test.number, 0.0))
-            return judged(test, reading)
+            measurement = judged(test, reading)
+            return measurement if watched is None else self._alarmed(test, measurement, watched)
         except DutError as error:
             return misbehaved(test, error)
         except asyncio.CancelledError:
@@ -239,6 +242,20 @@ class DeviceRun(Generic[S]):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a row raises is this site's fault alone
             return self._faulted(test, error)
+
+    def _alarmed(self, test: Judged[S], measurement: Measurement, before: at_limit.Readings) -> Measurement:
+        """Return what a row came to, given what its instruments say of their readings."""
+        if not (roles := at_limit.held(before, at_limit.readings(self._site))):
+            return measurement
+        note = alarmed(test, roles)
+        self._notes.append(note)
+        match _on_alarm(test):
+            case OnAlarm.ERROR:
+                return unjudged(test, Ending.EQUIPMENT, note.text)
+            case OnAlarm.FAIL if measurement.verdict is Verdict.PASSED:
+                return misbehaved(test, DutError(note.text))
+            case _:
+                return measurement
 
     async def _reading(self, test: Judged[S]) -> object:
         if isinstance(test, Entrusted):
@@ -358,3 +375,7 @@ class DeviceRun(Generic[S]):
             session=contact.session,
             again=contact.recovers,
         )
+
+
+def _on_alarm(test: Judged[S]) -> OnAlarm:
+    return OnAlarm.IGNORE if isinstance(test, Entrusted) else test.alarm

@@ -32,6 +32,11 @@ def attempted(measured: Measurement) -> Note:
     return Note("attempt", measured.test, " ".join(filter(None, said))[:LONGEST])
 
 
+def alarmed(test: Judged[S], roles: str) -> Note:
+    """Note which instruments were at their limit while a row ran."""
+    return Note("alarm", test.number, f"at its limit: {roles}"[:LONGEST])
+
+
 def narrow(test: Judged[S], measured: Measurement) -> list[Note]:
     """Note that a row was passed near a limit, if it asks for that; how near, as a share of the span."""
     if not isinstance(test, Parametric) or not test.marginal:

@@ -6,8 +6,13 @@ from station.datalog.stdf.records import encode
 from station.datalog.stdf.writer import plain
 from station.model import DeviceResult, Note, NoteKind, Offset
 
-KINDS: dict[str, NoteKind] = {"attempt": "attempt", "skipped": "skipped", "marginal": "marginal"}
-NOTE = re.compile(r"site (?P<site>\d+): (?P<kind>attempt|skipped|marginal) test (?P<test>\d+): (?P<text>.*)")
+KINDS: dict[str, NoteKind] = {
+    "attempt": "attempt",
+    "skipped": "skipped",
+    "marginal": "marginal",
+    "alarm": "alarm",
+}
+NOTE = re.compile(rf"site (?P<site>\d+): (?P<kind>{'|'.join(KINDS)}) test (?P<test>\d+): (?P<text>.*)")
 
 OFFSET = re.compile(r"offset test (?P<test>\d+) site (?P<site>\d+): (?P<value>\S+)")
 

@@ -72,6 +72,7 @@ def noted(device: DeviceResult) -> DeviceResult:
         Note("attempt", 200, "no ATR"),
         Note("skipped", 500, "if_hot"),
         Note("marginal", 300, "0.02 of the span"),
+        Note("alarm", 300, "at its limit: io.IO"),
     )
     return replace(device, notes=notes)
 

@@ -1,16 +1,17 @@
 """What a row may say beside its limit: attempts, grades, rules that leave it out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers.errors import DutError, EquipmentError
+from drivers.roles import Reading, Smu
 from station import events
 from station.model import Bin, BinKind, Limit, Note
 from station.noted import Noted
-from station.sequence import CONTINUE, Earlier, Functional, Parametric, Retry
+from station.sequence import CONTINUE, Earlier, Functional, OnAlarm, Parametric, Retry
 from tests.station.engine.doubles import (
     ANY,
     BAD,
@@ -173,3 +174,76 @@ async def test_a_rule_that_cannot_be_meant_is_a_program_fault(tmp_path: Path, ru
     soft, _, bench = await bin_of(tmp_path, row)
     assert soft == ERROR.number
     assert bench.cell.state.value == "HELD"
+
+
+class Unit(Smu):
+    """Reads what it is told; beyond 1 A it is at its limit."""
+
+    async def make_safe(self) -> None:
+        pass
+
+    async def force_voltage(self, volts: float, *, limit_a: float) -> None:
+        pass
+
+    async def force_current(self, amps: float, *, limit_v: float) -> None:
+        pass
+
+    async def switch_off(self) -> None:
+        pass
+
+    async def measure(self) -> float:
+        return 0.0
+
+    async def sweep(self, levels: Sequence[float], *, triggered: bool = False) -> tuple[Reading, ...]:
+        self._readings = tuple(Reading(level, level > 1.0) for level in levels)
+        return self._readings
+
+    async def sweep_linear(
+        self, start: float, stop: float, points: int, *, triggered: bool = False
+    ) -> tuple[Reading, ...]:
+        return ()
+
+    async def burst(self, count: int) -> tuple[Reading, ...]:
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("alarm", "level", "shared", "bin_", "noted"),
+    [
+        (OnAlarm.IGNORE, 2.0, False, GOOD, 0),
+        (OnAlarm.LOG, 2.0, False, GOOD, 1),
+        (OnAlarm.LOG, 0.5, False, GOOD, 0),
+        (OnAlarm.FAIL, 2.0, False, BAD, 1),
+        (OnAlarm.FAIL, 0.5, False, GOOD, 0),
+        (OnAlarm.ERROR, 2.0, False, ERROR, 1),
+        (OnAlarm.ERROR, 2.0, True, GOOD, 0),
+    ],
+)
+async def test_an_instrument_at_its_limit_means_what_the_row_says(
+    tmp_path: Path, alarm: OnAlarm, level: float, bin_: Bin, noted: int, *, shared: bool
+) -> None:
+    async def amps(site: BenchSite) -> float:
+        await site.io["A"].sweep([0.1, level])
+        return 0.5
+
+    rows = Parametric(1, amps, VOLT, bin=BAD, alarm=alarm), Functional(2, answering([True]), bin=OTHER_BAD)
+    bench = Bench(tmp_path, sequence(*rows), ONE)
+    bench.sites[1].io["A"] = unit = Unit("smu-1.a")
+    unit.turn.shared = shared
+    await bench.run()
+    (closed,) = bench.happened(events.ContactsClosed)
+    (outcome,) = closed.outcomes
+    assert outcome.soft == bin_.number
+    assert outcome.notes == (Note("alarm", 1, "at its limit: io.A"),) * noted
+    told = Noted()
+    told.add(closed)
+    assert told.alarms == ({"1": 1} if noted else {})
+    (device,) = bench.store.landings[0].devices
+    assert device.measurements[0].value == (0.5 if bin_ is GOOD else None)
+
+
+def test_what_a_row_makes_of_an_alarm_is_in_the_fingerprint() -> None:
+    prints = {sequence(Functional(1, answering([]), bin=BAD, alarm=one)).fingerprint() for one in OnAlarm}
+    plain = sequence(Functional(1, answering([]), bin=BAD)).fingerprint()
+    assert len(prints) == len(OnAlarm)
+    assert plain in prints
