@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    shutil.copy(ROOT / "CHANGELOG.md", tmp_path)
+    for name in ("CHANGELOG.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "changes").mkdir()
     for path in (ROOT / "changes").glob("*.md"):
         shutil.copy(path, tmp_path / "changes")
@@ -34,7 +36,17 @@ def test_every_fragment_is_in_the_section_of_the_version(house: Path) -> None:
     assert "## Unreleased" in before
     for name, text in fragments.items():
         assert all(line in told for line in text.strip().splitlines()), name
-    assert told.count("\n- ") == len(fragments)
+    assert told.count("\n### ") == len(fragments)
+    assert "### Sample\n\nSomething\nis new.\n" in told
+
+
+def test_the_version_is_the_projects(house: Path) -> None:
+    before = tomllib.loads((house / "pyproject.toml").read_text("utf-8"))
+    assert made(house, "99.0.0", "2026-11-30").returncode == 0
+    after = tomllib.loads((house / "pyproject.toml").read_text("utf-8"))
+    assert after["project"].pop("version") == "99.0.0"
+    del before["project"]["version"]
+    assert after == before
 
 
 @pytest.mark.parametrize(
@@ -49,7 +61,8 @@ def test_what_cannot_be_meant_changes_nothing(house: Path, version: str, date: s
     assert done.returncode == 1
     assert text in done.stderr
     assert sorted(path.name for path in (house / "changes").iterdir()) == before
-    assert (house / "CHANGELOG.md").read_bytes() == (ROOT / "CHANGELOG.md").read_bytes()
+    for name in ("CHANGELOG.md", "pyproject.toml"):
+        assert (house / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_a_version_is_released_once(house: Path) -> None:
