@@ -41,6 +41,8 @@ def made(folder: Path) -> str:
     random = Random()  # noqa: S311 - any port
     for _ in range(TRIES):
         port = random.randint(*PORTS)
+        if _taken(port):
+            continue
         (folder / FILE).write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_dest none\n"
             f"max_queued_messages 0\nuser root\npid_file {folder / PID}\n"
@@ -89,8 +91,12 @@ def _process(folder: Path) -> int | None:
 def _listens(folder: Path, port: int) -> bool:
     """Wait until it takes connections; False if it is gone: somebody else has the port."""
     for _ in range(round(GONE_S / LOOKED_S)):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return _process(folder) is not None
+        if _taken(port):
+            return _process(folder) is not None
         Event().wait(LOOKED_S)
     return False
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
