@@ -51,6 +51,10 @@ class Door(Protocol):
 
     state: State
 
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
+
     async def request(self, command: commands.Any) -> commands.Receipt:
         """Take a command."""
 
@@ -82,11 +86,11 @@ async def guarded(cell: Door, resources: Iterable[Resource], bus: Bus) -> AsyncG
 
 async def _kept(cell: Door, interlock: Interlock) -> None:
     """Read the interlock, and cut the lot off when it is open; that it closes again changes nothing."""
-    tries = 0
     while True:
         if (why := await interlock.why_open()) and cell.state not in AT_REST:
-            tries += 1
-            await cell.request(commands.CutOff(id=f"{interlock.name}-open-{tries}", actor=ACTOR, reason=why))
+            # no id of an earlier run of the lot, which has had its effect
+            name = f"{interlock.name}-open-{cell.now:.3f}"
+            await cell.request(commands.CutOff(id=name, actor=ACTOR, reason=why))
         await asyncio.sleep(POLL_S)
 
 

@@ -29,17 +29,21 @@ class StopRequest:
 
 
 async def stopped(cell: Cell[Any], stop: StopRequest) -> None:
-    """First request: pause and leave the lot so, abort if the grace is over first; second: abort at once."""
+    """First request: pause and leave the lot so, abort if the grace is over first; second: abort at once.
+
+    The ids are none of an earlier run of the lot: a command has its effect once.
+    """
     await stop.changed.wait()
     stop.changed.clear()
-    receipt = await cell.request(commands.Pause(id="stop-pause", actor=ACTOR, reason="stop requested"))
+    pause, abort = (f"stop-{verb}-{cell.now:.3f}" for verb in ("pause", "abort"))
+    receipt = await cell.request(commands.Pause(id=pause, actor=ACTOR, reason="stop requested"))
     if receipt.ok:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_GRACE_S):
                 await either(cell.paused.wait(), stop.changed.wait())
     if stop.times == 1 and cell.leave():
         await stop.changed.wait()
-    await cell.request(commands.Abort(id="stop-abort", actor=ACTOR, reason="stop requested"))
+    await cell.request(commands.Abort(id=abort, actor=ACTOR, reason="stop requested"))
 
 
 async def unless_stopped(work: Coroutine[Any, Any, None], stop: StopRequest) -> None:

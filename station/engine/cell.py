@@ -392,8 +392,11 @@ class Cell(Generic[S]):
         return 0 if self._run is None else self._run.landings
 
     @property
-    def _now(self) -> float:
+    def now(self) -> float:
+        """Seconds since 1970."""
         return self._plan.clock.unix()
+
+    _now = now
 
     async def shift(self, new: State, reason: str = "", *, cause: str = "") -> None:
         """Go into another state of the life cycle, journalled before it counts."""

@@ -30,6 +30,10 @@ class Cell:
         self.state = State.ABORTED if ok else self.state
         return commands.Receipt(ok=ok, code="ok" if ok else "wrong_state")
 
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def hear(self, machine: str, what: str, text: str) -> None:
         self.heard.append((machine, what, text))
 
@@ -104,7 +108,8 @@ def test_an_interlock_that_cannot_be_read_is_open() -> None:
 def test_an_abort_that_is_refused_is_asked_for_again() -> None:
     cell = Cell(refusals=2)
     guarded_for(5.0, cell, Contacts([("door",)]))
-    assert [command.id for command in cell.asked] == ["safety-open-1", "safety-open-2", "safety-open-3"]
+    at = ("0.000", "0.500", "1.000")
+    assert [command.id for command in cell.asked] == [f"safety-open-{second}" for second in at]
 
 
 def test_a_cell_that_goes_on_is_watched_again() -> None:
@@ -119,7 +124,7 @@ def test_a_cell_that_goes_on_is_watched_again() -> None:
 
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
         runner.run(recovered())
-    assert [command.id for command in cell.asked] == ["safety-open-1", "safety-open-2"]
+    assert [command.id for command in cell.asked] == ["safety-open-0.000", "safety-open-2.000"]
 
 
 def test_a_closed_interlock_asks_for_nothing() -> None:
