@@ -49,6 +49,8 @@ class CellTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The role in [site] of the reader of the codes on the devices; empty: they have none."""
     thermal: str = ""
     """What brings the devices to a temperature; a prober does that itself."""
+    earlier: tuple[str, ...] = ()
+    """Stores with results of insertions before this one, beside this file, unless a lot names its own."""
 
 
 class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):

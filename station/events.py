@@ -370,6 +370,12 @@ class Refitted(Event, frozen=True, tag="lot.refitted", kw_only=True):
     software: tuple[Software, ...]
 
 
+class PastLost(Event, frozen=True, tag="past.lost", kw_only=True):
+    """Earlier results of a lot that is taken up cannot be read again: rows whose rules ask for them run."""
+
+    reason: str
+
+
 class LotClosed(Event, frozen=True, tag="lot.closed", kw_only=True):
     """The outcome is fixed; nothing of the lot can change."""
 
@@ -418,6 +424,7 @@ Any: TypeAlias = (
     | Found
     | Cleared
     | Refitted
+    | PastLost
     | LotClosed
 )
 """Every event."""

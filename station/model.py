@@ -312,6 +312,17 @@ class SecondPass(Struct, frozen=True):
         return f"R{self.number}"
 
 
+class EarlierRun(Struct, frozen=True):
+    """An ended run of other insertions, for whose results the rules of a lot may ask."""
+
+    run: str
+    """Its uuid, the same in every database."""
+    flow: str
+    lot: str
+    source: str
+    """The store in which it was read."""
+
+
 class LotInfo(Struct, frozen=True):
     """What is known of a lot and its set-up before the first touchdown: the header of every record."""
 
@@ -358,6 +369,8 @@ class LotInfo(Struct, frozen=True):
     """How part averages were made, if they were."""
     second_pass: SecondPass | None = None
     """Of a lot whose devices had their bin before, in no order, and come again."""
+    earlier: tuple[EarlierRun, ...] = ()
+    """What its rules may ask for of insertions before this one, the oldest first."""
 
 
 class Whereabouts(Enum):

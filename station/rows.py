@@ -76,7 +76,8 @@ class Retry:
 
 
 Earlier: TypeAlias = Mapping[str, Measurement]
-"""What the rows above have measured on this device in this contact, by the name of the test."""
+"""What the rows above have measured on this device in this contact, by the name of the test; beside it what
+earlier insertions have, as `flow/test`. A row whose rule asks for one of those that is not known runs."""
 When: TypeAlias = Callable[[Earlier], bool]
 """A rule that tells, from earlier results alone, whether a row runs; its name stands in the records."""
 

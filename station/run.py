@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from msgspec import json, structs
 
 from drivers.errors import EquipmentError
-from station import assemble, binding, cell_record, commands, instruments, second_pass
+from station import assemble, binding, cell_record, commands, instruments, past, second_pass
 from station.authority import OPERATOR
 from station.by_policy import PolicyCourse
 from station.cell_record import Quarantine
@@ -40,7 +40,7 @@ from station.golden_check import golden_codes, golden_watch
 from station.guard import guarded
 from station.life import Life, Worn, worn
 from station.lot_vault import LotVault
-from station.model import Averaging, LotInfo, SecondPass, Temperature
+from station.model import Averaging, EarlierRun, LotInfo, SecondPass, Temperature
 from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
@@ -75,6 +75,10 @@ class LotOrder:
     """It is a later pass over what was rejected."""
     again: bool = False
     """The folder is there, and its lot is taken up where it was left."""
+    earlier: tuple[Path, ...] = ()
+    """Stores with results of insertions before this one, instead of those of the station file."""
+    rests_on: tuple[EarlierRun, ...] = ()
+    """Of a lot that is taken up: the runs of which it has known the results."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ class LotSession:
         self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
         if order.second is not None:
             self._sequence = second_pass.rules_of(sequence)
+        self._past = self._read_past()
         self._golden = golden_watch(config, sequence) if order.trials == 1 else None
         self._golden_codes = golden_codes(config) if order.trials == 1 else {}
         self._bus = Bus()
@@ -174,7 +179,9 @@ class LotSession:
             self._ordered_as = at_vault.ordered_as
             made = assemble.equipment(self._config, self._surroundings)
             bound = binding.bound(self._config, made.machines, self._sequence, vault, self._tempered)
-            bound = replace(bound, quarantine=self._quarantine(made), golden=self._golden_codes)
+            bound = replace(
+                bound, quarantine=self._quarantine(made), golden=self._golden_codes, past=self._past.of
+            )
             stack.push_async_callback(made.aclose)
             await unless_stopped(self._connected(made), stop)
             plan = self._plan(made, bound, vault)
@@ -194,6 +201,14 @@ class LotSession:
         if self._unexported is not None:
             raise self._unexported
         return report
+
+    def _read_past(self) -> past.PastResults:
+        order, cell = self._order, self._config.cell
+        if order.again:
+            return past.read_again(order.rests_on)
+        folder = self._config.source.parent
+        sources = order.earlier or [folder / source for source in cell.earlier]
+        return past.read(sources, cell.product, cell.insertion)
 
     def _quarantine(self, made: assemble.Equipment) -> Quarantine:
         """Put out of use what earlier lots have left so."""
@@ -296,6 +311,7 @@ class LotSession:
             software=instruments.software(),
             averaging=self._averaging(),
             second_pass=self._order.second,
+            earlier=self._past.runs,
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:
@@ -315,6 +331,7 @@ class LotSession:
         now = self._describe(load)
         must_agree(history.info, now)
         self._refit(history, now)
+        history.past_lost = self._past.gone
         folder = self._open_folder(history.info)
         folder.journal.recall(happened)
         return folder, history

@@ -299,7 +299,14 @@ class Service:
     def _taken_up(self, folder: Path, history: History) -> "_Life":
         info, standing = history.info, self._standing
         order = LotOrder(
-            info.lot, info.quantity, folder, standing.seed, standing.recipe, info.tempered, again=True
+            info.lot,
+            info.quantity,
+            folder,
+            standing.seed,
+            standing.recipe,
+            info.tempered,
+            again=True,
+            rests_on=info.earlier,
         )
         if standing.recipe is None:  # else the lot says whether it is the one that it began with
             order = self._by_recipe(order, info.limit_set.rpartition(" ")[2])

@@ -28,6 +28,7 @@ from station.config import StationConfig
 from station.console import outlet
 from station.custody.journal import read
 from station.door import Door
+from station.engine.history import History
 from station.engine.states import State
 from station.io_thread import beside
 from station.model import Temperature
@@ -106,6 +107,12 @@ class Speed(click.ParamType[float | None]):
     metavar="LOT",
     help="Test once more what lies in the retest bins of a closed lot in --out.",
 )
+@click.option(
+    "--earlier",
+    type=click.Path(dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Store of an insertion before this one, for whose results rules may ask; repeatable.",
+)
 @click.option("--resume", metavar="LOT", help="Go on with a lot that was left open, in --out.")
 @recovery.options
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
@@ -125,6 +132,7 @@ def run(
     hardware: bool,
     socket: Path | None,
     again: str | None,
+    earlier: tuple[Path, ...],
     resume: str | None,
     by: str | None,
     by_role: str,
@@ -143,7 +151,7 @@ def run(
         raise click.UsageError("--fault is for simulated machines")
     if again is not None and (lot or resume or trials > 1 or _given("devices")):
         raise click.UsageError("--second-pass names lot and devices; no --lot, --devices, --trials, --resume")
-    history = None if resume is None else history_in(out / resume)
+    history = None if resume is None else _left(out / resume, earlier)
     if history is not None:
         lot, devices, sites = history.info.lot, history.info.quantity, len(history.info.sites)
         temperature = history.info.tempered
@@ -153,7 +161,10 @@ def run(
         lot, devices = asked.name, asked.devices
     name = _named(lot, out)
     later = history.info.second_pass if history else asked.second if asked else None
-    order = LotOrder(name, devices, out / name, seed, recipe, temperature, trials, later, bool(history))
+    order = LotOrder(
+        name, devices, out / name, seed, recipe, temperature, trials, later, bool(history), earlier
+    )
+    order = order if history is None else replace(order, rests_on=history.info.earlier)
     surroundings = partial(_surroundings, config, order, faults, speed, hardware=hardware)
     if history is not None:
         there = recovery.taken_up_here(
@@ -168,6 +179,13 @@ def run(
     with _begun(order, asked, surroundings, simulated_too=not hardware) as world:
         report = _ran(config, order, world, _progress(order, quiet=as_json), socket)
     return _ended(report, as_json=as_json)
+
+
+def _left(folder: Path, earlier: tuple[Path, ...]) -> History:
+    """Return what became of a lot that is to go on."""
+    if earlier:
+        raise click.UsageError("--resume goes on with the earlier results of its lot, it takes no --earlier")
+    return history_in(folder)
 
 
 def _named(lot: str | None, out: Path) -> str:

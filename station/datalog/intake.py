@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from station.datalog.stdf import averages
 from station.datalog.stdf.lint import check
-from station.datalog.stdf.notes import note, offset
+from station.datalog.stdf.notes import earlier, note, offset
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import TESTS, TOTAL
@@ -21,6 +21,7 @@ from station.model import (
     Bin,
     BinKind,
     DeviceResult,
+    EarlierRun,
     Ending,
     Limit,
     LotInfo,
@@ -92,7 +93,8 @@ def _number(name: str) -> int:
 def _says_something(record: Record) -> bool:
     """Tell whether a record is a DTR that is not about the lot itself."""
     text = record.text("TEXT_DAT") if record.name == "DTR" else FINGERPRINT
-    return not text.startswith(FINGERPRINT) and offset(text) is None and not averages.is_one(text)
+    known = offset(text) or earlier(text) or averages.is_one(text)
+    return not known and not text.startswith(FINGERPRINT)
 
 
 def _ends_of_wafers(path: Path) -> dict[int, float]:
@@ -111,6 +113,7 @@ def _info(path: Path) -> LotInfo:
     head = dict[str, Record]()
     tests, bins, pins = dict[int, Record](), _Bins(), list[str]()
     fingerprint, first_site, offsets, told = "", 0, list[Offset](), list[str]()
+    rests_on = list[EarlierRun]()
     for record in read(path):
         head.setdefault(record.name, record)
         match record.name:
@@ -128,6 +131,8 @@ def _info(path: Path) -> LotInfo:
                 told.append(record.text("TEXT_DAT"))
             case "DTR" if (known := offset(record.text("TEXT_DAT"))) is not None:
                 offsets.append(known)
+            case "DTR" if (rests := earlier(record.text("TEXT_DAT"))) is not None:
+                rests_on.append(rests)
             case _:
                 bins.note(record)
     master = head["MIR"]
@@ -163,6 +168,7 @@ def _info(path: Path) -> LotInfo:
         offsets=tuple(offsets),
         averaging=made,
         second_pass=second,
+        earlier=tuple(rests_on),
     )
 
 

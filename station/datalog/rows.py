@@ -175,6 +175,15 @@ class DeviceRows:
         """Return which die of which wafer a device is."""
         return None if row.extra is None else _unpacked(row.extra).place
 
+    def identity(self, row: DeviceRow) -> tuple[str, Place | None]:
+        """Return the code of a device, and which die of which wafer it is."""
+        extra = _unpacked(row.extra)
+        return extra.code, extra.place
+
+    def measured(self, row: DeviceRow) -> list[Measurement]:
+        """Return what was measured in a contact, in datalog order."""
+        return self._measurements(row, _unpacked(row.extra))
+
     def values(self, row: DeviceRow) -> tuple[float, ...]:
         """Return the value of each test, NaN where there is none."""
         return self._vals.unpack(row.vals)

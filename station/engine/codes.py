@@ -19,6 +19,16 @@ def numbered(part: int) -> str:
     return f"#{part}"
 
 
+def is_own(code: str, part: int, of_pass: str) -> bool:
+    """Tell whether a device's name in the records is a code that it bears, not one that the lot gave it."""
+    return bool(code) and code not in {numbered(part), of_its_pass(of_pass, part)}
+
+
+def of_its_pass(of_pass: str, part: int) -> str:
+    """Return how a device without a code is called in a second pass."""
+    return f"{of_pass}-{part}"
+
+
 def unnamed(opened: TouchdownOpened, site: int) -> bool:
     """Tell whether a device was not tested because nobody knows who it is."""
     return site in opened.untested and opened.ids.get(site) == numbered(opened.parts[site])
@@ -70,7 +80,7 @@ class Codes:
         return replace(arrived, ids=ids)
 
     def _by_pass(self, arrived: Touchdown, parts: Mapping[int, int]) -> dict[int, str]:
-        return {site: f"{self.of_pass}-{parts[site]}" for site in sorted(arrived.sites)}
+        return {site: of_its_pass(self.of_pass, parts[site]) for site in sorted(arrived.sites)}
 
     async def _read(self, sites: list[int]) -> dict[int, str]:
         """Read at all sites at once; a site whose code did not come is left out."""

@@ -1,9 +1,10 @@
 """One device in contact, and the journal as its run sees it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from station.model import Personalisation
+from station.model import Measurement, Personalisation
 from station.sequence import Die
 
 
@@ -29,3 +30,5 @@ class Contact:
     session: bytes
     recovers: bool = False
     """Only the vault sees the device: no row that tests is run."""
+    past: Mapping[str, Measurement] = field(default_factory=dict)
+    """What earlier insertions have measured on the device, each as `flow/test`."""

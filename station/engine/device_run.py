@@ -184,7 +184,7 @@ class DeviceRun(Generic[S]):
     # -- tests
     async def _test(self, test: Judged[S]) -> bool:
         try:
-            if not wanted(test, self._measurements):
+            if not wanted(test, self._measurements, self._contact.past):
                 self._notes.append(skipped(test))
                 return True
         except Exception as error:  # noqa: BLE001 - whatever a rule raises is the program's fault

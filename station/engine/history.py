@@ -68,6 +68,8 @@ class History:
     retested: int = 0
     refitted: bool = False
     """The lot has other machines or other software than when it was left, which the journal has not yet."""
+    past_lost: str = ""
+    """Which earlier results on which the lot rests cannot be read again."""
     held: bool = False
     ending: bool = False
     receipts: dict[str, commands.Receipt] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
 from station.engine.outcomes import opened, placed, untested
 from station.engine.overheard import Overheard
+from station.engine.past import Past, nothing
 from station.engine.quarantine import Quarantine
 from station.engine.records import Records
 from station.engine.recount import Counters
@@ -34,7 +35,7 @@ from station.engine.states import State
 from station.engine.stops import Aborted, Adjourned, Ended, Hold, Wish
 from station.engine.tempering import Tempering
 from station.errors import StorageError
-from station.model import DeviceResult, LotInfo
+from station.model import DeviceResult, LotInfo, Measurement, Place
 from station.sequence import S, Sequence
 
 
@@ -53,6 +54,8 @@ class Bound(Generic[S]):
     """What keeps over lots and restarts which resources are out of use."""
     climate: Climate | None = None
     """What brings the devices to the temperature of the lot, if it has one."""
+    past: Past = nothing
+    """What earlier insertions have measured on a device."""
 
 
 def in_time(now: float, landings: int) -> str:
@@ -380,7 +383,16 @@ class LotRun(Generic[S]):
     def _contact(self, site: int, part: int, number: int) -> Contact:
         session = sha256(f"{self._info.lot}:{self._seq}:{site}".encode()).digest()[:16]
         lot = self._info.lot
-        return Contact(self._seq, part, number, unit=f"{lot}/{part}", lot=lot, session=session)
+        return Contact(
+            self._seq, part, number, unit=f"{lot}/{part}", lot=lot, session=session, past=self._past(site)
+        )
+
+    def _past(self, site: int) -> Mapping[str, Measurement]:
+        """Ask what earlier insertions have measured on the device at a site."""
+        arrived = self._arrived
+        die = arrived.positions.get(site)
+        place = None if die is None else Place(arrived.wafer, *die)
+        return self._bound.past(arrived.ids.get(site, ""), place)
 
     def _untested(self, site: int, part: int, number: int, reason: str) -> DeviceResult:
         return untested(site, part, number, reason, bin_=self._sequence.bins.untested, now=self._journal.now)

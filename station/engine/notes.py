@@ -1,18 +1,25 @@
 """What is told of a test beside its result: attempts, rows that a rule left out, narrow passes. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from station.engine.past import Known, UnknownPastError
 from station.model import Measurement, Note
 from station.sequence import Entrusted, Judged, Parametric, S, function_name
 
 LONGEST = 180
 
 
-def wanted(test: Judged[S], measured: Iterable[Measurement]) -> bool:
-    """Tell whether a row runs, by its rule; TypeError if that answers anything but a bool."""
+def wanted(test: Judged[S], measured: Iterable[Measurement], past: Mapping[str, Measurement]) -> bool:
+    """Tell whether a row runs, by its rule; TypeError if that answers anything but a bool.
+
+    It runs if the rule asks for what is not known of an earlier insertion.
+    """
     if isinstance(test, Entrusted) or test.when is None:
         return True
-    answer: object = test.when({one.name: one for one in measured})
+    try:
+        answer: object = test.when(Known({**past, **{one.name: one for one in measured}}))
+    except UnknownPastError:
+        return True
     if not isinstance(answer, bool):
         rule, kind = function_name(test.when), type(answer).__name__
         raise TypeError(f"the rule {rule} answered {kind}, not a bool")

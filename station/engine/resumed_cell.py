@@ -58,6 +58,8 @@ class ResumedCell(Cell[S]):
             await self._commit(
                 events.Refitted(at=self._now, instruments=info.instruments, software=info.software)
             )
+        if history.past_lost:
+            await self._commit(events.PastLost(at=self._now, reason=history.past_lost))
         self._recovery = Recovery(history, folder, self._plan.sequence, self._plan.vault)
         if why := await self._settled(self._recovery):
             await self.shift(State.ABORTED, why)

@@ -1,6 +1,7 @@
 """A lot that was taken up: devices that waited in contact get what they need, then the cycle goes on."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -172,15 +173,7 @@ class ResumedRun(LotRun[S]):
         known = self._left.get(part)
         if known is None or not known.recovers:
             return contact
-        return Contact(
-            contact.seq,
-            contact.part,
-            contact.number,
-            unit=contact.unit,
-            lot=contact.lot,
-            session=contact.session,
-            recovers=True,
-        )
+        return replace(contact, recovers=True)
 
     def _untested(self, site: int, part: int, number: int, reason: str) -> DeviceResult:
         """A device that the vault had begun with is spoiled also where its site is out of use."""

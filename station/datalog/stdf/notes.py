@@ -4,7 +4,7 @@ import re
 
 from station.datalog.stdf.records import encode
 from station.datalog.stdf.writer import plain
-from station.model import DeviceResult, Note, NoteKind, Offset
+from station.model import DeviceResult, EarlierRun, Note, NoteKind, Offset
 
 KINDS: dict[str, NoteKind] = {
     "attempt": "attempt",
@@ -15,6 +15,8 @@ KINDS: dict[str, NoteKind] = {
 NOTE = re.compile(rf"site (?P<site>\d+): (?P<kind>{'|'.join(KINDS)}) test (?P<test>\d+): (?P<text>.*)")
 
 OFFSET = re.compile(r"offset test (?P<test>\d+) site (?P<site>\d+): (?P<value>\S+)")
+
+EARLIER = re.compile(r"earlier results: run (?P<run>\S+), (?P<flow>\S+) of lot (?P<lot>.*)")
 
 
 def records(device: DeviceResult) -> list[bytes]:
@@ -48,3 +50,14 @@ def offset(text: str) -> Offset | None:
         return Offset(int(found["test"]), int(found["site"]), float(found["value"]))
     except ValueError:
         return None
+
+
+def earlier_text(run: EarlierRun) -> str:
+    """Return what the header says of a run for whose results the rules of the lot may ask."""
+    return f"earlier results: run {run.run}, {run.flow} of lot {run.lot}"
+
+
+def earlier(text: str) -> EarlierRun | None:
+    """Return the run of a DTR's text, without its store; None if it is about something else."""
+    found = EARLIER.fullmatch(text)
+    return None if found is None else EarlierRun(found["run"], found["flow"], found["lot"], "")

@@ -1,0 +1,160 @@
+"""What insertions before this one have measured: read once from their stores, when a lot is loaded.
+
+A device is met again by its code, or by its place on a wafer. Only ended runs count: what a lot rests on
+does not change under it.
+"""
+
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from station.datalog import schema
+from station.datalog.rows import DeviceRow, DeviceRows
+from station.datalog.store import FINISHED, Store
+from station.engine.codes import is_own
+from station.engine.past import SEPARATOR
+from station.errors import ConfigError, StorageError
+from station.model import EarlierRun, LotInfo, Measurement, Place
+
+Name: TypeAlias = str | Place
+"""Code or place of a device."""
+UNREADABLE = (msgspec.DecodeError, struct.error, zlib.error)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run as it lies in a store."""
+
+    told: EarlierRun
+    number: int
+    info: LotInfo
+    state: str
+
+    def __str__(self) -> str:
+        return f"{self.info.product} {self.info.flow} of lot {self.info.lot} ({self.state})"
+
+    def rests(self, product: str, flow: str) -> bool:
+        """Whether a lot of this product and flow may rest on it."""
+        return self.state == FINISHED and self.info.product == product and self.info.flow != flow
+
+
+@dataclass
+class PastResults:
+    """The last contact of each device at each flow before; unpacked when it is asked for."""
+
+    runs: tuple[EarlierRun, ...] = ()
+    """Where they were read, the oldest first."""
+    gone: str = ""
+    """What could not be read again when a lot was taken up; empty if all could."""
+    _devices: dict[Name, dict[str, tuple[DeviceRows, DeviceRow]]] = field(default_factory=dict)
+
+    def of(self, code: str, place: Place | None) -> Mapping[str, Measurement]:
+        """Return the results of a device, each as `flow/test`; nothing if it is not known."""
+        at_place = {} if place is None else self._devices.get(place, {})
+        return {
+            f"{flow}{SEPARATOR}{one.name}": one
+            for flow, (rows, row) in (at_place | self._devices.get(code, {})).items()
+            for one in rows.measured(row)
+        }
+
+    def add(self, run: _Run, devices: Iterable[DeviceRow]) -> int:
+        """Take the devices of a run in their order; return how many can be known again."""
+        rows, flow, known = DeviceRows(run.info), run.info.flow, 0
+        second = run.info.second_pass
+        of_pass = "" if second is None else second.name
+        for row in devices:
+            code, place = rows.identity(row)
+            rows.values(row)  # what cannot be read is found now, not in the lot
+            names: list[Name] = [code] if is_own(code, row.part_id, of_pass) else []
+            names += [place] if place is not None and place.wafer else []
+            for name in names:
+                self._devices.setdefault(name, {})[flow] = rows, row
+            known += bool(names)
+        return known
+
+
+def read(sources: Iterable[Path], product: str, flow: str) -> PastResults:
+    """Read what stores have of a product at other flows; ConfigError for one that has nothing of that."""
+    found = list[tuple[Path, _Run]]()
+    try:
+        for source in dict.fromkeys(sources):
+            found += [(source, run) for run in _needed(source, product, flow)]
+        past, known = _taken(found)
+    except StorageError as error:
+        raise ConfigError(f"earlier results: {error}") from error
+    if nameless := [str(source) for source, count in known.items() if not count]:
+        which = ", ".join(nameless)
+        raise ConfigError(
+            f"earlier results: {which}: no device has a code or a place, by which it could be known"
+        )
+    return past
+
+
+def _needed(source: Path, product: str, flow: str) -> list[_Run]:
+    """Return the runs of a store on which a lot may rest; StorageError if there is none."""
+    there = list(_runs(source))
+    if not (needed := [run for run in there if run.rests(product, flow)]):
+        has = ", ".join(map(str, there)) or "no run"
+        what = f"an ended run of {product} of another flow than {flow}"
+        raise StorageError(f"{source}: it has {has}; needed is {what}")
+    return needed
+
+
+def read_again(runs: Iterable[EarlierRun]) -> PastResults:
+    """Read the runs on which a lot rests that is taken up; what of them is gone is said, and not known."""
+    wanted = {one.run: one for one in runs}
+    past, gone = PastResults(), list[str]()
+    for one in wanted.values():
+        try:
+            source = Path(one.source)
+            there = [run for run in _runs(source) if run.told.run == one.run and run.state == FINISHED]
+            _taken([(source, run) for run in there], past)
+            gone += [] if there else [f"{source}: {one.flow} of lot {one.lot} is not there"]
+        except StorageError as error:
+            gone.append(str(error))
+    past.gone = "; ".join(dict.fromkeys(gone))
+    return past
+
+
+def _runs(source: Path) -> Iterator[_Run]:
+    """Yield the runs of a store; StorageError."""
+    if not source.is_file():
+        raise StorageError(f"{source}: there is no such file")
+    with_store = Store(source)
+    try:
+        for row in with_store.rows(schema.RUN):
+            yield _run(source, row)
+    except msgspec.ValidationError as error:
+        raise StorageError(f"{source}: {error}") from error
+    finally:
+        with_store.close()
+
+
+def _run(source: Path, row: Mapping[str, Any]) -> _Run:
+    info = msgspec.convert(row["mir"], LotInfo)
+    told = EarlierRun(row["uuid"], info.flow, info.lot, str(source.absolute()))
+    return _Run(told, row["id"], info, row["state"])
+
+
+def _taken(
+    found: list[tuple[Path, _Run]], past: PastResults | None = None
+) -> tuple[PastResults, Counter[Path]]:
+    """Take the devices of these runs, the oldest first; count those of each store that can be known again."""
+    past = past or PastResults()
+    known = Counter({source: 0 for source, _ in found})
+    for source, run in sorted(found, key=lambda one: one[1].info.set_up):
+        opened = Store(source)
+        try:
+            known[source] += past.add(run, opened.devices(run.number))
+        except UNREADABLE as error:
+            raise StorageError(f"{source}: run {run.number} of lot {run.info.lot}: {error}") from error
+        finally:
+            opened.close()
+        past.runs = (*past.runs, run.told)
+    return past, known
