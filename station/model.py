@@ -323,6 +323,13 @@ class EarlierRun(Struct, frozen=True):
     """The store in which it was read."""
 
 
+class TraceList(Struct, frozen=True):
+    """The list that said which die is in the package of each code."""
+
+    source: str
+    sha256: str
+
+
 class LotInfo(Struct, frozen=True):
     """What is known of a lot and its set-up before the first touchdown: the header of every record."""
 
@@ -371,6 +378,8 @@ class LotInfo(Struct, frozen=True):
     """Of a lot whose devices had their bin before, in no order, and come again."""
     earlier: tuple[EarlierRun, ...] = ()
     """What its rules may ask for of insertions before this one, the oldest first."""
+    traced: TraceList | None = None
+    """By which its packages are known as dies, if they are."""
 
 
 class Whereabouts(Enum):

@@ -1,7 +1,7 @@
 """What insertions before this one have measured: read once from their stores, when a lot is loaded.
 
-A device is met again by its code, or by its place on a wafer. Only ended runs count: what a lot rests on
-does not change under it.
+A device is met again by its code, or by its place on a wafer; a package also by the place of its die. Only
+ended runs count: what a lot rests on does not change under it.
 """
 
 import struct
@@ -14,13 +14,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from station import traces
 from station.datalog import schema
 from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.store import FINISHED, Store
 from station.engine.codes import is_own
 from station.engine.past import SEPARATOR
 from station.errors import ConfigError, StorageError
-from station.model import EarlierRun, LotInfo, Measurement, Place
+from station.model import EarlierRun, LotInfo, Measurement, Place, TraceList
 
 Name: TypeAlias = str | Place
 """Code or place of a device."""
@@ -52,16 +53,27 @@ class PastResults:
     """Where they were read, the oldest first."""
     gone: str = ""
     """What could not be read again when a lot was taken up; empty if all could."""
+    traced: TraceList | None = None
+    codes: Mapping[str, Place] = field(default_factory=dict)
+    """By code of a package, where its die was."""
     _devices: dict[Name, dict[str, tuple[DeviceRows, DeviceRow]]] = field(default_factory=dict)
 
     def of(self, code: str, place: Place | None) -> Mapping[str, Measurement]:
         """Return the results of a device, each as `flow/test`; nothing if it is not known."""
+        place = place or self.codes.get(code)
         at_place = {} if place is None else self._devices.get(place, {})
         return {
             f"{flow}{SEPARATOR}{one.name}": one
             for flow, (rows, row) in (at_place | self._devices.get(code, {})).items()
             for one in rows.measured(row)
         }
+
+    def trace(self, path: Path) -> None:
+        """Read which die is in which package; StorageError if no die of them is known."""
+        traced, codes = traces.read(path)
+        if not any(place in self._devices for place in codes.values()):
+            raise StorageError(f"{path}: none of its {len(codes)} dies is one of which results are known")
+        self.traced, self.codes = traced, codes
 
     def add(self, run: _Run, devices: Iterable[DeviceRow]) -> int:
         """Take the devices of a run in their order; return how many can be known again."""
@@ -79,13 +91,18 @@ class PastResults:
         return known
 
 
-def read(sources: Iterable[Path], product: str, flow: str) -> PastResults:
-    """Read what stores have of a product at other flows; ConfigError for one that has nothing of that."""
+def read(sources: Iterable[Path], product: str, flow: str, traced: Path | None = None) -> PastResults:
+    """Read what stores have of a product at other flows; ConfigError for one that has nothing of that.
+
+    `traced`: the list that says which die is in which package.
+    """
     found = list[tuple[Path, _Run]]()
     try:
         for source in dict.fromkeys(sources):
             found += [(source, run) for run in _needed(source, product, flow)]
         past, known = _taken(found)
+        if traced is not None:
+            past.trace(traced)
     except StorageError as error:
         raise ConfigError(f"earlier results: {error}") from error
     if nameless := [str(source) for source, count in known.items() if not count]:
@@ -106,9 +123,9 @@ def _needed(source: Path, product: str, flow: str) -> list[_Run]:
     return needed
 
 
-def read_again(runs: Iterable[EarlierRun]) -> PastResults:
-    """Read the runs on which a lot rests that is taken up; what of them is gone is said, and not known."""
-    wanted = {one.run: one for one in runs}
+def read_again(began: LotInfo) -> PastResults:
+    """Read that on which a lot rests that is taken up; what of it is gone is said, and not known."""
+    wanted = {one.run: one for one in began.earlier}
     past, gone = PastResults(), list[str]()
     for one in wanted.values():
         try:
@@ -118,8 +135,23 @@ def read_again(runs: Iterable[EarlierRun]) -> PastResults:
             gone += [] if there else [f"{source}: {one.flow} of lot {one.lot} is not there"]
         except StorageError as error:
             gone.append(str(error))
+    gone += _traced_again(past, began.traced)
     past.gone = "; ".join(dict.fromkeys(gone))
     return past
+
+
+def _traced_again(past: PastResults, was: TraceList | None) -> list[str]:
+    """Read which die is in which package as it was; return what is gone."""
+    if was is None or not past.runs:
+        return []
+    try:
+        now, codes = traces.read(Path(was.source))
+    except StorageError as error:
+        return [str(error)]
+    if now != was:
+        return [f"{was.source}: it is another list than when the lot began"]
+    past.traced, past.codes = now, codes
+    return []
 
 
 def _runs(source: Path) -> Iterator[_Run]:

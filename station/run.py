@@ -40,7 +40,7 @@ from station.golden_check import golden_codes, golden_watch
 from station.guard import guarded
 from station.life import Life, Worn, worn
 from station.lot_vault import LotVault
-from station.model import Averaging, EarlierRun, LotInfo, SecondPass, Temperature
+from station.model import Averaging, LotInfo, SecondPass, Temperature
 from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
@@ -77,8 +77,10 @@ class LotOrder:
     """The folder is there, and its lot is taken up where it was left."""
     earlier: tuple[Path, ...] = ()
     """Stores with results of insertions before this one, instead of those of the station file."""
-    rests_on: tuple[EarlierRun, ...] = ()
-    """Of a lot that is taken up: the runs of which it has known the results."""
+    traced: Path | None = None
+    """The list that says which die is in which package."""
+    began: LotInfo | None = None
+    """Of a lot that is taken up: as what it was begun."""
 
 
 @dataclass(frozen=True)
@@ -204,11 +206,13 @@ class LotSession:
 
     def _read_past(self) -> past.PastResults:
         order, cell = self._order, self._config.cell
-        if order.again:
-            return past.read_again(order.rests_on)
+        if order.began is not None:
+            return past.read_again(order.began)
         folder = self._config.source.parent
         sources = order.earlier or [folder / source for source in cell.earlier]
-        return past.read(sources, cell.product, cell.insertion)
+        if order.traced is not None and not sources:
+            raise ConfigError("--traced leads to earlier results: it needs --earlier, or earlier in [cell]")
+        return past.read(sources, cell.product, cell.insertion, order.traced)
 
     def _quarantine(self, made: assemble.Equipment) -> Quarantine:
         """Put out of use what earlier lots have left so."""
@@ -312,6 +316,7 @@ class LotSession:
             averaging=self._averaging(),
             second_pass=self._order.second,
             earlier=self._past.runs,
+            traced=self._past.traced,
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:

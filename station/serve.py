@@ -306,7 +306,7 @@ class Service:
             standing.recipe,
             info.tempered,
             again=True,
-            rests_on=info.earlier,
+            began=info,
         )
         if standing.recipe is None:  # else the lot says whether it is the one that it began with
             order = self._by_recipe(order, info.limit_set.rpartition(" ")[2])

@@ -113,6 +113,11 @@ class Speed(click.ParamType[float | None]):
     multiple=True,
     help="Store of an insertion before this one, for whose results rules may ask; repeatable.",
 )
+@click.option(
+    "--traced",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="List of code, wafer, x, y: which die is in which package.",
+)
 @click.option("--resume", metavar="LOT", help="Go on with a lot that was left open, in --out.")
 @recovery.options
 @click.option("--json", "as_json", is_flag=True, help="Print one result object and nothing else.")
@@ -133,6 +138,7 @@ def run(
     socket: Path | None,
     again: str | None,
     earlier: tuple[Path, ...],
+    traced: Path | None,
     resume: str | None,
     by: str | None,
     by_role: str,
@@ -151,7 +157,7 @@ def run(
         raise click.UsageError("--fault is for simulated machines")
     if again is not None and (lot or resume or trials > 1 or _given("devices")):
         raise click.UsageError("--second-pass names lot and devices; no --lot, --devices, --trials, --resume")
-    history = None if resume is None else _left(out / resume, earlier)
+    history = None if resume is None else _left(out / resume, *earlier, traced)
     if history is not None:
         lot, devices, sites = history.info.lot, history.info.quantity, len(history.info.sites)
         temperature = history.info.tempered
@@ -162,9 +168,9 @@ def run(
     name = _named(lot, out)
     later = history.info.second_pass if history else asked.second if asked else None
     order = LotOrder(
-        name, devices, out / name, seed, recipe, temperature, trials, later, bool(history), earlier
+        name, devices, out / name, seed, recipe, temperature, trials, later, bool(history), earlier, traced
     )
-    order = order if history is None else replace(order, rests_on=history.info.earlier)
+    order = order if history is None else replace(order, began=history.info)
     surroundings = partial(_surroundings, config, order, faults, speed, hardware=hardware)
     if history is not None:
         there = recovery.taken_up_here(
@@ -181,10 +187,10 @@ def run(
     return _ended(report, as_json=as_json)
 
 
-def _left(folder: Path, earlier: tuple[Path, ...]) -> History:
+def _left(folder: Path, *given: Path | None) -> History:
     """Return what became of a lot that is to go on."""
-    if earlier:
-        raise click.UsageError("--resume goes on with the earlier results of its lot, it takes no --earlier")
+    if any(given):
+        raise click.UsageError("--resume goes on with the earlier results of its lot: no --earlier, --traced")
     return history_in(folder)
 
 

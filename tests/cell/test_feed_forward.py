@@ -2,21 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from station import events
+from station import events, past
 from station.chaos.lives import Lives
 from station.chaos.points import Kill
+from station.chaos.schedule import PLAIN, station_file
 from station.cli import code_of
 from station.custody.journal import read
 from station.datalog.intake import taken_in
 from station.datalog.stdf.reader import read as stdf
 from station.datalog.store import Store
-from station.model import DeviceResult, EarlierRun, LotInfo, Place
+from station.errors import ConfigError
+from station.model import DeviceResult, EarlierRun, LotInfo, Place, TraceList
 from tests.cell.feed_forward import SPLIT
 from tests.cell.lots import LOT, here, lot_here
+from tests.cell.test_device_codes import READERS
 
 SORT = Path(__file__).parents[2] / "sim" / "wafer_sort.toml"
 SIZE = ("--devices", "16", "--seed", "7")
@@ -102,6 +107,87 @@ def test_without_what_was_earlier_each_row_runs(tmp_path: Path) -> None:
     assert sum(value(device, 310) is not None for device in after.values()) > 8
 
 
+def final_station(folder: Path) -> Path:
+    """A final test of packages with codes."""
+    text = station_file(PLAIN, folder).read_text("utf-8").replace("sites = 16", 'sites = 2\ncodes = "code"')
+    text = text.replace('"se1-electrical-sort"', '"tests.cell.feed_forward:SECOND_SORT"')
+    path = folder / "final.toml"
+    path.write_text(text.replace("\n[site]\n", READERS), "utf-8")
+    return path
+
+
+def assembled(first: Path, folder: Path, *, but: str = "none") -> Path:
+    """The list of the house that put the dies into packages, as the how-to makes it."""
+    sql = "select distinct format('T1-{:06d}', part) as code, wafer, x, y from contact"
+    asked = here("store", "query", str(first), sql)
+    assert asked.returncode == 0, asked.stderr
+    path = folder / "assembled.tsv"
+    path.write_text("".join(line for line in asked.stdout.splitlines(True) if but not in line), "utf-8")
+    return path
+
+
+def test_a_final_test_asks_the_sort_of_each_die(first: Path, tmp_path: Path) -> None:
+    unlisted = 3
+    traced = assembled(first, tmp_path, but=f"T1-{unlisted:06d}")
+    given = ("--earlier", str(first), "--traced", str(traced))
+    code, result = lot_here(tmp_path / "out", "--station", str(final_station(tmp_path)), *SIZE, *given)
+    assert code == 0, result
+    store, sort = Store(Path(result["store"])), Store(first)
+    info = store.info(1)
+    after = {one.part: one for landing in store.touchdowns(1) for one in landing.devices}
+    before = {one.part: one for landing in sort.touchdowns(1) for one in landing.devices}
+    store.close()
+    sort.close()
+    assert after.keys() == before.keys()
+    left_out = {part for part, one in after.items() if any(note.kind == "skipped" for note in one.notes)}
+    drew_little = {
+        p for p, one in before.items() if (known := value(one, 300)) is not None and known <= SPLIT
+    }
+    assert left_out == drew_little - {unlisted}
+    assert 0 < len(left_out) < len(after)
+    for part in after.keys() - left_out:  # the same die, measured twice
+        was, is_ = value(before[part], 300), value(after[part], 310)
+        assert was is None or is_ is None or abs(was - is_) < 0.05 * was
+    both = past.read([first, Path(result["store"])], "se1", "QA").of("T1-000001", Place("T1-01", -3, -7))
+    assert {"CP1/continuity", "FT1/continuity"} <= both.keys()
+    assert info.traced == TraceList(str(traced), sha256(traced.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "line 1: no column code; code, wafer, x, y are needed"),
+        ("code,wafer,x\nA,T1-01,1\n", "line 1: no column y; code, wafer, x, y are needed"),
+        ("code,wafer,x,y\n", "it has no code"),
+        ("code,wafer,x,y\nA,T1-01,1,1\nA,T1-01,1,2\n", "line 3: code A is there already"),
+        ("code;wafer;x;y\nA;T1-01;1;1\nB;T1-01;1;1\n", "line 3: it is the die of code A too"),
+        ("code\twafer\tx\ty\nA\tT1-01\tone\t1\n", "line 2: x 'one', y '1': whole numbers are needed"),
+        ("code,wafer,x,y\nA,,1,1\n", "line 2: no wafer"),
+        ("code,wafer,x,y\nA,other,1,1\n", "none of its 1 dies is one of which results are known"),
+    ],
+)
+def test_a_list_that_cannot_be_meant_is_refused(first: Path, tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "list"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as refused:
+        past.read([first], "se1", "FT1", path)
+    assert str(refused.value) == f"earlier results: {path}: {said}"
+
+
+def test_a_list_that_has_become_another_one_is_not_believed(first: Path, tmp_path: Path) -> None:
+    path = assembled(first, tmp_path)
+    before = past.read([first], "se1", "FT1", path)
+    store = Store(first)
+    info = replace(store.info(1), earlier=before.runs, traced=before.traced)
+    store.close()
+    assert before.of("T1-000001", None).keys() >= {"CP1/continuity"}
+    assert past.read_again(info).of("T1-000001", None) == before.of("T1-000001", None)
+    path.write_text(path.read_text("utf-8") + "\n", "utf-8")
+    again = past.read_again(info)
+    assert again.gone == f"{path}: it is another list than when the lot began"
+    assert not again.of("T1-000001", None)
+
+
 @contextmanager
 def taken_up(out: Path, first: Path, *, gone: bool) -> Iterator[Path]:
     """Kill a second sort in its midst and let it go on; inside the block, its folder."""
@@ -136,6 +222,12 @@ def test_taken_up_without_what_was_earlier_rows_run(first: Path, tmp_path: Path)
     closed = [one for event in after if isinstance(event, events.ContactsClosed) for one in event.outcomes]
     assert closed
     assert not any(note.kind == "skipped" for one in closed for note in one.notes)
+
+
+def test_a_store_whose_devices_have_no_names_leads_nowhere(tmp_path: Path) -> None:
+    _, result = lot_here(tmp_path, "--station", str(station_file(PLAIN, tmp_path)), "--devices", "2")
+    with pytest.raises(ConfigError, match="no device has a code or a place, by which it could be known"):
+        past.read([Path(result["store"])], "se1", "QA")
 
 
 @pytest.mark.parametrize(

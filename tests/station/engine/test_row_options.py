@@ -9,7 +9,8 @@ import pytest
 from drivers.errors import DutError, EquipmentError
 from drivers.roles import Reading, Smu
 from station import events
-from station.model import Bin, BinKind, Limit, Note
+from station.engine.notes import wanted
+from station.model import Bin, BinKind, Limit, Measurement, Note, Verdict
 from station.noted import Noted
 from station.sequence import CONTINUE, Earlier, Functional, OnAlarm, Parametric, Retry
 from tests.station.engine.doubles import (
@@ -247,3 +248,22 @@ def test_what_a_row_makes_of_an_alarm_is_in_the_fingerprint() -> None:
     plain = sequence(Functional(1, answering([]), bin=BAD)).fingerprint()
     assert len(prints) == len(OnAlarm)
     assert plain in prints
+
+
+def asks(name: str) -> Callable[[Earlier], bool]:
+    def rule(earlier: Earlier) -> bool:
+        return (earlier[name].value or 0.0) > 1
+
+    return rule
+
+
+def test_a_rule_that_asks_for_an_unknown_result_of_an_insertion_before_lets_its_row_run() -> None:
+    row = Parametric(1, answering([]), VOLT, bin=BAD, when=asks("CP1/idd"), skippable=True)
+    low, high = (Measurement(1, "idd", "P", Verdict.PASSED, value=value) for value in (0.5, 2.0))
+    assert wanted(row, [], {})
+    assert wanted(row, [low], {"CP1/other": low})
+    assert wanted(row, [], {"CP1/idd": high})
+    assert not wanted(row, [high], {"CP1/idd": low})
+    own = Parametric(1, answering([]), VOLT, bin=BAD, when=asks("idd"), skippable=True)
+    with pytest.raises(KeyError):
+        wanted(own, [], {"CP1/idd": high})
