@@ -1,14 +1,21 @@
 """What was told of a lot's tests beside their results, counted as its journal has it."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from station import events
+from station.model import Place
+
+Knows = Callable[[str, Place | None], bool]
 
 
 class Noted:
     """Reads the events of a lot in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, knows: Knows | None = None) -> None:
+        """`knows`: whether earlier results of a device are known, in a lot that rests on such."""
+        self._knows = knows
+        self._unknown = set[int]()
         self._retried = set[int]()
         self._skipped = Counter[str]()
         self._marginal = Counter[int]()
@@ -19,6 +26,12 @@ class Noted:
         if isinstance(event, events.ContactsClosed):
             for outcome in event.outcomes:
                 self._add(outcome)
+        if isinstance(event, events.TouchdownOpened) and self._knows is not None:
+            for site, part in event.parts.items():
+                die = event.positions.get(site)
+                place = None if die is None else Place(event.wafer, *die)
+                if not self._knows(event.ids.get(site, ""), place):
+                    self._unknown.add(part)
 
     def _add(self, outcome: events.Outcome) -> None:
         for note in outcome.notes:
@@ -36,6 +49,11 @@ class Noted:
     def retried(self) -> int:
         """How many devices had a row that was run again in the same contact."""
         return len(self._retried)
+
+    @property
+    def unknown(self) -> int:
+        """Of how many devices no result of an insertion before was known, where the lot rests on such."""
+        return len(self._unknown)
 
     @property
     def skipped(self) -> dict[str, int]:

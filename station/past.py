@@ -68,6 +68,10 @@ class PastResults:
             for one in rows.measured(row)
         }
 
+    def knows(self, code: str, place: Place | None) -> bool:
+        """Tell whether any result of a device is known."""
+        return code in self._devices or (place or self.codes.get(code)) in self._devices
+
     def trace(self, path: Path) -> None:
         """Read which die is in which package; StorageError if no die of them is known."""
         traced, codes = traces.read(path)

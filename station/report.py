@@ -83,6 +83,8 @@ class LotReport(Struct, frozen=True):
     """In how many contacts a test was passed near a limit."""
     alarms: dict[str, int] = {}
     """How often an instrument was at its limit in a test that asks for it."""
+    unknown: int = 0
+    """Devices of which no earlier result was known, in a lot that rests on such."""
 
     @property
     def yield_fraction(self) -> float:

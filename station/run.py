@@ -396,7 +396,8 @@ class LotSession:
 
     def _from_disk(self) -> tuple[TruthReport | None, Noted]:
         """Read the journal once more: what is compared with a simulated world is what was written."""
-        truth, noted = self._surroundings.truth(), Noted()
+        truth = self._surroundings.truth()
+        noted = Noted(self._past.knows if self._past.runs or self._past.gone else None)
         balance, course = Balance(identities=True), PolicyCourse(self._sequence)
         for event in read(self._order.folder / JOURNAL):
             noted.add(event)
@@ -436,6 +437,7 @@ class LotSession:
             skipped=noted.skipped,
             marginal=noted.marginal,
             alarms=noted.alarms,
+            unknown=noted.unknown,
         )
 
 

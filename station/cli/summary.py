@@ -61,6 +61,8 @@ def _rows(report: LotReport) -> Iterator[str]:
     ):
         if counts:
             yield f"{word} " + ", ".join(f"{which}: {count}" for which, count in counts.items())
+    if report.unknown:
+        yield f"nothing known before of {report.unknown} devices"
 
 
 def _bins(report: LotReport) -> Table:

@@ -78,6 +78,7 @@ def test_a_second_sort_asks_the_first(first: Path, tmp_path: Path) -> None:
         tmp_path, "--station", str(second_station(tmp_path)), *SIZE, "--earlier", str(first)
     )
     assert code == 0, result
+    assert result["unknown"] == 0
     ran, skipped = holds(first, Path(result["store"]))
     assert ran > 0
     assert skipped > 0
@@ -144,6 +145,7 @@ def test_a_final_test_asks_the_sort_of_each_die(first: Path, tmp_path: Path) -> 
         p for p, one in before.items() if (known := value(one, 300)) is not None and known <= SPLIT
     }
     assert left_out == drew_little - {unlisted}
+    assert result["unknown"] == 1
     assert 0 < len(left_out) < len(after)
     for part in after.keys() - left_out:  # the same die, measured twice
         was, is_ = value(before[part], 300), value(after[part], 310)
