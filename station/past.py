@@ -8,20 +8,21 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from station import traces
-from station.datalog import schema
 from station.datalog.rows import DeviceRow, DeviceRows
-from station.datalog.store import FINISHED, Store
+from station.datalog.store import FINISHED
 from station.engine.codes import is_own
 from station.engine.past import SEPARATOR
 from station.errors import ConfigError, StorageError
 from station.model import EarlierRun, LotInfo, Measurement, Place, TraceList
+from station.past_stores import PastStore, store_of
 
 Name: TypeAlias = str | Place
 """Code or place of a device."""
@@ -95,21 +96,21 @@ class PastResults:
         return known
 
 
-def read(sources: Iterable[Path], product: str, flow: str, traced: Path | None = None) -> PastResults:
+def read(sources: Iterable[str], product: str, flow: str, traced: Path | None = None) -> PastResults:
     """Read what stores have of a product at other flows; ConfigError for one that has nothing of that.
 
     `traced`: the list that says which die is in which package.
     """
-    found = list[tuple[Path, _Run]]()
+    found = list[tuple[PastStore, _Run]]()
     try:
-        for source in dict.fromkeys(sources):
+        for source in map(store_of, dict.fromkeys(sources)):
             found += [(source, run) for run in _needed(source, product, flow)]
         past, known = _taken(found)
         if traced is not None:
             past.trace(traced)
     except StorageError as error:
         raise ConfigError(f"earlier results: {error}") from error
-    if nameless := [str(source) for source, count in known.items() if not count]:
+    if nameless := [source for source, count in known.items() if not count]:
         which = ", ".join(nameless)
         raise ConfigError(
             f"earlier results: {which}: no device has a code or a place, by which it could be known"
@@ -117,7 +118,7 @@ def read(sources: Iterable[Path], product: str, flow: str, traced: Path | None =
     return past
 
 
-def _needed(source: Path, product: str, flow: str) -> list[_Run]:
+def _needed(source: PastStore, product: str, flow: str) -> list[_Run]:
     """Return the runs of a store on which a lot may rest; StorageError if there is none."""
     there = list(_runs(source))
     if not (needed := [run for run in there if run.rests(product, flow)]):
@@ -133,11 +134,11 @@ def read_again(began: LotInfo) -> PastResults:
     past, gone = PastResults(), list[str]()
     for one in wanted.values():
         try:
-            source = Path(one.source)
+            source = store_of(one.source)
             there = [run for run in _runs(source) if run.told.run == one.run and run.state == FINISHED]
             _taken([(source, run) for run in there], past)
             gone += [] if there else [f"{source}: {one.flow} of lot {one.lot} is not there"]
-        except StorageError as error:
+        except (ConfigError, StorageError) as error:
             gone.append(str(error))
     gone += _traced_again(past, began.traced)
     past.gone = "; ".join(dict.fromkeys(gone))
@@ -158,39 +159,28 @@ def _traced_again(past: PastResults, was: TraceList | None) -> list[str]:
     return []
 
 
-def _runs(source: Path) -> Iterator[_Run]:
+def _runs(source: PastStore) -> Iterator[_Run]:
     """Yield the runs of a store; StorageError."""
-    if not source.is_file():
-        raise StorageError(f"{source}: there is no such file")
-    with_store = Store(source)
-    try:
-        for row in with_store.rows(schema.RUN):
-            yield _run(source, row)
-    except msgspec.ValidationError as error:
-        raise StorageError(f"{source}: {error}") from error
-    finally:
-        with_store.close()
-
-
-def _run(source: Path, row: Mapping[str, Any]) -> _Run:
-    info = msgspec.convert(row["mir"], LotInfo)
-    told = EarlierRun(row["uuid"], info.flow, info.lot, str(source.absolute()))
-    return _Run(told, row["id"], info, row["state"])
+    for row in source.runs():
+        try:
+            info = msgspec.convert(row["mir"], LotInfo)
+        except msgspec.ValidationError as error:
+            raise StorageError(f"{source}: run {row['id']}: {error}") from error
+        told = EarlierRun(row["uuid"], info.flow, info.lot, source.name)
+        yield _Run(told, row["id"], info, row["state"])
 
 
 def _taken(
-    found: list[tuple[Path, _Run]], past: PastResults | None = None
-) -> tuple[PastResults, Counter[Path]]:
+    found: list[tuple[PastStore, _Run]], past: PastResults | None = None
+) -> tuple[PastResults, Counter[str]]:
     """Take the devices of these runs, the oldest first; count those of each store that can be known again."""
     past = past or PastResults()
-    known = Counter({source: 0 for source, _ in found})
+    known = Counter({f"{source}": 0 for source, _ in found})
     for source, run in sorted(found, key=lambda one: one[1].info.set_up):
-        opened = Store(source)
         try:
-            known[source] += past.add(run, opened.devices(run.number))
+            with closing(source.devices(run.number)) as devices:
+                known[f"{source}"] += past.add(run, devices)
         except UNREADABLE as error:
             raise StorageError(f"{source}: run {run.number} of lot {run.info.lot}: {error}") from error
-        finally:
-            opened.close()
         past.runs = (*past.runs, run.told)
     return past, known

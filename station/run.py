@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from msgspec import json, structs
 
 from drivers.errors import EquipmentError
-from station import assemble, binding, cell_record, commands, instruments, past, second_pass
+from station import assemble, binding, cell_record, commands, instruments, past, past_stores, second_pass
 from station.authority import OPERATOR
 from station.by_policy import PolicyCourse
 from station.cell_record import Quarantine
@@ -75,7 +75,7 @@ class LotOrder:
     """It is a later pass over what was rejected."""
     again: bool = False
     """The folder is there, and its lot is taken up where it was left."""
-    earlier: tuple[Path, ...] = ()
+    earlier: tuple[str, ...] = ()
     """Stores with results of insertions before this one, instead of those of the station file."""
     traced: Path | None = None
     """The list that says which die is in which package."""
@@ -209,7 +209,7 @@ class LotSession:
         if order.began is not None:
             return past.read_again(order.began)
         folder = self._config.source.parent
-        sources = order.earlier or [folder / source for source in cell.earlier]
+        sources = order.earlier or [past_stores.beside(folder, source) for source in cell.earlier]
         if order.traced is not None and not sources:
             raise ConfigError("--traced leads to earlier results: it needs --earlier, or earlier in [cell]")
         return past.read(sources, cell.product, cell.insertion, order.traced)

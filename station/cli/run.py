@@ -109,9 +109,9 @@ class Speed(click.ParamType[float | None]):
 )
 @click.option(
     "--earlier",
-    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="STORE",
     multiple=True,
-    help="Store of an insertion before this one, for whose results rules may ask; repeatable.",
+    help="Results of an insertion before this one, for which rules may ask: results.db, or postgresql://...#LOT.",
 )
 @click.option(
     "--traced",
@@ -137,7 +137,7 @@ def run(
     hardware: bool,
     socket: Path | None,
     again: str | None,
-    earlier: tuple[Path, ...],
+    earlier: tuple[str, ...],
     traced: Path | None,
     resume: str | None,
     by: str | None,
@@ -187,7 +187,7 @@ def run(
     return _ended(report, as_json=as_json)
 
 
-def _left(folder: Path, *given: Path | None) -> History:
+def _left(folder: Path, *given: object) -> History:
     """Return what became of a lot that is to go on."""
     if any(given):
         raise click.UsageError("--resume goes on with the earlier results of its lot: no --earlier, --traced")

@@ -1,7 +1,8 @@
 """What one insertion has measured of a die decides which rows the next one runs on it."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def test_a_final_test_asks_the_sort_of_each_die(first: Path, tmp_path: Path) -> 
     for part in after.keys() - left_out:  # the same die, measured twice
         was, is_ = value(before[part], 300), value(after[part], 310)
         assert was is None or is_ is None or abs(was - is_) < 0.05 * was
-    both = past.read([first, Path(result["store"])], "se1", "QA").of("T1-000001", Place("T1-01", -3, -7))
+    both = past.read([str(first), result["store"]], "se1", "QA").of("T1-000001", Place("T1-01", -3, -7))
     assert {"CP1/continuity", "FT1/continuity"} <= both.keys()
     assert info.traced == TraceList(str(traced), sha256(traced.read_bytes()).hexdigest())
 
@@ -172,13 +173,13 @@ def test_a_list_that_cannot_be_meant_is_refused(first: Path, tmp_path: Path, tex
     path = tmp_path / "list"
     path.write_text(text, "utf-8")
     with pytest.raises(ConfigError) as refused:
-        past.read([first], "se1", "FT1", path)
+        past.read([str(first)], "se1", "FT1", path)
     assert str(refused.value) == f"earlier results: {path}: {said}"
 
 
 def test_a_list_that_has_become_another_one_is_not_believed(first: Path, tmp_path: Path) -> None:
     path = assembled(first, tmp_path)
-    before = past.read([first], "se1", "FT1", path)
+    before = past.read([str(first)], "se1", "FT1", path)
     store = Store(first)
     info = replace(store.info(1), earlier=before.runs, traced=before.traced)
     store.close()
@@ -229,7 +230,7 @@ def test_taken_up_without_what_was_earlier_rows_run(first: Path, tmp_path: Path)
 def test_a_store_whose_devices_have_no_names_leads_nowhere(tmp_path: Path) -> None:
     _, result = lot_here(tmp_path, "--station", str(station_file(PLAIN, tmp_path)), "--devices", "2")
     with pytest.raises(ConfigError, match="no device has a code or a place, by which it could be known"):
-        past.read([Path(result["store"])], "se1", "QA")
+        past.read([result["store"]], "se1", "QA")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +238,7 @@ def test_a_store_whose_devices_have_no_names_leads_nowhere(tmp_path: Path) -> No
     [
         ("nothing", "there is no such file"),
         ("text", "file is not a database"),
+        ("blob", "run 1 of lot T1: "),
         ("own flow", "needed is an ended run of se1 of another flow than CP1"),
     ],
 )
@@ -244,6 +246,10 @@ def test_what_cannot_be_read_begins_no_lot(first: Path, tmp_path: Path, what: st
     path = tmp_path / "earlier.db"
     if what == "text":
         path.write_text("no database, but long enough to be looked at " * 40, "utf-8")
+    if what == "blob":
+        path.write_bytes(first.read_bytes())
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE device SET extra = x'c1' WHERE id = 3")
     source = first if what == "own flow" else path
     station = SORT if what == "own flow" else second_station(tmp_path)
     given = ("--station", str(station), "--earlier", str(source))

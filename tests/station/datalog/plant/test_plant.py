@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from msgspec.structs import replace
 from sqlalchemy import Engine, create_engine, func, select, text
 
+from station import past
 from station.chaos import postgres
 from station.datalog import schema
 from station.datalog.parquet import table
@@ -20,6 +21,7 @@ from station.datalog.plant.retention import archived
 from station.datalog.plant.sync import synced
 from station.datalog.store import Store
 from station.errors import ConfigError, StorageError
+from station.model import Place
 from tests.station.datalog.lots import BEGAN, lot, touchdowns
 
 TABLES = (schema.RUN, schema.TOUCHDOWN, schema.DEVICE, schema.BIN_DEF, schema.EVENT, schema.SUMMARY)
@@ -186,3 +188,36 @@ def test_numbers_are_the_same_bits_in_an_array() -> None:
     data = struct.pack("<3d", 1.5, -0.0, 5e-324)
     kind = schema.Floats()
     assert kind.process_result_value(kind.process_bind_param(data, dialect), dialect) == data
+
+
+def test_a_lot_may_rest_on_what_the_plant_has(server: postgres.Server, tmp_path: Path) -> None:
+    address = server.database()
+    engine = reached(address)
+    upgraded(engine)
+    store = Store(tmp_path / "results.db")
+    store.open()
+    store.begin(replace(lot(), flow="CP1"))
+    for result in touchdowns():
+        placed = (replace(one, place=Place("W1", one.part, 0)) for one in result.devices)
+        store.commit(replace(result, devices=tuple(placed)))
+    store.finish(BEGAN + 100)
+    synced(store, engine, lambda: BEGAN)
+    store.close()
+    engine.dispose()
+    name, product = lot().lot, lot().product
+    here = past.read([str(store.path)], product, "FT1")
+    there = past.read([f"{address}#none,{name}"], product, "FT1")
+    assert [one.run for one in there.runs] == [one.run for one in here.runs]
+    places = {Place("W1", one.part, 0) for result in touchdowns() for one in result.devices}
+    for place in places:
+        assert there.of("", place) == here.of("", place)
+        assert there.of("", place)
+    again = past.read_again(replace(lot(), earlier=there.runs))
+    assert again.of("", Place("W1", 1, 0)) == here.of("", Place("W1", 1, 0))
+    for other, said in (
+        (address, "which lots"),
+        (f"{address}#other", "it has no run"),
+        (f"{address}x#L", "earlier results: postgresql:.*No such file"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            past.read([other], product, "FT1")
