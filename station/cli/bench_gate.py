@@ -20,7 +20,7 @@ from station.engine import bench as engine
 Costs: TypeAlias = dict[str, float]
 """CPU-seconds of a unit of work, by name."""
 SLICES = 4
-TRIES = 4
+TRIES = 10
 """So often all parts are measured before one that is over its bound is believed."""
 TOUCHDOWNS = 6
 FLOOR_ROWS = 20_000
