@@ -82,7 +82,7 @@ def test_neither_space_nor_enter_starts_anything(page: Page) -> None:
 
 def test_a_command_that_may_not_be_pressed_says_why(page: Page) -> None:
     button(page, "hold.release").tap(force=True)
-    expect(page.locator(".message")).to_contain_text("this is for: Engineer, Technician")
+    expect(page.locator(".message")).to_contain_text("this is for: Engineer, Officer, Technician")
     page.goto(page.url + "?lang=hi")
     button(page, "lot.start").tap(force=True)
     expect(page.locator(".message")).to_contain_text("जब लॉट की स्थिति खाली हो")
