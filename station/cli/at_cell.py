@@ -17,6 +17,7 @@ from drivers.errors import TransportError
 from station import commands, events
 from station.cli import listening, people_access
 from station.cli.codes import ANSWERS, Exit
+from station.cli.console import FLOOR
 from station.cli.key_access import stop
 from station.clock import RealClock
 from station.console.engine_link import AwayError, EngineLink
@@ -24,13 +25,11 @@ from station.console.identity import Person
 from station.console.picture import Picture
 from station.engine.receipts import name_of
 from station.people.people import DATABASE
-from station.vault.desk.roles import Role
 
 P = ParamSpec("P")
 T = TypeVar("T")
 SOURCE = "cli"
 CONNECT_S = 5.0
-ROLES = [Role.OPERATOR.value, Role.TECHNICIAN.value, Role.ENGINEER.value, Role.OFFICER.value]
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 REASON = click.option("--reason", required=True, help="Why; goes into the journal.")
 
@@ -193,7 +192,7 @@ def asking(command: Callable[Concatenate[Asker, P], int]) -> Callable[..., int]:
         people_access.PIN_FDS,
         people_access.PIN_FILES,
         click.option(
-            "--role", "roles", multiple=True, type=click.Choice(ROLES), help="His, where nobody logs in."
+            "--role", "roles", multiple=True, type=click.Choice(FLOOR), help="His, where nobody logs in."
         ),
         click.option("--by", "named", multiple=True, required=True, help="Who asks; twice for two persons."),
         listening.people,
@@ -208,7 +207,7 @@ def _persons(
 ) -> tuple[Person, ...]:
     """Return who they are: by badge and PIN where the station has accounts, else as they say."""
     if not (folder / DATABASE).exists():
-        held = frozenset(roles or ROLES[:1])
+        held = frozenset(roles or FLOOR[:1])
         return tuple(Person(one, one, held) for one in named)
     if roles:
         raise click.UsageError(f"--role: the people of {folder} have their own; --by is a badge")

@@ -92,6 +92,9 @@ def test_what_is_refused(cell: Cell, tmp_path: Path, capsys: pytest.CaptureFixtu
     refused = cell.asks("alarm", "shelve", "L1:1", "--minutes", "5", "--reason", "x", code=Exit.DENIED)
     assert "alarm.shelve: denied: alarm.shelve is for engineer, technician; this is operator" in refused
     assert cell.asks("alarm", "ack", "none:1", "--json", code=Exit.NOT_FOUND).startswith('{"ok":false')
+    assert "security-officer" in cell.asks(
+        "hold", "release", "--reason", "x", role="security-officer", code=Exit.USAGE
+    )
     assert "one person" in cell.asks("lot", "pause", "--by", "o2", code=Exit.USAGE)
     assert "write numbers with commas" in cell.asks("retest", "start", "--bins", "5,x", code=Exit.USAGE)
     assert "--found 'x'" in cell.asks("cell", "recover", "--found", "x", "--reason", "y", code=Exit.USAGE)
