@@ -3,15 +3,18 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import DecodeError, Struct, json
 
 from station.chaos.evidence import Evidence, complaints
 from station.chaos.lives import NURSERY, Command, Life, Lives
+from station.chaos.page import Page
 from station.chaos.plant import Plant
 from station.chaos.schedule import (
     OF_VAULT,
+    RUN,
     SERVED,
     Schedule,
     schedule,
@@ -19,7 +22,7 @@ from station.chaos.schedule import (
     station_file,
 )
 from station.chaos.served import ServedLives
-from station.chaos.troubles import ON_PLANT
+from station.chaos.troubles import CONSOLE, ON_PLANT
 from station.report import LotReport
 
 LOT = "X"
@@ -101,34 +104,42 @@ class Campaign:
     def wrong_with(self, played: Schedule) -> list[str]:
         """Play a schedule once, and say what is wrong with what it left."""
         station = station_file(played.cell, self._folder)
-        if not any(one.name in ON_PLANT for one in played.troubles):
-            return self._wrong_with(played, station)
-        with Plant(self._folder, station) as plant:
-            return self._wrong_with(played, plant.station, plant)
+        names = {one.name for one in played.troubles}
+        with ExitStack() as stack:
+            plant = stack.enter_context(Plant(self._folder, station)) if names & {*ON_PLANT} else None
+            page = stack.enter_context(Page(self._folder)) if CONSOLE in names else None
+            return self._wrong_with(played, station if plant is None else plant.station, plant, page)
 
-    def _wrong_with(self, played: Schedule, station: Path, plant: Plant | None = None) -> list[str]:
-        size = ("--devices", str(played.devices), "--sites", str(played.sites), "--seed", str(played.seed))
-        faults = tuple(word for fault in played.faults for word in ("--fault", fault))
-        where = ("--station", str(station))
-        lives = Lives(self._command, self._folder, LOT, (*size, *where, *faults), where)
-        if played.way == SERVED:
-            first = (*size[2:], *where, *faults)
-            lives = ServedLives(
-                self._command,
-                self._folder,
-                LOT,
-                first,
-                devices=played.devices,
-                on_the_way=played.troubles,
-            )
+    def _wrong_with(
+        self, played: Schedule, station: Path, plant: Plant | None, page: Page | None
+    ) -> list[str]:
+        lives = self._lives(played, station, page)
         lives.forget()
         last = lives.play(played.kills, played.troubles)
         self.lives += len(lives.lived)
         found = [*_noise(lives), *complaints(self._left(played, lives, last))]
+        if page is not None:
+            found += page.wrong
         if plant is not None:
             found += plant.wrong_with(lives.folder, played.troubles)
         lives.forget()
         return found
+
+    def _lives(self, played: Schedule, station: Path, page: Page | None) -> Lives:
+        size = ("--devices", str(played.devices), "--sites", str(played.sites), "--seed", str(played.seed))
+        faults = tuple(word for fault in played.faults for word in ("--fault", fault))
+        where = ("--station", str(station))
+        if played.way == RUN:
+            return Lives(self._command, self._folder, LOT, (*size, *where, *faults), where)
+        return ServedLives(
+            self._command,
+            self._folder,
+            LOT,
+            (*size[2:], *where, *faults),
+            devices=played.devices,
+            on_the_way=played.troubles,
+            page=page,
+        )
 
     def _left(self, played: Schedule, lives: Lives, last: Life) -> Evidence:
         code = None if played.way == SERVED else last.code or 0

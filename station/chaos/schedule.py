@@ -10,7 +10,7 @@ from station import config
 from station.chaos import troubles
 from station.chaos.draw import drawn
 from station.chaos.points import STEPS, Kill, parsed
-from station.chaos.troubles import AT_CONSOLE, DATABASE, DOUBLED, LOST, ON_PLANT, Trouble
+from station.chaos.troubles import AT_CONSOLE, CONSOLE, DATABASE, DOUBLED, LOST, ON_PLANT, Trouble
 from station.surroundings import FINAL_TEST, WAFER_SORT, simulated_knobs, simulated_station_file, without_keys
 
 PLAIN, PERSONALISING, EXATRON, WAFER = "plain", "personalising", "exatron", "wafer"
@@ -32,8 +32,11 @@ VALUES: dict[str, tuple[float, ...]] = {
     "clock": (-86_400, -60, 0.5, 60, 86_400),
 }
 """What a trouble's value may be."""
-SHARE_CONSOLE, SHARE_PLANT = 0.25, 0.4
-"""Of served lots: whose console hangs or dies in the middle of a word; whose floor has troubles."""
+SHARE_CONSOLE, SHARE_PLANT, SHARE_PAGE = 0.25, 0.4, 0.2
+"""Of served lots: whose console hangs or dies in the middle of a word; whose floor has troubles; that are
+seen through a real console, which is killed."""
+PAGE_AWAY: tuple[float, ...] = (1, 10, 1000)
+"""For so many records there is no console then."""
 OF_PLANT: dict[str, tuple[int, tuple[float, ...]]] = {
     "broker": (40, (1, 10, 1000)),
     DATABASE: (2, (0, 1)),
@@ -145,6 +148,8 @@ def _around(random: Random, *, lives: int) -> Iterator[Trouble]:
             most, values = OF_PLANT[name]
             life = random.randint(1, lives) if name == "broker" else 1
             yield Trouble(name, random.randint(1, most), random.choice(values), life)
+    if random.random() < SHARE_PAGE:
+        yield Trouble(CONSOLE, random.randint(1, 40), random.choice(PAGE_AWAY), random.randint(1, lives))
 
 
 @cache
@@ -197,7 +202,7 @@ def _candidates(of: Schedule) -> Iterator[Schedule]:
     for n in range(len(of.kills)):
         yield replace(of, kills=of.kills[:n] + of.kills[n + 1 :])
     if of.way != RUN:
-        kept = tuple(one for one in of.troubles if one.name not in (*AT_CONSOLE, *ON_PLANT))
+        kept = tuple(one for one in of.troubles if one.name not in (*AT_CONSOLE, CONSOLE, *ON_PLANT))
         yield replace(of, way=RUN, troubles=kept)
     if of.devices > of.sites:
         yield replace(of, devices=max(of.sites, of.devices // 2))

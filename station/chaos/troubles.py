@@ -5,8 +5,6 @@ All begin at a record of the journal, so that a schedule that is played again me
 
 import errno
 import os
-import select
-import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,11 +13,13 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import Any, NamedTuple
 
+from station.chaos import own_console
 from station.custody import journal
 from station.custody.journal import Journal
 from station.datalog.stdf import file
 from station.datalog.store import Store
 from station.engine.cell import Cell
+from station.own_process import kill
 from station.remote import own_broker
 
 AT_CONSOLE = ("twice", "cut", "torn", "deaf")
@@ -27,9 +27,11 @@ AT_CONSOLE = ("twice", "cut", "torn", "deaf")
 DATABASE, LOST, DOUBLED = "database", "lost", "doubled"
 ON_PLANT = ("broker", DATABASE, LOST, DOUBLED)
 """What is wrong on the floor: all but the broker the day after, counted in transactions and in messages."""
-PLANT = "plant"
-"""The folder of what is on the floor, beside the lot's."""
-NAMES = ("vault", "keys", "full", "slow", "lock", "clock", *AT_CONSOLE, *ON_PLANT)
+CONSOLE = "console"
+"""The process of the page of a served lot, killed."""
+PLANT, PAGE = "plant", "page"
+"""The folders of what is on the floor, and of the console's process, beside the lot's."""
+NAMES = ("vault", "keys", "full", "slow", "lock", "clock", *AT_CONSOLE, CONSOLE, *ON_PLANT)
 SLOW_S = 0.1
 """How long a slow disk takes for one sync, of real time."""
 NO_LIMIT = 1_073_741_823
@@ -43,9 +45,9 @@ VAULT, KEY_STORE = b"station.vault\0", b"station.vault.keys\0"
 class Trouble(NamedTuple):
     """One of them, in one life of the station.
 
-    `value`: for so many records the disk is full or slow, or there is no broker; for so many seconds another
-    process has the store; by so many seconds the clock steps; so many messages are lost or doubled; whether
-    the floor's database dies after a transaction, not before.
+    `value`: for so many records the disk is full or slow, or there is no broker or console; for so many
+    seconds another process has the store; by so many seconds the clock steps; so many messages are lost or
+    doubled; whether the floor's database dies after a transaction, not before.
     """
 
     name: str
@@ -100,27 +102,42 @@ class Troubled:
 
     def _strike(self) -> None:
         for trouble in self._troubles:
-            begins = trouble.number == self._records
-            ends = trouble.number + trouble.value == self._records
-            match trouble.name:
-                case "full" if begins or ends:
-                    self._full = begins
-                case "slow" if begins or ends:
-                    self._slow = begins
-                case "clock" if begins:
-                    self._step += trouble.value
-                case "lock" if begins:
-                    _locked(self._folder / "results.db", trouble.value)
-                case "vault" if begins:
-                    _killed(VAULT, self._folder)
-                case "broker" if begins:
-                    own_broker.killed(self._folder.parent / PLANT)
-                case "broker" if ends:
-                    own_broker.started(self._folder.parent / PLANT)
-                case "keys" if begins:
-                    _killed(KEY_STORE, self._folder)
-                case _:
-                    pass
+            if trouble.number == self._records:
+                self._begin(trouble)
+            elif trouble.number + trouble.value == self._records:
+                self._end(trouble.name)
+
+    def _begin(self, trouble: Trouble) -> None:
+        match trouble.name:
+            case "full":
+                self._full = True
+            case "slow":
+                self._slow = True
+            case "clock":
+                self._step += trouble.value
+            case "lock":
+                _locked(self._folder / "results.db", trouble.value)
+            case "vault" | "keys":
+                _killed(VAULT if trouble.name == "vault" else KEY_STORE, self._folder)
+            case "broker":
+                own_broker.killed(self._folder.parent / PLANT)
+            case "console":
+                own_console.killed(self._folder.parent / PAGE)
+            case _:
+                pass
+
+    def _end(self, name: str) -> None:
+        match name:
+            case "full":
+                self._full = False
+            case "slow":
+                self._slow = False
+            case "broker":
+                own_broker.started(self._folder.parent / PLANT)
+            case "console":
+                own_console.started(self._folder.parent / PAGE)
+            case _:
+                pass
 
     # -- the disk
     def _write(self, written: int, data: bytes) -> int:
@@ -184,13 +201,4 @@ def _killed(module: bytes, folder: Path) -> None:
         with suppress(OSError):
             words = found.read_bytes()
             if module in words and str(folder).encode() in words:
-                _dead(int(found.parent.name))
-
-
-def _dead(process: int) -> None:
-    watched = os.pidfd_open(process)
-    try:
-        signal.pidfd_send_signal(watched, signal.SIGKILL)
-        select.select([watched], [], [], GONE_S)
-    finally:
-        os.close(watched)
+                kill(int(found.parent.name))

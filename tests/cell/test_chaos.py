@@ -12,10 +12,15 @@ from station.chaos import troubles
 from station.chaos.campaign import Campaign, Played, campaign
 from station.chaos.delivery import Careless
 from station.chaos.lives import Lives
+from station.chaos.page import Page
 from station.chaos.plant import Plant
 from station.chaos.points import Kill
-from station.chaos.schedule import Schedule, read, schedule, smaller
+from station.chaos.schedule import PLAIN, Schedule, read, schedule, smaller, station_file
+from station.chaos.served import ServedLives
 from station.cli import code_of
+from station.custody.journal import read as read_journal
+from station.events import StateChanged
+from station.open_lot import JOURNAL
 from station.remote import own_broker
 from station.remote.link import Message
 from station.remote.local_bus import LocalBus
@@ -69,6 +74,35 @@ def test_what_the_floor_lacks_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         (wrong,) = plant.wrong_with(lot, ())
     assert "lacks [('L1/1.0', '2026-11-22T08:10:00.000Z', 'lot.held')" in wrong
     assert "has [('L1/1.0', '2026-11-22T08:10:00.000Z', 'lot.loaded')" in wrong
+    assert list(tmp_path.iterdir()) == [lot]
+
+
+@pytest.mark.timeout(600)
+def test_a_served_lot_does_not_notice_that_its_console_is_killed(tmp_path: Path) -> None:
+    """Its browser comes back to the next one, and sees what the journal has."""
+    size = ("--sites", "2", "--seed", "1", "--station", str(station_file(PLAIN, tmp_path)))
+    with Page(tmp_path) as page:
+        lives = ServedLives(code_of, tmp_path, "L1", size, devices=4, page=page)
+        lives.play((), (troubles.parsed("console:5:3"),))
+    assert page.wrong == []
+    states = [one.new for one in read_journal(lives.folder / JOURNAL) if isinstance(one, StateChanged)]
+    assert len(lives.lived) == 1
+    assert "HELD" not in states
+    assert states[-1] == "CLOSED"
+
+
+@pytest.mark.timeout(600)
+def test_what_the_console_does_not_show_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here because no station is there that would tell it."""
+    lot = tmp_path / "L1"
+    lot.mkdir()
+    asyncio.run(journalled(lot, LOT[:4]))
+    monkeypatch.setattr("station.chaos.page.BOUND_S", 0)
+    with Page(tmp_path) as page:
+        page.looked_at(lot)
+    (wrong,) = page.wrong
+    assert "the console shows None" in wrong
+    assert "lot='L1'" in wrong
     assert list(tmp_path.iterdir()) == [lot]
 
 

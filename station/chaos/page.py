@@ -1,0 +1,92 @@
+"""The console of a campaign with a browser before it, and what that must show when the lot is over."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from station import events
+from station.chaos import own_console
+from station.chaos.browser import Browser
+from station.chaos.troubles import PAGE
+from station.console import shown
+from station.custody.journal import read
+from station.engine.states import State
+from station.errors import StorageError
+from station.open_lot import JOURNAL
+
+BOUND_S = 60.0
+"""So long may it take until a browser sees what it must; it takes some two seconds."""
+
+
+class Shown(NamedTuple):
+    """What a page must agree about with the journal."""
+
+    lot: str = ""
+    state: str = State.EMPTY.value
+    touchdowns: int = 0
+    tested: int = 0
+    hard: dict[int, int] = {}
+    """Devices that the machine has taken, by hard bin."""
+
+
+class Page:
+    """A real console and a browser before it, in a folder beside the lot's; nothing outlives the block."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / PAGE
+        self.wrong: list[str] = []
+
+    def __enter__(self) -> "Page":
+        """Start both."""
+        self.folder.mkdir()
+        self._browser = Browser(own_console.made(self.folder))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        own_console.killed(self.folder)
+        self._browser.close()
+        for left in self.folder.iterdir():
+            left.unlink()
+        self.folder.rmdir()
+
+    def opened(self, alive: Callable[[], bool]) -> None:
+        """Wait until the browser sees the cell, or there is none any more."""
+        if not self._browser.until(lambda: self._browser.sees is not None or not alive(), BOUND_S):
+            self.wrong.append(f"the console shows no cell after {BOUND_S:g} s")
+
+    def looked_at(self, lot: Path) -> None:
+        """Have the console back, if it is dead, and compare what it shows with a lot's journal."""
+        own_console.started(self.folder)
+        if not self._browser.until(lambda: _seen(self._browser.sees) == _happened(lot), BOUND_S):
+            seen, happened = _seen(self._browser.sees), _happened(lot)
+            self.wrong.append(f"the console shows {seen} after {BOUND_S:g} s, the journal has {happened}")
+
+
+def _seen(state: shown.State | None) -> Shown | None:
+    if state is None:
+        return None
+    lot, counted = "" if state.lot is None else state.lot.lot, state.sum
+    return Shown(lot, counted.state, counted.touchdowns, counted.tested, counted.hard)
+
+
+def _happened(lot: Path) -> Shown:
+    told, state = "", State.EMPTY.value
+    landings, tested, lies = dict[int, dict[int, int]](), set[int](), dict[int, int]()
+    with suppress(OSError, StorageError):
+        for event in read(lot / JOURNAL):
+            match event:
+                case events.LotLoaded():
+                    told = event.info.lot
+                case events.StateChanged():
+                    state = event.new
+                case events.TouchdownOpened():
+                    landings[event.seq] = event.parts
+                case events.ContactsClosed():
+                    tested |= {outcome.part for outcome in event.outcomes}
+                case events.Sorted():
+                    lies |= {landings[event.seq][site]: hard for site, hard in event.bins.items()}
+                case _:
+                    pass
+    return Shown(told, state, len(landings), len(tested), dict(Counter(lies.values())))
