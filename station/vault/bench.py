@@ -17,7 +17,8 @@ from drivers.roles.card import Card
 from station.clock import RealClock
 from station.custody.ledger import Fact
 from station.vault.bench_dies import Bench, Done, TornCard, personalised
-from station.vault.crypto_bound import crypto_bound_s
+from station.vault.crypto_bound import Budget
+from station.vault.endorsements import percentile
 from station.vault.journal import Journal
 from station.vault.profiles import SE1
 from station.vault.teller import Teller
@@ -30,42 +31,48 @@ SETTLING, SETTLE_S = 20, 0.1
 """How often, and how far apart, it is looked whether all is closed."""
 
 
-def cpu_of_dies(vault: Bench, cards: Sequence[Card], sites: int) -> Mapping[str, float]:
+def cpu_of_dies(
+    vault: Bench, cards: Sequence[Card], sites: int
+) -> tuple[Mapping[str, float], list[Mapping[str, object]]]:
     """What a die costs the vault; the first few are a warm-up and are not counted.
 
     Dies and the cryptography alone take turns: how much a second of CPU does, changes with what else runs.
+    Beside the figures come the rows of that cryptography's `Budget`.
     """
     warm = min(WARM_UP, len(cards) // 2)
     asyncio.run(personalised(vault, "WARM", cards[:warm], sites))
-    counted, before, bounds = cards[warm:], _cpu_s(vault.process.pid), list[float]()
+    budget = Budget.of(tuple(SE1.kinds().values()))
+    counted, before = cards[warm:], _cpu_s(vault.process.pid)
     for turn in range(TURNS):
         if some := counted[turn::TURNS]:
             asyncio.run(personalised(vault, f"CPU-{turn}", some, sites))
-        bounds.append(crypto_bound_s(tuple(SE1.kinds().values())))
-    bound = sum(bounds) / TURNS
+        budget.go_on()
     own, store = (
         (after - begun) / len(counted) for after, begun in zip(_cpu_s(vault.process.pid), before, strict=True)
     )
-    return {
+    figures = {
         "dies_per_s_core": 1 / (own + store),
         "vault_cpu_ms": own * 1e3,
         "key_store_cpu_ms": store * 1e3,
-        "crypto_bound_per_s_core": 1 / bound,
-        "vault_over_crypto": (own + store) / bound,
+        "crypto_bound_per_s_core": 1 / budget.die_s,
+        "vault_over_crypto": (own + store) / budget.die_s,
     }
+    return figures, budget.rows()
 
 
 def side_by_side(vault: Bench, cards: Sequence[Card], sites: int, die_s: float) -> Mapping[str, float]:
-    """How many dies a second many sites finish, and how long they wait for their certificates.
+    """How many dies a second many sites finish, and what their endorsement takes the vault, which is new.
 
     The sites begin spread over `die_s`, what a die takes about, as they are spread once each takes its next
-    die by itself. Counted is the time in which every site has a die.
+    die by itself. Counted is the time in which every site has a die. What a station sees of an endorsement
+    has the way there and back in it, and waits for dies that are simulated on the same loop.
     """
     done = asyncio.run(personalised(vault, "SITES", cards, sites, apart_s=die_s / sites))
     rate = _rate(done, sites)
     own_s = sum(die.own_s for die in done) / len(done)
     figures = {
-        "endorsement_p99_ms": _endorsed_p99_ms(done),
+        "endorsement_p99_ms": asyncio.run(_endorsement_p99_ms(vault)),
+        "endorsement_seen_p99_ms": _seen_p99_ms(done),
         f"dies_per_s_{sites}_sites": rate,
         "chips_per_hour": rate * 3600,
     }
@@ -75,12 +82,20 @@ def side_by_side(vault: Bench, cards: Sequence[Card], sites: int, die_s: float) 
 def together(vault: Bench, cards: Sequence[Card]) -> Mapping[str, float]:
     """How long dies wait for their certificates that all begin at once, each at a site of its own."""
     done = asyncio.run(personalised(vault, "TOGETHER", cards, len(cards)))
-    return {"endorsement_together_p99_ms": _endorsed_p99_ms(done)}
+    return {"endorsement_together_p99_ms": _seen_p99_ms(done)}
 
 
-def _endorsed_p99_ms(done: Sequence[Done]) -> float:
-    waited = sorted(die.answers_s[ENDORSED - 1] for die in done)
-    return waited[len(waited) * 99 // 100] * 1e3
+async def _endorsement_p99_ms(vault: Bench) -> float:
+    client = vault.client(RealClock())
+    await client.connect()
+    try:
+        return await client.endorsement_p99_ms()
+    finally:
+        await client.aclose()
+
+
+def _seen_p99_ms(done: Sequence[Done]) -> float:
+    return percentile([die.answers_s[ENDORSED - 1] for die in done], 99) * 1e3
 
 
 def _rate(done: Sequence[Done], sites: int) -> float:

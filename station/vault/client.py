@@ -117,6 +117,10 @@ class VaultClient:
         """How many channels to dies the vault has open, of all stations."""
         return (await self._answer(self._relay.hello(self._clock.unix()))).sessions
 
+    async def endorsement_p99_ms(self) -> float:
+        """What its last 1000 dies took the vault from proofs to certificates, 99 of 100; 0: none was."""
+        return (await self._answer(self._relay.hello(self._clock.unix()))).endorsement_p99_ms
+
     async def open_lot(
         self, lot: str, *, product: str, quantity: int, order: str = "", sorts: bool = False
     ) -> Quota | None:

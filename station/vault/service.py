@@ -74,6 +74,7 @@ class Floor:
             stops=list(self._stops.reasons.values()),
             config_hash=bytes.fromhex(self._configuration.hash()),
             sessions=scp03.Session.alive,
+            endorsement_p99_ms=self._means.endorsements.p99_s * 1e3,
         )
 
     async def open_lot(self, request: wire.OpenLotRequest, context: Context) -> wire.LotReply:

@@ -9,6 +9,7 @@ from station.vault.asked import Purpose
 from station.vault.die import scp03
 from station.vault.die.recovery import Reading
 from station.vault.die.script import Script
+from station.vault.endorsements import Endorsements
 from station.vault.keyring import Keyring
 from station.vault.pki.issuer import Issuer
 from station.vault.profiles import PRODUCTS, Profile
@@ -76,6 +77,8 @@ class Means:
     """All that may be made; `profile` is that of the die's own product."""
     vigilance: Vigilance = field(default_factory=Vigilance)
     """Counts what goes wrong, over all dies."""
+    endorsements: Endorsements = field(default_factory=Endorsements)
+    """How long dies wait for their certificates."""
 
 
 @dataclass

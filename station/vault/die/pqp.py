@@ -128,6 +128,7 @@ class Contact:
         self._contents = Contents(job, means, known)
         self._keys = DieKeys(kinds_of(means.profile.kinds(), job.imported))
         self._proofs = dict(known.proofs)
+        self._endorsement = means.endorsements.one()
 
     async def run(self, go: Go) -> Sealed:
         """Do the phase to go on from and every later one."""
@@ -229,7 +230,9 @@ class Contact:
         script = self._script("S3 prove")
         try:
             possession.ask(script, self.die.payload)
-            proofs = await possession.check(await self._link.run(script), proof, self._means.work)
+            seen = await self._link.run(script)
+            self._endorsement.begins()
+            proofs = await possession.check(seen, proof, self._means.work)
         finally:
             possession.close()
         reserved = [self._contents.reserved(key, keys.spkis[key.slot]) for key in keys.registered()]
@@ -265,6 +268,7 @@ class Contact:
         await self._contents.sign(self.die.uid, self._keys)
         hashed = [(cert, sha256(cert.der).digest()) for cert in self._contents.certificates]
         await self._registry.issued(self._step(Standing.ISSUED, Intent.WRITE), hashed)
+        self._endorsement.ends()
 
     def _attesting(self) -> Attesting:
         return Attesting(self._keys, self._means.profile.attesting, self._means.store.random(NONCE))

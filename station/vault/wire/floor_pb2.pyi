@@ -130,12 +130,14 @@ class HelloReply(_message.Message):
     STOPS_FIELD_NUMBER: _builtins.int
     CONFIG_HASH_FIELD_NUMBER: _builtins.int
     SESSIONS_FIELD_NUMBER: _builtins.int
+    ENDORSEMENT_P99_MS_FIELD_NUMBER: _builtins.int
     vault: _builtins.str
     version: _builtins.str
     protocol: _builtins.int
     mode: _builtins.str
     config_hash: _builtins.bytes
     sessions: _builtins.int
+    endorsement_p99_ms: _builtins.float
     @_builtins.property
     def stops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -148,10 +150,11 @@ class HelloReply(_message.Message):
         stops: _abc.Iterable[_builtins.str] | None = ...,
         config_hash: _builtins.bytes = ...,
         sessions: _builtins.int = ...,
+        endorsement_p99_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_hash", b"config_hash", "mode", b"mode", "protocol", b"protocol", "sessions", b"sessions", "stops", b"stops", "vault", b"vault", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_hash", b"config_hash", "endorsement_p99_ms", b"endorsement_p99_ms", "mode", b"mode", "protocol", b"protocol", "sessions", b"sessions", "stops", b"stops", "vault", b"vault", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -33,9 +33,12 @@ def test_the_bench_names_its_conditions_beside_its_figures() -> None:
     )
     assert told["chips_per_hour"] == pytest.approx(3600 * told["dies_per_s_2_sites"])
     assert told["endorsement_p99_ms"] > 0
+    assert told["endorsement_seen_p99_ms"] > 0
     assert told["endorsement_together_p99_ms"] > 0
     assert "of_sites_over_die_time" not in told, "dies without latency take no time"
     assert told["ledger_events_per_s"] > 0
+    alone_ms = sum(row["times"] * row["ms"] for row in told["operations"])
+    assert alone_ms == pytest.approx(1e3 / told["crypto_bound_per_s_core"])
 
 
 def test_a_die_that_is_not_sealed_ends_the_bench() -> None:
