@@ -31,7 +31,7 @@ def started(folder: Path) -> None:
     if not (folder / PORT).exists() or _process(folder) is not None:
         return
     where = ("--engine", _engine(folder), "--port", (folder / PORT).read_text())
-    command = (sys.executable, "-m", "station.cli", "console", *where, "--person", "chaos")
+    command = (sys.executable, "-P", "-m", "station.cli", "console", *where, "--person", "chaos")
     nowhere = [(os.POSIX_SPAWN_OPEN, out, os.devnull, os.O_WRONLY, 0) for out in (1, 2)]
     process = os.posix_spawn(command[0], command, os.environ, file_actions=nowhere, setsid=True)
     (folder / PID).write_text(str(process))

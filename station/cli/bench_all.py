@@ -153,7 +153,7 @@ def ask(part: str) -> Report:
 def asked(*words: str) -> Report:
     """Run a `hardbin` command in a folder of its own, and return its object; ClickException if it fails."""
     with TemporaryDirectory(prefix="hardbin-bench-") as folder:
-        command = [sys.executable, "-m", "station.cli", *words, "--json"]
+        command = [sys.executable, "-P", "-m", "station.cli", *words, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)  # noqa: S603
     if done.returncode:
         raise click.ClickException(f"{' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")

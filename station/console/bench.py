@@ -203,7 +203,7 @@ class _Console:
         """Start it; ConfigError if it does not."""
         options = ["--engine", str(self._socket), "--port", port, "--person", "bench"]
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "station.cli", "console", *options, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-P", "-m", "station.cli", "console", *options, stdout=asyncio.subprocess.PIPE
         )
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         said = (await self._process.stdout.readline()).decode().strip()

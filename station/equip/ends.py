@@ -52,7 +52,7 @@ class EchoProcess:
     """The process at the far end of terminals and sockets."""
 
     def __init__(self, terminals: int) -> None:
-        command = [sys.executable, "-m", "station.equip.echo", str(terminals)]
+        command = [sys.executable, "-P", "-m", "station.equip.echo", str(terminals)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
         where = json.loads(cast("Any", self._process.stdout).readline())
         self.paths: list[str] = where["terminals"]

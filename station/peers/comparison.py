@@ -36,7 +36,7 @@ class Figures(Struct, frozen=True):
 def compared(openhtf: Path, devices: int, asked: "Asked | None" = None) -> Iterator[Figures]:
     """Measure side by side; `openhtf` is a Python that has it. PeerError if a side fails."""
     sides = {
-        "hardbin": (sys.executable, "-m", "station.peers.hardbin_side"),
+        "hardbin": (sys.executable, "-P", "-m", "station.peers.hardbin_side"),
         "OpenHTF": (str(openhtf), str(OPENHTF_SIDE)),
     }
     for at_once in AT_ONCE:

@@ -101,7 +101,7 @@ def _socket(folder: Path) -> Path:
 
 
 def _command(folder: Path, socket: Path, epoch: float | None, seed: int | None) -> list[str]:
-    command = [sys.executable, "-m", "station.vault", "--folder", str(folder), "--socket", str(socket)]
+    command = [sys.executable, "-P", "-m", "station.vault", "--folder", str(folder), "--socket", str(socket)]
     if epoch is not None:
         command += ["--epoch", repr(epoch)]
     if seed is not None:

@@ -57,7 +57,7 @@ class Process:
         ours, theirs = socket.socketpair()
         self._log = folder / LOG
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        module = command or (sys.executable, "-m", "station.vault.keys")
+        module = command or (sys.executable, "-P", "-m", "station.vault.keys")
         arguments = [*module, "--folder", str(folder), "--fd", str(theirs.fileno())]
         with theirs, self._log.open("ab") as log:
             os.fchmod(log.fileno(), 0o600)

@@ -68,7 +68,7 @@ def own(folder: Path) -> Iterator[Control]:
     """Yield a connection to a process started for it, which ends with the block."""
     ours, theirs = socket.socketpair()
     ours.settimeout(PATIENCE_S)
-    command = [sys.executable, "-m", "station.vault.keys", "--folder", str(folder), "--fd"]
+    command = [sys.executable, "-P", "-m", "station.vault.keys", "--folder", str(folder), "--fd"]
     with theirs:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*command, str(theirs.fileno())],

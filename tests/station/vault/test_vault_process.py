@@ -378,3 +378,13 @@ def test_a_stopped_vault_says_that_all_is_well(tmp_path: Path) -> None:
     assert vault.folder.stat().st_mode & 0o777 == 0o700
     assert vault.stop() == 0
     assert vault.stop() == 0
+
+
+def test_a_module_in_the_current_folder_is_not_taken_for_one_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("secrets", "grp"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(7)\n")
+    monkeypatch.chdir(tmp_path)
+    vault = VaultProcess.start(tmp_path / "vault")
+    assert vault.stop() == 0
