@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from station.errors import ConfigError
-from station.model import WaferGeometry
+from station.model import Profile, WaferGeometry
 from station.toml_file import meant, table_of
 
 T = TypeVar("T", str, date)
@@ -160,6 +160,14 @@ class WaferTable(WaferGeometry, frozen=True, forbid_unknown_fields=True):
         return ""
 
 
+class DatalogTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the STDF files of this station are written."""
+
+    profile: Profile = "compact"
+    sections: bool = False
+    """Whether records stand between the marks of the condition under which they were made."""
+
+
 class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The broker of the floor, for a station that takes its commands from there."""
 
@@ -191,6 +199,7 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     visa: VisaTable = VisaTable()
     simulation: SimulationTable = SimulationTable()
     mqtt: MqttTable = MqttTable()
+    datalog: DatalogTable = DatalogTable()
     wafer: WaferTable | None = None
     asset: list[AssetTable] = []
 
@@ -221,6 +230,7 @@ class StationConfig:
     visa: VisaTable
     simulation: SimulationTable
     mqtt: MqttTable
+    datalog: DatalogTable
     wafer: WaferTable | None
     assets: tuple[AssetTable, ...]
     equipment: tuple[Placed, ...]
@@ -247,6 +257,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
         visa=file.visa,
         simulation=file.simulation,
         mqtt=file.mqtt,
+        datalog=file.datalog,
         wafer=file.wafer,
         assets=tuple(file.asset),
         equipment=tuple(_placed(file)),
@@ -257,7 +268,7 @@ def load(path: Path, *, sites: int | None = None) -> StationConfig:
     return config
 
 
-ONCE = ("station", "cell", "vault", "recipe", "golden", "visa", "simulation", "mqtt")
+ONCE = ("station", "cell", "vault", "recipe", "golden", "visa", "simulation", "mqtt", "datalog")
 """Tables whose keys the environment may give."""
 
 

@@ -14,7 +14,7 @@ from station.config import StationFile, environment_name
 from station.errors import ConfigError
 from station.toml_file import table_of
 
-TABLES = ("station", "cell", "vault", "recipe", "visa", "simulation", "wafer", "mqtt")
+TABLES = ("station", "cell", "vault", "recipe", "visa", "simulation", "wafer", "mqtt", "datalog")
 """Those that a file has once."""
 PAGE = "station-file.md"
 _ROW = re.compile(r"^\| `(?P<key>\w+)` \| (?P<type>.*?) \| (?P<default>.*?) \| (?P<means>.*) \|$")

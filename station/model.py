@@ -330,6 +330,34 @@ class TraceList(Struct, frozen=True):
     sha256: str
 
 
+Profile: TypeAlias = Literal["compact", "compat"]
+"""Whether later records of a test leave out what its first one has, or every record has every field."""
+
+
+class Section(Struct, frozen=True, array_like=True):
+    """Rows under one condition: its name, and the numbers of the first and the last test."""
+
+    name: str
+    first: int
+    last: int
+
+
+class PinGroup(Struct, frozen=True, array_like=True):
+    """Channels of a site that go by one name: `io` of `io.IO`, `io.CLK` and `io.RST`."""
+
+    name: str
+    pins: tuple[str, ...]
+
+
+class Datalog(Struct, frozen=True, omit_defaults=True):
+    """What of a lot its STDF file says beside the results."""
+
+    profile: Profile = "compact"
+    sections: tuple[Section, ...] = ()
+    """In table order, a section before those inside it; empty if the file has none."""
+    groups: tuple[PinGroup, ...] = ()
+
+
 class LotInfo(Struct, frozen=True):
     """What is known of a lot and its set-up before the first touchdown: the header of every record."""
 
@@ -380,6 +408,7 @@ class LotInfo(Struct, frozen=True):
     """What its rules may ask for of insertions before this one, the oldest first."""
     traced: TraceList | None = None
     """By which its packages are known as dies, if they are."""
+    datalog: Datalog = Datalog()
 
 
 class Whereabouts(Enum):

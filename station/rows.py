@@ -8,7 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from station.model import Bin, Limit, Measurement, Personalisation, TestDefinition
+from station.model import Bin, Limit, Measurement, Personalisation, Section, TestDefinition
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,13 @@ def walk(rows: "tuple[Row[S], ...]") -> "Iterator[Test[S]]":
     for row in everything(rows):
         if not isinstance(row, While | Barrier):
             yield row
+
+
+def sections(rows: "tuple[Row[S], ...]") -> "Iterator[Section]":
+    """Yield which tests stand under which condition, a condition before those inside it."""
+    for row in everything(rows):
+        if isinstance(row, While) and (numbers := [test.number for test in walk(row.rows)]):
+            yield Section(function_name(row.condition), numbers[0], numbers[-1])
 
 
 def definition(test: "Test[S]") -> TestDefinition:

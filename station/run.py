@@ -13,7 +13,17 @@ from typing import Any, TypeAlias
 from msgspec import json, structs
 
 from drivers.errors import EquipmentError
-from station import assemble, binding, cell_record, commands, instruments, past, past_stores, second_pass
+from station import (
+    assemble,
+    binding,
+    cell_record,
+    commands,
+    instruments,
+    lot_file,
+    past,
+    past_stores,
+    second_pass,
+)
 from station.authority import OPERATOR
 from station.by_policy import PolicyCourse
 from station.cell_record import Quarantine
@@ -299,7 +309,7 @@ class LotSession:
             quantity=command.quantity,
             tests=sequence.definitions(),
             bins=sequence.all_bins(),
-            pins=_pins(sequence),
+            pins=lot_file.pins(sequence),
             set_up=self._surroundings.clock.unix(),
             version=version("hardbin"),
             handler=handler.driver,
@@ -317,6 +327,7 @@ class LotSession:
             second_pass=self._order.second,
             earlier=self._past.runs,
             traced=self._past.traced,
+            datalog=lot_file.datalog(config, sequence),
         )
 
     def _open_folder(self, info: LotInfo) -> Folder:
@@ -446,10 +457,6 @@ def started_here(order: LotOrder) -> Attendance:
     load = commands.Load(id="load", actor=ACTOR, roles=OPERATOR, lot=order.lot, quantity=order.devices)
     start = commands.Start(id="start", actor=ACTOR, roles=OPERATOR)
     return Attendance((load, start), unattended=True)
-
-
-def _pins(sequence: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(pin for definition in sequence.definitions() for pin in definition.pins))
 
 
 async def _opened(cell: Cell[Any], opening: Iterable[commands.Any]) -> None:

@@ -118,8 +118,10 @@ def recover(file: Path, out: Path, *, as_json: bool) -> None:
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--run", type=click.IntRange(1), help="Number of the run; needed if there are several.")
 @click.option("--out", default=Path(), type=click.Path(path_type=Path), help="Folder of the new file; here.")
-@click.option("--profile", type=click.Choice(["compact", "compat"]), default="compact", show_default=True)
-def rebuild(store: Path, run: int | None, out: Path, profile: "Profile") -> None:
+@click.option(
+    "--profile", type=click.Choice(["compact", "compat"]), help="That of the lot, if none is given."
+)
+def rebuild(store: Path, run: int | None, out: Path, profile: "Profile | None") -> None:
     """Make a lot's file again from the store, byte for byte."""
     from station.datalog import rebuild as again
     from station.datalog.store import Store

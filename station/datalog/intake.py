@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
+from station.datalog.form import FormWatch
 from station.datalog.stdf import averages
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.notes import earlier, note, offset
@@ -113,9 +114,10 @@ def _info(path: Path) -> LotInfo:
     head = dict[str, Record]()
     tests, bins, pins = dict[int, Record](), _Bins(), list[str]()
     fingerprint, first_site, offsets, told = "", 0, list[Offset](), list[str]()
-    rests_on = list[EarlierRun]()
+    rests_on, form = list[EarlierRun](), FormWatch()
     for record in read(path):
         head.setdefault(record.name, record)
+        form.note(record)
         match record.name:
             case "PTR" | "MPR" | "FTR":
                 tests.setdefault(record.integer("TEST_NUM"), record)
@@ -169,6 +171,7 @@ def _info(path: Path) -> LotInfo:
         averaging=made,
         second_pass=second,
         earlier=tuple(rests_on),
+        datalog=form.found(),
     )
 
 

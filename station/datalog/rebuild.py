@@ -11,10 +11,10 @@ from station.errors import StorageError
 from station.model import LotInfo, TouchdownResult
 
 
-def replay(store: Store, run: int, folder: Path, *, profile: Profile = "compact") -> StdfFile:
+def replay(store: Store, run: int, folder: Path, *, profile: Profile | None = None) -> StdfFile:
     """Write a run's file anew as far as the store has it, and return it open, to go on with.
 
-    A `.part` file that is there is replaced.
+    A `.part` file that is there is replaced. `profile`: that of the lot, if none is given.
     """
     file = StdfFile(folder, store.info(run), profile=profile)
     file.part.unlink(missing_ok=True)
@@ -64,8 +64,8 @@ class OpenRun:
         return replay(self._store, self._run, self._folder)
 
 
-def rebuild(store: Store, run: int, folder: Path, *, profile: Profile = "compact") -> Path:
-    """Write the file of a finished run into `folder` and return its path."""
+def rebuild(store: Store, run: int, folder: Path, *, profile: Profile | None = None) -> Path:
+    """Write the file of a finished run into `folder`, in its own profile if none is given."""
     state = store.state(run)
     if state.finished is None:
         raise StorageError(f"{store.path}: run {run} of lot {state.lot} is not finished")

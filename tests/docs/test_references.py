@@ -84,6 +84,7 @@ def test_exit_codes() -> None:
         ("[[equipment]]", config.EquipmentTable),
         ("[vault]", config.VaultTable),
         ("[visa]", config.VisaTable),
+        ("[datalog]", config.DatalogTable),
         ("[mqtt]", config.MqttTable),
         ("[simulation]", config.SimulationTable),
     ],

@@ -49,7 +49,7 @@ def records(text: Iterable[str]) -> Iterator[bytes]:
                 separator = _begun(name, rest)
                 yield whole("FAR", CPU_TYPE=2, STDF_VER=4)
             else:
-                yield _record(name, rest.split(separator))
+                yield _record(name, rest.split(separator) if rest else [])
         except (ValueError, KeyError, IndexError, OverflowError) as error:
             raise StorageError(f"line {number}: {error}") from error
 

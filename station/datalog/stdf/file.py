@@ -10,6 +10,7 @@ from station.datalog.stdf import flags, notes
 from station.datalog.stdf.header import START_T_AT, all_pins, file_name, header, pin_indexes
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.records import encode
+from station.datalog.stdf.sections import Sections
 from station.datalog.stdf.summary import PartCounts
 from station.datalog.stdf.trailer import trailer
 from station.datalog.stdf.wafers import Wafers
@@ -56,16 +57,19 @@ class StdfFile:
     inputs, same bytes: every time in it comes from the lot and its touchdowns.
     """
 
-    def __init__(self, folder: Path, info: LotInfo, *, profile: Profile = "compact") -> None:
+    def __init__(self, folder: Path, info: LotInfo, *, profile: Profile | None = None) -> None:
+        """`profile`: that of the lot, if none is given."""
         self.path = folder / file_name(info)
         self.part = self.path.with_name(self.path.name + ".part")
         self._info = info
-        self._tests = {test.number: row_records(test, info, profile) for test in info.tests}
+        wanted = profile or info.datalog.profile
+        self._tests = {test.number: row_records(test, info, wanted) for test in info.tests}
         self._makers = {
             site: {number: records.at(site) for number, records in self._tests.items()} for site in info.sites
         }
         self._averages = None if info.averaging is None else AverageWatch(info.averaging, info.tests)
         self._counts = PartCounts(info.sites)
+        self._sections = Sections(info.datalog.sections) if info.datalog.sections else None
         self._wafers = Wafers()
         self._bins = {bin_.number: bin_ for bin_ in info.bins}
         self._fd, self._size, self._started = -1, 0, False
@@ -163,9 +167,11 @@ class StdfFile:
             measurements = tuple(latest[number] for number in sorted(latest))
         if self._averages is not None:
             makers = makers | self._judged_by(self._averages.judging(device), device)
-        return b"".join(
-            [makers[measured.test](measured) for measured in measurements] + notes.records(device)
-        )
+        records = [makers[measured.test](measured) for measured in measurements]
+        if self._sections is not None:
+            tested = (measured.test for measured in measurements)
+            records = [*self._sections.framed(zip(tested, records, strict=True))]
+        return b"".join(records + notes.records(device))
 
     def _judged_by(self, averages: Averages, device: DeviceResult) -> dict[int, Make]:
         """Return what makes the records of tests that were judged by limits of the lot itself."""

@@ -14,6 +14,8 @@ MILLIMETRES = 3
 """WF_UNITS."""
 MOST_PASSES = 9
 """As many as RTST_COD can tell."""
+FIRST_GROUP = 32_768
+"""The least GRP_INDX."""
 START_T_AT = 6 + 4 + 4
 """Where START_T of the MIR stands, behind FAR, header and SETUP_T."""
 
@@ -33,7 +35,7 @@ def lot_id(info: LotInfo) -> str:
 
 
 def header(info: LotInfo) -> Iterator[bytes]:
-    """Yield FAR, MIR, RDR of a second pass, SDR, PMRs and the DTRs with the fingerprint, in order."""
+    """Yield FAR, MIR, RDR of a second pass, SDR, PMRs, PGRs and the DTRs with the fingerprint, in order."""
     yield whole("FAR", CPU_TYPE=2, STDF_VER=4)
     yield _master(info)
     if (again := info.second_pass) is not None:
@@ -50,6 +52,7 @@ def header(info: LotInfo) -> Iterator[bytes]:
         for pin, index in zip(all_pins(info), indexes, strict=True):
             name = plain(pin)
             yield whole("PMR", PMR_INDX=index, CHAN_NAM=name, PHY_NAM=name, LOG_NAM=name, SITE_NUM=site)
+    yield from _groups(info)
     if info.wafers is not None:
         yield wafer_configuration(info.wafers)
     yield whole("DTR", TEXT_DAT=plain(f"fingerprint {info.fingerprint}"))
@@ -59,6 +62,14 @@ def header(info: LotInfo) -> Iterator[bytes]:
         yield whole("DTR", TEXT_DAT=offset_text(offset))
     for text in averages.texts(info.averaging) if info.averaging else ():
         yield whole("DTR", TEXT_DAT=text)
+
+
+def _groups(info: LotInfo) -> Iterator[bytes]:
+    """Yield a PGR for each group of channels, with those of all sites in it, site by site."""
+    for number, group in enumerate(info.datalog.groups, FIRST_GROUP):
+        places = [at for at, pin in enumerate(all_pins(info)) if pin in group.pins]
+        indexes = tuple(of_site[at] for of_site in pin_indexes(info).values() for at in places)
+        yield whole("PGR", GRP_INDX=number, GRP_NAM=plain(group.name), PMR_INDX=indexes)
 
 
 def _master(info: LotInfo) -> bytes:

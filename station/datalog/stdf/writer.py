@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from station.datalog.stdf import flags
 from station.datalog.stdf.fields import Value, pack
@@ -11,8 +11,8 @@ from station.datalog.stdf.records import LAYOUTS, MAX_CONTENT, encode, whole
 from station.datalog.stdf.summary import Statistics
 from station.errors import StorageError
 from station.model import Ending, Limit, Measurement, TestDefinition, Verdict, usable
+from station.model import Profile as Profile
 
-Profile: TypeAlias = Literal["compact", "compat"]
 Make: TypeAlias = Callable[[Measurement], bytes]
 FORMAT = "%9.3f"
 HEAD, GROUP = 1, 1

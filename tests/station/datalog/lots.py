@@ -3,11 +3,14 @@
 from station.model import (
     Bin,
     BinKind,
+    Datalog,
     DeviceResult,
     Ending,
     Limit,
     LotInfo,
     Measurement,
+    PinGroup,
+    Section,
     TestDefinition,
     TouchdownResult,
     Verdict,
@@ -17,6 +20,12 @@ GOOD = Bin(1, "good", 1, BinKind.PASS)
 CONTACT = Bin(10, "contact", 2)
 SUPPLY = Bin(300, "supply", 3)
 ERROR = Bin(90, "error", 9, BinKind.OTHER)
+PLAIN = Datalog()
+SECTIONED = Datalog(
+    sections=(Section("powered", 300, 500), Section("activated", 310, 500), Section("answering", 500, 500)),
+    groups=(PinGroup("io", ("io0", "io1")), PinGroup("all", ("io0", "io1", "io2"))),
+)
+"""Marks of three conditions, one inside another, and two groups of channels."""
 BEGAN = 1_790_000_000.0
 
 CONTINUITY = TestDefinition(100, "continuity", "M", Limit(-0.9, -0.3, "V"), ("io0", "io1", "io2"))

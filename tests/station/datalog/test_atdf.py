@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from station.datalog.stdf.atdf import lines, records
 from station.datalog.stdf.file import StdfFile
@@ -11,7 +12,7 @@ from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import LAYOUTS, Record, whole
 from station.datalog.stdf.writer import Profile
 from station.errors import StorageError
-from tests.station.datalog.lots import BEGAN, lot, touchdown
+from tests.station.datalog.lots import BEGAN, SECTIONED, lot, touchdown
 from tests.station.datalog.test_intake import landings, on_wafers, written
 from tests.station.datalog.test_stdf_judge import dead
 
@@ -38,7 +39,7 @@ def there_and_back(path: Path) -> Path:
 
 @pytest.mark.parametrize("results", [landings(), on_wafers(), (touchdown(1, dead(1, 5)),)])
 def test_what_a_file_says_comes_back(results: object, tmp_path: Path) -> None:
-    path = written(tmp_path / "lot", lot(), results)  # type: ignore[arg-type]
+    path = written(tmp_path / "lot", replace(lot(), datalog=SECTIONED), results)  # type: ignore[arg-type]
     back = there_and_back(path)
     assert [(r.name, said(r)) for r in read(back)] == [(r.name, said(r)) for r in read(path)]
     assert [str(finding) for finding in check(back).findings] == []

@@ -16,6 +16,7 @@ from station.errors import StorageError
 from station.model import (
     AverageLimit,
     Averaging,
+    Datalog,
     DeviceResult,
     Ending,
     LotInfo,
@@ -30,6 +31,8 @@ from station.model import (
 from tests.station.datalog.lots import (
     BEGAN,
     CONTACT,
+    PLAIN,
+    SECTIONED,
     SUPPLY,
     failed,
     good,
@@ -153,18 +156,21 @@ def with_codes() -> tuple[TouchdownResult, ...]:
 
 
 @pytest.mark.parametrize(
-    ("results", "later"),
+    ("results", "later", "form"),
     [
-        (landings(), None),
-        (on_wafers(), None),
-        (with_codes(), SecondPass("L1", 2, (CONTACT.hard, 7))),
+        (landings(), None, PLAIN),
+        (landings(), None, SECTIONED),
+        (landings(), None, replace(SECTIONED, profile="compat")),
+        (on_wafers(), None, PLAIN),
+        (with_codes(), SecondPass("L1", 2, (CONTACT.hard, 7)), PLAIN),
     ],
-    ids=["final test", "wafers", "second pass"],
+    ids=["final test", "sections", "every field", "wafers", "second pass"],
 )
 def test_store_to_file_to_store_is_the_identity(
-    results: tuple[TouchdownResult, ...], later: SecondPass | None, tmp_path: Path
+    results: tuple[TouchdownResult, ...], later: SecondPass | None, form: Datalog, tmp_path: Path
 ) -> None:
-    info = replace(lot(), offsets=(Offset(300, 1, 0.001), Offset(300, 2, -2.5e-05)), second_pass=later)
+    offsets = (Offset(300, 1, 0.001), Offset(300, 2, -2.5e-05))
+    info = replace(lot(), offsets=offsets, second_pass=later, datalog=form)
     first = written(tmp_path / "first", info, results)
     (tmp_path / "second").mkdir()
     (tmp_path / "third").mkdir()
@@ -174,6 +180,7 @@ def test_store_to_file_to_store_is_the_identity(
     again = stored(second, tmp_path / "third" / "results.db")
     assert again == once
     assert once[0].second_pass == later
+    assert once[0].datalog == form
     assert (tmp_path / "third" / first.name).read_bytes() == second.read_bytes()
 
 

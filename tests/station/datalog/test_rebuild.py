@@ -10,22 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from station.datalog.rebuild import rebuild, replay
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.reader import Reader, read
-from station.datalog.stdf.writer import Profile
 from station.datalog.store import Store
 from station.datalog.summary import summarise
 from station.errors import StorageError
-from station.model import DeviceResult, Ending, Place, TouchdownResult, Verdict
+from station.model import Datalog, DeviceResult, Ending, Place, Profile, TouchdownResult, Verdict
 from tests.station.datalog.lots import (
     BEGAN,
     ERROR,
+    PLAIN,
+    SECTIONED,
     SUPPLY,
     failed,
     good,
@@ -40,12 +41,13 @@ ROOT = Path(__file__).parents[3]
 
 
 def live(
-    folder: Path, results: tuple[TouchdownResult, ...], profile: Profile = "compact"
+    folder: Path, results: tuple[TouchdownResult, ...], form: Datalog = PLAIN
 ) -> tuple[Store, int, Path]:
     """Run a lot as the engine does: store first, then the file, events in both."""
-    store, file = Store(folder / "station.db"), StdfFile(folder, lot(), profile=profile)
+    info = replace(lot(), datalog=form)
+    store, file = Store(folder / "station.db"), StdfFile(folder, info)
     store.open()
-    run = store.begin(lot())
+    run = store.begin(info)
     file.open()
     store.event("note", "before the first touchdown", BEGAN)
     file.event_text("before the first touchdown")
@@ -59,17 +61,19 @@ def live(
     return store, run, path
 
 
+@pytest.mark.parametrize("sections", [False, True], ids=["plain", "sections"])
 @pytest.mark.parametrize("profile", ["compact", "compat"])
-def test_rebuilt_is_live_byte_for_byte(tmp_path: Path, profile: Profile) -> None:
-    store, run, path = live(tmp_path, touchdowns(), profile)
-    again = rebuild(store, run, tmp_path / "again", profile=profile)
+def test_rebuilt_is_live_byte_for_byte(tmp_path: Path, profile: Profile, sections: bool) -> None:  # noqa: FBT001
+    form = replace(SECTIONED if sections else PLAIN, profile=profile)
+    store, run, path = live(tmp_path, touchdowns(), form)
+    again = rebuild(store, run, tmp_path / "again")
     store.close()
     assert again.name == path.name
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_dies_have_their_places_in_store_and_file(tmp_path: Path) -> None:
-    dies = tuple(msgspec.structs.replace(good(site, site), place=Place("W7", -3, site)) for site in (1, 2))
+    dies = tuple(replace(good(site, site), place=Place("W7", -3, site)) for site in (1, 2))
     store, run, path = live(tmp_path, (touchdown(1, *dies),))
     assert [result.devices for result in store.touchdowns(run)] == [dies]
     again = rebuild(store, run, tmp_path / "again")

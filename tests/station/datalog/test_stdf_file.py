@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.header import file_name
@@ -19,6 +20,7 @@ from station.model import (
     Limit,
     LotInfo,
     Measurement,
+    Note,
     TestDefinition,
     TouchdownResult,
     Verdict,
@@ -27,6 +29,7 @@ from tests.station.datalog.lots import (
     BEGAN,
     GOOD,
     IDD,
+    SECTIONED,
     failed,
     good,
     idd,
@@ -197,6 +200,41 @@ def test_a_failing_multiple_and_functional_result(tmp_path: Path) -> None:
     assert mpr.integers("RTN_STAT") == (0, 4, 0)
     assert mpr.reals("RTN_RSLT")[1:] == (0.0, 3.4028234663852886e38)
     assert (ftr.integer("TEST_FLG"), ftr.text("RSLT_TXT")) == (0x80, "byte 3: 0x12 ? 0x13")
+
+
+def sections_of(records: list[Record]) -> str:
+    """The first part's marks and tests in one line: `300<310>` is 310 inside a section."""
+    end = next(at for at, record in enumerate(records) if record.name == "PRR")
+    marks = {"BPS": "<", "EPS": ">"}
+    return "".join(
+        marks.get(one.name) or f"{one.integer('TEST_NUM')}"
+        for one in records[:end]
+        if one.name in marks or "TEST_NUM" in one.values
+    )
+
+
+def test_sections_frame_what_was_measured_in_them(tmp_path: Path) -> None:
+    noted = replace(good(1, 1), notes=(Note("marginal", 310, "0.02 of the span"),))
+    ways = {
+        "all": (noted, "100<300<310<500>>>"),
+        "stopped inside": (failed(1, 1), "100<300>"),
+        "never there": (replace(failed(1, 1), measurements=passed()[:1]), "100"),
+        "not from the first on": (replace(good(1, 1), measurements=passed()[2:3]), "<<310>>"),
+    }
+    info = replace(lot(), datalog=SECTIONED)
+    for name, (device, seen) in ways.items():
+        records = written(tmp_path / name, (touchdown(1, device), touchdown(2, good(2, 2))), info)
+        assert sections_of(records) == seen
+        begins = [record.text("SEQ_NAME") for record in named(records, "BPS")]
+        assert begins[-3:] == ["powered", "activated", "answering"]
+
+
+def test_groups_name_the_channels_of_all_sites(tmp_path: Path) -> None:
+    records = written(tmp_path, (), replace(lot(), datalog=SECTIONED))
+    assert [
+        (one.integer("GRP_INDX"), one.text("GRP_NAM"), one.integers("PMR_INDX"))
+        for one in named(records, "PGR")
+    ] == [(32768, "io", (1, 2, 4, 5)), (32769, "all", (1, 2, 3, 4, 5, 6))]
 
 
 def test_the_header(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from station.datalog.stdf.fields import Bits, Value, pack_array
 from station.datalog.stdf.file import StdfFile
@@ -13,7 +14,7 @@ from station.datalog.stdf.reader import Reader
 from station.datalog.stdf.records import LAYOUTS, Field, Record
 from station.datalog.stdf.writer import Profile
 from station.model import DeviceResult, Ending, Measurement, Verdict
-from tests.station.datalog.lots import BEGAN, CONTACT, failed, lot, touchdown, touchdowns
+from tests.station.datalog.lots import BEGAN, CONTACT, SECTIONED, failed, lot, touchdown, touchdowns
 from tests.station.datalog.test_stdf_records import FAR, GOLDEN
 
 JUDGE = """
@@ -85,7 +86,7 @@ def dead(site: int, part: int) -> DeviceResult:
 
 @pytest.mark.parametrize("profile", ["compact", "compat"])
 def test_a_lot_reads_the_same(tmp_path: Path, profile: Profile) -> None:
-    file = StdfFile(tmp_path, lot(), profile=profile)
+    file = StdfFile(tmp_path, replace(lot(), datalog=SECTIONED), profile=profile)
     file.open()
     file.event_text("site 2 off")
     for result in (*touchdowns(), touchdown(4, dead(1, 5), failed(2, 6))):
