@@ -27,6 +27,11 @@ PRIORITY: Mapping[str, Priority] = MappingProxyType(
     }
 )
 """The priority of each alarm, by its code."""
+OF_MACHINE = frozenset(
+    {events.BROKEN, "alarm", "vacuum lost", "started by hand"}
+    | {"jammed", "part dropped", "output full", "door opened"}
+)
+"""What a machine may say after which a person is to look."""
 WHILE = {"held": {State.HELD.value}, "aborted": {State.ABORTING.value, State.ABORTED.value}}
 """Alarms that are over when the cell leaves a state."""
 
@@ -47,6 +52,11 @@ class Alarm(Struct, frozen=True):
     acknowledged_at: float = 0.0
     shelved_until: float = 0.0
     """It is to be quiet until then; seconds since 1970."""
+
+
+def is_alarm(told: events.MachineTold) -> bool:
+    """Whether a person is to look at a machine that has said so."""
+    return told.what in OF_MACHINE
 
 
 class Alarms:
@@ -84,7 +94,7 @@ class Alarms:
                 self._raise(line, "site_off", event.at, f"{resource}: {reason}", site)
             case events.RuleTripped(rule=rule, seen=seen):
                 self._raise(line, "rule", event.at, f"{rule}: {seen}", event.site)
-            case events.MachineTold() if event.is_alarm:
+            case events.MachineTold() if is_alarm(event):
                 self._raise(line, "machine", event.at, str(event))
             case events.ContactsCorrected(reason=reason):
                 self._raise(line, "not_kept", event.at, reason)

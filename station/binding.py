@@ -9,13 +9,13 @@ from typing import Any, cast
 from drivers.roles import Feeder, IdReader, Machine, Prober, Resource, Thermal
 from station.config import StationConfig, machine_of
 from station.config_keys import place
+from station.engine.bound import Bound
 from station.engine.climate import ChuckClimate, Climate, StreamClimate
 from station.engine.late import cannot_bring_again
-from station.engine.lot_run import Bound
 from station.errors import ConfigError
-from station.model import Temperature
 from station.sequence import Sequence as TestSequence
 from station.sequence import Site
+from station.set_up import Temperature
 from station.vault.client import VaultClient
 
 Machines: typing.TypeAlias = Mapping[str, Machine]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from station import events
 from station.engine.odds import interval
-from station.model import BinKind
+from station.model import BinKind, Outcome
 from station.sequence import Sequence
 
 FIRST, RETEST, AVERAGES, SECOND_LOOK = "first contact", "retest", "PAT", "QA"
@@ -87,7 +87,7 @@ class PolicyCourse:
             if site in self._off and opened.contacts[site] == 1:
                 self._kept_out[opened.parts[site]] = self._off[site]
 
-    def _close(self, outcome: events.Outcome) -> None:
+    def _close(self, outcome: Outcome) -> None:
         moved = self._moving.get(outcome.soft, "")
         passes = outcome.kind is BinKind.PASS or bool(moved)
         before = self._devices.get(outcome.part)

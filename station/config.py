@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from station.errors import ConfigError
-from station.model import Profile, WaferGeometry
+from station.set_up import Profile, WaferGeometry
 from station.toml_file import meant, table_of
 
 T = TypeVar("T", str, date)

@@ -4,18 +4,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from station.model import (
-    BinKind,
-    Disposition,
-    Instrument,
-    LotInfo,
-    Measurement,
-    Note,
-    Quota,
-    Software,
-    Verdict,
-    Whereabouts,
-)
+from station.model import Disposition, LotInfo, Measurement, Outcome, Quota, Whereabouts
+from station.set_up import Instrument, Software
 
 
 class Event(Struct, frozen=True, tag_field="event", kw_only=True):
@@ -122,22 +112,6 @@ class PersonalisationEnded(Event, frozen=True, tag="personalisation.ended", kw_o
     uid: str = ""
     serial: str = ""
     record: str = ""
-
-
-class Outcome(Struct, frozen=True):
-    """What a contact came to, without its measurements."""
-
-    site: int
-    part: int
-    contact: int
-    soft: int
-    hard: int
-    kind: BinKind
-    verdict: Verdict
-    test_s: float
-    cut_short: bool = False
-    reason: str = ""
-    notes: tuple[Note, ...] = ()
 
 
 class ContactsClosed(Event, frozen=True, tag="contacts.closed", kw_only=True):
@@ -312,12 +286,6 @@ class Shelved(Event, frozen=True, tag="alarm.shelved", kw_only=True):
     reason: str
 
 
-MACHINE_ALARMS = frozenset(
-    {"alarm", "vacuum lost", "started by hand", "jammed", "part dropped", "output full", "door opened"}
-)
-"""What a machine may say after which nothing is tested before a person has looked."""
-
-
 BROKEN, WORKS_AGAIN = "broken", "works again"
 """What becomes of a machine beside the lot, for which no lot stops."""
 
@@ -329,11 +297,6 @@ class MachineTold(Event, frozen=True, tag="machine.told", kw_only=True):
     what: str
     code: str = ""
     text: str = ""
-
-    @property
-    def is_alarm(self) -> bool:
-        """Whether a person is to look."""
-        return self.what in MACHINE_ALARMS or self.what == BROKEN
 
     def __str__(self) -> str:
         said = " ".join(filter(None, (self.code, self.text)))

@@ -16,7 +16,7 @@ from drivers.roles import Identity, Machine
 from station.config import Placed, StationConfig, machine_of
 from station.engine.plan import Examined
 from station.evidence.versions import versions
-from station.model import Binding, Instrument, Software
+from station.set_up import Binding, Instrument, Software
 
 IDENTIFY_BOUND_S = 10.0
 T = TypeVar("T", Instrument, Software)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from station.config import StationConfig
-from station.model import Datalog, PinGroup
 from station.rows import sections
 from station.sequence import Sequence
+from station.set_up import Datalog, PinGroup
 
 
 def pins(sequence: Sequence[Any]) -> tuple[str, ...]:

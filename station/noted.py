@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from station import events
-from station.model import Place
+from station.model import Outcome, Place
 
 Knows = Callable[[str, Place | None], bool]
 
@@ -33,7 +33,7 @@ class Noted:
                 if not self._knows(event.ids.get(site, ""), place):
                     self._unknown.add(part)
 
-    def _add(self, outcome: events.Outcome) -> None:
+    def _add(self, outcome: Outcome) -> None:
         for note in outcome.notes:
             match note.kind:
                 case "attempt":

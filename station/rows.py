@@ -8,7 +8,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from station.model import Bin, Limit, Measurement, Personalisation, Section, TestDefinition
+from station.model import Bin, Limit, Measurement, Personalisation, TestDefinition
+from station.set_up import Section
 
 
 @dataclass(frozen=True)

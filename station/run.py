@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from msgspec import json, structs
@@ -24,7 +22,6 @@ from station import (
     past_stores,
     second_pass,
 )
-from station.authority import OPERATOR
 from station.by_policy import PolicyCourse
 from station.cell_record import Quarantine
 from station.config import StationConfig
@@ -34,11 +31,11 @@ from station.datalog.rebuild import OpenRun
 from station.datalog.stdf.file import StdfFile
 from station.datalog.store import Store
 from station.engine.averages import averaging
+from station.engine.bound import Bound
 from station.engine.bus import Bus, Subscription
 from station.engine.cell import Cell
 from station.engine.history import History, history_of
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound
 from station.engine.plan import Folder, Plan
 from station.engine.records import Records
 from station.engine.recount import Counters, Recount
@@ -49,97 +46,26 @@ from station.evidence.bundle import BUNDLE
 from station.golden_check import golden_codes, golden_watch
 from station.guard import guarded
 from station.life import Life, Worn, worn
+from station.lot_folder import STORE
+from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.lot_vault import LotVault
-from station.model import Averaging, LotInfo, SecondPass, Temperature
+from station.model import LotInfo
 from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
 from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
 from station.rules import StopRules
 from station.sequence import Retest, Sequence
-from station.stop import ACTOR, StopRequest, either, stopped, unless_stopped
-from station.surroundings import WORLD, Surroundings
+from station.set_up import Averaging
+from station.stop import StopRequest, either, stopped, unless_stopped
+from station.surroundings import Surroundings
 from station.vault.client import VaultClient
-
-STORE = "results.db"
-OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", "vault", WORLD})
-"""What is in the folder of a lot before it is loaded."""
 
 Watch: TypeAlias = Callable[[Subscription], Awaitable[None]]
 """Follows the events of the lot until there are no more."""
 
 
-@dataclass(frozen=True)
-class LotOrder:
-    """What is asked for; the folder is the lot's own and must not exist."""
-
-    lot: str
-    devices: int
-    folder: Path
-    seed: int
-    recipe: Path | None = None
-    temperature: Temperature | None = None
-    trials: int = 1
-    """How often each device is landed and tested, whatever its bin: more than once in a study."""
-    second: SecondPass | None = None
-    """It is a later pass over what was rejected."""
-    again: bool = False
-    """The folder is there, and its lot is taken up where it was left."""
-    earlier: tuple[str, ...] = ()
-    """Stores with results of insertions before this one, instead of those of the station file."""
-    traced: Path | None = None
-    """The list that says which die is in which package."""
-    began: LotInfo | None = None
-    """Of a lot that is taken up: as what it was begun."""
-
-
-@dataclass(frozen=True)
-class Attendance:
-    """Who begins a lot and is there while it runs."""
-
-    opening: tuple[commands.Any, ...]
-    """The commands that are given first; the lot is not run if one of them is refused."""
-    unattended: bool
-    """Nobody is there who could release a hold: it ends the run."""
-    loaded: Callable[[Cell[Any]], None] = lambda cell: None
-    """Told of the cell when it has its lot."""
-    recover: commands.Recover | None = None
-    """Somebody has looked at a cell whose lot is taken up: given before all other commands."""
-
-
 log = logging.getLogger(__name__)
-
-
-class RefusedError(ConfigError):
-    """The cell has refused to begin the lot."""
-
-    def __init__(self, receipt: commands.Receipt) -> None:
-        super().__init__(receipt.reason)
-        self.receipt = receipt
-
-
-def make_folder(folder: Path) -> None:
-    """Make the lot's folder; ConfigError if there is one: a lot is never overwritten."""
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if JOURNAL in there and there <= OURS:  # a station died before it had loaded the lot
-        remove_if_never_loaded(folder)
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        reason = "a lot is never overwritten, choose another --lot or --out"
-        raise ConfigError(f"{folder} exists: {reason}") from None
-    except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}") from error
-
-
-def remove_if_never_loaded(folder: Path) -> None:
-    """Remove the folder of a lot that never began: nothing half-written stays, the name is free again."""
-    journal = folder / JOURNAL
-    if journal.exists():
-        with journal.open("rb") as file:
-            if file.readline().endswith(b"\n"):
-                return
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def studied(sequence: Sequence[Any], trials: int) -> Sequence[Any]:
@@ -450,13 +376,6 @@ class LotSession:
             alarms=noted.alarms,
             unknown=noted.unknown,
         )
-
-
-def started_here(order: LotOrder) -> Attendance:
-    """Whoever starts a run loads the lot, starts it, and does not stay."""
-    load = commands.Load(id="load", actor=ACTOR, roles=OPERATOR, lot=order.lot, quantity=order.devices)
-    start = commands.Start(id="start", actor=ACTOR, roles=OPERATOR)
-    return Attendance((load, start), unattended=True)
 
 
 async def _opened(cell: Cell[Any], opening: Iterable[commands.Any]) -> None:

@@ -20,11 +20,12 @@ from station.datalog.store import Store
 from station.engine.averages import AverageWatch
 from station.engine.states import State
 from station.errors import ConfigError
-from station.model import Averaging, LotInfo, SecondPass, Temperature, TestDefinition
+from station.model import LotInfo, SecondPass, TestDefinition
 from station.open_lot import JOURNAL, LATER_S
 from station.recipe.selection import with_recipe
 from station.rules import StopRules
 from station.sequence import Sequence
+from station.set_up import Averaging, Temperature
 
 STORE = "results.db"
 

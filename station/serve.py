@@ -34,21 +34,16 @@ from station.engine.history import History
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, SequenceError, StoppedError, StorageError
 from station.io_thread import beside
-from station.model import Temperature
+from station.lot_folder import make_folder, remove_if_never_loaded
+from station.lot_order import Attendance, LotOrder, RefusedError
 from station.open_lot import JOURNAL, epoch_after, history_in, open_lots
 from station.recipe.shelf import NotFoundError, Shelf
 from station.remote.link import Broker
 from station.remote.presence import Inside, Presence, Settings, present
 from station.report import LotReport
-from station.run import (
-    Attendance,
-    LotOrder,
-    LotSession,
-    RefusedError,
-    make_folder,
-    remove_if_never_loaded,
-)
+from station.run import LotSession
 from station.self_test import self_tested
+from station.set_up import Temperature
 from station.stop import StopRequest
 from station.surroundings import EPOCH, Surroundings, simulated_station_file
 

@@ -5,6 +5,14 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True)
+class Coded:
+    """What a machine says in a code and words of its own."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
 class WaferLoaded:
     """A wafer is on the chuck, aligned."""
 
@@ -47,12 +55,8 @@ class StartedByOperator:
     """Somebody has raised the chuck or started a test at the machine."""
 
 
-@dataclass(frozen=True)
-class AlarmRaised:
+class AlarmRaised(Coded):
     """The machine has stopped and says why."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -67,36 +71,20 @@ class TemperatureReached:
     celsius: float
 
 
-@dataclass(frozen=True)
-class Warned:
+class Warned(Coded):
     """The machine wants somebody to know something, and goes on."""
 
-    code: str
-    text: str
 
-
-@dataclass(frozen=True)
-class Jammed:
+class Jammed(Coded):
     """A device is stuck on its way; where those in motion are, nobody knows."""
 
-    code: str
-    text: str
 
-
-@dataclass(frozen=True)
-class PartDropped:
+class PartDropped(Coded):
     """A device has fallen out of its pick."""
 
-    code: str
-    text: str
 
-
-@dataclass(frozen=True)
-class OutputFull:
+class OutputFull(Coded):
     """A tube or tray for sorted devices is full."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -104,12 +92,8 @@ class InputEmpty:
     """No device is left to be tested."""
 
 
-@dataclass(frozen=True)
-class DoorOpened:
+class DoorOpened(Coded):
     """Somebody has opened the machine."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from station.cli.codes import Exit
 from station.cli.study_lot import tested
 from station.custody import durable_file
 from station.errors import AnalysisError, ConfigError
-from station.run import STORE
+from station.lot_folder import STORE
 from station.surroundings import CELLS
 
 if TYPE_CHECKING:

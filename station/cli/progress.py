@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from station import events
-from station.model import BinKind, LotInfo
+from station.alarms import is_alarm
+from station.model import BinKind, LotInfo, Outcome
 
 PLAIN_STEPS = 10
 REFRESH_PER_S = 8
@@ -38,7 +39,7 @@ class Progress:
         self.now = 0.0
         self.by_bin = Counter[int]()
         self.by_site = dict[int, Counter[BinKind]]()
-        self._contact: dict[int, events.Outcome] = {}
+        self._contact: dict[int, Outcome] = {}
 
     def recall(self, happened: Iterable[events.Any]) -> None:
         """Count what was journalled before this station was started."""
@@ -156,7 +157,7 @@ class LiveProgress(Progress):
                 self._notes = [*self._notes[-2:], f"{resource} is out of use: {reason}"]
             case events.RuleTripped():
                 self._notes = [*self._notes[-2:], _tripped(event)]
-            case events.MachineTold() if event.is_alarm:
+            case events.MachineTold() if is_alarm(event):
                 self._notes = [*self._notes[-2:], str(event)]
             case _:
                 pass

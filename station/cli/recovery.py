@@ -8,8 +8,8 @@ import click
 
 from station import commands
 from station.authority import OPERATOR
+from station.lot_order import Attendance
 from station.model import Whereabouts
-from station.run import Attendance
 from station.stop import ACTOR
 from station.vault.desk.roles import Role
 

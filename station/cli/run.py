@@ -31,20 +31,13 @@ from station.door import Door
 from station.engine.history import History
 from station.engine.states import State
 from station.io_thread import beside
-from station.model import Temperature
+from station.lot_folder import make_folder, remove_if_never_loaded
+from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.open_lot import JOURNAL, epoch_after, history_in
 from station.report import LotReport
-from station.run import (
-    Attendance,
-    LotOrder,
-    LotSession,
-    RefusedError,
-    Watch,
-    make_folder,
-    remove_if_never_loaded,
-    started_here,
-)
+from station.run import LotSession, Watch
 from station.second_pass import Asked, asked_for
+from station.set_up import Temperature
 from station.stop import StopRequest
 from station.surroundings import (
     CELLS,

@@ -14,7 +14,7 @@ from station.cli.run import Speed
 from station.cli.temperature import options as temperature_options
 from station.config import StationConfig
 from station.errors import ConfigError
-from station.model import Temperature
+from station.lot_order import LotOrder
 from station.remote import trust
 from station.remote.asyncapi import digest
 from station.remote.control import Mode
@@ -22,8 +22,8 @@ from station.remote.mqtt_broker import Address, MqttBroker
 from station.remote.presence import About, Presence, Settings
 from station.remote.topics import tree
 from station.report import LotReport
-from station.run import LotOrder
 from station.serve import ConsoleOffer, Service, Standing
+from station.set_up import Temperature
 from station.surroundings import EPOCH, WORLD, Surroundings, simulated, simulated_station_file
 
 FILE = click.Path(dir_okay=False, path_type=Path)

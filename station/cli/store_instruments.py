@@ -11,7 +11,8 @@ from station.cli.stdf_files import JSON, chosen, must_exist
 from station.datalog.store import Store
 from station.errors import ConfigError
 from station.instruments import at_work
-from station.model import Instrument, LotInfo, Software
+from station.model import LotInfo
+from station.set_up import Instrument, Software
 
 HEAD = ("site", "role", "machine", "model", "serial", "firmware", "calibration due", "from")
 

@@ -11,7 +11,7 @@ from station.cli.report import gauge_
 from station.cli.study_lot import tested
 from station.datalog.store import Store
 from station.errors import AnalysisError, ConfigError
-from station.run import STORE
+from station.lot_folder import STORE
 from station.surroundings import CELLS
 
 LEAST_OPERATORS = 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from station.model import Temperature
+from station.set_up import Temperature
 
 Command = Callable[..., Any]
 

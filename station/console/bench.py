@@ -20,7 +20,7 @@ from station.custody.journal import Journal
 from station.engine.bus import Bus
 from station.engine.states import State
 from station.errors import ConfigError
-from station.model import Bin, BinKind, LotInfo, Verdict
+from station.model import Bin, BinKind, LotInfo, Outcome, Verdict
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -146,7 +146,7 @@ class _Wafer:
             positions=dict(enumerate(places, start=1)),
         )
         outcomes = tuple(
-            events.Outcome(
+            Outcome(
                 site,
                 part,
                 1,

@@ -8,7 +8,7 @@ from station.console import shown
 from station.console.grid import Grid
 from station.engine.states import State
 from station.figures import e10
-from station.model import Bin, BinKind, LotInfo, Quota
+from station.model import Bin, BinKind, LotInfo, Outcome, Quota
 
 POINTS = 60
 """About so many points has the trend of a whole lot."""
@@ -132,7 +132,7 @@ class LotView:
         self.wafer = event.wafer
         return True
 
-    def _closed(self, one: events.Outcome) -> shown.Die:
+    def _closed(self, one: Outcome) -> shown.Die:
         site, good = self._site(one.site), one.kind is BinKind.PASS
         before = self._parts.get(one.part)
         if before is None:
@@ -154,7 +154,7 @@ class LotView:
         self.grid.put(x, y, last, first, one.site)
         return shown.Die(x, y, last, one.site, first, 0)
 
-    def _first_contact(self, one: events.Outcome, site: SiteView) -> None:
+    def _first_contact(self, one: Outcome, site: SiteView) -> None:
         good = one.kind is BinKind.PASS
         self._first[one.part] = one.soft
         site.tested += 1

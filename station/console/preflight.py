@@ -14,7 +14,8 @@ from station.doctor import before_a_lot
 from station.engine.history import history_of
 from station.errors import StorageError
 from station.life import Life, worn
-from station.model import Instrument, LotInfo
+from station.model import LotInfo
+from station.set_up import Instrument
 
 NEAR = timedelta(days=14)
 """A calibration that is over within so long is told."""

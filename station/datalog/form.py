@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import TESTS
-from station.model import Datalog, PinGroup, Profile, Section
+from station.set_up import Datalog, PinGroup, Profile, Section
 
 NO_SPECS = 0x0C
 """Bits of OPT_FLAG: there are no spec limits."""

@@ -36,8 +36,8 @@ from station.model import (
     TouchdownResult,
     Unit,
     Verdict,
-    WaferGeometry,
 )
+from station.set_up import WaferGeometry
 
 FINGERPRINT = "fingerprint "
 MILLIMETRES = 3

@@ -10,17 +10,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from station.analysis.average import limits
-from station.model import (
-    AverageLimit,
-    Averaging,
-    DeviceResult,
-    Limit,
-    Measurement,
-    TestDefinition,
-    TouchdownResult,
-    Verdict,
-)
+from station.model import DeviceResult, Limit, Measurement, TestDefinition, TouchdownResult, Verdict
 from station.sequence import Sequence
+from station.set_up import AverageLimit, Averaging
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from station.clock import RealClock
 from station.custody.journal import Journal
 from station.datalog.stdf.file import StdfFile
 from station.datalog.store import Store
+from station.engine.bound import Bound
 from station.engine.bus import Bus
 from station.engine.cell import Cell
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound
 from station.engine.plan import Folder, Plan
 from station.engine.records import Records
 from station.engine.states import State

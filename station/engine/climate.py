@@ -8,7 +8,7 @@ from math import isnan
 from drivers.errors import EquipmentError
 from drivers.roles import Prober, Thermal
 from station.engine.stops import Hold
-from station.model import Temperature
+from station.set_up import Temperature
 
 LOOK_S = 2.0
 """A reading that is not older than this is not asked for again."""

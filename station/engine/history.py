@@ -14,7 +14,7 @@ from station.engine.outcomes import unfinished
 from station.engine.recount import Recount
 from station.engine.states import State
 from station.errors import StorageError
-from station.model import LotInfo, Place, Verdict, Whereabouts
+from station.model import LotInfo, Outcome, Place, Verdict, Whereabouts
 
 LOCAL = "local"
 """Commands from here have ids that are their own only as long as the process lives."""
@@ -34,7 +34,7 @@ class Seen:
     site: int
     contact: int
     place: Place | None = None
-    outcome: events.Outcome | None = None
+    outcome: Outcome | None = None
     """Of its last contact."""
     sites: frozenset[int] = frozenset()
     """Those that have met it."""

@@ -14,8 +14,9 @@ from station.engine.device_run import DeviceRun, Surroundings
 from station.engine.disposition import Standing
 from station.engine.stuck import StuckWatch
 from station.events import Measured
-from station.model import Averaging, Measurement, TouchdownResult
+from station.model import Measurement, TouchdownResult
 from station.sequence import S, Sequence
+from station.set_up import Averaging
 
 
 @dataclass(frozen=True)

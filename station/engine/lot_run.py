@@ -3,19 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Generic
 
 import msgspec
 
 from drivers.errors import EquipmentError
-from drivers.roles import Feeder, IdReader, Resource, Touchdown
+from drivers.roles import Touchdown
 from drivers.roles.uninterrupted import uninterrupted
 from station import events
 from station.engine.arrivals import Arrivals
+from station.engine.bound import Bound
 from station.engine.boundary import Asked, Boundary, Parts
-from station.engine.climate import Climate
 from station.engine.codes import Codes
 from station.engine.collector import collecting_between_touchdowns
 from station.engine.contact import Contact
@@ -26,8 +25,7 @@ from station.engine.late import Kept, LateRetests
 from station.engine.lot_journal import LotJournal
 from station.engine.outcomes import opened, placed, untested
 from station.engine.overheard import Overheard
-from station.engine.past import Past, nothing
-from station.engine.quarantine import Quarantine
+from station.engine.plan import in_time
 from station.engine.records import Records
 from station.engine.recount import Counters
 from station.engine.sites import Sites
@@ -37,31 +35,6 @@ from station.engine.tempering import Tempering
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, Measurement, Place
 from station.sequence import S, Sequence
-
-
-@dataclass(frozen=True)
-class Bound(Generic[S]):
-    """The equipment of a lot: the handler or prober, the sites, and which resources each site needs."""
-
-    handler: Feeder
-    sites: Mapping[int, S]
-    resources: Mapping[int, tuple[Resource, ...]]
-    readers: Mapping[int, IdReader] = field(default_factory=dict)
-    """What reads the code of the device at each site; empty if nothing does, or the machine itself."""
-    golden: Mapping[str, str] = field(default_factory=dict)
-    """By code, the names of golden units: never product."""
-    quarantine: Quarantine | None = None
-    """What keeps over lots and restarts which resources are out of use."""
-    climate: Climate | None = None
-    """What brings the devices to the temperature of the lot, if it has one."""
-    past: Past = nothing
-    """What earlier insertions have measured on a device."""
-
-
-def in_time(now: float, landings: int) -> str:
-    """Nothing is ever due."""
-    del now, landings
-    return ""
 
 
 class LotRun(Generic[S]):

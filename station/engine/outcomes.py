@@ -7,15 +7,15 @@ import msgspec
 from drivers.roles import Touchdown
 from station import events
 from station.engine.contact import Contact
-from station.model import Bin, DeviceResult, Place, Verdict
+from station.model import Bin, DeviceResult, Outcome, Place, Verdict
 
 STOPPED = "the station stopped"
 """Why a contact was closed that the station did not close itself before it stopped."""
 
 
-def outcome(device: DeviceResult) -> events.Outcome:
+def outcome(device: DeviceResult) -> Outcome:
     """Return what the journal keeps of a result."""
-    return events.Outcome(
+    return Outcome(
         site=device.site,
         part=device.part,
         contact=device.contact,
@@ -30,12 +30,12 @@ def outcome(device: DeviceResult) -> events.Outcome:
     )
 
 
-def result_of(said: events.Outcome, bin_: Bin) -> DeviceResult:
+def result_of(said: Outcome, bin_: Bin) -> DeviceResult:
     """Return what the journal still knows of a contact: its bin and verdict, and nothing measured."""
     return DeviceResult(said.site, said.part, said.contact, bin_, said.verdict, (), 0.0, said.test_s)
 
 
-def unfinished(closed: events.Outcome) -> bool:
+def unfinished(closed: Outcome) -> bool:
     """Tell whether a contact was closed without a result that stands."""
     return closed.reason == STOPPED or (closed.cut_short and closed.verdict is Verdict.NOT_JUDGED)
 

@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from drivers.roles import Feeder, Prober, happening
 from station import events
+from station.alarms import is_alarm
 from station.engine.arrivals import Arrivals
 from station.engine.lot_journal import LotJournal
 from station.engine.stops import Hold
@@ -17,31 +17,14 @@ PATIENCE_S = 900.0
 """How long an operator may have the machine before a person is called."""
 
 
-class Said(NamedTuple):
-    """One thing that it said, as the journal has it."""
-
-    at: float
-    what: str
-    code: str = ""
-    text: str = ""
-
-    @property
-    def forbids(self) -> bool:
-        """Whether nothing may be tested before a person has looked."""
-        return self.what in events.MACHINE_ALARMS
-
-    def __str__(self) -> str:
-        return ": ".join(filter(None, (self.what, " ".join(filter(None, (self.code, self.text))))))
-
-
 class Overheard:
     """Listens to the machine of a lot; what it hears is kept until the lot has time for it."""
 
     def __init__(self, machine: Feeder, journal: LotJournal) -> None:
         self._machine = machine
         self._journal = journal
-        self._said: deque[Said] = deque()
-        self._forbidding: Said | None = None
+        self._said: deque[events.MachineTold] = deque()
+        self._forbidding: events.MachineTold | None = None
         """The first that was said after which nothing may be tested."""
         self._paused_at: float | None = None
         self._something = asyncio.Event()
@@ -62,7 +45,7 @@ class Overheard:
         await self._write()
         if (forbidding := self._forbidding) is not None and at_rest:
             self._forbidding = None
-            raise Hold(f"{self._machine.name}: {forbidding}")
+            raise Hold(str(forbidding))
 
     async def ready(self, arrivals: Arrivals, asked: asyncio.Event) -> bool:
         """Wait as `Arrivals.ready` does, and journal meanwhile what is heard.
@@ -87,12 +70,11 @@ class Overheard:
         self._something.clear()
         while self._said:
             said = self._said.popleft()
-            if said.forbids and isinstance(self._machine, Prober):  # a handler's driver stops the lot itself
+            if is_alarm(said) and isinstance(
+                self._machine, Prober
+            ):  # a handler's driver stops the lot itself
                 self._forbidding = self._forbidding or said
-            name, (at, what, code, text) = self._machine.name, said
-            await self._journal.commit(
-                events.MachineTold(at=at, machine=name, what=what, code=code, text=text)
-            )
+            await self._journal.commit(said)
 
     def _heard(self, event: happening.Happening) -> None:
         match event:
@@ -102,31 +84,29 @@ class Overheard:
                 self._paused_at = None
             case _:
                 pass
-        self._said.append(Said(self._journal.now, *_words(event)))
+        what, (code, text) = NAMES[type(event)], _words(event)
+        told = events.MachineTold(
+            at=self._journal.now, machine=self._machine.name, what=what, code=code, text=text
+        )
+        self._said.append(told)
         self._something.set()
 
 
-def _words(event: happening.Happening) -> tuple[str, str, str]:
-    """Return what an event is called, its code, and what it says besides."""
-    code = text = ""
+def _words(event: happening.Happening) -> tuple[str, str]:
+    """Return the code of an event, and what it says besides."""
     match event:
         case happening.WaferLoaded(cassette, slot, wafer):
-            text = f"{wafer}{f', slot {slot} of cassette {cassette}' if slot else ''}"
+            return "", f"{wafer}{f', slot {slot} of cassette {cassette}' if slot else ''}"
         case happening.WaferEnded(wafer):
-            text = wafer
+            return "", wafer
         case happening.CassetteEnded(cassette):
-            text = str(cassette) if cassette else ""
+            return "", str(cassette) if cassette else ""
         case happening.TemperatureReached(celsius):
-            text = f"{celsius:g} °C"
-        case happening.AlarmRaised(code, text) | happening.Warned(code, text) | happening.Jammed(code, text):
-            pass
-        case happening.PartDropped(code, text) | happening.OutputFull(code, text):
-            pass
-        case happening.DoorOpened(code, text):
-            pass
+            return "", f"{celsius:g} °C"
+        case happening.Coded(code, text):
+            return code, text
         case _:
-            pass
-    return NAMES[type(event)], code, text
+            return "", ""
 
 
 NAMES: Mapping[type[happening.Happening], str] = {

@@ -9,7 +9,7 @@ from station.engine.outcomes import result_of, unfinished
 from station.engine.retests import RetestWatch
 from station.engine.states import State
 from station.engine.stop_rules import Action, Tripped, Watch
-from station.model import Bin, Verdict
+from station.model import Bin, Outcome, Verdict
 from station.policies import Retest
 from station.rules import StopRules
 
@@ -43,11 +43,11 @@ class Recount:
         """Those that were begun, in order."""
         self._bins = {bin_.number: bin_ for bin_ in bins}
         self._wafer = ""
-        self._last: dict[int, events.Outcome] = {}
+        self._last: dict[int, Outcome] = {}
         """Of devices that are not sorted or were rejected, by running number."""
         self._parts: dict[int, int] = {}
         """Device by site, where it is not sorted."""
-        self._closed: tuple[events.Outcome, ...] = ()
+        self._closed: tuple[Outcome, ...] = ()
         """The last landing: the station may still correct it."""
         self._untested: frozenset[int] = frozenset()
         self._unnamed: frozenset[int] = frozenset()
@@ -123,6 +123,6 @@ class Recount:
         self.counters.not_judged.extend(True for one in tested if one.site in self._unnamed)
         self._last |= {one.part: one for one in closed}
 
-    def _is_new(self, one: events.Outcome) -> bool:
+    def _is_new(self, one: Outcome) -> bool:
         before = self._last.get(one.part)
         return before is None or unfinished(before)

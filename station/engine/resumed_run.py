@@ -6,12 +6,13 @@ from dataclasses import replace
 import msgspec
 
 from drivers.roles import Touchdown
+from station.engine.bound import Bound
 from station.engine.contact import Contact
 from station.engine.history import History
 from station.engine.landing import Landing
 from station.engine.late import Kept, Name
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound, LotRun
+from station.engine.lot_run import LotRun
 from station.engine.outcomes import result_of
 from station.engine.records import Records
 from station.engine.recount import Recount

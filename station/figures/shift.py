@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from station import events
+from station.alarms import is_alarm
 from station.engine.states import State
 from station.figures.e10 import Class, Interval
 from station.model import BinKind
@@ -149,7 +150,7 @@ def _kind(event: events.Any) -> tuple[str, str] | None:
             return f"{resource} out of use", reason
         case events.RuleTripped(rule=rule, seen=seen, action=action):
             return f"rule {rule}: {action}", seen
-        case events.MachineTold(what=what) if event.is_alarm:
+        case events.MachineTold(what=what) if is_alarm(event):
             return f"{event.machine}: {what}", " ".join(filter(None, (event.code, event.text)))
         case events.MadeSafe(unverified=unverified) if unverified:
             return "not safe", ", ".join(unverified)

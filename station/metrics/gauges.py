@@ -11,11 +11,12 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from station import events
+from station.alarms import is_alarm
 from station.console import wire
 from station.custody.balance import Balance
 from station.engine.states import State
 from station.figures import e10
-from station.model import BinKind, Verdict
+from station.model import BinKind, Outcome, Verdict
 
 M = TypeVar("M", Counter, Gauge, Info)
 SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -195,7 +196,7 @@ class Counting:
             case _:
                 self._alarm(event)
 
-    def _contact(self, one: events.Outcome) -> None:
+    def _contact(self, one: Outcome) -> None:
         made, station = self._made, self._station
         if one.contact == 1:
             good = PASS if one.kind is BinKind.PASS else FAIL
@@ -216,7 +217,7 @@ class Counting:
                 kind = "quarantine"
             case events.RuleTripped(rule=rule):
                 kind = f"rule {rule}"
-            case events.MachineTold() if event.is_alarm:
+            case events.MachineTold() if is_alarm(event):
                 kind = "machine"
             case events.StateChanged(new=State.HELD.value):
                 kind = "hold"

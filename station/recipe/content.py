@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from station import toml_file
-from station.model import Temperature
+from station.set_up import Temperature
 from station.vault.desk.documents import Digest, Name, Seconds
 from station.vault.desk.statement import Statement
 

@@ -7,10 +7,10 @@ from typing import Any
 from station.clock import RealClock
 from station.config import StationConfig
 from station.errors import ConfigError
-from station.model import Temperature
 from station.recipe.application import applied
 from station.recipe.trust import trust_of
 from station.sequence import Sequence
+from station.set_up import Temperature
 from station.vault.desk.statement import opened
 
 

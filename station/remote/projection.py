@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from station import events
 from station.engine.states import State as CellState
-from station.model import BinKind, LotInfo, Verdict
+from station.model import BinKind, LotInfo, Outcome, Verdict
 from station.remote.messages import CountState, Landed, LotState, SiteState, Touchdown
 
 Told: TypeAlias = tuple[str, dict[str, Any]]
@@ -186,6 +186,6 @@ def _ratio(tested: int, good: int) -> float | None:
     return round(good / tested, 4) if tested else None
 
 
-def _landed(one: events.Outcome) -> Landed:
+def _landed(one: Outcome) -> Landed:
     flags = FLAGS[one.verdict] | (AGAIN if one.contact > 1 else 0)
     return Landed(None, None, one.site, one.hard, one.soft, flags, round(one.test_s * 1000))

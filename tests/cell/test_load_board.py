@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from station import events
+from station.alarms import is_alarm
 from station.custody.journal import read
 from tests.cell.lots import lot_here
 
@@ -87,6 +88,6 @@ def test_a_tower_that_is_broken_is_told_and_stops_no_lot(fault: str, tmp_path: P
     history = list(read(tmp_path / "out" / "T1" / "journal"))
     assert [event.new for event in history if isinstance(event, events.StateChanged)][-1] == "CLOSED"
     told = [event for event in history if isinstance(event, events.MachineTold) and event.machine == "tower"]
-    assert [(event.what, event.is_alarm) for event in told] == [("broken", True)]
+    assert [(event.what, is_alarm(event)) for event in told] == [("broken", True)]
     safe = [event for event in history if isinstance(event, events.MadeSafe)]
     assert {event.unverified for event in safe} == {()}

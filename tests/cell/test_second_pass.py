@@ -14,9 +14,11 @@ from station.datalog.store import Store
 from station.datalog.summary import summarise
 from station.engine.bus import Subscription
 from station.engine.cell import Cell
-from station.model import BinKind
+from station.lot_folder import make_folder
+from station.lot_order import LotOrder, started_here
+from station.model import BinKind, Outcome
 from station.report import LotReport
-from station.run import LotOrder, LotSession, make_folder, started_here
+from station.run import LotSession
 from station.stop import StopRequest
 from station.surroundings import EPOCH, WAFER_SORT, simulated, simulated_station_file
 
@@ -69,7 +71,7 @@ def asked(**choice: Any) -> commands.Retest:
     return commands.Retest(id="again", actor="p-9", roles=EN, reason="dust", **choice)
 
 
-def last_bins(history: Sequence[events.Any]) -> dict[int, events.Outcome]:
+def last_bins(history: Sequence[events.Any]) -> dict[int, Outcome]:
     closed = (e.outcomes for e in history if isinstance(e, events.ContactsClosed))
     return {one.part: one for outcomes in closed for one in outcomes}
 

@@ -16,7 +16,7 @@ from station.cli import hardbin
 from station.cli.codes import Exit
 from station.engine.safe_state import BOUNDS_S
 from station.engine.states import LEGAL, TRANSITIONS, WITH_LOT, State
-from station.model import Disposition, Ending
+from station.model import Disposition, Ending, Outcome
 from station.report import BinCount, LotReport, TruthReport
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -125,7 +125,7 @@ def test_every_event_and_its_fields_are_there() -> None:
 
 def test_outcomes_and_dispositions_are_there() -> None:
     text = page("journal").replace("`", "")
-    assert f"An object of outcomes: {' '.join(fields(events.Outcome))}." in text
+    assert f"An object of outcomes: {' '.join(fields(Outcome))}." in text
     assert all(disposition.value in text for disposition in Disposition)
 
 

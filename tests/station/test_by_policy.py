@@ -9,7 +9,7 @@ from station import events
 from station.analysis.shares import share
 from station.by_policy import PolicyCourse, PolicyTruth
 from station.engine.odds import interval
-from station.model import Bin, BinKind, Limit, Verdict
+from station.model import Bin, BinKind, Limit, Outcome, Verdict
 from station.policies import Outliers, Quality, Retest
 from station.rules import StopRules
 from station.sequence import Parametric
@@ -34,9 +34,9 @@ FULL = replace(
 )
 
 
-def outcome(part: int, bin_: Bin, contact: int = 1, site: int = 1) -> events.Outcome:
+def outcome(part: int, bin_: Bin, contact: int = 1, site: int = 1) -> Outcome:
     verdict = Verdict.PASSED if bin_.good else Verdict.FAILED
-    return events.Outcome(
+    return Outcome(
         site=site,
         part=part,
         contact=contact,
@@ -48,7 +48,7 @@ def outcome(part: int, bin_: Bin, contact: int = 1, site: int = 1) -> events.Out
     )
 
 
-def closed(*outcomes: events.Outcome) -> events.ContactsClosed:
+def closed(*outcomes: Outcome) -> events.ContactsClosed:
     return events.ContactsClosed(at=0, seq=1, outcomes=outcomes)
 
 

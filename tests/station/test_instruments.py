@@ -13,7 +13,7 @@ from station import config as station_config
 from station import instruments
 from station.config import StationConfig
 from station.errors import ConfigError
-from station.model import Binding, Instrument
+from station.set_up import Binding, Instrument
 
 FILE = """
 [station]

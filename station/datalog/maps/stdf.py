@@ -15,7 +15,7 @@ from station.datalog.stdf.records import Record
 from station.datalog.stdf.trailer import hard_bin_name
 from station.datalog.store import Store
 from station.errors import MapError
-from station.model import WaferGeometry
+from station.set_up import WaferGeometry
 
 NOWHERE = -32768
 TO_MM = {1: 25.4, 2: 10.0, 3: 1.0, 4: 0.0254}

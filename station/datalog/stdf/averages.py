@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from station.model import AverageLimit, Averaging
+from station.set_up import AverageLimit, Averaging
 
 RULE = re.compile(
     r"part averages bins (?P<bins>[\d,]+) sigmas (?P<sigmas>\S+) least (?P<least>\d+) window (?P<window>\d+)"

@@ -8,7 +8,8 @@ from station.datalog.stdf import averages
 from station.datalog.stdf.notes import earlier_text, offset_text
 from station.datalog.stdf.records import whole
 from station.datalog.stdf.writer import GROUP, HEAD, NOWHERE, plain
-from station.model import LotInfo, WaferGeometry
+from station.model import LotInfo
+from station.set_up import WaferGeometry
 
 MILLIMETRES = 3
 """WF_UNITS."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from station.datalog.stdf.records import encode, whole
 from station.datalog.stdf.writer import plain
-from station.model import Section
+from station.set_up import Section
 
 END = encode("EPS", {})
 

@@ -11,7 +11,7 @@ from station.datalog.stdf.records import LAYOUTS, MAX_CONTENT, encode, whole
 from station.datalog.stdf.summary import Statistics
 from station.errors import StorageError
 from station.model import Ending, Limit, Measurement, TestDefinition, Verdict, usable
-from station.model import Profile as Profile
+from station.set_up import Profile as Profile
 
 Make: TypeAlias = Callable[[Measurement], bytes]
 FORMAT = "%9.3f"

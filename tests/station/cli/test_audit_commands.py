@@ -15,7 +15,7 @@ from station.cli import audit as audit_module
 from station.cli import code_of
 from station.custody.journal import Journal
 from station.custody.ledger import Fact, Stamp, decoded
-from station.model import Bin, BinKind, Disposition, LotInfo, Verdict
+from station.model import Bin, BinKind, Disposition, LotInfo, Outcome, Verdict
 from tests.station.custody.ledgers import Plant
 
 GOOD, BAD = Bin(1, "good", hard=1, kind=BinKind.PASS), Bin(10, "spoiled", hard=6)
@@ -23,8 +23,8 @@ ORIGIN = "plant.example/cell-3/2027"
 UID = "0a01000100070000000101fff000008f"
 
 
-def outcome(site: int, bin_: Bin) -> events.Outcome:
-    return events.Outcome(
+def outcome(site: int, bin_: Bin) -> Outcome:
+    return Outcome(
         site=site,
         part=site,
         contact=1,

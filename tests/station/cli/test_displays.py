@@ -8,7 +8,7 @@ from rich.console import Console
 from station import events
 from station.cli.progress import LiveProgress
 from station.cli.summary import shown
-from station.model import Bin, BinKind, LotInfo, Verdict
+from station.model import Bin, BinKind, LotInfo, Outcome, Verdict
 from station.report import BinCount, LotReport, TruthReport
 
 GOOD, BAD = Bin(1, "good", hard=1, kind=BinKind.PASS), Bin(4, "supply", hard=3)
@@ -31,9 +31,9 @@ def info(sites: int) -> LotInfo:
     )
 
 
-def outcome(site: int, bin_: Bin) -> events.Outcome:
+def outcome(site: int, bin_: Bin) -> Outcome:
     verdict = Verdict.PASSED if bin_.good else Verdict.FAILED
-    return events.Outcome(
+    return Outcome(
         site=site,
         part=site,
         contact=1,

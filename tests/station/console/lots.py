@@ -6,7 +6,7 @@ from typing import Any
 from station import events
 from station.console.wire import VERSION, Hello
 from station.custody.journal import Journal
-from station.model import Bin, BinKind, LotInfo, Verdict
+from station.model import Bin, BinKind, LotInfo, Outcome, Verdict
 
 NOW = 1_800_000_000.0
 GOOD, LEAKY = Bin(1, "good", 1, BinKind.PASS), Bin(3, "leakage", 5)
@@ -56,7 +56,7 @@ def landing(
         at=when, seq=seq, parts=parts, contacts=dict.fromkeys(bins, contact), wafer=wafer, positions=positions
     )
     outcomes = tuple(
-        events.Outcome(
+        Outcome(
             site,
             parts[site],
             contact,

@@ -9,7 +9,7 @@ import pytest
 from station import events
 from station.console.preflight import checks
 from station.custody.journal import Journal
-from station.model import Instrument
+from station.set_up import Instrument
 from tests.station.console.lots import BEGIN, NOW
 
 TODAY = date(2026, 11, 29)

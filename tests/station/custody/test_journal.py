@@ -11,7 +11,7 @@ from station import events
 from station.custody.balance import balance_of
 from station.custody.journal import Journal, read
 from station.errors import StorageError
-from station.model import Bin, BinKind, Disposition, LotInfo, Verdict
+from station.model import Bin, BinKind, Disposition, LotInfo, Outcome, Verdict
 
 
 def state(number: int) -> events.Any:
@@ -100,8 +100,8 @@ BAD = Bin(3, "bad", hard=3)
 ERROR = Bin(20, "error", hard=7, kind=BinKind.OTHER)
 
 
-def outcome(part: int, bin_: Bin) -> events.Outcome:
-    return events.Outcome(
+def outcome(part: int, bin_: Bin) -> Outcome:
+    return Outcome(
         site=part,
         part=part,
         contact=1,

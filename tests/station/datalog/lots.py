@@ -3,18 +3,16 @@
 from station.model import (
     Bin,
     BinKind,
-    Datalog,
     DeviceResult,
     Ending,
     Limit,
     LotInfo,
     Measurement,
-    PinGroup,
-    Section,
     TestDefinition,
     TouchdownResult,
     Verdict,
 )
+from station.set_up import Datalog, PinGroup, Section
 
 GOOD = Bin(1, "good", 1, BinKind.PASS)
 CONTACT = Bin(10, "contact", 2)

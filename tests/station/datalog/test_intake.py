@@ -14,9 +14,6 @@ from station.datalog.stdf.records import Record
 from station.datalog.store import Store
 from station.errors import StorageError
 from station.model import (
-    AverageLimit,
-    Averaging,
-    Datalog,
     DeviceResult,
     Ending,
     LotInfo,
@@ -28,6 +25,7 @@ from station.model import (
     TouchdownResult,
     Verdict,
 )
+from station.set_up import AverageLimit, Averaging, Datalog
 from tests.station.datalog.lots import (
     BEGAN,
     CONTACT,

@@ -21,7 +21,8 @@ from station.datalog.stdf.reader import Reader, read
 from station.datalog.store import Store
 from station.datalog.summary import summarise
 from station.errors import StorageError
-from station.model import Datalog, DeviceResult, Ending, Place, Profile, TouchdownResult, Verdict
+from station.model import DeviceResult, Ending, Place, TouchdownResult, Verdict
+from station.set_up import Datalog, Profile
 from tests.station.datalog.lots import (
     BEGAN,
     ERROR,

@@ -13,10 +13,10 @@ from station import commands, events
 from station.clock import RealClock
 from station.custody.journal import Journal
 from station.engine.averages import averaging
+from station.engine.bound import Bound
 from station.engine.bus import Bus
 from station.engine.cell import Cell
 from station.engine.lot_journal import LotJournal
-from station.engine.lot_run import Bound
 from station.engine.plan import Folder, LotVault, Plan
 from station.engine.records import Records
 from station.errors import StorageError

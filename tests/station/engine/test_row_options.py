@@ -10,7 +10,7 @@ from drivers.errors import DutError, EquipmentError
 from drivers.roles import Reading, Smu
 from station import events
 from station.engine.notes import wanted
-from station.model import Bin, BinKind, Limit, Measurement, Note, Verdict
+from station.model import Bin, BinKind, Limit, Measurement, Note, Outcome, Verdict
 from station.noted import Noted
 from station.sequence import CONTINUE, Earlier, Functional, OnAlarm, Parametric, Retry
 from tests.station.engine.doubles import (
@@ -45,7 +45,7 @@ def answering(answers: list[Any]) -> Callable[[BenchSite], Any]:
     return volts
 
 
-async def bin_of(folder: Path, *rows: Any) -> tuple[int, events.Outcome, Bench]:
+async def bin_of(folder: Path, *rows: Any) -> tuple[int, Outcome, Bench]:
     bench = Bench(folder, sequence(*rows), ONE)
     await bench.run()
     (closed,) = bench.happened(events.ContactsClosed)

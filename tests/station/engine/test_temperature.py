@@ -11,8 +11,8 @@ from drivers.errors import EquipmentError
 from station import commands, events
 from station.engine.cell import Cell
 from station.engine.climate import Climate
-from station.model import Temperature
 from station.sequence import Parametric
+from station.set_up import Temperature
 from tests.station.engine.doubles import (
     ANY,
     BAD,

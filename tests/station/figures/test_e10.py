@@ -12,7 +12,7 @@ from station import events
 from station.engine.states import State
 from station.figures.e10 import Class, Interval, intervals
 from station.figures.production import production
-from station.model import BinKind, LotInfo, Verdict
+from station.model import BinKind, LotInfo, Outcome, Verdict
 from station.sequence import Parametric
 from tests.station.engine.doubles import ANY, BAD, Bench, returning, sequence
 
@@ -34,8 +34,8 @@ def became(at: float, new: str, reason: str = "") -> events.StateChanged:
 def touchdown(seq: int, at: float, *, test_s: float = 8.0, again: bool = False) -> list[events.Any]:
     """Two devices: opened at `at`, results 9 s later, sorted after 10 s; `again` lands the second twice."""
 
-    def outcome(site: int, contact: int) -> events.Outcome:
-        return events.Outcome(site, 2 * seq + site, contact, 1, 1, BinKind.PASS, Verdict.PASSED, test_s)
+    def outcome(site: int, contact: int) -> Outcome:
+        return Outcome(site, 2 * seq + site, contact, 1, 1, BinKind.PASS, Verdict.PASSED, test_s)
 
     def landing(start: float, sites: Sequence[int], contact: int) -> list[events.Any]:
         parts = {site: 2 * seq + site for site in sites}

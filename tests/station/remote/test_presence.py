@@ -11,7 +11,7 @@ from station import events
 from station.custody.journal import Journal
 from station.engine.bus import Bus
 from station.engine.states import State as CellState
-from station.model import BinKind, LotInfo, Verdict
+from station.model import BinKind, LotInfo, Outcome, Verdict
 from station.remote.link import Message
 from station.remote.local_bus import LocalBus
 from station.remote.messages import Birth, CloudEvent, Online, State, Touchdown
@@ -38,7 +38,7 @@ def landing(seq: int, parts: tuple[int, int], *, good: bool = True) -> events.Co
     """Two devices have their results."""
     kind, verdict = (BinKind.PASS, Verdict.PASSED) if good else (BinKind.FAIL, Verdict.FAILED)
     outcomes = tuple(
-        events.Outcome(site, part, 1, 1, 1, kind, verdict, 0.25) for site, part in enumerate(parts, start=1)
+        Outcome(site, part, 1, 1, 1, kind, verdict, 0.25) for site, part in enumerate(parts, start=1)
     )
     return events.ContactsClosed(at=NOW + seq, seq=seq, outcomes=outcomes)
 

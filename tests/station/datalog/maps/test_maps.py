@@ -20,7 +20,8 @@ from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.records import whole
 from station.datalog.store import Store
 from station.errors import MapError
-from station.model import DeviceResult, Place, TouchdownResult, WaferGeometry
+from station.model import DeviceResult, Place, TouchdownResult
+from station.set_up import WaferGeometry
 from tests.station.datalog.lots import BEGAN, failed, good, lot, touchdown
 
 BINS = (MapBin(1, "good", True), MapBin(3, "leakage", False))

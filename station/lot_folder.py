@@ -1,0 +1,36 @@
+"""The folder of a lot: its own, and never overwritten."""
+
+import shutil
+from pathlib import Path
+
+from station.errors import ConfigError, StorageError
+from station.open_lot import JOURNAL
+from station.surroundings import WORLD
+
+STORE = "results.db"
+OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", "vault", WORLD})
+"""What is in the folder of a lot before it is loaded."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make the lot's folder; ConfigError if there is one: a lot is never overwritten."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if JOURNAL in there and there <= OURS:  # a station died before it had loaded the lot
+        remove_if_never_loaded(folder)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        reason = "a lot is never overwritten, choose another --lot or --out"
+        raise ConfigError(f"{folder} exists: {reason}") from None
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}") from error
+
+
+def remove_if_never_loaded(folder: Path) -> None:
+    """Remove the folder of a lot that never began: nothing half-written stays, the name is free again."""
+    journal = folder / JOURNAL
+    if journal.exists():
+        with journal.open("rb") as file:
+            if file.readline().endswith(b"\n"):
+                return
+    shutil.rmtree(folder, ignore_errors=True)
