@@ -165,7 +165,8 @@ class Service:
     def _files(self) -> dict[str, str]:
         """What a console on this machine reads by itself."""
         standing = self._standing
-        return {"station_file": str(standing.config.source.absolute()), "data": str(standing.data.absolute())}
+        places = {"station_file": standing.config.source, "data": standing.data, "lots": standing.out}
+        return {name: str(path.absolute()) for name, path in places.items()}
 
     @property
     def _inside(self) -> Inside:

@@ -8,12 +8,12 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from station.analysis import agreement, capability, control, gauge, study
+from station.analysis import capability, closeup, correlation, gauge, reduction, study
 from station.analysis import noise as noise_of
 from station.analysis.findings import Findings, findings
 from station.analysis.lot import Lot, lot_of, stacked_of
 from station.cli.stdf_files import must_exist
-from station.errors import AnalysisError, StorageError
+from station.errors import StorageError
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 RUN = click.option("--run", type=click.IntRange(1), help="Of a store with several runs.")
@@ -88,29 +88,16 @@ def capability_(file: Path, test: int, run: int | None, *, as_json: bool) -> Non
 @JSON
 def spc(file: Path, test: int, run: int | None, group: int | None, *, as_json: bool) -> None:
     """Control charts of a test in the order of contacts, and where Nelson's rules signal."""
-    of = _lot(file, run)
-    place = of.column(test)
-    values = of.values[:, place]
-    values = values[values == values]
-    if group is None:
-        charts = control.individuals(values.tolist())
-    else:
-        whole = values[: len(values) // group * group].reshape(-1, group)
-        if not len(whole):
-            raise AnalysisError(f"test {test} has {len(values)} values, a group of {group} needs more")
-        charts = control.means_and_ranges(whole.tolist())
-    first = charts[0]
-    sigma = (first.high[0] - first.centre[0]) / 3
-    rules = control.nelson(first.points, first.centre[0], sigma) if sigma > 0 else {}
+    found = closeup.charted(_lot(file, run), test, group)
     if as_json:
-        _json({"charts": charts, "rules": {str(rule): at for rule, at in rules.items()}})
+        _json(found)
         return
-    for chart in charts:
+    for chart in found.charts:
         limits = f"{chart.low[0]:.6g} to {chart.high[0]:.6g}"
         click.echo(
             f"{chart.name}: centre {chart.centre[0]:.6g}, limits {limits}, beyond: {len(chart.beyond)}"
         )
-    for rule, at in rules.items():
+    for rule, at in found.rules.items():
         if at:
             click.echo(f"rule {rule}: {len(at)} signals, the first at point {at[0] + 1}")
 
@@ -121,18 +108,51 @@ def spc(file: Path, test: int, run: int | None, group: int | None, *, as_json: b
 @JSON
 def correlate(first: Path, second: Path, *, as_json: bool) -> None:
     """Compare the same parts in two files, for example of two testers: correlation, offset of each test."""
-    lots = [_lot(file, None) for file in (first, second)]
-    rows = list(_pairs(*lots))
-    if not rows:
-        raise AnalysisError(f"{second}: it has no test of {first.name} with three or more of its parts")
+    rows = correlation.paired(_lot(first, None), _lot(second, None))
     if as_json:
-        _json([{"test": number, "name": name, **msgspec.to_builtins(found)} for number, name, found in rows])
+        _json([{"test": one.number, "name": one.name, **msgspec.to_builtins(one.found)} for one in rows])
         return
     headings = ("test", "n", "r", "slope", "offset", "95 % from", "to")
     _table(headings, ((
-        str(number), str(f.count), f"{f.r:.4f}", f"{f.slope:.4f}", f"{f.offset:.4g}", f"{f.offset_low:.4g}",
-        f"{f.offset_high:.4g}", name,
-    ) for number, name, f in rows))  # fmt: skip
+        str(one.number), str(f.count), f"{f.r:.4f}", f"{f.slope:.4f}", f"{f.offset:.4g}",
+        f"{f.offset_low:.4g}", f"{f.offset_high:.4g}", one.name,
+    ) for one, f in ((one, one.found) for one in rows)))  # fmt: skip
+
+
+@report.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@JSON
+def groups(files: tuple[Path, ...], *, as_json: bool) -> None:
+    """Compare the sites of one lot, or several lots of other parts, test by test: means and spread."""
+    lots = [_lot(file, None) for file in files]
+    rows = correlation.by_site(lots[0]) if len(lots) == 1 else correlation.by_lot(lots)
+    if as_json:
+        _json(rows)
+        return
+    _table(("test", "p", "apart", "spread p", ""), ((
+        str(one.number), f"{one.found.p:.3g}", f"{one.apart:.2f}", f"{one.found.spread_p:.3g}",
+        "differ" if one.differ else "", one.name,
+    ) for one in rows))  # fmt: skip
+
+
+@report.command("reduction")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@JSON
+def reduction_(files: tuple[Path, ...], *, as_json: bool) -> None:
+    """Show what each test of one or more lots of a sequence is worth, and where test time goes."""
+    found = reduction.reduction([_lot(file, None) for file in files])
+    if as_json:
+        _json(found)
+        return
+    click.echo(
+        f"{len(found.lots)} lots, {found.parts} parts; a passing contact takes {found.good_ms / 1000:.3f} s, "
+        f"a failing one {found.bad_ms / 1000:.3f} s"
+    )
+    _table(("test", "failed", "only this", "escapes, ppm", "Cpk", "twin", "r"), ((
+        str(one.number), str(one.failed), str(one.only_failed), f"{one.escapes_ppm:.0f}",
+        "" if one.cpk is None else f"{one.cpk:.2f}", str(one.twin or ""), f"{one.r:.3f}" if one.twin else "",
+        one.name,
+    ) for one in found.tests))  # fmt: skip
 
 
 @report.command("gauge")
@@ -196,22 +216,6 @@ def noise(file: Path, run: int | None, size: int, *, as_json: bool) -> None:
 def _lot(file: Path, run: int | None) -> Lot:
     must_exist(file)
     return lot_of(file, run)
-
-
-def _pairs(first: Lot, second: Lot) -> Iterable[tuple[int, str, agreement.Agreement]]:
-    named = (of.contacts.part[of.contacts.last].tolist() for of in (first, second))
-    places = [{part: place for place, part in enumerate(parts)} for parts in named]
-    both = [part for part in places[0] if part in places[1]]
-    ours, theirs = ([place[part] for part in both] for place in places)
-    known = {test.number: column for column, test in enumerate(second.tests)}
-    for column, test in enumerate(first.tests):
-        if test.number in known:
-            x = first.values[first.contacts.last, column][ours]
-            y = second.values[second.contacts.last, known[test.number]][theirs]
-            try:
-                yield test.number, test.name, agreement.agreement(x, y)
-            except AnalysisError:
-                continue
 
 
 def _json(found: object) -> None:

@@ -52,6 +52,7 @@ class Picture:
             more_lots=hello.more_lots,
             station_file=hello.station_file,
             data=hello.data,
+            lots=hello.lots,
         )
         self.there = True
         self._notes.clear()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from station.clock import RealClock
+from station.console.analyses import Analyses
 from station.console.engine_link import EngineLink
 from station.console.identity import Identity
 from station.console.listening import Listen, listened
@@ -28,7 +29,7 @@ async def _serve(engine: Path, listen: Listen, identity: Identity, ready: Callab
     stream = Stream(lambda counted: picture.frame(counted=counted))
     picture = Picture(RealClock().unix, stream.news)
     link = EngineLink(engine, picture)
-    lookups = Lookups(picture, RealClock().unix)
+    lookups, analyses = Lookups(picture, RealClock().unix), Analyses(picture)
     behind = Behind(
         picture,
         stream,
@@ -37,6 +38,7 @@ async def _serve(engine: Path, listen: Listen, identity: Identity, ready: Callab
         files,
         lambda: link.there,
         lookups,
+        analyses,
         not listen.on_loopback,
     )
     loop = asyncio.get_running_loop()
@@ -49,3 +51,4 @@ async def _serve(engine: Path, listen: Listen, identity: Identity, ready: Callab
         with suppress(asyncio.CancelledError):
             await asyncio.wait(running)
         lookups.close()
+        analyses.close()

@@ -125,6 +125,7 @@ class Engine(Struct, frozen=True):
     more_lots: bool
     station_file: str = ""
     data: str = ""
+    lots: str = ""
 
 
 class State(Struct, frozen=True):

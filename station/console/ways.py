@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from station.authority import RIGHTS, Action, denied
+from station.console.analyses import Analyses
 from station.console.defence import body_of, refusal
 from station.console.identity import Identity
 from station.console.lookups import Lookups
@@ -31,6 +32,7 @@ class Behind:
     files: Mapping[str, PageFile]
     there: Callable[[], bool]
     lookups: Lookups
+    analyses: Analyses
     afar: bool = False
     """Whether browsers are elsewhere: whoever is unknown then asks for nothing."""
 
@@ -43,8 +45,9 @@ class Console:
 
     def ways(self) -> tuple[Way, ...]:
         """Every way in."""
-        behind, persons = (
+        behind, analyses, persons = (
             self._behind,
+            self._behind.analyses,
             Persons(self._behind.identity, self._behind.orders, lambda: self._behind.picture.sum.takes),
         )
         orders = (
@@ -75,6 +78,15 @@ class Console:
             Way(f"{API}/configs", Action.READ, behind.lookups.configs),
             Way(f"{API}/lot/preflight", Action.READ, behind.lookups.preflight),
             Way(f"{API}/lot/trace", Action.READ, behind.lookups.trace),
+            Way(f"{API}/lots", Action.READ, analyses.lots),
+            Way(f"{API}/lots/findings", Action.READ, analyses.findings),
+            Way(f"{API}/lots/test", Action.READ, analyses.closeup),
+            Way(f"{API}/lots/groups", Action.READ, analyses.groups),
+            Way(f"{API}/lots/pairs", Action.READ, analyses.pairs),
+            Way(f"{API}/lots/scatter", Action.READ, analyses.scatter),
+            Way(f"{API}/lots/reduction", Action.READ, analyses.reduction),
+            Way(f"{API}/lots/stack", Action.READ, analyses.stack),
+            Way(f"{API}/lots/changes", Action.READ, analyses.changes),
             Way(f"{API}/events", Action.READ, self._events),
             *orders,
             Way("/{path:path}", Action.READ, self._file),

@@ -40,6 +40,8 @@ class Hello(Said, frozen=True, tag="hello", kw_only=True):
     station_file: str = ""
     data: str = ""
     """The station's folder; empty where no recipes lie."""
+    lots: str = ""
+    """The folder of its lots; empty: that of the lot that is told of is in it."""
 
 
 class Lot(Said, frozen=True, tag="lot", kw_only=True):

@@ -126,6 +126,15 @@ def test_the_other_reports(folder: Path) -> None:
     (row,) = json.loads(run("correlate", folder / "results.db", folder / "lot.std", "--json").stdout)
     assert (row["test"], row["count"]) == (300, 240)
     assert row["r"] == pytest.approx(1.0)
+    (sites,) = json.loads(run("groups", folder / "results.db", "--json").stdout)
+    assert sites["differ"] is True
+    assert len(sites["found"]["means"]) == 2
+    same = run("groups", folder / "results.db", folder / "lot.std")
+    assert "300" in same.stdout
+    assert "differ" not in same.stdout
+    (worth,) = json.loads(run("reduction", folder / "results.db", "--json").stdout)["tests"]
+    assert (worth["failed"], worth["only_failed"], worth["twin"]) == (6, 6, 0)
+    assert "1 lots, 240 parts" in run("reduction", folder / "results.db").stdout
 
 
 def test_a_gauge_study_from_a_table(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from station import commands
 from station.authority import Action
+from station.console.analyses import Analyses
 from station.console.identity import OnPeople, Person
 from station.console.lookups import Lookups
 from station.console.orders import Orders
@@ -57,7 +58,8 @@ class Floor:
         files = {"index.html": PageFile("text/html", '"t"', b"plain", b"packed")}
         lookups = Lookups(self.picture, lambda: NOW)
         orders = Orders(self._ask)
-        behind = Behind(self.picture, stream, orders, self.who, files, lambda: True, lookups, afar)
+        analyses = Analyses(self.picture)
+        behind = Behind(self.picture, stream, orders, self.who, files, lambda: True, lookups, analyses, afar)
         self.console = Console(behind)
         self._app = self.console.app(frozenset({HOST}))
 
@@ -66,7 +68,12 @@ class Floor:
         return commands.Receipt(True, "ok")
 
     async def call(
-        self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+        query: str = "",
     ) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of the answer."""
         given = {"host": HOST, **(headers or {})}
@@ -77,7 +84,7 @@ class Floor:
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         }
         sent: list[Any] = []

@@ -1,0 +1,134 @@
+"""The lots that a station has kept: which there are, and the results of those that somebody looks at."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from station.analysis.lot import Lot, lot_of
+from station.console.lot_records import STORE
+from station.datalog.maps import stdf as maps
+from station.datalog.maps.wafer import WaferMap
+from station.datalog.store import Store
+from station.errors import AnalysisError, MapError, StorageError
+from station.model import LotInfo
+
+MOST = 200
+"""So many of the latest lots are listed."""
+HELD = 3
+"""So many lots stay in memory: whoever looks at one asks for test after test of it."""
+TOGETHER = 30
+"""So many lots are looked at together at most."""
+
+
+class Parametric(Struct, frozen=True):
+    """A test that gives a number."""
+
+    number: int
+    name: str
+
+
+class Stored(Struct, frozen=True):
+    """A lot, when it was set up (seconds since 1970), and what can be asked of it."""
+
+    lot: str
+    at: float
+    product: str
+    sequence: str
+    flow: str
+    sorted: bool
+    """Whether its dies have places on wafers."""
+    tests: tuple[Parametric, ...]
+
+
+class StoredLots:
+    """Reads files and blocks; of one thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Path, int], Stored | None] = {}
+        self._lots: OrderedDict[tuple[Path, int, int], Lot] = OrderedDict()
+
+    def listed(self, folder: Path) -> list[Stored]:
+        """Return the latest lots of a folder that have results, the last one first."""
+        stores = [(path.stat(), path) for path in folder.glob(f"*/{STORE}")]
+        latest = sorted(stores, key=lambda one: -one[0].st_mtime)[:MOST]
+        found = (self._one(path, status.st_ino) for status, path in latest)
+        return sorted((one for one in found if one is not None), key=lambda one: -one.at)
+
+    def lots(self, folder: Path, names: list[str], least: int = 1) -> list[Lot]:
+        """Return lots by name; AnalysisError for one that is not there, and if there are too few or many."""
+        if not least <= len(names) <= TOGETHER:
+            raise AnalysisError(f"lots: {least} to {TOGETHER} of them, there are {len(names)}")
+        return [self._lot(self._path(folder, name)) for name in names]
+
+    def maps(self, folder: Path, names: list[str]) -> list[WaferMap]:
+        """Return the wafers of lots, named by lot and wafer; AnalysisError for a lot that is not there."""
+        if not 1 <= len(names) <= TOGETHER:
+            raise AnalysisError(f"lots: 1 to {TOGETHER} of them, there are {len(names)}")
+        return [wafer for name in names for wafer in self._maps(self._path(folder, name))]
+
+    def _one(self, path: Path, inode: int) -> Stored | None:
+        key = path, inode
+        if self._known.get(key) is None:
+            info = _info(path)
+            self._known[key] = None if info is None else _stored(path, info)
+        return self._known[key]
+
+    def _path(self, folder: Path, name: str) -> Path:
+        path = folder / name / STORE
+        if Path(name).name != name or not path.is_file():
+            raise AnalysisError(f"there is no lot {name[:64]!r} with results")
+        return path
+
+    def _lot(self, path: Path) -> Lot:
+        status = path.stat()
+        key = path, status.st_mtime_ns, status.st_size
+        if key not in self._lots:
+            self._lots[key] = lot_of(path, _run(path))
+        self._lots.move_to_end(key)
+        while len(self._lots) > HELD:
+            self._lots.popitem(last=False)
+        return self._lots[key]
+
+    @staticmethod
+    def _maps(path: Path) -> list[WaferMap]:
+        store = Store(path)
+        try:
+            return [replace(one, lot=path.parent.name) for one in maps.of_store(store, _last_run(store))]
+        except MapError as error:
+            raise AnalysisError(f"lot {path.parent.name}: {error}") from error
+        finally:
+            store.close()
+
+
+def _run(path: Path) -> int:
+    store = Store(path)
+    try:
+        return _last_run(store)
+    finally:
+        store.close()
+
+
+def _last_run(store: Store) -> int:
+    runs = store.runs()
+    if not runs:
+        raise AnalysisError(f"{store.path}: there are no results yet")
+    return runs[-1].run
+
+
+def _info(path: Path) -> LotInfo | None:
+    """What a lot began with; None while there is nothing, or if it is no store of ours."""
+    store = Store(path)
+    try:
+        return store.info(_last_run(store))
+    except (AnalysisError, StorageError):
+        return None
+    finally:
+        store.close()
+
+
+def _stored(path: Path, info: LotInfo) -> Stored:
+    tests = tuple(Parametric(one.number, one.name) for one in info.tests if one.kind == "P")
+    wafers = info.wafers is not None
+    return Stored(path.parent.name, info.set_up, info.product, info.sequence, info.flow, wafers, tests)
