@@ -34,6 +34,13 @@ class Grouped(Struct, frozen=True):
     """Whether the means differ beyond doubt."""
 
 
+class Grouping(Struct, frozen=True):
+    """The groups by name, and each test that can be compared in them."""
+
+    names: tuple[str, ...]
+    tests: tuple[Grouped, ...]
+
+
 class Scatter(Struct, frozen=True):
     """The values of one test, part by part: first and second."""
 
@@ -71,16 +78,18 @@ def scatter(first: Lot, second: Lot, number: int) -> Scatter:
     return Scatter(number, test.name, test.unit, named, tuple(x[whole].tolist()), tuple(y[whole].tolist()))
 
 
-def by_site(lot: Lot) -> tuple[Grouped, ...]:
+def by_site(lot: Lot) -> Grouping:
     """Compare the sites of a lot in each parametric test."""
     at = lot.contacts.site[lot.contacts.last]
     sites = sorted(set(at.tolist()))
     columns = (column for column, test in enumerate(lot.tests) if test.kind == "P")
     of = ((lot.tests[c], [_last(lot, c)[at == site] for site in sites]) for c in columns)
-    return _grouped(of, f"lot {lot.name} has no test in which two sites could be compared")
+    return _grouped(
+        [str(site) for site in sites], of, f"lot {lot.name} has no test in which two sites could be compared"
+    )
 
 
-def by_lot(lots: Sequence[Lot]) -> tuple[Grouped, ...]:
+def by_lot(lots: Sequence[Lot]) -> Grouping:
     """Compare lots of other parts in each parametric test that all of them have."""
     first, *others = lots
     rows = list[tuple[TestColumn, list[NDArray[np.float64]]]]()
@@ -89,10 +98,12 @@ def by_lot(lots: Sequence[Lot]) -> tuple[Grouped, ...]:
         if test.kind == "P" and all(test.number in one for one in known):
             rest = (_last(lot, one[test.number]) for lot, one in zip(others, known, strict=True))
             rows.append((test, [_last(first, column), *rest]))
-    return _grouped(rows, "the lots have no test in which they could be compared")
+    return _grouped([lot.name for lot in lots], rows, "the lots have no test in which they could be compared")
 
 
-def _grouped(of: Iterable[tuple[TestColumn, list[NDArray[np.float64]]]], none: str) -> tuple[Grouped, ...]:
+def _grouped(
+    names: list[str], of: Iterable[tuple[TestColumn, list[NDArray[np.float64]]]], none: str
+) -> Grouping:
     rows = list[Grouped]()
     for test, values in of:
         try:
@@ -104,7 +115,7 @@ def _grouped(of: Iterable[tuple[TestColumn, list[NDArray[np.float64]]]], none: s
         rows.append(Grouped(test.number, test.name, test.unit, found, apart, found.p < SURE))
     if not rows:
         raise AnalysisError(none)
-    return tuple(rows)
+    return Grouping(tuple(names), tuple(rows))
 
 
 def _last(lot: Lot, column: int) -> NDArray[np.float64]:

@@ -125,14 +125,14 @@ def correlate(first: Path, second: Path, *, as_json: bool) -> None:
 def groups(files: tuple[Path, ...], *, as_json: bool) -> None:
     """Compare the sites of one lot, or several lots of other parts, test by test: means and spread."""
     lots = [_lot(file, None) for file in files]
-    rows = correlation.by_site(lots[0]) if len(lots) == 1 else correlation.by_lot(lots)
+    found = correlation.by_site(lots[0]) if len(lots) == 1 else correlation.by_lot(lots)
     if as_json:
-        _json(rows)
+        _json(found)
         return
-    _table(("test", "p", "apart", "spread p", ""), ((
+    _table(("test", "p", "apart", "spread p", "", *found.names), ((
         str(one.number), f"{one.found.p:.3g}", f"{one.apart:.2f}", f"{one.found.spread_p:.3g}",
-        "differ" if one.differ else "", one.name,
-    ) for one in rows))  # fmt: skip
+        "differ" if one.differ else "", *(f"{mean:.5g}" for mean in one.found.means), one.name,
+    ) for one in found.tests))  # fmt: skip
 
 
 @report.command("reduction")

@@ -50,7 +50,7 @@ class Analyses:
         """The sites of one lot, or several lots of other parts, test by test."""
         names = _names(request)
 
-        def compared(folder: Path) -> tuple[correlation.Grouped, ...]:
+        def compared(folder: Path) -> correlation.Grouping:
             lots = self._stored.lots(folder, names)
             return correlation.by_site(lots[0]) if len(lots) == 1 else correlation.by_lot(lots)
 

@@ -54,6 +54,8 @@ def test_a_lot_start_to_end(station: Floor, context: BrowserContext) -> None:
     expect(body).to_have_attribute("data-state", "CLOSED")
     happened = list(read(station.folder / "lots/L1/journal"))
     page.locator("[data-view=engineering]").tap()
+    page.locator("[data-tab=lots]").tap()
+    page.locator("[data-ask=report]").tap()
     page.locator("[data-report]").tap()
     report = page.frame_locator("iframe.report")
     expect(report.locator("h1")).to_have_text("Lot L1", timeout=60_000)

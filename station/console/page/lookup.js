@@ -1,17 +1,19 @@
 // What is asked of the server once in a while: the last answer of each path, and when it was asked.
 import { S, paint } from './model.js';
 
-const asked = new Map();
+const asked = new Map(), MOST = 40;
 
 // Returns the last answer, null while there is none; asks again if that is older than `seconds`.
 export function looked(path, seconds = 5) {
   const one = asked.get(path) ?? { at: -Infinity, found: null, lot: null };
   if (one.lot !== (S.lot?.lot ?? '')) { one.found = null; one.at = -Infinity; one.lot = S.lot?.lot ?? ''; }
-  asked.set(path, one);
+  asked.delete(path); asked.set(path, one);           // the last one asked for is the last one that goes
+  if (asked.size > MOST) asked.delete(asked.keys().next().value);
   if (performance.now() - one.at > seconds * 1000) {
     one.at = performance.now();
     fetch(`api/v1/${path}`).then(async (answer) => { one.found = await answer.json(); paint(); }).catch(() => {});
   }
   return one.found;
 }
+export const forget = (begins) => { for (const path of [...asked.keys()]) if (path.startsWith(begins)) asked.delete(path); paint(); };
 export const again = (path) => { asked.delete(path); paint(); };

@@ -72,6 +72,7 @@ export class WaferMap extends HTMLElement {
   colourOf(place) {                 // of a bin, by its place in the lot's table, from 1
     const bin = this.bins[place - 1];
     if (!bin) return this.colours.none;
+    if (bin.colour) return bin.colour;
     if (bin.kind === 'pass') return this.colours.pass;
     if (bin.kind === 'other') return this.colours.other;
     return FAILS[(place - 1) % FAILS.length];

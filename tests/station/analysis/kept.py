@@ -6,7 +6,17 @@ import numpy as np
 from msgspec.structs import replace
 
 from station.datalog.store import Store
-from station.model import Bin, BinKind, DeviceResult, Limit, Measurement, TestDefinition, Verdict
+from station.model import (
+    Bin,
+    BinKind,
+    DeviceResult,
+    Limit,
+    Measurement,
+    Place,
+    TestDefinition,
+    Verdict,
+    WaferGeometry,
+)
 from tests.station.datalog.lots import BEGAN, SUPPLY, lot, touchdown
 
 GOOD = Bin(1, "good", 1, BinKind.PASS)
@@ -18,25 +28,40 @@ TESTS = (
 PARTS = 120
 
 
+WAFER = 60
+"""Dies of a wafer, 10 in a row."""
+
+
 def kept(
     folder: Path,
     name: str,
     *,
     more: float = 0.0,
     tests: tuple[TestDefinition, ...] = TESTS,
-    parts: int = PARTS,
+    wafers: bool = False,
 ) -> None:
-    """Leave a lot of two sites in its folder; every value is `more` higher."""
+    """Leave a lot of two sites in its folder, of two wafers if asked; every value is `more` higher."""
     folder.mkdir(parents=True)
     store = Store(folder / "results.db")
     store.open()
-    store.begin(replace(lot(tests=tests), lot=name))
-    for seq in range(1, parts // 2 + 1):
-        store.commit(touchdown(seq, *(_device(site, 2 * seq - 2 + site, more, tests) for site in (1, 2))))
+    geometry = WaferGeometry(100.0, (5.0, 5.0)) if wafers else None
+    store.begin(replace(lot(tests=tests), lot=name, wafers=geometry))
+    for seq in range(1, PARTS // 2 + 1):
+        parts = {site: 2 * seq - 2 + site for site in (1, 2)}
+        places = {site: _place(part) if wafers else None for site, part in parts.items()}
+        devices = (_device(site, part, more, tests, places[site]) for site, part in parts.items())
+        store.commit(touchdown(seq, *devices))
     store.close()
 
 
-def _device(site: int, part: int, more: float, tests: tuple[TestDefinition, ...]) -> DeviceResult:
+def _place(part: int) -> Place:
+    wafer, die = divmod(part - 1, WAFER)
+    return Place(f"W{wafer + 1}", die % 10, die // 10)
+
+
+def _device(
+    site: int, part: int, more: float, tests: tuple[TestDefinition, ...], place: Place | None
+) -> DeviceResult:
     noise = float(np.random.default_rng(part).normal(0, 0.3e-3))
     value = 5e-3 + noise + 2e-3 * (site == 2) + 9e-3 * (part % 40 == 0) + more
     passed = value <= 9e-3
@@ -45,5 +70,13 @@ def _device(site: int, part: int, more: float, tests: tuple[TestDefinition, ...]
     measured = [Measurement(first.number, first.name, "P", verdict, value=value)]
     measured += [Measurement(one.number, one.name, "P", Verdict.PASSED, value=2 * value) for one in others]
     return DeviceResult(
-        site, part, 1, GOOD if passed else SUPPLY, verdict, tuple(measured), BEGAN + part, 0.5
+        site,
+        part,
+        1,
+        GOOD if passed else SUPPLY,
+        verdict,
+        tuple(measured),
+        BEGAN + part,
+        0.5,
+        place=place,
     )

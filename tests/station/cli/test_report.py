@@ -126,7 +126,7 @@ def test_the_other_reports(folder: Path) -> None:
     (row,) = json.loads(run("correlate", folder / "results.db", folder / "lot.std", "--json").stdout)
     assert (row["test"], row["count"]) == (300, 240)
     assert row["r"] == pytest.approx(1.0)
-    (sites,) = json.loads(run("groups", folder / "results.db", "--json").stdout)
+    (sites,) = json.loads(run("groups", folder / "results.db", "--json").stdout)["tests"]
     assert sites["differ"] is True
     assert len(sites["found"]["means"]) == 2
     same = run("groups", folder / "results.db", folder / "lot.std")

@@ -64,7 +64,7 @@ async def test_sites_lots_and_pairs(floor: Floor, lots: Path) -> None:
     ours, theirs = (lot_of(lots / name / "results.db") for name in ("A", "B"))
     _, sites = await asked(floor, "/groups", lot="A")
     assert sites == msgspec.json.decode(msgspec.json.encode(correlation.by_site(ours)))
-    assert [one["differ"] for one in sites] == [True, True]
+    assert [one["differ"] for one in sites["tests"]] == [True, True]
     _, of_lots = await asked(floor, "/groups", lot=["A", "B"])
     assert of_lots == msgspec.json.decode(msgspec.json.encode(correlation.by_lot([ours, theirs])))
     _, pairs = await asked(floor, "/pairs", lot=["A", "B"])
@@ -85,6 +85,20 @@ async def test_what_tests_are_worth(floor: Floor, lots: Path) -> None:
     assert worth[310]["twin"] == 300
     assert found["tests"][0]["number"] == 310, "what never caught anything can be argued with first"
     assert worth[310]["escapes_ppm"] == pytest.approx(1e6 * (1 - 0.025 ** (1 / found["parts"])))
+
+
+async def test_wafers_are_stacked_and_compared(floor: Floor, lots: Path) -> None:
+    kept(lots / "S", "S", wafers=True)
+    _, stack = await asked(floor, "/stack", lot="S")
+    assert stack["wafers"] == ["S W1", "S W2"]
+    assert (stack["columns"], stack["rows"], len(stack["dies"])) == (10, 6, 60)
+    assert [die for die in stack["dies"] if die[3] < die[2]] == [[9, 1, 2, 1], [9, 3, 2, 1], [9, 5, 2, 1]]
+    _, found = await asked(floor, "/changes", lot="S", one=0, two=1)
+    assert (found["same"], found["recovered"], found["lost"]) == (57, 1, 2)
+    assert sorted(count for *_, count in found["changed"]) == [1, 2]
+    assert (await asked(floor, "/changes", lot="S", one=0, two=2))[0] == 404
+    _, both = await asked(floor, "/stack", lot=["S", "S"])
+    assert len(both["wafers"]) == 2, "the same lot twice is one"
 
 
 @pytest.mark.parametrize("name", ["C", "none", "../A", "A/../A", "", "/etc"])
