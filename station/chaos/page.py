@@ -73,7 +73,8 @@ def _seen(state: shown.State | None) -> Shown | None:
 
 def _happened(lot: Path) -> Shown:
     told, state = "", State.EMPTY.value
-    landings, tested, lies = dict[int, dict[int, int]](), set[int](), dict[int, int]()
+    landings, tested = 0, set[int]()
+    at, lies = dict[int, int](), dict[int, int]()
     with suppress(OSError, StorageError):
         for event in read(lot / JOURNAL):
             match event:
@@ -82,11 +83,12 @@ def _happened(lot: Path) -> Shown:
                 case events.StateChanged():
                     state = event.new
                 case events.TouchdownOpened():
-                    landings[event.seq] = event.parts
+                    landings += 1
+                    at |= event.parts
                 case events.ContactsClosed():
                     tested |= {outcome.part for outcome in event.outcomes}
                 case events.Sorted():
-                    lies |= {landings[event.seq][site]: hard for site, hard in event.bins.items()}
+                    lies |= {at[site]: hard for site, hard in event.bins.items()}
                 case _:
                     pass
-    return Shown(told, state, len(landings), len(tested), dict(Counter(lies.values())))
+    return Shown(told, state, landings, len(tested), dict(Counter(lies.values())))
