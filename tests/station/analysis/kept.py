@@ -15,8 +15,8 @@ from station.model import (
     Place,
     TestDefinition,
     Verdict,
-    WaferGeometry,
 )
+from station.set_up import WaferGeometry
 from tests.station.datalog.lots import BEGAN, SUPPLY, lot, touchdown
 
 GOOD = Bin(1, "good", 1, BinKind.PASS)
