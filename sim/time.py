@@ -287,6 +287,10 @@ class VirtualClock:
             raise asyncio.CancelledError
         return future.result()
 
+    def attended(self) -> AbstractContextManager[None]:
+        """Around a wait for a person: time does not jump."""
+        return self._loop.hold()
+
     def _expect(self, future: Future[T], told: asyncio.Future[None]) -> None:
         def ready() -> bool:
             return told.done() or future.done()

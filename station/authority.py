@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from station.engine.states import LEGAL, State
 from station.engine.stops import Cause
+from station.model import ENGINEERING
 from station.vault.desk.roles import Role, Seat, filled
 
 HOST = "host"
@@ -30,6 +31,8 @@ class Action(StrEnum):
     SET_SITE = "site.set"
     CLEAN = "probe.clean"
     RETEST = "retest.start"
+    STEP = "lot.step"
+    SHMOO = "lot.shmoo"
     STAGE = "recipe.stage"
     APPLY = "config.apply"
     TEST = "selftest.run"
@@ -92,6 +95,8 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.SET_SITE: Right(_SKILLED | {HOST}, Remote.LEASED),
         Action.CLEAN: Right(_COMMANDERS, Remote.LEASED),
         Action.RETEST: Right(_SKILLED | {HOST}, Remote.LEASED),
+        Action.STEP: Right(frozenset({Role.ENGINEER}), Remote.LEASED),
+        Action.SHMOO: Right(frozenset({Role.ENGINEER}), Remote.LEASED),
         Action.STAGE: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),
         Action.APPLY: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),  # what is guarded: by SEATS
         Action.TEST: Right(_COMMANDERS, Remote.LEASED),
@@ -149,6 +154,14 @@ def denied(action: Action, roles: frozenset[str]) -> str:
         return ""
     held = ", ".join(sorted(roles)) or "nobody who has said who he is"
     return f"{action} is for {', '.join(sorted(who))}; this is {held}"
+
+
+def not_an_engineer(mode: str, roles: frozenset[str]) -> tuple[str, str] | None:
+    """Say why somebody may not load a lot in this mode, as code and reason; None if he may."""
+    if mode != ENGINEERING or roles & _ENGINEER:
+        return None
+    held = ", ".join(sorted(roles)) or "nobody who has said who he is"
+    return "denied", f"lot.load with mode {mode} is for {Role.ENGINEER}; this is {held}"
 
 
 def unseated(

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -29,6 +30,9 @@ class Clock(Protocol):
         real answer; on the real clock it arrives when it arrives.
         """
 
+    def attended(self) -> AbstractContextManager[None]:
+        """Around a wait for a person: inside, simulated time passes no faster than his."""
+
 
 class RealClock:
     """The machine's clock."""
@@ -39,6 +43,9 @@ class RealClock:
     async def answered(self, future: "Future[T]", *, latency_s: float) -> T:
         del latency_s
         return await asyncio.wrap_future(future)
+
+    def attended(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def follows_a_time_server() -> bool:

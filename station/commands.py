@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from station.model import Whereabouts
+from station.model import Axis, Whereabouts
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
@@ -38,6 +38,8 @@ class Load(Command, frozen=True, kw_only=True, tag="lot.load"):
     sublot: str = ""
     recipe: str = ""
     """Of one that is staged: SHA-256 of what was signed, or its beginning; empty: that of the station."""
+    mode: Literal["", "P", "E"] = ""
+    """E: an engineering lot, which a test engineer loads; else production."""
 
 
 class Start(Command, frozen=True, kw_only=True, tag="lot.start"):
@@ -108,6 +110,28 @@ class Retest(Command, frozen=True, kw_only=True, tag="retest.start"):
     area: Literal["", "edge", "centre"] = ""
 
 
+class Step(Command, frozen=True, kw_only=True, tag="lot.step"):
+    """Of an engineering lot: stand still behind rows, with outputs as they are, until somebody goes on."""
+
+    sites: frozenset[int] = frozenset()
+    """Empty: all of the lot."""
+    go: Literal["next", "to", "on"] = "next"
+    """One row further; behind a row; on without standing still. A site that runs stands at the next row."""
+    row: int = 0
+    """Of `to`: the number of the test behind which to stand."""
+    bound_s: float = 300.0
+    """How long a site stands before its device is given up and the cell made safe."""
+
+
+class Shmoo(Command, frozen=True, kw_only=True, tag="lot.shmoo"):
+    """Run the row behind which a site stands over a grid of one or two of its parameters."""
+
+    site: int
+    row: int
+    x: Axis
+    y: Axis | None = None
+
+
 class Stage(Command, frozen=True, kw_only=True, tag="recipe.stage"):
     """Let lots run by a recipe that lies with the station; the station trusts its signatures alone."""
 
@@ -165,6 +189,8 @@ Any: TypeAlias = (
     | SetSite
     | Clean
     | Retest
+    | Step
+    | Shmoo
     | Stage
     | Apply
     | Test

@@ -11,7 +11,7 @@ from typing import Any
 
 from station import commands, events
 from station.alarms import Alarms
-from station.authority import Action, objection
+from station.authority import Action, not_an_engineer, objection
 from station.between import SAYINGS, WORKS, Between
 from station.engine.cell import Cell
 from station.engine.states import State
@@ -150,7 +150,7 @@ class Door:
     async def _load(self, load: commands.Load) -> commands.Receipt:
         waiting = self._latest
         if waiting is None or waiting.load.id != load.id:
-            found = objection(Action.LOAD, load.roles, self.state)
+            found = objection(Action.LOAD, load.roles, self.state) or not_an_engineer(load.mode, load.roles)
             if found is not None:
                 return commands.Receipt(False, *found)
             self._cell, self._left = None, State.LOADING

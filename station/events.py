@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from station.model import Disposition, LotInfo, Measurement, Outcome, Quota, Whereabouts
+from station.model import Axis, Disposition, Limit, LotInfo, Measurement, Outcome, Quota, Whereabouts
 from station.set_up import Instrument, Software
 
 
@@ -197,6 +197,66 @@ class RetestBegun(Event, frozen=True, tag="retest.begun", kw_only=True):
     actor: str
 
 
+class StepHalted(Event, frozen=True, tag="step.halted", kw_only=True):
+    """A site of an engineering lot stands still behind a row, its outputs as they are."""
+
+    seq: int
+    site: int
+    part: int
+    row: int
+    """The number of the test; 0: it is before the first row."""
+    name: str = ""
+    measurement: Measurement | None = None
+    """None before the first row, and behind one that was left out."""
+    limit: Limit | None = None
+    until: float
+    """When the device is given up if nobody goes on, seconds since 1970."""
+
+
+class StepLeft(Event, frozen=True, tag="step.left", kw_only=True):
+    """It stands no longer: the next row runs, or `failed` says why none does."""
+
+    seq: int
+    site: int
+    failed: str = ""
+
+
+class ShmooBegun(Event, frozen=True, tag="shmoo.begun", kw_only=True):
+    """A row is run over a grid of its parameters; a `shmoo.point` for each point follows, x first."""
+
+    seq: int
+    site: int
+    part: int
+    row: int
+    name: str
+    x: Axis
+    y: Axis | None = None
+    limit: Limit | None = None
+    actor: str
+
+
+class ShmooPoint(Event, frozen=True, tag="shmoo.point", kw_only=True):
+    """What the row came to at one point; it says nothing of the device's result."""
+
+    seq: int
+    site: int
+    row: int
+    x: float
+    y: float | None = None
+    measurement: Measurement
+
+
+class ShmooEnded(Event, frozen=True, tag="shmoo.ended", kw_only=True):
+    """It is over: how many points passed, of how many that were tried; `failed` says why it broke off."""
+
+    seq: int
+    site: int
+    row: int
+    passed: int
+    tried: int
+    failed: str = ""
+
+
 class Staged(Event, frozen=True, tag="recipe.staged", kw_only=True):
     """Lots may be run by a recipe from here on; of a station, between lots."""
 
@@ -371,6 +431,11 @@ Any: TypeAlias = (
     | SiteSet
     | Cleaned
     | RetestBegun
+    | StepHalted
+    | StepLeft
+    | ShmooBegun
+    | ShmooPoint
+    | ShmooEnded
     | Staged
     | ConfigApplied
     | SelfTested

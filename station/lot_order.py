@@ -34,6 +34,8 @@ class LotOrder:
     """Stores with results of insertions before this one, instead of those of the station file."""
     traced: Path | None = None
     """The list that says which die is in which package."""
+    mode: str = ""
+    """`E` of a lot for engineering; else it is for production."""
     began: LotInfo | None = None
     """Of a lot that is taken up: as what it was begun."""
 

@@ -129,9 +129,9 @@ class Place(Struct, frozen=True):
     y: int
 
 
-NoteKind: TypeAlias = Literal["attempt", "skipped", "marginal", "alarm"]
+NoteKind: TypeAlias = Literal["attempt", "skipped", "marginal", "alarm", "withheld"]
 """An attempt that failed and was followed by another one; a row that a rule left out; a pass near a limit;
-an instrument that was at its own limit."""
+an instrument that was at its own limit; a row of the vault in an engineering lot."""
 
 
 class Note(Struct, frozen=True):
@@ -256,6 +256,31 @@ class TraceList(Struct, frozen=True):
     sha256: str
 
 
+class Axis(Struct, frozen=True):
+    """A parameter of a row that is swept, from one value to another, both included."""
+
+    name: str
+    start: float
+    stop: float
+    points: int
+
+
+class Swept(Struct, frozen=True):
+    """Between which values a parameter of a row may be swept: beyond them a device would be over-driven."""
+
+    name: str
+    """A keyword-only parameter of the row's function."""
+    low: float
+    high: float
+    unit: str
+
+
+PRODUCTION = "P"
+"""The mode of a lot that is for a customer."""
+ENGINEERING = "E"
+"""The mode of a lot that is for engineers: nothing of it is personalised, and nothing of it ships."""
+
+
 class LotInfo(Struct, frozen=True):
     """What is known of a lot and its set-up before the first touchdown: the header of every record."""
 
@@ -278,7 +303,7 @@ class LotInfo(Struct, frozen=True):
     """Seconds since 1970."""
     sublot: str = ""
     flow: str = "FT1"
-    mode: str = "P"
+    mode: str = PRODUCTION
     operator: str = ""
     temperature: str = ""
     """Set point in degrees Celsius; empty if nothing is heated or cooled."""

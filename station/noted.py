@@ -44,6 +44,8 @@ class Noted:
                     self._marginal[note.test] += 1
                 case "alarm":
                     self._alarms[note.test] += 1
+                case "withheld":
+                    pass
 
     @property
     def retried(self) -> int:

@@ -21,7 +21,7 @@ from station.datalog.store import FINISHED
 from station.engine.codes import is_own
 from station.engine.past import SEPARATOR
 from station.errors import ConfigError, StorageError
-from station.model import EarlierRun, LotInfo, Measurement, Place, TraceList
+from station.model import ENGINEERING, EarlierRun, LotInfo, Measurement, Place, TraceList
 from station.past_stores import PastStore, store_of
 
 Name: TypeAlias = str | Place
@@ -43,7 +43,8 @@ class _Run:
 
     def rests(self, product: str, flow: str) -> bool:
         """Whether a lot of this product and flow may rest on it."""
-        return self.state == FINISHED and self.info.product == product and self.info.flow != flow
+        done = self.state == FINISHED and self.info.mode != ENGINEERING
+        return done and self.info.product == product and self.info.flow != flow
 
 
 @dataclass

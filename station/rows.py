@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Generic, TypeAlias, TypeVar
+from functools import partial, update_wrapper
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from station.model import Bin, Limit, Measurement, Personalisation, TestDefinition
+from station.model import Bin, Limit, Measurement, Personalisation, Swept, TestDefinition
 from station.set_up import Section
 
 
@@ -102,6 +103,8 @@ class Parametric(Generic[S]):
     """A pass that is nearer to a limit than this share of the span between both is noted."""
     when: When | None = None
     skippable: bool = False
+    swept: tuple[Swept, ...] = ()
+    """What an engineer may vary in an engineering lot: each by its keyword, which the table leaves alone."""
 
     @property
     def name(self) -> str:
@@ -122,6 +125,7 @@ class Functional(Generic[S]):
     alarm: OnAlarm = OnAlarm.IGNORE
     when: When | None = None
     skippable: bool = False
+    swept: tuple[Swept, ...] = ()
 
     @property
     def name(self) -> str:
@@ -256,7 +260,15 @@ def _options(row: "Parametric[S] | Functional[S]") -> list[object]:
         said["marginal"] = row.marginal
     if row.when is not None:
         said["when"] = _qualified(row.when).decode()
+    if row.swept:
+        said["swept"] = row.swept
     return [said] if said else []
+
+
+def swept_at(row: "Parametric[S] | Functional[S]", values: Mapping[str, float]) -> "Judged[S]":
+    """Return the row as it is at one point of a sweep."""
+    run = update_wrapper(partial(row.run, **values), row.run)
+    return replace(row, run=cast("Any", run))
 
 
 def to_vault(rows: tuple[Row[S], ...]) -> tuple[Row[S], ...]:

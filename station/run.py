@@ -49,7 +49,7 @@ from station.life import Life, Worn, worn
 from station.lot_folder import STORE
 from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.lot_vault import LotVault
-from station.model import LotInfo
+from station.model import ENGINEERING, PRODUCTION, LotInfo
 from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
@@ -73,6 +73,11 @@ def studied(sequence: Sequence[Any], trials: int) -> Sequence[Any]:
     return replace(sequence, retest=Retest(always=trials - 1), rules=StopRules(), outliers=None, quality=None)
 
 
+def engineered(sequence: Sequence[Any]) -> Sequence[Any]:
+    """Return a sequence for an engineering lot: no rule stops what an engineer looks at."""
+    return replace(sequence, rules=StopRules(), stands_for=sequence.fingerprint())
+
+
 class LotSession:
     """Everything that lives for one lot: vault, machines, cell and files."""
 
@@ -94,6 +99,8 @@ class LotSession:
         self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
         if order.second is not None:
             self._sequence = second_pass.rules_of(sequence)
+        if self._mode == ENGINEERING:
+            self._sequence = engineered(self._sequence)
         self._past = self._read_past()
         self._golden = golden_watch(config, sequence) if order.trials == 1 else None
         self._golden_codes = golden_codes(config) if order.trials == 1 else {}
@@ -112,7 +119,7 @@ class LotSession:
             self._surroundings.start()
             stack.push_async_callback(self._surroundings.settle)
             at_vault = self._at_vault()
-            needed = binding.needs_vault(self._sequence)
+            needed = binding.needs_vault(self._sequence) and self._mode != ENGINEERING
             vault = await stack.enter_async_context(at_vault.opened(needed=needed))
             self._ordered_as = at_vault.ordered_as
             made = assemble.equipment(self._config, self._surroundings)
@@ -139,6 +146,11 @@ class LotSession:
         if self._unexported is not None:
             raise self._unexported
         return report
+
+    @property
+    def _mode(self) -> str:
+        began = self._order.began
+        return (self._order.mode if began is None else began.mode) or PRODUCTION
 
     def _read_past(self) -> past.PastResults:
         order, cell = self._order, self._config.cell
@@ -233,6 +245,7 @@ class LotSession:
             floor=config.station.floor,
             sites=tuple(config.sites),
             quantity=command.quantity,
+            mode=self._mode,
             tests=sequence.definitions(),
             bins=sequence.all_bins(),
             pins=lot_file.pins(sequence),

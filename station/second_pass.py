@@ -20,7 +20,7 @@ from station.datalog.store import Store
 from station.engine.averages import AverageWatch
 from station.engine.states import State
 from station.errors import ConfigError
-from station.model import LotInfo, SecondPass, TestDefinition
+from station.model import ENGINEERING, LotInfo, SecondPass, TestDefinition
 from station.open_lot import JOURNAL, LATER_S
 from station.recipe.selection import with_recipe
 from station.rules import StopRules
@@ -114,6 +114,8 @@ def _wrong(
         if (was := getattr(first, name)) != is_:
             told = f": {was!r} then, {is_!r} now" if isinstance(was, str) else ""
             yield f"the lot was tested with another {name.replace('_', ' ')}{told}"
+    if first.mode == ENGINEERING:
+        yield "the lot was for engineering: its devices are no product"
     if not (hard := pure(sequence)):
         yield f"sequence {sequence.name} has no hard bin that holds retest bins alone"
     if not count:

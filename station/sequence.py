@@ -12,6 +12,7 @@ from station import sequence_checks
 from station.errors import SequenceError
 from station.grades import ranked
 from station.model import Bin, TestDefinition
+from station.model import Swept as Swept
 from station.policies import Offset, Outliers, Quality
 from station.policies import Retest as Retest
 from station.rows import CONTINUE as CONTINUE

@@ -1,5 +1,6 @@
 """What no table of rows may say: every misuse is named before a device is met."""
 
+import inspect
 import typing
 from collections.abc import Iterator
 from math import isfinite
@@ -39,6 +40,7 @@ def _options(sequence: "Sequence[S]") -> Iterator[str]:
     for row in sequence.tests():
         if not isinstance(row, Parametric | Functional):
             continue
+        yield from _swept(row)
         if row.when is not None and not row.skippable:
             yield f"test {row.name}: it has a rule when it runs, but is not marked skippable"
         if isinstance(row, Parametric) and row.marginal and not _has_margin(row):
@@ -47,6 +49,29 @@ def _options(sequence: "Sequence[S]") -> Iterator[str]:
             yield f"test {row.name}: retry.times = {row.retry.times} must lie in 1..{MOST_RETRIES}"
         if row.retry is not None and not (isfinite(row.retry.settle_s) and row.retry.settle_s >= 0):
             yield f"test {row.name}: retry.settle_s = {row.retry.settle_s:g} must be 0 or more"
+
+
+def _swept(row: "Parametric[S] | Functional[S]") -> Iterator[str]:
+    if not row.swept:
+        return
+    known = {
+        name: one.default
+        for name, one in inspect.signature(row.run).parameters.items()
+        if one.kind is one.KEYWORD_ONLY and isinstance(one.default, float)
+    }
+    names = [one.name for one in row.swept]
+    if len(set(names)) < len(names):
+        yield f"test {row.name}: it sweeps one parameter twice"
+    for one in row.swept:
+        if one.name not in known:
+            yield f"test {row.name}: to sweep {one.name!r} it must be a keyword-only float with a default"
+        elif not (isfinite(one.low) and isfinite(one.high) and one.low <= known[one.name] <= one.high):
+            yield (
+                f"test {row.name}: its {one.name} = {known[one.name]:g} is outside what may be swept, "
+                f"{one.low:g} to {one.high:g}"
+            )
+        if one.unit not in UNITS:
+            yield f"test {row.name}: unit {one.unit!r} of {one.name} is none of {ALLOWED}"
 
 
 def _has_margin(row: "Parametric[S]") -> bool:

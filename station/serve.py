@@ -261,6 +261,7 @@ class Service:
             standing.seed,
             standing.recipe,
             standing.temperature,
+            mode=load.mode,
         )
         loaded = partial(waiting.settle, commands.Receipt(True, "ok"))
         try:

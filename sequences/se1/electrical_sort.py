@@ -1,22 +1,24 @@
 """SE1 wafer sort without a vault: contact, leakage, supply. Nothing is written into the chip."""
 
+from dataclasses import replace
+
 from sequences.se1.final_test import (
     CONTACT,
+    CONTINUITY,
     DEFAULT,
     ERROR,
     GOOD,
+    IDD_IDLE,
     LEAKAGE,
     SUPPLY,
     UNTESTED,
-    continuity,
-    idd_idle,
     leakage,
 )
 from sequences.se1.site import INPUTS, ProbedSite, powered
 from station.model import Limit
 from station.rules import StopRules
-from station.sequence import Parametric, Retest, Sequence, StationBins, While
-from station.units import mA, uA
+from station.sequence import STOP, Parametric, Retest, Sequence, StationBins, While
+from station.units import uA
 
 ELECTRICAL_SORT = Sequence(
     name="se1-electrical-sort",
@@ -25,9 +27,9 @@ ELECTRICAL_SORT = Sequence(
     site=ProbedSite,
     bins=StationBins(passing=GOOD, error=ERROR, default=DEFAULT, untested=UNTESTED),
     rows=(
-        Parametric(100, continuity, Limit(-0.9, -0.3, "V"), bin=CONTACT, pins=INPUTS),
+        CONTINUITY,
         Parametric(200, leakage, Limit(-1 * uA, 1 * uA, "A"), bin=LEAKAGE, pins=INPUTS),
-        While(powered, (Parametric(300, idd_idle, Limit(2 * mA, 9 * mA, "A"), bin=SUPPLY),), bin=SUPPLY),
+        While(powered, (replace(IDD_IDLE, on_fail=STOP),), bin=SUPPLY),
     ),
     retest=Retest(frozenset({CONTACT, SUPPLY}), times=1),
     rules=StopRules(

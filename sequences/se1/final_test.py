@@ -5,7 +5,16 @@ from drivers.protocols.se1 import Alarms, SelfTests
 from drivers.protocols.se1_table import LifeCycle
 from sequences.se1 import crypto, entropy
 from sequences.se1.entropy import PLACES
-from sequences.se1.site import INPUTS, ProbedSite, Se1Site, activated, ask, powered
+from sequences.se1.site import (
+    INPUTS,
+    VDD_V,
+    ProbedSite,
+    Se1Site,
+    activated,
+    ask,
+    powered,
+    supplied,
+)
 from station.model import Bin, BinKind, Limit, Personalisation
 from station.rules import StopRules
 from station.sequence import (
@@ -18,6 +27,7 @@ from station.sequence import (
     Retest,
     Sequence,
     StationBins,
+    Swept,
     While,
 )
 from station.units import V, mA, uA
@@ -37,11 +47,13 @@ UNTESTED = Bin(21, "untested", hard=7, kind=BinKind.OTHER)
 DEFAULT = Bin(22, "default", hard=4)
 
 
-async def continuity(site: ProbedSite) -> dict[str, float]:
+async def continuity(
+    site: ProbedSite, *, amps: float = -100 * uA, limit_v: float = 2.0 * V
+) -> dict[str, float]:
     """Pull 100 uA out of each input; its clamp diode to ground shows about -0.6 V."""
     drops: dict[str, float] = {}
     for pin in INPUTS:
-        async with site.io[pin].forcing_current(-100 * uA, limit_v=2.0 * V):
+        async with site.io[pin].forcing_current(amps, limit_v=limit_v):
             drops[pin] = await site.io[pin].measure()
     return drops
 
@@ -55,9 +67,10 @@ async def leakage(site: ProbedSite) -> dict[str, float]:
     return currents
 
 
-async def idd_idle(site: ProbedSite) -> float:
+async def idd_idle(site: ProbedSite, *, vdd_v: float = VDD_V) -> float:
     """Supply current with the chip in reset."""
-    return await site.vdd.measure_current()
+    async with supplied(site, vdd_v):
+        return await site.vdd.measure_current()
 
 
 async def self_test(site: Se1Site) -> bool:
@@ -89,6 +102,22 @@ async def personalise(site: Se1Site, die: Die) -> Personalisation:
     return await site.vault.personalise(die, site.chip)
 
 
+CONTINUITY = Parametric(
+    100,
+    continuity,
+    Limit(-0.9 * V, -0.3 * V, "V"),
+    bin=CONTACT,
+    pins=INPUTS,
+    swept=(Swept("amps", -200 * uA, -1 * uA, "A"), Swept("limit_v", 0.1 * V, 2.0 * V, "V")),
+)
+IDD_IDLE = Parametric(
+    300,
+    idd_idle,
+    Limit(2 * mA, 9 * mA, "A"),
+    bin=SUPPLY,
+    on_fail=CONTINUE,
+    swept=(Swept("vdd_v", 0.5 * V, 3.6 * V, "V"),),
+)
 SHORT = (
     Functional(500, crypto.aes_cmac, bin=CRYPTO),
     Functional(510, crypto.sha384_digest, bin=CRYPTO),
@@ -129,10 +158,10 @@ def final_test(
         site=Se1Site,
         bins=StationBins(passing=GOOD, error=ERROR, default=DEFAULT, untested=UNTESTED),
         rows=(
-            Parametric(100, continuity, Limit(-0.9, -0.3, "V"), bin=CONTACT, pins=INPUTS),
+            CONTINUITY,
             Parametric(200, leakage, Limit(-1 * uA, 1 * uA, "A"), bin=LEAKAGE, pins=INPUTS),
             While(powered, (
-                Parametric(300, idd_idle, Limit(2 * mA, 9 * mA, "A"), bin=SUPPLY, on_fail=CONTINUE),
+                IDD_IDLE,
                 While(activated, (
                     *opening,
                     Functional(400, self_test, bin=SELF_TEST),

@@ -51,11 +51,27 @@ class Se1Site(ProbedSite):
     """Raw noise of the device in contact, while a block of the sequence keeps it."""
 
 
+VDD_V = 3.3 * V
+VDD_LIMIT_A = 80 * mA
+OVP_V = 3.8 * V
+
+
 @asynccontextmanager
 async def powered(site: ProbedSite) -> AsyncGenerator[None, None]:
     """VDD at 3.3 V."""
-    async with site.vdd.powering(3.3 * V, limit_a=80 * mA, ovp_v=3.8 * V):
+    async with site.vdd.powering(VDD_V, limit_a=VDD_LIMIT_A, ovp_v=OVP_V):
         yield
+
+
+@asynccontextmanager
+async def supplied(site: ProbedSite, vdd_v: float) -> AsyncGenerator[None, None]:
+    """VDD at another level, inside `powered`, and back at the end; nothing is sent if it is none."""
+    if vdd_v == VDD_V:
+        yield
+        return
+    await site.vdd.switch_on(vdd_v, limit_a=VDD_LIMIT_A, ovp_v=OVP_V)
+    yield
+    await site.vdd.switch_on(VDD_V, limit_a=VDD_LIMIT_A, ovp_v=OVP_V)  # `powered` ends whatever fails here
 
 
 @asynccontextmanager

@@ -4,10 +4,12 @@ from sequences.se1 import entropy
 from sequences.se1.entropy import PLACES
 from sequences.se1.final_test import (
     CONTACT,
+    CONTINUITY,
     DEFAULT,
     ENTROPY,
     ERROR,
     GOOD,
+    IDD_IDLE,
     LEAKAGE,
     MUTE,
     SELF_TEST,
@@ -15,8 +17,6 @@ from sequences.se1.final_test import (
     SUPPLY,
     TEST_PORT,
     UNTESTED,
-    continuity,
-    idd_idle,
     leakage,
     no_alarm,
     open_test,
@@ -25,7 +25,6 @@ from sequences.se1.final_test import (
 from sequences.se1.site import INPUTS, Se1Site, activated, powered
 from station.model import Bin, Limit
 from station.sequence import (
-    CONTINUE,
     Die,
     Entrusted,
     Functional,
@@ -35,7 +34,7 @@ from station.sequence import (
     StationBins,
     While,
 )
-from station.units import V, mA, uA
+from station.units import uA
 
 KEYS = Bin(11, "transport keys", hard=4)
 
@@ -52,10 +51,10 @@ WAFER_SORT = Sequence(
     site=Se1Site,
     bins=StationBins(passing=GOOD, error=ERROR, default=DEFAULT, untested=UNTESTED),
     rows=(
-        Parametric(100, continuity, Limit(-0.9 * V, -0.3 * V, "V"), bin=CONTACT, pins=INPUTS),
+        CONTINUITY,
         Parametric(200, leakage, Limit(-1 * uA, 1 * uA, "A"), bin=LEAKAGE, pins=INPUTS),
         While(powered, (
-            Parametric(300, idd_idle, Limit(2 * mA, 9 * mA, "A"), bin=SUPPLY, on_fail=CONTINUE),
+            IDD_IDLE,
             While(activated, (
                 Entrusted(350, open_test, bin=TEST_PORT),
                 Functional(400, self_test, bin=SELF_TEST),

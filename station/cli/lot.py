@@ -10,13 +10,14 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from station import commands, events
-from station.cli import listening, summary
+from station.cli import listening, step, summary
 from station.cli.at_cell import JSON, Asker, Watched, asking, seen
 from station.cli.codes import Exit
 from station.cli.key_access import stop
 from station.cli.status import overview
 from station.engine.states import State
 from station.errors import ConfigError, StorageError
+from station.model import ENGINEERING
 from station.open_lot import history_in
 from station.report import LotReport
 
@@ -53,10 +54,12 @@ def lot() -> None:
 @click.option("--quantity", type=click.IntRange(1), required=True, help="How many devices it has.")
 @click.option("--sublot", default="")
 @click.option("--recipe", default="", help="SHA-256 of one that is staged, or its beginning.")
+@click.option("--engineering", is_flag=True, help="For a test engineer: no device gets a key or ships.")
 @asking
-def load(ask: Asker, name: str, quantity: int, sublot: str, recipe: str) -> int:
+def load(ask: Asker, name: str, quantity: int, sublot: str, recipe: str, *, engineering: bool) -> int:
     """Bring a LOT's data together."""
-    return ask(commands.Load(**ask.who, lot=name, quantity=quantity, sublot=sublot, recipe=recipe))
+    who = ask.who | ({"mode": ENGINEERING} if engineering else {})
+    return ask(commands.Load(**who, lot=name, quantity=quantity, sublot=sublot, recipe=recipe))
 
 
 @lot.command()
@@ -103,6 +106,10 @@ def end(ask: Asker, reason: str, *, wait: bool, timeout: float | None) -> int:
 def abort(ask: Asker, reason: str) -> int:
     """Make the cell safe at once; no bin is sent, the lot stays open."""
     return ask(commands.Abort(**ask.who, reason=reason))
+
+
+lot.add_command(step.step)
+lot.add_command(step.shmoo)
 
 
 @lot.command()

@@ -13,7 +13,7 @@ from station import commands
 from station.authority import Action
 from station.console.engine_link import AwayError
 from station.console.identity import Person
-from station.model import Whereabouts
+from station.model import Axis, Whereabouts
 
 SOURCE = "console"
 NOBODY = "nobody"
@@ -48,6 +48,12 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bins: frozenset[int] = frozenset()
     sites: frozenset[int] = frozenset()
     area: Literal["", "edge", "centre"] = ""
+    mode: Literal["", "P", "E"] = ""
+    go: Literal["next", "to", "on"] = "next"
+    row: Annotated[int, Meta(ge=0)] = 0
+    bound_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0
+    x: Axis | None = None
+    y: Axis | None = None
     recipe: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     config: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     release: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
@@ -63,6 +69,7 @@ KINDS: Mapping[str, type[commands.Any]] = {
 NAMES = frozenset(KINDS)
 NEEDED: Mapping[str, tuple[tuple[str, ...], str]] = {
     Action.LOAD: (("lot", "quantity"), "a lot has a name and at least one device"),
+    Action.SHMOO: (("site", "row", "x"), "name site, row, and what is swept"),
     Action.STAGE: (("recipe",), "name the recipe"),
     Action.APPLY: (("config",), "name the station file"),
     Action.WAIVE: (("check",), "name the check"),

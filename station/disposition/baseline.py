@@ -9,6 +9,7 @@ from station.disposition.parts import Parts
 from station.disposition.rules import Bounds, Static, Statistical, Target
 from station.disposition.statistical import LEAST_LOTS, bin_levels, yield_levels
 from station.errors import AnalysisError
+from station.model import ENGINEERING
 
 
 def static_of(lots: Sequence[Parts], target: Target, *, sigmas: float) -> Static:
@@ -55,6 +56,8 @@ def _too_little(lots: Sequence[Parts]) -> Iterator[str]:
     if len(lots) < LEAST_LOTS:
         yield f"{len(lots)} lots: limits of lots need {LEAST_LOTS} or more"
     for lot in lots:
+        if lot.info.mode == ENGINEERING:
+            yield f"lot {lot.info.lot} was for engineering"
         if int(lot.good.sum()) < LEAST_PARTS:
             yield f"lot {lot.info.lot} has {int(lot.good.sum())} good parts, {LEAST_PARTS} are needed"
         if [(t.number, t.kind) for t in lot.info.tests] != [(t.number, t.kind) for t in lots[0].info.tests]:

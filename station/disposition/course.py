@@ -12,7 +12,7 @@ from station.disposition.parts import Parts
 from station.disposition.rules import Rules, Target
 from station.disposition.statistical import Beyond, beyond
 from station.errors import ConfigError
-from station.model import BinKind
+from station.model import ENGINEERING, BinKind
 
 
 class Moved(Struct, frozen=True):
@@ -113,6 +113,8 @@ def _found(policy: str, parts: Parts, rules: Rules) -> Iterator[Found]:
 
 def _must_fit(parts: Parts, rules: Rules) -> None:
     info, wrong = parts.info, list[str]()
+    if info.mode == ENGINEERING:
+        wrong.append(f"lot {info.lot} was for engineering: its devices are no product")
     if rules.product and rules.product != info.product:
         wrong.append(f"they are for {rules.product}, lot {info.lot} is of {info.product}")
     if parts.sealed and rules.targets():

@@ -82,6 +82,10 @@ class Boundary:
                 self._retest = asked
 
     # -- at the boundary
+    def note(self, text: str) -> None:
+        """Have it written into the datalog at the next boundary."""
+        self._texts.append(text)
+
     async def tell(self) -> None:
         """Write into the datalog what was asked of sites; no result may wait to be written before it."""
         texts, self._texts = self._texts, []

@@ -19,9 +19,11 @@ from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.requests import Requests
 from station.engine.states import FORWARD, State, may_follow
+from station.engine.stepping import Steps, steps_of
+from station.engine.stepping import objection as no_step
 from station.engine.stops import Aborted, Adjourned, Cause, Hold, Wish
 from station.errors import CustodyError, StorageError
-from station.model import LotClosing, LotInfo
+from station.model import ENGINEERING, LotClosing, LotInfo
 from station.sequence import S
 
 T = TypeVar("T")
@@ -48,8 +50,7 @@ class Cell(Generic[S]):
         self._run: LotRun[S] | None = None
         self._requests = Requests(plan.bound.resources)
         self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
-        self._started = asyncio.Event()
-        self._released = asyncio.Event()
+        self._started, self._released = asyncio.Event(), asyncio.Event()
         self._ended = self._aborted = self._was_held = self._releasable = False
         self._why = "asked for"
         self.stdf: Path | None = None
@@ -57,6 +58,8 @@ class Cell(Generic[S]):
         self.state = State.EMPTY
         self.reason = ""
         """Why the cell is in its state, where that needs a reason."""
+        self._steps: Steps | None = None
+        """Of an engineering lot."""
         self._takes: tuple[tuple[str, ...], ...] = ()
         """Whom it takes to let a held lot go on."""
         self._off = CutOff(plan.resources)
@@ -78,7 +81,7 @@ class Cell(Generic[S]):
         self._released.clear()
         self._ended = self._aborted = self._was_held = self._releasable = False
         self._takes, self._waived = (), set()
-        self._run = self.stdf = self.vault_closing = None
+        self._run = self._steps = self.stdf = self.vault_closing = None
         self._requests = Requests(self._plan.bound.resources)
 
     # -- the one door
@@ -120,6 +123,10 @@ class Cell(Generic[S]):
             return objection
         if isinstance(command, REASONED) and not command.reason:
             return "bad_arguments", f"{name} needs a reason"
+        if isinstance(command, commands.Load):
+            return authority.not_an_engineer(command.mode, command.roles)
+        if isinstance(command, commands.Step | commands.Shmoo):
+            return no_step(self._steps, command)
         if isinstance(command, commands.Acknowledge | commands.Shelve):
             return self._unknown_alarm(name, command.alarm)
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
@@ -190,6 +197,8 @@ class Cell(Generic[S]):
             self._waived.add(command.check)
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
             self._requests.take(command)
+        if isinstance(command, commands.Step | commands.Shmoo) and self._steps is not None:
+            self._steps.take(command)
 
     def _wish(self, wish: Wish, *, at_once: bool = False) -> None:
         if self._run is not None:
@@ -204,6 +213,7 @@ class Cell(Generic[S]):
             self._folder = self._plan.open_folder(info)
             self.alarms = self._folder.journal.alarms
             self.info = info
+            self._steps = steps_of(info, self._plan.sequence, self._folder.journal, self._plan.clock)
             await self._record(events.LotLoaded(at=self._now, info=info))
         except BaseException:
             self.state, self.info = State.EMPTY, None
@@ -267,10 +277,19 @@ class Cell(Generic[S]):
             raise Aborted
 
     def _make_run(self, info: LotInfo, folder: Folder) -> LotRun[S]:
+        plan, landing = self._plan, self._landing(info, folder)
+        run = LotRun(info, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift)
+        self._say_of_steps(run)
+        return run
+
+    def _landing(self, info: LotInfo, folder: Folder) -> Landing[S]:
         plan = self._plan
         around = plan.sequence, folder.journal, plan.clock, plan.bus
-        landing = Landing(plan.bound.sites, *around, info.averaging)
-        return LotRun(info, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift)
+        return Landing(plan.bound.sites, *around, info.averaging, self._steps)
+
+    def _say_of_steps(self, run: LotRun[S]) -> None:
+        if self._steps is not None:
+            self._steps.say = run.boundary.note
 
     async def _check(self, info: LotInfo) -> None:
         """Whatever can be found out before a device is touched."""
@@ -339,6 +358,8 @@ class Cell(Generic[S]):
             raise Hold(f"the balance is open: devices {', '.join(map(str, unsorted))} are in contact")
         if folder.journal.failed:
             raise Hold(folder.journal.failed)
+        if self._run is not None:
+            await self._run.tell()
         self._go_on()
         await self.shift(State.CLOSING)
         self.stdf = await folder.records.finish(self._now)
@@ -351,7 +372,7 @@ class Cell(Generic[S]):
             events.LotClosed(
                 at=self._now,
                 lot=info.lot,
-                outcome="FAILED" if self._was_held else "PASSED",
+                outcome=_outcome(info, was_held=self._was_held),
                 tested=balance.tested(),
                 good=accounts.get("good", 0),
                 accounts=accounts,
@@ -444,6 +465,13 @@ class Cell(Generic[S]):
             await self._close_folder()
         finally:
             self._plan.bus.close()
+
+
+def _outcome(info: LotInfo, *, was_held: bool) -> str:
+    """Nobody ships what engineers have had in hand, whatever it came to."""
+    if info.mode == ENGINEERING:
+        return "ENGINEERING"
+    return "FAILED" if was_held else "PASSED"
 
 
 async def _result_of(task: asyncio.Task[T]) -> T:

@@ -37,6 +37,10 @@ class Standing(Generic[S]):
     """What failed when the device was tested a second time."""
     stuck: str = ""
     """Which reading came once too often in a row to be one of this device."""
+    withheld: bool = False
+    """A row in which the vault has a part was not run: the device is not complete."""
+    left_alone: str = ""
+    """It stood still behind a row, and nobody went on."""
     program_fault: str = ""
     custody_fault: str = ""
 
@@ -68,7 +72,7 @@ class Standing(Generic[S]):
             return self.sequence.outliers.bin, Verdict.FAILED
         if self.rejected and self.sequence.quality is not None:
             return self.sequence.quality.bin, Verdict.FAILED
-        if self.complete:
+        if self.complete and not self.withheld:
             return self.grade or bins.passing, Verdict.PASSED
         return bins.default, Verdict.FAILED
 
@@ -78,6 +82,8 @@ class Standing(Generic[S]):
             return f"site {site}: program fault in {self.program_fault}"
         if self.custody_fault:
             return f"site {site}: custody: {self.custody_fault}"
+        if self.left_alone:
+            return f"site {site}: {self.left_alone}"
         if self.rejected:
             return f"site {site}: a good device failed when it was tested again: {self.rejected}"
         return ""

@@ -12,6 +12,8 @@ from station.engine.bus import Bus
 from station.engine.contact import Contact, Custody
 from station.engine.device_run import DeviceRun, Surroundings
 from station.engine.disposition import Standing
+from station.engine.engineering_run import EngineeringRun
+from station.engine.stepping import Steps
 from station.engine.stuck import StuckWatch
 from station.events import Measured
 from station.model import Measurement, TouchdownResult
@@ -38,13 +40,16 @@ class Landing(Generic[S]):
         clock: Clock,
         bus: Bus,
         averaging: Averaging | None = None,
+        steps: Steps | None = None,
     ) -> None:
+        """`steps`: of an engineering lot, where its sites stand still."""
         self._sites = sites
         self._sequence = sequence
         self._fingerprint = sequence.fingerprint()
         self._custody = custody
         self._clock = clock
         self._bus = bus
+        self._steps = steps
         self._runs: Mapping[int, DeviceRun[S]] = {}
         self._cut = self._at_once = False
         self._averages = None if averaging is None else AverageWatch(averaging, sequence.definitions())
@@ -76,7 +81,7 @@ class Landing(Generic[S]):
             stuck=self._stuck,
             measured=self._measured if self._bus.watched_live else None,
         )
-        runs = {site: DeviceRun(self._sites[site], contacts[site], around) for site in sorted(contacts)}
+        runs = {site: self._device(site, contacts[site], around) for site in sorted(contacts)}
         async with asyncio.TaskGroup() as group:
             tasks = {site: group.create_task(run.run()) for site, run in runs.items()}
             await asyncio.sleep(0)  # each has begun, so that an abort finds it able to give a result
@@ -87,6 +92,11 @@ class Landing(Generic[S]):
         devices = tuple(task.result() for task in tasks.values())
         result = TouchdownResult(seq=seq, started=started, ended=self._clock.unix(), devices=devices)
         return Tested(result, {site: run.standing for site, run in runs.items()})
+
+    def _device(self, site: int, contact: Contact, around: Surroundings[S]) -> DeviceRun[S]:
+        if self._steps is None:
+            return DeviceRun(self._sites[site], contact, around)
+        return EngineeringRun(self._sites[site], contact, around, self._steps)
 
     def cut_short(self, *, at_once: bool = False) -> None:
         """Abort: every device run ends at its next await, and still has a result.

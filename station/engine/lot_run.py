@@ -161,7 +161,7 @@ class LotRun(Generic[S]):
     async def _boundary(self) -> None:
         """Take up what is asked; return when the lot is to go on and nothing new was asked meanwhile."""
         self._must_not_be_held()
-        await self._tell()
+        await self.tell()
         await self._overheard.heed(at_rest=not self._arrivals.moving)
         while True:
             self._asked.clear()
@@ -385,7 +385,8 @@ class LotRun(Generic[S]):
             raise Hold(f"what the handler took is unknown: {error}") from error
         await self._journal.commit(events.Sorted(at=self._journal.now, seq=self._seq, bins=dict(bins)))
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Write into the datalog what was asked or seen since the last landing; Hold if that fails."""
         try:
             await self.boundary.tell()
         except StorageError as error:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from station.engine.past import Known, UnknownPastError
 from station.model import Measurement, Note
-from station.sequence import Entrusted, Judged, Parametric, S, function_name
+from station.sequence import Entrusted, Judged, Parametric, S, Test, function_name
 
 LONGEST = 180
 
@@ -30,6 +30,11 @@ def skipped(test: Judged[S]) -> Note:
     """Note which rule left a row out."""
     rule = "" if isinstance(test, Entrusted) or test.when is None else function_name(test.when)
     return Note("skipped", test.number, rule[:LONGEST])
+
+
+def withheld(test: Test[S]) -> Note:
+    """Note that a row is not run, since the vault has no part in an engineering lot."""
+    return Note("withheld", test.number, "engineering lot")
 
 
 def attempted(measured: Measurement) -> Note:

@@ -6,13 +6,13 @@ from station.engine import prelot
 from station.engine.cell import NOT_SAFE, Cell
 from station.engine.history import UNKNOWN
 from station.engine.interlocks import why_open
-from station.engine.landing import Landing
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.recovery import Recovery
 from station.engine.resumed_run import ResumedRun
 from station.engine.safe_state import make_safe
 from station.engine.states import State
+from station.engine.stepping import steps_of
 from station.engine.stops import Aborted, Cause
 from station.errors import CustodyError
 from station.model import LotInfo
@@ -47,6 +47,7 @@ class ResumedCell(Cell[S]):
         folder, history = self._plan.reopen_folder()
         self.alarms = folder.journal.alarms
         self._folder, self.info, self.state = folder, history.info, State.RECOVERING
+        self._steps = steps_of(history.info, self._plan.sequence, folder.journal, self._plan.clock)
         self._earlier, self._was_held = dict(history.receipts), history.held
         self._takes = history.takes or LOOKED_AT
         self._waived = set(history.waived)
@@ -95,14 +96,14 @@ class ResumedCell(Cell[S]):
     async def _resumed(self, recovery: Recovery[S]) -> ResumedRun[S]:
         assert self._folder is not None  # noqa: S101 - opened by `take_up`
         plan, folder = self._plan, self._folder
-        around = plan.sequence, folder.journal, plan.clock, plan.bus
-        landing = Landing(plan.bound.sites, *around, recovery.history.info.averaging)
+        landing = self._landing(recovery.history.info, folder)
         if landing.remembers:
             await folder.records.recall(landing.seen)
         run = ResumedRun(
             recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift
         )
         run.overdue = plan.overdue
+        self._say_of_steps(run)
         return run
 
     # -- commands

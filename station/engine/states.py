@@ -63,6 +63,8 @@ LEGAL: dict[str, frozenset[State]] = {
     "site.set": frozenset({S.LOADED, S.RUNNING, S.PAUSING, S.PAUSED, S.HELD}),
     "retest.start": frozenset({S.RUNNING, S.PAUSED}),
     "probe.clean": frozenset({S.RUNNING, S.PAUSED}),
+    "lot.step": frozenset({S.LOADED, S.CHECKING, S.READY, S.RUNNING, S.PAUSING, S.PAUSED}),
+    "lot.shmoo": frozenset({S.RUNNING, S.PAUSING}),
     "recipe.stage": frozenset(State),
     "config.apply": frozenset({S.EMPTY, S.CLOSED}),
     "selftest.run": frozenset({S.EMPTY, S.CLOSED}),

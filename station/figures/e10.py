@@ -10,6 +10,7 @@ from statistics import median
 
 from station import events
 from station.engine.states import State
+from station.model import ENGINEERING
 
 LEAST_S = 60.0
 CYCLES = 3
@@ -58,8 +59,6 @@ REASONS = {
     State.PAUSING.value: "paused",
     State.CLOSED.value: "no lot",
 }
-ENGINEERING = "E"
-"""The mode of a lot that is for engineers."""
 
 
 class Cell:

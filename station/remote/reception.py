@@ -13,6 +13,7 @@ from station.authority import Action
 from station.custody.journal import Journal
 from station.engine.states import State
 from station.errors import CustodyError
+from station.model import Axis
 from station.remote.admission import Admission, Admitted, RefusedError
 from station.remote.control import Control
 from station.remote.herald import Herald
@@ -37,6 +38,7 @@ class LoadArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantity: Annotated[int, Meta(ge=1, le=10_000_000)]
     sublot: Annotated[str, Meta(max_length=31)] = ""
     recipe: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
+    mode: Literal["", "P", "E"] = ""
 
 
 class LotArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +66,24 @@ class RetestArgs(LotArgs, frozen=True, forbid_unknown_fields=True, kw_only=True)
     bins: frozenset[int] = frozenset()
     sites: frozenset[int] = frozenset()
     area: Literal["", "edge", "centre"] = ""
+
+
+class StepArgs(LotArgs, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `lot.step` takes."""
+
+    sites: frozenset[int] = frozenset()
+    go: Literal["next", "to", "on"] = "next"
+    row: Annotated[int, Meta(ge=0)] = 0
+    bound_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0
+
+
+class ShmooArgs(LotArgs, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `lot.shmoo` takes."""
+
+    site: Annotated[int, Meta(ge=1, le=64)]
+    row: Annotated[int, Meta(ge=1)]
+    x: Axis
+    y: Axis | None = None
 
 
 class StageArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +125,8 @@ ARGS: Mapping[Action, type[msgspec.Struct]] = {
     Action.SET_SITE: SiteArgs,
     Action.CLEAN: LotArgs,
     Action.RETEST: RetestArgs,
+    Action.STEP: StepArgs,
+    Action.SHMOO: ShmooArgs,
     Action.STAGE: StageArgs,
     Action.APPLY: ApplyArgs,
     Action.TEST: NoArgs,

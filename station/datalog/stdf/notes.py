@@ -11,6 +11,7 @@ KINDS: dict[str, NoteKind] = {
     "skipped": "skipped",
     "marginal": "marginal",
     "alarm": "alarm",
+    "withheld": "withheld",
 }
 NOTE = re.compile(rf"site (?P<site>\d+): (?P<kind>{'|'.join(KINDS)}) test (?P<test>\d+): (?P<text>.*)")
 

@@ -50,6 +50,11 @@ class Cell:
     def asks(self, *arguments: str, role: str = "operator", code: Exit = Exit.OK) -> str:
         return self.says(*arguments, "--by", "o1", "--role", role, code=code)
 
+    def until(self, state: str) -> None:
+        """Wait for the lot; the test's own time-out bounds it."""
+        while self.shows("status")["sum"]["state"] != state:
+            pass
+
     def shows(self, *arguments: str) -> Any:
         return json.decode(self.says(*arguments, "--json"))
 
@@ -113,6 +118,44 @@ def test_with_accounts_a_badge_and_its_pin_say_who_asks(cell: Cell, tmp_path: Pa
     assert cell.says(*ask) == "selftest.run: ok\n"
     assert "--by is a badge" in cell.says(*ask, "--role", "engineer", code=Exit.USAGE)
     assert b'"actor":"p-' in (plant / "d/between").read_bytes().splitlines()[-1]
+
+
+def test_an_engineering_lot_row_by_row(plant: Path, cell: Cell) -> None:
+    """Its sites stand with outputs on; a row is drawn over one and two of its parameters."""
+
+    def asks(*words: str, code: Exit = Exit.OK) -> str:
+        return cell.asks("lot", *words, role="engineer", code=code)
+
+    load = ("load", "E1", "--quantity", "4", "--engineering")
+    assert "denied" in cell.asks("lot", *load, role="technician", code=Exit.DENIED)
+    asks(*load)
+    asks("step")
+    asks("start")
+    site = ("--site", "2")
+    wait = (*site, "--wait", "--timeout", "60")
+    assert "site 2: behind 100 continuity: " in asks("step", "--to", "100", *wait)
+    clamp = ("shmoo", *site, "--row", "100", "--x", "limit_v=0.12:0.52:5", "--y", "amps=-1e-4:-5e-5:2")
+    assert asks(*clamp).splitlines() == [
+        "lot.shmoo: ok",
+        "    -5e-05 ..+++",
+        "   -0.0001 ..+++",
+        "           0.12 .. 0.52 limit_v, upwards amps",
+        "6 of 10 points passed",
+    ]
+    stands = asks("step", "--to", "300", *wait)
+    assert "site 2: behind 300 idd_idle: 0.00" in stands
+    assert "passed  [0.002 .. 0.009] A" in stands
+    supply = ("shmoo", "--row", "300", "--x", "vdd_v=0.5:3.3:5", "--json")
+    assert "does not stand" in asks(*supply, "--site", "1", code=Exit.WRONG_STATE)
+    receipt, *points, ended = [json.decode(line) for line in asks(*supply, *site).splitlines()]
+    assert receipt["ok"]
+    assert [one["measurement"]["verdict"] for one in points] == ["failed"] * 2 + ["passed"] * 3
+    assert (ended["passed"], ended["tried"]) == (3, 5)
+    too_far = ("shmoo", *site, "--row", "300", "--x", "vdd_v=3.3:5:3")
+    assert "0.5 to 3.6 V" in asks(*too_far, code=Exit.USAGE)
+    asks("step", "--on")
+    cell.until("CLOSED")
+    assert b'"outcome":"ENGINEERING"' in (plant / "lots" / "E1" / "journal").read_bytes()
 
 
 def test_touchdowns_are_followed_as_they_come(plant: Path, cell: Cell) -> None:

@@ -268,6 +268,7 @@ class Bench:
             pins=(),
             set_up=0.0,
             averaging=averaging(self._sequence),
+            mode=command.mode or "P",
         )
 
     def _open(self, info: LotInfo) -> Folder:
