@@ -66,10 +66,8 @@ def _swept(row: "Parametric[S] | Functional[S]") -> Iterator[str]:
         if one.name not in known:
             yield f"test {row.name}: to sweep {one.name!r} it must be a keyword-only float with a default"
         elif not (isfinite(one.low) and isfinite(one.high) and one.low <= known[one.name] <= one.high):
-            yield (
-                f"test {row.name}: its {one.name} = {known[one.name]:g} is outside what may be swept, "
-                f"{one.low:g} to {one.high:g}"
-            )
+            is_, low, high = known[one.name], one.low, one.high
+            yield f"test {row.name}: its {one.name} = {is_:g} is outside {low:g} to {high:g}, its sweep"
         if one.unit not in UNITS:
             yield f"test {row.name}: unit {one.unit!r} of {one.name} is none of {ALLOWED}"
 
