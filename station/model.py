@@ -133,6 +133,9 @@ NoteKind: TypeAlias = Literal["attempt", "skipped", "marginal", "alarm", "withhe
 """An attempt that failed and was followed by another one; a row that a rule left out; a pass near a limit;
 an instrument that was at its own limit; a row of the vault in an engineering lot."""
 
+SECOND_LOOK = "second look: "
+"""How the text of an alarm begins that is none of the result that stands."""
+
 
 class Note(Struct, frozen=True):
     """What is to be said of a test of a device beside its result."""

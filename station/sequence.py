@@ -57,6 +57,13 @@ class StationBins:
     """Neither a failing row nor a complete pass."""
     untested: Bin
     """Present, never powered."""
+    alarm: Bin | None = None
+    """The station could not tell, for what an instrument said of itself; if there is none: `error`."""
+
+    def all(self) -> tuple[Bin, ...]:
+        """Return those that are there."""
+        bins = (self.passing, self.error, self.default, self.untested)
+        return bins if self.alarm is None else (*bins, self.alarm)
 
 
 @dataclass(frozen=True)
@@ -91,9 +98,8 @@ class Sequence(Generic[S]):
 
     def all_bins(self) -> tuple[Bin, ...]:
         """Return every bin that a device can get, by number."""
-        station = (self.bins.passing, self.bins.error, self.bins.default, self.bins.untested)
         rows = tuple(row.bin for row in everything(self.rows) if not isinstance(row, Barrier) and row.bin)
-        named = {bin_.number: bin_ for bin_ in (*station, *rows, *self.grades, *self.policy_bins())}
+        named = {bin_.number: bin_ for bin_ in (*self.bins.all(), *rows, *self.grades, *self.policy_bins())}
         return tuple(sorted(named.values(), key=lambda b: b.number))
 
     @cached_property

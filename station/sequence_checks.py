@@ -122,8 +122,9 @@ def _bins(sequence: "Sequence[S]") -> Iterator[str]:
         ("error", roles.error, BinKind.OTHER),
         ("default", roles.default, BinKind.FAIL),
         ("untested", roles.untested, BinKind.OTHER),
+        ("alarm", roles.alarm, BinKind.OTHER),
     ):
-        if bin_.kind is not kind:
+        if bin_ is not None and bin_.kind is not kind:
             yield f"the {role} bin {bin_.name!r} is of kind {bin_.kind.value}, it must be {kind.value}"
     for bin_ in _named(sequence):
         if not 0 <= bin_.number <= MAX_BIN or not 0 <= bin_.hard <= MAX_BIN:
@@ -135,14 +136,10 @@ def _bins(sequence: "Sequence[S]") -> Iterator[str]:
 
 
 def _named(sequence: "Sequence[S]") -> list[Bin]:
-    roles = sequence.bins
     rows = [row.bin for row in everything(sequence.rows) if not isinstance(row, Barrier) and row.bin]
     graded = [bin_ for _, bin_ in grades.given(sequence.tests())]
     return [
-        roles.passing,
-        roles.error,
-        roles.default,
-        roles.untested,
+        *sequence.bins.all(),
         *rows,
         *graded,
         *sequence.policy_bins(),

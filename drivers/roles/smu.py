@@ -4,8 +4,10 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from drivers.roles.resource import Resource
+from drivers.roles.turn import Waiting, waiting
 from drivers.roles.uninterrupted import undone
 
 
@@ -28,15 +30,27 @@ class Smu(Resource):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._readings: tuple[Reading, ...] = ()
+        self._latest: tuple[Reading, ...] = ()
+        self._of_sites = WeakKeyDictionary[Waiting, tuple[Reading, ...]]()
 
     def readings(self) -> tuple[Reading, ...]:
-        """Return what the last `measure`, `sweep` or `burst` has read, in order."""
-        return self._readings
+        """Return what the last `measure`, `sweep` or `burst` has read, in order.
+
+        In the task of a site that shares the unit: what was read last for this site.
+        """
+        site = waiting.get()
+        return self._of_sites.get(site, ()) if self.turn.shared and site is not None else self._latest
 
     def in_compliance(self) -> bool:
-        """Tell whether the last reading was taken at the limit."""
-        return bool(self._readings) and self._readings[-1].at_limit
+        """Tell whether the last of these readings was taken at the limit."""
+        return any(reading.at_limit for reading in self.readings()[-1:])
+
+    def _keep(self, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+        """Take down what was read, for the site whose task has asked for it."""
+        self._latest = readings
+        if self.turn.shared and (site := waiting.get()) is not None:
+            self._of_sites[site] = readings
+        return readings
 
     @asynccontextmanager
     async def forcing_voltage(self, volts: float, *, limit_a: float) -> AsyncGenerator[None, None]:

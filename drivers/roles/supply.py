@@ -12,6 +12,13 @@ from drivers.roles.uninterrupted import undone
 class Supply(Resource):
     """Feeds one supply pin of a device."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.on = False
+        """Whether it was switched on and not off again; a protection may have switched it off since."""
+        self.times_on = 0
+        """How often it was switched on; each time it forgets a trip."""
+
     @asynccontextmanager
     async def powering(self, volts: float, *, limit_a: float, ovp_v: float) -> AsyncGenerator[None, None]:
         """Output on inside the block, off at its end, however it ends; trips above `limit_a` or `ovp_v`."""

@@ -43,8 +43,9 @@ class SmuChannel(Smu):
         self._off = True
 
     async def measure(self) -> float:
-        self._readings = (await self._port.run(self._measuring(self._forced())),)
-        return self._readings[0].value
+        reading = await self._port.run(self._measuring(self._forced()))
+        self._keep((reading,))
+        return reading.value
 
     async def sweep(self, levels: Sequence[float], *, triggered: bool = False) -> tuple[Reading, ...]:
         return await self._sweep(listed(levels), triggered=triggered)
@@ -55,8 +56,7 @@ class SmuChannel(Smu):
         return await self._sweep(straight(start, stop, points), triggered=triggered)
 
     async def burst(self, count: int) -> tuple[Reading, ...]:
-        self._readings = await self._port.run(self._bursting(self._forced(), count))
-        return self._readings
+        return self._keep(await self._port.run(self._bursting(self._forced(), count)))
 
     async def make_safe(self) -> None:
         self._function = None
@@ -101,17 +101,17 @@ class SmuChannel(Smu):
 
     # -- what is the same for all
     async def _sweep(self, stairs: Stairs, *, triggered: bool) -> tuple[Reading, ...]:
-        function, self._readings = self._forced(), ()
+        function = self._forced()
+        self._keep(())
         if triggered and self._trigger_in is None:
             raise EquipmentError(f"{self.name} has no trigger line: its station file names no `trigger_in`")
         edge = self._trigger_in if triggered else None
         try:
-            self._readings = await self._port.run(self._sweeping(function, stairs, edge))
+            return self._keep(await self._port.run(self._sweeping(function, stairs, edge)))
         except (EquipmentError, asyncio.CancelledError):  # else the machine would go on by itself
             with suppress(EquipmentError, TimeoutError):  # what was to be told is told already
                 await uninterrupted(self._port.run(self._aborting()), bound_s=ABORT_S)
             raise
-        return self._readings
 
     def _forced(self) -> Function:
         if self._function is None:

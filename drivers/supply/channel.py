@@ -24,7 +24,6 @@ class SupplyChannel(Supply):
         self._port = port
         self._link = link
         self._rise_s = rise_s
-        self._on = False
         self._volts = 0.0
 
     async def switch_on(self, volts: float, *, limit_a: float, ovp_v: float) -> None:
@@ -43,7 +42,7 @@ class SupplyChannel(Supply):
         return await self._port.run(self._asking_for_trip())
 
     async def clear_protection(self) -> None:
-        self._on = False
+        self.on = False
         await self._port.run(self._exchange(*self._clearing()))
 
     async def make_safe(self) -> None:
@@ -93,13 +92,14 @@ class SupplyChannel(Supply):
         The protection never lies below the level, or the output would trip on its way.
         """
         level, protection = self._level(volts), self._protection(ovp_v)
-        falling = self._on and abs(volts) < abs(self._volts)
+        falling = self.on and abs(volts) < abs(self._volts)
         yield from self._exchange(
-            *(() if self._on else self._clearing()),
+            *(() if self.on else self._clearing()),
             *((level, protection) if falling else (protection, level)),
             *self._limit(limit_a),
         )
-        self._on, self._volts = True, volts
+        self.times_on += not self.on
+        self.on, self._volts = True, volts
         yield from self._exchange(self._switch(on=True))
         yield from self._rising(abs(volts))
 
@@ -126,7 +126,7 @@ class SupplyChannel(Supply):
         """Believe no reading of an output that is off though nothing tripped: its power has gone."""
         query, asked = self._measure(quantity), self._is_on()
         value, on = yield from self._exchange(query, asked, timeout_s=TIMEOUT_S)
-        off = self._on and not parsed(read_boolean, asked, on)
+        off = self.on and not parsed(read_boolean, asked, on)
         if off and not (yield from self._asking_for_trip()):
             raise EquipmentError(
                 f"{self.name}: the output was switched on and is off: no reading is believed"
@@ -142,7 +142,7 @@ class SupplyChannel(Supply):
         return "over-current" if current else None
 
     def _switching_off(self) -> Conversation[None]:
-        self._on = False
+        self.on = False
         query = self._is_on()
         (still_on,) = yield from self._exchange(self._switch(on=False), query, timeout_s=OFF_TIMEOUT_S)
         if parsed(read_boolean, query, still_on):

@@ -12,6 +12,7 @@ from station.analysis.wafers import Stacked, stacked
 from station.datalog.maps import stdf as maps
 from station.datalog.rows import DeviceRow
 from station.datalog.stdf.columns import Columns, load
+from station.datalog.stdf.flags import ALARM
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import Place, Seen, place
 from station.datalog.store import Store
@@ -133,6 +134,7 @@ def of_store(store: Store, run: int) -> Lot:
     )
     values = np.frombuffer(b"".join([row.vals for row in rows]), "<f8").reshape(len(rows), len(tests)).copy()
     values[:, [test.kind != "P" for test in tests]] = np.nan
+    values[_flagged(rows, len(tests), ALARM, ALARM)] = np.nan
     contacts = _contacts(
         [str(row.part_id) for row in rows],
         [(row.site, row.hbin, row.sbin, row.part_flg, row.test_ms) for row in rows],
@@ -145,7 +147,7 @@ def of_store(store: Store, run: int) -> Lot:
         tests,
         contacts,
         values,
-        _failed(rows, len(tests)),
+        _flagged(rows, len(tests), FAIL_BITS, FAILED),
         {bin_.number: bin_.name for bin_ in info.bins},
         frozenset(bin_.number for bin_ in info.bins if bin_.good),
     )
@@ -242,10 +244,11 @@ def _contacts(parts: list[str], rows: list[tuple[int, ...]]) -> Contacts:
     return Contacts(part, site, hard, soft, flags, test_ms, last)
 
 
-def _failed(rows: list[DeviceRow], tests: int) -> NDArray[np.bool_]:
+def _flagged(rows: list[DeviceRow], tests: int, bits: int, state: int) -> NDArray[np.bool_]:
+    """Tell of each contact and test whether these bits of its TEST_FLG are so."""
     found = np.zeros((len(rows), tests), np.bool_)
     for number, row in enumerate(rows):
         if row.flags:
             sparse = np.frombuffer(row.flags, SPARSE)
-            found[number, sparse["place"]] = np.equal(sparse["test"] & FAIL_BITS, FAILED)
+            found[number, sparse["place"]] = np.equal(sparse["test"] & bits, state)
     return found

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from station.datalog.form import FormWatch
 from station.datalog.stdf import averages
 from station.datalog.stdf.lint import check
-from station.datalog.stdf.notes import earlier, note, offset
+from station.datalog.stdf.notes import earlier, note, offset, with_alarms
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import TESTS, TOTAL
@@ -340,7 +340,7 @@ class _Contacts:
             cut_short=flags & 0x1C == 0x0C,
             place=None if -32768 in place else Place(self._wafer, *place),
             code=record.text("PART_ID").strip() if self._coded else "",
-            notes=tuple(ended.notes.get(site, ())),
+            notes=tuple(with_alarms(ended.notes.get(site, ()), ended.tests.get(site, ()))),
         )
 
     def _part(self, record: Record) -> int:

@@ -3,12 +3,14 @@
 import math
 import struct
 import zlib
+from collections.abc import Container
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from station.datalog.stdf import flags
+from station.datalog.stdf.notes import alarms as alarms_of
 from station.errors import StorageError
 from station.model import (
     DeviceResult,
@@ -110,15 +112,18 @@ class DeviceRows:
             if m.verdict is passed and m.ending is plain and m.kind == "P" and not m.text
         ]
         whole = [m.test for m in measurements] == self._numbers and len(values) == len(measurements)
-        if whole and None not in values:
+        if whole and None not in values and not device.notes:
             return len(values), self._vals.pack(*values), None, Extra()
+        alarms = alarms_of(device) if device.notes else {}
         latest = {measured.test: measured for measured in measurements}
         unknown = latest.keys() - self._places.keys()
         if unknown:
             raise StorageError(f"test {min(unknown)} at site {device.site} is not one of the lot's")
-        return (len(latest), *self._measured(latest))
+        return (len(latest), *self._measured(latest, alarms))
 
-    def _measured(self, latest: dict[int, Measurement]) -> tuple[bytes, bytes | None, Extra]:
+    def _measured(
+        self, latest: dict[int, Measurement], alarms: Container[int]
+    ) -> tuple[bytes, bytes | None, Extra]:
         values, places = self._empty.copy(), self._places
         sparse, extra = list[bytes](), Extra()
         passed, plain = Verdict.PASSED, Ending.VALUE
@@ -129,14 +134,18 @@ class DeviceRows:
                 and measured.ending is plain
                 and value is not None
                 and not measured.text
+                and number not in alarms
             ):
                 values[places[number]] = value
             else:
-                values[places[number]] = self._unusual(places[number], measured, sparse, extra)
+                alarm = flags.ALARM if number in alarms else 0
+                values[places[number]] = self._unusual(places[number], measured, sparse, extra, alarm)
         return self._vals.pack(*values), b"".join(sparse) or None, extra
 
-    def _unusual(self, place: int, measured: Measurement, sparse: list[bytes], extra: Extra) -> float:
-        test = flags.test_flags(measured)
+    def _unusual(
+        self, place: int, measured: Measurement, sparse: list[bytes], extra: Extra, alarm: int
+    ) -> float:
+        test = flags.test_flags(measured) | alarm
         parm = flags.parm_flags(measured, self._tests[place].limit)
         if test or parm != flags.INCLUSIVE:
             sparse.append(FLAG.pack(place, test, parm))
@@ -148,7 +157,7 @@ class DeviceRows:
             extra.multiple[place] = measured.values
             return NAN
         if measured.kind == "F":
-            return float(test == 0)
+            return float(test == alarm)
         return NAN if measured.value is None else measured.value
 
     def unpack(self, row: DeviceRow) -> DeviceResult:

@@ -12,14 +12,14 @@ from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
 from drivers.roles.uninterrupted import CUT, NotUndoneError
 from station.clock import Clock
-from station.engine import at_limit
+from station.engine.at_limit import InstrumentWatch
 from station.engine.averages import Averages, against, outlying
 from station.engine.barrier import SiteBarrier
 from station.engine.contact import Contact, Custody
 from station.engine.disposition import Standing
 from station.engine.judge import corrected, judged, misbehaved, unjudged
 from station.engine.key_step import KeyStep
-from station.engine.notes import alarmed, attempted, narrow, skipped, wanted
+from station.engine.notes import alarmed, attempted, narrow, of_second_look, skipped, wanted
 from station.engine.second_look import chosen, first_failing
 from station.engine.seen_through import forgive, seen_through
 from station.engine.stuck import StuckWatch
@@ -171,6 +171,7 @@ class DeviceRun(Generic[S]):
         ):
             return
         first, self._measurements = self._measurements, []
+        told = len(self._notes)
         standing, self.standing = self.standing, Standing(self._around.sequence)
         try:
             complete = await self._rows(self._around.sequence.rows)
@@ -178,6 +179,7 @@ class DeviceRun(Generic[S]):
             second, again = self.standing, self._measurements
             self.standing, self._measurements = standing, first
             standing.share(second)
+            self._notes[told:] = map(of_second_look, self._notes[told:])
         if not complete or second.failed is not None:
             standing.rejected = first_failing(again)
 
@@ -228,13 +230,13 @@ class DeviceRun(Generic[S]):
         try:
             if after_s:
                 await asyncio.sleep(after_s)
-            watched = None if _on_alarm(test) is OnAlarm.IGNORE else at_limit.readings(self._site)
+            watch = None if _on_alarm(test) is OnAlarm.IGNORE else await InstrumentWatch.begun(self._site)
             async with self._timer.limited(test.timeout_s):
                 reading = await self._reading(test)
             if self._offsets:
                 reading = corrected(reading, self._offsets.get(test.number, 0.0))
             measurement = judged(test, reading)
-            return measurement if watched is None else self._alarmed(test, measurement, watched)
+            return measurement if watch is None else await self._alarmed(test, measurement, watch)
         except DutError as error:
             return misbehaved(test, error)
         except asyncio.CancelledError:
@@ -243,19 +245,28 @@ class DeviceRun(Generic[S]):
         except Exception as error:  # noqa: BLE001 - whatever a row raises is this site's fault alone
             return self._faulted(test, error)
 
-    def _alarmed(self, test: Judged[S], measurement: Measurement, before: at_limit.Readings) -> Measurement:
-        """Return what a row came to, given what its instruments say of their readings."""
-        if not (roles := at_limit.held(before, at_limit.readings(self._site))):
+    async def _alarmed(
+        self, test: Judged[S], measurement: Measurement, watch: InstrumentWatch
+    ) -> Measurement:
+        """Return what a row came to, given what its instruments say of their readings.
+
+        What was read of an output that had switched itself off tells nothing of the device: such a row
+        fails if its engineer says so, else it is not judged.
+        """
+        at_limit, tripped = watch.at_limit(), await watch.tripped()
+        if not at_limit and not tripped:
             return measurement
-        note = alarmed(test, roles)
+        note = alarmed(test, at_limit, tripped)
         self._notes.append(note)
         match _on_alarm(test):
-            case OnAlarm.ERROR:
-                return unjudged(test, Ending.EQUIPMENT, note.text)
-            case OnAlarm.FAIL if measurement.verdict is Verdict.PASSED:
-                return misbehaved(test, DutError(note.text))
-            case _:
+            case OnAlarm.FAIL:
+                failed = measurement.verdict is Verdict.FAILED
+                return measurement if failed else misbehaved(test, DutError(note.text))
+            case OnAlarm.LOG if not tripped:
                 return measurement
+            case _:
+                self.standing.alarmed = True
+                return unjudged(test, Ending.EQUIPMENT, note.text)
 
     async def _reading(self, test: Judged[S]) -> object:
         if isinstance(test, Entrusted):

@@ -35,6 +35,8 @@ class Standing(Generic[S]):
     """Which value lies outside of part average limits."""
     rejected: str = ""
     """What failed when the device was tested a second time."""
+    alarmed: bool = False
+    """What its instruments have said is why the station cannot tell."""
     stuck: str = ""
     """Which reading came once too often in a row to be one of this device."""
     withheld: bool = False
@@ -47,6 +49,7 @@ class Standing(Generic[S]):
     def share(self, second: "Standing[S]") -> None:
         """Take over what a second look at the device has shown of station and program."""
         self.unjudged, self.unsafe, self.stuck = second.unjudged, second.unsafe, second.stuck
+        self.alarmed = second.alarmed
         self.program_fault, self.custody_fault = second.program_fault, second.custody_fault
 
     def graded(self, test: Judged[S], measured: Measurement) -> None:
@@ -65,7 +68,8 @@ class Standing(Generic[S]):
         if self.cut_short and self.failed is not None:
             return self.failed, Verdict.FAILED
         if self.unjudged or self.cut_short:
-            return bins.error, Verdict.NOT_JUDGED
+            alarm = bins.alarm if self.alarmed and not self.cut_short else None
+            return alarm or bins.error, Verdict.NOT_JUDGED
         if self.failed is not None:
             return self.failed, Verdict.FAILED
         if self.outlier and self.sequence.outliers is not None:

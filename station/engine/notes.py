@@ -1,9 +1,11 @@
 """What is told of a test beside its result: attempts, rows that a rule left out, narrow passes. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from station.engine.past import Known, UnknownPastError
-from station.model import Measurement, Note
+from station.model import SECOND_LOOK, Measurement, Note
 from station.sequence import Entrusted, Judged, Parametric, S, Test, function_name
 
 LONGEST = 180
@@ -44,9 +46,16 @@ def attempted(measured: Measurement) -> Note:
     return Note("attempt", measured.test, " ".join(filter(None, said))[:LONGEST])
 
 
-def alarmed(test: Judged[S], roles: str) -> Note:
-    """Note which instruments were at their limit while a row ran."""
-    return Note("alarm", test.number, f"at its limit: {roles}"[:LONGEST])
+def alarmed(test: Judged[S], at_limit: Sequence[str], tripped: Sequence[str]) -> Note:
+    """Note which instruments were at their limit while a row ran, and which switched themselves off."""
+    kinds = {"at its limit": at_limit, "tripped": tripped}
+    said = [f"{kind}: {', '.join(roles)}" for kind, roles in kinds.items() if roles]
+    return Note("alarm", test.number, "; ".join(said)[:LONGEST])
+
+
+def of_second_look(note: Note) -> Note:
+    """Return the note of an alarm so that it does not go for that of the result that stands."""
+    return replace(note, text=f"{SECOND_LOOK}{note.text}"[:LONGEST]) if note.kind == "alarm" else note
 
 
 def narrow(test: Judged[S], measured: Measurement) -> list[Note]:

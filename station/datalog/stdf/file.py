@@ -1,10 +1,11 @@
 """The STDF file of a running lot: whole touchdowns, written as they end."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from operator import ge
 from pathlib import Path
+from types import MappingProxyType
 
 from station.datalog.stdf import flags, notes
 from station.datalog.stdf.header import START_T_AT, all_pins, file_name, header, pin_indexes
@@ -31,6 +32,7 @@ from station.engine.averages import Averages, AverageWatch
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, TestDefinition, TouchdownResult
 
+NO_ALARMS: Mapping[int, str] = MappingProxyType({})
 SETTLED_EACH = 64
 """Touchdowns; the numbers of a file depend on it in their last digits."""
 
@@ -165,22 +167,28 @@ class StdfFile:
         if any(map(ge, numbers, numbers[1:])):
             latest = dict(zip(numbers, measurements, strict=True))
             measurements = tuple(latest[number] for number in sorted(latest))
+        alarms = notes.alarms(device) if device.notes else NO_ALARMS
+        if alarms:
+            makers = makers | {test: self._tests[test].alarmed(site, said) for test, said in alarms.items()}
         if self._averages is not None:
-            makers = makers | self._judged_by(self._averages.judging(device), device)
+            makers = makers | self._judged_by(self._averages.judging(device), device, alarms)
         records = [makers[measured.test](measured) for measured in measurements]
         if self._sections is not None:
             tested = (measured.test for measured in measurements)
             records = [*self._sections.framed(zip(tested, records, strict=True))]
         return b"".join(records + notes.records(device))
 
-    def _judged_by(self, averages: Averages, device: DeviceResult) -> dict[int, Make]:
+    def _judged_by(
+        self, averages: Averages, device: DeviceResult, alarms: Mapping[int, str]
+    ) -> dict[int, Make]:
         """Return what makes the records of tests that were judged by limits of the lot itself."""
         found = dict[int, Make]()
         for measured in device.measurements:
             records, average = self._tests[measured.test], averages.get(measured.test)
             if average is not None and isinstance(records, ParametricRecords):
                 one = average.agreeing(measured)
-                found[measured.test] = records.judged_by(one.low, one.high, device.site)
+                said = alarms.get(measured.test, "")
+                found[measured.test] = records.judged_by(one.low, one.high, device.site, said)
         return found
 
     def _part_result(self, device: DeviceResult) -> bytes:

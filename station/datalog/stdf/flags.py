@@ -11,6 +11,8 @@ INTEGER = struct.Struct(LITTLE + "i")
 NO_RESULT = 0x02
 """TEST_FLG bit 1, of a PTR only."""
 FAILED, NOT_JUDGED = 0x80, 0x40
+ALARM = 0x01
+"""TEST_FLG bit 0: an instrument was at its limit, or switched itself off."""
 UNUSABLE_TEST, UNUSABLE_PARM = 0x3F, 0x07
 """A RESULT is usable only if none of these bits is set."""
 INCLUSIVE = 0xC0

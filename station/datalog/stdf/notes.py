@@ -1,10 +1,12 @@
 """DTRs that are read again: notes on the tests of a device, between PIR and PRR, and offsets of tests."""
 
 import re
+from collections.abc import Iterable, Iterator
 
-from station.datalog.stdf.records import encode
+from station.datalog.stdf.flags import ALARM
+from station.datalog.stdf.records import Record, encode
 from station.datalog.stdf.writer import plain
-from station.model import DeviceResult, EarlierRun, Note, NoteKind, Offset
+from station.model import SECOND_LOOK, DeviceResult, EarlierRun, Note, NoteKind, Offset
 
 KINDS: dict[str, NoteKind] = {
     "attempt": "attempt",
@@ -35,6 +37,28 @@ def note(text: str) -> tuple[int, Note] | None:
     if found is None:
         return None
     return int(found["site"]), Note(KINDS[found["kind"]], int(found["test"]), found["text"])
+
+
+def alarms(device: DeviceResult) -> dict[int, str]:
+    """Return what instruments said while a test gave the result that stands, by its number."""
+    found = dict[int, str]()
+    for said in device.notes:
+        if said.kind == "attempt":
+            found.pop(said.test, None)
+        elif said.kind == "alarm" and not said.text.startswith(SECOND_LOOK):
+            found[said.test] = said.text
+    return found
+
+
+def with_alarms(notes: Iterable[Note], tests: Iterable[Record]) -> Iterator[Note]:
+    """Yield notes, and one for each alarm that only the record of its test tells."""
+    told = set[int]()
+    for one in notes:
+        told |= {one.test} if one.kind == "alarm" else set()
+        yield one
+    for record in tests:
+        if record.integer("TEST_FLG") & ALARM and record.integer("TEST_NUM") not in told:
+            yield Note("alarm", record.integer("TEST_NUM"), record.text("ALARM_ID") or "alarm")
 
 
 def offset_text(offset: Offset) -> str:

@@ -288,7 +288,11 @@ def test_counts(record: Record, seen: Seen) -> Iterator[str]:
     """TSR counts are those of the records, its mean lies between its extremes."""
     number, where = record.integer("TEST_NUM"), place(record)
     counted, who = seen.executed(number, where), f"test {number}, {at(where)},"
-    for field, count in (("EXEC_CNT", counted.executed), ("FAIL_CNT", counted.failed)):
+    for field, count in {
+        "EXEC_CNT": counted.executed,
+        "FAIL_CNT": counted.failed,
+        "ALRM_CNT": counted.alarms,
+    }.items():
         if record.integer(field) not in {count, MISSING_COUNT}:
             yield f"{field} of {who} is {record.integer(field)}, the records say {count}"
     if counted.valid and all(record.valid(name) for name in ("TEST_MIN", "TEST_MAX", "TST_SUMS")):

@@ -38,6 +38,7 @@ class Executions:
     executed: int = 0
     failed: int = 0
     valid: int = 0
+    alarms: int = 0
 
 
 @dataclass
@@ -164,6 +165,7 @@ class Seen:
         counted.executed += 1
         counted.failed += flags & 0xC0 == 0x80
         counted.valid += flags & 0x3F == 0
+        counted.alarms += flags & 0x01
 
     def identity(self, record: Record) -> str:
         """Return what tells a part from others: PART_ID, or its place on the wafer where that supersedes."""
@@ -246,6 +248,7 @@ def _summed(executions: dict[tuple[int, int, int], Executions]) -> dict[int, Exe
         total.executed += counted.executed
         total.failed += counted.failed
         total.valid += counted.valid
+        total.alarms += counted.alarms
     return totals
 
 

@@ -20,10 +20,21 @@ class Statistics:
     same results settled at the same moments give the same numbers on every machine.
     """
 
-    __slots__ = ("_count", "_high", "_low", "_m2", "_mean", "_waiting", "add", "failed", "valueless")
+    __slots__ = (
+        "_count",
+        "_high",
+        "_low",
+        "_m2",
+        "_mean",
+        "_waiting",
+        "add",
+        "alarms",
+        "failed",
+        "valueless",
+    )
 
     def __init__(self) -> None:
-        self.failed = self.valueless = 0
+        self.failed = self.valueless = self.alarms = 0
         self._waiting = list[float]()
         self.add = self._waiting.append
         """Take one valid result in."""
@@ -45,6 +56,7 @@ class Statistics:
         """Take in the statistics of another site."""
         self.failed += other.failed
         self.valueless += other.valueless
+        self.alarms += other.alarms
         if other.count:
             self.settle()
             self._join(other.count, other.mean, other.m2, other.low, other.high)

@@ -26,6 +26,9 @@ PRR = struct.Struct("<HBBBBBHHHhhIB").pack
 PRR_FIELDS = tuple(field.name for field in LAYOUTS["PRR"].fields[:10])
 NOWHERE = -32768
 """A coordinate that is missing."""
+LONGEST_ALARM = 256
+NO_ALARM = b"\0"
+"""ALARM_ID, empty."""
 MPR_HEAD = struct.Struct("<HBBIBBBBHH").pack
 UNDETERMINED = 4
 PASSED, VALUE = Verdict.PASSED, Ending.VALUE  # looked up once: the hot path asks for them at every result
@@ -47,6 +50,9 @@ class RowRecords(Protocol):
     def at(self, site: int) -> Make:
         """Return what encodes an execution at a site, and counts it."""
 
+    def alarmed(self, site: int, alarm: str) -> Make:
+        """Return what does the same for one execution while an instrument gave an alarm."""
+
 
 def _characters(*texts: str) -> bytes:
     return b"".join([pack("Cn", plain(text)) for text in texts])
@@ -62,13 +68,15 @@ def _limits(limit: Limit | None) -> tuple[int, int, int, int, float, float]:
 class _ParametricSite:
     """PTRs of one test at one site: a pass is made of fixed parts, the first record carries the limits."""
 
-    __slots__ = ("_add", "_first", "_prefix", "_start", "_tail", "limit", "statistics")
+    __slots__ = ("_add", "_begun", "_name", "_prefix", "_rest", "_start", "_tail", "limit", "statistics")
 
-    def __init__(self, start: bytes, limit: Limit | None, first: bytes, later: bytes) -> None:
+    def __init__(self, start: bytes, limit: Limit | None, name: bytes, rest: bytes, *, again: bool) -> None:
+        """`rest`: what stands behind ALARM_ID in the first record, `again`: and in every later one."""
         self._start, self.limit, self.statistics = start, limit, Statistics()
         self._add = self.statistics.add
-        self._first: bytes | None = first
-        self._prefix, self._tail = self._before(later, 0, flags.INCLUSIVE), later
+        self._begun, self._name, self._rest = False, name, rest
+        self._tail = name + b"\0" + rest if again else name
+        self._prefix = self._before(self._tail, 0, flags.INCLUSIVE)
 
     def _before(self, tail: bytes, test: int, parm: int) -> bytes:
         return LENGTH(12 + len(tail)) + self._start + bytes((test, parm))
@@ -77,7 +85,7 @@ class _ParametricSite:
         """Encode one execution and count it; ±inf and NaN are never written."""
         value = measurement.value
         if (
-            self._first is None
+            self._begun
             and measurement.verdict is PASSED
             and measurement.ending is VALUE
             and value is not None
@@ -87,24 +95,35 @@ class _ParametricSite:
             return self._prefix + RESULT(value) + self._tail
         return self._unusual(measurement)
 
-    def judged_by(self, limit: Limit, tail: bytes, measurement: Measurement) -> bytes:
-        """Encode one execution that was judged by limits of its own, which are in `tail`, and count it."""
-        self._first = None
-        return self._encoded(measurement, limit, tail)
+    def alarmed(self, alarm: bytes, measurement: Measurement) -> bytes:
+        """Encode one execution while an instrument gave an alarm, `alarm` as a field, and count it."""
+        short = self._begun and self._tail is self._name
+        tail = self._name + alarm + (b"" if short else self._rest)
+        return self._encoded(measurement, self.limit, tail, alarm=flags.ALARM)
+
+    def judged_by(self, limit: Limit, rest: bytes, alarm: bytes, measurement: Measurement) -> bytes:
+        """Encode one execution that was judged by limits of its own, which are in `rest`, and count it."""
+        bit = flags.ALARM if alarm != NO_ALARM else 0
+        return self._encoded(measurement, limit, self._name + alarm + rest, alarm=bit)
 
     def _unusual(self, measurement: Measurement) -> bytes:
-        tail, self._first = self._tail if self._first is None else self._first, None
+        tail = self._tail if self._begun else self._name + NO_ALARM + self._rest
         return self._encoded(measurement, self.limit, tail)
 
-    def _encoded(self, measurement: Measurement, limit: Limit | None, tail: bytes) -> bytes:
-        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, limit)
-        result, statistics = 0.0, self.statistics
+    def _encoded(
+        self, measurement: Measurement, limit: Limit | None, tail: bytes, *, alarm: int = 0
+    ) -> bytes:
+        self._begun = True
+        test, parm = flags.test_flags(measurement) | alarm, flags.parm_flags(measurement, limit)
+        value, result, statistics = measurement.value, 0.0, self.statistics
         statistics.failed += _failed(test)
-        if test & flags.UNUSABLE_TEST or measurement.value is None:
+        statistics.alarms += alarm
+        if value is not None and not test & flags.UNUSABLE_TEST & ~flags.ALARM:
+            result = flags.recorded(value, limit, failed=_failed(test))
+        if value is None or test & flags.UNUSABLE_TEST:
             statistics.valueless += 1
         else:
-            statistics.add(measurement.value)
-            result = flags.recorded(measurement.value, limit, failed=_failed(test))
+            statistics.add(value)
         return self._before(tail, test, parm) + RESULT(result) + tail
 
 
@@ -118,16 +137,16 @@ class ParametricRecords:
         self, test: TestDefinition, sites: tuple[int, ...], profile: Profile, *, averaged: bool = False
     ) -> None:
         unit = test.limit.unit if test.limit else ""
-        self._limit, self._name = test.limit, _characters(test.name)
+        self._limit, name = test.limit, _characters(test.name)
         self._words = _characters(unit, *[FORMAT] * 3)
-        name = self._name
-        full = name + b"\0" + struct.pack("<Bbbbff", *_limits(test.limit)) + self._words
+        rest = struct.pack("<Bbbbff", *_limits(test.limit)) + self._words
         if profile == "compat":
-            full = name = full + struct.pack("<ff", 0.0, 0.0)
-        if averaged:
-            name = full
+            rest += struct.pack("<ff", 0.0, 0.0)
+        again = averaged or profile == "compat"
         self._sites = {
-            site: _ParametricSite(PTR_START(15, 10, test.number, HEAD, site), test.limit, full, name)
+            site: _ParametricSite(
+                PTR_START(15, 10, test.number, HEAD, site), test.limit, name, rest, again=again
+            )
             for site in sites
         }
         self.statistics = {site: at.statistics for site, at in self._sites.items()}
@@ -135,18 +154,28 @@ class ParametricRecords:
     def at(self, site: int) -> Make:
         return self._sites[site].record
 
-    def judged_by(self, low: float, high: float, site: int) -> Make:
+    def alarmed(self, site: int, alarm: str) -> Make:
+        return partial(self._sites[site].alarmed, _characters(alarm))
+
+    def judged_by(self, low: float, high: float, site: int, alarm: str) -> Make:
         """Return what encodes executions judged by these limits; those of the test are the record's spec."""
         limit = Limit(low, high, self._limit.unit if self._limit else "")
         opt, _, _, _, *sides = _limits(limit)
         _, *powers, low_spec, high_spec = _limits(self._limit)
         numbers = struct.pack("<Bbbbff", opt & ~flags.specs(self._limit), *powers, *sides)
-        tail = self._name + b"\0" + numbers + self._words + struct.pack("<ff", low_spec, high_spec)
-        return partial(self._sites[site].judged_by, limit, tail)
+        rest = numbers + self._words + struct.pack("<ff", low_spec, high_spec)
+        return partial(self._sites[site].judged_by, limit, rest, _characters(alarm))
 
 
 def _failed(test_flags: int) -> bool:
     return bool(test_flags & flags.FAILED) and not test_flags & flags.NOT_JUDGED
+
+
+def _count(statistics: Statistics, test_flags: int) -> None:
+    """Count an execution that has no single number."""
+    statistics.valueless += 1
+    statistics.failed += _failed(test_flags)
+    statistics.alarms += test_flags & flags.ALARM
 
 
 class MultipleRecords:
@@ -155,10 +184,11 @@ class MultipleRecords:
     def __init__(self, test: TestDefinition, pins: dict[int, tuple[int, ...]]) -> None:
         self._test, self._pins = test, pins
         self.statistics = {site: Statistics() for site in pins}
-        self._tails = dict[tuple[int, int], bytes]()
+        self._name, self._tails = _characters(test.name), dict[tuple[int, int], bytes]()
         longest = len(self._head(0, 0, 0, len(test.pins), b"")) + len(
             self._tail(next(iter(pins)), len(test.pins))
         )
+        longest += len(self._name) + LONGEST_ALARM
         if longest + (len(test.pins) + 1) // 2 + 4 * len(test.pins) > MAX_CONTENT:
             raise StorageError(
                 f"test {test.number} {test.name}: {len(test.pins)} pins do not fit into one record"
@@ -167,16 +197,17 @@ class MultipleRecords:
     def at(self, site: int) -> Make:
         return partial(self._record, site=site)
 
-    def _record(self, measurement: Measurement, *, site: int) -> bytes:
+    def alarmed(self, site: int, alarm: str) -> Make:
+        return partial(self._record, site=site, alarm=alarm)
+
+    def _record(self, measurement: Measurement, *, site: int, alarm: str = "") -> bytes:
         """Encode one execution and count it."""
-        test, parm = flags.test_flags(measurement), flags.parm_flags(measurement, self._test.limit)
+        test = flags.test_flags(measurement) | (flags.ALARM if alarm else 0)
+        parm = flags.parm_flags(measurement, self._test.limit)
         values = measurement.values[: len(self._test.pins)]
-        statistics = self.statistics[site]
-        statistics.valueless += 1
-        statistics.failed += _failed(test)
-        body = (
-            self._states(values) + self._results(values, failed=_failed(test)) + self._tail(site, len(values))
-        )
+        _count(self.statistics[site], test)
+        body = self._states(values) + self._results(values, failed=_failed(test))
+        body += self._name + _characters(alarm) + self._tail(site, len(values))
         return self._head(site, test, parm, len(values), body) + body
 
     def _head(self, site: int, test: int, parm: int, count: int, body: bytes) -> bytes:
@@ -203,7 +234,7 @@ class MultipleRecords:
         unit = self._test.limit.unit if self._test.limit else ""
         fixed = struct.pack("<Bbbbffff", *_limits(self._test.limit), 0.0, 0.0)
         texts = _characters(unit, "", *[FORMAT] * 3) + struct.pack("<ff", 0.0, 0.0)
-        return _characters(self._test.name, "") + fixed + struct.pack(f"<{len(indexes)}H", *indexes) + texts
+        return fixed + struct.pack(f"<{len(indexes)}H", *indexes) + texts
 
 
 class FunctionalRecords:
@@ -218,15 +249,18 @@ class FunctionalRecords:
     def at(self, site: int) -> Make:
         return partial(self._record, site=site)
 
-    def _record(self, measurement: Measurement, *, site: int) -> bytes:
+    def alarmed(self, site: int, alarm: str) -> Make:
+        return partial(self._record, site=site, alarm=alarm)
+
+    def _record(self, measurement: Measurement, *, site: int, alarm: str = "") -> bytes:
         """Encode one execution and count it; the text of a failure goes to RSLT_TXT."""
-        test, statistics = flags.test_flags(measurement), self.statistics[site]
-        statistics.valueless += 1
-        statistics.failed += _failed(test)
+        test = flags.test_flags(measurement) | (flags.ALARM if alarm else 0)
+        _count(self.statistics[site], test)
         if self._compact and test == 0 and site not in self._first:
             return self._prefix(len(self._short) + 7, site) + self._short
         self._first.discard(site)
-        return whole("FTR", RSLT_TXT=plain(measurement.text), **self._values(site, test))
+        texts = {"RSLT_TXT": plain(measurement.text), "ALARM_ID": plain(alarm)}
+        return whole("FTR", **texts, **self._values(site, test))
 
     def _values(self, site: int, test: int) -> dict[str, Value]:
         fixed: dict[str, Value] = {"TEST_NUM": self._test.number, "HEAD_NUM": HEAD, "SITE_NUM": site}
@@ -261,7 +295,7 @@ def summary_record(
         SITE_NUM=site,
         TEST_TYP=test.kind,
         TEST_NUM=test.number,
-        ALRM_CNT=0,
+        ALRM_CNT=statistics.alarms,
         TEST_NAM=plain(test.name),
         SEQ_NAME=plain(sequence),
         **summary_fields(statistics),

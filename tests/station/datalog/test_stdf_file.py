@@ -11,6 +11,7 @@ from station.datalog.stdf.header import file_name
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
+from station.datalog.stdf.seen import TESTS
 from station.datalog.stdf.writer import Profile, plain
 from station.errors import StorageError
 from station.model import (
@@ -200,6 +201,35 @@ def test_a_failing_multiple_and_functional_result(tmp_path: Path) -> None:
     assert mpr.integers("RTN_STAT") == (0, 4, 0)
     assert mpr.reals("RTN_RSLT")[1:] == (0.0, 3.4028234663852886e38)
     assert (ftr.integer("TEST_FLG"), ftr.text("RSLT_TXT")) == (0x80, "byte 3: 0x12 ? 0x13")
+
+
+@pytest.mark.parametrize("profile", ["compact", "compat"])
+def test_an_alarm_is_in_the_records_of_its_test_and_counted(tmp_path: Path, profile: Profile) -> None:
+    said = "at its limit: io.A"
+    device = replace(good(1, 2), notes=tuple(Note("alarm", test, said) for test in (100, 300, 500)))
+    undone = replace(good(1, 3), notes=(Note("alarm", 300, said), Note("attempt", 300, "0.25")))
+    results = [touchdown(n, one) for n, one in enumerate((good(1, 1), device, undone), 1)]
+    records = written(tmp_path, results, profile=profile)
+    for number, result in ((100, "RTN_RSLT"), (300, "RESULT"), (500, "TEST_TXT")):
+        of_test = [one for one in records if one.name in TESTS and one.integer("TEST_NUM") == number]
+        assert [one.integer("TEST_FLG") for one in of_test] == [0, 1, 0]
+        assert [one.text("ALARM_ID") for one in of_test] == ["", said, ""]
+        assert of_test[0].values[result] == of_test[1].values[result]
+        at_site, total = (
+            one
+            for one in named(records, "TSR")
+            if one.integer("TEST_NUM") == number and one.integer("SITE_NUM") != 2
+        )
+        assert at_site.integer("ALRM_CNT") == total.integer("ALRM_CNT") == 1
+    limits = [one for one in named(records, "PTR") if one.integer("TEST_NUM") == 300]
+    assert [one.valid("HI_LIMIT") for one in limits] == [True, profile == "compat", profile == "compat"]
+    idd_total = next(
+        one
+        for one in named(records, "TSR")
+        if one.integer("HEAD_NUM") == 255 and one.integer("TEST_NUM") == 300
+    )
+    assert idd_total.integer("EXEC_CNT") == 3
+    assert idd_total.real("TST_SUMS") == pytest.approx(2 * 5e-3)
 
 
 def sections_of(records: list[Record]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.errors import EquipmentError
-from drivers.roles import Handler, Resource, Smu, Touchdown
+from drivers.roles import Handler, Resource, Smu, Supply, Touchdown
 from sim.time import new_loop
 from station import commands, events
 from station.clock import RealClock
@@ -69,6 +69,7 @@ class BenchSite(Site):
     box: Box = field(default_factory=lambda: Box("box"))
     seen: list[str] = field(default_factory=list)
     io: dict[str, Smu] = field(default_factory=dict)
+    vdd: Supply | None = None
 
 
 class ScriptedHandler(Handler):

@@ -1,21 +1,26 @@
 """What a row may say beside its limit: attempts, grades, rules that leave it out."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers.errors import DutError, EquipmentError
-from drivers.roles import Reading, Smu
+from drivers.roles import Reading, Smu, Supply
 from station import events
+from station.datalog.stdf.notes import alarms
 from station.engine.notes import wanted
 from station.model import Bin, BinKind, Limit, Measurement, Note, Outcome, Verdict
 from station.noted import Noted
+from station.policies import Quality
 from station.sequence import CONTINUE, Earlier, Functional, OnAlarm, Parametric, Retry
 from tests.station.engine.doubles import (
     ANY,
     BAD,
+    BINS,
     ERROR,
     GOOD,
     OTHER_BAD,
@@ -27,6 +32,7 @@ from tests.station.engine.doubles import (
 )
 
 ONE = [frozenset({1})]
+ALARM = Bin(23, "alarm", hard=7, kind=BinKind.OTHER)
 FAST = Bin(11, "fast", hard=11, kind=BinKind.PASS)
 SLOW = Bin(12, "slow", hard=12, kind=BinKind.PASS)
 VOLT = Limit(0, 1, "V")
@@ -196,8 +202,7 @@ class Unit(Smu):
         return 0.0
 
     async def sweep(self, levels: Sequence[float], *, triggered: bool = False) -> tuple[Reading, ...]:
-        self._readings = tuple(Reading(level, level > 1.0) for level in levels)
-        return self._readings
+        return self._keep(tuple(Reading(level, level > 1.0) for level in levels))
 
     async def sweep_linear(
         self, start: float, stop: float, points: int, *, triggered: bool = False
@@ -209,28 +214,26 @@ class Unit(Smu):
 
 
 @pytest.mark.parametrize(
-    ("alarm", "level", "shared", "bin_", "noted"),
+    ("alarm", "level", "bin_", "noted"),
     [
-        (OnAlarm.IGNORE, 2.0, False, GOOD, 0),
-        (OnAlarm.LOG, 2.0, False, GOOD, 1),
-        (OnAlarm.LOG, 0.5, False, GOOD, 0),
-        (OnAlarm.FAIL, 2.0, False, BAD, 1),
-        (OnAlarm.FAIL, 0.5, False, GOOD, 0),
-        (OnAlarm.ERROR, 2.0, False, ERROR, 1),
-        (OnAlarm.ERROR, 2.0, True, GOOD, 0),
+        (OnAlarm.IGNORE, 2.0, GOOD, 0),
+        (OnAlarm.LOG, 2.0, GOOD, 1),
+        (OnAlarm.LOG, 0.5, GOOD, 0),
+        (OnAlarm.FAIL, 2.0, BAD, 1),
+        (OnAlarm.FAIL, 0.5, GOOD, 0),
+        (OnAlarm.ERROR, 2.0, ALARM, 1),
     ],
 )
 async def test_an_instrument_at_its_limit_means_what_the_row_says(
-    tmp_path: Path, alarm: OnAlarm, level: float, bin_: Bin, noted: int, *, shared: bool
+    tmp_path: Path, alarm: OnAlarm, level: float, bin_: Bin, noted: int
 ) -> None:
     async def amps(site: BenchSite) -> float:
         await site.io["A"].sweep([0.1, level])
         return 0.5
 
     rows = Parametric(1, amps, VOLT, bin=BAD, alarm=alarm), Functional(2, answering([True]), bin=OTHER_BAD)
-    bench = Bench(tmp_path, sequence(*rows), ONE)
-    bench.sites[1].io["A"] = unit = Unit("smu-1.a")
-    unit.turn.shared = shared
+    bench = Bench(tmp_path, replace(sequence(*rows), bins=replace(BINS, alarm=ALARM)), ONE)
+    bench.sites[1].io["A"] = Unit("smu-1.a")
     await bench.run()
     (closed,) = bench.happened(events.ContactsClosed)
     (outcome,) = closed.outcomes
@@ -241,6 +244,132 @@ async def test_an_instrument_at_its_limit_means_what_the_row_says(
     assert told.alarms == ({"1": 1} if noted else {})
     (device,) = bench.store.landings[0].devices
     assert device.measurements[0].value == (0.5 if bin_ is GOOD else None)
+
+
+async def alarmed(tmp_path: Path, rows: tuple[Any, ...], **roles: Any) -> dict[int, Outcome]:  # noqa: ANN401
+    """Run one landing of two sites that share these roles; return what became of each site's device."""
+    bench = Bench(tmp_path, sequence(*rows), [frozenset({1, 2})])
+    for number, site in list(bench.sites.items()):
+        bench.sites[number] = replace(site, **roles)
+    await bench.run()
+    (closed,) = bench.happened(events.ContactsClosed)
+    return {outcome.site: outcome for outcome in closed.outcomes}
+
+
+@pytest.mark.parametrize("at_limit", [frozenset(), frozenset({1}), frozenset({2}), frozenset({1, 2})])
+async def test_an_alarm_of_a_shared_unit_reaches_the_sites_for_which_it_has_read(
+    tmp_path: Path, at_limit: frozenset[int]
+) -> None:
+    unit, both = Unit("smu-1.a"), asyncio.Barrier(2)
+    unit.turn.shared = True
+
+    async def amps(site: BenchSite) -> float:
+        async with unit.turn.taken():
+            await unit.sweep([2.0 if site.number in at_limit else 0.5])
+        await both.wait()  # neither row ends before the other site has read too
+        return 0.5
+
+    row = Parametric(1, amps, VOLT, bin=BAD, alarm=OnAlarm.LOG)
+    outcomes = await alarmed(tmp_path, (row,), io={"A": unit})
+    note = Note("alarm", 1, "at its limit: io.A")
+    assert {site for site, outcome in outcomes.items() if outcome.notes == (note,)} == at_limit
+
+
+class Fuse(Supply):
+    """A supply whose protection trips when it is told to."""
+
+    trip: str | None = None
+
+    async def make_safe(self) -> None:
+        pass
+
+    async def switch_on(self, volts: float, *, limit_a: float, ovp_v: float) -> None:
+        self.times_on, self.on, self.trip = self.times_on + 1, True, None
+
+    async def switch_off(self) -> None:
+        self.on = False
+
+    async def measure_current(self) -> float:
+        return 0.0
+
+    async def measure_voltage(self) -> float:
+        return 0.0
+
+    async def tripped(self) -> str | None:
+        return self.trip
+
+    async def clear_protection(self) -> None:
+        self.trip = None
+
+
+@pytest.mark.parametrize(
+    ("alarm", "value", "bin_"),
+    [
+        (OnAlarm.IGNORE, 0.5, GOOD),
+        (OnAlarm.LOG, 0.5, ERROR),
+        (OnAlarm.ERROR, 0.5, ERROR),
+        (OnAlarm.FAIL, 0.5, BAD),
+        (OnAlarm.FAIL, 9.9, BAD),
+    ],
+)
+async def test_a_supply_that_trips_gives_no_reading_to_any_site_that_it_feeds(
+    tmp_path: Path, alarm: OnAlarm, value: float, bin_: Bin
+) -> None:
+    supply, both = Fuse("psu"), asyncio.Barrier(2)
+    await supply.switch_on(3.3, limit_a=0.1, ovp_v=4)
+
+    async def volts(site: BenchSite) -> float:
+        if site.number == 1:
+            supply.trip = "over-current"
+        await both.wait()
+        return value
+
+    row = Parametric(1, volts, VOLT, bin=BAD, alarm=alarm)
+    outcomes = await alarmed(tmp_path, (row,), vdd=supply)
+    assert {outcome.soft for outcome in outcomes.values()} == {bin_.number}
+    note = Note("alarm", 1, "tripped: vdd over-current")
+    wanted_notes = () if alarm is OnAlarm.IGNORE else (note,)
+    assert {outcome.notes for outcome in outcomes.values()} == {wanted_notes}
+
+
+@pytest.mark.parametrize(("uses", "noted"), [(False, ()), (True, ("tripped: vdd over-current",))])
+async def test_a_trip_that_is_left_of_an_earlier_use_is_no_alarm(
+    tmp_path: Path,
+    uses: bool,
+    noted: tuple[str, ...],  # noqa: FBT001
+) -> None:
+    supply = Fuse("psu")
+    supply.trip = "over-current"
+
+    async def volts(site: BenchSite) -> float:
+        if uses:
+            async with supply.powering(3.3, limit_a=0.1, ovp_v=4):
+                supply.trip = "over-current"
+        return 0.5
+
+    row = Parametric(1, volts, VOLT, bin=BAD, alarm=OnAlarm.FAIL)
+    bench = Bench(tmp_path, sequence(row), ONE)
+    bench.sites[1] = replace(bench.sites[1], vdd=supply)
+    await bench.run()
+    (closed,) = bench.happened(events.ContactsClosed)
+    assert tuple(note.text for note in closed.outcomes[0].notes) == noted
+
+
+async def test_an_alarm_of_a_second_look_is_none_of_the_result_that_stands(tmp_path: Path) -> None:
+    levels = iter((0.5, 2.0))
+
+    async def amps(site: BenchSite) -> float:
+        await site.io["A"].sweep([next(levels)])
+        return 0.5
+
+    row = Parametric(1, amps, VOLT, bin=BAD, alarm=OnAlarm.LOG)
+    plan = replace(sequence(row), quality=Quality(first=1, every=0, bin=OTHER_BAD))
+    bench = Bench(tmp_path, plan, ONE)
+    bench.sites[1].io["A"] = Unit("smu-1.a")
+    await bench.run()
+    (device,) = bench.store.landings[0].devices
+    assert device.notes == (Note("alarm", 1, "second look: at its limit: io.A"),)
+    assert alarms(device) == {}
 
 
 def test_what_a_row_makes_of_an_alarm_is_in_the_fingerprint() -> None:
