@@ -22,6 +22,7 @@ class Action(StrEnum):
     """What can be asked of a station."""
 
     LOAD = "lot.load"
+    STUDY = "study.load"
     START = "lot.start"
     PAUSE = "lot.pause"
     RESUME = "lot.resume"
@@ -85,6 +86,7 @@ _COMMANDERS = _FLOOR | {HOST}
 RIGHTS: Mapping[Action, Right] = MappingProxyType(
     {
         Action.LOAD: Right(_COMMANDERS, Remote.LEASED),
+        Action.STUDY: Right(_SKILLED),  # somebody stands there who puts devices in
         Action.START: Right(_COMMANDERS, Remote.LEASED),
         Action.PAUSE: Right(ANYBODY, Remote.FREE),
         Action.RESUME: Right(_COMMANDERS, Remote.LEASED),

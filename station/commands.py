@@ -42,6 +42,18 @@ class Load(Command, frozen=True, kw_only=True, tag="lot.load"):
     """E: an engineering lot, which a test engineer loads; else production."""
 
 
+class Study(Load, frozen=True, kw_only=True, tag="study.load"):
+    """Bring a lot's data together in which each device is tested several times: no product, no keys."""
+
+    study: str
+    """What the lots of one study have in common."""
+    trials: int
+    operator: str
+    """Who puts the devices in."""
+    test: int = 0
+    """The one that is judged; 0: all of them."""
+
+
 class Start(Command, frozen=True, kw_only=True, tag="lot.start"):
     """Test it."""
 
@@ -178,6 +190,7 @@ class Shelve(Command, frozen=True, kw_only=True, tag="alarm.shelve"):
 
 Any: TypeAlias = (
     Load
+    | Study
     | Start
     | Pause
     | Resume

@@ -150,7 +150,7 @@ class Door:
     async def _load(self, load: commands.Load) -> commands.Receipt:
         waiting = self._latest
         if waiting is None or waiting.load.id != load.id:
-            found = objection(Action.LOAD, load.roles, self.state) or not_an_engineer(load.mode, load.roles)
+            found = objection(_action(load), load.roles, self.state) or not_an_engineer(load.mode, load.roles)
             if found is not None:
                 return commands.Receipt(False, *found)
             self._cell, self._left = None, State.LOADING

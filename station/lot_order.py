@@ -10,7 +10,7 @@ from station.authority import OPERATOR
 from station.engine.cell import Cell
 from station.errors import ConfigError
 from station.model import LotInfo, SecondPass
-from station.set_up import Temperature
+from station.set_up import Study, Temperature
 from station.stop import ACTOR
 
 
@@ -24,8 +24,8 @@ class LotOrder:
     seed: int
     recipe: Path | None = None
     temperature: Temperature | None = None
-    trials: int = 1
-    """How often each device is landed and tested, whatever its bin: more than once in a study."""
+    study: Study | None = None
+    """It is one in which each device is tested several times, whatever its bin."""
     second: SecondPass | None = None
     """It is a later pass over what was rejected."""
     again: bool = False
@@ -67,3 +67,10 @@ def started_here(order: LotOrder) -> Attendance:
     load = commands.Load(id="load", actor=ACTOR, roles=OPERATOR, lot=order.lot, quantity=order.devices)
     start = commands.Start(id="start", actor=ACTOR, roles=OPERATOR)
     return Attendance((load, start), unattended=True)
+
+
+def study_in(load: commands.Load) -> Study | None:
+    """Return the study of which a lot is a part, if it is."""
+    if not isinstance(load, commands.Study):
+        return None
+    return Study(load.trials, load.study, load.test, load.operator)

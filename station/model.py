@@ -7,7 +7,16 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from station.set_up import Averaging, Binding, Datalog, Instrument, Software, Temperature, WaferGeometry
+from station.set_up import (
+    Averaging,
+    Binding,
+    Datalog,
+    Instrument,
+    Software,
+    Study,
+    Temperature,
+    WaferGeometry,
+)
 
 Unit: TypeAlias = Literal["", "V", "A", "Ohm", "W", "s", "Hz", "degC", "bit", "%"]
 
@@ -330,6 +339,8 @@ class LotInfo(Struct, frozen=True):
     """How part averages were made, if they were."""
     second_pass: SecondPass | None = None
     """Of a lot whose devices had their bin before, in no order, and come again."""
+    study: Study | None = None
+    """Of a lot whose devices are each tested several times."""
     earlier: tuple[EarlierRun, ...] = ()
     """What its rules may ask for of insertions before this one, the oldest first."""
     traced: TraceList | None = None

@@ -54,10 +54,9 @@ from station.noted import Noted
 from station.open_lot import JOURNAL, must_agree
 from station.recipe.selection import with_recipe
 from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
-from station.rules import StopRules
-from station.sequence import Retest, Sequence
 from station.set_up import Averaging
 from station.stop import StopRequest, either, stopped, unless_stopped
+from station.study import engineered, studied
 from station.surroundings import Surroundings
 from station.vault.client import VaultClient
 
@@ -66,16 +65,6 @@ Watch: TypeAlias = Callable[[Subscription], Awaitable[None]]
 
 
 log = logging.getLogger(__name__)
-
-
-def studied(sequence: Sequence[Any], trials: int) -> Sequence[Any]:
-    """Return a sequence for a study: each device is tested so often, no rule stops it, nothing is moved."""
-    return replace(sequence, retest=Retest(always=trials - 1), rules=StopRules(), outliers=None, quality=None)
-
-
-def engineered(sequence: Sequence[Any]) -> Sequence[Any]:
-    """Return a sequence for an engineering lot: no rule stops what an engineer looks at."""
-    return replace(sequence, rules=StopRules(), stands_for=sequence.fingerprint())
 
 
 class LotSession:
@@ -96,14 +85,14 @@ class LotSession:
         self._real_s = real_s
         named = assemble.sequence_named(config.cell.sequence)
         sequence, self._recipe, self._tempered = with_recipe(config, named, order.recipe, order.temperature)
-        self._sequence = sequence if order.trials == 1 else studied(sequence, order.trials)
+        self._sequence = sequence if order.study is None else studied(sequence, order.study.trials)
         if order.second is not None:
             self._sequence = second_pass.rules_of(sequence)
         if self._mode == ENGINEERING:
             self._sequence = engineered(self._sequence)
         self._past = self._read_past()
-        self._golden = golden_watch(config, sequence) if order.trials == 1 else None
-        self._golden_codes = golden_codes(config) if order.trials == 1 else {}
+        self._golden = golden_watch(config, sequence) if order.study is None else None
+        self._golden_codes = golden_codes(config) if order.study is None else {}
         self._bus = Bus()
         self._folder: Folder | None = None
         self._inventory = instruments.Inventory()
@@ -230,7 +219,7 @@ class LotSession:
         return second_pass.going_on(found, out, second, self._sequence.definitions(), self._config.sites)
 
     def _describe(self, command: commands.Load) -> LotInfo:
-        config, sequence = self._config, self._sequence
+        config, sequence, study = self._config, self._sequence, self._order.study
         handler = next(placed for placed in config.equipment if placed.name == config.cell.handler)
         return LotInfo(
             lot=command.lot,
@@ -264,6 +253,8 @@ class LotSession:
             software=instruments.software(),
             averaging=self._averaging(),
             second_pass=self._order.second,
+            study=study,
+            operator="" if study is None else study.operator,
             earlier=self._past.runs,
             traced=self._past.traced,
             datalog=lot_file.datalog(config, sequence),

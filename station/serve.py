@@ -21,6 +21,7 @@ import msgspec
 
 from drivers.errors import EquipmentError, TransportError
 from station import commands, config_shelf, events, key_releases
+from station.assemble import sequence_named
 from station.authority import SEATS, Action, unseated
 from station.between import WORKS, between
 from station.clock import ClockWatch, RealClock
@@ -35,7 +36,8 @@ from station.engine.states import State
 from station.errors import ConfigError, CustodyError, SequenceError, StoppedError, StorageError
 from station.io_thread import beside
 from station.lot_folder import make_folder, remove_if_never_loaded
-from station.lot_order import Attendance, LotOrder, RefusedError
+from station.lot_order import Attendance, LotOrder, RefusedError, study_in
+from station.model import ENGINEERING
 from station.open_lot import JOURNAL, epoch_after, history_in, open_lots
 from station.recipe.shelf import NotFoundError, Shelf
 from station.remote.link import Broker
@@ -45,6 +47,7 @@ from station.run import LotSession
 from station.self_test import self_tested
 from station.set_up import Temperature
 from station.stop import StopRequest
+from station.study import must_know
 from station.surroundings import EPOCH, Surroundings, simulated_station_file
 
 CODES: tuple[tuple[type[Exception], str], ...] = (
@@ -261,11 +264,14 @@ class Service:
             standing.seed,
             standing.recipe,
             standing.temperature,
-            mode=load.mode,
+            study_in(load),
+            mode=ENGINEERING if isinstance(load, commands.Study) else load.mode,
         )
         loaded = partial(waiting.settle, commands.Receipt(True, "ok"))
         try:
             order = self._by_recipe(order, load.recipe)
+            if order.study is not None:
+                must_know(sequence_named(standing.config.cell.sequence), order.study)
             make_folder(order.folder)
             try:
                 self._run(_Life(order, Attendance((load,), unattended=False, loaded=lambda _: loaded())))
@@ -302,6 +308,7 @@ class Service:
             standing.seed,
             standing.recipe,
             info.tempered,
+            info.study,
             again=True,
             began=info,
         )

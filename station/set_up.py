@@ -21,6 +21,18 @@ class WaferGeometry(Struct, frozen=True, forbid_unknown_fields=True):
     """X and Y of the die in the middle."""
 
 
+class Study(Struct, frozen=True, omit_defaults=True):
+    """A lot whose devices are each tested several times, so that the measurement can be judged."""
+
+    trials: int
+    name: str = ""
+    """What the lots of one study have in common; empty: it is a study by itself."""
+    test: int = 0
+    """The one that is judged; 0: all of them."""
+    operator: str = ""
+    """Who has put the devices in."""
+
+
 class Temperature(Struct, frozen=True, forbid_unknown_fields=True):
     """At which temperature a lot is tested."""
 

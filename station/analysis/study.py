@@ -1,11 +1,15 @@
-"""Studies from tables that people keep: CSV of a gauge study, read with one message for what is wrong."""
+"""Gauge studies: from lots, one an operator, and from tables that people keep."""
 
 import csv
+from collections import Counter
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from station.analysis.lot import Lot
 from station.errors import AnalysisError
 
 COLUMNS = ("part", "operator", "trial", "value")
@@ -49,3 +53,41 @@ def _filled(cells: dict[tuple[str, str, str], float], path: Path) -> NDArray[np.
                 if (part, operator, trial) not in cells:
                     raise AnalysisError(f"{path}: part {part}, operator {operator}, trial {trial} is missing")
     return np.array([[[cells[p, o, t] for t in trials] for o in operators] for p in parts], float)
+
+
+def of_lots(lots: Sequence[Lot], number: int) -> NDArray[np.float64]:
+    """Return parts × operators × trials of a test; each lot is one operator's, of the same parts.
+
+    AnalysisError names the parts that have not as many values as the others, in a lot.
+    """
+    column = lots[0].column(number)
+    trials = max(Counter(lots[0].contacts.part.tolist()).values(), default=0)
+    parts = list(dict.fromkeys(lots[0].contacts.part.tolist()))
+    of_operator = list[list[list[float]]]()
+    for lot in lots:
+        found: dict[str, list[float]] = {part: [] for part in parts}
+        pairs = zip(lot.contacts.part.tolist(), lot.values[:, lot.column(number)].tolist(), strict=True)
+        for part, value in pairs:
+            found.setdefault(part, []).append(value)
+        bad = [part for part, kept in found.items() if len(kept) != trials or not np.isfinite(kept).all()]
+        if bad:
+            told = ", ".join(bad)
+            wrong = f"parts {told} have not {trials} values of test {number}"
+            raise AnalysisError(f"{lot.name}: {wrong}; choose others")
+        of_operator.append(list(found.values()))
+    if lots[0].tests[column].kind != "P":
+        raise AnalysisError(f"test {number} gives no number")
+    return np.array(of_operator, float).transpose(1, 0, 2)
+
+
+def table(values: NDArray[np.float64], operators: Sequence[str]) -> str:
+    """Return a study as the CSV that `gauge_values` reads."""
+    out = StringIO()
+    rows = (
+        (part + 1, operators[operator], trial + 1, repr(float(value)))
+        for operator, of in enumerate(values.transpose(1, 0, 2))
+        for part, trials in enumerate(of)
+        for trial, value in enumerate(trials)
+    )
+    csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
+    return out.getvalue()

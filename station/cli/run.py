@@ -33,11 +33,12 @@ from station.engine.states import State
 from station.io_thread import beside
 from station.lot_folder import make_folder, remove_if_never_loaded
 from station.lot_order import Attendance, LotOrder, RefusedError, started_here
+from station.model import ENGINEERING
 from station.open_lot import JOURNAL, epoch_after, history_in
 from station.report import LotReport
 from station.run import LotSession, Watch
 from station.second_pass import Asked, asked_for
-from station.set_up import Temperature
+from station.set_up import Study, Temperature
 from station.stop import StopRequest
 from station.surroundings import (
     CELLS,
@@ -161,8 +162,9 @@ def run(
     name = _named(lot, out)
     later = history.info.second_pass if history else asked.second if asked else None
     order = LotOrder(
-        name, devices, out / name, seed, recipe, temperature, trials, later, bool(history), earlier, traced
-    )
+        name, devices, out / name, seed, recipe, temperature, _studied(history, trials), later, bool(history),
+        earlier, traced, ENGINEERING if trials > 1 else "",
+    )  # fmt: skip
     order = order if history is None else replace(order, began=history.info)
     surroundings = partial(_surroundings, config, order, faults, speed, hardware=hardware)
     if history is not None:
@@ -185,6 +187,12 @@ def _left(folder: Path, *given: object) -> History:
     if any(given):
         raise click.UsageError("--resume goes on with the earlier results of its lot: no --earlier, --traced")
     return history_in(folder)
+
+
+def _studied(history: History | None, trials: int) -> Study | None:
+    if history is not None:
+        return history.info.study
+    return Study(trials) if trials > 1 else None
 
 
 def _named(lot: str | None, out: Path) -> str:

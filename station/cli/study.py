@@ -1,16 +1,15 @@
 """`hardbin study`: studies of the measurement itself, run on the cell."""
 
-import csv
 from pathlib import Path
 
 import click
-import numpy as np
 
+from station.analysis.lot import lot_of
+from station.analysis.study import of_lots, table
 from station.cli.golden import golden
 from station.cli.report import gauge_
 from station.cli.study_lot import tested
-from station.datalog.store import Store
-from station.errors import AnalysisError, ConfigError
+from station.errors import ConfigError
 from station.lot_folder import STORE
 from station.surroundings import CELLS
 
@@ -59,34 +58,12 @@ def gauge(
         raise click.UsageError("--operator must be given twice or more, each with another name")
     if out.exists():
         raise ConfigError(f"{out} exists: a study is never overwritten, choose another --out")
-    rows = list[tuple[int, str, int, float]]()
     for operator in operators:
         tested(context, operator, parts, f"{operator}: put parts")
-        rows += _values(out / operator / STORE, test, operator, trials)
+    values = of_lots([lot_of(out / operator / STORE) for operator in operators], test)
     path = out / "gauge.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("part", "operator", "trial", "value"), *rows])
+    path.write_text(table(values, operators), encoding="utf-8")
     context.invoke(gauge_, file=path, method="anova", tolerance=None, as_json=as_json)
 
 
 study.add_command(golden)
-
-
-def _values(path: Path, test: int, operator: str, trials: int) -> list[tuple[int, str, int, float]]:
-    """Return part, operator, trial and value of each contact; AnalysisError if one is missing."""
-    store = Store(path)
-    try:
-        column = store.column(1, test)
-        contacts = [(row.part_id, row.exec_no) for row in store.devices(1)]
-    finally:
-        store.close()
-    rows = [(part, operator, trial, float(v)) for (part, trial), v in zip(contacts, column, strict=True)]
-    bad = sorted({part for part, _, _, value in rows if not np.isfinite(value)})
-    tested = {part: sum(p == part for p, _ in contacts) for part, _ in contacts}
-    bad += sorted(part for part, count in tested.items() if count != trials and part not in bad)
-    if bad:
-        told = ", ".join(map(str, bad))
-        raise AnalysisError(
-            f"{operator}: parts {told} have not {trials} values of test {test}; choose others"
-        )
-    return rows

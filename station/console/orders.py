@@ -58,6 +58,10 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     release: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     check: Literal["", "calibration", "assets"] = ""
+    study: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,23})?\Z")] = ""
+    test: Annotated[int, Meta(ge=0, le=4_294_967_295)] = 0
+    operator: Annotated[str, Meta(pattern=r"^[ -~]{0,30}\Z")] = ""
+    trials: Annotated[int, Meta(ge=0, le=50)] = 0
     alarm: Annotated[str, Meta(max_length=64)] = ""
     minutes: Annotated[int, Meta(ge=0, le=480)] = 0
 
@@ -70,6 +74,10 @@ NAMES = frozenset(KINDS)
 NEEDED: Mapping[str, tuple[tuple[str, ...], str]] = {
     Action.LOAD: (("lot", "quantity"), "a lot has a name and at least one device"),
     Action.SHMOO: (("site", "row", "x"), "name site, row, and what is swept"),
+    Action.STUDY: (
+        ("lot", "quantity", "study", "operator", "trials"),
+        "a study has a name, an operator (letters of ASCII), devices, and how often each is tested",
+    ),
     Action.STAGE: (("recipe",), "name the recipe"),
     Action.APPLY: (("config",), "name the station file"),
     Action.WAIVE: (("check",), "name the check"),

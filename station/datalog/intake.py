@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from station.datalog.form import FormWatch
 from station.datalog.stdf import averages
 from station.datalog.stdf.lint import check
-from station.datalog.stdf.notes import earlier, note, offset, with_alarms
+from station.datalog.stdf.notes import Told, note, with_alarms
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import TESTS, TOTAL
@@ -22,13 +22,11 @@ from station.model import (
     Bin,
     BinKind,
     DeviceResult,
-    EarlierRun,
     Ending,
     Limit,
     LotInfo,
     Measurement,
     Note,
-    Offset,
     Place,
     RecordKind,
     SecondPass,
@@ -94,7 +92,7 @@ def _number(name: str) -> int:
 def _says_something(record: Record) -> bool:
     """Tell whether a record is a DTR that is not about the lot itself."""
     text = record.text("TEXT_DAT") if record.name == "DTR" else FINGERPRINT
-    known = offset(text) or earlier(text) or averages.is_one(text)
+    known = Told().note(text)
     return not known and not text.startswith(FINGERPRINT)
 
 
@@ -113,8 +111,7 @@ def _ends_of_wafers(path: Path) -> dict[int, float]:
 def _info(path: Path) -> LotInfo:
     head = dict[str, Record]()
     tests, bins, pins = dict[int, Record](), _Bins(), list[str]()
-    fingerprint, first_site, offsets, told = "", 0, list[Offset](), list[str]()
-    rests_on, form = list[EarlierRun](), FormWatch()
+    fingerprint, first_site, told, form = "", 0, Told(), FormWatch()
     for record in read(path):
         head.setdefault(record.name, record)
         form.note(record)
@@ -129,18 +126,14 @@ def _info(path: Path) -> LotInfo:
                     pins.append(record.text("CHAN_NAM"))
             case "DTR" if record.text("TEXT_DAT").startswith(FINGERPRINT):
                 fingerprint = fingerprint or record.text("TEXT_DAT").removeprefix(FINGERPRINT)
-            case "DTR" if averages.is_one(record.text("TEXT_DAT")):
-                told.append(record.text("TEXT_DAT"))
-            case "DTR" if (known := offset(record.text("TEXT_DAT"))) is not None:
-                offsets.append(known)
-            case "DTR" if (rests := earlier(record.text("TEXT_DAT"))) is not None:
-                rests_on.append(rests)
+            case "DTR":
+                told.note(record.text("TEXT_DAT"))
             case _:
                 bins.note(record)
     master = head["MIR"]
     sites = sorted({n for record in read(path) if record.name == "SDR" for n in record.integers("SITE_NUM")})
     second = _second_pass(head)
-    made = averages.read(told)
+    made = averages.read(told.averages)
     return LotInfo(
         lot=f"{second.lot}.{second.name}" if second else master.text("LOT_ID"),
         product=master.text("PART_TYP"),
@@ -167,10 +160,11 @@ def _info(path: Path) -> LotInfo:
         handler_id=head["SDR"].text("HAND_ID") if "SDR" in head else "",
         limit_set=master.text("SPEC_NAM"),
         wafers=_geometry(head["WCR"]) if "WCR" in head else None,
-        offsets=tuple(offsets),
+        offsets=tuple(told.offsets),
         averaging=made,
         second_pass=second,
-        earlier=tuple(rests_on),
+        study=told.study,
+        earlier=tuple(told.earlier),
         datalog=form.found(),
     )
 

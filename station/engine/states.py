@@ -51,6 +51,7 @@ FORWARD = frozenset({S.LOADED, S.CHECKING, S.READY, S.RUNNING, S.ENDING, S.CLOSI
 
 LEGAL: dict[str, frozenset[State]] = {
     "lot.load": frozenset({S.EMPTY, S.CLOSED}),
+    "study.load": frozenset({S.EMPTY, S.CLOSED}),
     "lot.unload": frozenset({S.LOADED, S.CLOSED}),
     "lot.start": frozenset({S.LOADED, S.READY}),
     "lot.pause": frozenset({S.RUNNING}),

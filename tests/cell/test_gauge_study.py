@@ -4,6 +4,9 @@ import csv
 import json
 from pathlib import Path
 
+from station import events
+from station.custody.journal import read
+from station.set_up import Study
 from tests.cell.lots import hardbin
 
 PARTS, TRIALS = 6, 3
@@ -27,8 +30,13 @@ def test_a_study_runs_and_is_worked_out(tmp_path: Path) -> None:
     assert "never overwritten" in again.stderr
 
 
-def test_a_sequence_that_personalises_is_not_studied(tmp_path: Path) -> None:
-    who = ("--operator", "anna", "--operator", "ben", "--flow", "final-test")
-    ran = hardbin("study", "gauge", "--test", "300", *who, "--out", str(tmp_path / "s"), "--yes")
-    assert ran.returncode != 0
-    assert "not landed again behind its personalisation" in ran.stderr
+def test_a_study_gives_no_keys(tmp_path: Path) -> None:
+    who = ("--operator", "anna", "--operator", "ben", "--flow", "final-test", "--parts", "2", "--trials", "2")
+    out = tmp_path / "s"
+    ran = hardbin("study", "gauge", "--test", "300", *who, "--out", str(out), "--yes")
+    assert ran.returncode == 0, ran.stderr
+    happened = list(read(out / "anna" / "journal"))
+    loaded = next(one for one in happened if isinstance(one, events.LotLoaded))
+    assert (loaded.info.mode, loaded.info.study) == ("E", Study(2))
+    assert not any(isinstance(one, events.Intended) for one in happened)
+    assert sum(isinstance(one, events.ContactsClosed) for one in happened) >= 2

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from re import sub
 
 from station.datalog.stdf import averages
-from station.datalog.stdf.notes import earlier_text, offset_text
+from station.datalog.stdf.notes import earlier_text, offset_text, study_text
 from station.datalog.stdf.records import whole
 from station.datalog.stdf.writer import GROUP, HEAD, NOWHERE, plain
 from station.model import LotInfo
@@ -57,6 +57,8 @@ def header(info: LotInfo) -> Iterator[bytes]:
     if info.wafers is not None:
         yield wafer_configuration(info.wafers)
     yield whole("DTR", TEXT_DAT=plain(f"fingerprint {info.fingerprint}"))
+    if info.study is not None:
+        yield whole("DTR", TEXT_DAT=plain(study_text(info.study)))
     for run in info.earlier:
         yield whole("DTR", TEXT_DAT=earlier_text(run))
     for offset in info.offsets:

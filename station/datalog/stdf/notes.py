@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from station.datalog.stdf import averages
 from station.datalog.stdf.flags import ALARM
 from station.datalog.stdf.records import Record, encode
 from station.datalog.stdf.writer import plain
 from station.model import SECOND_LOOK, DeviceResult, EarlierRun, Note, NoteKind, Offset
+from station.set_up import Study
 
 KINDS: dict[str, NoteKind] = {
     "attempt": "attempt",
@@ -20,6 +22,9 @@ NOTE = re.compile(rf"site (?P<site>\d+): (?P<kind>{'|'.join(KINDS)}) test (?P<te
 OFFSET = re.compile(r"offset test (?P<test>\d+) site (?P<site>\d+): (?P<value>\S+)")
 
 EARLIER = re.compile(r"earlier results: run (?P<run>\S+), (?P<flow>\S+) of lot (?P<lot>.*)")
+
+
+STUDY = re.compile(r"study (?P<name>\S*): (?P<trials>\d+) trials of test (?P<test>\d+) by (?P<operator>.*)")
 
 
 def records(device: DeviceResult) -> list[bytes]:
@@ -86,3 +91,39 @@ def earlier(text: str) -> EarlierRun | None:
     """Return the run of a DTR's text, without its store; None if it is about something else."""
     found = EARLIER.fullmatch(text)
     return None if found is None else EarlierRun(found["run"], found["flow"], found["lot"], "")
+
+
+def study_text(study: Study) -> str:
+    """Return what the header says of a study; test 0 stands for all."""
+    return f"study {study.name}: {study.trials} trials of test {study.test} by {study.operator}"
+
+
+def study(text: str) -> Study | None:
+    """Return the study of a DTR's text; None if it is about something else."""
+    found = STUDY.fullmatch(text)
+    if found is None:
+        return None
+    return Study(int(found["trials"]), found["name"], int(found["test"]), found["operator"])
+
+
+class Told:
+    """What the DTRs of a header say, text by text."""
+
+    def __init__(self) -> None:
+        self.averages, self.offsets = list[str](), list[Offset]()
+        self.earlier = list[EarlierRun]()
+        self.study: Study | None = None
+
+    def note(self, text: str) -> bool:
+        """Take one in; False if it is about something else."""
+        if averages.is_one(text):
+            self.averages.append(text)
+        elif (known := offset(text)) is not None:
+            self.offsets.append(known)
+        elif (run := earlier(text)) is not None:
+            self.earlier.append(run)
+        elif (found := study(text)) is not None:
+            self.study = found
+        else:
+            return False
+        return True

@@ -25,7 +25,7 @@ from station.model import (
     TouchdownResult,
     Verdict,
 )
-from station.set_up import AverageLimit, Averaging, Datalog
+from station.set_up import AverageLimit, Averaging, Datalog, Study
 from tests.station.datalog.lots import (
     BEGAN,
     CONTACT,
@@ -168,7 +168,8 @@ def test_store_to_file_to_store_is_the_identity(
     results: tuple[TouchdownResult, ...], later: SecondPass | None, form: Datalog, tmp_path: Path
 ) -> None:
     offsets = (Offset(300, 1, 0.001), Offset(300, 2, -2.5e-05))
-    info = replace(lot(), offsets=offsets, second_pass=later, datalog=form)
+    study = None if later else Study(3, "GRR-1", 300, "A. Patel")
+    info = replace(lot(), offsets=offsets, second_pass=later, datalog=form, study=study)
     first = written(tmp_path / "first", info, results)
     (tmp_path / "second").mkdir()
     (tmp_path / "third").mkdir()
@@ -177,7 +178,7 @@ def test_store_to_file_to_store_is_the_identity(
     assert without_sums(second) == without_sums(first)
     again = stored(second, tmp_path / "third" / "results.db")
     assert again == once
-    assert once[0].second_pass == later
+    assert (once[0].second_pass, once[0].study) == (later, study)
     assert once[0].datalog == form
     assert (tmp_path / "third" / first.name).read_bytes() == second.read_bytes()
 
