@@ -14,7 +14,22 @@ DOUBT_S = 2.0
 """A clock that was set by more is doubted."""
 UNSYNCHRONISED = 5
 """What adjtimex returns while the kernel's clock follows nothing (adjtimex(2))."""
-TIMEX_BYTES = 512
+NANOSECONDS = 0x2000
+"""The bit of its status that says in what offsets are told, else microseconds."""
+
+
+class Timex(ctypes.Structure):
+    """The beginning of what adjtimex tells, and room for the rest."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("frequency", ctypes.c_long),
+        ("error_max", ctypes.c_long),
+        ("error", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 512),
+    )
 
 
 class Clock(Protocol):
@@ -50,9 +65,17 @@ class RealClock:
 
 def follows_a_time_server() -> bool:
     """Whether the kernel's clock does; false where that cannot be told."""
+    return kernel_offset_s() is not None
+
+
+def kernel_offset_s() -> float | None:
+    """How far the kernel's clock is off, by the word of what follows a time server; None: nothing does."""
     if sys.platform != "linux":
-        return False
-    return bool(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)) != UNSYNCHRONISED)
+        return None
+    told = Timex()
+    if ctypes.CDLL(None).adjtimex(ctypes.byref(told)) in (UNSYNCHRONISED, -1):
+        return None
+    return float(told.offset) * (1e-9 if told.status & NANOSECONDS else 1e-6)
 
 
 def steady() -> float:

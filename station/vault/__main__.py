@@ -252,7 +252,8 @@ async def _started(registry: Registry, config: Configuration, times: Times, stac
     opening = Fact("log.opened", data={"origin": config.ledger.origin, "mode": config.mode})
     await registry.began(opening, Fact("vault.started", data=about), times.now(None))
     if config.production:  # else the station tells the time
-        clock = ClockEvents(registry.told, RealClock().unix)
+        clock = ClockEvents(registry.told, RealClock().unix, table=config.clock)
+        times.unsafe = clock.unsafe
         running = asyncio.get_running_loop().create_task(clock.run(), name="clock events")
         stack.push_async_callback(_ended, running)
 

@@ -54,6 +54,17 @@ class AuthoritiesTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the root's list of revoked certificates can be fetched."""
 
 
+class ClockTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """How right the machine's clock must be, in production."""
+
+    offset_max_ms: Annotated[int, Meta(ge=1, le=60_000)] = 500
+    """Off by more, nothing is admitted."""
+    step_event_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1000
+    """Set by more, the ledger is told."""
+    server: Annotated[str, Meta(pattern=r"^([A-Za-z0-9.-]{1,255}(:[0-9]{1,5})?)?\Z")] = ""
+    """`host` or `host:port` that is asked each minute by SNTP; empty: what the kernel knows of its own."""
+
+
 class LimitsTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of what is done at once."""
 
@@ -123,6 +134,7 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     tls: TlsTable | None = None
     ledger: LedgerTable = LedgerTable()
     authorities: AuthoritiesTable = AuthoritiesTable()
+    clock: ClockTable = ClockTable()
     limits: LimitsTable = LimitsTable()
     registry: RegistryTable = RegistryTable()
 

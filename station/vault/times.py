@@ -1,6 +1,6 @@
 """The vault's time: the machine's clock, or in development the time that the station tells."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from station.clock import RealClock
 from station.vault.faults import Code, FaultError
@@ -16,6 +16,8 @@ class Times:
 
     def __init__(self, *, development: bool, epoch: float | None = None) -> None:
         self._development, self._epoch, self._clock = development, epoch, RealClock()
+        self.unsafe: Callable[[], str] = str
+        """Says why the machine's clock is not to be believed; empty if nothing is known against it."""
 
     def now(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> float:
         """Unix seconds for a call; FaultError if they lie before the vault's own certificates."""
@@ -29,11 +31,13 @@ class Times:
     def admitting(self, now: float, checkpoint: float) -> float:
         """The time of an admission, never before the last checkpoint: nothing is dated back.
 
-        FaultError if the clock lies more than a second behind it. A station's time is not the key store's,
-        so in development it is taken as it is told.
+        FaultError if the clock lies more than a second behind it, or is off. A station's time is not the key
+        store's, so in development it is taken as it is told.
         """
         if self._development:
             return now
+        if why := self.unsafe():
+            raise FaultError(Code.CLOCK_UNSAFE, why)
         if now < checkpoint - STEP_S:
             behind = f"{checkpoint - now:.0f} s behind the last checkpoint"
             raise FaultError(Code.CLOCK_UNSAFE, f"the clock is {behind}; it was set back")

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from station.custody.ledger import Fact
-from station.vault.clock_events import ClockEvents
+from station.vault.clock_events import SILENT_S, ClockEvents
+from station.vault.configuration import ClockTable
 from station.vault.journal import JournalError
+from station.vault.sntp import NoTimeError
 
 
 @dataclass
@@ -17,6 +19,8 @@ class Machine:
     runs: float = 50.0
     follows: bool = True
     writes: bool = True
+    off: float | None = None
+    silent: str = ""
     told: list[tuple[str, object, float]] = field(default_factory=list)
 
     def passes(self, seconds: float, *, set_by: float = 0.0) -> None:
@@ -28,8 +32,20 @@ class Machine:
             raise JournalError("the journal cannot be written")
         self.told.append((fact.event, *fact.data.values(), now))  # type: ignore[arg-type]
 
+    async def offset(self) -> float | None:
+        if self.silent:
+            raise NoTimeError(self.silent)
+        return self.off
+
     def watched(self) -> ClockEvents:
-        return ClockEvents(self.tell, lambda: self.wall, runs=lambda: self.runs, follows=lambda: self.follows)
+        return ClockEvents(
+            self.tell,
+            lambda: self.wall,
+            table=ClockTable(server="ntp.example"),
+            runs=lambda: self.runs,
+            follows=lambda: self.follows,
+            offset=self.offset,
+        )
 
 
 @pytest.mark.parametrize("step", [1.5, -1.5, -86_400.0])
@@ -86,3 +102,65 @@ async def test_a_step_that_cannot_be_written_is_told_later() -> None:
     machine.passes(1.0)
     await watch.look()
     assert [told[:2] for told in machine.told[1:]] == [("clock.step", 60_000)]
+
+
+async def test_each_minute_it_is_told_how_far_the_clock_is_off() -> None:
+    machine = Machine(off=0.0123)
+    watch = machine.watched()
+    for _ in range(181):
+        await watch.look()
+        machine.passes(1.0)
+    assert [told[:3] for told in machine.told] == [("clock.offset", True, 12)] * 4
+
+
+@pytest.mark.parametrize("off", [0.501, -7.0])
+async def test_beyond_the_limit_nothing_is_safe_until_it_is_within(off: float) -> None:
+    machine = Machine(off=0.5)
+    watch = machine.watched()
+    await watch.look()
+    assert watch.unsafe() == ""
+    machine.off = off
+    machine.passes(60.0)
+    await watch.look()
+    assert watch.unsafe() == f"the clock is off by {off * 1000:+.0f} ms, 500 are allowed"
+    machine.silent = "it does not answer"
+    machine.passes(60.0)
+    await watch.look()
+    assert watch.unsafe(), "what was wrong is not right because nobody says so any more"
+    machine.off, machine.silent = 0.1, ""
+    machine.passes(60.0)
+    await watch.look()
+    assert watch.unsafe() == ""
+
+
+async def test_a_step_is_measured_at_once() -> None:
+    machine = Machine(off=0.0)
+    watch = machine.watched()
+    await watch.look()
+    machine.off = 90.0
+    machine.passes(1.0, set_by=-90.0)
+    await watch.look()
+    assert watch.unsafe() == "the clock is off by +90000 ms, 500 are allowed"
+
+
+async def test_a_server_may_be_silent_for_ten_minutes() -> None:
+    machine = Machine(off=0.0)
+    watch = machine.watched()
+    await watch.look()
+    machine.silent = "it does not answer"
+    machine.passes(SILENT_S)
+    await watch.look()
+    assert watch.unsafe() == ""
+    machine.passes(61.0)
+    await watch.look()
+    assert watch.unsafe() == "nobody knows how far the clock is off: ntp.example: it does not answer"
+
+
+async def test_where_nothing_tells_an_offset_only_that_is_told() -> None:
+    machine = Machine(follows=False)
+    watch = machine.watched()
+    for _ in range(20):
+        await watch.look()
+        machine.passes(60.0)
+    assert [told[:2] for told in machine.told] == [("clock.offset", False)]
+    assert watch.unsafe() == ""
