@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -71,12 +72,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """SHA-256 of the canonical JSON."""
         return sha256(self.encode()).digest()
 
-    def kinds(self) -> dict[int, Kind]:
+    def kinds(self) -> Mapping[int, Kind]:
         """The kind of key for each slot, in order."""
-        kinds = {slot: KINDS[Slot(slot)] for slot in sorted(self.slots)}
-        if not self.pq_only:
-            return kinds
-        return {slot: replace(kind, authority=Algorithm.MLDSA65) for slot, kind in kinds.items()}
+        return _kinds(self.slots, pq_only=self.pq_only)
 
     def authorities(self) -> tuple[Algorithm, ...]:
         """The algorithms of the issuing keys that the certificates need, in order."""
@@ -112,6 +110,14 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.organisation == DEVELOPMENT_ORGANISATION:
             wrong.append(f"organisation is {DEVELOPMENT_ORGANISATION!r}")
         return wrong
+
+
+@lru_cache
+def _kinds(slots: tuple[int, ...], *, pq_only: bool) -> Mapping[int, Kind]:
+    kinds = {slot: KINDS[Slot(slot)] for slot in sorted(slots)}
+    if not pq_only:
+        return kinds
+    return {slot: replace(kind, authority=Algorithm.MLDSA65) for slot, kind in kinds.items()}
 
 
 SE1 = Profile(product="se1", number=0x0001)
