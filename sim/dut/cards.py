@@ -29,7 +29,8 @@ class DieCard(Card):
         await self.power_off()
 
     async def run(self, script: Sequence[CardStep]) -> ScriptReply:
-        replies: list[CardReply] = []
+        loop, replies = asyncio.get_running_loop(), list[CardReply]()
+        begun_s = loop.time()
         stopped = Stopped.END
         for step in script:
             answer = self._answer(step)
@@ -40,7 +41,8 @@ class DieCard(Card):
             if isinstance(step, Apdu) and answer.status not in step.expect:
                 stopped = Stopped.STATUS_WORD
                 break
-        await asyncio.sleep(sum(reply.elapsed_s for reply in replies))
+        ready_s = begun_s + sum(reply.elapsed_s for reply in replies)
+        await asyncio.sleep(ready_s - loop.time())  # its mathematics, done here, is no time on top of its own
         return ScriptReply(tuple(replies), stopped)
 
     def _answer(self, step: CardStep) -> CardReply | None:

@@ -1,6 +1,7 @@
 """`hardbin bench`: speeds, each beside its floor from the same run."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -88,6 +89,8 @@ BATCH = 500
 """Dies that are there at a time where contact is lost; each has a memory."""
 DIE_S = {"zero": 0.0, "qvault": 5.7, "qvault-full": 7.9}
 """What a die takes about, by the latency of its silicon."""
+FINE = 10
+"""Smaller figures are ratios, of which more digits are told."""
 CPU_SITES = 8
 """Sites side by side where only CPU counts."""
 
@@ -167,8 +170,11 @@ def drivers(queries: int, events: int, as_json: bool) -> None:
 @click.option(
     "--torn", type=click.IntRange(1), default=128, show_default=True, help="Dies that lose contact."
 )
+@click.option("--ahead", is_flag=True, help="It goes before all other work of the machine; for root.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
-def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as_json: bool) -> None:
+def vault(
+    *, devices: int, sites: int, latency: str, payload: str, torn: int, ahead: bool, as_json: bool
+) -> None:
     """The vault with simulated dies and no cell around them, in real time."""
 
     def cards(part: int, count: int, how: str) -> Sequence[Card]:
@@ -181,9 +187,9 @@ def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as
             yield simulated_cards(dies, payload=int(payload), latency="zero")
 
     few = min(sites, CPU_SITES)
-    with bench_dies.bench() as running:
+    with _running(ahead=ahead) as running:
         figures, operations = vault_bench.cpu_of_dies(running, cards(0, devices, "zero"), few)
-    with bench_dies.bench() as running:
+    with _running(ahead=ahead) as running:
         figures = {
             **figures,
             **vault_bench.side_by_side(running, cards(1, devices, latency), sites, DIE_S[latency]),
@@ -192,17 +198,26 @@ def vault(*, devices: int, sites: int, latency: str, payload: str, torn: int, as
             **vault_bench.leaked(running, batches(2 * devices + sites, torn), few),
         }
     conditions = {"devices": devices, "sites": sites, "latency": latency, "payload": int(payload)}
-    conditions["torn"] = torn
+    conditions |= {"torn": torn, "ahead": ahead}
     if as_json:
         click.echo(json.encode({**conditions, **figures, "operations": operations}))
         return
     labels = {key.format(**conditions): text.format(**conditions) for key, text in VAULT_LABELS.items()}
     for key, figure in figures.items():
-        click.echo(f"{figure:>12,.1f}  {labels[key]}")
+        click.echo(f"{figure:>12,.{1 if figure >= FINE else 3}f}  {labels[key]}")
     click.echo("\nthe floor: a die's public-key operations, each alone")
     for row in operations:
         told = "{times:>4} x {ms:6.3f} ms  {where:<9}  {algorithm:<14}  {what}"
         click.echo(told.format_map(row))
+
+
+@contextmanager
+def _running(*, ahead: bool) -> Iterator[bench_dies.Bench]:
+    try:
+        with bench_dies.bench(ahead=ahead) as running:
+            yield running
+    except PermissionError as error:
+        raise click.ClickException(f"--ahead: {error.strerror}; only root goes before others") from error
 
 
 @bench.command()

@@ -58,7 +58,7 @@ PROMISES = (
     Promise("soak", "shift_wrong", 0, least=False),
     Promise("vault", "dies_per_s_core", 100, floor="crypto_bound_per_s_core"),
     Promise("vault", "endorsement_p99_ms", 50, least=False),
-    Promise("vault", "dies_per_s_64_sites", 13),
+    Promise("vault", "of_sites_over_die_time", 0.95),
     Promise("vault", "ledger_events_per_s", 5_000),
     Promise("vault", "leaked_sessions", 0, least=False),
     Promise("drivers", "worst_call_over_handoff", 1.5, least=False),

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from drivers.roles.card import Card
 from station.clock import RealClock
 from station.custody.ledger import Fact
-from station.vault.bench_dies import Bench, Done, TornCard, personalised
+from station.vault.bench_dies import Bench, Done, TornCard, family, personalised
 from station.vault.crypto_bound import Budget
 from station.vault.endorsements import percentile
 from station.vault.journal import Journal
@@ -138,7 +138,7 @@ async def _left(vault: Bench, before: tuple[int, int] = (0, 0)) -> tuple[int, in
 
 def _files(pid: int) -> int:
     """Open files of both processes; a key store shows its own to root only, else they are left out."""
-    return sum(map(_files_of, _family(pid)))
+    return sum(map(_files_of, family(pid)))
 
 
 def _files_of(pid: int) -> int:
@@ -175,13 +175,8 @@ async def _told(journal: Journal, teller: Teller, count: int) -> None:
 
 def _cpu_s(pid: int) -> tuple[float, float]:
     """User and system time of a running process, and of its children."""
-    own, *children = (_own_cpu_s(one) for one in _family(pid))
+    own, *children = (_own_cpu_s(one) for one in family(pid))
     return own, sum(children)
-
-
-def _family(pid: int) -> tuple[int, ...]:
-    """A process and its children."""
-    return (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def _own_cpu_s(pid: int) -> float:

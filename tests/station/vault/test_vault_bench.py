@@ -57,7 +57,7 @@ def test_dies_a_second_are_counted_while_every_site_has_one() -> None:
 def test_files_of_a_process_that_shows_none_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key store lets nobody look into it but root."""
     own, shut, real = os.getpid(), 999_999_999, Path.iterdir
-    monkeypatch.setattr(running_bench, "_family", lambda pid: (pid, shut))
+    monkeypatch.setattr(running_bench, "family", lambda pid: (pid, shut))
 
     def listed(path: Path) -> Iterator[Path]:
         if str(shut) in path.parts:
