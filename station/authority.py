@@ -23,11 +23,14 @@ class Action(StrEnum):
 
     LOAD = "lot.load"
     STUDY = "study.load"
+    UNLOAD = "lot.unload"
+    CHECK = "lot.check"
     START = "lot.start"
     PAUSE = "lot.pause"
     RESUME = "lot.resume"
     END = "lot.end"
     ABORT = "lot.abort"
+    CLOSE = "lot.close"
     RELEASE = "hold.release"
     SET_SITE = "site.set"
     CLEAN = "probe.clean"
@@ -87,11 +90,14 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
     {
         Action.LOAD: Right(_COMMANDERS, Remote.LEASED),
         Action.STUDY: Right(_SKILLED),  # somebody stands there who puts devices in
+        Action.UNLOAD: Right(_COMMANDERS, Remote.LEASED),
+        Action.CHECK: Right(_FLOOR, Remote.LEASED),
         Action.START: Right(_COMMANDERS, Remote.LEASED),
         Action.PAUSE: Right(ANYBODY, Remote.FREE),
         Action.RESUME: Right(_COMMANDERS, Remote.LEASED),
         Action.END: Right(_COMMANDERS, Remote.LEASED),
         Action.ABORT: Right(ANYBODY, Remote.FREE),
+        Action.CLOSE: Right(frozenset({Role.ENGINEER}), Remote.LEASED),  # two of a lot with keys: never afar
         Action.RELEASE: Right(_SKILLED | {Role.OFFICER}),  # `releasing` says of which hold
         Action.RECOVER: Right(_SKILLED | {Role.OFFICER}),
         Action.SET_SITE: Right(_SKILLED | {HOST}, Remote.LEASED),
@@ -143,6 +149,11 @@ _RELEASING: Mapping[Cause, tuple[Seat, ...]] = MappingProxyType(
 def releasing(cause: Cause, *, secure: bool) -> tuple[Seat, ...]:
     """Return whom the release of a hold takes; `secure`: the vault has a part in the lot."""
     return (_ENGINEER, _ENGINEER) if secure and cause is Cause.YIELD else _RELEASING[cause]
+
+
+def closing(*, secure: bool) -> tuple[Seat, ...]:
+    """Return whom it takes to sign for a difference; `secure`: the vault has a part in the lot."""
+    return (_ENGINEER, _ENGINEER) if secure else (_ENGINEER,)
 
 
 REMOTE = frozenset(action for action, right in RIGHTS.items() if right.remote is not Remote.NEVER)

@@ -25,7 +25,7 @@ Heard: TypeAlias = Callable[[int, events.Any], None]
 """Told of each entry and its line; called on the loop of `Between`."""
 WORKS = commands.Apply | commands.Test | commands.ReleaseKeys
 """What is done by whoever makes the cells, while there is none."""
-SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve | commands.Stage | WORKS
+SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve | commands.Stage | commands.Unload | WORKS
 """What can be said to a station without a cell; a recipe is staged by it whether there is one or not."""
 Work: TypeAlias = Callable[[WORKS], Awaitable[tuple[commands.Receipt, events.Any | None]]]
 REFUSALS: tuple[tuple[type[Exception], str], ...] = (

@@ -54,6 +54,14 @@ class Study(Load, frozen=True, kw_only=True, tag="study.load"):
     """The one that is judged; 0: all of them."""
 
 
+class Unload(Command, frozen=True, kw_only=True, tag="lot.unload"):
+    """Put a lot back of which nothing was tested, or one that is closed: the cell is empty."""
+
+
+class Check(Command, frozen=True, kw_only=True, tag="lot.check"):
+    """Look at all that can be found out before a device is touched; the lot is then ready, or held."""
+
+
 class Start(Command, frozen=True, kw_only=True, tag="lot.start"):
     """Test it."""
 
@@ -90,6 +98,10 @@ class Reason(Command, frozen=True, kw_only=True, tag="e10.set"):
 
     state: Literal["", "SDT", "ENG"] = ""
     """Where standby is moved to; empty: the class stays as it is."""
+
+
+class Close(Seconded, frozen=True, kw_only=True, tag="lot.close"):
+    """Sign for the difference with which a lot could not be closed; `reason` is mandatory."""
 
 
 class Recover(Seconded, frozen=True, kw_only=True, tag="cell.recover"):
@@ -191,12 +203,15 @@ class Shelve(Command, frozen=True, kw_only=True, tag="alarm.shelve"):
 Any: TypeAlias = (
     Load
     | Study
+    | Unload
+    | Check
     | Start
     | Pause
     | Resume
     | End
     | Abort
     | Release
+    | Close
     | Recover
     | Reason
     | SetSite

@@ -105,14 +105,23 @@ class Door:
         if isinstance(command, commands.Load):
             return self._no_loads or await self._load(command)
         inside = self._cell
-        if isinstance(command, WORKS) and objection(_action(command), command.roles, self.state):
+        if isinstance(command, WORKS | commands.Unload) and objection(
+            _action(command), command.roles, self.state
+        ):
             return self._refused(command)
         if isinstance(command, SAYINGS) and self.between is not None and not self._hears(command):
-            after = max((alarms.latest for alarms in self._past), default=0.0)
-            return await self.between.request(command, self._unknown(command), after)
+            return await self._said(self.between, command)
         if inside is None or isinstance(command, commands.Stage):
             return self._refused(command)
         return await self._asked(*inside, command)
+
+    async def _said(self, between: Between, command: SAYINGS) -> commands.Receipt:
+        """Have it heard where no cell does; of a closed lot that is put back nothing is left here."""
+        after = max((alarms.latest for alarms in self._past), default=0.0)
+        receipt = await between.request(command, self._unknown(command), after)
+        if isinstance(command, commands.Unload) and receipt.ok and self._cell is None:
+            self._left = State.EMPTY
+        return receipt
 
     async def _asked(
         self, cell: Cell[Any], loop: asyncio.AbstractEventLoop, command: commands.Any
@@ -135,7 +144,7 @@ class Door:
         """Whether it is for the cell: an alarm of a lot that is over is not."""
         if self._cell is None or isinstance(command, commands.Stage | WORKS):
             return False
-        if isinstance(command, commands.Reason) or command.alarm in self._cell[0].alarms:
+        if isinstance(command, commands.Reason | commands.Unload) or command.alarm in self._cell[0].alarms:
             return True
         return not self._of_past(command.alarm)
 
@@ -143,7 +152,9 @@ class Door:
         return any(alarm in alarms for alarms in self._past)
 
     def _unknown(self, command: SAYINGS) -> str:
-        if isinstance(command, commands.Reason | commands.Stage | WORKS) or self._of_past(command.alarm):
+        if isinstance(command, commands.Reason | commands.Stage | commands.Unload | WORKS) or self._of_past(
+            command.alarm
+        ):
             return ""
         return f"there is no alarm {command.alarm!r}"
 

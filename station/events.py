@@ -399,6 +399,15 @@ class PastLost(Event, frozen=True, tag="past.lost", kw_only=True):
     reason: str
 
 
+class BalanceSigned(Event, frozen=True, tag="balance.signed", kw_only=True):
+    """Persons answer for the difference with which a lot could not be closed: it is closed with it."""
+
+    difference: str
+    actor: str
+    reason: str
+    second: str = ""
+
+
 class LotClosed(Event, frozen=True, tag="lot.closed", kw_only=True):
     """The outcome is fixed; nothing of the lot can change."""
 
@@ -453,6 +462,7 @@ Any: TypeAlias = (
     | Cleared
     | Refitted
     | PastLost
+    | BalanceSigned
     | LotClosed
 )
 """Every event."""

@@ -1,10 +1,12 @@
 """The folder of a lot: its own, and never overwritten."""
 
 import shutil
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from station.errors import ConfigError, StorageError
-from station.open_lot import JOURNAL
+from station.open_lot import JOURNAL, unloaded
 from station.surroundings import WORLD
 
 STORE = "results.db"
@@ -17,6 +19,8 @@ def make_folder(folder: Path) -> None:
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if JOURNAL in there and there <= OURS:  # a station died before it had loaded the lot
         remove_if_never_loaded(folder)
+    elif JOURNAL in there and unloaded(folder):
+        folder.rename(next(aside for aside in _aside(folder) if not aside.exists()))
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -24,6 +28,11 @@ def make_folder(folder: Path) -> None:
         raise ConfigError(f"{folder} exists: {reason}") from None
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}") from error
+
+
+def _aside(folder: Path) -> Iterator[Path]:
+    """Yield names for a lot that was put back before anything of it was tested."""
+    return (folder.with_name(f"{folder.name}.unloaded-{number}") for number in count(1))
 
 
 def remove_if_never_loaded(folder: Path) -> None:

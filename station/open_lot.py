@@ -44,7 +44,15 @@ def history_in(folder: Path) -> History:
         raise ConfigError(f"{folder}: there is no lot to resume")
     if _reported(folder) == State.CLOSED.value:
         raise ConfigError(f"{folder}: the lot is closed, nothing of it is left to resume")
-    return history_of(read(journal))
+    history = history_of(read(journal))
+    if history.state is State.EMPTY:
+        raise ConfigError(f"{folder}: the lot was unloaded before anything of it was tested")
+    return history
+
+
+def unloaded(folder: Path) -> bool:
+    """Whether the lot in a folder was put back before anything of it was tested; StorageError."""
+    return history_of(read(folder / JOURNAL)).state is State.EMPTY
 
 
 def _reported(folder: Path) -> str:

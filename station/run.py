@@ -326,7 +326,7 @@ class LotSession:
 
     async def _leave_evidence(self, cell: Cell[Any], state: State, vault: VaultClient | None) -> None:
         """Have the vault put the lot's evidence into its folder."""
-        if vault is None or self._folder is None or cell.info is None:
+        if vault is None or self._folder is None or cell.info is None or state is State.EMPTY:
             return
         claim = claimed(cell.info, self._folder.journal.balance, state.value, cell.retested)
         try:

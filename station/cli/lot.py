@@ -11,7 +11,7 @@ from rich.table import Table
 
 from station import commands, events
 from station.cli import listening, step, summary
-from station.cli.at_cell import JSON, Asker, Watched, asking, seen
+from station.cli.at_cell import JSON, REASON, Asker, Watched, asking, seen
 from station.cli.codes import Exit
 from station.cli.key_access import stop
 from station.cli.status import overview
@@ -60,6 +60,30 @@ def load(ask: Asker, name: str, quantity: int, sublot: str, recipe: str, *, engi
     """Bring a LOT's data together."""
     who = ask.who | ({"mode": ENGINEERING} if engineering else {})
     return ask(commands.Load(**who, lot=name, quantity=quantity, sublot=sublot, recipe=recipe))
+
+
+@lot.command()
+@WAIT
+@TIMEOUT
+@asking
+def check(ask: Asker, *, wait: bool, timeout: float | None) -> int:
+    """Look at all that can be found out before a device is touched; the lot is then ready, or held."""
+    return _go(ask, commands.Check(**ask.who), State.READY, State.PAUSED, wait=wait, timeout=timeout)
+
+
+@lot.command()
+@asking
+def unload(ask: Asker) -> int:
+    """Put a lot back of which nothing was tested, or one that is closed; the cell is empty then."""
+    return ask(commands.Unload(**ask.who))
+
+
+@lot.command()
+@REASON
+@asking
+def close(ask: Asker, reason: str) -> int:
+    """Sign for the difference with which a lot could not be closed; --by twice if it gives out keys."""
+    return ask(commands.Close(**ask.both, reason=reason))
 
 
 @lot.command()
@@ -182,11 +206,11 @@ def _closed(folder: Path) -> Listed | None:
     return Listed(report.lot, report.state, report.tested, "", report.reason)
 
 
-def _go(ask: Asker, command: commands.Any, to: State, *, wait: bool, timeout: float | None) -> int:
+def _go(ask: Asker, command: commands.Any, *to: State, wait: bool, timeout: float | None) -> int:
     async def arrived(watched: Watched) -> int:
         try:
             async with asyncio.timeout(timeout):
-                return await _arrived(watched, {to.value, State.CLOSED.value})
+                return await _arrived(watched, {one.value for one in to} | {State.CLOSED.value})
         except TimeoutError:
             stop(Exit.TIMEOUT, f"the lot is {watched.sum.state} after {timeout:g} s")
 

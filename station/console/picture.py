@@ -96,6 +96,8 @@ class Picture:
 
     def _heed(self, event: events.Any) -> None:
         self.alarms.take(0, event)
+        if isinstance(event, events.StateChanged) and self.lot is not None and event.at > self.lot.at:
+            self._state, self._reason = event.new, event.reason
         if isinstance(event, events.ReasonGiven) and self.lot is not None and event.at > self.lot.at:
             self.lot.said(event)
 

@@ -1,6 +1,6 @@
 """What persons ask of a run for its next touchdown boundary: sites, cleaning, a second pass over a wafer."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from station.engine.second_pass import chosen
 from station.engine.sites import Sites
 from station.engine.stops import Hold
 
-Asked: TypeAlias = commands.SetSite | commands.Clean | commands.Retest
+Asked: TypeAlias = commands.SetSite | commands.Clean | commands.Retest | commands.Check
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ class Boundary:
         self._wafer = ""
         self._clean: commands.Clean | None = None
         self._retest: commands.Retest | None = None
+        self._check = False
         self._texts: list[str] = []
+        self.check: Callable[[], Awaitable[None]] = _nothing
+        """Does the checks of a paused lot; Hold if one fails."""
 
     @property
     def waits(self) -> bool:
@@ -80,6 +83,8 @@ class Boundary:
                 self._clean = asked
             case commands.Retest():
                 self._retest = asked
+            case commands.Check():
+                self._check = True
 
     # -- at the boundary
     def note(self, text: str) -> None:
@@ -95,16 +100,23 @@ class Boundary:
     @property
     def needs_rest(self) -> bool:
         """Whether something waits for which the machine must be at rest."""
-        return self._clean is not None or self._retest is not None
+        return self._check or self._clean is not None or self._retest is not None
 
     async def at_rest(self) -> None:
         """Do it, with nothing in contact; Hold if it fails."""
+        await self.checked()
         retest, self._retest = self._retest, None
         if retest is not None:
             await self._begin(retest)
         clean, self._clean = self._clean, None
         if clean is not None:
             await self._cleaned(clean)
+
+    async def checked(self) -> None:
+        """Do the checks, if they are asked for."""
+        check, self._check = self._check, False
+        if check:
+            await self.check()
 
     async def _begin(self, retest: commands.Retest) -> None:
         """Begin a second pass, over no die at all if their wafer is gone by now."""
@@ -129,3 +141,7 @@ class Boundary:
         await journal.commit(events.Cleaned(at=journal.now, actor=clean.actor, failed=failed))
         if failed:
             raise Hold(f"the tips were not cleaned: {failed}")
+
+
+async def _nothing() -> None:
+    """Nobody has said how to check."""

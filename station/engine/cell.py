@@ -10,9 +10,11 @@ from typing import Generic, TypeVar
 from drivers.roles.uninterrupted import uninterrupted
 from station import authority, commands, events
 from station.alarms import Alarms
-from station.custody.balance import binned
+from station.custody.balance import Balance, binned
 from station.engine import prelot, receipts
+from station.engine.beginning import Beginning
 from station.engine.cut_off import CutOff
+from station.engine.held import Held
 from station.engine.interlocks import why_open
 from station.engine.landing import Landing
 from station.engine.lot_run import LotRun
@@ -21,7 +23,7 @@ from station.engine.requests import Requests
 from station.engine.states import FORWARD, State, may_follow
 from station.engine.stepping import Steps, steps_of
 from station.engine.stepping import objection as no_step
-from station.engine.stops import Aborted, Adjourned, Cause, Hold, Wish
+from station.engine.stops import Aborted, Adjourned, Cause, Hold, Unloaded, Wish
 from station.errors import CustodyError, StorageError
 from station.model import ENGINEERING, LotClosing, LotInfo
 from station.sequence import S
@@ -29,6 +31,7 @@ from station.sequence import S
 T = TypeVar("T")
 REASONED = (
     commands.Release
+    | commands.Close
     | commands.Apply
     | commands.Reason
     | commands.SetSite
@@ -50,8 +53,8 @@ class Cell(Generic[S]):
         self._run: LotRun[S] | None = None
         self._requests = Requests(plan.bound.resources)
         self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
-        self._started, self._released = asyncio.Event(), asyncio.Event()
-        self._ended = self._aborted = self._was_held = self._releasable = False
+        self._beginning, self._held = Beginning(), Held(secure=plan.vault is not None)
+        self._aborted = self._was_held = False
         self._why = "asked for"
         self.stdf: Path | None = None
         self.vault_closing: LotClosing | None = None
@@ -60,8 +63,6 @@ class Cell(Generic[S]):
         """Why the cell is in its state, where that needs a reason."""
         self._steps: Steps | None = None
         """Of an engineering lot."""
-        self._takes: tuple[tuple[str, ...], ...] = ()
-        """Whom it takes to let a held lot go on."""
         self._off = CutOff(plan.resources)
         self._waived = set[str]()
         """Checks that somebody answers for."""
@@ -77,10 +78,9 @@ class Cell(Generic[S]):
 
     def _begin_anew(self) -> None:
         """Forget the lot before."""
-        self._started.clear()
-        self._released.clear()
-        self._ended = self._aborted = self._was_held = self._releasable = False
-        self._takes, self._waived = (), set()
+        self._beginning, self._held = Beginning(), Held(secure=self._plan.vault is not None)
+        self._aborted = self._was_held = False
+        self._waived = set()
         self._run = self._steps = self.stdf = self.vault_closing = None
         self._requests = Requests(self._plan.bound.resources)
 
@@ -131,29 +131,15 @@ class Cell(Generic[S]):
             return self._unknown_alarm(name, command.alarm)
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
             return self._requests.objection(command)
-        if isinstance(command, commands.Release | commands.End) and self.state is State.HELD:
-            return self._unreleasable(name) or self._unseated(name, command)
+        if self.state is State.HELD and isinstance(command, commands.Release | commands.Close | commands.End):
+            unsorted = () if self._folder is None else self._folder.journal.balance.unsorted()
+            return self._held.objection(command, self.reason, unsorted)
         return None
 
     def _unknown_alarm(self, name: str, alarm: str) -> tuple[str, str] | None:
         if alarm not in self.alarms:
             return "not_found", f"{name}: there is no alarm {alarm!r}"
         return None
-
-    def _unreleasable(self, name: str) -> tuple[str, str] | None:
-        """A lot whose devices are somewhere between socket and bin would meet the same ones again."""
-        if not self._releasable or self._folder is None:
-            return "wrong_state", f"{name}: this hold has ended the run of the lot: {self.reason}"
-        if unsorted := self._folder.journal.balance.unsorted():
-            devices = ", ".join(map(str, unsorted))
-            return "unsettled", f"{name}: nobody knows yet where these devices are: {devices}"
-        return None
-
-    def _unseated(self, name: str, command: commands.Any) -> tuple[str, str] | None:
-        """What holds the lot decides who lets it go on."""
-        if not isinstance(command, commands.Seconded) or not self._takes:
-            return None
-        return authority.unseated(authority.Action(name), self._takes, command.persons)
 
     async def _accept(self, command: commands.Any) -> None:
         stopping = isinstance(command, commands.Pause | commands.Abort)
@@ -167,13 +153,12 @@ class Cell(Generic[S]):
         match command:
             case commands.Load():
                 await self.shift(State.LOADED)
-            case commands.Start():
-                self._started.set()
-            case commands.Release():
-                self._released.set()
+            case commands.Start() | commands.Check() | commands.Unload():
+                await self._begins(command)
+            case commands.Release() | commands.Close():
+                self._held.take(command)
             case commands.End() if self.state is State.HELD:
-                self._ended = True
-                self._released.set()
+                self._held.take(command)
             case commands.Pause():
                 self._wish(Wish.PAUSE)
                 await self.shift(State.PAUSING, command.reason)
@@ -183,11 +168,26 @@ class Cell(Generic[S]):
                 self._wish(Wish.END)
             case commands.Abort():
                 self._aborted, self._why = True, command.reason or "asked for"
-                self._started.set()
-                self._released.set()
+                self._beginning.wake()
+                self._held.wake()
                 self._wish(Wish.ABORT, at_once=isinstance(command, commands.CutOff))
             case _:
                 await self._said(command)
+
+    async def _begins(self, command: commands.Start | commands.Check | commands.Unload) -> None:
+        """What is asked of a lot that does not run."""
+        match command:
+            case commands.Start():
+                self._beginning.start()
+            case commands.Check() if self.state is State.PAUSED:
+                self._requests.take(command)
+            case commands.Check():
+                self._beginning.check()
+            case commands.Unload() if self.state is State.CLOSED:
+                self.state, was = State.EMPTY, self.state.value
+                self._plan.bus.publish(events.StateChanged(at=self._now, old=was, new=self.state.value))
+            case commands.Unload():
+                self._beginning.unload()
 
     async def _said(self, command: commands.Any) -> None:
         """Journal what a person says, and pass on what the run is to do."""
@@ -222,10 +222,11 @@ class Cell(Generic[S]):
 
     # -- the life of a lot
     async def run_lot(self, *, unattended: bool) -> State:
-        """Run the lot until it is closed, aborted, left or, if `unattended`, held; return the state."""
-        await self._started.wait()
+        """Run the lot until it is closed, put back, aborted, left or, if `unattended`, held."""
         try:
             await self._lot(unattended=unattended)
+        except Unloaded:
+            await uninterrupted(self.shift(State.EMPTY))
         except Aborted:
             await uninterrupted(self._abort(self._why))
         except Adjourned:
@@ -243,9 +244,9 @@ class Cell(Generic[S]):
         return self.state
 
     async def _lot(self, *, unattended: bool) -> None:
+        run = self._run = await self._begun(unattended=unattended)
         if self.info is None or self._folder is None:
             raise Aborted
-        run = self._run = await self._begun(self.info, self._folder)
         while True:
             try:
                 await run.run()
@@ -253,23 +254,44 @@ class Cell(Generic[S]):
             except Hold as hold:
                 if unattended or hold.unsafe:
                     raise
-                await self._wait_for_release(hold)
-                if self._ended:
+                await self._wait_for_release(hold, State.PAUSED)
+                if self._held.ended:
                     break
-        await self._close(self.info, self._folder)
+        await self._closed(self.info, self._folder, unattended=unattended)
 
-    async def _begun(self, info: LotInfo, folder: Folder) -> LotRun[S]:
-        """Check all that can be checked, and return the run of the lot."""
+    async def _begun(self, *, unattended: bool) -> LotRun[S]:
+        """Wait for the start, check all that can be checked, and return the run of the lot."""
+        while not await self._may_begin(unattended=unattended):
+            pass
+        if self.info is None or self._folder is None:
+            raise Aborted
+        await self._folder.records.open(self.info)
         self._go_on()
-        await self.shift(State.CHECKING)
-        await self._check(info)
-        await folder.records.open(info)
-        self._go_on()
-        run = self._run = self._make_run(info, folder)
-        run.overdue = self._plan.overdue
+        run = self._run = self._make_run(self.info, self._folder)
         self._requests.begin(run)
         await self.shift(State.RUNNING)
         return run
+
+    async def _may_begin(self, *, unattended: bool) -> bool:
+        """Wait for what is asked of the lot, and check it; false if that was not a start, or it was held."""
+        beginning = self._beginning
+        start = await beginning.asked()
+        self._go_on()
+        if self.info is None:
+            raise Aborted
+        fresh = start and self.state is State.READY and beginning.holds(self._now)
+        try:
+            await self.shift(State.CHECKING)
+            await (self._must_be_shut() if fresh else self._check(self.info))
+            beginning.passed(self._now)
+            if not start:
+                await self.shift(State.READY)
+        except Hold as hold:
+            if unattended or hold.unsafe:
+                raise
+            await self._wait_for_release(hold, State.LOADED)
+            return False
+        return start
 
     def _go_on(self) -> None:
         """An abort that came where no touchdown is under way takes effect here."""
@@ -279,7 +301,7 @@ class Cell(Generic[S]):
     def _make_run(self, info: LotInfo, folder: Folder) -> LotRun[S]:
         plan, landing = self._plan, self._landing(info, folder)
         run = LotRun(info, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift)
-        self._say_of_steps(run)
+        self._belongs(run)
         return run
 
     def _landing(self, info: LotInfo, folder: Folder) -> Landing[S]:
@@ -287,35 +309,49 @@ class Cell(Generic[S]):
         around = plan.sequence, folder.journal, plan.clock, plan.bus
         return Landing(plan.bound.sites, *around, info.averaging, self._steps)
 
-    def _say_of_steps(self, run: LotRun[S]) -> None:
+    def _belongs(self, run: LotRun[S]) -> None:
+        """Tell a run what it asks of the cell, and who speaks by it."""
+        run.overdue, run.boundary.check = self._plan.overdue, self._check_again
         if self._steps is not None:
             self._steps.say = run.boundary.note
 
     async def _check(self, info: LotInfo) -> None:
         """Whatever can be found out before a device is touched."""
+        await self._must_be_shut()
+        await prelot.checked(self._plan, info, self._record, self._waived)
+
+    async def _must_be_shut(self) -> None:
+        """Nothing is on, and every interlock is closed."""
         await self._must_be_safe()
         if why := await why_open(self._plan.resources):
             self._why = why
             raise Aborted
-        await prelot.checked(self._plan, info, self._record, self._waived)
 
-    async def _wait_for_release(self, hold: Hold) -> None:
-        """Hold the lot until a person lets it go on and the cell is verified as safe."""
-        self._released.clear()
-        self._releasable = True
+    async def _check_again(self) -> None:
+        """Check a lot that is paused, with nothing in contact."""
+        if self.state is State.PAUSED:
+            await self.shift(State.CHECKING)
+            await self._must_be_shut()
+            await prelot.machines(self._plan, self._record, self._waived)
+            await self.shift(State.PAUSED)
+
+    async def _wait_for_release(self, hold: Hold, to: State) -> None:
+        """Hold the lot until a person lets it go on `to` a state, and the cell is verified as safe."""
+        self._held.begin(to)
         try:
             await self._hold(hold)
             await self._released_and_safe()
         finally:
-            self._releasable = False
-        if self._run is not None and not self._ended:
+            self._held.over()
+        if self._held.ended:
+            return
+        if self._run is not None and to is State.PAUSED:
             self._run.ask(Wish.PAUSE)
-            await self.shift(State.PAUSED)
+        await self.shift(to)
 
     async def _released_and_safe(self) -> None:
         while True:
-            await self._released.wait()
-            self._released.clear()
+            await self._held.released()
             self._go_on()
             await self._make_safe()
             self._go_on()
@@ -327,8 +363,7 @@ class Cell(Generic[S]):
         reason = str(hold)
         await self._make_safe()
         known = self._unsafe.removeprefix(NOT_SAFE) in reason
-        seats = authority.releasing(hold.cause, secure=self._plan.vault is not None)
-        self._takes = tuple(tuple(sorted(seat)) for seat in seats)
+        self._held.by(hold)
         await self.shift(State.HELD, reason if known else reason + self._unsafe, cause=hold.cause.value)
 
     def leave(self) -> bool:
@@ -349,7 +384,21 @@ class Cell(Generic[S]):
         await self._make_safe()
         await self.shift(State.ABORTED, reason + self._unsafe)
 
-    async def _close(self, info: LotInfo, folder: Folder) -> None:
+    async def _closed(self, info: LotInfo, folder: Folder, *, unattended: bool) -> None:
+        """Close the lot; one that cannot be closed is held there, until it can or somebody signs for it."""
+        await self._end(folder)
+        while True:
+            try:
+                await self._close(info, folder)
+                return
+            except (Hold, CustodyError) as error:
+                hold = error if isinstance(error, Hold) else Hold(str(error), cause=Cause.CUSTODY)
+                if unattended or hold.unsafe:
+                    raise
+                await self._wait_for_release(hold, State.CLOSING)
+
+    async def _end(self, folder: Folder) -> None:
+        """Be safe, with every device where it belongs."""
         self._go_on()
         await self.shift(State.ENDING)
         await self._must_be_safe()
@@ -362,10 +411,12 @@ class Cell(Generic[S]):
             await self._run.tell()
         self._go_on()
         await self.shift(State.CLOSING)
-        self.stdf = await folder.records.finish(self._now)
-        if self._plan.vault is not None:
-            await self._plan.vault.claim(info.lot, binned(balance, info.lot))
-            self.vault_closing = await self._plan.vault.close_lot(info.lot)
+
+    async def _close(self, info: LotInfo, folder: Folder) -> None:
+        balance = folder.journal.balance
+        if self.stdf is None:
+            self.stdf = await folder.records.finish(self._now)
+        await self._settle(info, balance)
         self._go_on()
         accounts = balance.accounts()
         await self._record(
@@ -380,6 +431,26 @@ class Cell(Generic[S]):
             )
         )
         await self.shift(State.CLOSED)
+
+    async def _settle(self, info: LotInfo, balance: Balance) -> None:
+        """Have the vault close the lot; a difference is a fault of custody, unless somebody signs for it."""
+        if self._plan.vault is None:
+            return
+        try:
+            await self._plan.vault.claim(info.lot, binned(balance, info.lot))
+            self.vault_closing = await self._plan.vault.close_lot(info.lot)
+        except CustodyError as error:
+            if (signed := self._held.signed) is None:
+                raise
+            await self._record(
+                events.BalanceSigned(
+                    at=self._now,
+                    difference=str(error),
+                    actor=signed.actor,
+                    reason=signed.reason,
+                    second=signed.second,
+                )
+            )
 
     async def _must_be_safe(self) -> None:
         await self._make_safe()
@@ -431,7 +502,7 @@ class Cell(Generic[S]):
             self.paused.set()
         else:
             self.paused.clear()
-        takes = self._takes if cause else ()
+        takes = self._held.takes if cause else ()
         changed = events.StateChanged(
             at=self._now, old=old.value, new=new.value, reason=reason, cause=cause, takes=takes
         )

@@ -1,6 +1,7 @@
 """What the journal says of commands: that they were taken or refused, and what persons say by them."""
 
 from station import commands, events
+from station.engine.states import State
 
 MINUTE_S = 60.0
 
@@ -46,6 +47,8 @@ def said(command: commands.Any, at: float) -> events.Any | None:
             return events.ReasonGiven(at=at, state=state, reason=reason, actor=who, source=source)
         case commands.SetSite(site=site, on=on, reason=reason):
             return events.SiteSet(at=at, site=site, on=on, actor=who, reason=reason)
+        case commands.Unload():
+            return events.StateChanged(at=at, old=State.CLOSED.value, new=State.EMPTY.value)
         case commands.Waive(check=check, reason=reason):
             return events.CheckWaived(at=at, check=check, actor=who, reason=reason)
         case commands.Acknowledge(alarm=alarm):

@@ -7,7 +7,7 @@ from station.engine.cell import NOT_SAFE, Cell
 from station.engine.history import UNKNOWN
 from station.engine.interlocks import why_open
 from station.engine.lot_run import LotRun
-from station.engine.plan import Folder, Plan
+from station.engine.plan import Plan
 from station.engine.recovery import Recovery
 from station.engine.resumed_run import ResumedRun
 from station.engine.safe_state import make_safe
@@ -15,7 +15,6 @@ from station.engine.states import State
 from station.engine.stepping import steps_of
 from station.engine.stops import Aborted, Cause
 from station.errors import CustodyError
-from station.model import LotInfo
 from station.sequence import S
 
 LOOKED_AT = tuple(tuple(sorted(seat)) for seat in releasing(Cause.EQUIPMENT, secure=False))
@@ -28,6 +27,8 @@ class ResumedCell(Cell[S]):
     def __init__(self, plan: Plan[S]) -> None:
         super().__init__(plan)
         self._recovery: Recovery[S] | None = None
+        self._is_settled = False
+        """Files and vault agree with the journal."""
         self._earlier: dict[str, commands.Receipt] = {}
 
     async def request(self, command: commands.Any) -> commands.Receipt:
@@ -49,7 +50,7 @@ class ResumedCell(Cell[S]):
         self._folder, self.info, self.state = folder, history.info, State.RECOVERING
         self._steps = steps_of(history.info, self._plan.sequence, folder.journal, self._plan.clock)
         self._earlier, self._was_held = dict(history.receipts), history.held
-        self._takes = history.takes or LOOKED_AT
+        self._held.takes = history.takes or LOOKED_AT
         self._waived = set(history.waived)
         old = history.state.value
         await self._commit(events.StateChanged(at=self._now, old=old, new=State.RECOVERING.value))
@@ -74,7 +75,8 @@ class ResumedCell(Cell[S]):
             await recovery.settle()
         except CustodyError as error:
             return f"the lot cannot be taken up: {error}"
-        self._started.set()
+        self._is_settled = True
+        self._beginning.start()
         return ""
 
     async def _stand(self, recovery: Recovery[S], why: str, *, unknown: bool = False) -> None:
@@ -102,8 +104,7 @@ class ResumedCell(Cell[S]):
         run = ResumedRun(
             recovery, plan.bound, plan.sequence, landing, folder.records, folder.journal, self.shift
         )
-        run.overdue = plan.overdue
-        self._say_of_steps(run)
+        self._belongs(run)
         return run
 
     # -- commands
@@ -112,7 +113,7 @@ class ResumedCell(Cell[S]):
             return objection
         match command:
             case commands.Recover():
-                return self._unrecoverable(command) or self._unseated(name, command)
+                return self._unrecoverable(command) or self._held.unseated(command)
             case commands.End() if self.state is State.PAUSED and self._waiting():
                 return "unsettled", f"{name}: devices {self._waiting()} are in contact: resume the lot first"
             case _:
@@ -142,7 +143,7 @@ class ResumedCell(Cell[S]):
     async def _effect(self, command: commands.Any) -> None:
         if isinstance(command, commands.Recover) and self._recovery is not None:
             await self._make_safe()
-            if not self._started.is_set() and (why := await self._settled(self._recovery)):
+            if not self._is_settled and (why := await self._settled(self._recovery)):
                 self.reason = why
                 return
             await self._recovery.find(command)
@@ -164,8 +165,9 @@ class ResumedCell(Cell[S]):
         return await super()._done(command)
 
     # -- the lot
-    async def _begun(self, info: LotInfo, folder: Folder) -> LotRun[S]:
-        del info, folder
+    async def _begun(self, *, unattended: bool) -> LotRun[S]:
+        del unattended
+        await self._beginning.asked()
         if self._run is None:
             raise Aborted
         await prelot.machines(self._plan, self._record, self._waived)

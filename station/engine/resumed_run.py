@@ -86,7 +86,9 @@ class ResumedRun(LotRun[S]):
     async def _wait(self) -> None:
         while self._wish is Wish.PAUSE:
             self._asked.clear()
+            await self.boundary.checked()
             await self._asked.wait()
+        await self.boundary.checked()
         if self._wish is Wish.ABORT:
             raise Aborted
         if self._wish is Wish.LEAVE:

@@ -39,5 +39,9 @@ class Adjourned(Exception):  # noqa: N818 - that is what it is called
     """The run was asked to end with the lot paused and open."""
 
 
+class Unloaded(Exception):  # noqa: N818 - that is what it is called
+    """The lot was put back before anything of it was tested."""
+
+
 class Aborted(Exception):  # noqa: N818 - an abort is what it is called
     """The lot was asked to stop at once; no bin was sent for what is in contact."""

@@ -116,11 +116,14 @@ class NoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 ARGS: Mapping[Action, type[msgspec.Struct]] = {
     Action.LOAD: LoadArgs,
+    Action.UNLOAD: LotArgs,
+    Action.CHECK: LotArgs,
     Action.START: LotArgs,
     Action.PAUSE: LotArgs,
     Action.RESUME: LotArgs,
     Action.END: LotArgs,
     Action.ABORT: LotArgs,
+    Action.CLOSE: LotArgs,
     Action.REASON: ReasonArgs,
     Action.SET_SITE: SiteArgs,
     Action.CLEAN: LotArgs,

@@ -120,6 +120,26 @@ def test_with_accounts_a_badge_and_its_pin_say_who_asks(cell: Cell, tmp_path: Pa
     assert b'"actor":"p-' in (plant / "d/between").read_bytes().splitlines()[-1]
 
 
+def test_a_lot_is_checked_put_back_and_loaded_with_other_data(plant: Path, cell: Cell) -> None:
+    load = ("lot", "load", "C1", "--quantity")
+    cell.asks(*load, "4")
+    assert cell.asks("lot", "check", "--wait", "--timeout", "60") == "lot.check: ok\n"
+    assert cell.shows("status")["sum"]["state"] == "READY"
+    assert "legal in HELD" in cell.asks(
+        "lot", "close", "--reason", "x", role="engineer", code=Exit.WRONG_STATE
+    )
+    cell.asks("lot", "unload")
+    cell.until("EMPTY")
+    cell.asks(*load, "8")
+    cell.asks("lot", "start", "--wait", "--timeout", "60")
+    cell.until("CLOSED")
+    assert b'"quantity":4' in (plant / "lots" / "C1.unloaded-1" / "journal").read_bytes()
+    assert "exists" in cell.asks(*load, "4", code=Exit.CONFIG)
+    cell.asks("lot", "unload", "--id", "twice")
+    cell.until("EMPTY")
+    assert "legal in CLOSED" in cell.asks("lot", "unload", code=Exit.WRONG_STATE)
+
+
 def test_an_engineering_lot_row_by_row(plant: Path, cell: Cell) -> None:
     """Its sites stand with outputs on; a row is drawn over one and two of its parameters."""
 

@@ -235,24 +235,29 @@ class Bench:
         self._clock = RealClock()
         self._sequence = plan
         self._vault = vault
+        self._alter: Callable[[Plan[BenchSite]], Plan[BenchSite]] = lambda plan: plan
+        self.use(self.handler)
+
+    def alter(self, alter: Callable[[Plan[BenchSite]], Plan[BenchSite]]) -> None:
+        """Make the cell of another plan."""
+        self._alter = alter
         self.use(self.handler)
 
     def use(self, handler: ScriptedHandler) -> None:
         """Make the cell, with this handler."""
         self.handler = handler
         bound = Bound(handler, self.sites, {n: (site.box,) for n, site in self.sites.items()})
-        self.cell: Cell[BenchSite] = Cell(
-            Plan(
-                bound=bound,
-                resources=(*(site.box for site in self.sites.values()), handler),
-                sequence=self._sequence,
-                describe=self._describe,
-                open_folder=self._open,
-                vault=self._vault,
-                clock=self._clock,
-                bus=self.bus,
-            )
+        plan = Plan(
+            bound=bound,
+            resources=(*(site.box for site in self.sites.values()), handler),
+            sequence=self._sequence,
+            describe=self._describe,
+            open_folder=self._open,
+            vault=self._vault,
+            clock=self._clock,
+            bus=self.bus,
         )
+        self.cell: Cell[BenchSite] = Cell(self._alter(plan))
 
     def _describe(self, command: commands.Load) -> LotInfo:
         return LotInfo(

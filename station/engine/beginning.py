@@ -1,0 +1,52 @@
+"""What is asked of a lot before its first touchdown: its checks, a start, or that it is put back."""
+
+import asyncio
+
+from station.engine.stops import Unloaded
+
+GOOD_FOR_S = 12 * 3600.0
+"""A lot that was checked so long ago is checked again when it is started."""
+
+
+class Beginning:
+    """Of one lot; asked in the order of its commands."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._start = self._unload = False
+        self._passed: float | None = None
+
+    def wake(self) -> None:
+        """Have whoever waits look at what else has happened."""
+        self._asked.set()
+
+    def start(self) -> None:
+        """The lot is to be tested."""
+        self._start = True
+        self._asked.set()
+
+    def check(self) -> None:
+        """The lot is to be checked, and nothing else."""
+        self._asked.set()
+
+    def unload(self) -> None:
+        """The lot is to be put back."""
+        self._unload = True
+        self._asked.set()
+
+    async def asked(self) -> bool:
+        """Wait until something is asked; tell whether it is a start. Unloaded if the lot is put back."""
+        await self._asked.wait()
+        self._asked.clear()
+        if self._unload:
+            raise Unloaded
+        start, self._start = self._start, False
+        return start
+
+    def passed(self, now: float) -> None:
+        """The checks have passed."""
+        self._passed = now
+
+    def holds(self, now: float) -> bool:
+        """Whether checks that have passed still count."""
+        return self._passed is not None and 0 <= now - self._passed <= GOOD_FOR_S
