@@ -55,6 +55,7 @@ from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.stops import Stops
 from station.vault.teller import Teller
 from station.vault.times import Times
+from station.vault.unusual import Unusual
 from station.vault.work import Workers
 
 log = structlog.get_logger()
@@ -140,7 +141,12 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         await journal.commit(products.load)
         office = Office(journal, teller, stops, lambda: times.now(None))
         registry = Registry(
-            journal, teller, orders, await _checks(config, office, stack), _sorted(config, journal, teller)
+            journal,
+            teller,
+            orders,
+            await _checks(config, office, stack),
+            _sorted(config, journal, teller),
+            Unusual(config.alarms),
         )
         await _started(registry, config, times, stack)
         publisher = await _publisher(folder, config, keys, stack)

@@ -13,6 +13,7 @@ from station import toml_file
 from station.errors import ConfigError
 from station.vault.profiles import DEVELOPMENT_ORGANISATION
 from station.vault.tls import ADDRESS, TlsTable
+from station.vault.unusual import AlarmsTable
 
 FILE = "vault.toml"
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
@@ -135,6 +136,7 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
     ledger: LedgerTable = LedgerTable()
     authorities: AuthoritiesTable = AuthoritiesTable()
     clock: ClockTable = ClockTable()
+    alarms: AlarmsTable = AlarmsTable()
     limits: LimitsTable = LimitsTable()
     registry: RegistryTable = RegistryTable()
 
@@ -174,6 +176,8 @@ def load(path: Path) -> Configuration:
     found = toml_file.read(path, Configuration)
     if fault := found.registry.fault(production=found.production):
         raise ConfigError(f"{path}: {fault}")
+    if fault := found.alarms.fault():
+        raise ConfigError(f"{path}: alarms: {fault}")
     if fault := found.unreachable():
         raise ConfigError(f"{path}: {fault}")
     return found

@@ -15,6 +15,7 @@ KINDS = {
     "unit.released": "release",
     "spool.high": "spool",
     "spool.full": "spool",
+    "rate.unusual": "alarm",
 }
 """The kind of notice that each event is."""
 CHECKPOINT = "checkpoint"

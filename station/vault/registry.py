@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
+import structlog
+
 from station.custody import leaf_table
 from station.custody.ledger import Fact
 from station.errors import LedgerError
@@ -28,10 +30,12 @@ from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.sorted_units import SortedUnits
 from station.vault.stops import Stops
 from station.vault.teller import Teller
+from station.vault.unusual import Unusual
 from station.vault.vigilance import Stop
 from station.vault.wire import floor_pb2 as wire
 
 T = TypeVar("T")
+log = structlog.get_logger()
 EMBEDDED = Embedded()
 NOTHING: Mapping[str, object] = {}
 ALARMS = {
@@ -53,10 +57,12 @@ class Registry:
         orders: Orders,
         checks: Checks = EMBEDDED,
         sorted_dies: SortedDies | None = None,
+        unusual: Unusual | None = None,
     ) -> None:
         self._journal, self._teller, self._orders, self._checks = journal, teller, orders, checks
         self.sorted_dies = sorted_dies or SortedDies(journal, teller, Birthplace(), known_only=False)
         self.returns = Returns(journal, teller)
+        self._unusual = unusual or Unusual()
         self._serving: set[str] = set()
         """Units that have been admitted and not left, for the orders' count."""
         self._admitted: dict[str, int] = {}
@@ -138,6 +144,7 @@ class Registry:
                 rows.came_again(db, ask)
                 if ask.purpose.makes:
                     self._tell(db, ask.now, "die.resumed", ask.unit)
+            self._alarm(db, ask.now, self._unusual.came(ask.station, ask.now))
             self._serving.add(ask.unit)
             dossier = rows.dossier_of(db, rows.required(db, ask.unit))
             return Admitted(product, order, dossier, *self._orders.wishes(db, order))
@@ -231,6 +238,7 @@ class Registry:
             }
             if new:
                 self._tell(db, step.now, "die.issued", step.unit, {"certificates": new})
+                self._alarm(db, step.now, self._unusual.issued(step.now))
             rows.forward(db, step)
 
         await self._journal.commit(act)
@@ -350,6 +358,11 @@ class Registry:
         rows.moved(db, unit, fate.name)
         for fact in revoked.follow(db, unit, fate.name, now):
             self._teller.tell(db, now, fact)
+
+    def _alarm(self, db: sqlite3.Connection, now: float, facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            self._teller.tell(db, now, fact)
+            log.warning("unusual", **fact.data)
 
     def _tell(
         self,

@@ -32,6 +32,7 @@ from station.vault.registry import EMBEDDED, Registry
 from station.vault.sorted_dies import Birthplace, SortedDies
 from station.vault.stops import Stops
 from station.vault.teller import Teller
+from station.vault.unusual import Unusual
 from tests.station.vault.dies import FINGERPRINT, NOW, DirectLink, Here, answer_of
 from tests.station.vault.store_here import keys_in
 
@@ -130,6 +131,7 @@ async def opened_vault(
     quantity: int = QUANTITY,
     imported: tuple[int, ...] = (),
     customer_data: tuple[bytes, ...] = (),
+    unusual: Unusual | None = None,
 ) -> AsyncIterator[Vault]:
     """A vault with its files in `folder`; its keys are drawn from a seed."""
     keys, journal = await keys_in(folder, 7, ("WO-1",)), Journal(folder / "vault.sqlite")
@@ -156,7 +158,7 @@ async def opened_vault(
         if courier is not None:
             await courier.open()
         sort = SortedDies(journal, TELLER, Birthplace(), known_only=known_only)
-        registry = Registry(journal, TELLER, orders, courier or EMBEDDED, sort)
+        registry = Registry(journal, TELLER, orders, courier or EMBEDDED, sort, unusual)
         await registry.open_lot("L1", "se1", "WO-1", quantity, NOW)
         issuer = await Issuer.open(folder, keys, Here())
         yield Vault(Means(keys, issuer, registry, profile, Here()), journal, stops, courier)
