@@ -5,13 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from station.custody.checkpoint import Checkpoint, checked_origin
-from station.custody.log_keys import Key, Kind, Signer
-from station.custody.merkle import EMPTY, HASH_BYTES, consistent
-from station.errors import LedgerError
-from station.vault.keys import hbks, kdf, orders, sealed_keys, statements
+from station.vault.keys import hbks, heads, kdf, orders, sealed_keys, statements
 from station.vault.keys.backend import Backend
 from station.vault.keys.errors import KeyStoreError, ModuleError, PolicyError, RequestError
 from station.vault.keys.full_signature import full_signature
@@ -26,7 +21,6 @@ from station.vault.keys.words import (
     PROOF,
     STATED,
     SYMMETRIC,
-    Algorithm,
     Approval,
     Attributes,
     Entry,
@@ -245,51 +239,26 @@ class Store:
 
     def open_ledger(self, origin: str) -> Head:
         """Name the ledger whose heads are signed, once; return the head that was signed last."""
-        try:
-            checked_origin(origin)
-        except LedgerError as error:
-            raise RequestError(str(error)) from error
-        if self._ledger is not None and self._ledger.origin != origin:
-            raise PolicyError(f"this store signs for the ledger {self._ledger.origin}, not for {origin}")
-        if self._ledger is None:
+        head = heads.opened(self._ledger, origin)
+        if head is not self._ledger:
             with self._changing():
-                self._ledger = Head(origin, 0, EMPTY)
-        return self._ledger
+                self._ledger = head
+        return head
 
     def sign_checkpoint(
         self, old: int, size: int, root: bytes, proof: tuple[bytes, ...], now: float
     ) -> list[str]:
         """Sign a head that grew from the last one; that it was signed is durable before the lines leave."""
-        held = self._ledger
-        if held is None:
+        if self._ledger is None:
             raise PolicyError("no ledger was opened in this store")
-        signers = self._checkpoint_keys()
-        grown = len(root) == HASH_BYTES and consistent(old, held.root, size, root, proof)
-        if old != held.size or not grown:
-            raise PolicyError(f"this head does not grow from the last one signed, of size {held.size}")
+        self._fit()
+        signers = heads.signers(self._register)
+        head = heads.grown(self._ledger, old, size, root, proof)
         for entry in signers:
             self._leases.take((entry.id, entry.profile.limit))
         with self._changing():
-            self._ledger = Head(held.origin, size, root)
-        head = Checkpoint(held.origin, size, root)
-        return [self._signer(held.origin, entry).signature(head, int(now)).line for entry in signers]
-
-    def _checkpoint_keys(self) -> list[Entry]:
-        self._fit()
-        signers = [
-            entry
-            for entry in self._register
-            if entry.profile.purpose is Purpose.CHECKPOINT and entry.state is KeyState.ACTIVE
-        ]
-        if not signers:
-            raise PolicyError("no key is active that signs checkpoints")
-        return signers
-
-    def _signer(self, origin: str, entry: Entry) -> Signer:
-        """A log signs under its own name."""
-        raw = load_der_public_key(entry.public).public_bytes(Encoding.Raw, PublicFormat.Raw)
-        kind = Kind.ED25519 if entry.profile.algorithm is Algorithm.ED25519 else Kind.MLDSA44
-        return Signer(Key(origin, kind, raw), lambda message: self._backend.sign(entry.id, message))
+            self._ledger = head
+        return heads.signed(head, signers, self._backend.sign, now)
 
     def change(self, key: str, state: KeyState, approval: Approval, now: float) -> None:
         """Bring a key into another state; destroying is durable in the register before the key goes."""
