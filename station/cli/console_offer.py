@@ -1,12 +1,15 @@
 """`--console`: that a run or a station offers the operator console a socket."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from station.assemble import sequence_named
 from station.config import StationConfig
+from station.console.shown import Row
 from station.console.wire import VERSION, Hello
+from station.rows import Functional, Parametric, Test, definition
 
 SOCKET = Path("station-data/console.sock")
 
@@ -32,4 +35,10 @@ def hello(config: StationConfig, *, more_lots: bool) -> Hello:
         fingerprint=sequence.fingerprint().hex(),
         sites=tuple(sorted(config.sites)),
         more_lots=more_lots,
+        rows=tuple(map(_row, sequence.tests())),
     )
+
+
+def _row(test: Test[Any]) -> Row:
+    swept = test.swept if isinstance(test, Parametric | Functional) else ()
+    return Row(test.number, test.name, definition(test).kind, swept)

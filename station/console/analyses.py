@@ -7,7 +7,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from station.analysis import closeup, correlation, findings, reduction, wafers
+from station.analysis import closeup, correlation, findings, gauge, reduction, study, wafers
+from station.analysis.lot import Lot
 from station.console.defence import refusal
 from station.console.picture import Picture
 from station.console.stored_lots import StoredLots
@@ -16,6 +17,10 @@ from station.errors import AnalysisError, MapError, StorageError
 from station.writer import Writer
 
 GROUPS = range(2, 26)
+
+
+class Plain(str):
+    """A text that is the answer as it is."""
 
 
 class Analyses:
@@ -76,6 +81,21 @@ class Analyses:
         names = _names(request)
         return await self._answered(lambda folder: reduction.reduction(self._stored.lots(folder, names)))
 
+    async def gauge(self, request: Request) -> Response:
+        """A gauge study whose lots are those of its operators, by both methods."""
+        names, number = _names(request), _number(request, "test")
+        return await self._answered(lambda folder: _judged(self._stored.lots(folder, names, 2), number))
+
+    async def values(self, request: Request) -> Response:
+        """The values of a gauge study, as the table that `hardbin report gauge` reads."""
+        names, number = _names(request), _number(request, "test")
+
+        def listed(folder: Path) -> Plain:
+            lots = self._stored.lots(folder, names, 2)
+            return Plain(study.table(study.of_lots(lots, number), [lot.name for lot in lots]))
+
+        return await self._answered(listed)
+
     async def stack(self, request: Request) -> Response:
         """The wafers of some lots, laid over each other."""
         names = _names(request)
@@ -96,6 +116,8 @@ class Analyses:
             found = await self._working.run(worked, folder)
         except (AnalysisError, MapError, StorageError) as error:
             return refusal("not_found", str(error), 404)
+        if isinstance(found, Plain):
+            return Response(found, media_type="text/csv")
         return Response(msgspec.json.encode(found), media_type="application/json")
 
 
@@ -136,3 +158,20 @@ def _compared(maps: list[WaferMap], one: int, two: int) -> dict[str, object]:
     size = {"columns": first.columns, "rows": first.rows}
     good = sorted({bin_.number for bin_ in (*first.bins, *second.bins) if bin_.good})
     return plain | size | {"changed": moved, "dies": dies, "names": names, "good": good}
+
+
+def _judged(lots: list[Lot], number: int) -> dict[str, object]:
+    """Return what the study comes to, its values as parts by operators by trials, and the verdict."""
+    values = study.of_lots(lots, number)
+    test = lots[0].tests[lots[0].column(number)]
+    span = None if test.low is None or test.high is None else test.high - test.low
+    found = gauge.anova(values, tolerance=span)
+    return {
+        "number": number,
+        "name": test.name,
+        "unit": test.unit,
+        "anova": found,
+        "range": gauge.average_range(values, tolerance=span),
+        "verdict": found.verdict,
+        "values": values.tolist(),
+    }

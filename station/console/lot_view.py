@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from station import events
 from station.console import shown
 from station.console.grid import Grid
+from station.console.steps_view import StepsView
 from station.engine.states import State
 from station.figures import e10
 from station.model import Bin, BinKind, LotInfo, Outcome, Quota
@@ -28,12 +29,22 @@ class SiteView:
         self.tested = self.good = self.bin = self.failing = 0
         self.off = ""
         self.contact = self.waits = False
+        self.part = self.trial = 0
 
     def tile(self) -> shown.Tile:
         """Return it as it is shown."""
         use: shown.Use = "off" if self.off else "contact" if self.contact else "on"
         return shown.Tile(
-            self.site, use, self.tested, self.good, self.bin, self.failing, self.off, self.waits
+            self.site,
+            use,
+            self.tested,
+            self.good,
+            self.bin,
+            self.failing,
+            self.off,
+            self.waits,
+            self.part,
+            self.trial,
         )
 
 
@@ -66,6 +77,7 @@ class LotView:
         self._sorted: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._cell = e10.Cell()
         self.at = info.set_up
+        self.steps = StepsView()
         self._quota: Quota | None = None
         self._assets: dict[str, events.AssetMounted] = {}
         self.cause, self.takes = "", tuple[tuple[str, ...], ...]()
@@ -120,6 +132,7 @@ class LotView:
             self._places[site] = x, y
             self._at[site] = part
             self._site(site).waits = True
+            self._site(site).part, self._site(site).trial = part, event.contacts[site]
             self._site(site).contact = site not in event.untested
         return another
 
@@ -208,6 +221,8 @@ class LotView:
             temperature=info.temperature,
             handler=info.handler,
             bins=tuple(_bins(info.bins)),
+            mode=info.mode,
+            study=info.study,
         )
 
     def sum(self, state: str, reason: str, legal: tuple[str, ...], later_s: float) -> shown.Sum:
@@ -236,6 +251,8 @@ class LotView:
             quota=self._quota,
             cause=self.cause,
             takes=self.takes,
+            halts=self.steps.halts,
+            sweeps=self.steps.sweeps,
         )
 
     def _worn(self) -> Iterable[shown.Asset]:

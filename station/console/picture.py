@@ -35,6 +35,7 @@ class Picture:
         self._arrived = clock()
         self._live = True
         self._dies: list[shown.Die] = []
+        self._swept: list[shown.Swept] = []
         self._notes: list[events.Any] = []
         """What was said between lots."""
         self._points = 0
@@ -53,6 +54,7 @@ class Picture:
             station_file=hello.station_file,
             data=hello.data,
             lots=hello.lots,
+            rows=hello.rows,
         )
         self.there = True
         self._notes.clear()
@@ -80,6 +82,9 @@ class Picture:
 
     def _dies_of(self, lot: LotView, event: events.Any) -> None:
         dies, another = lot.take(event)
+        swept = lot.steps.take(event)
+        if self._live:
+            self._swept.extend(swept)
         self.seq += len(dies)
         if another:
             self._another()
@@ -124,6 +129,7 @@ class Picture:
         """Whoever shows the old map must begin anew."""
         self.epoch += 1
         self._dies.clear()
+        self._swept.clear()
         self._points = 0 if self.lot is None else len(self.lot.trend)
         self._tell()
 
@@ -145,6 +151,7 @@ class Picture:
             sum=self.sum,
             trend=() if self.lot is None else tuple(self.lot.trend),
             alarms=self.alarms.all,
+            swept=() if self.lot is None else tuple(sum(self.lot.steps.points.values(), [])),
         )
 
     @property
@@ -165,6 +172,7 @@ class Picture:
     def frame(self, *, counted: bool) -> shown.Frame:
         """Return what is new since the last frame; `counted` adds what is counted."""
         dies, self._dies = tuple(self._dies), []
+        swept, self._swept = tuple(self._swept), []
         alarms, self.alarms.changed = self.alarms.changed, False
         trend: tuple[shown.Point, ...] = ()
         if counted and self.lot is not None:
@@ -177,6 +185,7 @@ class Picture:
             sum=self.sum if counted else None,
             trend=trend,
             alarms=self.alarms.all if alarms else None,
+            swept=swept,
         )
 
 

@@ -5,7 +5,9 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from station.alarms import Alarm
-from station.model import Quota
+from station.model import Axis, Limit, Measurement, Quota
+from station.model import Swept as Range
+from station.set_up import Study
 
 MapKind: TypeAlias = Literal["", "wafer", "tray"]
 Use: TypeAlias = Literal["on", "contact", "off"]
@@ -32,6 +34,9 @@ class Tile(Struct, frozen=True):
     why: str = ""
     waits: bool = False
     """Whether a device of it has no bin yet."""
+    part: int = 0
+    """The device that was contacted last, and which contact of it that was."""
+    trial: int = 0
 
 
 class Point(Struct, frozen=True, array_like=True):
@@ -56,6 +61,62 @@ class Lot(Struct, frozen=True):
     temperature: str
     handler: str
     bins: tuple[Bin, ...]
+    mode: str = ""
+    study: Study | None = None
+
+
+class Row(Struct, frozen=True):
+    """A row of the station's sequence: P, M or F, and between which values its parameters may be swept."""
+
+    number: int
+    name: str
+    kind: str
+    swept: tuple[Range, ...] = ()
+
+
+class Reading(Struct, frozen=True):
+    """A row behind which a device has stood, and what it measured; None: it was not run."""
+
+    row: int
+    name: str
+    measurement: Measurement | None
+    limit: Limit | None
+
+
+class Halt(Struct, frozen=True):
+    """A site that stands still behind a row, 0 before the first one; until when, in the cell's time."""
+
+    site: int
+    part: int
+    row: int
+    until: float
+    readings: tuple[Reading, ...]
+    """The latest, oldest first."""
+
+
+class Sweep(Struct, frozen=True):
+    """The latest sweep of a site; its points come one by one."""
+
+    number: int
+    site: int
+    row: int
+    name: str
+    x: Axis
+    y: Axis | None
+    limit: Limit | None
+    over: bool = False
+    failed: str = ""
+
+
+class Swept(Struct, frozen=True, array_like=True):
+    """A point of a sweep: it passed (1), failed (0) or could not be judged (2), and what was measured."""
+
+    site: int
+    number: int
+    x: float
+    y: float | None
+    code: int
+    value: float | None
 
 
 class Asset(Struct, frozen=True):
@@ -101,6 +162,8 @@ class Sum(Struct, frozen=True):
     """Of a lot that was held and has not gone on since."""
     takes: tuple[tuple[str, ...], ...] = ()
     """Of that: whom it takes to let it go on, a person each, of one of these roles."""
+    halts: tuple[Halt, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
 
 
 class Map(Struct, frozen=True):
@@ -126,6 +189,8 @@ class Engine(Struct, frozen=True):
     station_file: str = ""
     data: str = ""
     lots: str = ""
+    rows: tuple[Row, ...] = ()
+    """Of its sequence."""
 
 
 class State(Struct, frozen=True):
@@ -141,6 +206,8 @@ class State(Struct, frozen=True):
     sum: Sum
     trend: tuple[Point, ...]
     alarms: tuple[Alarm, ...]
+    swept: tuple[Swept, ...] = ()
+    """All points of the latest sweeps."""
 
 
 class Die(Struct, frozen=True, array_like=True):
@@ -167,3 +234,4 @@ class Frame(Struct, frozen=True, omit_defaults=True):
     sum: Sum | None = None
     trend: tuple[Point, ...] = ()
     alarms: tuple[Alarm, ...] | None = None
+    swept: tuple[Swept, ...] = ()

@@ -12,7 +12,7 @@ from station.datalog.maps import stdf as maps
 from station.datalog.maps.wafer import WaferMap
 from station.datalog.store import Store
 from station.errors import AnalysisError, MapError, StorageError
-from station.model import LotInfo
+from station.set_up import Study
 
 MOST = 200
 """So many of the latest lots are listed."""
@@ -40,13 +40,17 @@ class Stored(Struct, frozen=True):
     sorted: bool
     """Whether its dies have places on wafers."""
     tests: tuple[Parametric, ...]
+    devices: int
+    ended: bool
+    study: Study | None
 
 
 class StoredLots:
     """Reads files and blocks; of one thread."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int], Stored | None] = {}
+        self._known: dict[tuple[Path, int], Stored] = {}
+        """Of lots that have ended."""
         self._lots: OrderedDict[tuple[Path, int, int], Lot] = OrderedDict()
 
     def listed(self, folder: Path) -> list[Stored]:
@@ -69,11 +73,12 @@ class StoredLots:
         return [wafer for name in names for wafer in self._maps(self._path(folder, name))]
 
     def _one(self, path: Path, inode: int) -> Stored | None:
-        key = path, inode
-        if self._known.get(key) is None:
-            info = _info(path)
-            self._known[key] = None if info is None else _stored(path, info)
-        return self._known[key]
+        if (path, inode) in self._known:
+            return self._known[path, inode]
+        found = _stored(path)
+        if found is not None and found.ended:
+            self._known[path, inode] = found
+        return found
 
     def _path(self, folder: Path, name: str) -> Path:
         path = folder / name / STORE
@@ -117,18 +122,26 @@ def _last_run(store: Store) -> int:
     return runs[-1].run
 
 
-def _info(path: Path) -> LotInfo | None:
-    """What a lot began with; None while there is nothing, or if it is no store of ours."""
+def _stored(path: Path) -> Stored | None:
+    """What is said of a lot; None while there is nothing, or if it is no store of ours."""
     store = Store(path)
     try:
-        return store.info(_last_run(store))
+        run = _last_run(store)
+        info, state = store.info(run), store.state(run)
     except (AnalysisError, StorageError):
         return None
     finally:
         store.close()
-
-
-def _stored(path: Path, info: LotInfo) -> Stored:
     tests = tuple(Parametric(one.number, one.name) for one in info.tests if one.kind == "P")
-    wafers = info.wafers is not None
-    return Stored(path.parent.name, info.set_up, info.product, info.sequence, info.flow, wafers, tests)
+    return Stored(
+        path.parent.name,
+        info.set_up,
+        info.product,
+        info.sequence,
+        info.flow,
+        info.wafers is not None,
+        tests,
+        info.quantity,
+        state.finished is not None,
+        info.study,
+    )

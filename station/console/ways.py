@@ -85,6 +85,8 @@ class Console:
             Way(f"{API}/lots/pairs", Action.READ, analyses.pairs),
             Way(f"{API}/lots/scatter", Action.READ, analyses.scatter),
             Way(f"{API}/lots/reduction", Action.READ, analyses.reduction),
+            Way(f"{API}/lots/gauge", Action.READ, analyses.gauge),
+            Way(f"{API}/lots/gauge.csv", Action.READ, analyses.values),
             Way(f"{API}/lots/stack", Action.READ, analyses.stack),
             Way(f"{API}/lots/changes", Action.READ, analyses.changes),
             Way(f"{API}/events", Action.READ, self._events),

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from station import commands, events
+from station.console.shown import Row
 from station.errors import ConfigError
 
 VERSION = 1
@@ -42,6 +43,8 @@ class Hello(Said, frozen=True, tag="hello", kw_only=True):
     """The station's folder; empty where no recipes lie."""
     lots: str = ""
     """The folder of its lots; empty: that of the lot that is told of is in it."""
+    rows: tuple[Row, ...] = ()
+    """Of its sequence."""
 
 
 class Lot(Said, frozen=True, tag="lot", kw_only=True):

@@ -1,10 +1,16 @@
 """What engineers see of stored lots, in a real browser: the analyses of `hardbin report`, drawn."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from station import events
+from station.analysis import gauge
+from station.custody.journal import read
+from station.set_up import Study
 from tests.page.conftest import BOX, PATIENCE_MS, Faults, Floor, floor
 from tests.page.test_look import LANGUAGES, faults
 from tests.station.analysis.kept import kept
@@ -38,6 +44,18 @@ def opened(browser: Browser, url: str, *lots: str, bypass_csp: bool = False) -> 
         page.locator("#lots").select_option(value=lot)
         expect(page.locator(f'[data-lot="{lot}"]')).to_have_count(1)
     return page
+
+
+PARTS = ("live", "lots", "study", "step")
+SMALL = """
+[...document.querySelectorAll('button, select, input, summary')]
+.map(b => [b.outerHTML, b.getBoundingClientRect()])
+.filter(([, r]) => r.width < 60 || r.height < 60).map(([text]) => text)
+"""
+WIDE = """
+[...document.querySelectorAll('button, .panel, body, section.trace')]
+.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 100))
+"""
 
 
 def asked(page: Page, what: str) -> None:
@@ -107,12 +125,12 @@ def test_wcag_finds_nothing_in_any_analysis(kept_lots: Floor, browser: Browser, 
         asked(page, what)
         expect(page.locator("[role=status]", has_text="Working")).to_have_count(0)
         assert faults(page) == [], what
-        small = page.evaluate(
-            "[...document.querySelectorAll('button, select')]"
-            ".map(b => [b.outerHTML, b.getBoundingClientRect()])"
-            ".filter(([, r]) => r.width < 60 || r.height < 60).map(([text]) => text)"
-        )
-        assert small == [], what
+        assert page.evaluate(SMALL) == [], what
+    for name in PARTS:
+        page.locator(f"[data-tab={name}]").tap()
+        expect(page.locator("[data-part]")).to_have_attribute("data-part", name)
+        assert faults(page) == [], name
+        assert page.evaluate(SMALL) == [], name
     page.context.close()
 
 
@@ -122,9 +140,110 @@ def test_every_analysis_fits(kept_lots: Floor, browser: Browser, lang: str) -> N
     for what in ASKS:
         asked(page, what)
         expect(page.locator("section.trace > p[role=status]")).to_have_count(0)
-        wide = page.evaluate(
-            "[...document.querySelectorAll('button, .panel, body, section.trace')]"
-            ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 100))"
-        )
-        assert wide == [], what
+        assert page.evaluate(WIDE) == [], what
+    for name in PARTS:
+        page.locator(f"[data-tab={name}]").tap()
+        expect(page.locator("[data-part]")).to_have_attribute("data-part", name)
+        assert page.evaluate(WIDE) == [], name
+    page.context.close()
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Iterator[Floor]:
+    """A cell that an engineer has for himself."""
+    with floor(tmp_path, "--speed", "jump", roles=("operator", "engineer")) as made:
+        yield made
+
+
+def part(browser: Browser, url: str, name: str, *, bypass_csp: bool = False) -> Page:
+    """Return the page with a part of the engineers' view."""
+    context = browser.new_context(viewport=BOX, has_touch=True, bypass_csp=bypass_csp)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto(url)
+    page.locator("[data-view=engineering]").tap()
+    page.locator(f"[data-tab={name}]").tap()
+    return page
+
+
+def test_a_gauge_study_is_led_to_its_verdict(cell: Floor, browser: Browser) -> None:
+    page = part(browser, cell.url, "study")
+    seen = Faults(page)
+    page.locator("#study").fill("GRR-1")
+    expect(page.locator("[data-study-begin]")).to_be_disabled()
+    page.locator("#study-test").select_option(value="300")
+    page.locator("#parts").fill("4")
+    page.locator("#trials").fill("2")
+    page.locator("[data-study-begin]").tap()
+    expect(page.locator("section.trace")).to_contain_text("Put devices 1 to 4 in, in this order")
+    for number, who in enumerate(("Asha", "Ravi"), start=1):
+        page.locator("#who").fill(who)
+        page.locator("[data-study-in]").tap()
+        step = page.locator(f'[data-step="GRR-1.{number}"]')
+        expect(step).to_contain_text(who)
+        expect(step).to_contain_text("done")
+    expect(page.locator("[data-verdict]")).to_contain_text("GR&R")
+    expect(page.locator("[data-table=gauge] tbody tr")).to_have_count(6)
+    assert seen.said == []
+    lots = "lot=GRR-1.1&lot=GRR-1.2"
+    table = page.request.get(f"{cell.url}api/v1/lots/gauge.csv?{lots}&test=300").text().splitlines()
+    assert table[0] == "part,operator,trial,value"
+    assert len(table) == 1 + 4 * 2 * 2
+    told = page.request.get(f"{cell.url}api/v1/lots/gauge?{lots}&test=300").json()
+    values = np.array(told["values"])
+    assert gauge.anova(values, tolerance=7e-3).grr.percent == pytest.approx(told["anova"]["grr"]["percent"])
+    happened = list(read(cell.folder / "lots/GRR-1.2/journal"))
+    loaded = next(one for one in happened if isinstance(one, events.LotLoaded))
+    assert loaded.info.study == Study(2, "GRR-1", 300, "Ravi")
+    assert not any(isinstance(one, events.Intended) for one in happened)
+    page.reload()
+    page.locator("[data-view=engineering]").tap()
+    page.locator("[data-tab=study]").tap()
+    page.locator('[data-study="GRR-1"]').tap()
+    expect(page.locator("[data-verdict]")).to_contain_text("GR&R")
+    page.context.close()
+
+
+def whole(page: Page) -> list[str]:
+    """Return what axe-core has against the same view in another browser."""
+    browser = page.context.browser
+    assert browser is not None
+    beside = part(browser, page.url, "step", bypass_csp=True)
+    expect(beside.locator("[data-sweep='1']")).to_contain_text("over")
+    found = faults(beside)
+    beside.context.close()
+    return found
+
+
+def test_an_engineering_lot_goes_row_by_row_and_is_swept(cell: Floor, browser: Browser) -> None:
+    page = part(browser, cell.url, "step")
+    seen = Faults(page)
+    page.locator("#lot").fill("ENG-1")
+    page.locator("[data-act='lot.load']").tap()
+    page.locator("[data-act='next-all']").tap()
+    expect(page.locator(".message")).to_contain_text("Step: accepted")
+    page.locator("[data-act='lot.start']").tap()
+    site = page.locator("[data-stand='1']")
+    expect(site).to_contain_text("stands before the first row")
+    expect(page.locator("[data-stand='2']")).to_contain_text("stands before the first row")
+    page.locator("[data-act='next-1']").tap()
+    expect(site).to_contain_text("stands behind 100 continuity")
+    page.locator("#step-to").select_option(value="300")
+    page.locator("[data-act='to-1']").tap()
+    expect(site).to_contain_text("stands behind 300 idd_idle")
+    expect(site.locator("[data-table=readings] tbody tr")).to_have_count(2)
+    expect(site.locator("[data-table=readings] tr[aria-current=true]")).to_contain_text("0.002 … 0.009 A")
+    page.locator("#x-points").fill("11")
+    page.locator("[data-act='shmoo-1']").tap()
+    expect(page.locator("[data-sweep='1']")).to_contain_text("11 in all · over")
+    assert whole(page) == [], "what stands and is swept"
+    page.reload()  # what a page is told that comes later is the same
+    page.locator("[data-view=engineering]").tap()
+    page.locator("[data-tab=step]").tap()
+    expect(page.locator("[data-sweep='1']")).to_contain_text("11 in all · over")
+    page.locator("[data-act='on-all']").tap()
+    expect(page.locator("body")).to_have_attribute("data-state", "CLOSED")
+    assert seen.said == []
+    points = [one for one in read(cell.folder / "lots/ENG-1/journal") if isinstance(one, events.ShmooPoint)]
+    assert len(points) == 11
     page.context.close()

@@ -5,7 +5,7 @@ import { t, num, moreWords } from './words.js';
 import { looked } from './lookup.js';
 import { chart, COLOURS, dots, bound, short } from './charts.js';
 
-const PARTS = { lots: () => import('./lots.js') };
+const PARTS = { lots: () => import('./lots.js'), study: () => import('./study.js'), step: () => import('./step.js') };
 const loaded = {};
 let shown = 'live', test = '';
 
@@ -36,5 +36,5 @@ export function engineering() {
   const tabs = ['live', ...Object.keys(PARTS)];
   return html`<section tabindex="0" role="region" aria-label=${t('view.engineering')} class="scroll sheet trace">
     <div class="tabs" role="group" aria-label=${t('view.engineering')}>${tabs.map((one) => html`<button data-tab=${one} aria-pressed=${shown === one ? 'true' : 'false'} @click=${() => { shown = one; paint(); }}>${t(`engineer.${one}`)}</button>`)}</div>
-    ${shown === 'live' ? live() : part(shown)}</section>`;
+    <div data-part=${shown === 'live' || typeof loaded[shown] === 'function' ? shown : ''}>${shown === 'live' ? live() : part(shown)}</div></section>`;
 }

@@ -4,7 +4,7 @@ export const S = {
   link: 'connecting',            // connecting, live, stale
   heard: performance.now(),      // when the last frame came; the clock of staleness starts with the page
   there: false,                  // whether the console reaches its engine
-  engine: null, lot: null, map: null, sum: null, trend: [], alarms: [],
+  engine: null, lot: null, map: null, sum: null, trend: [], alarms: [], swept: new Map(),
   session: { person: null, actions: {} },
   view: 'jobs', dialog: null, said: null, mapView: 'last', only: 0,
 };

@@ -34,7 +34,15 @@ function apply(frame) {
   seq = Math.max(seq, frame.seq);
   if (frame.sum) { S.sum = frame.sum; map.contact = frame.sum.contact; dirty = true; }
   if (frame.trend) { S.trend.push(...frame.trend); dirty = true; }
+  if (frame.swept) { swept(frame.swept); dirty = true; }
   if (frame.alarms) { S.alarms = frame.alarms; dirty = true; }
+}
+
+function swept(points) {
+  for (const point of points) {
+    const kept = S.swept.get(point[0]);
+    if (kept?.[0]?.[1] === point[1]) kept.push(point); else S.swept.set(point[0], [point]);
+  }
 }
 
 function heard(there) {
@@ -58,6 +66,8 @@ async function fetched() {
     epoch = state.epoch;
     seq = Number(answer.headers.get('X-Seq'));
     Object.assign(S, { engine: state.engine, lot: state.lot, map: state.map, sum: state.sum, trend: state.trend, alarms: state.alarms });
+    S.swept = new Map();
+    swept(state.swept);
     map.load(state.map, octets, state.lot?.bins ?? []);
     map.contact = state.sum.contact;
     heard(state.there);
