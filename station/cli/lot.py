@@ -1,6 +1,7 @@
 """`hardbin lot`: a lot of a cell that serves, from its data to its summary; and the lots of a folder."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,8 @@ OUT = click.option(
 WHY = click.option("--reason", default="", help="Why; goes into the journal.")
 WAIT = click.option("--wait", is_flag=True, help="Until it is so; exit code 12 if the lot is held instead.")
 TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), help="Wait so many seconds at most.")
+PATIENCE = 300
+"""So many tenths of a second the report of a lot that is closed is waited for."""
 STOPPED = frozenset({State.HELD.value, State.ABORTED.value})
 
 
@@ -175,7 +178,7 @@ def list_(out: Path, *, as_json: bool) -> None:
 def summary_(name: str, out: Path, *, as_json: bool) -> None:
     """Print the summary of a LOT that is closed."""
     try:
-        said = (out / name / "report.json").read_bytes()
+        said = _written(out / name)
         report = msgspec.json.decode(said, type=LotReport)
     except FileNotFoundError:
         stop(Exit.NOT_FOUND, f"{out / name}: no report is there: `hardbin lot list` shows what there is")
@@ -185,6 +188,25 @@ def summary_(name: str, out: Path, *, as_json: bool) -> None:
         click.echo(said)
     else:
         summary.shown(report)
+
+
+def _written(folder: Path) -> bytes:
+    """Return the report, which a station writes a moment after the lot is closed; FileNotFoundError."""
+    for _ in range(PATIENCE):
+        try:
+            return (folder / "report.json").read_bytes()
+        except FileNotFoundError:
+            if not _is_closed(folder):
+                break
+        time.sleep(0.1)  # noqa: TID251 - no loop here
+    return (folder / "report.json").read_bytes()
+
+
+def _is_closed(folder: Path) -> bool:
+    try:
+        return history_in(folder).state is State.CLOSED
+    except (ConfigError, StorageError):
+        return False
 
 
 def _listed(out: Path) -> Iterator[Listed]:
