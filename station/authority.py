@@ -53,6 +53,7 @@ class Action(StrEnum):
     MEASURE = "station.measure"
     ASK_REMOTELY = "remote.ask"
     HANDLE = "equipment.handle"
+    VOUCH = "machine.vouch"
     READ = "records.read"
     DRAFT = "document.draft"
     SIGN = "document.sign"
@@ -120,6 +121,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.MEASURE: Right(ANYBODY),
         Action.ASK_REMOTELY: Right(ANYBODY),  # a station judges the signed command, not the shell
         Action.HANDLE: Right(ANYBODY),  # with no lot in the cell: a port has one owner
+        Action.VOUCH: Right(_SKILLED),  # that a machine is sound again, or a card as good as new
         Action.READ: Right(ANYBODY),
         Action.DRAFT: Right(ANYBODY),  # a draft is worth what signs it
         Action.SIGN: Right(ANYBODY),  # with one's own key; what the signature may, the desk decides

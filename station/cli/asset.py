@@ -9,6 +9,7 @@ from msgspec import json
 from station import cell_record
 from station import config as station_config
 from station.cli.resource import OUT, STATION, record
+from station.cli.vouching import vouching
 from station.clock import RealClock
 from station.life import replaced, worn
 
@@ -47,12 +48,23 @@ def list_(station: Path, out: Path, *, as_json: bool) -> None:
 @click.argument("name")
 @STATION
 @OUT
-@click.option("--by", required=True, help="Who has replaced it.")
-@click.option("--reason", required=True, help="Why.")
+@vouching
 def replace(name: str, station: Path, out: Path, by: str, reason: str) -> None:
-    """Begin to count anew: NAME is a new one, or was made as good as new."""
-    if not by.strip() or not reason.strip():
-        raise click.UsageError("--by and --reason must say something")
+    """Begin to count anew: NAME is a new one."""
+    _anew(name, station, out, by, reason)
+
+
+@asset.command("reset-counter")
+@click.argument("name")
+@STATION
+@OUT
+@vouching
+def reset_counter(name: str, station: Path, out: Path, by: str, reason: str) -> None:
+    """Begin to count anew: NAME is the one that it was, and as good as new."""
+    _anew(name, station, out, by, f"counter reset: {reason}")
+
+
+def _anew(name: str, station: Path, out: Path, by: str, reason: str) -> None:
     told = replaced(station_config.load(station).assets, name, by, reason, RealClock().unix())
     asyncio.run(cell_record.append(record(station, out), told))
     click.echo(f"{name}: counted from 0")

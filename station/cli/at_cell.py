@@ -24,7 +24,6 @@ from station.console.engine_link import AwayError, EngineLink
 from station.console.identity import Person
 from station.console.picture import Picture
 from station.engine.receipts import name_of
-from station.people.people import DATABASE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -205,12 +204,6 @@ def asking(command: Callable[Concatenate[Asker, P], int]) -> Callable[..., int]:
 def _persons(
     folder: Path, named: tuple[str, ...], roles: tuple[str, ...], pins: Iterator[str]
 ) -> tuple[Person, ...]:
-    """Return who they are: by badge and PIN where the station has accounts, else as they say."""
-    if not (folder / DATABASE).exists():
-        held = frozenset(roles or FLOOR[:1])
-        return tuple(Person(one, one, held) for one in named)
-    if roles:
+    if roles and people_access.has_accounts(folder):
         raise click.UsageError(f"--role: the people of {folder} have their own; --by is a badge")
-    with people_access.opened(folder) as inside:
-        found = [inside.proof(one, next(pins, None) or people_access.asked(one)).person for one in named]
-    return tuple(msgspec.convert(one, Person, from_attributes=True) for one in found)
+    return people_access.persons(folder, named, roles or FLOOR[:1], pins)

@@ -8,6 +8,7 @@ import msgspec
 
 from station import config as station_config
 from station import config_shelf
+from station.cli.check import check
 from station.config_keys import Explained, explained, keys, shown
 from station.errors import ConfigError
 from station.surroundings import simulated_station_file
@@ -79,6 +80,9 @@ def apply(file: Path, station: Path | None, data: Path, *, as_json: bool) -> Non
         click.echo(f"{one.key}: {before} -> {after}")
     persons = " by an engineer and a security officer" if config_shelf.guarded(found) else ""
     click.echo(f"it lies with the station: config.apply config={name[:16]}{persons}")
+
+
+config.add_command(check)
 
 
 def _file(station: Path | None) -> Path:

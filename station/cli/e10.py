@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from station import events
+from station.cli import listening
+from station.cli.at_cell import Watched, seen
 from station.cli.mqtt import answered
 from station.cli.mqtt_access import Commander, signing
 from station.custody.journal import read
@@ -59,6 +61,22 @@ def report(
         click.echo(msgspec.json.encode({"intervals": spans, "figures": figures}))
     else:
         _shown(spans, figures, inside)
+
+
+@e10.command()
+@listening.engine
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(engine: Path, *, as_json: bool) -> None:
+    """Print in which class of E10 a cell is, and why."""
+
+    async def look(watched: Watched) -> None:
+        now = watched.sum
+        if as_json:
+            click.echo(msgspec.json.encode({"e10": now.e10, "reason": now.e10_reason, "state": now.state}))
+        else:
+            click.echo(f"{now.e10} {now.e10_reason}".rstrip())
+
+    seen(engine, look)
 
 
 @e10.command(name="set")

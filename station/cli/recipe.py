@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from station import config as station_config
 from station.assemble import sequence_named
 from station.cli.codes import Exit
 from station.cli.desk_access import FILE, JSON, Person, by_person
@@ -17,7 +18,7 @@ from station.recipe.application import applied
 from station.recipe.content import Recipe, draft_of, recipe_of
 from station.recipe.difference import differences
 from station.recipe.rehearsal import Rehearsal, rehearsed
-from station.recipe.shelf import bring
+from station.recipe.shelf import Shelf, bring
 from station.recipe.trust import trust_of
 from station.vault.desk.statement import StatementError, countersigned, opened, signed
 
@@ -104,6 +105,29 @@ def stage(file: Path, data: Path) -> None:
     """Bring a recipe to a station; `recipe.stage` by an engineer or a host then lets lots run by it."""
     name = bring(data, file.read_bytes())
     click.echo(f"{_read(file).title} lies with the station: recipe.stage recipe={name}")
+
+
+@recipe.command(name="list")
+@click.option("--station", type=FILE, required=True, help="Station file.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("station-data"),
+    show_default=True,
+    help="The folder of the station.",
+)
+@JSON
+def list_(station: Path, data: Path, *, as_json: bool) -> None:
+    """Print the recipes that lie with a station: which are staged, and what keeps a lot from one."""
+    found = Shelf(data, station_config.load(station), RealClock().unix).listed()
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+        return
+    for one in found:
+        stands = "staged" if one.staged else "brought"
+        click.echo(f"{one.recipe[:16]}  {one.title}  {stands}{f': {one.wrong}' if one.wrong else ''}")
+    if not found:
+        click.echo("no recipe lies with the station")
 
 
 @recipe.command()

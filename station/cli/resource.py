@@ -9,6 +9,7 @@ from msgspec import json
 
 from station import cell_record
 from station import config as station_config
+from station.cli.vouching import vouching
 from station.clock import RealClock
 
 Command = Callable[..., object]
@@ -57,11 +58,8 @@ def list_(station: Path, out: Path, as_json: bool) -> None:
 @click.argument("name")
 @STATION
 @OUT
-@click.option("--by", required=True, help="Who has looked at it.")
-@click.option("--reason", required=True, help="What he found and did.")
+@vouching
 def clear(name: str, station: Path, out: Path, by: str, reason: str) -> None:
     """Let a machine, or one channel of it, be used again from the next lot on."""
-    if not by.strip() or not reason.strip():
-        raise click.UsageError("--by and --reason must say something")
     cleared = cell_record.clear(record(station, out), name, actor=by, reason=reason, at=RealClock().unix())
     click.echo(f"cleared: {', '.join(cleared)}")

@@ -134,12 +134,7 @@ def run(
     earlier: tuple[str, ...],
     traced: Path | None,
     resume: str | None,
-    by: str | None,
-    by_role: str,
-    second: str | None,
-    reason: str,
-    places: tuple[str, ...],
-    cleared: tuple[int, ...],
+    recover: commands.Recover | None,
     as_json: bool,
 ) -> int:
     """Test, personalise, bin and log one lot; simulated unless --hardware is given."""
@@ -168,9 +163,7 @@ def run(
     order = order if history is None else replace(order, began=history.info)
     surroundings = partial(_surroundings, config, order, faults, speed, hardware=hardware)
     if history is not None:
-        there = recovery.taken_up_here(
-            recovery.recovery(recovery.Said(by, by_role, second), reason, places, cleared)
-        )
+        there = recovery.taken_up_here(recover)
         world = surroundings(epoch=epoch_after(history))
         try:
             report = _ran(config, order, world, _progress(order, quiet=as_json), socket, there)

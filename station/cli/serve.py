@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from msgspec import json
 
+from station import commands
 from station import config as station_config
 from station.assemble import Hardware, sequence_named
 from station.cli import console_offer, recovery
@@ -75,12 +76,7 @@ def serve(
     recipe: Path | None,
     temperature: Temperature | None,
     socket: Path | None,
-    by: str | None,
-    by_role: str,
-    second: str | None,
-    reason: str,
-    places: tuple[str, ...],
-    cleared: tuple[int, ...],
+    recover: commands.Recover | None,
     as_json: bool,
 ) -> None:
     """Stand ready and run the lots that signed commands or a console ask for, until interrupted.
@@ -91,7 +87,6 @@ def serve(
         raise click.UsageError("--hardware needs --station FILE")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
-    recover = recovery.recovery(recovery.Said(by, by_role, second), reason, places, cleared)
     config = station_config.load(station or simulated_station_file(), sites=sites)
     data.mkdir(parents=True, exist_ok=True)
     network = None

@@ -88,6 +88,21 @@ def test_a_lot_from_its_data_to_its_summary(
     assert code_of(["lot", "summary", "L1", *lots]) == Exit.OK
     assert "24 tested" in capsys.readouterr().out
     assert code_of(["lot", "summary", "L2", *lots]) == Exit.NOT_FOUND
+    capsys.readouterr()
+    assert cell.shows("bin", "table") == _printed(["bin", "table", "L1", *lots, "--json"], capsys)
+    failing = cell.shows("bin", "pareto")
+    assert [one["devices"] for one in failing] == sorted((one["devices"] for one in failing), reverse=True)
+    assert sum(one["devices"] for one in failing) == 24 - shown["sum"]["good"]
+    assert not failing or failing[-1]["cumulated"] == 1
+    assert code_of(["bin", "pareto", "L2", *lots]) == Exit.NOT_FOUND
+    capsys.readouterr()
+    assert cell.shows("e10", "show")["state"] == "CLOSED"
+
+
+def _printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> Any:
+    capsys.readouterr()
+    assert code_of(words) == Exit.OK
+    return json.decode(capsys.readouterr().out)
 
 
 def test_what_is_refused(cell: Cell, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
