@@ -8,6 +8,7 @@ the plant's power does not fail with the process.
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import TypeAlias
@@ -43,6 +44,9 @@ class Diary:
         self.begun = _first(folder / WORLD) if self.goes_on else begun
         self._world = -1
         self._chips = dict[int, int]()
+        self._sweeper = ThreadPoolExecutor(1, thread_name_prefix="diary")
+        self._swept: Future[None] | None = None
+        """The last file that was given to the sweeper: a file system may take its time to remove one."""
         self.inside = dict[int, int]()
         """The device in each socket, by site."""
         self.promised = dict[int, int]()
@@ -63,8 +67,10 @@ class Diary:
         for line in _lines(self._folder / WORLD, skip=1):
             self._remember(line, fates)
         self._folder.mkdir(parents=True, exist_ok=True)
+        for left in set(self._folder.glob("chip-*")) - {self._chip(index) for index in self.inside.values()}:
+            left.unlink()  # the process ended before it was swept away
         self._world = _opened(self._folder / WORLD)
-        if not self.goes_on:
+        if not os.fstat(self._world).st_size:  # new, or its folder was removed meanwhile
             os.write(self._world, json.encode(self.begun) + b"\n")
         fates.told = self.write
 
@@ -75,6 +81,7 @@ class Diary:
                 os.close(file)
         self._world = -1
         self._chips.clear()
+        self._sweeper.shutdown()
 
     # -- the cell
     def write(self, what: str, *about: str | int | bool) -> None:
@@ -115,10 +122,12 @@ class Diary:
     # -- its chips
     def knows(self, index: int) -> bool:
         """Whether the chip of a device has had power before."""
+        self._wait_for_sweeper()
         return self._chip(index).exists()
 
     def keep(self, index: int, memory: Memory) -> None:
         """Give a chip's memory back what it held, and write down what is written into it."""
+        self._wait_for_sweeper()
         for line in _lines(self._chip(index)):
             match line:
                 case ["page", int(page), str(data)]:
@@ -138,7 +147,11 @@ class Diary:
         """A chip is not met again."""
         if (file := self._chips.pop(index, None)) is not None:
             os.close(file)
-        self._chip(index).unlink(missing_ok=True)
+        self._swept = self._sweeper.submit(self._chip(index).unlink, missing_ok=True)
+
+    def _wait_for_sweeper(self) -> None:
+        if self._swept is not None:
+            self._swept.result()
 
     def _chip(self, index: int) -> Path:
         return self._folder / f"chip-{index}"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 V = TypeVar("V")
 Ts = TypeVarTuple("Ts")
+FILE_S = 0.005
+"""Virtual time of a job for an executor: about what a disk takes to have a record for good."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -96,7 +98,11 @@ class _Timer(asyncio.TimerHandle):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on a TimeServer; its executors, also the default one, are driver threads."""
+    """An event loop on a TimeServer; its default executor is driver threads.
+
+    Executors of others are what they are: their threads work while the simulation goes on, and virtual time
+    waits for them where their job is due.
+    """
 
     _ready: deque[asyncio.Handle]  # asyncio's own, as are the next and `_clock_resolution`, `_check_thread`
     _scheduled: list[asyncio.TimerHandle]
@@ -209,7 +215,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        del executor
+        if executor is not None:
+            return self.create_task(self.answered(executor.submit(func, *args), FILE_S))
         runner = self._idle_runners.pop() if self._idle_runners else self._new_executor()
         work = _Work(self, lambda: func(*args))
 
@@ -222,6 +229,41 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _new_executor(self) -> BatonThread:
         return self.clock.new_runner(f"executor {next(self._names)}")
+
+    async def answered(self, future: Future[T], latency_s: float) -> T:
+        """Return what others work on `latency_s` of virtual time from now; there the clock waits for them.
+
+        Answers that are due at one instant come in the order in which they became due, when nothing else
+        is left to do at that instant. Cancelling this cancels the future.
+        """
+        told = self.create_future()
+        try:
+            await asyncio.sleep(latency_s)
+            self._expect(future, told)
+            await told
+        except asyncio.CancelledError:
+            future.cancel()
+            told.cancel()
+            raise
+        if future.cancelled():
+            raise asyncio.CancelledError
+        return future.result()
+
+    def _expect(self, future: Future[T], told: asyncio.Future[None]) -> None:
+        def ready() -> bool:
+            return told.done() or future.done()
+
+        def tell() -> None:
+            if not told.done():
+                told.set_result(None)
+
+        self.clock.stand_still(ready, tell)
+        future.add_done_callback(self._prod)
+
+    def _prod(self, future: Future[T]) -> None:
+        del future
+        with suppress(RuntimeError):  # the loop is closed
+            self.call_soon_threadsafe(_nothing)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         pass
@@ -269,43 +311,12 @@ class VirtualClock:
         return self._epoch + self._loop.time()
 
     async def answered(self, future: Future[T], *, latency_s: float) -> T:
-        """Return the answer `latency_s` of virtual time from now; there the clock stands until it is real.
-
-        Answers that are due at one instant come in the order in which they became due, when nothing else
-        is left to do at that instant. Cancelling this cancels the future.
-        """
-        told = self._loop.create_future()
-        try:
-            await asyncio.sleep(latency_s)
-            self._expect(future, told)
-            await told
-        except asyncio.CancelledError:
-            future.cancel()
-            told.cancel()
-            raise
-        if future.cancelled():
-            raise asyncio.CancelledError
-        return future.result()
+        """Return the answer `latency_s` of virtual time from now; there the clock stands until it is real."""
+        return await self._loop.answered(future, latency_s)
 
     def attended(self) -> AbstractContextManager[None]:
         """Around a wait for a person: time does not jump."""
         return self._loop.hold()
-
-    def _expect(self, future: Future[T], told: asyncio.Future[None]) -> None:
-        def ready() -> bool:
-            return told.done() or future.done()
-
-        def tell() -> None:
-            if not told.done():
-                told.set_result(None)
-
-        self._loop.clock.stand_still(ready, tell)
-        future.add_done_callback(self._prod)
-
-    def _prod(self, future: Future[T]) -> None:
-        del future
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(_nothing)
 
 
 def new_loop(speed: float | None, *, start: float = 0.0) -> VirtualLoop:

@@ -1,6 +1,6 @@
 """A thread that writes files, one job after another, while the loop goes on.
 
-On a virtual loop a job takes no virtual time and has a fixed place in the order of things.
+On a virtual loop a job takes a little virtual time, and has a fixed place in the order of things.
 """
 
 import asyncio

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from traceback import format_exc
 
 from msgspec import DecodeError, Struct, json
 
@@ -95,11 +96,21 @@ class Campaign:
 
     def tried(self, drawn: Schedule) -> Violation | None:
         """Play a schedule; one that fails is made smaller."""
-        if not self.wrong_with(drawn):
+        found = list[list[str]]()
+        if not self._fails(drawn, found):
             return None
-        least = smaller(drawn, lambda candidate: bool(self.wrong_with(candidate)))
-        wrong = tuple(self.wrong_with(least))
-        return Violation(f"hardbin chaos --schedule '{least}'", str(drawn), wrong)
+        least = smaller(drawn, lambda candidate: self._fails(candidate, found))
+        return Violation(f"hardbin chaos --schedule '{least}'", str(drawn), tuple(found[-1]))
+
+    def _fails(self, played: Schedule, found: list[list[str]]) -> bool:
+        """Play a schedule once; a lot that cannot even be judged fails too."""
+        try:
+            wrong = self.wrong_with(played)
+        except Exception:  # noqa: BLE001 - the lots after it are played all the same
+            wrong = [f"it cannot be judged: {format_exc(limit=-3)}"]
+        if wrong:
+            found.append(wrong)
+        return bool(wrong)
 
     def wrong_with(self, played: Schedule) -> list[str]:
         """Play a schedule once, and say what is wrong with what it left."""

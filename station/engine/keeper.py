@@ -18,6 +18,8 @@ class Keeper:
         self._records = records
         self._journal = journal
         self._error = error
+        self._unkept: list[TouchdownResult] = []
+        """Landings that the store has refused, in order."""
         self._unprojected: list[TouchdownResult | str] = []
         self.hold = ""
         """Why the lot is to be held; whoever has taken it up empties it."""
@@ -35,11 +37,23 @@ class Keeper:
         if full:
             result = await self._correct(result, full)
         try:
-            await self._records.commit(result)
+            await self.catch_up()
+            await self._store(result)
         except StorageError as error:
-            return result if full else await self._correct(result, str(error))
-        self._unprojected.append(result)
+            if not full:
+                result = await self._correct(result, str(error))
+            self._unkept.append(result)
         return result
+
+    async def catch_up(self) -> None:
+        """Have the store take, in order, what it has refused before; StorageError if it still does."""
+        while self._unkept:
+            await self._store(self._unkept[0])
+            del self._unkept[0]
+
+    async def _store(self, result: TouchdownResult) -> None:
+        await self._records.commit(result)
+        self._unprojected.append(result)
 
     async def _correct(self, result: TouchdownResult, reason: str) -> TouchdownResult:
         """The results could not be kept: the devices go to the error bin, and the lot is held."""

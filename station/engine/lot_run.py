@@ -386,8 +386,10 @@ class LotRun(Generic[S]):
         await self._journal.commit(events.Sorted(at=self._journal.now, seq=self._seq, bins=dict(bins)))
 
     async def tell(self) -> None:
-        """Write into the datalog what was asked or seen since the last landing; Hold if that fails."""
+        """Write what store and datalog do not have yet, and what was asked or seen; Hold if that fails."""
         try:
+            await self._keeper.catch_up()
+            await self._keeper.project()
             await self.boundary.tell()
         except StorageError as error:
             raise Hold(str(error)) from error

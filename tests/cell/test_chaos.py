@@ -36,8 +36,10 @@ TROUBLES = [
     "trouble=lock:9:0.1",
     "trouble=lock:9:2",
     "trouble=clock:9:-86400 kill=record:12:after",
+    "trouble=full:10:1@2 kill=record:1:torn kill=close:3:after",
     "way=served trouble=twice:2 trouble=cut:1 kill=record:9:after",
     "way=served trouble=full:4:30@2 kill=record:17:before",
+    "way=served trouble=lock:9:2",
     "way=served trouble=deaf:2 trouble=torn:1 trouble=broker:2:1000 kill=record:2:after",
     "way=served trouble=broker:5:5 trouble=lost:1:3 trouble=doubled:6:3",
     "way=served trouble=database:1 trouble=database:2:1",
@@ -153,3 +155,21 @@ def needs_what_is_held(arguments: Sequence[str]) -> int:
 def test_no_life_inherits_what_a_thread_of_this_process_holds(tmp_path: Path) -> None:
     with HELD:
         assert Lives(needs_what_is_held, tmp_path, "X", ()).live((), None).code == 0
+
+
+def test_a_lot_that_cannot_be_judged_is_a_violation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judged(campaign: Campaign, played: Schedule) -> list[str]:
+        if played.kills:
+            raise KeyError(1)
+        return []
+
+    monkeypatch.setattr(Campaign, "wrong_with", judged)
+    violation = Campaign(code_of, tmp_path).tried(
+        read("seed=1 devices=4 sites=2 trouble=slow:5:5 kill=record:1:torn")
+    )
+    assert violation is not None
+    assert (
+        violation.replay
+        == "hardbin chaos --schedule 'seed=1 devices=2 sites=2 cell=plain way=run kill=record:1:torn'"
+    )
+    assert "KeyError: 1" in violation.complaints[0]

@@ -77,6 +77,31 @@ async def test_a_held_lot_goes_on_after_release_and_resume(tmp_path: Path) -> No
 
 
 @virtual
+async def test_what_the_store_has_refused_is_in_store_and_datalog_before_the_lot_goes_on(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE * 3)
+    bench.store.refuses = "database is locked"
+
+    async def technician() -> None:
+        await until(bench, State.HELD)
+        bench.store.refuses = "still locked"
+        for number, repaired in enumerate((False, True)):
+            assert (await bench.cell.request(release(number))).ok
+            await until(bench, State.PAUSED)
+            bench.store.refuses = "" if repaired else bench.store.refuses
+            assert (await bench.cell.request(commands.Resume(id=f"r{number}", actor="op", roles=OP))).ok
+            await until(bench, State.HELD if not repaired else State.CLOSED)
+
+    assert await bench.run(technician(), unattended=False) == "CLOSED"
+    assert bench.handler.sorted == [{1: ERROR.hard}, {1: 1}, {1: 1}], (
+        "no device was landed while it was locked"
+    )
+    assert [landing.seq for landing in bench.store.landings] == [1, 2, 3]
+    assert bench.file.landings == bench.store.landings
+
+
+@virtual
 async def test_a_lot_with_unsorted_devices_is_neither_released_nor_ended(tmp_path: Path) -> None:
     bench = Bench(tmp_path, sequence(returning(1.0)), THREE)
     bench.handler.sort_fails = "echo wrong three times"
