@@ -28,13 +28,17 @@ SHARE_AT = Limit(0.5 - _PLACE_OFF, 0.5 + _PLACE_OFF, "")
 @asynccontextmanager
 async def sampled(site: Se1Site) -> AsyncGenerator[None, None]:
     """Raw noise before conditioning has been read; the rows within judge it."""
-    noise = b""
-    for command in se1.read_all(ObjectType.TRNG_RAW, 0, NOISE_BYTES, PAYLOAD):
-        noise += await ask(site, command)
-    if len(noise) != NOISE_BYTES:
-        raise DutError(f"{len(noise)} bytes of noise, {NOISE_BYTES} asked for")
-    with site.noise.kept(noise):
+    with site.noise.kept(await raw_noise(site, NOISE_BYTES)):
         yield
+
+
+async def raw_noise(site: Se1Site, size: int) -> bytes:
+    """So many bytes of raw noise, one after the other; DutError if the chip gives others."""
+    parts = [await ask(site, command) for command in se1.read_all(ObjectType.TRNG_RAW, 0, size, PAYLOAD)]
+    noise = b"".join(parts)
+    if len(noise) != size:
+        raise DutError(f"{len(noise)} bytes of noise, {size} asked for")
+    return noise
 
 
 async def trng_health(site: Se1Site) -> bool:

@@ -12,6 +12,7 @@ from drivers.roles import Supply
 from sequences.se1.electrical_sort import ELECTRICAL_SORT
 from sequences.se1.entropy import sampled
 from sequences.se1.final_test import FINAL_TEST, FULL, LOCKED_FINAL_TEST, SHORT, SHORT_FINAL_TEST
+from sequences.se1.noise_study import NOISE_STUDY
 from sequences.se1.site import PAYLOAD, Se1Site
 from sequences.se1.wafer_sort import WAFER_SORT
 from sim.dut.chip import Chip, ChipFaults
@@ -100,5 +101,6 @@ def test_the_short_set_has_no_key_generation() -> None:
 
 def test_all_are_installed() -> None:
     installed = {entry.name: entry.load() for entry in entry_points(group="hardbin.sequences")}
-    sequences = (FINAL_TEST, SHORT_FINAL_TEST, LOCKED_FINAL_TEST, WAFER_SORT, ELECTRICAL_SORT)
+    sorts = (WAFER_SORT, ELECTRICAL_SORT)
+    sequences = (FINAL_TEST, SHORT_FINAL_TEST, LOCKED_FINAL_TEST, *sorts, NOISE_STUDY)
     assert installed == {sequence.name: sequence for sequence in sequences}
