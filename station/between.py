@@ -13,7 +13,6 @@ from station import commands, events
 from station.authority import Action, denied
 from station.custody.journal import Journal, read
 from station.engine import receipts
-from station.engine.cell import REASONED
 from station.errors import ConfigError, SequenceError, UntrustedError
 from station.recipe.content import Recipe
 from station.recipe.shelf import NotFoundError, Shelf
@@ -139,8 +138,8 @@ def _objection(command: SAYINGS, unknown: str) -> tuple[str, str] | None:
     name = receipts.name_of(command)
     if reason := denied(Action(name), command.roles):
         return "denied", reason
-    if isinstance(command, REASONED) and not command.reason:
-        return "bad_arguments", f"{name} needs a reason"
+    if objection := receipts.unreasoned(command):
+        return objection
     return ("not_found", f"{name}: {unknown}") if unknown else None
 
 

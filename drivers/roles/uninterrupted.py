@@ -1,8 +1,8 @@
 """Work that must come to its end though its task is cancelled."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from drivers.errors import EquipmentError
 
@@ -15,9 +15,7 @@ class NotUndoneError(EquipmentError):
     """What a block switched on may still be on: nothing may move, and nobody may touch it."""
 
 
-async def uninterrupted(
-    work: Coroutine[Any, Any, T], *, bound_s: float | None = None, may_be_cut: bool = False
-) -> T:
+async def uninterrupted(work: Awaitable[T], *, bound_s: float | None = None, may_be_cut: bool = False) -> T:
     """Await `work` to its end even if cancelled meanwhile, then be cancelled; TimeoutError past `bound_s`.
 
     A failure of the work outweighs the cancellation: it is raised, so that nobody misses it. Work that
@@ -38,7 +36,7 @@ async def uninterrupted(
     return result
 
 
-async def undone(work: Coroutine[Any, Any, None], *, what: str, bound_s: float = 2.0) -> None:
+async def undone(work: Awaitable[None], *, what: str, bound_s: float = 2.0) -> None:
     """Undo what a block did, whatever happens meanwhile; NotUndoneError if it fails or takes too long."""
     try:
         await uninterrupted(work, bound_s=bound_s)
@@ -48,6 +46,6 @@ async def undone(work: Coroutine[Any, Any, None], *, what: str, bound_s: float =
         raise NotUndoneError(str(error)) from error
 
 
-async def _bounded(work: Coroutine[Any, Any, T], bound_s: float | None) -> T:
+async def _bounded(work: Awaitable[T], bound_s: float | None) -> T:
     async with asyncio.timeout(bound_s):
         return await work

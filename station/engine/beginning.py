@@ -2,6 +2,7 @@
 
 import asyncio
 
+from station import commands
 from station.engine.stops import Unloaded
 
 GOOD_FOR_S = 12 * 3600.0
@@ -25,13 +26,10 @@ class Beginning:
         self._start = True
         self._asked.set()
 
-    def check(self) -> None:
-        """The lot is to be checked, and nothing else."""
-        self._asked.set()
-
-    def unload(self) -> None:
-        """The lot is to be put back."""
-        self._unload = True
+    def take(self, command: commands.Start | commands.Check | commands.Unload) -> None:
+        """The lot is to be tested, only to be checked, or to be put back."""
+        self._start = self._start or isinstance(command, commands.Start)
+        self._unload = self._unload or isinstance(command, commands.Unload)
         self._asked.set()
 
     async def asked(self) -> bool:

@@ -1,55 +1,37 @@
 """One test cell: its state, the one door for commands, and the life of a lot."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic
 
 from drivers.roles.uninterrupted import uninterrupted
 from station import authority, commands, events
-from station.alarms import Alarms
-from station.custody.balance import Balance, binned
-from station.engine import prelot, receipts
+from station.engine import closing, prelot, receipts
 from station.engine.beginning import Beginning
-from station.engine.cut_off import CutOff
 from station.engine.held import Held
 from station.engine.interlocks import why_open
 from station.engine.landing import Landing
 from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.requests import Requests
-from station.engine.states import FORWARD, State, may_follow
+from station.engine.safety import Safety
+from station.engine.standing import Standing
+from station.engine.states import State
 from station.engine.stepping import Steps, steps_of
 from station.engine.stepping import objection as no_step
 from station.engine.stops import Aborted, Adjourned, Cause, Hold, Unloaded, Wish
-from station.errors import CustodyError, StorageError
-from station.model import ENGINEERING, LotClosing, LotInfo
+from station.errors import CustodyError
+from station.model import LotClosing, LotInfo
 from station.sequence import S
 
-T = TypeVar("T")
-REASONED = (
-    commands.Release
-    | commands.Close
-    | commands.Apply
-    | commands.Reason
-    | commands.SetSite
-    | commands.Retest
-    | commands.Shelve
-    | commands.Waive
-)
-"""Commands that take a reason."""
-NOT_SAFE = "; not safe: "
 
-
-class Cell(Generic[S]):
+class Cell(Standing, Generic[S]):
     """Runs one lot at a time. Everything that changes it comes in by `request`."""
 
     def __init__(self, plan: Plan[S]) -> None:
+        super().__init__(plan.clock, plan.bus)
         self._plan = plan
         self.info: LotInfo | None = None
-        self._folder: Folder | None = None
         self._run: LotRun[S] | None = None
         self._requests = Requests(plan.bound.resources)
         self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
@@ -58,23 +40,11 @@ class Cell(Generic[S]):
         self._why = "asked for"
         self.stdf: Path | None = None
         self.vault_closing: LotClosing | None = None
-        self.state = State.EMPTY
-        self.reason = ""
-        """Why the cell is in its state, where that needs a reason."""
         self._steps: Steps | None = None
         """Of an engineering lot."""
-        self._off = CutOff(plan.resources)
+        self._safety = Safety(plan.resources, self._tell_safety)
         self._waived = set[str]()
         """Checks that somebody answers for."""
-        self._unsafe = ""
-        self.safe = True
-        """False while an output may be on and nobody can tell."""
-        self.time_to_safe_s = 0.0
-        """How long the last safe state took, read-back included."""
-        self.paused = asyncio.Event()
-        """Set while the lot is paused at a touchdown boundary."""
-        self.alarms = Alarms()
-        """Those of the lot."""
 
     def _begin_anew(self) -> None:
         """Forget the lot before."""
@@ -90,7 +60,7 @@ class Cell(Generic[S]):
         if (taken := self._receipts.get(command.id)) is None:
             taken = asyncio.get_running_loop().create_task(self._taken(command))
             self._receipts[command.id] = taken
-        return await uninterrupted(_result_of(taken))
+        return await uninterrupted(taken)
 
     async def _taken(self, command: commands.Any) -> commands.Receipt:
         name = receipts.name_of(command)
@@ -99,7 +69,7 @@ class Cell(Generic[S]):
         if isinstance(command, commands.Resume) and (why := await why_open(self._plan.resources)):
             return await self._refuse(command, "equipment", why)
         if isinstance(command, commands.CutOff):
-            self._off.begin()
+            self._safety.cut_off()
             await self._effect(command)
             await self._accept(command)
             return await self._done(command)
@@ -119,10 +89,9 @@ class Cell(Generic[S]):
 
     def _objection(self, name: str, command: commands.Any) -> tuple[str, str] | None:
         """Return why a command cannot be taken now, as code and reason."""
-        if objection := authority.objection(authority.Action(name), command.roles, self.state):
+        denied = authority.objection(authority.Action(name), command.roles, self.state)
+        if objection := denied or receipts.unreasoned(command):
             return objection
-        if isinstance(command, REASONED) and not command.reason:
-            return "bad_arguments", f"{name} needs a reason"
         if isinstance(command, commands.Load):
             return authority.not_an_engineer(command.mode, command.roles)
         if isinstance(command, commands.Step | commands.Shmoo):
@@ -143,10 +112,10 @@ class Cell(Generic[S]):
 
     async def _accept(self, command: commands.Any) -> None:
         stopping = isinstance(command, commands.Pause | commands.Abort)
-        await (self._commit if stopping else self._record)(receipts.accepted(command, self._now))
+        await (self._commit if stopping else self._record)(receipts.accepted(command, self.now))
 
     async def _refuse(self, command: commands.Any, code: str, reason: str) -> commands.Receipt:
-        await self._commit(receipts.refused(command, self._now, code, reason))
+        await self._commit(receipts.refused(command, self.now, code, reason))
         return commands.Receipt(ok=False, code=code, reason=reason)
 
     async def _effect(self, command: commands.Any) -> None:
@@ -154,7 +123,7 @@ class Cell(Generic[S]):
             case commands.Load():
                 await self.shift(State.LOADED)
             case commands.Start() | commands.Check() | commands.Unload():
-                await self._begins(command)
+                self._begins(command)
             case commands.Release() | commands.Close():
                 self._held.take(command)
             case commands.End() if self.state is State.HELD:
@@ -174,24 +143,19 @@ class Cell(Generic[S]):
             case _:
                 await self._said(command)
 
-    async def _begins(self, command: commands.Start | commands.Check | commands.Unload) -> None:
-        """What is asked of a lot that does not run."""
-        match command:
-            case commands.Start():
-                self._beginning.start()
-            case commands.Check() if self.state is State.PAUSED:
-                self._requests.take(command)
-            case commands.Check():
-                self._beginning.check()
-            case commands.Unload() if self.state is State.CLOSED:
-                self.state, was = State.EMPTY, self.state.value
-                self._plan.bus.publish(events.StateChanged(at=self._now, old=was, new=self.state.value))
-            case commands.Unload():
-                self._beginning.unload()
+    def _begins(self, command: commands.Start | commands.Check | commands.Unload) -> None:
+        """Take what is asked of a lot that does not run."""
+        if isinstance(command, commands.Check) and self.state is State.PAUSED:
+            self._requests.take(command)
+        elif self.state is State.CLOSED:
+            self.state = State.EMPTY
+            self._bus.publish(events.StateChanged(at=self.now, old="CLOSED", new="EMPTY"))
+        else:
+            self._beginning.take(command)
 
     async def _said(self, command: commands.Any) -> None:
         """Journal what a person says, and pass on what the run is to do."""
-        if (event := receipts.said(command, self._now)) is not None:
+        if (event := receipts.said(command, self.now)) is not None:
             await self._record(event)
         if isinstance(command, commands.Waive):
             self._waived.add(command.check)
@@ -214,7 +178,7 @@ class Cell(Generic[S]):
             self.alarms = self._folder.journal.alarms
             self.info = info
             self._steps = steps_of(info, self._plan.sequence, self._folder.journal, self._plan.clock)
-            await self._record(events.LotLoaded(at=self._now, info=info))
+            await self._record(events.LotLoaded(at=self.now, info=info))
         except BaseException:
             self.state, self.info = State.EMPTY, None
             await self._close_folder()
@@ -279,11 +243,13 @@ class Cell(Generic[S]):
         self._go_on()
         if self.info is None:
             raise Aborted
-        fresh = start and self.state is State.READY and beginning.holds(self._now)
+        fresh = start and self.state is State.READY and beginning.holds(self.now)
         try:
             await self.shift(State.CHECKING)
-            await (self._must_be_shut() if fresh else self._check(self.info))
-            beginning.passed(self._now)
+            await self._must_be_shut()
+            if not fresh:
+                await prelot.checked(self._plan, self.info, self._record, self._waived)
+            beginning.passed(self.now)
             if not start:
                 await self.shift(State.READY)
         except Hold as hold:
@@ -315,14 +281,9 @@ class Cell(Generic[S]):
         if self._steps is not None:
             self._steps.say = run.boundary.note
 
-    async def _check(self, info: LotInfo) -> None:
-        """Whatever can be found out before a device is touched."""
-        await self._must_be_shut()
-        await prelot.checked(self._plan, info, self._record, self._waived)
-
     async def _must_be_shut(self) -> None:
         """Nothing is on, and every interlock is closed."""
-        await self._must_be_safe()
+        await self._safety.must_be()
         if why := await why_open(self._plan.resources):
             self._why = why
             raise Aborted
@@ -353,18 +314,17 @@ class Cell(Generic[S]):
         while True:
             await self._held.released()
             self._go_on()
-            await self._make_safe()
+            safe = await self._safety.make()
             self._go_on()
-            if self.safe:
+            if safe:
                 return
 
     async def _hold(self, hold: Hold) -> None:
         self._was_held = True
-        reason = str(hold)
-        await self._make_safe()
-        known = self._unsafe.removeprefix(NOT_SAFE) in reason
+        await self._safety.make()
         self._held.by(hold)
-        await self.shift(State.HELD, reason if known else reason + self._unsafe, cause=hold.cause.value)
+        reason, takes = self._safety.said_after(str(hold)), self._held.takes
+        await self.shift(State.HELD, reason, cause=hold.cause.value, takes=takes)
 
     def leave(self) -> bool:
         """Have the run end with its lot open and paused, for the next start; false if it is not paused."""
@@ -373,16 +333,15 @@ class Cell(Generic[S]):
         return self.state is State.PAUSED
 
     async def _leave(self) -> None:
-        await self._make_safe()
-        if not self.safe:
+        if not await self._safety.make():
             await self._abort("the station is being stopped")
 
     async def _abort(self, reason: str) -> None:
         if self.state is State.CLOSED:  # it came while the last word was being written
             return
         await self.shift(State.ABORTING, reason)
-        await self._make_safe()
-        await self.shift(State.ABORTED, reason + self._unsafe)
+        await self._safety.make()
+        await self.shift(State.ABORTED, self._safety.said_after(reason))
 
     async def _closed(self, info: LotInfo, folder: Folder, *, unattended: bool) -> None:
         """Close the lot; one that cannot be closed is held there, until it can or somebody signs for it."""
@@ -401,77 +360,26 @@ class Cell(Generic[S]):
         """Be safe, with every device where it belongs."""
         self._go_on()
         await self.shift(State.ENDING)
-        await self._must_be_safe()
-        balance = folder.journal.balance
-        if unsorted := balance.unsorted():
-            raise Hold(f"the balance is open: devices {', '.join(map(str, unsorted))} are in contact")
-        if folder.journal.failed:
-            raise Hold(folder.journal.failed)
+        await self._safety.must_be()
+        closing.must_be_settled(folder.journal)
         if self._run is not None:
             await self._run.tell()
         self._go_on()
         await self.shift(State.CLOSING)
 
     async def _close(self, info: LotInfo, folder: Folder) -> None:
-        balance = folder.journal.balance
+        journal = folder.journal
         if self.stdf is None:
-            self.stdf = await folder.records.finish(self._now)
-        await self._settle(info, balance)
+            self.stdf = await folder.records.finish(self.now)
+        self.vault_closing = await closing.closed_in(self._plan.vault, info, journal, self._held.signed)
         self._go_on()
-        accounts = balance.accounts()
-        await self._record(
-            events.LotClosed(
-                at=self._now,
-                lot=info.lot,
-                outcome=_outcome(info, was_held=self._was_held),
-                tested=balance.tested(),
-                good=accounts.get("good", 0),
-                accounts=accounts,
-                stdf_sha256=sha256(self.stdf.read_bytes()).hexdigest(),
-            )
-        )
+        await self._record(closing.last_word(info, journal, self.stdf, was_held=self._was_held))
         await self.shift(State.CLOSED)
 
-    async def _settle(self, info: LotInfo, balance: Balance) -> None:
-        """Have the vault close the lot; a difference is a fault of custody, unless somebody signs for it."""
-        if self._plan.vault is None:
-            return
-        try:
-            await self._plan.vault.claim(info.lot, binned(balance, info.lot))
-            self.vault_closing = await self._plan.vault.close_lot(info.lot)
-        except CustodyError as error:
-            if (signed := self._held.signed) is None:
-                raise
-            await self._record(
-                events.BalanceSigned(
-                    at=self._now,
-                    difference=str(error),
-                    actor=signed.actor,
-                    reason=signed.reason,
-                    second=signed.second,
-                )
-            )
-
-    async def _must_be_safe(self) -> None:
-        await self._make_safe()
-        if not self.safe:
-            raise Hold(f"the cell could not be made safe: {self._unsafe.removeprefix(NOT_SAFE)}", unsafe=True)
-
-    async def _make_safe(self) -> None:
-        await self._made_safe(*await self._off.safe())
-
-    async def _made_safe(self, took: float, failed: Mapping[str, str]) -> None:
-        self.safe, self.time_to_safe_s = not failed, took
-        unsafe = "; ".join(f"{name}: {why}" for name, why in sorted(failed.items()))
-        self._unsafe = f"{NOT_SAFE}{unsafe}" if failed else ""
-        await self._commit(
-            events.MadeSafe(at=self._now, time_to_safe_s=took, unverified=tuple(sorted(failed)))
-        )
-
-    # -- telling
-    async def hear(self, machine: str, what: str, text: str) -> None:
-        """Journal what has become of a machine beside the lot."""
-        await self._commit(events.MachineTold(at=self._now, machine=machine, what=what, text=text))
+    @property
+    def time_to_safe_s(self) -> float:
+        """How long the last safe state took, read-back included."""
+        return self._safety.took_s
 
     @property
     def retested(self) -> int:
@@ -483,67 +391,10 @@ class Cell(Generic[S]):
         """How often this run's lot has landed on devices so far; 0 before it runs."""
         return 0 if self._run is None else self._run.landings
 
-    @property
-    def now(self) -> float:
-        """Seconds since 1970."""
-        return self._plan.clock.unix()
-
-    _now = now
-
-    async def shift(self, new: State, reason: str = "", *, cause: str = "") -> None:
-        """Go into another state of the life cycle, journalled before it counts."""
-        old = self.state
-        if old is new:
-            return
-        if not may_follow(old, new):
-            raise AssertionError(f"{old.value} -> {new.value} is not a transition of the table")
-        self.state, self.reason = new, reason
-        if new is State.PAUSED:
-            self.paused.set()
-        else:
-            self.paused.clear()
-        takes = self._held.takes if cause else ()
-        changed = events.StateChanged(
-            at=self._now, old=old.value, new=new.value, reason=reason, cause=cause, takes=takes
-        )
-        await (self._record if new in FORWARD else self._commit)(changed)
-
-    async def _record(self, event: events.Any) -> None:
-        """Journal what the lot may not go on without; StorageError if it cannot be."""
-        if self._folder is None:
-            self._plan.bus.publish(event)
-        else:
-            await self._folder.journal.commit(event)
-
-    async def _commit(self, event: events.Any) -> None:
-        """Journal what happened; a journal that fails cannot keep a cell from becoming safe."""
-        with suppress(StorageError):
-            await self._record(event)
-
-    async def _close_folder(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder is None:
-            return
-        try:
-            await folder.records.close()
-        finally:
-            folder.journal.close()
-
     async def aclose(self) -> None:
         """Close the lot's files; a lot that is not closed may be taken up again later."""
         try:
-            await self._off.over()
+            await self._safety.over()
             await self._close_folder()
         finally:
             self._plan.bus.close()
-
-
-def _outcome(info: LotInfo, *, was_held: bool) -> str:
-    """Nobody ships what engineers have had in hand, whatever it came to."""
-    if info.mode == ENGINEERING:
-        return "ENGINEERING"
-    return "FAILED" if was_held else "PASSED"
-
-
-async def _result_of(task: asyncio.Task[T]) -> T:
-    return await task

@@ -78,6 +78,13 @@ class Folder:
     journal: LotJournal
     records: Records
 
+    async def close(self) -> None:
+        """Close all files."""
+        try:
+            await self.records.close()
+        finally:
+            self.journal.close()
+
 
 @dataclass(frozen=True)
 class Examined:

@@ -4,11 +4,29 @@ from station import commands, events
 from station.engine.states import State
 
 MINUTE_S = 60.0
+REASONED = (
+    commands.Release
+    | commands.Close
+    | commands.Apply
+    | commands.Reason
+    | commands.SetSite
+    | commands.Retest
+    | commands.Shelve
+    | commands.Waive
+)
+"""Commands that take a reason."""
 
 
 def name_of(command: commands.Any) -> str:
     """Return the command's name."""
     return str(command.__struct_config__.tag)
+
+
+def unreasoned(command: commands.Any) -> tuple[str, str] | None:
+    """Return as code and reason that somebody has not said why, though he must."""
+    if isinstance(command, REASONED) and not command.reason:
+        return "bad_arguments", f"{name_of(command)} needs a reason"
+    return None
 
 
 def accepted(command: commands.Any, at: float) -> events.CommandAccepted:

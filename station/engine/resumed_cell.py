@@ -3,7 +3,7 @@
 from station import commands, events
 from station.authority import releasing
 from station.engine import prelot
-from station.engine.cell import NOT_SAFE, Cell
+from station.engine.cell import Cell
 from station.engine.history import UNKNOWN
 from station.engine.interlocks import why_open
 from station.engine.lot_run import LotRun
@@ -53,15 +53,15 @@ class ResumedCell(Cell[S]):
         self._held.takes = history.takes or LOOKED_AT
         self._waived = set(history.waived)
         old = history.state.value
-        await self._commit(events.StateChanged(at=self._now, old=old, new=State.RECOVERING.value))
-        await self._made_safe(took, failed)
+        await self._commit(events.StateChanged(at=self.now, old=old, new=State.RECOVERING.value))
+        await self._safety.came_to(took, failed)
         if history.refitted:
             info = history.info
             await self._commit(
-                events.Refitted(at=self._now, instruments=info.instruments, software=info.software)
+                events.Refitted(at=self.now, instruments=info.instruments, software=info.software)
             )
         if history.past_lost:
-            await self._commit(events.PastLost(at=self._now, reason=history.past_lost))
+            await self._commit(events.PastLost(at=self.now, reason=history.past_lost))
         self._recovery = Recovery(history, folder, self._plan.sequence, self._plan.vault)
         if why := await self._settled(self._recovery):
             await self.shift(State.ABORTED, why)
@@ -81,13 +81,14 @@ class ResumedCell(Cell[S]):
 
     async def _stand(self, recovery: Recovery[S], why: str, *, unknown: bool = False) -> None:
         doubt = recovery.history.in_doubt
-        if not self.safe:
-            why = f"the cell could not be made safe: {self._unsafe.removeprefix(NOT_SAFE)}"
+        unsafe = bool(self._safety.lacks)
+        if unsafe:
+            why = self._safety.why
         elif opened := await why_open(self._plan.resources):
             why, unknown = opened, True
         elif doubt:
             why = f"nobody knows whether these were sorted: devices {doubt}"
-        if not self.safe or doubt or unknown:
+        if unsafe or doubt or unknown:
             await self.shift(State.ABORTED, why)
             self.reason = why
         else:
@@ -142,7 +143,7 @@ class ResumedCell(Cell[S]):
 
     async def _effect(self, command: commands.Any) -> None:
         if isinstance(command, commands.Recover) and self._recovery is not None:
-            await self._make_safe()
+            await self._safety.make()
             if not self._is_settled and (why := await self._settled(self._recovery)):
                 self.reason = why
                 return
@@ -156,7 +157,7 @@ class ResumedCell(Cell[S]):
         """What the cleared sites need can be used again, in this lot and the next."""
         bound = self._plan.bound
         if bound.quarantine is not None and command.cleared:
-            who = events.Cleared(at=self._now, resource="", actor=command.actor, reason=command.reason)
+            who = events.Cleared(at=self.now, resource="", actor=command.actor, reason=command.reason)
             await bound.quarantine.clear(command.cleared & bound.resources.keys(), bound.resources, who)
 
     async def _done(self, command: commands.Any) -> commands.Receipt:
