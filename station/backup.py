@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -51,26 +51,34 @@ def save(folders: Sequence[Path], out: Path) -> tuple[Member, ...]:
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: there is no such folder")
+    return written(_files(folders), out)
+
+
+def written(files: Iterable[Copied], out: Path) -> tuple[Member, ...]:
+    """Write files into a new one that only its owner can read; ConfigError, CustodyError."""
     try:
         file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(f"{out}: {error.strerror}") from error
     try:
         with os.fdopen(file, "wb") as raw:
-            members = _written(folders, raw)
+            members = _written(files, raw)
             raw.flush()
             os.fsync(raw.fileno())
         durable_file.sync(out.resolve().parent)
     except (OSError, sqlite3.Error) as error:
         out.unlink()
         raise CustodyError(f"{out}: {error}") from error
+    except BaseException:
+        out.unlink()
+        raise
     return members
 
 
-def _written(folders: Sequence[Path], raw: io.BufferedWriter) -> tuple[Member, ...]:
+def _written(files: Iterable[Copied], raw: io.BufferedWriter) -> tuple[Member, ...]:
     members = []
     with tarfile.open(fileobj=raw, mode="w") as tar:
-        for one in _files(folders):
+        for one in files:
             _add(tar, one.member, one.data)
             members.append(one.member)
         _add(tar, Member(MANIFEST, 0, 0o600, ""), msgspec.json.encode(members))
@@ -105,7 +113,11 @@ def _snapshot(path: Path) -> bytes:
 
 
 def _copied(name: str, path: Path, data: bytes) -> Copied:
-    mode = stat.S_IMODE(path.stat().st_mode)
+    return copied(name, data, stat.S_IMODE(path.stat().st_mode))
+
+
+def copied(name: str, data: bytes, mode: int = 0o600) -> Copied:
+    """Return what goes into the file under a name."""
     return Copied(Member(name, len(data), mode, sha256(data).hexdigest()), data)
 
 

@@ -36,7 +36,6 @@ class Die:
 
 
 S = TypeVar("S", bound=Site)
-S_contra = TypeVar("S_contra", bound=Site, contravariant=True)
 
 ParametricFunction: TypeAlias = Callable[[S], Awaitable[float | Mapping[str, float]]]
 FunctionalFunction: TypeAlias = Callable[[S], Awaitable[bool]]

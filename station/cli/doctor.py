@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 from msgspec import json
 
+from station import support
 from station.cli.codes import Exit
 from station.doctor import Health, examined
 
+FILE = click.Path(dir_okay=False, path_type=Path)
 SIGNS = {Health.OK: "ok  ", Health.WARN: "WARN", Health.BAD: "BAD "}
 
 
@@ -20,9 +22,25 @@ SIGNS = {Health.OK: "ok  ", Health.WARN: "WARN", Health.BAD: "BAD "}
     help="Where lots go.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one list.")
-def doctor(out: Path, *, as_json: bool) -> int:
+@click.option("--bundle", type=FILE, help="Write what somebody who helps must know into a new file.")
+@click.option("--station", type=FILE, help="Put this station file in, without what is secret.")
+@click.option(
+    "--lot",
+    "lots",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    help="Put journal and report of the lot in this folder in; repeatable.",
+)
+def doctor(
+    out: Path, bundle: Path | None, station: Path | None, lots: tuple[Path, ...], *, as_json: bool
+) -> int:
     """Examine this machine: cryptography, plug-ins, disk, clock, memory, ways to equipment."""
+    if bundle is None and (station or lots):
+        raise click.UsageError("--station and --lot say what goes into --bundle FILE")
     findings = list(examined(out))
+    if bundle is not None:
+        members = support.bundle(bundle, findings, station, lots)
+        click.echo(f"hardbin: {bundle}: {', '.join(one.path for one in members)}", err=True)
     if as_json:
         click.echo(json.encode(findings))
     else:

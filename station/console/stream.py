@@ -75,8 +75,3 @@ class Stream:
                 yield data
         finally:
             self._browsers.discard(queue)
-
-    @property
-    def browsers(self) -> int:
-        """How many watch."""
-        return len(self._browsers)

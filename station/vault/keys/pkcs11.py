@@ -72,7 +72,7 @@ class TokenKeys:
         self, token: Token, pin: Secret, entries: Iterable[Entry], records: Mapping[str, Secret]
     ) -> None:
         known = list(entries)
-        self._policy, self._label = token.pq, token.label
+        self._policy = token.pq
         self._algorithms = {entry.id: entry.profile.algorithm for entry in known}
         self._objects: dict[str, Object] = {}
         self._soft = SoftKeys(known, records)
