@@ -2,47 +2,33 @@
 
 from typing import TypeAlias
 
-from msgspec import Struct
-
-from station.model import Axis, Disposition, Limit, LotInfo, Measurement, Outcome, Quota, Whereabouts
+from station.acts import Acknowledged as Acknowledged
+from station.acts import AssetReplaced as AssetReplaced
+from station.acts import BalanceSigned as BalanceSigned
+from station.acts import CheckWaived as CheckWaived
+from station.acts import Cleaned as Cleaned
+from station.acts import Cleared as Cleared
+from station.acts import CommandAccepted as CommandAccepted
+from station.acts import CommandRefused as CommandRefused
+from station.acts import ConfigApplied as ConfigApplied
+from station.acts import Found as Found
+from station.acts import KeysReleased as KeysReleased
+from station.acts import ReasonGiven as ReasonGiven
+from station.acts import RetestBegun as RetestBegun
+from station.acts import SelfTested as SelfTested
+from station.acts import Shelved as Shelved
+from station.acts import ShmooBegun as ShmooBegun
+from station.acts import SiteSet as SiteSet
+from station.acts import Staged as Staged
+from station.event import Event as Event
+from station.model import Disposition, Limit, LotInfo, Measurement, Outcome, Quota
 from station.set_up import Instrument, Software
-
-
-class Event(Struct, frozen=True, tag_field="event", kw_only=True):
-    """What happened, and when (seconds since 1970)."""
-
-    at: float
 
 
 class LotLoaded(Event, frozen=True, tag="lot.loaded", kw_only=True):
     """A lot's data, recipe and quantity are agreed."""
 
     info: LotInfo
-
-
-class CommandAccepted(Event, frozen=True, tag="command.accepted", kw_only=True):
-    """A command has come in by the one door and takes effect; the durable receipt of its id."""
-
-    id: str
-    command: str
-    actor: str
-    source: str
-    reason: str = ""
-    roles: tuple[str, ...] = ()
-    second: str = ""
-    """Of what took two persons: the other one."""
-
-
-class CommandRefused(Event, frozen=True, tag="command.refused", kw_only=True):
-    """A command had no effect, and why."""
-
-    id: str
-    command: str
-    actor: str
-    code: str
-    reason: str
-    source: str = ""
-    roles: tuple[str, ...] = ()
 
 
 class StateChanged(Event, frozen=True, tag="state.changed", kw_only=True):
@@ -55,16 +41,6 @@ class StateChanged(Event, frozen=True, tag="state.changed", kw_only=True):
     """Of a hold: whose matter it is, `equipment`, `yield` or `custody`."""
     takes: tuple[tuple[str, ...], ...] = ()
     """Of a hold: whom its release takes, a person each, of one of these roles."""
-
-
-class ReasonGiven(Event, frozen=True, tag="e10.reason", kw_only=True):
-    """A person says why the cell is in its class of E10, or that standby is scheduled down or engineering."""
-
-    reason: str
-    actor: str
-    source: str = ""
-    state: str = ""
-    """`SDT`, `ENG`, or empty: the class stays as it is."""
 
 
 class TouchdownOpened(Event, frozen=True, tag="touchdown.opened", kw_only=True):
@@ -174,29 +150,6 @@ class RuleTripped(Event, frozen=True, tag="rule.tripped", kw_only=True):
     seen: str
 
 
-class SiteSet(Event, frozen=True, tag="site.set", kw_only=True):
-    """A person lets a site test from the next touchdown on, or no more."""
-
-    site: int
-    on: bool
-    actor: str
-    reason: str
-
-
-class Cleaned(Event, frozen=True, tag="probe.cleaned", kw_only=True):
-    """The tips of the card were cleaned because somebody asked; `failed` says why they were not."""
-
-    actor: str
-    failed: str = ""
-
-
-class RetestBegun(Event, frozen=True, tag="retest.begun", kw_only=True):
-    """A second pass over dies of the wafer on the chuck begins; none if that wafer is gone."""
-
-    dies: tuple[tuple[int, int], ...]
-    actor: str
-
-
 class StepHalted(Event, frozen=True, tag="step.halted", kw_only=True):
     """A site of an engineering lot stands still behind a row, its outputs as they are."""
 
@@ -221,20 +174,6 @@ class StepLeft(Event, frozen=True, tag="step.left", kw_only=True):
     failed: str = ""
 
 
-class ShmooBegun(Event, frozen=True, tag="shmoo.begun", kw_only=True):
-    """A row is run over a grid of its parameters; a `shmoo.point` for each point follows, x first."""
-
-    seq: int
-    site: int
-    part: int
-    row: int
-    name: str
-    x: Axis
-    y: Axis | None = None
-    limit: Limit | None = None
-    actor: str
-
-
 class ShmooPoint(Event, frozen=True, tag="shmoo.point", kw_only=True):
     """What the row came to at one point; it says nothing of the device's result."""
 
@@ -255,47 +194,6 @@ class ShmooEnded(Event, frozen=True, tag="shmoo.ended", kw_only=True):
     passed: int
     tried: int
     failed: str = ""
-
-
-class Staged(Event, frozen=True, tag="recipe.staged", kw_only=True):
-    """Lots may be run by a recipe from here on; of a station, between lots."""
-
-    recipe: str
-    title: str
-    actor: str
-
-
-class ConfigApplied(Event, frozen=True, tag="config.applied", kw_only=True):
-    """The station has another file from here on: which values are others, and who wanted it."""
-
-    config: str
-    changed: tuple[str, ...]
-    actor: str
-    second: str = ""
-
-
-class SelfTested(Event, frozen=True, tag="selftest.done", kw_only=True):
-    """The machines were asked between lots: which, and what is wrong."""
-
-    machines: tuple[str, ...]
-    time_to_safe_s: float
-    failed: dict[str, str]
-    actor: str
-
-
-class KeysReleased(Event, frozen=True, tag="key.released", kw_only=True):
-    """The vault has taken a key release that the station carried there."""
-
-    release: str
-    actor: str
-
-
-class CheckWaived(Event, frozen=True, tag="check.waived", kw_only=True):
-    """A person answers for a check that the lot would not begin with."""
-
-    check: str
-    actor: str
-    reason: str
 
 
 class QuotaTold(Event, frozen=True, tag="quota.told", kw_only=True):
@@ -322,30 +220,6 @@ class AssetCounted(Event, frozen=True, tag="asset.counted", kw_only=True):
     landings: int
 
 
-class AssetReplaced(Event, frozen=True, tag="asset.replaced", kw_only=True):
-    """In the record of a cell: an asset is new, and counted from 0."""
-
-    asset: str
-    actor: str
-    reason: str
-
-
-class Acknowledged(Event, frozen=True, tag="alarm.acknowledged", kw_only=True):
-    """Somebody has seen an alarm."""
-
-    alarm: str
-    actor: str
-
-
-class Shelved(Event, frozen=True, tag="alarm.shelved", kw_only=True):
-    """An alarm is to be quiet until a time."""
-
-    alarm: str
-    until: float
-    actor: str
-    reason: str
-
-
 BROKEN, WORKS_AGAIN = "broken", "works again"
 """What becomes of a machine beside the lot, for which no lot stops."""
 
@@ -370,22 +244,6 @@ class MadeSafe(Event, frozen=True, tag="safe", kw_only=True):
     unverified: tuple[str, ...]
 
 
-class Found(Event, frozen=True, tag="inventory.found", kw_only=True):
-    """Where a person has found the devices of which the station did not know: running number to place."""
-
-    actor: str
-    reason: str
-    places: dict[int, Whereabouts]
-
-
-class Cleared(Event, frozen=True, tag="resource.cleared", kw_only=True):
-    """A person vouches that a resource that was out of use can be used again."""
-
-    resource: str
-    actor: str
-    reason: str
-
-
 class Refitted(Event, frozen=True, tag="lot.refitted", kw_only=True):
     """A lot that is taken up goes on with other machines or other software: all that it has had."""
 
@@ -397,15 +255,6 @@ class PastLost(Event, frozen=True, tag="past.lost", kw_only=True):
     """Earlier results of a lot that is taken up cannot be read again: rows whose rules ask for them run."""
 
     reason: str
-
-
-class BalanceSigned(Event, frozen=True, tag="balance.signed", kw_only=True):
-    """Persons answer for the difference with which a lot could not be closed: it is closed with it."""
-
-    difference: str
-    actor: str
-    reason: str
-    second: str = ""
 
 
 class LotClosed(Event, frozen=True, tag="lot.closed", kw_only=True):
