@@ -93,9 +93,12 @@ typedef struct se1 {
   uint8_t work[SE1_LIMIT_STORE];
 } se1;
 
+/* All that is seen from outside: a program that loads the library may have a crc32 of its own. */
+#pragma GCC visibility push(default)
 size_t se1_size(void); /* of a context, for whoever cannot see this header */
 void se1_power_on(se1 *chip, const se1_hal *hal, void *ctx); /* cold reset: boot, repair, self-test */
 void se1_reset(se1 *chip);                                   /* warm reset */
 size_t se1_apdu(se1 *chip, const uint8_t *cmd, size_t n, uint8_t *reply, size_t max); /* 0: no answer */
+#pragma GCC visibility pop
 
 #endif

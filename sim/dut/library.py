@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2] / "firmware-stubs"
 STRICT = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
-SHARED = ("-fPIC", "-shared")
+SHARED = ("-fPIC", "-fvisibility=hidden", "-shared")
 
 
 class BuildError(Exception):

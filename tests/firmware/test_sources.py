@@ -1,5 +1,6 @@
 """What is generated is up to date; the stub compiles without warnings and runs clean under the sanitisers."""
 
+import ctypes
 import importlib.util
 import os
 import re
@@ -145,3 +146,12 @@ def test_clean_under_the_sanitisers_whatever_comes() -> None:
     count, began, covered = (int(word) for word in done.stdout.split() if word.isdigit())
     assert count == 400
     assert 700 < began < covered, "the fuzzer reaches what the table does not"
+
+
+def test_the_library_shows_its_own_functions_alone() -> None:
+    """A Python with zlib inside has a crc32, which the library's must not be taken for."""
+    stub = ctypes.CDLL(str(library.build()))
+    assert [
+        name for name in ("se1_size", "se1_power_on", "se1_reset", "se1_apdu") if not hasattr(stub, name)
+    ] == []
+    assert not hasattr(stub, "crc32")

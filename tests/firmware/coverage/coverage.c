@@ -6,7 +6,7 @@
 
 size_t se1_size(void);
 void __sanitizer_cov_trace_pc(void);
-uint8_t se1_coverage[PLACES];
+__attribute__((visibility("default"))) uint8_t se1_coverage[PLACES];
 
 __attribute__((no_sanitize_coverage)) void __sanitizer_cov_trace_pc(void) {
   se1_coverage[((uintptr_t)__builtin_return_address(0) - (uintptr_t)se1_size) % PLACES] = 1;
