@@ -180,6 +180,8 @@ class DeviceResult(Struct, frozen=True):
     """In the order in which it happened."""
     code: str = ""
     """What was read on it, in a lot whose devices have codes; `#` and its number if none was."""
+    times_s: tuple[float, ...] = ()
+    """How long each of its measurements took, as `station.durations` keeps it; empty where nobody took it."""
 
     @property
     def name(self) -> str:

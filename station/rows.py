@@ -246,6 +246,11 @@ def function_of(row: "While[S] | Test[S]") -> Callable[..., object]:
     return row.condition if isinstance(row, While) else row.run
 
 
+def on_alarm(test: "Judged[S]") -> OnAlarm:
+    """Return what an alarm of its instruments means for a row."""
+    return OnAlarm.IGNORE if isinstance(test, Entrusted) else test.alarm
+
+
 def _options(row: "Parametric[S] | Functional[S]") -> list[object]:
     """What is said beside the table's columns; nothing of what is not used."""
     said: dict[str, object] = {}

@@ -62,6 +62,10 @@ class TimeFinding(Struct, frozen=True):
     """Of passing contacts."""
     by_bin: tuple[shares.Bar, ...]
     """Seconds that went into each soft bin."""
+    timed: int
+    """Contacts whose tests were timed one by one."""
+    by_test: tuple[shares.Bar, ...]
+    """Milliseconds of a mean one of these by test, the 40 that took longest, and those between the tests."""
 
 
 class Findings(Struct, frozen=True):
@@ -204,6 +208,8 @@ def _time(lot: Lot) -> TimeFinding:
         float(contacts.test_ms.max()),
         float(passed.mean()) if len(passed) else 0.0,
         shares.pareto(spent),
+        lot.times.contacts,
+        shares.pareto(lot.times.a_contact(f"{test.number} {test.name}" for test in lot.tests), most=MOST),
     )
 
 

@@ -8,9 +8,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from station.analysis import spent
+from station.analysis.spent import TestTimes
 from station.analysis.wafers import Stacked, stacked
 from station.datalog.maps import stdf as maps
-from station.datalog.rows import DeviceRow
+from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.stdf.columns import Columns, load
 from station.datalog.stdf.flags import ALARM
 from station.datalog.stdf.records import Record
@@ -73,6 +75,7 @@ class Lot(Struct, frozen=True):
     """Of soft bins."""
     passing: frozenset[int]
     """Soft bins that are good."""
+    times: TestTimes
 
     def column(self, number: int) -> int:
         """Return the place of a test."""
@@ -150,6 +153,7 @@ def of_store(store: Store, run: int) -> Lot:
         _flagged(rows, len(tests), FAIL_BITS, FAILED),
         {bin_.number: bin_.name for bin_ in info.bins},
         frozenset(bin_.number for bin_ in info.bins if bin_.good),
+        spent.of_rows(rows, DeviceRows(info), len(tests)),
     )
 
 
@@ -183,6 +187,7 @@ def of_file(path: Path) -> Lot:
         failed,
         names,
         frozenset(good),
+        spent.of_records(found.others, (test.number for test in tests)),
     )
 
 

@@ -72,6 +72,11 @@ def _parts(found: Findings, wafers: Stacked | None) -> Iterable[tuple[str, etree
         "Where test time went, seconds by soft bin",
         drawing.pareto(found.time.by_bin, "seconds by soft bin"),
     )
+    if found.time.by_test:
+        yield (
+            f"Where the time of a contact goes, milliseconds, mean of {found.time.timed} contacts",
+            drawing.pareto(found.time.by_test[:15], "milliseconds of a contact by test"),
+        )
     if found.tests:
         yield "Tests", _tests(found.tests)
         yield "Distributions", _distributions(found.tests)

@@ -61,7 +61,7 @@ def _overview(found: Findings, wafers: Stacked | None) -> Figure:
     figure = Figure(figsize=A4, layout="constrained")
     title = f"Lot {found.lot} · {found.product} · {found.program} · {found.station}"
     figure.suptitle(title, color=INK, fontsize=11)
-    top, left, right, last = (figure.add_subplot(4, 1, n) for n in (1, 2, 3, 4))
+    top, left, right, last, slow = (figure.add_subplot(5, 1, n) for n in range(1, 6))
     top.set_axis_off()
     top.text(0.0, 0.95, "\n".join(_figures(found)), va="top", family="monospace", fontsize=9, color=INK)
     _pareto(left, found.bins, "bad parts by soft bin")
@@ -70,6 +70,7 @@ def _overview(found: Findings, wafers: Stacked | None) -> Figure:
         _pareto(last, found.time.by_bin, "seconds by soft bin")
     else:
         _wafer(last, wafers)
+    _pareto(slow, found.time.by_test, "milliseconds of a contact by test")
     return figure
 
 

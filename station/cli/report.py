@@ -16,6 +16,8 @@ from station.cli.stdf_files import must_exist
 from station.errors import StorageError
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
+SLOWEST = 10
+"""Tests that are shown with their time."""
 RUN = click.option("--run", type=click.IntRange(1), help="Of a store with several runs.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 TEST = click.option("--test", required=True, type=click.IntRange(0), help="Its number.")
@@ -233,6 +235,10 @@ def _shown(found: Findings) -> None:
     click.echo(f"{found.contacts} contacts of {found.time.mean / 1000:.3f} s, {never}")
     for bar in found.bins:
         click.echo(f"{bar.count:>7g}  {100 * bar.cumulated:6.2f} %  bin {bar.name}")
+    if found.time.by_test:
+        click.echo(f"time of a contact, mean of {found.time.timed}:")
+    for bar in found.time.by_test[:SLOWEST]:
+        click.echo(f"{bar.count:>7.1f} ms {100 * bar.cumulated:6.2f} %  {bar.name}")
     headings = ("test", "failed", "only this", "mean", "Cpk", "Ppk", "outliers", "sites")
     _table(headings, ((
         str(t.number), str(t.failed), str(t.only_failed),

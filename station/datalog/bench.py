@@ -12,6 +12,7 @@ from time import process_time
 import numpy as np
 import pyarrow.parquet as pq
 
+from station import durations
 from station.analysis import average
 from station.datalog import parquet, schema
 from station.datalog.stdf.columns import load
@@ -83,15 +84,23 @@ def _plain(test: TestDefinition, value: float) -> Measurement:
 
 def _touchdown(info: LotInfo, seq: int) -> TouchdownResult:
     first = (seq - 1) * SITES
+    times_s = (durations.kept(2e-3),) * len(info.tests) if durations.taken(seq) else ()
     devices = tuple(
-        _device(site, first + site, [_plain(test, _value(first + site, test.number)) for test in info.tests])
+        _device(
+            site,
+            first + site,
+            [_plain(test, _value(first + site, test.number)) for test in info.tests],
+            times_s,
+        )
         for site in info.sites
     )
     return TouchdownResult(seq, float(seq), seq + 0.5, devices)
 
 
-def _device(site: int, part: int, measurements: list[Measurement]) -> DeviceResult:
-    return DeviceResult(site, part, 1, GOOD, Verdict.PASSED, tuple(measurements), 0.0, 0.25)
+def _device(
+    site: int, part: int, measurements: list[Measurement], times_s: tuple[float, ...]
+) -> DeviceResult:
+    return DeviceResult(site, part, 1, GOOD, Verdict.PASSED, tuple(measurements), 0.0, 0.25, times_s=times_s)
 
 
 # -- writing
@@ -108,12 +117,17 @@ def writing(folder: Path, touchdowns: int) -> Seconds:
         [[_value(seq * SITES + site, test) for test in range(1, TESTS + 1)] for site in info.sites]
         for seq in range(touchdowns)
     ]
-    file = StdfFile(folder, info)
+    file, spent = StdfFile(folder, info), (durations.kept(2e-3),) * TESTS
     file.open()
     with _timed(costs, "stdf_write"):
         for seq, sites in enumerate(readings, 1):
             devices = tuple(
-                _device(site, (seq - 1) * SITES + site, list(map(judged, rows, values)))
+                _device(
+                    site,
+                    (seq - 1) * SITES + site,
+                    list(map(judged, rows, values)),
+                    spent if durations.taken(seq) else (),
+                )
                 for site, values in zip(info.sites, sites, strict=True)
             )
             file.touchdown(TouchdownResult(seq, float(seq), seq + 0.5, devices))

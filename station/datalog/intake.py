@@ -10,7 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from station.datalog.form import FormWatch
-from station.datalog.stdf import averages
+from station.datalog.stdf import averages, durations
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.notes import Told, note, with_alarms
 from station.datalog.stdf.reader import read
@@ -92,8 +92,7 @@ def _number(name: str) -> int:
 def _says_something(record: Record) -> bool:
     """Tell whether a record is a DTR that is not about the lot itself."""
     text = record.text("TEXT_DAT") if record.name == "DTR" else FINGERPRINT
-    known = Told().note(text)
-    return not known and not text.startswith(FINGERPRINT)
+    return not (Told().note(text) or text.startswith(FINGERPRINT))
 
 
 def _ends_of_wafers(path: Path) -> dict[int, float]:
@@ -268,6 +267,7 @@ class _Open:
     tests: dict[int, list[Record]] = field(default_factory=dict)
     notes: dict[int, list[Note]] = field(default_factory=dict)
     ends: list[Record] = field(default_factory=list)
+    times: dict[int, dict[int, float]] = field(default_factory=dict)
 
 
 class _Contacts:
@@ -294,6 +294,8 @@ class _Contacts:
                 self._open.sites.append(record.integer("SITE_NUM"))
             case name if name in TESTS:
                 self._open.tests.setdefault(record.integer("SITE_NUM"), []).append(record)
+            case "GDR" if (timed := durations.read(record)) is not None:
+                self._open.times.setdefault(timed[0], {}).update(timed[1])
             case "PRR":
                 self._open.ends.append(record)
                 if len(self._open.ends) == len(self._open.sites):
@@ -334,6 +336,7 @@ class _Contacts:
             cut_short=flags & 0x1C == 0x0C,
             place=None if -32768 in place else Place(self._wafer, *place),
             code=record.text("PART_ID").strip() if self._coded else "",
+            times_s=_times(ended.times.get(site, {}), ended.tests.get(site, ())),
             notes=tuple(with_alarms(ended.notes.get(site, ()), ended.tests.get(site, ()))),
         )
 
@@ -361,6 +364,12 @@ class _Contacts:
                 tuple(_pin_values(record)) if record.name == "MPR" else (),
                 record.text("RSLT_TXT"),
             )
+
+
+def _times(times: dict[int, float], tests: Iterable[Record]) -> tuple[float, ...]:
+    """Return the time of each record, if all are known."""
+    numbers = [record.integer("TEST_NUM") for record in tests]
+    return tuple(times[number] for number in numbers) if times.keys() >= set(numbers) else ()
 
 
 def _ending(record: Record, flags: int, verdict: Verdict) -> Ending:

@@ -62,6 +62,8 @@ class Extra(Struct, omit_defaults=True):
     place: Place | None = None
     notes: tuple[Note, ...] = ()
     code: str = ""
+    times: bytes = b""
+    """Little-endian float16 by test, seconds; NaN = not run. Empty if its tests were not timed."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -77,6 +79,7 @@ class DeviceRows:
         self._bins = {bin_.number: bin_ for bin_ in info.bins}
         self._places = {test.number: place for place, test in enumerate(info.tests)}
         self._vals = struct.Struct(f"<{len(info.tests)}d")
+        self._times = struct.Struct(f"<{len(info.tests)}e")
         self._empty = [NAN] * len(info.tests)
         self._numbers = [test.number for test in info.tests]
 
@@ -88,6 +91,8 @@ class DeviceRows:
         extra.cut_short, extra.reason = device.cut_short, device.reason
         extra.personalisation, extra.place, extra.code = device.personalisation, device.place, device.code
         extra.notes = device.notes
+        if device.times_s:
+            extra.times = self._packed_times(device)
         return DeviceRow(
             device.site,
             device.part,
@@ -102,6 +107,12 @@ class DeviceRows:
             sparse,
             _packed(extra),
         )
+
+    def _packed_times(self, device: DeviceResult) -> bytes:
+        times = self._empty.copy()
+        for measured, spent in zip(device.measurements, device.times_s, strict=True):
+            times[self._places[measured.test]] = spent
+        return self._times.pack(*times)
 
     def _packed(self, device: DeviceResult) -> tuple[int, bytes, bytes | None, Extra]:
         """Return how many tests ran, their values, their flags, and what else is to be kept."""
@@ -178,7 +189,16 @@ class DeviceRows:
             extra.place,
             extra.notes,
             extra.code,
+            self._unpacked_times(extra),
         )
+
+    def _unpacked_times(self, extra: Extra) -> tuple[float, ...]:
+        times = self._times.unpack(extra.times) if extra.times else ()
+        return tuple(spent for spent in times if spent == spent)
+
+    def times(self, row: DeviceRow) -> bytes:
+        """Return how long each test took, as `Extra.times`; empty if nobody took it."""
+        return b"" if row.extra is None else _unpacked(row.extra).times
 
     def place(self, row: DeviceRow) -> Place | None:
         """Return which die of which wafer a device is."""

@@ -11,6 +11,7 @@ from typing import Generic
 from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
 from drivers.roles.uninterrupted import CUT, NotUndoneError
+from station import durations
 from station.clock import Clock
 from station.engine.at_limit import InstrumentWatch
 from station.engine.averages import Averages, against, outlying
@@ -26,7 +27,7 @@ from station.engine.stuck import StuckWatch
 from station.engine.timer import RowTimer
 from station.errors import CustodyError
 from station.model import DeviceResult, Disposition, Ending, Measurement, Note, Verdict
-from station.rows import OnAlarm, to_vault
+from station.rows import OnAlarm, on_alarm, to_vault
 from station.sequence import (
     CONTINUE,
     Barrier,
@@ -59,6 +60,8 @@ class Surroundings(Generic[S]):
     barrier: SiteBarrier
     averages: Mapping[int, Averages]
     """By site: part average limits as they are in this landing."""
+    timed: bool
+    """Whether it is taken how long each test lasts."""
     stuck: StuckWatch | None
     """Which readings came again and again; None if nobody asks."""
     measured: Callable[[int, int, Measurement], None] | None
@@ -75,6 +78,8 @@ class DeviceRun(Generic[S]):
         self._timer = RowTimer()
         self._measurements: list[Measurement] = []
         self._notes: list[Note] = []
+        self._times: list[float] | None = [] if around.timed else None
+        self._row_began = 0.0
         self._offsets = {o.test: o.value for o in around.sequence.offsets if o.site == site.number}
         self._task: asyncio.Task[object] | None = None
         self._leaving = False
@@ -116,6 +121,7 @@ class DeviceRun(Generic[S]):
             or self.standing.rejected
             or RECOVERED * contact.recovers,
             notes=tuple(self._notes),
+            times_s=tuple(self._times or ()),
         )
 
     def cut_short(self, *, at_once: bool = False) -> None:
@@ -136,6 +142,8 @@ class DeviceRun(Generic[S]):
         for row in rows:
             if self._cut:  # a row may have swallowed it
                 raise asyncio.CancelledError
+            if self._times is not None:
+                self._row_began = asyncio.get_running_loop().time()
             if not await self._row(row):
                 return False
         return True
@@ -171,13 +179,13 @@ class DeviceRun(Generic[S]):
         ):
             return
         first, self._measurements = self._measurements, []
-        told = len(self._notes)
+        told, times, self._times = len(self._notes), self._times, None
         standing, self.standing = self.standing, Standing(self._around.sequence)
         try:
             complete = await self._rows(self._around.sequence.rows)
         finally:
             second, again = self.standing, self._measurements
-            self.standing, self._measurements = standing, first
+            self.standing, self._measurements, self._times = standing, first, times
             standing.share(second)
             self._notes[told:] = map(of_second_look, self._notes[told:])
         if not complete or second.failed is not None:
@@ -230,7 +238,7 @@ class DeviceRun(Generic[S]):
         try:
             if after_s:
                 await asyncio.sleep(after_s)
-            watch = None if _on_alarm(test) is OnAlarm.IGNORE else await InstrumentWatch.begun(self._site)
+            watch = None if on_alarm(test) is OnAlarm.IGNORE else await InstrumentWatch.begun(self._site)
             async with self._timer.limited(test.timeout_s):
                 reading = await self._reading(test)
             if self._offsets:
@@ -258,7 +266,7 @@ class DeviceRun(Generic[S]):
             return measurement
         note = alarmed(test, at_limit, tripped)
         self._notes.append(note)
-        match _on_alarm(test):
+        match on_alarm(test):
             case OnAlarm.FAIL:
                 failed = measurement.verdict is Verdict.FAILED
                 return measurement if failed else misbehaved(test, DutError(note.text))
@@ -291,6 +299,8 @@ class DeviceRun(Generic[S]):
 
     def _record(self, measurement: Measurement) -> None:
         self._measurements.append(measurement)
+        if self._times is not None:
+            self._times.append(durations.kept(asyncio.get_running_loop().time() - self._row_began))
         self._tell(measurement)
 
     def _tell(self, measurement: Measurement) -> None:
@@ -386,7 +396,3 @@ class DeviceRun(Generic[S]):
             session=contact.session,
             again=contact.recovers,
         )
-
-
-def _on_alarm(test: Judged[S]) -> OnAlarm:
-    return OnAlarm.IGNORE if isinstance(test, Entrusted) else test.alarm

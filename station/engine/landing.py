@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic
 
+from station import durations
 from station.clock import Clock
 from station.engine.averages import AverageWatch
 from station.engine.barrier import SiteBarrier
@@ -78,6 +79,7 @@ class Landing(Generic[S]):
             clock=self._clock,
             barrier=SiteBarrier(len(contacts)),
             averages={} if self._averages is None else {n: self._averages.at(n) for n in contacts},
+            timed=self._steps is None and durations.taken(seq),
             stuck=self._stuck,
             measured=self._measured if self._bus.watched_live else None,
         )

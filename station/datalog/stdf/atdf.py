@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from station.datalog.stdf import atdf_generic
 from station.datalog.stdf.atdf_table import ALARMS, COLUMNS, COMPARE, TESTS
-from station.datalog.stdf.fields import Bits, Value
+from station.datalog.stdf.fields import Bits, Item, Value
 from station.datalog.stdf.records import LAYOUTS, Field, Record, encode, whole
 from station.errors import StorageError
 
@@ -21,7 +22,7 @@ LONGEST = 1 << 20
 
 
 def lines(records: Iterable[Record]) -> Iterator[str]:
-    """Yield a file as ATDF, line by line; StorageError where no separator is left, or a GDR is there."""
+    """Yield a file as ATDF, line by line; StorageError where no separator is left, or a PLR is there."""
     kept = list(records)
     used = {c for record in kept for value in record.values.values() for c in _characters(value)}
     free = next((mark for mark in SEPARATORS if mark not in used), None)
@@ -30,6 +31,8 @@ def lines(records: Iterable[Record]) -> Iterator[str]:
     for record in kept:
         if record.name == "FAR":
             yield f"FAR:A{free}4{free}2{free}U"
+        elif record.name == "GDR":
+            yield f"GDR:{free.join(atdf_generic.cells(record))}"
         elif record.name in COLUMNS:
             cells = [_cell(record, column) for column in COLUMNS[record.name]]
             while cells and not cells[-1]:
@@ -131,11 +134,15 @@ def _scalar(value: object) -> str:
 def _characters(value: Value) -> str:
     if isinstance(value, tuple):
         return "".join(map(_characters, value))
+    if isinstance(value, Item):
+        return _characters(value.value)
     return value if isinstance(value, str) else ""
 
 
 # -- in
 def _record(name: str, cells: list[str]) -> bytes:
+    if name == "GDR":
+        return atdf_generic.record(cells)
     if name not in COLUMNS:
         raise ValueError(f"{name!r} is no record that is read from ATDF")
     columns = COLUMNS[name]

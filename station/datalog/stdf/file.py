@@ -7,7 +7,7 @@ from operator import ge
 from pathlib import Path
 from types import MappingProxyType
 
-from station.datalog.stdf import flags, notes
+from station.datalog.stdf import durations, flags, notes
 from station.datalog.stdf.header import START_T_AT, all_pins, file_name, header, pin_indexes
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.records import encode
@@ -164,6 +164,8 @@ class StdfFile:
         if unknown:
             raise StorageError(f"{self.part}: test {min(unknown)} is not one of the lot's")
         self._counts.add(device)
+        for test, spent in durations.of_tests(device).items() if device.times_s else ():
+            self._tests[test].statistics[site].took(spent)
         if any(map(ge, numbers, numbers[1:])):
             latest = dict(zip(numbers, measurements, strict=True))
             measurements = tuple(latest[number] for number in sorted(latest))
@@ -176,7 +178,11 @@ class StdfFile:
         if self._sections is not None:
             tested = (measured.test for measured in measurements)
             records = [*self._sections.framed(zip(tested, records, strict=True))]
-        return b"".join(records + notes.records(device))
+        if device.notes:
+            records += notes.records(device)
+        if device.times_s:
+            records += durations.records(device)
+        return b"".join(records)
 
     def _judged_by(
         self, averages: Averages, device: DeviceResult, alarms: Mapping[int, str]

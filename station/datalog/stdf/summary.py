@@ -30,11 +30,14 @@ class Statistics:
         "add",
         "alarms",
         "failed",
+        "spent_s",
+        "timed",
         "valueless",
     )
 
     def __init__(self) -> None:
-        self.failed = self.valueless = self.alarms = 0
+        self.failed = self.valueless = self.alarms = self.timed = 0
+        self.spent_s = 0.0
         self._waiting = list[float]()
         self.add = self._waiting.append
         """Take one valid result in."""
@@ -57,6 +60,8 @@ class Statistics:
         self.failed += other.failed
         self.valueless += other.valueless
         self.alarms += other.alarms
+        self.timed += other.timed
+        self.spent_s += other.spent_s
         if other.count:
             self.settle()
             self._join(other.count, other.mean, other.m2, other.low, other.high)
@@ -67,6 +72,11 @@ class Statistics:
         self._m2 += m2 + away * away * self._count * count / both
         self._count = both
         self._low, self._high = min(self._low, low), max(self._high, high)
+
+    def took(self, seconds: float) -> None:
+        """Take in how long one execution was."""
+        self.timed += 1
+        self.spent_s += seconds
 
     @property
     def executed(self) -> int:

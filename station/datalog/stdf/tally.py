@@ -1,8 +1,9 @@
 """The summaries of a file, counted anew from its records: for one that was cut, or made of several."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from station.datalog.stdf import durations
 from station.datalog.stdf.records import Record, whole
 from station.datalog.stdf.seen import TESTS, TOTAL, Part, Place, Seen, place
 from station.datalog.stdf.summary import Statistics, merged
@@ -34,6 +35,8 @@ class Tally:
             self.latest = max(self.latest, record.integer(name))
         if record.name in TESTS:
             self._test(record)
+        elif (timed := durations.read(record)) is not None:
+            self._times(*timed)
 
     def know(self, record: Record) -> None:
         """Take the names and the P or F of a bin, or the texts of a test, from a summary record."""
@@ -68,6 +71,13 @@ class Tally:
             for of_site in self._executed.values():
                 for one in of_site.values():
                     one.settle()
+
+    def _times(self, site: int, times: Mapping[int, float]) -> None:
+        """Take in how long the tests of a part took, whose records stand before."""
+        for test, spent in times.items():
+            for where, statistics in self._executed.get(test, {}).items():
+                if where[1] == site:
+                    statistics.took(spent)
 
     def _tests(self) -> Iterator[bytes]:
         for number, sites in sorted(self._executed.items()):

@@ -307,12 +307,17 @@ def summary_fields(statistics: Statistics) -> dict[str, Value]:
     numbers = {
         "TEST_MIN": (0x01, statistics.low),
         "TEST_MAX": (0x02, statistics.high),
+        "TEST_TIM": (0x04, None),
         "TST_SUMS": (0x10, statistics.total),
         "TST_SQRS": (0x20, statistics.squares),
     }
     held: dict[str, Value] = {
-        name: value for name, (_, value) in numbers.items() if statistics.count and usable(value)
+        name: value
+        for name, (_, value) in numbers.items()
+        if value is not None and statistics.count and usable(value)
     }
+    if statistics.timed:
+        held["TEST_TIM"] = statistics.spent_s / statistics.timed
     invalid = sum(bit for name, (bit, _) in numbers.items() if name not in held)
     counts: dict[str, Value] = {"EXEC_CNT": statistics.executed, "FAIL_CNT": statistics.failed}
-    return counts | {"OPT_FLAG": 0xCC | invalid} | held
+    return counts | {"OPT_FLAG": 0xC8 | invalid} | held

@@ -13,6 +13,8 @@ from station.analysis.lot import Lot, lot_of
 from station.cli import code_of
 from station.cli.report import report
 from station.datalog.stdf.file import StdfFile
+from station.datalog.stdf.reader import read
+from station.datalog.stdf.records import encode_record, whole
 from station.datalog.store import Store
 from station.model import Bin, BinKind, DeviceResult, Limit, Measurement, TestDefinition, Verdict
 from tests.station.analysis.test_golden_statistics import study
@@ -51,7 +53,9 @@ def device(site: int, part: int) -> DeviceResult:
     passed = reading <= 9e-3
     verdict = Verdict.PASSED if passed else Verdict.FAILED
     measured = (Measurement(300, "idd_idle", "P", verdict, value=reading),)
-    return DeviceResult(site, part, 1, GOOD if passed else SUPPLY, verdict, measured, BEGAN + part, 0.5)
+    times_s = (0.375,) if part <= 8 else ()
+    bin_ = GOOD if passed else SUPPLY
+    return DeviceResult(site, part, 1, bin_, verdict, measured, BEGAN + part, 0.5, times_s=times_s)
 
 
 def run(*arguments: str | Path) -> Result:
@@ -64,6 +68,32 @@ def same(ours: Lot, theirs: Lot) -> None:
     assert ours.contacts.part.tolist() == theirs.contacts.part.tolist()
     assert ours.contacts.soft.tolist() == theirs.contacts.soft.tolist()
     assert [test.number for test in ours.tests] == [test.number for test in theirs.tests]
+    names = [test.name for test in ours.tests]
+    assert ours.times.a_contact(names) == pytest.approx(theirs.times.a_contact(names))
+
+
+def test_where_the_time_of_a_contact_goes(folder: Path, tmp_path: Path) -> None:
+    for name in ("results.db", "lot.std"):
+        found = findings(lot_of(folder / name)).time
+        assert found.timed == 8
+        bars = [(bar.name, round(bar.count, 3)) for bar in found.by_test]
+        assert bars == [("300 idd_idle", 375.0), ("between tests", 125.0)]
+    assert "375.0 ms  75.00 %  300 idd_idle" in run("lot", folder / "lot.std").output
+    told = [record for record in read(folder / "lot.std") if record.name != "GDR"]
+    bare = tmp_path / "bare.std"  # as of a tester that says the means alone
+    bare.write_bytes(b"".join(map(encode_record, told)))
+    found = findings(lot_of(bare)).time
+    assert found.timed == PARTS
+    assert [round(bar.count, 3) for bar in found.by_test] == [375.0, 125.0]
+    older = tmp_path / "older.std"
+    fields = {"TEST_TIM": 0.0, "OPT_FLAG": 0xCC}
+    older.write_bytes(
+        b"".join(
+            whole("TSR", **{**record.values, **fields}) if record.name == "TSR" else encode_record(record)
+            for record in told
+        )
+    )
+    assert findings(lot_of(older)).time.by_test == ()
 
 
 def test_store_and_file_say_the_same(folder: Path) -> None:

@@ -1,5 +1,8 @@
 """Lots as the engine would report them."""
 
+from msgspec.structs import replace
+
+from station.durations import kept
 from station.model import (
     Bin,
     BinKind,
@@ -63,6 +66,12 @@ def passed() -> tuple[Measurement, ...]:
     )
 
 
+def timed(device: DeviceResult) -> DeviceResult:
+    """The device, of which it is known how long each test took."""
+    spent = tuple(kept(0.0123 * (device.part + n)) for n in range(len(device.measurements)))
+    return replace(device, times_s=spent)
+
+
 def idd(value: float | None, verdict: Verdict = Verdict.FAILED, ending: Ending = Ending.VALUE) -> Measurement:
     return Measurement(300, "idd_idle", "P", verdict, ending, value)
 
@@ -90,7 +99,7 @@ def touchdown(seq: int, *devices: DeviceResult) -> TouchdownResult:
 def touchdowns() -> tuple[TouchdownResult, ...]:
     """A good, a failing that passes when touched again, one that cannot be judged and fails in the end."""
     return (
-        touchdown(1, good(1, 1), failed(2, 2)),
+        touchdown(1, timed(good(1, 1)), timed(failed(2, 2))),
         touchdown(2, unjudged(1, 3), good(2, 2, 2)),
         touchdown(3, failed(1, 3, 2), good(2, 4)),
     )

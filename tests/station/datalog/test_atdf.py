@@ -1,20 +1,23 @@
 """ATDF: a line that a person can read, and the way back."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from station.datalog.stdf.atdf import lines, records
+from station.datalog.stdf.fields import Bits, Item
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.lint import check
-from station.datalog.stdf.reader import read
+from station.datalog.stdf.reader import Reader, read
 from station.datalog.stdf.records import LAYOUTS, Record, whole
 from station.datalog.stdf.writer import Profile
 from station.errors import StorageError
 from tests.station.datalog.lots import BEGAN, SECTIONED, lot, touchdown
 from tests.station.datalog.test_intake import landings, on_wafers, written
 from tests.station.datalog.test_stdf_judge import dead
+from tests.station.datalog.test_stdf_records import FAR
 
 HEAD = "FAR:A|4|2|U\n"
 
@@ -65,6 +68,34 @@ def test_a_person_can_read_it(tmp_path: Path) -> None:
     assert "PRR:1|1|1|1|F|2|10|0|3|C||250" in found
     assert "WRR:1|14:13:42 21-Sep-2026|2|W1|1|1|0|0" in found
     assert "PCR:||3|1|0|0" in found
+
+
+def test_any_generic_record_comes_back_with_its_pads() -> None:
+    data = bytes.fromhex("0c 00 32 0a 04 00 0a 02 41 42 01 ff 00 05 fe 01")
+    (record,) = (one for one in Reader(BytesIO(FAR + data)) if one.name == "GDR")
+    line = list(lines([Record("FAR", {}), record]))[1]
+    assert line == "GDR:TAB|U255|S510"
+    assert list(records([HEAD, line + "\n"]))[1] == data
+    every = [
+        "U255",
+        "M65535",
+        "B7",
+        "I-1",
+        "S-2",
+        "L-3",
+        "F0.1",
+        "D0.1",
+        "Tx y",
+        "X0AFF",
+        "Y01FF",
+        "N9",
+        "M1",
+    ]
+    there = list(records([HEAD, f"GDR:{'|'.join(every)}\n"]))[1]
+    (record,) = (one for one in Reader(BytesIO(FAR + there)) if one.name == "GDR")
+    assert list(lines([Record("FAR", {}), record]))[1] == f"GDR:{'|'.join(every)}"
+    with pytest.raises(StorageError, match="12 bits"):
+        list(lines([Record("FAR", {}), Record("GDR", {"GEN_DATA": (Item(12, Bits(12, b"ab")),)})]))
 
 
 def test_a_separator_that_no_text_holds_is_taken() -> None:

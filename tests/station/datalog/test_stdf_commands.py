@@ -71,7 +71,7 @@ def test_a_record_that_does_not_decode_is_shown_with_its_fault(path: Path) -> No
 
 def test_validate_a_sound_file(path: Path) -> None:
     done = run("validate", path)
-    assert (done.exit_code, done.stdout) == (0, f"{path.name}: 81 records, errors: 0, warnings: 0\n")
+    assert (done.exit_code, done.stdout) == (0, f"{path.name}: 83 records, errors: 0, warnings: 0\n")
 
 
 def test_validate_a_lot_that_was_not_ended(path: Path) -> None:
@@ -81,7 +81,7 @@ def test_validate_a_lot_that_was_not_ended(path: Path) -> None:
     assert done.exit_code == 13
     first, last = done.stdout.splitlines()
     assert first == "E01 file: the last record is no MRR: the lot was not ended"
-    assert last == "cut.std: 80 records, errors: 1, warnings: 0"
+    assert last == "cut.std: 82 records, errors: 1, warnings: 0"
 
 
 def test_a_warning_is_no_error(path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from station.datalog.stdf.atdf_generic import items
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.header import file_name
 from station.datalog.stdf.lint import check
@@ -230,6 +231,24 @@ def test_an_alarm_is_in_the_records_of_its_test_and_counted(tmp_path: Path, prof
     )
     assert idd_total.integer("EXEC_CNT") == 3
     assert idd_total.real("TST_SUMS") == pytest.approx(2 * 5e-3)
+
+
+def test_times_of_tests_are_a_record_of_the_part_and_a_mean_of_the_lot(tmp_path: Path) -> None:
+    devices = (replace(failed(1, 1), times_s=(0.5, 0.25)), replace(good(2, 2), times_s=(1.5, 0.5, 0.125, 2)))
+    records = written(tmp_path, [touchdown(1, *devices), touchdown(2, failed(1, 3))])
+    texts = [[str(item.value) for item in items(record)] for record in named(records, "GDR")]
+    assert texts == [
+        ["test times", "site 1", "100 0.5", "300 0.25"],
+        ["test times", "site 2", "100 1.5", "300 0.5", "310 0.125", "500 2"],
+    ]
+    spent = {
+        (one.integer("TEST_NUM"), one.integer("HEAD_NUM"), one.integer("SITE_NUM")): one
+        for one in named(records, "TSR")
+    }
+    means = {(100, 1, 1): 0.5, (100, 1, 2): 1.5, (100, 255, 0): 1.0, (300, 255, 0): 0.375, (500, 255, 0): 2.0}
+    assert {key: spent[key].real("TEST_TIM") for key in means} == means
+    assert spent[310, 1, 2].valid("TEST_TIM")
+    assert not spent[310, 1, 1].valid("TEST_TIM")
 
 
 def sections_of(records: list[Record]) -> str:

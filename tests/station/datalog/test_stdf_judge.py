@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from station.datalog.stdf.fields import Bits, Value, pack_array
+from station.datalog.stdf.fields import Bits, Item, Value, pack_array
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.reader import Reader
 from station.datalog.stdf.records import LAYOUTS, Field, Record
@@ -46,7 +46,9 @@ def ours(record: Record) -> list[object]:
 
 
 def _present(record: Record) -> list[Field]:
-    return [field for field in LAYOUTS[record.name].fields if field.name in record.values]
+    """The fields that are there; the other reader does not tell how many items a GDR has."""
+    fields = LAYOUTS[record.name].fields
+    return [field for field in fields if field.name in record.values and field.name != "FLD_CNT"]
 
 
 def _shaped(kind: str, value: Value) -> object:
@@ -54,7 +56,7 @@ def _shaped(kind: str, value: Value) -> object:
         case tuple() if kind == "N1":
             return list(pack_array("N1", value))
         case tuple():
-            return list(value)
+            return [one.value if isinstance(one, Item) else one for one in value]
         case bytes():
             return list(value)
         case Bits(data=data):
@@ -64,12 +66,13 @@ def _shaped(kind: str, value: Value) -> object:
 
 def assert_alike(path: Path) -> int:
     with path.open("rb") as file:
-        records = [record for record in Reader(file) if record.name != "GDR"]
-    theirs = [found for found in judged(path) if found[0] != "GDR"]
+        records = list(Reader(file))
+    theirs = judged(path)
     assert [record.name for record in records] == [name for name, _ in theirs]
     for record, (_, fields) in zip(records, theirs, strict=True):
-        assert ours(record) == fields[: len(record.values)]
-        assert all(field is None for field in fields[len(record.values) :])
+        said = ours(record)
+        assert said == fields[: len(said)]
+        assert all(field is None for field in fields[len(said) :])
     return len(records)
 
 

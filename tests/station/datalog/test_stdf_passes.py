@@ -113,6 +113,8 @@ def test_a_merge_of_one_file_says_what_that_file_says(tmp_path: Path) -> None:
     assert made == kept
     for ours, theirs in zip(of(tmp_path / "Lm.std", "TSR"), of(first, "TSR"), strict=False):
         assert ours.integer("EXEC_CNT") == theirs.integer("EXEC_CNT")
+        assert ours.valid("TEST_TIM") == theirs.valid("TEST_TIM")
+        assert ours.real("TEST_TIM") == theirs.real("TEST_TIM")
 
 
 def changed(path: Path, name: str, **fields: int | str) -> Path:

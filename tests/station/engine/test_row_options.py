@@ -12,6 +12,7 @@ from drivers.errors import DutError, EquipmentError
 from drivers.roles import Reading, Smu, Supply
 from station import events
 from station.datalog.stdf.notes import alarms
+from station.durations import taken
 from station.engine.notes import wanted
 from station.model import Bin, BinKind, Limit, Measurement, Note, Outcome, Verdict
 from station.noted import Noted
@@ -370,6 +371,41 @@ async def test_an_alarm_of_a_second_look_is_none_of_the_result_that_stands(tmp_p
     (device,) = bench.store.landings[0].devices
     assert device.notes == (Note("alarm", 1, "second look: at its limit: io.A"),)
     assert alarms(device) == {}
+
+
+def lasting(seconds: float, name: str) -> Callable[[BenchSite], Any]:
+    async def volts(site: BenchSite) -> float:
+        await asyncio.sleep(seconds)
+        return 0.5
+
+    volts.__name__ = name
+    return volts
+
+
+@virtual
+async def test_how_long_each_test_takes_is_known_of_some_landings(tmp_path: Path) -> None:
+    rows = (
+        Parametric(1, lasting(0.0625, "quick"), VOLT, bin=BAD),
+        Parametric(
+            2, lasting(0.25, "slow"), Limit(2, 3, "V"), bin=BAD, on_fail=CONTINUE, retry=Retry(times=1)
+        ),
+        Parametric(3, lasting(0.125, "last"), VOLT, bin=BAD),
+    )
+    bench = Bench(tmp_path, sequence(*rows), ONE * 33)
+    await bench.run()
+    timed = {one.seq: one.devices[0].times_s for one in bench.store.landings if one.devices[0].times_s}
+    assert list(timed) == [seq for seq in range(1, 34) if taken(seq)]
+    assert set(timed.values()) == {(0.0625, 0.5, 0.125)}  # both attempts
+
+
+@virtual
+async def test_a_second_look_takes_no_time_of_the_tests(tmp_path: Path) -> None:
+    row = Parametric(1, lasting(0.25, "quick"), VOLT, bin=BAD)
+    bench = Bench(tmp_path, replace(sequence(row), quality=Quality(OTHER_BAD, first=1)), ONE)
+    await bench.run()
+    (device,) = bench.store.landings[0].devices
+    assert device.times_s == (0.25,)
+    assert device.test_s >= 0.49
 
 
 def test_what_a_row_makes_of_an_alarm_is_in_the_fingerprint() -> None:
