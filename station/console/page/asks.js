@@ -1,7 +1,7 @@
 // Dialogs of commands in mid-lot: sites, cleaning, a second pass, alarms, reasons, what was found in a stopped cell.
 import { html, nothing } from './vendor/lit-html.js';
 import { S, bin } from './model.js';
-import { t, num, percent } from './words.js';
+import { t, num, percent, because } from './words.js';
 import { choice, reason, reasoned } from './fields.js';
 import { send } from './commands.js';
 import { bySeveral, several, severally, who } from './several.js';
@@ -51,7 +51,7 @@ export const ASKS = {
     act: (v) => send('alarm.shelve', { alarm: v.alarm, minutes: v.minutes, reason: v.reason.trim() }),
   },
   e10: {
-    body: (v) => html`<p>${t('dialog.e10.text', { state: `${S.sum.e10} ${t(`e10.${S.sum.e10}`)}` })} <b>${S.sum.e10_reason}</b></p>${S.sum.e10 === 'SBY' ? choice(t('e10.move'), ['', 'SDT', 'ENG'].map((one) => [one, one ? t(`e10.${one}`) : t('e10.stays')]), v.state ??= '', (one) => { v.state = one; }) : nothing}${reason(v)}`,
+    body: (v) => html`<p>${t('dialog.e10.text', { state: `${S.sum.e10} ${t(`e10.${S.sum.e10}`)}` })} <b>${because(S.sum.e10_reason)}</b></p>${S.sum.e10 === 'SBY' ? choice(t('e10.move'), ['', 'SDT', 'ENG'].map((one) => [one, one ? t(`e10.${one}`) : t('e10.stays')]), v.state ??= '', (one) => { v.state = one; }) : nothing}${reason(v)}`,
     fault: reasoned, command: 'e10.set',
     act: (v) => send('e10.set', { state: v.state ?? '', reason: v.reason.trim() }),
   },

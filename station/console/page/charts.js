@@ -1,11 +1,13 @@
 // Charts of the engineers' page: each keeps its box, and is made anew when what it shows has another form.
 const boxes = new Map();
-export const COLOURS = ['#1f63ad', '#b35c00', '#1d7d49', '#8a2f8f', '#a01e2c', '#4a6572', '#6a5d00', '#00707a'];
+export const COLOURS = 8;
+const LIGHT = ['#1f63ad', '#b35c00', '#1d7d49', '#8a2f8f', '#a01e2c', '#4a6572', '#6a5d00', '#00707a'], DARK = ['#5aa2ea', '#f0a04b', '#4fc985', '#d07be0', '#ff7a86', '#a8c0cc', '#d8c23a', '#35c4d6'];
+const colour = (place) => (document.documentElement.dataset.theme === 'dark' ? DARK : LIGHT)[place % COLOURS];
 export const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const short = (value, digits = 5) => (value === null || value === undefined ? '–' : String(Number(value.toPrecision(digits))));
 
 // -- what is drawn
-export const dots = (place, size = 6) => ({ stroke: COLOURS[place % COLOURS.length], paths: () => null, points: { show: true, size, fill: COLOURS[place % COLOURS.length] } });
+export const dots = (place, size = 6) => ({ stroke: colour(place), paths: () => null, points: { show: true, size, fill: colour(place) } });
 export const line = (more = {}) => ({ stroke: css('--busy'), width: 2, points: { show: false }, ...more });
 export const bound = () => line({ stroke: css('--alarm'), dash: [6, 4] });
 export const middle = () => line({ stroke: css('--muted'), width: 1 });
@@ -26,17 +28,18 @@ export const upright = (xs) => (u) => {
 };
 
 // Returns the box of a chart. `of` is what the data were made of: as long as it is the same, nothing is drawn again.
-export function chart(name, label, of, data, series, { draw, y, low = false } = {}) {
+export function chart(name, label, of, data, series, { draw, y, whole = false, low = false } = {}) {
   const one = boxes.get(name) ?? { box: document.createElement('div') };
   boxes.set(name, one);
   one.box.className = low ? 'plot low' : 'plot tall';
   one.box.setAttribute('role', 'img');
   one.box.setAttribute('aria-label', label);
-  requestAnimationFrame(() => drawn(one, `${label} ${series.length} ${document.documentElement.dataset.theme}`, of, data, series, draw, y));
+  requestAnimationFrame(() => drawn(one, `${label} ${series.length} ${document.documentElement.dataset.theme}`, of, data, series, { draw, y, whole }));
   return one.box;
 }
 
-function drawn(one, key, of, data, series, draw, y) {
+const WHOLE = [1, 2, 5].flatMap((first) => [0, 1, 2, 3, 4, 5].map((tens) => first * 10 ** tens)).sort((a, b) => a - b);
+function drawn(one, key, of, data, series, { draw, y, whole }) {
   const width = one.box.clientWidth, height = one.box.clientHeight;
   if (!width || !height) return;
   if (one.plot && (one.key !== key || one.plot.width !== width)) { one.plot.destroy(); one.plot = null; }
@@ -47,7 +50,7 @@ function drawn(one, key, of, data, series, draw, y) {
   one.plot ??= new uPlot({
     width, height, legend: { show: false }, cursor: { show: false }, padding: [8, 14, 0, 0],
     scales: { x: { time: false }, y: y ?? {} }, hooks: { draw: draw ? [draw] : [] },
-    series: [{}, ...series], axes: [{ ...axis, size: 26, values: told }, { ...axis, size: 84, values: told }],
+    series: [{}, ...series], axes: [{ ...axis, size: 26, values: told, ...(whole ? { incrs: WHOLE } : {}) }, { ...axis, size: 84, values: told }],
   }, [[]], one.box);
   one.plot.setData(data);
 }

@@ -27,7 +27,7 @@ function control(one, signals, of) {
   const xs = one.points.map((_, n) => n + 1), flat = (values) => (values[0] === null ? [] : [values]);
   const sides = [...flat(one.low), ...flat(one.high)];
   return html`<h3>${t(`spc.${one.name}`)} · ${short(one.low[0])} … ${short(one.centre[0])} … ${short(one.high[0])}</h3>
-    ${chart(`control ${one.name}`, `${t(`spc.${one.name}`)} ${of.lot} ${of.test.number}`, of, [xs, one.points, one.points.map((value, n) => (signals.has(n) ? value : null)), one.centre, ...sides], [line({ width: 1, points: { show: true, size: 4 } }), marked(), middle(), ...sides.map(bound)], { low: true })}`;
+    ${chart(`control ${one.name}`, `${t(`spc.${one.name}`)} ${of.lot} ${of.test.number}`, of, [xs, one.points, one.points.map((value, n) => (signals.has(n) ? value : null)), one.centre, ...sides], [line({ width: 1, points: { show: true, size: 4 } }), marked(), middle(), ...sides.map(bound)], { low: true, whole: true })}`;
 }
 
 function charts(found, asked, paint) {

@@ -28,8 +28,8 @@ function trace(found) {
   const last = (site) => points.findLast((one) => one[1] === site)?.[2];
   const data = [xs, ...sites.map((site) => points.map((one) => (one[1] === site ? one[2] : null))), ...limits.map((limit) => xs.map(() => limit))];
   return html`<p><b>${found.test} ${found.name}</b> ${short(found.low, 6)} … ${short(found.high, 6)} ${found.unit} · ${t('trace.points', { n: points.length })}</p>
-    <p>${sites.map((site) => html`<span class="site"><span aria-hidden="true" class="key" data-colour=${(site - 1) % COLOURS.length}>●</span> ${t('tile.site', { site: String(site) })}: ${num(Number(last(site).toPrecision(6)))}</span> `)}</p>
-    ${points.length ? chart('trace', `${found.test} ${found.name} ${sites.join()}`, found, data, [...sites.map((site) => dots(site - 1)), ...limits.map(bound)]) : ''}`;
+    <p>${sites.map((site) => html`<span class="site"><span aria-hidden="true" class="key" data-colour=${(site - 1) % COLOURS}>●</span> ${t('tile.site', { site: String(site) })}: ${num(Number(last(site).toPrecision(6)))}</span> `)}</p>
+    ${points.length ? chart('trace', `${found.test} ${found.name} ${sites.join()}`, found, data, [...sites.map((site) => dots(site - 1)), ...limits.map(bound)], { whole: true }) : ''}`;
 }
 
 export function engineering() {

@@ -1,7 +1,7 @@
 // Title, command and navigation panel: always there, whatever the view.
 import { html, nothing } from './vendor/lit-html.js';
 import { S, paint, say, open, worst, live } from './model.js';
-import { t, when } from './words.js';
+import { t, when, because } from './words.js';
 import { objection, send, acknowledge } from './commands.js';
 import { ask } from './dialogs.js';
 
@@ -23,7 +23,7 @@ export function title() {
     <div class="host">${dot(live(), engine ? engine.station : t('title.no_engine'))}${dot(S.link === 'live', t(S.link === 'live' ? 'title.online' : 'title.offline'))}</div>
     <div class="clock"><time>${when(new Date())}</time><h1>${t(`view.${S.view}`)}</h1></div>
     <div class="message ${said.kind} ${said.waits ? 'waits' : ''}" role="status" aria-live=${said.kind === 'alarm' ? 'assertive' : 'polite'}><span class="mark" aria-hidden="true">${said.mark}</span><span>${said.text}</span></div>
-    <button class="e10" data-e10 title=${S.sum.e10_reason} @click=${press('e10.set', () => ask('e10'))}><small>${t(`e10.${S.sum.e10}`)}</small><b>${S.sum.e10}</b><small class="why">${S.sum.e10_reason}</small></button>
+    <button class="e10" data-e10 title=${because(S.sum.e10_reason)} @click=${press('e10.set', () => ask('e10'))}><small>${t(`e10.${S.sum.e10}`)}</small><b>${S.sum.e10}</b><small class="why">${because(S.sum.e10_reason)}</small></button>
     ${person(who)}`;
 }
 

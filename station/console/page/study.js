@@ -88,7 +88,7 @@ function values(found, done) {
     xs.push(part + 1 + (operator - (done.length - 1) / 2) * 0.12);
     done.forEach((_, n) => of[n].push(n === operator ? value : null));
   })));
-  return chart('gauge', `${t('study.values')} ${open}`, found, [xs, ...of], done.map((_, n) => dots(n, 7)), { low: true });
+  return chart('gauge', `${t('study.values')} ${open}`, found, [xs, ...of], done.map((_, n) => dots(n, 7)), { low: true, whole: true });
 }
 
 function guide(all) {

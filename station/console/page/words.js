@@ -25,6 +25,8 @@ export function t(id, values = {}) {
   if (typeof text === 'object') text = text[plural.select(values.n)] ?? text.other;
   return text.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === 'number' ? num(values[name]) : values[name] ?? ''));
 }
+// A reason that the station gives by itself is a code of ours; one that a person gave stays as it is.
+export const because = (reason) => words[`e10.why.${reason}`] ?? reason;
 export const num = (value) => number.format(value);
 export const percent = (part, whole) => (whole ? `${(100 * part / whole).toFixed(2)} %` : '–');
 export const when = (date) => clock.format(date);
