@@ -12,8 +12,9 @@ function alarm(one) {
   const state = one.active ? (one.acknowledged ? 'alarms.seen' : 'alarms.active') : one.acknowledged ? 'alarms.over' : 'alarms.returned';
   return html`<li class="entry ${kind}"><div class="head"><span class="mark" aria-hidden="true">${mark}</span><b>${t(`alarm.${one.code}`, { n: one.site })}</b><span>${t(state)}</span><time>${when(new Date(one.at * 1000))}</time></div>
     <p class="what">${t(`do.${one.code}`)}</p><p><code>${one.reason}</code></p>
-    ${one.acknowledged ? html`<p>${t('alarms.by', { who: one.acknowledged })} ${when(new Date(one.acknowledged_at * 1000))}</p>` : html`<button class="acts" data-acknowledge=${one.id} @click=${() => acknowledge(one.id)}>${t('command.alarm.ack')}</button>`}
-    ${one.shelved_until > S.sum.at ? html`<p>${t('alarms.shelved')}</p>` : one.active ? html`<button class="acts" data-shelve=${one.id} @click=${() => ask('shelve', { alarm: one.id })}>${t('command.alarm.shelve')}</button>` : nothing}</li>`;
+    ${one.acknowledged ? html`<p>${t('alarms.by', { who: one.acknowledged })} ${when(new Date(one.acknowledged_at * 1000))}</p>` : nothing}
+    <div class="tabs">${one.acknowledged ? nothing : html`<button class="acts" data-acknowledge=${one.id} @click=${() => acknowledge(one.id)}>${t('command.alarm.ack')}</button>`}
+    ${one.shelved_until > S.sum.at ? html`<p>${t('alarms.shelved')}</p>` : one.active ? html`<button class="acts" data-shelve=${one.id} @click=${() => ask('shelve', { alarm: one.id })}>${t('command.alarm.shelve')}</button>` : nothing}</div></li>`;
 }
 export function alarms() {
   const now = S.alarms.filter((one) => one.active || !one.acknowledged).toReversed(), past = S.alarms.filter((one) => !one.active && one.acknowledged).toReversed();
