@@ -81,6 +81,8 @@ class Right(Struct, frozen=True):
     remote: Remote = Remote.NEVER
 
 
+TECHNICIANS_CHECKS = frozenset({"previous lot"})
+"""For these a technician may answer, for all others an engineer."""
 OPERATOR = frozenset({Role.OPERATOR})
 ANYBODY: frozenset[str] = frozenset()
 _FLOOR = frozenset({Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER})
@@ -110,7 +112,7 @@ RIGHTS: Mapping[Action, Right] = MappingProxyType(
         Action.APPLY: Right(frozenset({Role.ENGINEER, HOST}), Remote.LEASED),  # what is guarded: by SEATS
         Action.TEST: Right(_COMMANDERS, Remote.LEASED),
         Action.RELEASE_KEYS: Right(frozenset({Role.OFFICER, HOST}), Remote.LEASED),  # who signed it decides
-        Action.WAIVE: Right(frozenset({Role.ENGINEER})),
+        Action.WAIVE: Right(_SKILLED),  # `no_waiver` says for which check
         Action.ACKNOWLEDGE: Right(_COMMANDERS, Remote.LEASED),
         Action.SHELVE: Right(_SKILLED),
         Action.REASON: Right(_COMMANDERS, Remote.LEASED),
@@ -177,6 +179,13 @@ def not_an_engineer(mode: str, roles: frozenset[str]) -> tuple[str, str] | None:
         return None
     held = ", ".join(sorted(roles)) or "nobody who has said who he is"
     return "denied", f"lot.load with mode {mode} is for {Role.ENGINEER}; this is {held}"
+
+
+def no_waiver(check: str, roles: frozenset[str]) -> tuple[str, str] | None:
+    """Say why somebody may not answer for a check, as code and reason; None if he may."""
+    if check in TECHNICIANS_CHECKS or roles & _ENGINEER:
+        return None
+    return "denied", f"check.waive of {check} is for {Role.ENGINEER}; this is {', '.join(sorted(roles))}"
 
 
 def unseated(

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from station.model import Axis, Whereabouts
 
+WAIVABLE: TypeAlias = Literal["calibration", "assets", "lot data", "temperature", "golden", "previous lot"]
+"""The checks before a lot for which somebody may answer."""
+
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
     """Who asks, in which quality, from where; the same `id` twice has one effect."""
@@ -38,6 +41,10 @@ class Load(Command, frozen=True, kw_only=True, tag="lot.load"):
     sublot: str = ""
     recipe: str = ""
     """Of one that is staged: SHA-256 of what was signed, or its beginning; empty: that of the station."""
+    product: str = ""
+    """What the traveller says that its devices are; empty: it says nothing of that."""
+    card: str = ""
+    """Which card, contactor or board the traveller says; empty: none."""
     mode: Literal["", "P", "E"] = ""
     """E: an engineering lot, which a test engineer loads; else production."""
 
@@ -184,7 +191,7 @@ class ReleaseKeys(Command, frozen=True, kw_only=True, tag="key.release"):
 class Waive(Command, frozen=True, kw_only=True, tag="check.waive"):
     """Answer for a check that the lot would not begin with; `reason` is mandatory."""
 
-    check: Literal["calibration", "assets"]
+    check: WAIVABLE
 
 
 class Acknowledge(Command, frozen=True, kw_only=True, tag="alarm.ack"):

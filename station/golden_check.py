@@ -11,6 +11,8 @@ from station.errors import AnalysisError, ConfigError
 from station.sequence import Sequence
 
 HOUR_S = 3600.0
+GOLDEN = "golden"
+"""The name of the check, of whoever answers for it."""
 
 
 @dataclass

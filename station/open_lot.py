@@ -14,6 +14,8 @@ from station.model import LotInfo
 JOURNAL = "journal"
 LATER_S = 600
 REPORT = "report.json"
+PREVIOUS = "previous lot"
+"""The name of the check that there is no other, of whoever answers for it."""
 
 
 class _Reported(Struct):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -36,14 +36,14 @@ from station.engine.bus import Bus, Subscription
 from station.engine.cell import Cell
 from station.engine.history import History, history_of
 from station.engine.lot_journal import LotJournal
-from station.engine.plan import Folder, Plan
+from station.engine.plan import Examined, Folder, Plan
 from station.engine.records import Records
 from station.engine.recount import Counters, Recount
 from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, StorageError
 from station.evidence.bundle import BUNDLE
-from station.golden_check import golden_codes, golden_watch
+from station.golden_check import GOLDEN, GoldenWatch, golden_codes, golden_watch
 from station.guard import guarded
 from station.life import Life, Worn, worn
 from station.lot_folder import STORE
@@ -51,9 +51,10 @@ from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.lot_vault import LotVault
 from station.model import ENGINEERING, PRODUCTION, LotInfo
 from station.noted import Noted
-from station.open_lot import JOURNAL, must_agree
+from station.open_lot import JOURNAL, PREVIOUS, must_agree, open_lots
 from station.recipe.selection import with_recipe
 from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
+from station.sequence import Sequence as TestSequence
 from station.set_up import Averaging
 from station.stop import StopRequest, either, stopped, unless_stopped
 from station.study import engineered, studied
@@ -91,7 +92,7 @@ class LotSession:
         if self._mode == ENGINEERING:
             self._sequence = engineered(self._sequence)
         self._past = self._read_past()
-        self._golden = golden_watch(config, sequence) if order.study is None else None
+        self._golden, self._not_golden = self._golden_watch(sequence)
         self._golden_codes = golden_codes(config) if order.study is None else {}
         self._bus = Bus()
         self._folder: Folder | None = None
@@ -140,6 +141,17 @@ class LotSession:
     def _mode(self) -> str:
         began = self._order.began
         return (self._order.mode if began is None else began.mode) or PRODUCTION
+
+    def _golden_watch(self, sequence: TestSequence[Any]) -> tuple[GoldenWatch | None, str]:
+        """Return the watch, or what is wrong with its last check if somebody is there to answer for it."""
+        if self._order.study is not None:
+            return None, ""
+        try:
+            return golden_watch(self._config, sequence), ""
+        except ConfigError as error:
+            if self._attendance.unattended:
+                raise
+            return None, str(error)
 
     def _read_past(self) -> past.PastResults:
         order, cell = self._order, self._config.cell
@@ -193,10 +205,9 @@ class LotSession:
             vault=vault,
             clock=self._surroundings.clock,
             bus=self._bus,
-            examine=lambda at: self._life.examined(
-                instruments.examined(self._config, self._inventory, at), at
-            ),
+            examine=self._examined,
             overdue=self._overdue,
+            assets=[one.name for one in self._config.assets],
         )
 
     async def _kept(self, cell: Cell[Any]) -> None:
@@ -206,8 +217,25 @@ class LotSession:
         except StorageError as error:
             log.warning("touchdowns are not counted: %s", error)
 
-    def _overdue(self, now: float, landings: int) -> str:
-        golden = "" if self._golden is None else self._golden.overdue(now, landings)
+    def _examined(self, at: float) -> Examined:
+        """Look at the machines, and at what somebody may answer for."""
+        found = self._life.examined(instruments.examined(self._config, self._inventory, at), at)
+        besides = {GOLDEN: self._not_golden, PREVIOUS: self._left_before()}
+        waivable = {name: seen for name, seen in besides.items() if seen}
+        return replace(found, waivable={**found.waivable, **waivable})
+
+    def _left_before(self) -> str:
+        """Say which lots of a real cell are open besides this one: nobody knows whose devices are in it."""
+        if not isinstance(self._surroundings, assemble.Hardware):
+            return ""
+        folder = self._order.folder
+        there = open_lots(folder.parent, self._config.station.name)
+        left = [f"{one.info.lot} ({one.state.value})" for path, one in there if path != folder]
+        return f"lots are open besides this one: {', '.join(left)}" if left else ""
+
+    def _overdue(self, now: float, landings: int, waived: Collection[str]) -> str:
+        needed = self._golden is not None and GOLDEN not in waived
+        golden = self._golden.overdue(now, landings) if needed and self._golden is not None else ""
         return "; ".join(filter(None, (golden, self._life.overdue(landings))))
 
     def _averaging(self) -> Averaging | None:

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "lot step": frozenset({Action.STEP}),
         "lot summary": frozenset({Action.READ}),
         "lot unload": frozenset({Action.UNLOAD}),
+        "lot waive": frozenset({Action.WAIVE}),
         "retest start": frozenset({Action.RETEST}),
         "site list": frozenset({Action.READ}),
         "site off": frozenset({Action.SET_SITE}),

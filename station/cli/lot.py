@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -57,12 +58,33 @@ def lot() -> None:
 @click.option("--quantity", type=click.IntRange(1), required=True, help="How many devices it has.")
 @click.option("--sublot", default="")
 @click.option("--recipe", default="", help="SHA-256 of one that is staged, or its beginning.")
+@click.option("--product", default="", help="What the traveller says it is: another holds the lot.")
+@click.option("--card", default="", help="Which card, contactor or board the traveller says.")
 @click.option("--engineering", is_flag=True, help="For a test engineer: no device gets a key or ships.")
 @asking
-def load(ask: Asker, name: str, quantity: int, sublot: str, recipe: str, *, engineering: bool) -> int:
+def load(
+    ask: Asker,
+    name: str,
+    quantity: int,
+    sublot: str,
+    recipe: str,
+    product: str,
+    card: str,
+    *,
+    engineering: bool,
+) -> int:
     """Bring a LOT's data together."""
-    who = ask.who | ({"mode": ENGINEERING} if engineering else {})
+    who = ask.who | {"product": product, "card": card} | ({"mode": ENGINEERING} if engineering else {})
     return ask(commands.Load(**who, lot=name, quantity=quantity, sublot=sublot, recipe=recipe))
+
+
+@lot.command()
+@click.argument("check", type=click.Choice(get_args(commands.WAIVABLE)))
+@REASON
+@asking
+def waive(ask: Asker, check: str, reason: str) -> int:
+    """Answer for a CHECK that keeps a lot from beginning."""
+    return ask(commands.Waive(**ask.who | {"check": check}, reason=reason))
 
 
 @lot.command()

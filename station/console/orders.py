@@ -49,6 +49,8 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sites: frozenset[int] = frozenset()
     area: Literal["", "edge", "centre"] = ""
     mode: Literal["", "P", "E"] = ""
+    product: Annotated[str, Meta(max_length=64)] = ""
+    card: Annotated[str, Meta(max_length=64)] = ""
     go: Literal["next", "to", "on"] = "next"
     row: Annotated[int, Meta(ge=0)] = 0
     bound_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0
@@ -57,7 +59,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     config: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     release: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
-    check: Literal["", "calibration", "assets"] = ""
+    check: Literal[commands.WAIVABLE, ""] = ""
     study: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,23})?\Z")] = ""
     test: Annotated[int, Meta(ge=0, le=4_294_967_295)] = 0
     operator: Annotated[str, Meta(pattern=r"^[ -~]{0,30}\Z")] = ""

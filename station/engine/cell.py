@@ -40,17 +40,18 @@ class Cell(Standing, Generic[S]):
         self._why = "asked for"
         self.stdf: Path | None = None
         self.vault_closing: LotClosing | None = None
+        self._loaded: commands.Load | None = None
         self._steps: Steps | None = None
         """Of an engineering lot."""
         self._safety = Safety(plan.resources, self._tell_safety)
-        self._waived = set[str]()
+        self._waived, self._early = set[str](), list[str]()
         """Checks that somebody answers for."""
 
     def _begin_anew(self) -> None:
         """Forget the lot before."""
         self._beginning, self._held = Beginning(), Held(secure=self._plan.vault is not None)
         self._aborted = self._was_held = False
-        self._waived = set()
+        self._waived, self._early = set(), []
         self._run = self._steps = self.stdf = self.vault_closing = None
         self._requests = Requests(self._plan.bound.resources)
 
@@ -92,8 +93,8 @@ class Cell(Standing, Generic[S]):
         denied = authority.objection(authority.Action(name), command.roles, self.state)
         if objection := denied or receipts.unreasoned(command):
             return objection
-        if isinstance(command, commands.Load):
-            return authority.not_an_engineer(command.mode, command.roles)
+        if isinstance(command, commands.Waive | commands.Load):
+            return _denied(command)
         if isinstance(command, commands.Step | commands.Shmoo):
             return no_step(self._steps, command)
         if isinstance(command, commands.Acknowledge | commands.Shelve):
@@ -159,10 +160,18 @@ class Cell(Standing, Generic[S]):
             await self._record(event)
         if isinstance(command, commands.Waive):
             self._waived.add(command.check)
+            self._note(f"check {command.check} waived by {command.actor}: {command.reason}")
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
             self._requests.take(command)
         if isinstance(command, commands.Step | commands.Shmoo) and self._steps is not None:
             self._steps.take(command)
+
+    def _note(self, text: str) -> None:
+        """Have the datalog say it, as soon as there is one."""
+        if self._run is None:
+            self._early.append(text)
+        else:
+            self._run.boundary.note(text)
 
     def _wish(self, wish: Wish, *, at_once: bool = False) -> None:
         if self._run is not None:
@@ -173,6 +182,7 @@ class Cell(Standing, Generic[S]):
         try:
             await self._close_folder()
             self._begin_anew()
+            self._loaded = command
             info = self._plan.describe(command)
             self._folder = self._plan.open_folder(info)
             self.alarms = self._folder.journal.alarms
@@ -248,7 +258,7 @@ class Cell(Standing, Generic[S]):
             await self.shift(State.CHECKING)
             await self._must_be_shut()
             if not fresh:
-                await prelot.checked(self._plan, self.info, self._record, self._waived)
+                await prelot.checked(self._plan, self.info, self._loaded, self._record, self._waived)
             beginning.passed(self.now)
             if not start:
                 await self.shift(State.READY)
@@ -277,7 +287,12 @@ class Cell(Standing, Generic[S]):
 
     def _belongs(self, run: LotRun[S]) -> None:
         """Tell a run what it asks of the cell, and who speaks by it."""
-        run.overdue, run.boundary.check = self._plan.overdue, self._check_again
+        run.overdue = lambda now, landings: self._plan.overdue(now, landings, self._waived)
+        run.boundary.check = self._check_again
+        run.heed(lambda: self._waived)
+        for text in self._early:
+            run.boundary.note(text)
+        self._early.clear()
         if self._steps is not None:
             self._steps.say = run.boundary.note
 
@@ -398,3 +413,10 @@ class Cell(Standing, Generic[S]):
             await self._close_folder()
         finally:
             self._plan.bus.close()
+
+
+def _denied(command: commands.Waive | commands.Load) -> tuple[str, str] | None:
+    """What these ask for decides who may ask for it."""
+    if isinstance(command, commands.Waive):
+        return authority.no_waiver(command.check, command.roles)
+    return authority.not_an_engineer(command.mode, command.roles)

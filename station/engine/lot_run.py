@@ -1,7 +1,7 @@
 """A lot from the first start of test to the last device sorted: the touchdown cycle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Generic
@@ -31,6 +31,7 @@ from station.engine.recount import Counters
 from station.engine.sites import Sites
 from station.engine.states import State
 from station.engine.stops import Aborted, Adjourned, Ended, Hold, Wish
+from station.engine.tempering import RULE as TEMPERATURE
 from station.engine.tempering import Tempering
 from station.errors import StorageError
 from station.model import DeviceResult, LotInfo, Measurement, Place
@@ -85,6 +86,10 @@ class LotRun(Generic[S]):
     def landings(self) -> int:
         """How often it has landed on devices so far, in all runs of the lot."""
         return self._seq
+
+    def heed(self, waived: Callable[[], Collection[str]]) -> None:
+        """Be told for which checks somebody answers."""
+        self._tempering.waived = lambda: TEMPERATURE in waived()
 
     def _not_compared(self, site: int) -> None:
         self._counters.watch.off(site)

@@ -1,6 +1,6 @@
 """What a cell is made of, and what its lots go into."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol
@@ -105,6 +105,12 @@ def _as_is(at: float) -> Examined:
     return Examined()
 
 
+def nothing_due(at: float, landings: int, waived: Collection[str]) -> str:
+    """Nothing is ever due."""
+    del at, landings, waived
+    return ""
+
+
 def _nothing_open() -> tuple[Folder, History]:
     raise ConfigError("no lot was left open")
 
@@ -121,9 +127,12 @@ class Plan(Generic[S]):
     vault: LotVault | None
     clock: Clock
     bus: Bus
-    overdue: Callable[[float, int], str] = in_time
-    """Asked between touchdowns, with time and landings so far: what is due before the lot goes on."""
+    overdue: Callable[[float, int, Collection[str]], str] = nothing_due
+    """Asked between touchdowns, with time, landings so far, and the checks that somebody answers for: what is
+    due before the lot goes on."""
     reopen_folder: Callable[[], tuple[Folder, History]] = _nothing_open
     """Open the folder of the lot that was left open, and read its journal; ConfigError, StorageError."""
+    assets: Sequence[str] = ()
+    """Names of card, contactors and boards, as the station file has them."""
     examine: Callable[[float], Examined] = _as_is
     """Compare the machines with what they should be, at a unix time."""

@@ -72,7 +72,7 @@ LEGAL: dict[str, frozenset[State]] = {
     "config.apply": frozenset({S.EMPTY, S.CLOSED}),
     "selftest.run": frozenset({S.EMPTY, S.CLOSED}),
     "key.release": frozenset({S.EMPTY, S.CLOSED}),
-    "check.waive": frozenset({S.LOADED, S.READY, S.PAUSED}),
+    "check.waive": frozenset({S.LOADED, S.READY, S.PAUSED, S.HELD}),
     "alarm.ack": frozenset(State),
     "alarm.shelve": frozenset(State),
 }

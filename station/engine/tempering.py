@@ -35,6 +35,8 @@ class Tempering:
         self._asked = asked
         self._wish = wish
         self._lift = lift
+        self.waived: Callable[[], bool] = lambda: False
+        """Whether somebody answers for the temperature."""
 
     @property
     def needed(self) -> bool:
@@ -43,13 +45,17 @@ class Tempering:
 
     async def begin(self) -> None:
         """Bring the devices to their temperature; Aborted, Ended if that is asked meanwhile."""
-        if self._climate is not None:
+        if self._climate is not None and self.waived():
+            now, seen = self._journal.now, f"{self._climate.wanted.celsius:g} degrees are not waited for"
+            told = events.RuleTripped(at=now, rule=RULE, site=0, action="waived", seen=seen)
+            await self._journal.commit(told)
+        elif self._climate is not None:
             began = asyncio.get_running_loop().time()
             await self._told(await self._unless_stopped(self._climate.reach()), began)
 
     async def may_test(self) -> bool:
         """Wait until the temperature is in its window; false if what had come was lifted, and comes again."""
-        if self._climate is None or not (seen := await self._climate.left()):
+        if self._climate is None or self.waived() or not (seen := await self._climate.left()):
             return True
         began, rests = asyncio.get_running_loop().time(), self._arrivals.rests
         now = self._journal.now

@@ -39,6 +39,8 @@ class LoadArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sublot: Annotated[str, Meta(max_length=31)] = ""
     recipe: Annotated[str, Meta(pattern=r"^([0-9a-f]{8,64})?\Z")] = ""
     mode: Literal["", "P", "E"] = ""
+    product: Annotated[str, Meta(max_length=64)] = ""
+    card: Annotated[str, Meta(max_length=64)] = ""
 
 
 class LotArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

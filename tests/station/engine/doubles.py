@@ -235,6 +235,8 @@ class Bench:
         self._clock = RealClock()
         self._sequence = plan
         self._vault = vault
+        self.traveller: dict[str, Any] = {}
+        """What is said of the lot besides."""
         self._alter: Callable[[Plan[BenchSite]], Plan[BenchSite]] = lambda plan: plan
         self.use(self.handler)
 

@@ -14,7 +14,7 @@ from station.engine.plan import Examined
 from station.engine.states import State
 from station.errors import CustodyError
 from station.model import LotClosing, Quota
-from tests.station.engine.doubles import EN, OP, Bench, returning, sequence, virtual
+from tests.station.engine.doubles import EN, OP, TE, Bench, returning, sequence, virtual
 
 ONE = [frozenset({1})]
 OFFICER = frozenset({"security-officer"})
@@ -27,7 +27,8 @@ class Attended:
         self.bench, self._count = bench, 0
 
     async def __aenter__(self) -> "Attended":
-        assert (await self.ask(commands.Load, lot="L", quantity=self.bench.quantity)).ok
+        data = {"lot": "L", "quantity": self.bench.quantity, **self.bench.traveller}
+        assert (await self.ask(commands.Load, **data)).ok
         self._run = asyncio.create_task(self.bench.cell.run_lot(unattended=False))
         return self
 
@@ -245,3 +246,49 @@ async def test_two_engineers_sign_for_a_difference(tmp_path: Path) -> None:
     assert (signed.difference, signed.second, signed.reason) == (vault.disagrees, "p-9", "counted")
     (closed,) = [e for e in history if isinstance(e, events.LotClosed)]
     assert closed.outcome == "FAILED"
+
+
+# -- what somebody answers for
+@virtual
+async def test_data_that_differ_hold_the_lot_until_an_engineer_answers(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
+    bench.alter(lambda plan: replace(plan, assets=("card-7",)))
+    bench.traveller = {"product": "q", "card": "card-8"}
+    async with Attended(bench) as lot:
+        await lot.ask(commands.Check)
+        await lot.until(State.HELD)
+        assert bench.cell.reason == (
+            "the traveller says q, this cell tests p; the traveller says card-8, this cell has card-7"
+        )
+        assert (await lot.ask(commands.Waive, TE, check="lot data", reason="x")).code == "denied"
+        assert (await lot.ask(commands.Waive, EN, check="lot data")).code == "bad_arguments"
+        assert (await lot.ask(commands.Waive, EN, check="lot data", reason="relabelled")).ok
+        assert (await lot.ask(commands.Release, EN, reason="looked")).ok
+        await lot.until(State.LOADED)
+        await lot.ask(commands.Start)
+        await lot.until(State.CLOSED)
+    (text,) = bench.file.texts
+    assert text.startswith("check lot data waived by p-")
+    assert text.endswith(": relabelled")
+    assert bench.store.texts == [text]
+    (tripped,) = [e for e in read(bench.path) if isinstance(e, events.RuleTripped)]
+    assert (tripped.rule, tripped.action) == ("lot data", "waived")
+
+
+@virtual
+async def test_a_technician_answers_for_a_previous_lot_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
+    left = {"previous lot": "L0 (ABORTED) is open", "golden": "they were out of tolerance"}
+    bench.alter(lambda plan: replace(plan, examine=lambda at: Examined(waivable=left)))
+    async with Attended(bench) as lot:
+        assert (await lot.ask(commands.Waive, TE, check="golden", reason="x")).code == "denied"
+        assert (await lot.ask(commands.Waive, TE, check="previous lot", reason="sockets are empty")).ok
+        await lot.ask(commands.Start)
+        await lot.until(State.HELD)
+        assert bench.cell.reason == "they were out of tolerance"
+        assert (await lot.ask(commands.Waive, EN, check="golden", reason="for a trial")).ok
+        await lot.ask(commands.Release, EN, reason="looked")
+        await lot.until(State.LOADED)
+        await lot.ask(commands.Start)
+        await lot.until(State.CLOSED)
+    assert len(bench.file.texts) == 2

@@ -11,11 +11,13 @@ from drivers.errors import EquipmentError
 from station import commands, events
 from station.engine.cell import Cell
 from station.engine.climate import Climate
+from station.engine.states import State
 from station.sequence import Parametric
 from station.set_up import Temperature
 from tests.station.engine.doubles import (
     ANY,
     BAD,
+    EN,
     OP,
     TE,
     Bench,
@@ -24,6 +26,7 @@ from tests.station.engine.doubles import (
     sequence,
     virtual,
 )
+from tests.station.engine.test_holds import release, until
 
 ONE = [frozenset({1})]
 WANTED = Temperature(85.0, window_k=2.0, soak_s=10.0, reach_s=900.0, back_s=20.0)
@@ -190,3 +193,24 @@ async def test_it_is_not_asked_more_often_than_needed(tmp_path: Path) -> None:
     made = bench(tmp_path, oven, 5, ScriptedHandler)
     assert await made.run() == "CLOSED"
     assert len(oven.asked_at) == 5  # each of the touchdowns takes three seconds
+
+
+@virtual
+async def test_an_engineer_answers_for_a_temperature_that_does_not_come(tmp_path: Path) -> None:
+    oven = Oven(20.0, 20.0)
+    oven.fails = "85 degrees not reached within 900 s"
+    made = bench(tmp_path, oven, 2, ScriptedHandler)
+
+    async def person() -> None:
+        await until(made, State.HELD)
+        waive = commands.Waive(id="w", actor="p-5", roles=EN, check="temperature", reason="cold is worst")
+        assert (await made.cell.request(waive)).ok
+        assert (await made.cell.request(release())).ok
+        await until(made, State.PAUSED)
+        assert (await made.cell.request(commands.Resume(id="r", actor="p-5", roles=EN))).ok
+
+    assert await made.run(person(), unattended=False) == "CLOSED"
+    assert oven.asked_at == []
+    (tripped,) = made.happened(events.RuleTripped)
+    assert (tripped.rule, tripped.action) == ("temperature", "waived")
+    assert made.file.texts == ["check temperature waived by p-5: cold is worst"]
