@@ -43,7 +43,7 @@ def port(number: int) -> Callable[[F], F]:
 def tls(command: F) -> F:
     """Give a command the options of a certificate; `tls_of` makes one of them."""
     command = click.option("--tls-key", type=FILE, help="Its key.")(command)
-    help_ = "Certificate of this page, PEM; needed beyond loopback."
+    help_ = "Certificate of this server, PEM; needed beyond loopback."
     return click.option("--tls-cert", type=FILE, help=help_)(command)
 
 

@@ -6,8 +6,10 @@ from threading import Event
 
 import click
 
+from station.cli import listening
 from station.cli.audit import FILE, FOLDER, given_keys, given_note
 from station.clock import RealClock
+from station.console.listening import Listen
 from station.custody import durable_file, seed_file
 from station.custody.log_keys import Kind
 from station.custody.tiles import CHECKPOINT, TileReader
@@ -38,14 +40,26 @@ def key(file: Path, *, name: str) -> None:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=7450, show_default=True, help="0 takes a free one."
 )
-def run(*, seeds: Path, logs: tuple[Path, ...], state: Path, host: str, port: int) -> None:
+@listening.tls
+def run(
+    *,
+    seeds: Path,
+    logs: tuple[Path, ...],
+    state: Path,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> None:
     """Serve `POST /add-checkpoint` until SIGINT or SIGTERM."""
+    listen = Listen(host, port, listening.tls_of(tls_cert, tls_key))
+    tls = None if listen.tls is None else listen.tls.context()
     signer = seed_file.read(seeds).signer(Kind.MLDSA44)
     keys = given_keys(logs)
     try:
         durable_file.sync_all(durable_file.make_folder(state))
         with durable_file.held(state):
-            _serve(WitnessServer(Witness(state, keys, signer, RealClock().unix), host, port))
+            _serve(WitnessServer(Witness(state, keys, signer, RealClock().unix), host, port, tls))
     except BlockingIOError as error:
         raise ConfigError(f"{state}: another witness uses this folder") from error
     except OSError as error:

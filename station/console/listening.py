@@ -71,7 +71,7 @@ class Listen:
     def __post_init__(self) -> None:
         if self.tls is None and not self.on_loopback:
             raise ConfigError(
-                f"--host {self.host}: without TLS only this machine may see the page: "
+                f"--host {self.host}: without TLS only this machine may come in: "
                 "127.0.0.1, ::1 or localhost, or give --tls-cert and --tls-key"
             )
 

@@ -1,5 +1,6 @@
 """HTTP for a witness: `POST /add-checkpoint` and nothing else, HTTP/1.1 with keep-alive, small bounds."""
 
+import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
 from threading import BoundedSemaphore, Thread
@@ -16,18 +17,21 @@ POLL_S = 0.05
 
 
 class WitnessServer:
-    """Serves in threads of its own; TLS, where it is wanted, is the work of a proxy before it."""
+    """Serves in threads of its own, over TLS if it has a context for that."""
 
-    def __init__(self, witness: Witness, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, witness: Witness, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Bind at once, OSError if that cannot be; port 0 takes a free one."""
-        self._server = _Server((host, port), _handler(witness))
+        self._scheme = "http" if tls is None else "https"
+        self._server = _Server((host, port), _handler(witness), tls)
         self._thread = Thread(target=self._server.serve_forever, args=(POLL_S,), name="witness", daemon=True)
 
     @property
     def url(self) -> str:
         """Where it listens."""
         host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"{self._scheme}://{host!s}:{port}"
 
     def start(self) -> None:
         """Begin to serve."""
@@ -44,9 +48,13 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = CONNECTIONS
 
-    def __init__(self, address: tuple[str, int], handler: "type[BaseHTTPRequestHandler]") -> None:
+    def __init__(
+        self, address: tuple[str, int], handler: "type[BaseHTTPRequestHandler]", tls: ssl.SSLContext | None
+    ) -> None:
         self._free = BoundedSemaphore(CONNECTIONS)
         super().__init__(address, handler)
+        if tls is not None:  # whoever connects and is silent then keeps a thread of his own waiting, no more
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: "socket | tuple[bytes, socket]", client_address: object) -> None:
         if self._free.acquire(blocking=False):
