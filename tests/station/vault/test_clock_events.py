@@ -1,14 +1,25 @@
 """A clock that is set leaves a leaf, whichever way and however slowly it is noticed."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from station.custody.ledger import Fact
+from station.vault import clock_events
+from station.vault.__main__ import _started
 from station.vault.clock_events import SILENT_S, ClockEvents
-from station.vault.configuration import ClockTable
-from station.vault.journal import JournalError
-from station.vault.sntp import NoTimeError
+from station.vault.configuration import ClockTable, Configuration
+from station.vault.desk.orders import Orders, Place
+from station.vault.faults import FaultError
+from station.vault.journal import Journal, JournalError
+from station.vault.registry import Registry
+from station.vault.sntp import NoTimeError, Server
+from station.vault.times import Times
+from tests.station.vault.dies import NOW
+from tests.station.vault.vaults import TELLER
 
 
 @dataclass
@@ -164,3 +175,28 @@ async def test_where_nothing_tells_an_offset_only_that_is_told() -> None:
         machine.passes(60.0)
     assert [told[:2] for told in machine.told] == [("clock.offset", False)]
     assert watch.unsafe() == ""
+
+
+async def test_a_vault_that_starts_goes_by_its_time_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Server] = []
+
+    async def told(server: Server, wall: object) -> float:
+        del wall
+        asked.append(server)
+        return 10.0
+
+    monkeypatch.setattr(clock_events, "measured_s", told)
+    config = Configuration(mode="production", clock=ClockTable(server="ntp.example:1123"))
+    times = Times(development=False)
+    journal = Journal(tmp_path / "vault.sqlite")
+    await journal.open()
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
+        stack.callback(journal.close)
+        await _started(Registry(journal, TELLER, Orders(Place())), config, times, stack)
+        while not times.unsafe():
+            await journal.commit(lambda db: None)
+    assert asked == [Server("ntp.example", 1123)]
+    with pytest.raises(FaultError, match=r"the clock is off by \+10000 ms, 500 are allowed"):
+        times.admitting(NOW, 0.0)
