@@ -33,7 +33,8 @@ from station.engine.bus import Subscription
 from station.engine.cell import Cell
 from station.engine.history import History
 from station.engine.states import State
-from station.errors import ConfigError, CustodyError, SequenceError, StoppedError, StorageError
+from station.errors import AnalysisError, ConfigError, CustodyError, SequenceError, StoppedError, StorageError
+from station.golden_check import keep_of_lot
 from station.io_thread import beside
 from station.lot_folder import make_folder, remove_if_never_loaded
 from station.lot_order import Attendance, LotOrder, RefusedError, study_in
@@ -298,6 +299,10 @@ class Service:
             except ERRORS as error:
                 log.warning("lot %s: %s", history.info.lot, error)
                 return
+        try:
+            keep_of_lot(self._standing.config, folder)
+        except (AnalysisError, StorageError) as error:
+            log.warning("golden units: %s", error)
 
     def _taken_up(self, folder: Path, history: History) -> "_Life":
         info, standing = history.info, self._standing

@@ -11,13 +11,12 @@ from rich.table import Table
 from station.cli.codes import Exit
 from station.cli.study_lot import tested
 from station.custody import durable_file
-from station.errors import AnalysisError, ConfigError
+from station.errors import ConfigError
 from station.lot_folder import STORE
 from station.surroundings import CELLS
 
 if TYPE_CHECKING:
     from station.analysis.golden import Check, Contact
-    from station.datalog.store import Store
     from station.model import LotInfo
 
 LOT = "golden"
@@ -57,6 +56,8 @@ def golden(
     UNITS names them, in the order in which they are put in. Exit code 12 if a site is out of tolerance.
     """
     from station.analysis.golden import read
+    from station.analysis.golden_lot import checked, measured
+    from station.golden_check import keep
 
     known = None if learn is not None else read(units)
     if known is None and units.exists():
@@ -65,43 +66,18 @@ def golden(
         raise ConfigError(f"{out} exists: a check is never overwritten, choose another --out")
     count = len(known.units) if known is not None else learn or 0
     tested(context, LOT, count, "put golden units")
-    info, contacts, ended = _measured(out / LOT / STORE)
     if known is None:
+        info, contacts, _ = measured(out / LOT / STORE)
         _learn(units, info, contacts)
         return
-    found = _checked(units, info, contacts, ended)
-    durable_file.replace(out / RESULT, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    found = checked(units, out / LOT / STORE)
+    keep(out / RESULT, found)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
         _shown(found, out / RESULT)
     if not found.passed:
         context.exit(Exit.HELD)
-
-
-def _measured(path: Path) -> "tuple[LotInfo, list[Contact], float]":
-    """Return the lot, its contacts, and when the last one ended."""
-    from station.datalog.store import Store
-
-    store = Store(path)
-    try:
-        info = store.info(1)
-        ended = max((landing.ended for landing in store.touchdowns(1)), default=info.set_up)
-        return info, _contacts(store), ended
-    finally:
-        store.close()
-
-
-def _contacts(store: "Store") -> "list[Contact]":
-    from station.analysis.golden import Contact
-
-    return [
-        Contact(
-            device.part, device.site, {m.test: m.value for m in device.measurements if m.value is not None}
-        )
-        for landing in store.touchdowns(1)
-        for device in landing.devices
-    ]
 
 
 def _learn(path: Path, info: "LotInfo", contacts: "list[Contact]") -> None:
@@ -126,31 +102,6 @@ def _learn(path: Path, info: "LotInfo", contacts: "list[Contact]") -> None:
     durable_file.replace(path, ("\n".join(lines) + "\n").encode())
     click.echo(
         f"{path}: {len(found.units)} units, tests {', '.join(found.tolerance)}; look at it before you use it"
-    )
-
-
-def _checked(path: Path, info: "LotInfo", contacts: "list[Contact]", ended: float) -> "Check":
-    from station.analysis.golden import Check, offsets, read, seen
-
-    known = read(path)
-    if (known.product, known.sequence) != (info.product, info.sequence):
-        raise AnalysisError(
-            f"{path}: for {known.product}, sequence {known.sequence}; "
-            f"the cell tests {info.product}, {info.sequence}"
-        )
-    found = seen(known, info.tests, info.sites, contacts)
-    return Check(
-        known.name,
-        known.digest(),
-        info.product,
-        info.sequence,
-        info.fingerprint,
-        info.station,
-        info.sites,
-        ended,
-        all(one.passed for one in found),
-        found,
-        offsets(found, info.tests),
     )
 
 

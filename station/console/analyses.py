@@ -7,13 +7,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from station import config, golden_check
 from station.analysis import closeup, correlation, findings, gauge, reduction, study, wafers
 from station.analysis.lot import Lot
 from station.console.defence import refusal
 from station.console.picture import Picture
 from station.console.stored_lots import StoredLots
 from station.datalog.maps.wafer import WaferMap
-from station.errors import AnalysisError, MapError, StorageError
+from station.errors import AnalysisError, ConfigError, MapError, StorageError
 from station.writer import Writer
 
 GROUPS = range(2, 26)
@@ -96,6 +97,13 @@ class Analyses:
 
         return await self._answered(listed)
 
+    async def golden(self, request: Request) -> Response:
+        """The golden units of the station file, and the last check that was kept."""
+        engine = self._picture.engine
+        if engine is None or not engine.station_file:
+            return refusal("not_found", "this console has no station file to look into", 404)
+        return await self._answered(lambda folder: golden_check.told(config.load(Path(engine.station_file))))
+
     async def stack(self, request: Request) -> Response:
         """The wafers of some lots, laid over each other."""
         names = _names(request)
@@ -114,7 +122,7 @@ class Analyses:
             return refusal("not_found", "there is no lot", 404)
         try:
             found = await self._working.run(worked, folder)
-        except (AnalysisError, MapError, StorageError) as error:
+        except (AnalysisError, ConfigError, MapError, StorageError) as error:
             return refusal("not_found", str(error), 404)
         if isinstance(found, Plain):
             return Response(found, media_type="text/csv")

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import json
 from playwright.sync_api import Browser, Page, expect
 
 from station import events
 from station.analysis import gauge
+from station.analysis.golden import Check
 from station.custody.journal import read
 from station.set_up import Study
+from station.surroundings import simulated_station_file
 from tests.page.conftest import BOX, PATIENCE_MS, Faults, Floor, floor
 from tests.page.test_look import LANGUAGES, faults
 from tests.station.analysis.kept import kept
@@ -46,7 +49,7 @@ def opened(browser: Browser, url: str, *lots: str, bypass_csp: bool = False) -> 
     return page
 
 
-PARTS = ("live", "lots", "study", "step")
+PARTS = ("live", "lots", "study", "golden", "step")
 SMALL = """
 [...document.querySelectorAll('button, select, input, summary')]
 .map(b => [b.outerHTML, b.getBoundingClientRect()])
@@ -247,3 +250,42 @@ def test_an_engineering_lot_goes_row_by_row_and_is_swept(cell: Floor, browser: B
     points = [one for one in read(cell.folder / "lots/ENG-1/journal") if isinstance(one, events.ShmooPoint)]
     assert len(points) == 11
     page.context.close()
+
+
+GOLDEN = """
+[golden]
+units = "units.toml"
+result = "golden.json"
+"""
+UNITS = """
+name = "GU"
+product = "se1"
+sequence = "se1-final-test"
+
+[tolerance]
+300 = { shift = 1e-3, spread = 1e-3 }
+"""
+UNIT = """
+[[units]]
+name = "G%d"
+values = { 300 = 5e-3 }
+"""
+
+
+def test_golden_units_are_led_and_their_check_lets_lots_begin(tmp_path: Path, browser: Browser) -> None:
+    file = tmp_path / "station.toml"
+    file.write_text(simulated_station_file().read_text() + GOLDEN)
+    (tmp_path / "units.toml").write_text(UNITS + "".join(UNIT % n for n in range(1, 9)))
+    with floor(tmp_path, "--station", str(file), "--speed", "jump", roles=("operator", "engineer")) as made:
+        page = part(browser, made.url, "golden")
+        expect(page.locator("[data-part=golden]")).to_contain_text("No check of these units is kept")
+        page.locator("#who").fill("Meena")
+        page.locator("[data-study-in]").tap()
+        expect(page.locator("[data-golden]")).to_contain_text("GU")
+        expect(page.locator("[data-table=golden] tbody tr")).to_have_count(4)
+        page.context.close()
+    check = json.decode((tmp_path / "golden.json").read_bytes(), type=Check)
+    assert (check.units, check.sites) == ("GU", (1, 2, 3, 4))
+    assert sum(one.contacts for one in check.seen) == 8 * 5
+    happened = list(read(tmp_path / "lots/golden.1/journal"))
+    assert not any(isinstance(one, events.Intended) for one in happened)

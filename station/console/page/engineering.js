@@ -5,7 +5,7 @@ import { t, num, moreWords } from './words.js';
 import { looked } from './lookup.js';
 import { chart, COLOURS, dots, bound, short } from './charts.js';
 
-const PARTS = { lots: () => import('./lots.js'), study: () => import('./study.js'), step: () => import('./step.js') };
+const PARTS = { lots: () => import('./lots.js'), study: () => import('./study.js'), golden: () => import('./golden.js'), step: () => import('./step.js') };
 const loaded = {};
 let shown = 'live', test = '';
 

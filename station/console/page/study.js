@@ -41,18 +41,18 @@ function begin(all) {
 // -- its steps
 const plan = (done) => (done.length ? { test: done[0].study.test, parts: done[0].devices, trials: done[0].study.trials } : { test: Number(form.test), parts: Number(form.parts), trials: Number(form.trials) });
 
-function step(one) {
-  const now = running(), here = now?.lot === one.lot;
+export function step(one) {
+  const here = S.lot?.lot === one.lot && !['CLOSED', 'EMPTY'].includes(S.sum.state);
   return html`<li data-step=${one.lot} class="entry ${here ? 'busy' : ''}"><div class="head"><b>${one.study.operator}</b><span>${one.lot}</span><span>${here ? t(`state.${S.sum.state}`) : one.ended ? `✓ ${t('study.done')}` : `◆ ${t('lot.open')}`}</span></div>
     ${here ? html`${S.sum.sites.filter((tile) => tile.contact || tile.waits || tile.part).map((tile) => html`<p class="what" data-trial=${tile.site}>${t('study.trial', { site: String(tile.site), part: String(tile.part), parts: one.devices, trial: String(tile.trial), trials: one.study.trials })}</p>`)}
       <progress max=${one.devices * one.study.trials} .value=${S.sum.tested + S.sum.retested} aria-label=${t('strip.done')}></progress>` : nothing}</li>`;
 }
 
 // The lot is loaded and, as soon as the cell would take that, started.
-async function put(done, { test, parts, trials }) {
-  const lot = `${open}.${done.length + 1}`;
+async function put(study, number, { test, parts, trials }) {
+  const lot = `${study}.${number}`;
   wait = true;
-  const receipt = await send('study.load', { lot, quantity: parts, study: open, test, trials, operator: form.who.trim() });
+  const receipt = await send('study.load', { lot, quantity: parts, study, test, trials, operator: form.who.trim() });
   const until = performance.now() + PATIENCE_MS;
   while (receipt?.ok && performance.now() < until && !(S.lot?.lot === lot && S.sum.legal.includes('lot.start'))) await new Promise((again) => setTimeout(again, 100));
   if (receipt?.ok) { await send('lot.start'); form.who = ''; }
@@ -60,11 +60,15 @@ async function put(done, { test, parts, trials }) {
   forget('lots');
 }
 
-function next(done) {
-  const wanted = plan(done), why = wait ? t('why.busy') : objection('study.load') || (WHO.test(form.who.trim()) ? '' : t('study.fault.who'));
-  return html`<h2>${t(done.length ? 'study.next' : 'study.first')}</h2><p class="what">${t('study.put', { n: wanted.parts, trials: wanted.trials })}</p>
-    <div class="search form">${input('who', 'text', form.who, (x) => { form.who = x; }, { most: 30 })}<p class="fault" role="status">${why}</p>
-    <button data-study-in class="acts" aria-disabled=${why ? 'true' : 'false'} @click=${() => (why ? say('info', why) : put(done, wanted))}>${t('study.in')}</button></div>`;
+export function next(study, number, wanted, text) {
+  const why = wait ? t('why.busy') : objection('study.load') || (WHO.test(form.who.trim()) ? '' : t('study.fault.who'));
+  return html`<p class="what">${text}</p><div class="search form">${input('who', 'text', form.who, (x) => { form.who = x; }, { most: 30 })}<p class="fault" role="status">${why}</p>
+    <button data-study-in class="acts" aria-disabled=${why ? 'true' : 'false'} @click=${() => (why ? say('info', why) : put(study, number, wanted))}>${t('study.in')}</button></div>`;
+}
+
+function another(done) {
+  const wanted = plan(done);
+  return html`<h2>${t(done.length ? 'study.next' : 'study.first')}</h2>${next(open, done.length + 1, wanted, t('study.put', { n: wanted.parts, trials: wanted.trials }))}`;
 }
 
 // -- what it came to
@@ -95,7 +99,7 @@ function guide(all) {
   const mine = of(all), ended = mine.filter((one) => one.ended), now = running();
   return html`<h2>${open}</h2>${mine.length ? html`<ul>${mine.map(step)}</ul>` : nothing}
     ${ended.length > 1 ? result(ended) : html`<p>${t('study.more')}</p>`}
-    ${now ? (S.sum.state === 'LOADED' ? html`<p class="what">${t('study.start')}</p>` : html`<p>${t('study.under_way')}</p>`) : next(mine)}`;
+    ${now ? (S.sum.state === 'LOADED' ? html`<p class="what">${t('study.start')}</p>` : html`<p>${t('study.under_way')}</p>`) : another(mine)}`;
 }
 
 export function view() {
