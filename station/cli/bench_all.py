@@ -84,7 +84,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "engine": ("bench", "engine"),
     "lot": ("run", "--devices", "1000", "--sites", "16", "--lot", "BENCH"),
     "soak": ("bench", "soak", "--devices", "100000"),
-    "vault": ("bench", "vault", "--payload", "4096"),
+    "vault": ("bench", "vault", "--payload", "4096", "--devices", "256"),
     "drivers": ("bench", "drivers"),
     "datalog": ("bench", "datalog"),
     "mqtt": ("bench", "mqtt"),

@@ -84,6 +84,8 @@ async def measured_s(server: Server, wall: Callable[[], float]) -> float:
         raise NoTimeError("it does not answer") from error
     except OSError as error:
         raise NoTimeError(error.strerror or "it cannot be reached") from error
+    except (OverflowError, UnicodeError) as error:
+        raise NoTimeError("it has no address that can be") from error
     return offset_s(reply, cookie, sent, received)
 
 

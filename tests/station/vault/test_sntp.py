@@ -96,3 +96,9 @@ async def test_where_nobody_listens() -> None:
         port = free.getsockname()[1]
     with pytest.raises(NoTimeError):
         await measured_s(Server("127.0.0.1", port), lambda: NOW)
+
+
+@pytest.mark.parametrize("server", [Server("127.0.0.1", 99_999), Server("a" * 64 + ".example")])
+async def test_a_server_that_cannot_be(server: Server) -> None:
+    with pytest.raises(NoTimeError):
+        await measured_s(server, lambda: NOW)
