@@ -73,11 +73,18 @@ def fitting(
         roles[number] = {role: _resource(config, machines, role, name) for role, name in bindings.items()}
         _check(config, sequence, roles[number])
     _readers(config, roles)
-    if why := cannot_bring_again(sequence.retest, sequence.all_bins(), handler):
+    if why := _cannot(sequence, handler):
         where = place(config.source, "cell", "sequence")
         driver = next(placed.driver for placed in config.equipment if placed.name == config.cell.handler)
         raise ConfigError(f"{where}: sequence {sequence.name}: {why} (driver {driver})")
     return handler, roles
+
+
+def _cannot(sequence: TestSequence[Any], handler: Feeder) -> str:
+    """Say which policy of a sequence a machine cannot do; empty if it can do all."""
+    if sequence.rules.clean_every is not None and not handler.can_clean:
+        return f"rules.clean_every: {handler.name} has nothing that cleans"
+    return cannot_bring_again(sequence.retest, sequence.all_bins(), handler)
 
 
 def _climate(config: StationConfig, machines: Machines, wanted: Temperature | None) -> Climate | None:

@@ -14,6 +14,9 @@ from station.sequence import Sequence
 
 FIRST, RETEST, AVERAGES, SECOND_LOOK = "first contact", "retest", "PAT", "QA"
 SITE_OFF = "site off"
+NOT_JUDGED = "R10"
+ORDER = (RETEST, AVERAGES, SECOND_LOOK, *(f"R{number}" for number in range(1, 12)))
+"""How policies follow each other."""
 
 
 class TruthShare(Struct, frozen=True):
@@ -107,7 +110,7 @@ class PolicyCourse:
         counted = here.keys() - self._kept_out.keys()
         passing = {part for part in counted if here[part].first}
         yield self._stage(FIRST, len(counted), passing, counted, good)
-        for policy in self._asked:
+        for policy in sorted({*self._asked, *self._built_in()}, key=ORDER.index):
             concerned = {part for part in here if self._concerns(policy, part)}
             if policy == RETEST:
                 passing = {part for part in counted if here[part].last}
@@ -116,6 +119,10 @@ class PolicyCourse:
             else:
                 counted = counted | concerned
             yield self._stage(policy, len(concerned), passing, counted, good)
+
+    def _built_in(self) -> set[str]:
+        """Name the rule for which no sequence asks, if it has tripped."""
+        return {NOT_JUDGED} if self._trips[NOT_JUDGED] else set()
 
     def _concerns(self, policy: str, part: int) -> bool:
         seen = self._devices[part]
@@ -154,6 +161,8 @@ def _asked(sequence: Sequence[Any]) -> Iterator[str]:
         "R5": rules.compare_sites,
         "R6": bool(rules.bin_limits),
         "R7": rules.no_touch is not None,
+        "R8": rules.clean_every is not None,
+        "R11": rules.retries is not None,
     }
     return (policy for policy, is_asked in asked.items() if is_asked)
 

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from station.model import Bin
 
 LEAST_STUCK = 3
+LATER = frozenset({"clean_every", "retries"})
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,21 @@ class StopRules:
     """So many touchdowns in a row with every one of two or more sites in contact bins hold the lot (R7)."""
     stuck: int | None = None
     """So many equal readings in a row of a test at a site come from no device: it is not judged (R12)."""
+    clean_every: int | None = None
+    """After so many touchdowns the tips are cleaned (R8); of a prober that can."""
+    retries: float | None = None
+    """The largest share of rows that are run again in the same contact before it is an alarm (R11)."""
 
     def wrong(self, known: Collection[int]) -> Iterator[str]:
         """Name what cannot be meant, given the numbers of the bins that devices can get."""
         shares = {"baseline_yield": self.baseline_yield, "yield_floor": self.yield_floor}
+        shares["retries"] = self.retries
         shares |= {f"limit of bin {bin_.number}": limit for bin_, limit in self.bin_limits}
         for name, share in shares.items():
             if share is not None and not 0 < share < 1:
                 yield f"rules: {name} = {share:g} must lie between 0 and 1"
-        for name, count in {"all_sites": self.all_sites, "no_touch": self.no_touch}.items():
+        counts = {"all_sites": self.all_sites, "no_touch": self.no_touch, "clean_every": self.clean_every}
+        for name, count in counts.items():
             if count is not None and count < 1:
                 yield f"rules: {name} = {count} must be 1 or more touchdowns"
         if self.stuck is not None and self.stuck < LEAST_STUCK:
@@ -46,3 +55,9 @@ class StopRules:
         for bin_ in (*self.contact_bins, *(bin_ for bin_, _ in self.bin_limits)):
             if bin_.number not in known:
                 yield f"rules: bin {bin_.number} {bin_.name!r} is used by no row"
+
+
+def asked(rules: StopRules) -> dict[str, object]:
+    """Return the rules as a fingerprint rests on them: those that came later only if they are asked for."""
+    told: dict[str, object] = msgspec.to_builtins(rules)
+    return {name: value for name, value in told.items() if value is not None or name not in LATER}

@@ -299,7 +299,7 @@ class LotSession:
 
     def _reopen_folder(self) -> tuple[Folder, History]:
         happened = list(read(self._order.folder / JOURNAL))
-        counters = Counters(self._sequence.rules, self._sequence.retest, quantity=self._order.devices)
+        counters = Counters.of(self._sequence, self._order.devices)
         history = history_of(happened, Recount(counters, self._sequence.all_bins()))
         load = commands.Load(id="", actor="", lot=history.info.lot, quantity=history.info.quantity)
         now = self._describe(load)

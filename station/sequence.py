@@ -42,7 +42,7 @@ from station.rows import (
     walk,
 )
 from station.rows import function_name as function_name
-from station.rules import StopRules
+from station.rules import StopRules, asked
 from station.source import of_modules
 
 
@@ -133,7 +133,12 @@ class Sequence(Generic[S]):
         for row in everything(self.rows):
             digest.update(described(row))
         bins = msgspec.json.encode(
-            [self.all_bins(), sorted(b.number for b in self.retest.bins), self.retest.times, self.rules]
+            [
+                self.all_bins(),
+                sorted(b.number for b in self.retest.bins),
+                self.retest.times,
+                asked(self.rules),
+            ]
         )
         digest.update(msgspec.json.encode([self.name, self.version, self.product]) + bins)
         retest = self.retest

@@ -16,6 +16,9 @@ from station.engine.stops import Hold
 
 Asked: TypeAlias = commands.SetSite | commands.Clean | commands.Retest | commands.Check
 
+BY_RULE = "rule R8"
+"""The actor of a cleaning for which nobody has asked."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -26,6 +29,8 @@ class Parts:
     sites: Sites
     not_compared: Callable[[int], None]
     """Told of a site that is switched off: no rule compares it with others any more."""
+    cleaned: Callable[[], None]
+    """Told when tips were cleaned."""
     journal: LotJournal
     records: Records
 
@@ -86,6 +91,10 @@ class Boundary:
             case commands.Check():
                 self._check = True
 
+    def clean(self, why: str) -> None:
+        """Have the tips cleaned, for a rule asks for it."""
+        self._clean = commands.Clean(id="", actor=BY_RULE, reason=why)
+
     # -- at the boundary
     def note(self, text: str) -> None:
         """Have it written into the datalog at the next boundary."""
@@ -137,6 +146,8 @@ class Boundary:
             await self._in.feeder.clean_needles()
         except EquipmentError as error:
             failed = str(error)
+        else:
+            self._in.cleaned()
         journal = self._in.journal
         await journal.commit(events.Cleaned(at=journal.now, actor=clean.actor, failed=failed))
         if failed:

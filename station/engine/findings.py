@@ -1,6 +1,6 @@
 """What is found wrong while a lot runs; what concerns the lot holds it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from station import events
 from station.engine.codes import Codes
@@ -34,6 +34,8 @@ class Findings:
         self._quarantine = quarantine
         self.hold: Hold | None = None
         """Why the lot is to be held after this touchdown."""
+        self.clean: Callable[[str], None] = _not_cleaned
+        """Has the tips cleaned at the boundary, and is told why."""
 
     def count_with(self, counters: Counters) -> None:
         """Count with these: a lot that is taken up goes on counting where it was."""
@@ -68,7 +70,7 @@ class Findings:
             self._counters.not_judged.append(bool(standing.unjudged))
         if unsafe := [s.unsafe for s in tested.standings.values() if s.unsafe]:
             raise Hold(unsafe[0], unsafe=True)
-        self._must_be_judged()
+        await self._must_be_judged()
         await self._look_for_quarantine()
 
     async def doubt(self, codes: Codes) -> None:
@@ -84,11 +86,14 @@ class Findings:
             await self._trip("golden", 0, "hold", seen)
             self.want(f"a golden unit is among the devices: {seen}")
         codes.strangers.clear()
-        self._must_be_judged()
+        await self._must_be_judged()
 
-    def _must_be_judged(self) -> None:
-        if (many := sum(self._counters.not_judged)) >= NOT_JUDGED_LIMIT:
-            self.want(f"{many} contacts could not be judged")
+    async def _must_be_judged(self) -> None:
+        if (many := sum(self._counters.not_judged)) < NOT_JUDGED_LIMIT or self.hold is not None:
+            return
+        seen = f"{many} contacts could not be judged"
+        await self._trip("R10", 0, "hold", seen)
+        self.want(f"rule R10: {seen}")
 
     async def _look_for_quarantine(self) -> None:
         for site, reason in self._sites.newly_quarantined().items():
@@ -102,6 +107,7 @@ class Findings:
         """Do what the stop rules ask for after the first contacts of a touchdown."""
         if first:
             await self.act(self._counters.watch.seen({site: result.bin for site, result in first.items()}))
+            await self.act(self._counters.retries.seen(result.notes for result in first.values()))
 
     async def act(self, trips: Iterable[Tripped]) -> None:
         """Do what these trips ask for."""
@@ -112,6 +118,10 @@ class Findings:
                     self._sites.switch_off(trip.site, f"rule {trip.rule}: {trip.seen}")
                     self._counters.watch.off(trip.site)
                     self.want(self._sites.too_few(), trip.cause)
+                case Action.CLEAN:
+                    self.clean(trip.seen)
+                case Action.ALARM:
+                    pass
                 case Action.HOLD:
                     self.want(f"rule {trip.rule}: {trip.seen}", trip.cause)
 
@@ -131,3 +141,8 @@ class Findings:
         for site in before.keys() & after.keys():
             for rule, seen in self._counters.retests.again(before[site], after[site]):
                 await self._trip(rule, 0, "retest", seen)
+
+
+def _not_cleaned(seen: str) -> None:
+    """Nobody has said who cleans."""
+    del seen

@@ -53,34 +53,32 @@ class LotRun(Generic[S]):
     ) -> None:
         self._info = info
         self._bound = bound
-        self._sequence = sequence
-        self._landing = landing
+        self._sequence, self._landing = sequence, landing
         self._keeper = Keeper(records, journal, sequence.bins.error)
-        self._journal = journal
-        self._shift = shift
-        self._begun = False
-        self._wish = Wish.GO_ON
+        self._journal, self._shift = journal, shift
+        self._begun, self._wish = False, Wish.GO_ON
         self._asked = asyncio.Event()
         self._arrivals = Arrivals(bound.handler)
         self._overheard = Overheard(bound.handler, journal)
         self._tempering = Tempering(
             bound.climate, self._arrivals, journal, self._asked, lambda: self._wish, self._lift
         )
-        self._seq = 0
-        self._parts = 0
+        self._seq = self._parts = 0
         self._arrived = Touchdown(frozenset())
         of_pass = "" if info.second_pass is None else info.second_pass.name
         self._codes = Codes(bound.readers, of_pass, bound.golden)
         self._wafers = set[str]()
         self._sites = Sites(bound.resources)
-        self._counters = Counters(sequence.rules, sequence.retest, quantity=info.quantity)
+        self._counters = Counters.of(sequence, info.quantity)
         self._found = Findings(self._keeper, journal, self._sites, self._counters, bound.quarantine)
         self._late = LateRetests(sequence.retest, self._counters.retests)
         self.retested = 0
         self.overdue: Callable[[float, int], str] = in_time
         """Asked at each boundary, with time and landings so far: why the lot is to be held, or empty."""
-        parts = Parts(bound.handler, self._late, self._sites, self._not_compared, journal, records)
+        counted = lambda site: self._counters.watch.off(site), lambda: self._counters.watch.cleaned()
+        parts = Parts(bound.handler, self._late, self._sites, *counted, journal, records)
         self.boundary = Boundary(parts)
+        self._found.clean = self.boundary.clean
 
     @property
     def landings(self) -> int:
@@ -90,9 +88,6 @@ class LotRun(Generic[S]):
     def heed(self, waived: Callable[[], Collection[str]]) -> None:
         """Be told for which checks somebody answers."""
         self._tempering.waived = lambda: TEMPERATURE in waived()
-
-    def _not_compared(self, site: int) -> None:
-        self._counters.watch.off(site)
 
     def take(self, asked: Asked) -> None:
         """Take what a person asks for the next boundary."""

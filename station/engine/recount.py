@@ -2,16 +2,18 @@
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any, Self
 
 from station import events
 from station.engine.codes import unnamed
 from station.engine.outcomes import result_of, unfinished
 from station.engine.retests import RetestWatch
 from station.engine.states import State
-from station.engine.stop_rules import Action, Tripped, Watch
+from station.engine.stop_rules import Action, RetryWatch, Tripped, Watch
 from station.model import Bin, Outcome, Verdict
 from station.policies import Retest
 from station.rules import StopRules
+from station.sequence import Sequence
 
 NOT_JUDGED_LIMIT = 3
 NOT_JUDGED_WINDOW = 100
@@ -23,14 +25,23 @@ LOOKED_AT = frozenset({State.HELD.value, State.ABORTED.value})
 class Counters:
     """What the rules of one lot count while it runs."""
 
-    def __init__(self, rules: StopRules, retest: Retest, *, quantity: int) -> None:
+    def __init__(self, rules: StopRules, retest: Retest, *, quantity: int, rows: int = 1) -> None:
+        """`rows`: how many tests a device has."""
         self.watch = Watch(rules, quantity=quantity)
+        self.retries = RetryWatch(rules, rows=rows)
         self.retests = RetestWatch(retest)
         self.not_judged: deque[bool] = deque(maxlen=NOT_JUDGED_WINDOW)
+
+    @classmethod
+    def of(cls, sequence: Sequence[Any], quantity: int) -> Self:
+        """Return those of a lot that begins."""
+        rows = len(sequence.definitions())
+        return cls(sequence.rules, sequence.retest, quantity=quantity, rows=rows)
 
     def restart(self) -> None:
         """Somebody has looked at the cell."""
         self.watch.restart()
+        self.retries.restart()
         self.not_judged.clear()
 
 
@@ -68,6 +79,8 @@ class Recount:
                 self._sorted(bins)
             case events.RuleTripped():
                 self._tripped(event)
+            case events.Cleaned(failed=""):
+                self.counters.watch.cleaned()
             case events.SiteSet(site=site, on=False):
                 self.counters.watch.off(site)
             case events.StateChanged(new=new) if new in LOOKED_AT:
@@ -112,6 +125,7 @@ class Recount:
         new = [one.site for one in tested if self._is_new(one)]
         if heeded := {site: results[site].bin for site in new if site not in self._recovered}:
             self._owed += self.counters.watch.seen(heeded)
+            self._owed += self.counters.retries.seen(one.notes for one in tested if one.site in heeded)
         retests = self.counters.retests
         retests.first({site: result for site, result in results.items() if result.contact == 1})
         for one in tested:

@@ -4,13 +4,13 @@ Whoever feeds it the first contacts of a journal again gets the same.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from station.engine.odds import at_least, at_most, run_of_fails, share_at_least
 from station.engine.stops import Cause
-from station.model import Bin, BinKind
+from station.model import Bin, BinKind, Note
 from station.rules import StopRules
 
 NO_TOUCH = "R7"
@@ -23,11 +23,15 @@ WINDOW, LEAST_AT_SITE = 200, 50
 POINTS_APART, RARE_SITE = 0.05, 1e-4
 """How far a site must fail above the others, and by what chance, for all sites together (R5)."""
 LEAST_OF_ONE_BIN = 3
+RETRIED = 500
+"""Of how many of the latest devices the rows that were run again are counted (R11)."""
 
 
 class Action(Enum):
     """What a rule asks for."""
 
+    ALARM = "alarm"
+    CLEAN = "clean"
     SITE_OFF = "site off"
     HOLD = "hold"
 
@@ -64,7 +68,11 @@ class Watch:
         self._windows: dict[int, deque[bool]] = {}
         self._fails: Counter[int] = Counter()
         self._same: dict[int, tuple[Bin, int]] = {}
-        self._all_failed = self._untouched = 0
+        self._all_failed = self._untouched = self._landings = 0
+
+    def cleaned(self) -> None:
+        """The tips were cleaned."""
+        self._landings = 0
 
     def seen(self, first: Mapping[int, Bin]) -> tuple[Tripped, ...]:
         """Take the bins of devices at their first contact, by site; those not judged do not count."""
@@ -72,7 +80,7 @@ class Watch:
         for site, bin_ in judged.items():
             self._count(site, bin_)
         self._count_touchdown(tuple(judged.values()))
-        return (*self._at_sites(judged), *self._of_lot())
+        return (*self._worn(), *self._at_sites(judged), *self._of_lot())
 
     def off(self, site: int) -> None:
         """A site was switched off: it is compared with no other any more."""
@@ -101,6 +109,12 @@ class Watch:
         self._untouched = self._untouched + 1 if untouched else 0
 
     # -- judging
+    def _worn(self) -> Iterator[Tripped]:
+        self._landings += 1
+        if self._rules.clean_every is not None and self._landings >= self._rules.clean_every:
+            yield Tripped("R8", Action.CLEAN, f"{self._landings} touchdowns since the tips were cleaned")
+            self._landings = 0
+
     def _at_sites(self, judged: Mapping[int, Bin]) -> Iterator[Tripped]:
         for site in judged:
             trip = self._in_a_row(site) or self._apart(site)
@@ -157,3 +171,27 @@ class Watch:
             if chance < RARE:
                 seen = f"{self._bins[bin_]} of {self._tested} in bin {bin_.number} {bin_.name}"
                 yield Tripped("R6", Action.HOLD, f"{seen}, the limit is {limit:.1%}: by chance {chance:.1e}")
+
+
+class RetryWatch:
+    """Counts how many rows were run again in their contact."""
+
+    def __init__(self, rules: StopRules, *, rows: int) -> None:
+        """`rows`: how many tests a device has."""
+        self._share, self._rows = rules.retries, rows
+        self._latest: deque[int] = deque(maxlen=RETRIED)
+
+    def restart(self) -> None:
+        """Begin anew: somebody has looked at the cell."""
+        self._latest.clear()
+
+    def seen(self, notes: Iterable[tuple[Note, ...]]) -> Iterator[Tripped]:
+        """Take what was noted of devices at their first contact."""
+        if self._share is None:
+            return
+        self._latest.extend(sum(note.kind == "attempt" for note in of_one) for of_one in notes)
+        again, rows = sum(self._latest), len(self._latest) * self._rows
+        if len(self._latest) >= LEAST and again > self._share * rows:
+            seen = f"{again} rows of {rows} were run again, the limit is {self._share:.1%}"
+            self._latest.clear()
+            yield Tripped("R11", Action.ALARM, seen)

@@ -101,6 +101,8 @@ def _rules(recipe: Recipe, bins: Mapping[int, Bin]) -> StopRules:
         contact_bins=tuple(bins[number] for number in asked.contact_bins),
         no_touch=asked.no_touch,
         stuck=asked.stuck,
+        clean_every=asked.clean_every,
+        retries=asked.retries,
     )
 
 

@@ -71,6 +71,8 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     contact_bins: tuple[int, ...] = ()
     no_touch: Count | None = None
     stuck: Annotated[int, Meta(ge=3)] | None = None
+    clean_every: Count | None = None
+    retries: Share | None = None
 
 
 class Draft(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

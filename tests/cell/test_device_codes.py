@@ -82,7 +82,7 @@ def test_a_code_that_comes_twice_holds_the_lot(station: Path) -> None:
 def test_a_reader_that_reads_no_more_holds_the_lot(station: Path) -> None:
     code, result = ran(station, "dut.population=ideal", "code-1.no_read@after=1", devices=20)
     assert (code, result["state"]) == (12, "HELD"), result
-    assert result["reason"] == "3 contacts could not be judged"
+    assert result["reason"] == "rule R10: 3 contacts could not be judged"
     assert bins(result) == {"good": 5, "untested": 3}
 
 

@@ -97,6 +97,24 @@ def test_each_policy_is_counted_behind_the_one_before() -> None:
     assert (found.moved(4), found.moved(6), found.moved(99)) == (True, False, False)
 
 
+def test_rules_that_move_no_device_are_told_by_their_trips() -> None:
+    rules = StopRules(clean_every=500, retries=0.02)
+    found = PolicyCourse(replace(FULL, outliers=None, quality=None, rules=rules))
+    stages = found.stages({})
+    assert [stage.policy for stage in stages] == ["first contact", "retest", "R8", "R11"]
+    for event in (
+        tripped("R8", action="clean"),
+        tripped("R8", action="clean"),
+        tripped("R10"),
+        tripped("R11"),
+    ):
+        found.add(event)
+    found.add(closed(outcome(1, GOOD), outcome(2, BAD), outcome(3, GOOD)))
+    stages = found.stages({1: True, 2: False, 3: False})
+    assert [(stage.policy, stage.trips) for stage in stages[2:]] == [("R8", 2), ("R10", 1), ("R11", 1)]
+    assert {(stage.devices, stage.escapes.count, stage.overkill.count) for stage in stages[1:]} == {(0, 1, 0)}
+
+
 def test_a_site_that_was_cleared_and_a_device_nobody_knows() -> None:
     found = course(
         tripped("R5", 2, "site off"),

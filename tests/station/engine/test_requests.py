@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from station.alarms import Alarms
 from station.authority import HOST, Action, denied
 from station.custody.journal import read
 from station.engine.history import history_of
+from station.rules import StopRules
 from tests.station.engine.doubles import (
     CONTACT,
     EN,
@@ -210,6 +212,23 @@ async def test_tips_are_cleaned_at_the_boundary_with_nothing_in_contact(tmp_path
     assert await bench.run(meanwhile()) == "CLOSED"
     assert cleaner.did == ["sort", "lift", "clean", "sort", "sort"]
     assert [(e.actor, e.failed) for e in bench.happened(events.Cleaned)] == [("p-1", "")]
+
+
+async def test_tips_are_cleaned_after_so_many_touchdowns_if_a_rule_asks_for_it(tmp_path: Path) -> None:
+    plan = replace(sequence(returning(1.0)), rules=StopRules(clean_every=2))
+    bench = Bench(tmp_path, plan, [frozenset({1})] * 5)
+    cleaner = Cleaner([frozenset({1})] * 5)
+    bench.use(cleaner)
+
+    async def meanwhile() -> None:
+        for number in range(1, 5):
+            await ask_at_sort(bench, number)
+
+    assert await bench.run(meanwhile()) == "CLOSED"
+    assert [done for done in cleaner.did if done != "lift"] == [*["sort", "sort", "clean"] * 2, "sort"]
+    assert [event.actor for event in bench.happened(events.Cleaned)] == ["rule R8"] * 2
+    trips = [(trip.rule, trip.action) for trip in bench.happened(events.RuleTripped)]
+    assert trips == [("R8", "clean")] * 2
 
 
 async def test_tips_are_cleaned_in_a_pause_that_goes_on(tmp_path: Path) -> None:

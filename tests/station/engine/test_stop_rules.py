@@ -9,9 +9,9 @@ import pytest
 from station import events
 from station.engine.odds import at_least, at_most, run_of_fails, share_at_least
 from station.engine.sites import Sites
-from station.engine.stop_rules import Action, Watch
+from station.engine.stop_rules import Action, RetryWatch, Watch
 from station.errors import SequenceError
-from station.model import Bin, Limit
+from station.model import Bin, Limit, Note
 from station.rules import StopRules
 from station.sequence import Parametric
 from tests.station.engine.doubles import (
@@ -97,6 +97,28 @@ def test_no_touch_is_told_before_all_sites() -> None:
     rules = StopRules(all_sites=2, no_touch=2, contact_bins=(CONTACT,))
     assert fed(rules, [{1: CONTACT, 2: CONTACT}] * 2) == ["2 R7 0"]
     assert fed(rules, [{1: CONTACT, 2: BAD}] * 2) == ["2 R3 0"]
+
+
+def test_tips_are_cleaned_after_so_many_touchdowns_and_a_cleaning_counts() -> None:
+    watch = Watch(StopRules(clean_every=3), quantity=100)
+    trips = list[int]()
+    for number in range(1, 12):
+        trips += [number for one in watch.seen({1: GOOD}) if (one.rule, one.action) == ("R8", Action.CLEAN)]
+        if number == 7:
+            watch.cleaned()
+    assert trips == [3, 6, 10]
+
+
+def test_too_many_rows_that_are_run_again_are_an_alarm_once_a_window() -> None:
+    again, once = (Note("attempt", 1, "2.0"), Note("marginal", 1, "")), ()
+    watch, trips = RetryWatch(StopRules(retries=0.02), rows=5), list[str]()
+    for number in range(1, 260):
+        notes = again if number % 9 == 0 else once
+        trips += [f"{number} {one.rule} {one.action.value}" for one in watch.seen([notes])]
+    assert trips == ["100 R11 alarm", "200 R11 alarm"]
+    quiet = RetryWatch(StopRules(retries=0.02), rows=6)
+    assert not [one for _ in range(30) for one in quiet.seen([once] * 9 + [again])]
+    assert not list(RetryWatch(StopRules(), rows=5).seen([again] * 500))
 
 
 def lot(good: int, bad: int, bin_: Bin = BAD) -> Sequence[Mapping[int, Bin]]:
