@@ -31,6 +31,8 @@ class StationTable(Struct, frozen=True, forbid_unknown_fields=True):
     """So long before the calibration of a machine is over each lot is told."""
     record: str = ""
     """File, by its path from the station file, that keeps what outlives the lots; by default beside them."""
+    production: bool = False
+    """Its machines are driven by released content only; see `station.production`."""
 
 
 Serial = Annotated[str, Meta(pattern=r"^[!-~]{1,40}$")]

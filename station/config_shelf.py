@@ -20,7 +20,7 @@ FOLDER, ENDING = "configs", ".toml"
 SIZE_MAX = 1 << 20
 FIXED = ("station.name", "station.plant", "cell.product", "cell.sequence", "cell.sites", "mqtt.")
 """What a station that runs has told others of itself, or works with already."""
-GUARDED = ("station.record", "vault.", "recipe.")
+GUARDED = ("station.record", "station.production", "vault.", "recipe.")
 """What custody and trust rest on: two persons change it."""
 
 

@@ -52,6 +52,7 @@ from station.lot_vault import LotVault
 from station.model import ENGINEERING, PRODUCTION, LotInfo
 from station.noted import Noted
 from station.open_lot import JOURNAL, PREVIOUS, must_agree, open_lots
+from station.production import must_be_released
 from station.recipe.selection import with_recipe
 from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
 from station.sequence import Sequence as TestSequence
@@ -85,6 +86,8 @@ class LotSession:
         self._surroundings = surroundings
         self._real_s = real_s
         named = assemble.sequence_named(config.cell.sequence)
+        if isinstance(surroundings, assemble.Hardware):
+            must_be_released(config, named)
         sequence, self._recipe, self._tempered = with_recipe(config, named, order.recipe, order.temperature)
         self._sequence = sequence if order.study is None else studied(sequence, order.study.trials)
         if order.second is not None:

@@ -11,13 +11,18 @@ from station.cli.codes import Exit
 from station.config import StationConfig
 from station.engine.late import never_lands_again
 from station.equip import origins
+from station.production import objections
 
 
 @click.command()
 @click.option(
     "--station", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Station file."
 )
-@click.option("--production", is_flag=True, help="Refuse drivers that rest on assumption alone.")
+@click.option(
+    "--production",
+    is_flag=True,
+    help="Refuse what is not released, and drivers that rest on assumption alone.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def check(station: Path, production: bool, as_json: bool) -> int:
     """Read a station file, its sequence and drivers, opening nothing, and say what the drivers rest on."""
@@ -28,18 +33,22 @@ def check(station: Path, production: bool, as_json: bool) -> int:
     note = never_lands_again(sequence.retest, handler)
     bases = origins.of(placed.driver for placed in config.equipment)
     wrong = [basis.driver for basis in bases if basis.assumption] if production else []
+    against = objections(config, sequence) if production else ()
     if as_json:
         told = {"station": config.station.name, "sequence": sequence.name, "drivers": bases, "refused": wrong}
+        told["objections"] = against
         told["notes"] = [note] if note else []
         click.echo(json.encode(told))
     else:
-        _told(config, len(made.machines), bases, wrong)
+        _told(config, len(made.machines), bases)
+        for one in against:
+            click.echo(f"hardbin: not for production: {one}", err=True)
         if note:
             click.echo(f"note: {note}")
-    return Exit.CONFIG if wrong else Exit.OK
+    return Exit.CONFIG if against else Exit.OK
 
 
-def _told(config: StationConfig, machines: int, bases: list[origins.Basis], wrong: list[str]) -> None:
+def _told(config: StationConfig, machines: int, bases: list[origins.Basis]) -> None:
     cell = config.cell
     click.echo(
         f"{config.source}: {machines} machines, {cell.sites} sites, sequence {cell.sequence}: can be built"
@@ -48,9 +57,3 @@ def _told(config: StationConfig, machines: int, bases: list[origins.Basis], wron
     for basis in bases:
         rests = "ASSUMPTION" if basis.assumption else "evidence"
         click.echo(f"{basis.driver:<{width}}  {rests:<10}  dialogues: {basis}")
-    if wrong:
-        click.echo(
-            f"hardbin: not for production: {', '.join(wrong)}: no dialogue was captured or is by a manual; "
-            "capture some with `hardbin equip trace`",
-            err=True,
-        )

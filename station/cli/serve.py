@@ -16,6 +16,7 @@ from station.cli.temperature import options as temperature_options
 from station.config import StationConfig
 from station.errors import ConfigError
 from station.lot_order import LotOrder
+from station.production import must_be_released
 from station.remote import trust
 from station.remote.asyncapi import digest
 from station.remote.control import Mode
@@ -88,6 +89,8 @@ def serve(
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
     config = station_config.load(station or simulated_station_file(), sites=sites)
+    if hardware:
+        must_be_released(config, sequence_named(config.cell.sequence))
     data.mkdir(parents=True, exist_ok=True)
     network = None
     if url or config.mqtt.url or socket is None:
