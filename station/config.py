@@ -52,7 +52,12 @@ class CellTable(Struct, frozen=True, forbid_unknown_fields=True):
     thermal: str = ""
     """What brings the devices to a temperature; a prober does that itself."""
     earlier: tuple[str, ...] = ()
-    """Stores with results of insertions before this one, beside this file, unless a lot names its own."""
+    """Stores with results of insertions before this one, beside this file, unless a lot names its own.
+
+    `{lot}` in one is the name of the lot, of a second pass that of the first.
+    """
+    traced: str = ""
+    """The list that says which die is in which package, in the same way; empty: none."""
 
 
 class EquipmentTable(Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,11 +37,6 @@ def store_of(text: str) -> PastStore:
     return _Plant(text) if text.startswith(PLANT) else _Station(Path(text))
 
 
-def beside(folder: Path, text: str) -> str:
-    """Return a store that a file in a folder names, as it is named from here."""
-    return text if text.startswith(PLANT) else str(folder / text)
-
-
 @dataclass(frozen=True)
 class _Station:
     """The store of a lot, or of a station."""

@@ -11,17 +11,7 @@ from typing import Any, TypeAlias
 from msgspec import json, structs
 
 from drivers.errors import EquipmentError
-from station import (
-    assemble,
-    binding,
-    cell_record,
-    commands,
-    instruments,
-    lot_file,
-    past,
-    past_stores,
-    second_pass,
-)
+from station import assemble, binding, cell_record, commands, instruments, lot_file, second_pass
 from station.by_policy import PolicyCourse
 from station.cell_record import Quarantine
 from station.config import StationConfig
@@ -52,6 +42,7 @@ from station.lot_vault import LotVault
 from station.model import ENGINEERING, PRODUCTION, LotInfo
 from station.noted import Noted
 from station.open_lot import JOURNAL, PREVIOUS, must_agree, open_lots
+from station.past_of_lot import past_of_lot
 from station.production import must_be_released
 from station.recipe.selection import with_recipe
 from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
@@ -94,7 +85,7 @@ class LotSession:
             self._sequence = second_pass.rules_of(sequence)
         if self._mode == ENGINEERING:
             self._sequence = engineered(self._sequence)
-        self._past = self._read_past()
+        self._past = past_of_lot(order, config)
         self._golden, self._not_golden = self._golden_watch(sequence)
         self._golden_codes = golden_codes(config) if order.study is None else {}
         self._bus = Bus()
@@ -155,16 +146,6 @@ class LotSession:
             if self._attendance.unattended:
                 raise
             return None, str(error)
-
-    def _read_past(self) -> past.PastResults:
-        order, cell = self._order, self._config.cell
-        if order.began is not None:
-            return past.read_again(order.began)
-        folder = self._config.source.parent
-        sources = order.earlier or [past_stores.beside(folder, source) for source in cell.earlier]
-        if order.traced is not None and not sources:
-            raise ConfigError("--traced leads to earlier results: it needs --earlier, or earlier in [cell]")
-        return past.read(sources, cell.product, cell.insertion, order.traced)
 
     def _quarantine(self, made: assemble.Equipment) -> Quarantine:
         """Put out of use what earlier lots have left so."""

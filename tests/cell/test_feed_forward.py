@@ -97,7 +97,9 @@ def test_a_second_sort_asks_the_first(first: Path, tmp_path: Path) -> None:
 
 
 def test_a_station_file_names_the_store_too(first: Path, tmp_path: Path) -> None:
-    station = second_station(tmp_path, f"earlier = ['{first}']")
+    assert first.parent.name == LOT
+    each = first.parents[1] / "{lot}" / first.name
+    station = second_station(tmp_path, f"earlier = ['{each}']")
     _, result = lot_here(tmp_path / "out", "--station", str(station), *SIZE)
     assert min(holds(first, Path(result["store"]))) > 0
 
