@@ -38,6 +38,8 @@ class Worth(Struct, frozen=True):
     """The test whose values follow those of this one most closely; 0: none does."""
     r: float
     """Their correlation."""
+    ms: float | None
+    """Of a mean contact whose tests were timed; None: no lot has timed them."""
 
 
 class Reduction(Struct, frozen=True):
@@ -73,8 +75,13 @@ def reduction(lots: Sequence[Lot]) -> Reduction:
         parts,
         _mean(np.concatenate(good)),
         _mean(np.concatenate(bad)),
-        tuple(sorted(tests, key=lambda one: (one.only_failed, one.failed, -(one.cpk or 0.0), one.number))),
+        tuple(sorted(tests, key=_first)),
     )
+
+
+def _first(one: Worth) -> tuple[float, ...]:
+    """What caught nothing alone comes first; then what takes longest and keeps farthest from limits."""
+    return one.only_failed, one.failed, -(one.ms or 0.0), -(one.cpk or 0.0), one.number
 
 
 def _worth(lots: Sequence[Lot], place: int, parts: int, twin: int, r: float) -> Worth:
@@ -96,7 +103,13 @@ def _worth(lots: Sequence[Lot], place: int, parts: int, twin: int, r: float) -> 
         _cpk(lots, place),
         twin,
         r,
+        _ms(lots, place),
     )
+
+
+def _ms(lots: Sequence[Lot], place: int) -> float | None:
+    timed = sum(lot.times.contacts for lot in lots)
+    return 1000 * sum(float(lot.times.seconds[place]) for lot in lots) / timed if timed else None
 
 
 def _cpk(lots: Sequence[Lot], place: int) -> float | None:

@@ -150,10 +150,10 @@ def reduction_(files: tuple[Path, ...], *, as_json: bool) -> None:
         f"{len(found.lots)} lots, {found.parts} parts; a passing contact takes {found.good_ms / 1000:.3f} s, "
         f"a failing one {found.bad_ms / 1000:.3f} s"
     )
-    _table(("test", "failed", "only this", "escapes, ppm", "Cpk", "twin", "r"), ((
+    _table(("test", "failed", "only this", "escapes, ppm", "Cpk", "twin", "r", "ms"), ((
         str(one.number), str(one.failed), str(one.only_failed), f"{one.escapes_ppm:.0f}",
         "" if one.cpk is None else f"{one.cpk:.2f}", str(one.twin or ""), f"{one.r:.3f}" if one.twin else "",
-        one.name,
+        "" if one.ms is None else f"{one.ms:.3g}", one.name,
     ) for one in found.tests))  # fmt: skip
 
 

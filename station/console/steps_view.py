@@ -48,6 +48,8 @@ class StepsView:
         self._halts[event.site] = event
         if event.row:
             kept = self._readings.setdefault(event.site, deque(maxlen=READINGS))
+            if kept and kept[-1].row == event.row:  # behind a sweep it stands where it stood
+                kept.pop()
             kept.append(shown.Reading(event.row, event.name, event.measurement, event.limit))
 
     def _begun(self, event: events.ShmooBegun) -> None:

@@ -15,7 +15,7 @@ from station.custody.journal import read
 from station.set_up import Study
 from station.surroundings import simulated_station_file
 from tests.page.conftest import BOX, PATIENCE_MS, Faults, Floor, floor
-from tests.page.test_look import LANGUAGES, faults
+from tests.page.test_look import LANGUAGES, PICTURES, faults
 from tests.station.analysis.kept import kept
 
 pytestmark = pytest.mark.timeout(600)
@@ -59,6 +59,13 @@ WIDE = """
 [...document.querySelectorAll('button, .panel, body, section.trace')]
 .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 100))
 """
+
+
+def kept_picture(page: Page, name: str) -> None:
+    """Leave a picture of the view where pictures are kept, if they are."""
+    if PICTURES:
+        page.wait_for_timeout(1000)  # charts are drawn
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
 
 def asked(page: Page, what: str) -> None:
@@ -114,6 +121,7 @@ def test_wafers_stacked_and_compared(kept_lots: Floor, browser: Browser) -> None
     page.locator("#one").select_option(value="0")
     page.locator("#two").select_option(value="1")
     expect(page.locator("[data-kind='wafers.lost']")).to_contain_text("2")
+    kept_picture(page, "wafers-en")
     expect(page.locator("[data-kind='wafers.recovered']")).to_contain_text("1")
     expect(page.locator("[data-table=changed] tbody tr")).to_have_count(2)
     page.context.close()
@@ -144,6 +152,10 @@ def test_every_analysis_fits(kept_lots: Floor, browser: Browser, lang: str) -> N
         asked(page, what)
         expect(page.locator("section.trace > p[role=status]")).to_have_count(0)
         assert page.evaluate(WIDE) == [], what
+    asked(page, "test")
+    page.locator("#lot-test").select_option(value="300")
+    expect(page.locator("[data-capability]")).to_be_visible()
+    kept_picture(page, f"stored-{lang}")
     for name in PARTS:
         page.locator(f"[data-tab={name}]").tap()
         expect(page.locator("[data-part]")).to_have_attribute("data-part", name)
@@ -187,6 +199,7 @@ def test_a_gauge_study_is_led_to_its_verdict(cell: Floor, browser: Browser) -> N
         expect(step).to_contain_text("done")
     expect(page.locator("[data-verdict]")).to_contain_text("GR&R")
     expect(page.locator("[data-table=gauge] tbody tr")).to_have_count(6)
+    kept_picture(page, "study-en")
     assert seen.said == []
     lots = "lot=GRR-1.1&lot=GRR-1.2"
     table = page.request.get(f"{cell.url}api/v1/lots/gauge.csv?{lots}&test=300").text().splitlines()
@@ -239,6 +252,8 @@ def test_an_engineering_lot_goes_row_by_row_and_is_swept(cell: Floor, browser: B
     page.locator("#x-points").fill("11")
     page.locator("[data-act='shmoo-1']").tap()
     expect(page.locator("[data-sweep='1']")).to_contain_text("11 in all · over")
+    page.locator("[data-sweep='1']").scroll_into_view_if_needed()
+    kept_picture(page, "step-en")
     assert whole(page) == [], "what stands and is swept"
     page.reload()  # what a page is told that comes later is the same
     page.locator("[data-view=engineering]").tap()

@@ -54,7 +54,7 @@ export function bars(id, all) {
 function where() {
   return told(`lots/findings?lot=${encodeURIComponent(L.lots[0])}`, (found) => html`
     <div class="figures">${[['lot.final', share(found.final)], ['lot.first', share(found.first)], ['where.recovered', num(found.recovered)], ['lot.contacts', num(found.contacts)], ['where.contact', `${(found.time.mean / 1000).toFixed(3)} s`], ['where.good', `${(found.time.good_mean / 1000).toFixed(3)} s`]].map(([id, value]) => html`<div><small>${t(id)}</small><b>${value}</b></div>`)}</div>
-    ${bars('where.bins', found.bins)}${bars('where.tests', found.failing)}${bars('where.time', found.time.by_bin)}
+    ${bars('where.bins', found.bins)}${bars('where.tests', found.failing)}${bars('where.time', found.time.by_bin)}${found.time.timed ? bars('where.each', found.time.by_test) : nothing}
     <h2>${t('lot.sites')}</h2><table data-table="sites">${heads(t('lot.site'), t('lot.tested'), t('lot.good'), t('lot.yield'), '95 %', t('where.contact'))}<tbody>${found.sites.map((one) => html`<tr><th scope="row" class="name">${one.site}</th><td>${num(one.parts.of)}</td><td>${num(one.parts.count)}</td><td>${share(one.parts)}</td><td>${(100 * one.parts.low).toFixed(2)} … ${(100 * one.parts.high).toFixed(2)} %</td><td>${(one.mean_ms / 1000).toFixed(3)} s</td></tr>`)}</tbody></table>`);
 }
 const share = (one) => `${(100 * one.value).toFixed(2)} %`;
@@ -74,7 +74,7 @@ function pairs() {
 function worth() {
   return told(`lots/reduction?${chosen()}`, (found) => html`<p>${t('worth.how')}</p>
     <div class="figures">${[['lot.devices', num(found.parts)], ['where.good', `${(found.good_ms / 1000).toFixed(3)} s`], ['where.bad', `${(found.bad_ms / 1000).toFixed(3)} s`]].map(([id, value]) => html`<div><small>${t(id)}</small><b>${value}</b></div>`)}</div>
-    <table data-table="worth">${heads(t('lot.test'), t('lot.failed'), t('worth.only'), t('worth.escapes'), 'Cpk', t('worth.twin'), 'r')}<tbody>${found.tests.map((one) => row(one, [num(one.failed), num(one.only_failed), `< ${num(Math.ceil(one.escapes_ppm))} ppm`, one.cpk === null ? '–' : one.cpk.toFixed(2), one.twin || '–', one.twin ? one.r.toFixed(3) : '–']))}</tbody></table>`);
+    <table data-table="worth">${heads(t('lot.test'), t('lot.failed'), t('worth.only'), t('worth.escapes'), 'Cpk', t('worth.twin'), 'r', t('worth.ms'))}<tbody>${found.tests.map((one) => row(one, [num(one.failed), num(one.only_failed), `< ${num(Math.ceil(one.escapes_ppm))} ppm`, one.cpk === null ? '–' : one.cpk.toFixed(2), one.twin || '–', one.twin ? one.r.toFixed(3) : '–', one.ms === null ? '–' : short(one.ms, 3)]))}</tbody></table>`);
 }
 
 function ofWafers() {

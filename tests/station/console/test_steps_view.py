@@ -53,7 +53,7 @@ def picture(*happened: events.Any, live: int) -> Picture:
 
 
 def test_a_site_stands_with_what_it_has_measured() -> None:
-    made = picture(halted(0), halted(300), live=0)
+    made = picture(halted(0), halted(300), *SWEPT, halted(300), live=0)
     (halt,) = made.sum.halts
     assert (halt.site, halt.part, halt.row, halt.until) == (1, 1, 300, NOW + 300)
     assert [one.measurement for one in halt.readings] == [IDD], "before the first row nothing is measured"
