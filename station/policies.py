@@ -3,8 +3,11 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from station.model import Bin, BinKind
 from station.model import Offset as Offset
+from station.set_up import StaticLimit
 
 MOST_SIGMAS = 20.0
 
@@ -60,9 +63,24 @@ class Outliers:
     """Good devices at a site before it has limits."""
     window: int = 200
     """How many of the latest are looked at."""
+    static: tuple[StaticLimit, ...] = ()
+    """Limits that earlier lots have given: they hold from the first device on, and nothing is wider."""
+
+    def asked(self) -> dict[str, object]:
+        """Return it as a fingerprint rests on it: what came later only if it is asked for."""
+        told: dict[str, object] = msgspec.to_builtins(self)
+        return {name: value for name, value in told.items() if name != "static" or self.static}
 
     def wrong(self) -> Iterator[str]:
         """Name what cannot be meant."""
+        named = [one.test for one in self.static]
+        for test in sorted({test for test in named if named.count(test) > 1}):
+            yield f"outliers.static: test {test} is there twice"
+        for one in self.static:
+            if one.low is not None and one.high is not None and not one.low <= one.high:
+                yield f"outliers.static: test {one.test}: {one.low:g} is above {one.high:g}, or is no number"
+            if self.tests and one.test not in self.tests:
+                yield f"outliers.static: test {one.test} is none of outliers.tests"
         if self.bin.kind is not BinKind.FAIL:
             yield f"outliers: bin {self.bin.name!r} is of kind {self.bin.kind.value}, it must be fail"
         if not 0 < self.sigmas <= MOST_SIGMAS:

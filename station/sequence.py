@@ -145,5 +145,6 @@ class Sequence(Generic[S]):
         again = [retest.turn_on, retest.useless_after, retest.min_recovered, retest.always]
         again += [retest.at_end, retest.other_site, retest.confirm] if retest.late else []
         if self.outliers or self.quality or self.offsets or again != [0, 0, Retest().min_recovered, 0]:
-            digest.update(msgspec.json.encode([self.outliers, self.quality, self.offsets, again]))
+            outliers = None if self.outliers is None else self.outliers.asked()
+            digest.update(msgspec.json.encode([outliers, self.quality, self.offsets, again]))
         return digest.digest()

@@ -83,6 +83,10 @@ def _policies(sequence: "Sequence[S]") -> Iterator[str]:
         for number in sequence.outliers.tests:
             if number not in parametric:
                 yield f"outliers: there is no parametric test {number}"
+        single = {test.number for test in sequence.tests() if isinstance(test, Parametric) and not test.pins}
+        for one in sequence.outliers.static:
+            if one.test not in single:
+                yield f"outliers.static: there is no test {one.test} with a single number"
     if sequence.retest.always and sequence.personalises:
         yield "retest: a device is not landed again behind its personalisation, always must be 0"
     if sequence.quality is not None:

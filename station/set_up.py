@@ -95,6 +95,14 @@ class AverageLimit(Struct, frozen=True):
     parts: int
 
 
+class StaticLimit(Struct, frozen=True):
+    """Limits of one test that earlier lots have given, for all sites; None leaves a side to the test."""
+
+    test: int
+    low: float | None = None
+    high: float | None = None
+
+
 class Averaging(Struct, frozen=True):
     """How a lot makes limits of its own good devices, site by site, while it runs."""
 
@@ -107,6 +115,8 @@ class Averaging(Struct, frozen=True):
     window: int = 200
     fixed: tuple[AverageLimit, ...] = ()
     """Of a second pass: the limits with which the passes before have ended; no others are made."""
+    static: tuple[StaticLimit, ...] = ()
+    """They hold from the first device on, and those of the lot itself are never wider."""
 
 
 Profile: TypeAlias = Literal["compact", "compat"]

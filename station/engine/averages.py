@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from station.analysis.average import limits
 from station.model import DeviceResult, Limit, Measurement, TestDefinition, TouchdownResult, Verdict
 from station.sequence import Sequence
-from station.set_up import AverageLimit, Averaging
+from station.set_up import AverageLimit, Averaging, StaticLimit
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def averaging(sequence: Sequence[Any]) -> Averaging | None:
         return None
     later = (sequence.quality.bin if sequence.quality else None, sequence.spoiled)
     bins = (rule.bin.number, *(bin_.number for bin_ in later if bin_ is not None))
-    return Averaging(bins, rule.tests, rule.sigmas, rule.least, rule.window)
+    return Averaging(bins, rule.tests, rule.sigmas, rule.least, rule.window, static=rule.static)
 
 
 class AverageWatch:
@@ -61,6 +61,9 @@ class AverageWatch:
         self._rule = rule
         self._tests = [t for t in tests if t.kind == "P" and (not rule.tests or t.number in rule.tests)]
         self._latest: dict[int, deque[tuple[float, ...]]] = {}
+        sides = {test.number: _sides(test.limit) for test in self._tests}
+        self._static = {one.test: _within(one, *sides[one.test]) for one in rule.static if one.test in sides}
+        """What holds before a site has limits of its own, and where it has none."""
 
     def seen(self, landing: TouchdownResult) -> None:
         """Take the devices of a landing that passed."""
@@ -76,9 +79,15 @@ class AverageWatch:
         if self._rule.fixed:
             mine = (one for one in self._rule.fixed if one.site == site)
             return {one.test: Average(one.low, one.high, one.parts) for one in mine}
+        return self._static | {
+            number: _narrower(one, self._static.get(number)) for number, one in self._made(site)
+        }
+
+    def _made(self, site: int) -> Iterator[tuple[int, Average]]:
+        """Yield the limits that the devices of a site give, by test."""
         latest = self._latest.get(site, ())
         if len(latest) < self._rule.least or not self._tests:
-            return {}
+            return
         sides = [_sides(test.limit) for test in self._tests]
         made = limits(
             np.array(latest, np.float64).T,
@@ -87,11 +96,10 @@ class AverageWatch:
             sigmas=self._rule.sigmas,
             least=self._rule.least,
         )
-        return {
-            test.number: Average(float(made.low[row]), float(made.high[row]), int(made.parts[row]))
-            for row, test in enumerate(self._tests)
-            if not made.skipped[row]
-        }
+        for row, test in enumerate(self._tests):
+            if not made.skipped[row]:
+                low, high = float(made.low[row]), float(made.high[row])
+                yield test.number, Average(low, high, int(made.parts[row]))
 
     def judging(self, device: DeviceResult) -> Averages:
         """Return the limits by which a device was judged beside those of its tests; none if it was not."""
@@ -120,7 +128,8 @@ def outlying(measurements: Iterable[Measurement], averages: Averages) -> str:
     for measured in measurements:
         average = averages.get(measured.test)
         if average is not None and measured.value is not None and not average.holds(measured.value):
-            inside = f"{average.low:.6g}..{average.high:.6g} of {average.parts} devices"
+            of = f"{average.parts} devices" if average.parts else "earlier lots"
+            inside = f"{average.low:.6g}..{average.high:.6g} of {of}"
             return f"{measured.test} {measured.name} {measured.value:.6g} outside {inside}"
     return ""
 
@@ -136,6 +145,21 @@ def replayed(
             if done and (seen := outlying(device.measurements, watch.at(device.site))):
                 yield device, seen
         watch.seen(landing)
+
+
+def _within(static: StaticLimit, low: float, high: float) -> Average:
+    """Return static limits, a side that is not there as that of the test."""
+    return Average(
+        low if static.low is None else max(low, static.low),
+        high if static.high is None else min(high, static.high),
+        0,
+    )
+
+
+def _narrower(made: Average, static: Average | None) -> Average:
+    if static is None:
+        return made
+    return Average(max(made.low, static.low), min(made.high, static.high), made.parts)
 
 
 def _sides(limit: Limit | None) -> tuple[float, float]:

@@ -51,6 +51,8 @@ class Averages(RejectBin, frozen=True, forbid_unknown_fields=True):
     sigmas: Annotated[float, Meta(gt=0, le=20)] = 6.0
     least: Annotated[int, Meta(ge=4)] = 30
     window: Annotated[int, Meta(ge=4, le=100_000)] = 200
+    static: dict[Number, Bounds] = {}
+    """Limits that earlier lots have given, by test."""
 
 
 class SecondLook(RejectBin, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from station.model import Bin, BinKind, Limit
 from station.policies import Offset, Outliers, Quality
 from station.recipe.content import Averages, Bounds, Recipe, SecondLook
 from station.sequence import Parametric, Sequence, Site
+from station.set_up import StaticLimit
 
 S = TypeVar("S", bound=Site)
 MOST_OF_SPAN = 0.2
@@ -16,7 +17,11 @@ MOST_OF_SPAN = 0.2
 def outliers(asked: Averages) -> Outliers:
     """Return the policy of a recipe."""
     bin_ = Bin(asked.bin, "outlier", asked.hard)
-    return Outliers(bin_, asked.tests, asked.sigmas, asked.least, asked.window)
+    static = tuple(
+        StaticLimit(int(test), bounds.low, bounds.high)
+        for test, bounds in sorted(asked.static.items(), key=lambda item: int(item[0]))
+    )
+    return Outliers(bin_, asked.tests, asked.sigmas, asked.least, asked.window, static)
 
 
 def quality(asked: SecondLook) -> Quality:
@@ -67,6 +72,11 @@ def wrong(recipe: Recipe, sequence: Sequence[S]) -> Iterator[str]:
             yield f"offsets.{number}: the sequence has no parametric test of this number"
         else:
             yield from _too_large(number, tests[number].limit, sites)
+    for number, static in recipe.outliers.static.items() if recipe.outliers else ():
+        if number not in tests:
+            yield f"outliers.static.{number}: the sequence has no parametric test of this number"
+        elif _empty(static):
+            yield f"outliers.static.{number}: nothing is left between the limits"
     yield from _taken_bins(recipe, sequence)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from station.set_up import AverageLimit, Averaging
+from station.set_up import AverageLimit, Averaging, StaticLimit
 
 RULE = re.compile(
     r"part averages bins (?P<bins>[\d,]+) sigmas (?P<sigmas>\S+) least (?P<least>\d+) window (?P<window>\d+)"
@@ -14,19 +14,26 @@ FIXED = re.compile(
 )
 
 
+STATIC = re.compile(r"part averages test (?P<test>\d+) static: (?P<low>\S+) to (?P<high>\S+)")
+OPEN = "open"
+
+
 def texts(made: Averaging) -> Iterator[str]:
     """Yield what the header says of the rule: bins, tests unless all are meant, fixed limits."""
     bins = ",".join(map(str, made.bins))
     yield f"part averages bins {bins} sigmas {made.sigmas!r} least {made.least} window {made.window}"
     for test in made.tests:
         yield f"part averages test {test}"
+    for limit in made.static:
+        low, high = (OPEN if side is None else repr(side) for side in (limit.low, limit.high))
+        yield f"part averages test {limit.test} static: {low} to {high}"
     for one in made.fixed:
         yield f"part averages test {one.test} site {one.site}: {one.low!r} to {one.high!r} of {one.parts}"
 
 
 def is_one(text: str) -> bool:
     """Tell whether the text of a DTR is one of these."""
-    return any(form.fullmatch(text) for form in (RULE, TEST, FIXED))
+    return any(form.fullmatch(text) for form in (RULE, TEST, FIXED, STATIC))
 
 
 def read(told: list[str]) -> Averaging | None:
@@ -42,7 +49,13 @@ def read(told: list[str]) -> Averaging | None:
         int(rule["least"]),
         int(rule["window"]),
         tuple(_limit(found) for text in told if (found := FIXED.fullmatch(text))),
+        tuple(_static(found) for text in told if (found := STATIC.fullmatch(text))),
     )
+
+
+def _static(found: re.Match[str]) -> StaticLimit:
+    low, high = (None if found[side] == OPEN else float(found[side]) for side in ("low", "high"))
+    return StaticLimit(int(found["test"]), low, high)
 
 
 def _limit(found: re.Match[str]) -> AverageLimit:

@@ -25,7 +25,7 @@ from station.model import (
     TouchdownResult,
     Verdict,
 )
-from station.set_up import AverageLimit, Averaging, Datalog, Study
+from station.set_up import AverageLimit, Averaging, Datalog, StaticLimit, Study
 from tests.station.datalog.lots import (
     BEGAN,
     CONTACT,
@@ -133,7 +133,13 @@ def averaged() -> tuple[TouchdownResult, ...]:
 def test_limits_that_a_lot_makes_itself_are_those_of_its_records(tmp_path: Path) -> None:
     fixed = AverageLimit(1, 300, 0.003, 0.0058, 17)
     live = Averaging((CONTACT.number, 31), sigmas=3.0, least=4, window=5)
-    for name, made in {"live": live, "fixed": replace(live, tests=(300, 310), fixed=(fixed,))}.items():
+    static = (StaticLimit(300, 0.003, 0.008), StaticLimit(310, None, 5e-7))
+    ways = {
+        "live": live,
+        "fixed": replace(live, tests=(300, 310), fixed=(fixed,)),
+        "static": replace(live, static=static),
+    }
+    for name, made in ways.items():
         (folder := tmp_path / name).mkdir()
         info = replace(lot(), averaging=made)
         first = written(folder / "first", info, averaged())
@@ -141,7 +147,7 @@ def test_limits_that_a_lot_makes_itself_are_those_of_its_records(tmp_path: Path)
         found, _ = stored(first, folder / "second" / "results.db")
         assert found.averaging == made
         limits = [r.valid("LO_SPEC") for r in read(folder / "second" / first.name) if r.name == "PTR"]
-        first_four = [name == "fixed"] * 4
+        first_four = [name != "live"] * 4
         assert limits == [*first_four, *[True] * 4, False]
 
 

@@ -1,19 +1,30 @@
 """Outliers, a second look, offsets and retest that stops helping: in a lot, by hand, and out of the store."""
 
 from collections.abc import AsyncGenerator, Callable
+from math import inf
 from pathlib import Path
 
 import pytest
 
 from drivers.roles import Touchdown
 from station import events
-from station.engine.averages import averaging, replayed
+from station.engine.averages import Average, AverageWatch, averaging, replayed
 from station.engine.retests import RetestWatch
 from station.engine.second_look import chosen
 from station.errors import SequenceError
-from station.model import Bin, BinKind, DeviceResult, Disposition, Limit, Personalisation, Verdict
+from station.model import (
+    Bin,
+    BinKind,
+    DeviceResult,
+    Disposition,
+    Limit,
+    Personalisation,
+    TestDefinition,
+    Verdict,
+)
 from station.policies import Offset, Outliers, Quality
 from station.sequence import Die, Parametric, Personalise, Retest, Sequence
+from station.set_up import Averaging, StaticLimit
 from tests.station.engine.doubles import (
     ANY,
     BAD,
@@ -74,6 +85,37 @@ async def test_an_outlier_goes_to_its_bin_before_it_gets_an_identity(tmp_path: P
     assert (device.part, seen) == (ODD, trip.seen)
     (measured,) = (m for m in device.measurements if m.test == 1)
     assert (measured.value, measured.verdict) == (0.9, Verdict.FAILED), "by the limits in its record"
+
+
+@virtual
+async def test_limits_of_earlier_lots_hold_from_the_first_device_and_are_never_left(tmp_path: Path) -> None:
+    """Site 1 drifts: what its own devices give goes up to 0.7, the earlier lots have ended at 0.62."""
+    drift = {2: 0.3, 40: 0.65, 45: 0.615}
+    row = counting(lambda n: drift.get(n, 0.5 + 0.01 * (n % 10)))
+    rule = Outliers(OUTLIER, least=30, window=40, static=(StaticLimit(1, 0.4, 0.62),))
+    plan = Sequence("bench", "1", BenchSite, BINS, (row,), outliers=rule)
+    bench = Bench(tmp_path, plan, [frozenset({1})] * 50)
+    assert await bench.run() == "CLOSED"
+    bins = {device.part: device.bin for landing in bench.store.landings for device in landing.devices}
+    assert {part for part, bin_ in bins.items() if bin_ == OUTLIER} == {2, 40}
+    first, second = bench.happened(events.RuleTripped)
+    assert first.seen == "1 volts 0.3 outside 0.4..0.62 of earlier lots"
+    assert "outside 0.4..0.62 of 38 devices" in second.seen
+    made = averaging(plan)
+    assert made is not None
+    again = list(replayed(bench.store.landings, made, plan.definitions()))
+    assert [(device.part, seen) for device, seen in again] == [(2, first.seen), (40, second.seen)]
+
+
+def test_limits_of_earlier_lots_are_no_wider_than_those_of_the_test() -> None:
+    test = TestDefinition(1, "volts", "P", Limit(0.0, None, "V"))
+    for static, low, high in (
+        (StaticLimit(1, -1.0, 0.5), 0.0, 0.5),
+        (StaticLimit(1, 0.25, None), 0.25, inf),
+        (StaticLimit(1), 0.0, inf),
+    ):
+        watch = AverageWatch(Averaging((30,), static=(static, StaticLimit(2, 0, 1))), (test,))
+        assert watch.at(3) == {1: Average(low, high, 0)}
 
 
 @virtual
@@ -162,6 +204,10 @@ async def sealing(site: BenchSite, die: Die) -> Personalisation:
         ({"outliers": Outliers(Bin(30, "odd", 1, BinKind.PASS))}, "must be fail"),
         ({"outliers": Outliers(OUTLIER, tests=(7,))}, "no parametric test 7"),
         ({"outliers": Outliers(OUTLIER, sigmas=0)}, "sigmas = 0"),
+        ({"outliers": Outliers(OUTLIER, static=(StaticLimit(7, 0, 1),))}, "no test 7 with a single number"),
+        ({"outliers": Outliers(OUTLIER, static=(StaticLimit(1, 2, 1),))}, "2 is above 1"),
+        ({"outliers": Outliers(OUTLIER, static=(StaticLimit(1),) * 2)}, "test 1 is there twice"),
+        ({"outliers": Outliers(OUTLIER, (1,), static=(StaticLimit(2),))}, "none of outliers.tests"),
         ({"outliers": Outliers(OUTLIER, least=50, window=40)}, "no more than window"),
         ({"outliers": Outliers(OUTLIER), "retest": Retest(frozenset({OUTLIER}))}, "one of outliers"),
         ({"quality": Quality(REJECT, first=-1)}, "must not be negative"),

@@ -18,6 +18,7 @@ from station.recipe.difference import differences
 from station.recipe.rehearsal import Changed, rehearsed
 from station.recipe.trust import Trust, TrustedPerson, trust_of
 from station.sequence import Parametric
+from station.set_up import StaticLimit
 from station.vault.desk.signers import PersonSigner, development
 from station.vault.desk.statement import countersigned, signed
 from tests.station.engine.doubles import BAD, GOOD, OTHER_BAD, returning, sequence
@@ -95,6 +96,7 @@ POLICIES = """
 [outliers]
 bin = 30
 hard = 3
+static.300 = { low = 2.5e-3, high = 7.5e-3 }
 """
 
 
@@ -107,6 +109,7 @@ def test_a_recipe_sets_guard_bands_offsets_and_outliers(file: Path) -> None:
     assert made.outliers is not None
     assert (made.outliers.bin, made.outliers.sigmas) == (Bin(30, "outlier", 3), 6.0)
     assert made.outliers.bin in made.all_bins()
+    assert made.outliers.static == (StaticLimit(300, 2.5e-3, 7.5e-3),)
     plain = applied(recipe(file, guard_bands={}, offsets={}, outliers=None), FINAL_TEST)
     assert made.fingerprint() != plain.fingerprint()
 
@@ -120,6 +123,8 @@ def test_a_recipe_sets_guard_bands_offsets_and_outliers(file: Path) -> None:
         ("offsets.300", "offsets.301", "offsets.301: the sequence has no parametric test"),
         ("bin = 30", "bin = 3", "outliers.bin: bin 3 is 'leakage'"),
         ("hard = 3", "hard = 1", "outliers.hard: hard bin 1 is none of rejects"),
+        ("static.300", "static.301", "outliers.static.301: the sequence has no parametric test"),
+        ("7.5e-3 }", "1e-3 }", "outliers.static.300: nothing is left"),
     ],
 )
 def test_policies_that_a_recipe_may_not_set(file: Path, old: str, new: str, text: str) -> None:
