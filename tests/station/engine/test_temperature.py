@@ -117,7 +117,8 @@ async def test_after_an_excursion_the_lot_waits_for_window_and_soak(tmp_path: Pa
     assert (wait.rule, wait.action) == ("temperature", "wait")
     assert wait.seen == "88 °C, wanted are 85 °C within 2 K"
     first, back = made.happened(events.TemperatureReached)
-    assert back.took_s == 10 + 10  # two more readings outside, five seconds apart, then the soak
+    # two more readings outside, five seconds apart, then the soak; files take their moment
+    assert back.took_s == pytest.approx(10 + 10, abs=0.5)
     kinds = [type(event) for event in made.history]
     assert kinds.index(events.Sorted) < kinds.index(events.RuleTripped)  # the touchdown before has finished
     assert first is not back
