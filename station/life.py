@@ -15,6 +15,8 @@ from station.engine.plan import Examined
 from station.errors import ConfigError
 
 ASSETS = "assets"
+CELL = ""
+"""The name under which the record counts the landings of the cell itself, whatever it is landed with."""
 
 
 class Worn:
@@ -112,8 +114,13 @@ class Life:
 
     async def keep(self, landings: int, at: float) -> None:
         """Make the count durable; StorageError if it cannot be."""
-        if self.path is not None and landings and self.assets:
+        if self.path is not None and landings:
             await cell_record.append(self.path, *counted(self.assets, self.lot, landings, at))
+
+    @property
+    def landed(self) -> int:
+        """How often the cell has landed before this lot."""
+        return self.before.before(CELL, self.lot)
 
     def _had(self, one: AssetTable) -> int:
         return self.before.before(one.name, self.lot) + max(
@@ -131,7 +138,8 @@ def counted(
     assets: Iterable[AssetTable], lot: str, landings: int, at: float
 ) -> tuple[events.AssetCounted, ...]:
     """Return what the record is told of a lot's landings."""
-    return tuple(events.AssetCounted(at=at, asset=one.name, lot=lot, landings=landings) for one in assets)
+    names = [*(one.name for one in assets), CELL]
+    return tuple(events.AssetCounted(at=at, asset=name, lot=lot, landings=landings) for name in names)
 
 
 def replaced(

@@ -179,6 +179,7 @@ class LotSession:
         )
 
     def _plan(self, made: assemble.Equipment, bound: Bound[Any], vault: VaultClient | None) -> Plan[Any]:
+        bound.handler.landed_before = self._life.landed
         return Plan(
             bound=bound,
             resources=made.resources,

@@ -156,6 +156,7 @@ class Service:
                 online = partial(present, *self._network, self._inside)
                 presence = stack.enter_context(beside("remote", online))
                 self._followers.append(presence.herald.follow)
+                notes.heard.append(partial(presence.herald.noted, notes.path))
             if self._console is not None:
                 inside = outlet.Inside(self._door.request, lambda: self._door.state)
                 hello = msgspec.structs.replace(self._console.hello, notes=str(notes.path), **self._files)

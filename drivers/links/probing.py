@@ -245,7 +245,8 @@ class ProbingMachine(Machine, Prober):
     async def _land(self, landing: Landing) -> None:
         """Contact, after a cleaning once more if the machine says that there is none."""
         clean = self._settings.clean_every
-        if clean and self._landings and self._landings % clean == 0:
+        landed = self.landed_before + self._landings
+        if clean and landed and landed % clean == 0:
             await self.clean_needles()
         for attempt in range(self._settings.contact_tries):
             if attempt:
@@ -263,7 +264,7 @@ class ProbingMachine(Machine, Prober):
         )
 
     _landings = 0
-    """Of this card since the station was started; cleaning goes by it."""
+    """Since it was opened."""
 
     # -- wafers
     async def _wafer_ready(self) -> bool:

@@ -52,6 +52,8 @@ class Feeder(Resource):
     """Set by the lot before it starts; asked before each contact by a machine that picks its devices."""
     can_clean: bool = False
     """Whether `clean_needles` does something."""
+    landed_before: int = 0
+    """How often it has landed before it was opened, over lots and restarts: cleaning goes by it."""
 
     heard: Callable[[Happening], None] = staticmethod(unheard)
     """Set by whoever wants to know what happens at the machine."""

@@ -42,6 +42,7 @@ class ResumedRun(LotRun[S]):
         self._seq, self._parts, self.retested = history.seq, history.parts, history.retested
         for site, why in history.off.items():
             self._sites.switch_off(site, why)
+        bound.handler.landed_before += history.seq
         self._ending = history.ending
         self._left = dict(recovery.left())
         self._codes.seen |= history.codes

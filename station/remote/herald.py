@@ -6,6 +6,7 @@ read from it again.
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -45,6 +46,7 @@ class Herald:
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
         self._pending: deque[tuple[_Followed, int, events.Any]] = deque(maxlen=QUEUE)
+        self._notes = deque[tuple[Path, int, events.Any]]()
         self._followed: _Followed | None = None
         self._lines = self._told = 0
         self.changed = asyncio.Event()
@@ -78,6 +80,13 @@ class Herald:
             self._loop.call_soon_threadsafe(self._arrived.set)
         self._loop.call_soon_threadsafe(self._arrived.set)
 
+    # -- on whichever loop
+    def noted(self, journal: Path, line: int, event: events.Any) -> None:
+        """Hand over what was said between lots, from the station's own journal, in order."""
+        self._notes.append((journal, line, event))
+        with suppress(RuntimeError):  # nobody is on the network any more: it is told at the next start
+            self._loop.call_soon_threadsafe(self._arrived.set)
+
     # -- on the io loop
     async def run(self) -> None:
         """Take events up as they arrive, for ever."""
@@ -87,6 +96,10 @@ class Herald:
             await self._take_up()
 
     async def _take_up(self) -> None:
+        for journal, line, event in [self._notes.popleft() for _ in range(len(self._notes))]:
+            await self._queue(journal, [(line, event)], line - 1, View(()))
+            if isinstance(event, events.StateChanged):
+                self._look(event, self.view)
         arrived = [self._pending.popleft() for _ in range(len(self._pending))]
         for followed, group in groupby(arrived, key=lambda one: one[0]):
             if followed is not self._followed:

@@ -15,6 +15,7 @@ EVENTS = frozenset(
     """
     lot.loaded lot.started lot.paused lot.resumed lot.held lot.completed lot.aborted datalog.closed
     command.accepted command.completed alarm.raised alarm.acknowledged asset.limit
+    recipe.staged config.applied
     """.split()  # noqa: SIM905 - names read better so
 )
 """Every type of event."""
@@ -66,6 +67,18 @@ def told(event: events.Any) -> Iterator[Told]:
             data = {"lot": event.lot, "outcome": event.outcome, "tested": event.tested, "good": event.good}
             yield "lot.completed", {**data, "accounts": event.accounts}
             yield "datalog.closed", {"lot": event.lot, "sha256": event.stdf_sha256}
+        case _:
+            yield from _between(event)
+
+
+def _between(event: events.Any) -> Iterator[Told]:
+    """What happens between lots."""
+    match event:
+        case events.Staged(recipe=recipe, title=title, actor=actor):
+            yield "recipe.staged", {"recipe": recipe, "title": title, "actor": actor}
+        case events.ConfigApplied(config=config, changed=changed, actor=actor, second=second):
+            told = {"config": config, "changed": changed, "actor": actor, "second": second}
+            yield "config.applied", told
         case _:
             pass
 

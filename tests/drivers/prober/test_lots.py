@@ -337,6 +337,32 @@ def test_needles_are_cleaned_every_so_often() -> None:
     assert virtually(life(5)) - virtually(life(0)) > 4 * 5.0
 
 
+def test_cleaning_goes_by_the_landings_of_earlier_lots_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def landed(before: int) -> list[int]:
+        """Before which landings of this lot needles are cleaned."""
+        cleaned = list[int]()
+        async with sentio_cell(wafers(1), clean_every=50) as prober:
+            prober.landed_before, clean = before, prober.clean_needles
+            number = 0
+
+            async def noted() -> None:
+                cleaned.append(number)
+                await clean()
+
+            monkeypatch.setattr(prober, "clean_needles", noted)
+            async with aclosing(prober.touchdowns()) as touchdowns:
+                async for _ in touchdowns:
+                    number += 1
+                    await prober.sort({1: 1})
+                    if number > 5:
+                        break
+        return cleaned
+
+    assert virtually(landed(0)) == []
+    assert virtually(landed(47)) == [3]
+    assert virtually(landed(100)) == [0]
+
+
 @pytest.mark.parametrize("cell", OVER_TCP)
 def test_the_chuck_is_heated_and_soaks(cell: Cell) -> None:
     events = list[object]()
