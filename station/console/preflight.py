@@ -9,10 +9,13 @@ from msgspec import Struct
 
 from station import cell_record, events
 from station import config as station_config
+from station.assemble import sequence_named
+from station.config import StationConfig
 from station.custody.journal import read
 from station.doctor import before_a_lot
 from station.engine.history import history_of
-from station.errors import StorageError
+from station.errors import ConfigError, StorageError
+from station.golden_check import GOLDEN, golden_watch
 from station.life import Life, worn
 from station.model import LotInfo
 from station.set_up import Instrument
@@ -41,11 +44,13 @@ def checks(folder: Path, today: date, station_file: Path | None = None) -> list[
         info = history_of(happened).info
     except (OSError, StorageError) as error:
         return [Check("records", "bad", str(error))]
+    config = None if station_file is None else station_config.load(station_file)
     return [
         _recipe(info),
         _machines(info.instruments),
         _waived(_calibration(info.instruments, today), happened),
-        *_assets(folder, info, station_file, happened),
+        *_assets(folder, info, config, happened),
+        *_golden(info, config, happened),
         _sites(happened),
         Check("records", "ok", f"{folder.name}: {len(happened)} events, in order"),
         *(Check(one.name, one.health.value, one.found) for one in before_a_lot(folder)),
@@ -76,10 +81,9 @@ def _calibration(instruments: Sequence[Instrument], today: date) -> Check:
 
 
 def _assets(
-    folder: Path, info: LotInfo, station_file: Path | None, happened: Sequence[events.Any]
+    folder: Path, info: LotInfo, config: StationConfig | None, happened: Sequence[events.Any]
 ) -> Iterator[Check]:
     """What wears out, as the station file and the record of the cell have it."""
-    config = None if station_file is None else station_config.load(station_file)
     if config is None or not config.assets:
         return
     path = cell_record.place(config, folder.parent, hardware=True)
@@ -88,6 +92,18 @@ def _assets(
     told = ", ".join(f"{one.name} {life.before.had(one.name)}/{one.limit}" for one in config.assets)
     health = "bad" if over else "warning" if near else "ok"
     yield _waived(Check("assets", health, over or near or told), happened)
+
+
+def _golden(info: LotInfo, config: StationConfig | None, happened: Sequence[events.Any]) -> Iterator[Check]:
+    """The last check of golden units, if the station file asks for one; a study asks for none."""
+    if config is None or not config.golden.result or info.study is not None:
+        return
+    try:
+        watch = golden_watch(config, sequence_named(config.cell.sequence))
+    except ConfigError as error:
+        yield _waived(Check(GOLDEN, "bad", str(error)), happened)
+    else:
+        yield Check(GOLDEN, "ok", "" if watch is None else watch.check.units)
 
 
 def _waived(check: Check, happened: Sequence[events.Any]) -> Check:

@@ -91,4 +91,4 @@ function pareto() {
 }
 
 export const jobs = (trend) => html`<div class="strip">${strip()}</div>${tiles()}
-  <div class="row">${mapBox()}<div class="side">${S.sum.state === 'LOADED' ? preflight() : html`${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}`}</div></div>`;
+  <div class="row">${mapBox()}<div class="side">${S.sum.state === 'LOADED' || (S.sum.state === 'HELD' && !S.sum.touchdowns) ? preflight() : html`${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}`}</div></div>`;

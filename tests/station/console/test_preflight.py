@@ -10,6 +10,7 @@ from station import events
 from station.console.preflight import checks
 from station.custody.journal import Journal
 from station.set_up import Instrument
+from station.surroundings import simulated_station_file
 from tests.station.console.lots import BEGIN, NOW
 
 TODAY = date(2026, 11, 29)
@@ -65,3 +66,16 @@ async def test_records_that_were_changed_are_the_only_thing_that_counts(tmp_path
     path.write_bytes(path.read_bytes().replace(b"MY1", b"MY2"))
     (only,) = checks(tmp_path, TODAY)
     assert (only.name, only.health) == ("records", "bad")
+
+
+async def test_golden_units_that_were_not_measured(tmp_path: Path) -> None:
+    file = tmp_path / "station.toml"
+    file.write_text(simulated_station_file().read_text() + '\n[golden]\nresult = "golden.json"\n')
+    waived = events.CheckWaived(at=NOW, check="golden", actor="p-7", reason="measured by hand")
+    for folder, more in (("a", ()), ("b", (waived,))):
+        (tmp_path / folder).mkdir()
+        where = await written(tmp_path / folder, METER, more=more)
+        golden = next(one for one in checks(where, TODAY, file) if one.name == "golden")
+        assert golden.health == "bad"
+        assert "run `hardbin study golden`" in golden.found
+        assert (golden.waivable, golden.waived) == (not more, "p-7: measured by hand" if more else "")
