@@ -10,12 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from station.datalog.rows import DeviceRow, DeviceRows, sparse_flags
+from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.stdf import flags
+from station.datalog.stdf.notes import alarms as alarms_of
 from station.datalog.store import Store
 from station.errors import StorageError
-from station.model import Bin, Limit, LotInfo, TestDefinition
+from station.model import Bin, Limit, LotInfo, Measurement, TestDefinition, Verdict
 
+INVALID = "XV"
+TOLD = {Verdict.PASSED: "PV", Verdict.FAILED: "FV", Verdict.NOT_JUDGED: INVALID}
+"""What stands beside a result."""
 TABLE = (
     "CREATE TABLE ritdb1(sequence integer PRIMARY KEY, entityID integer, indexID integer DEFAULT 0, "
     "name TEXT DEFAULT R, value none, value2 TEXT)"
@@ -71,7 +75,9 @@ class _Entities:
         self._last = 0
         self._sites = dict[int, int]()
         self._bins = dict[int, int]()
-        self._results = dict[int, int]()
+        self._packer = DeviceRows(self._info)
+        self._results = dict[tuple[int, str], int]()
+        """By number of the test, and channel of one that has a result for each."""
 
     def rows(self) -> Iterator[Row]:
         info = self._info
@@ -89,8 +95,9 @@ class _Entities:
             self._sites[site] = self._last
         for bin_ in info.bins:
             yield from self._bin(bin_)
-        for order, test in enumerate(info.tests, start=1):
-            yield from self._test(order, test)
+        channels = [(test, pin) for test in info.tests for pin in test.pins or ("",)]
+        for order, (test, pin) in enumerate(channels, start=1):
+            yield from self._test(order, test, pin)
         last = dict[int, tuple[DeviceRow, int]]()
         for row in self._store.devices(self._run):
             yield from self._contact(row)
@@ -115,21 +122,23 @@ class _Entities:
         )
         self._bins[bin_.number] = self._last
 
-    def _test(self, order: int, test: TestDefinition) -> Iterator[Row]:
-        limit = test.limit or Limit(None, None, "")
+    def _test(self, order: int, test: TestDefinition, pin: str) -> Iterator[Row]:
+        limit, name = test.limit or Limit(None, None, ""), f"{test.name}/{pin}" if pin else test.name
+        channel: dict[str, Value] = {"hardbin.CHANNEL": pin} if pin else {}
         yield from self._entity(
             "RESULT_INFO",
             RESULT_NUMBER=test.number,
-            RESULT_NAME=test.name,
-            RESULT_ID=f"{test.number}:{test.name}",
+            RESULT_NAME=name,
+            RESULT_ID=f"{test.number}:{name}",
             RESULT_ORDER=order,
             RESULT_UNITS=limit.unit,
             RESULT_SCALE=flags.scale(test.limit),
             RESULT_DATA_TYPE="FLOAT",
             TEST_TYPE=test.kind,
-            ANALYZABLE="Y" if test.kind == "P" else "N",
+            ANALYZABLE="N" if test.kind == "F" else "Y",
+            **channel,
         )
-        self._results[test.number] = result = self._last
+        self._results[test.number, pin] = result = self._last
         sides = {"LL": limit.low, "UL": limit.high}
         known = {name: side for name, side in sides.items() if side is not None}
         if known:
@@ -140,26 +149,36 @@ class _Entities:
             yield self._last, result, "LIMIT_COMPARE_TYPE", "I", None
 
     def _contact(self, row: DeviceRow) -> Iterator[Row]:
-        packer = DeviceRows(self._info)
+        device = self._packer.unpack(row)
         yield from self._entity(
             "PART_RESULT_EVENT",
             SITE_INFO_EID=self._sites[row.site],
-            PART_ID=packer.unpack(row).name,
+            PART_ID=device.name,
             BIN_EID=self._bins[row.sbin],
             NUM_TESTS=row.n_exec,
             EVENT_TEST_TIME=row.test_ms / 1000,
             PF="F" if row.part_flg & NOT_GOOD else "P",
         )
-        sparse = sparse_flags(row)
-        values = packer.values(row)
-        for place, (test, value) in enumerate(zip(self._info.tests, values, strict=True)):
-            flag = sparse.get(place, 0)
-            if value == value:
-                told = "XV" if flag & (flags.UNUSABLE_TEST | flags.NOT_JUDGED) else "FV" if flag else "PV"
-                yield self._last, self._results[test.number], "R", value, told
+        alarms = alarms_of(device)
+        for measured in device.measurements:
+            told = INVALID if measured.test in alarms else TOLD[measured.verdict]
+            for pin, value in self._values(measured):
+                yield self._last, self._results[measured.test, pin], "R", value, told
+
+    def _values(self, measured: Measurement) -> Iterator[tuple[str, float | None]]:
+        """Yield the results of a test by channel; None where it has none."""
+        if measured.kind == "F":
+            yield "", float(measured.verdict is Verdict.PASSED)
+        elif measured.kind == "P":
+            yield "", measured.value
+        else:
+            pins = next(test.pins for test in self._info.tests if test.number == measured.test)
+            given = dict(zip(pins, measured.values, strict=False))
+            yield from ((pin, None if value != value else value) for pin, value in given.items())
+            yield from ((pin, None) for pin in pins if pin not in given)
 
     def _part(self, row: DeviceRow, contact: int) -> Iterator[Row]:
-        device = DeviceRows(self._info).unpack(row)
+        device = self._packer.unpack(row)
         place = device.place
         where: dict[str, Value] = {} if place is None else {"PART_X": place.x, "PART_Y": place.y}
         wafer: dict[str, Value] = {} if place is None else {"hardbin.WAFER": place.wafer}
