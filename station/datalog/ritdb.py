@@ -32,7 +32,7 @@ INSERT = "INSERT INTO ritdb1(entityID, indexID, name, value, value2) VALUES (?, 
 NOT_GOOD, ABORTED = 0x18, 0x10
 
 Value: TypeAlias = "str | int | float"
-Row: TypeAlias = "tuple[int, int, str, Value, str | None]"
+Row: TypeAlias = "tuple[int, int, str, Value | None, str | None]"
 
 
 def export(store: Store, run: int, path: Path) -> int:
