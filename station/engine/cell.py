@@ -65,6 +65,8 @@ class Cell(Standing, Generic[S]):
 
     async def _taken(self, command: commands.Any) -> commands.Receipt:
         name = receipts.name_of(command)
+        if self._over:
+            return commands.Receipt(False, "wrong_state", f"{name}: the files of this lot are being closed")
         if (objection := self._objection(name, command)) is not None:
             return await self._refuse(command, *objection)
         if isinstance(command, commands.Resume) and (why := await why_open(self._plan.resources)):
@@ -410,6 +412,7 @@ class Cell(Standing, Generic[S]):
         """Close the lot's files; a lot that is not closed may be taken up again later."""
         try:
             await self._safety.over()
+            self._over = True
             await self._close_folder()
         finally:
             self._plan.bus.close()

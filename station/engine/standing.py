@@ -19,6 +19,8 @@ class Standing:
         self._clock, self._bus = clock, bus
         self._folder: Folder | None = None
         """Of the lot, if there is one."""
+        self._over = False
+        """Whether the lot's files are closed, or about to be, for the last time."""
         self.state = State.EMPTY
         self.reason = ""
         """Why the cell is in its state, where that needs a reason."""
@@ -60,10 +62,12 @@ class Standing:
 
     async def _record(self, event: events.Any) -> None:
         """Journal what the lot may not go on without; StorageError if it cannot be."""
-        if self._folder is None:
-            self._bus.publish(event)
-        else:
+        if self._folder is not None:
             await self._folder.journal.commit(event)
+        elif self._over:
+            raise StorageError("the lot's journal is closed")
+        else:
+            self._bus.publish(event)
 
     async def _commit(self, event: events.Any) -> None:
         """Journal what happened; a journal that fails cannot keep a cell from becoming safe."""

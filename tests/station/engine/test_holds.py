@@ -382,3 +382,14 @@ async def test_a_paused_lot_whose_outputs_stay_on_is_aborted_when_it_is_left(tmp
         assert bench.cell.leave()
 
     assert await bench.run(operator(), unattended=False) == "ABORTED"
+
+
+async def test_a_cell_whose_files_are_closed_takes_no_command_and_tells_of_none(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(CustodyError("vault gone"))), ONE)
+    assert await bench.run() == "HELD"
+    await bench.cell.aclose()
+    before = len(bench.history)
+    receipt = await bench.cell.request(commands.Abort(id="late", actor="op", roles=OP))
+    assert (receipt.ok, receipt.code) == (False, "wrong_state")
+    assert "being closed" in receipt.reason
+    assert len(bench.history) == before
