@@ -15,11 +15,14 @@ def pins(sequence: Sequence[Any]) -> tuple[str, ...]:
 
 def datalog(config: StationConfig, sequence: Sequence[Any]) -> Datalog:
     """Return how a lot's file is written, as the station file asks and the sequence is made."""
-    wanted = config.datalog.sections
+    wanted, assets = config.datalog.sections, {one.kind: one.name for one in reversed(config.assets)}
     return Datalog(
         profile=config.datalog.profile,
         sections=tuple(sections(sequence.rows)) if wanted else (),
         groups=_groups(config, pins(sequence)),
+        card=assets.get("card", ""),
+        board=assets.get("board", ""),
+        contactor=assets.get("contactor", ""),
     )
 
 

@@ -145,3 +145,7 @@ class Datalog(Struct, frozen=True, omit_defaults=True):
     sections: tuple[Section, ...] = ()
     """In table order, a section before those inside it; empty if the file has none."""
     groups: tuple[PinGroup, ...] = ()
+    card: str = ""
+    """Name of the probe card, as of the two that follow: yields are compared by what touched the devices."""
+    board: str = ""
+    contactor: str = ""

@@ -17,6 +17,7 @@ class FormWatch:
         self._profile: Profile = "compact"
         self._pins = list[tuple[int, str]]()
         self._groups = list[PinGroup]()
+        self._touching = list[str]()
         self._inside = list[str]()
         self._paths = dict[int, tuple[str, ...]]()
 
@@ -25,6 +26,8 @@ class FormWatch:
         match record.name:
             case "PMR":
                 self._pins.append((record.integer("SITE_NUM"), record.text("CHAN_NAM")))
+            case "SDR" if not self._touching:
+                self._touching = [record.text(name) for name in ("CARD_ID", "LOAD_ID", "CONT_ID")]
             case "PGR":
                 self._groups.append(self._group(record))
             case "BPS":
@@ -40,7 +43,8 @@ class FormWatch:
 
     def found(self) -> Datalog:
         """Return the form. Sections reach from the first to the last of their tests that any part has had."""
-        return Datalog(self._profile, tuple(_sections(sorted(self._paths.items()))), tuple(self._groups))
+        sections, groups = tuple(_sections(sorted(self._paths.items()))), tuple(self._groups)
+        return Datalog(self._profile, sections, groups, *self._touching)
 
     def _group(self, record: Record) -> PinGroup:
         members = [self._pins[index - 1] for index in record.integers("PMR_INDX")]

@@ -48,6 +48,9 @@ def header(info: LotInfo) -> Iterator[bytes]:
         SITE_NUM=info.sites,
         HAND_TYP=plain(info.handler),
         HAND_ID=plain(info.handler_id),
+        CARD_ID=plain(info.datalog.card),
+        LOAD_ID=plain(info.datalog.board),
+        CONT_ID=plain(info.datalog.contactor),
     )
     for site, indexes in pin_indexes(info).items():
         for pin, index in zip(all_pins(info), indexes, strict=True):

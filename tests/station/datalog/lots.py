@@ -25,8 +25,11 @@ PLAIN = Datalog()
 SECTIONED = Datalog(
     sections=(Section("powered", 300, 500), Section("activated", 310, 500), Section("answering", 500, 500)),
     groups=(PinGroup("io", ("io0", "io1")), PinGroup("all", ("io0", "io1", "io2"))),
+    card="PC-7",
+    board="LB-2",
+    contactor="C-31",
 )
-"""Marks of three conditions, one inside another, and two groups of channels."""
+"""Marks of three conditions, one inside another, two groups of channels, and what touches the devices."""
 BEGAN = 1_790_000_000.0
 
 CONTINUITY = TestDefinition(100, "continuity", "M", Limit(-0.9, -0.3, "V"), ("io0", "io1", "io2"))

@@ -284,6 +284,8 @@ def test_groups_name_the_channels_of_all_sites(tmp_path: Path) -> None:
         (one.integer("GRP_INDX"), one.text("GRP_NAM"), one.integers("PMR_INDX"))
         for one in named(records, "PGR")
     ] == [(32768, "io", (1, 2, 4, 5)), (32769, "all", (1, 2, 3, 4, 5, 6))]
+    (sdr,) = named(records, "SDR")
+    assert [sdr.text(name) for name in ("CARD_ID", "LOAD_ID", "CONT_ID")] == ["PC-7", "LB-2", "C-31"]
 
 
 def test_the_header(tmp_path: Path) -> None:
