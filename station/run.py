@@ -12,10 +12,8 @@ from msgspec import json, structs
 
 from drivers.errors import EquipmentError
 from station import assemble, binding, cell_record, commands, instruments, lot_file, second_pass
-from station.by_policy import PolicyCourse
 from station.cell_record import Quarantine
 from station.config import StationConfig
-from station.custody.balance import Balance
 from station.custody.journal import Journal, read
 from station.datalog.rebuild import OpenRun
 from station.datalog.stdf.file import StdfFile
@@ -32,7 +30,6 @@ from station.engine.recount import Counters, Recount
 from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
 from station.errors import ConfigError, CustodyError, StorageError
-from station.evidence.bundle import BUNDLE
 from station.golden_check import GOLDEN, GoldenWatch, golden_codes, golden_watch
 from station.guard import guarded
 from station.life import Life, Worn, worn
@@ -40,12 +37,12 @@ from station.lot_folder import STORE
 from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.lot_vault import LotVault
 from station.model import ENGINEERING, PRODUCTION, LotInfo
-from station.noted import Noted
 from station.open_lot import JOURNAL, PREVIOUS, must_agree, open_lots
 from station.past_of_lot import past_of_lot
 from station.production import must_be_released
 from station.recipe.selection import with_recipe
-from station.report import LotReport, TruthReport, bin_counts, claimed, compared, written
+from station.report import LotReport, claimed, written
+from station.reporting import Ended, read_again, report_of
 from station.sequence import Sequence as TestSequence
 from station.set_up import Averaging
 from station.stop import StopRequest, either, stopped, unless_stopped
@@ -348,51 +345,15 @@ class LotSession:
             if state is State.CLOSED:  # else there is a reason already, and the lot is not for the customer
                 self._unexported = CustodyError(f"lot {self._order.lot} is closed without evidence: {error}")
 
-    def _from_disk(self) -> tuple[TruthReport | None, Noted]:
-        """Read the journal once more: what is compared with a simulated world is what was written."""
-        truth = self._surroundings.truth()
-        noted = Noted(self._past.knows if self._past.runs or self._past.gone else None)
-        balance, course = Balance(identities=True), PolicyCourse(self._sequence)
-        for event in read(self._order.folder / JOURNAL):
-            noted.add(event)
-            if truth:
-                balance.add(event)
-                course.add(event)
-        return compared(balance, truth, course) if truth else None, noted
-
     def _report(self, cell: Cell[Any], state: State, took_s: float, wall_s: float) -> LotReport:
         if self._folder is None or cell.info is None:
             raise StorageError("the lot was never loaded")
+        world, folder = self._surroundings, self._order.folder
+        knows = self._past.knows if self._past.runs or self._past.gone else None
+        again = read_again(folder / JOURNAL, world.truth(), self._sequence, knows)
         balance = self._folder.journal.balance
-        folder = self._order.folder
-        truth, noted = self._from_disk()
-        return LotReport(
-            lot=self._order.lot,
-            state=state.value,
-            reason="" if state is State.CLOSED else cell.reason,
-            tested=balance.tested(),
-            good=balance.accounts().get("good", 0),
-            secured=balance.secured(),
-            bins=bin_counts(cell.info, balance),
-            retested=cell.retested,
-            accounts=balance.accounts(),
-            units_per_hour=round(balance.tested() * 3600 / took_s, 1) if took_s > 0 else 0.0,
-            wall_s=round(wall_s, 3),
-            simulated_s=round(self._surroundings.simulated_s, 6),
-            time_to_safe_s=round(cell.time_to_safe_s, 6),
-            stdf="" if cell.stdf is None else str(cell.stdf),
-            store=str(folder / STORE),
-            journal=str(folder / JOURNAL),
-            order=self._ordered_as,
-            vault_open="" if cell.vault_closing is None else cell.vault_closing.open,
-            evidence=str(folder / BUNDLE) if (folder / BUNDLE).exists() else "",
-            truth=truth,
-            retried=noted.retried,
-            skipped=noted.skipped,
-            marginal=noted.marginal,
-            alarms=noted.alarms,
-            unknown=noted.unknown,
-        )
+        ended = Ended(state, balance, self._ordered_as, took_s, wall_s, world.simulated_s)
+        return report_of(cell, cell.info, folder, ended, again)
 
 
 async def _opened(cell: Cell[Any], opening: Iterable[commands.Any]) -> None:

@@ -20,6 +20,7 @@ from station.engine.states import State
 from station.engine.stepping import Steps, steps_of
 from station.engine.stepping import objection as no_step
 from station.engine.stops import Aborted, Adjourned, Cause, Hold, Unloaded, Wish
+from station.engine.waivers import Waivers
 from station.errors import CustodyError
 from station.model import LotClosing, LotInfo
 from station.sequence import S
@@ -31,29 +32,23 @@ class Cell(Standing, Generic[S]):
     def __init__(self, plan: Plan[S]) -> None:
         super().__init__(plan.clock, plan.bus)
         self._plan = plan
-        self.info: LotInfo | None = None
-        self._run: LotRun[S] | None = None
-        self._requests = Requests(plan.bound.resources)
-        self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
-        self._beginning, self._held = Beginning(), Held(secure=plan.vault is not None)
-        self._aborted = self._was_held = False
-        self._why = "asked for"
-        self.stdf: Path | None = None
-        self.vault_closing: LotClosing | None = None
-        self._loaded: commands.Load | None = None
-        self._steps: Steps | None = None
-        """Of an engineering lot."""
         self._safety = Safety(plan.resources, self._tell_safety)
-        self._waived, self._early = set[str](), list[str]()
-        """Checks that somebody answers for."""
+        self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
+        self.info: LotInfo | None = None
+        self._loaded: commands.Load | None = None
+        self._why = "asked for"
+        self._begin_anew()
 
     def _begin_anew(self) -> None:
         """Forget the lot before."""
-        self._beginning, self._held = Beginning(), Held(secure=self._plan.vault is not None)
-        self._aborted = self._was_held = False
-        self._waived, self._early = set(), []
-        self._run = self._steps = self.stdf = self.vault_closing = None
+        self._run: LotRun[S] | None = None
+        self._steps: Steps | None = None
+        self.stdf: Path | None = None
+        self.vault_closing: LotClosing | None = None
         self._requests = Requests(self._plan.bound.resources)
+        self._beginning, self._held = Beginning(), Held(secure=self._plan.vault is not None)
+        self._waivers = Waivers()
+        self._aborted = self._was_held = False
 
     # -- the one door
     async def request(self, command: commands.Any) -> commands.Receipt:
@@ -96,7 +91,7 @@ class Cell(Standing, Generic[S]):
         if objection := denied or receipts.unreasoned(command):
             return objection
         if isinstance(command, commands.Waive | commands.Load):
-            return _denied(command)
+            return receipts.denied(command)
         if isinstance(command, commands.Step | commands.Shmoo):
             return no_step(self._steps, command)
         if isinstance(command, commands.Acknowledge | commands.Shelve):
@@ -161,19 +156,11 @@ class Cell(Standing, Generic[S]):
         if (event := receipts.said(command, self.now)) is not None:
             await self._record(event)
         if isinstance(command, commands.Waive):
-            self._waived.add(command.check)
-            self._note(f"check {command.check} waived by {command.actor}: {command.reason}")
+            self._waivers.take(command)
         if isinstance(command, commands.SetSite | commands.Clean | commands.Retest):
             self._requests.take(command)
         if isinstance(command, commands.Step | commands.Shmoo) and self._steps is not None:
             self._steps.take(command)
-
-    def _note(self, text: str) -> None:
-        """Have the datalog say it, as soon as there is one."""
-        if self._run is None:
-            self._early.append(text)
-        else:
-            self._run.boundary.note(text)
 
     def _wish(self, wish: Wish, *, at_once: bool = False) -> None:
         if self._run is not None:
@@ -260,7 +247,7 @@ class Cell(Standing, Generic[S]):
             await self.shift(State.CHECKING)
             await self._must_be_shut()
             if not fresh:
-                await prelot.checked(self._plan, self.info, self._loaded, self._record, self._waived)
+                await prelot.checked(self._plan, self.info, self._loaded, self._record, self._waivers.checks)
             beginning.passed(self.now)
             if not start:
                 await self.shift(State.READY)
@@ -289,12 +276,10 @@ class Cell(Standing, Generic[S]):
 
     def _belongs(self, run: LotRun[S]) -> None:
         """Tell a run what it asks of the cell, and who speaks by it."""
-        run.overdue = lambda now, landings: self._plan.overdue(now, landings, self._waived)
+        run.overdue = lambda now, landings: self._plan.overdue(now, landings, self._waivers.checks)
         run.boundary.check = self._check_again
-        run.heed(lambda: self._waived)
-        for text in self._early:
-            run.boundary.note(text)
-        self._early.clear()
+        run.heed(lambda: self._waivers.checks)
+        self._waivers.told_by(run.boundary.note)
         if self._steps is not None:
             self._steps.say = run.boundary.note
 
@@ -310,7 +295,7 @@ class Cell(Standing, Generic[S]):
         if self.state is State.PAUSED:
             await self.shift(State.CHECKING)
             await self._must_be_shut()
-            await prelot.machines(self._plan, self._record, self._waived)
+            await prelot.machines(self._plan, self._record, self._waivers.checks)
             await self.shift(State.PAUSED)
 
     async def _wait_for_release(self, hold: Hold, to: State) -> None:
@@ -416,10 +401,3 @@ class Cell(Standing, Generic[S]):
             await self._close_folder()
         finally:
             self._plan.bus.close()
-
-
-def _denied(command: commands.Waive | commands.Load) -> tuple[str, str] | None:
-    """What these ask for decides who may ask for it."""
-    if isinstance(command, commands.Waive):
-        return authority.no_waiver(command.check, command.roles)
-    return authority.not_an_engineer(command.mode, command.roles)

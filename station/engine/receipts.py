@@ -1,6 +1,6 @@
 """What the journal says of commands: that they were taken or refused, and what persons say by them."""
 
-from station import commands, events
+from station import authority, commands, events
 from station.engine.states import State
 
 MINUTE_S = 60.0
@@ -27,6 +27,13 @@ def unreasoned(command: commands.Any) -> tuple[str, str] | None:
     if isinstance(command, REASONED) and not command.reason:
         return "bad_arguments", f"{name_of(command)} needs a reason"
     return None
+
+
+def denied(command: commands.Waive | commands.Load) -> tuple[str, str] | None:
+    """Return as code and reason that he may not ask for this: what these ask for decides who may."""
+    if isinstance(command, commands.Waive):
+        return authority.no_waiver(command.check, command.roles)
+    return authority.not_an_engineer(command.mode, command.roles)
 
 
 def accepted(command: commands.Any, at: float) -> events.CommandAccepted:

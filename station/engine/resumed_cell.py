@@ -14,6 +14,7 @@ from station.engine.safe_state import make_safe
 from station.engine.states import State
 from station.engine.stepping import steps_of
 from station.engine.stops import Aborted, Cause
+from station.engine.waivers import Waivers
 from station.errors import CustodyError
 from station.sequence import S
 
@@ -51,7 +52,7 @@ class ResumedCell(Cell[S]):
         self._steps = steps_of(history.info, self._plan.sequence, folder.journal, self._plan.clock)
         self._earlier, self._was_held = dict(history.receipts), history.held
         self._held.takes = history.takes or LOOKED_AT
-        self._waived = set(history.waived)
+        self._waivers = Waivers(history.waived)
         old = history.state.value
         await self._commit(events.StateChanged(at=self.now, old=old, new=State.RECOVERING.value))
         await self._safety.came_to(took, failed)
@@ -171,5 +172,5 @@ class ResumedCell(Cell[S]):
         await self._beginning.asked()
         if self._run is None:
             raise Aborted
-        await prelot.machines(self._plan, self._record, self._waived)
+        await prelot.machines(self._plan, self._record, self._waivers.checks)
         return self._run
