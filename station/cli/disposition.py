@@ -15,6 +15,7 @@ from station.clock import RealClock
 from station.custody import durable_file
 from station.datalog.store import Store
 from station.errors import ConfigError
+from station.past_stores import PLANT
 from station.report import LotReport, TruthReport
 
 if TYPE_CHECKING:
@@ -79,14 +80,14 @@ def apply(
 
 
 @disposition.command()
-@click.argument("stores", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("stores", nargs=-1, required=True)
 @click.option("--name", required=True, help="Of the rules.")
 @click.option("--bin", "target", nargs=2, type=int, required=True, help="Soft and hard bin of outliers.")
 @click.option("--sigmas", type=float, default=6.0, show_default=True, help="Of the part average limits.")
 @click.option("--quantity", type=click.IntRange(1), help="Devices of a lot to come; else as the last one.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The new rules file.")
 def baseline(
-    stores: tuple[Path, ...],
+    stores: tuple[str, ...],
     name: str,
     target: tuple[int, int],
     sigmas: float,
@@ -97,8 +98,7 @@ def baseline(
     from station.disposition.baseline import static_of, statistical_of
     from station.disposition.rules import Rules, Target
 
-    must_exist(*stores)
-    lots = [_parts(store, None) for store in stores]
+    lots = [lot for store in stores for lot in _lots(store)]
     made = Rules(
         name,
         1,
@@ -108,6 +108,16 @@ def baseline(
     )
     _new(out, made.toml().encode())
     click.echo(f"{out}: limits of {len(lots)} lots, {sum(len(lot.numbers) for lot in lots)} devices")
+
+
+def _lots(text: str) -> "list[Parts]":
+    """Read the lot of a store, or those that a text names in the plant's database."""
+    from station.disposition.parts import plant_parts
+
+    if text.startswith(PLANT):
+        return plant_parts(text)
+    must_exist(Path(text))
+    return [_parts(Path(text), None)]
 
 
 def _parts(path: Path, run: int | None) -> "Parts":

@@ -8,16 +8,18 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from station.datalog.maps.extent import astray
-from station.datalog.rows import DeviceRow, DeviceRows
-from station.datalog.store import Store
+from station.datalog.rows import DeviceRow, DeviceRows, sparse_flags
+from station.datalog.stdf.flags import ALARM
+from station.datalog.store import FINISHED, Store
 from station.errors import ConfigError
 from station.model import LotInfo, Place
+from station.past_stores import store_of
 
 NOT_GOOD = 0x18
 
 
 class Parts(Struct, frozen=True):
-    """One element a device. `values` is devices × tests, NaN where there is no single number."""
+    """One element a device. `values` is devices × tests, NaN where no single number is to be believed."""
 
     info: LotInfo
     numbers: NDArray[np.int64]
@@ -58,14 +60,28 @@ class Parts(Struct, frozen=True):
 
 def parts_of(store: Store, run: int) -> Parts:
     """Read a run."""
-    info = store.info(run)
-    rows = list(store.devices(run))
+    return made_of(store.info(run), list(store.devices(run)))
+
+
+def plant_parts(text: str) -> list[Parts]:
+    """Read the ended runs of lots in the plant's database; `text`: as `station.past_stores` has it."""
+    source = store_of(text)
+    runs = [run for run in source.runs() if run["state"] == FINISHED]
+    if not runs:
+        raise ConfigError(f"{text}: it has no ended run of these lots")
+    return [made_of(msgspec.convert(run["mir"], LotInfo), list(source.devices(run["id"]))) for run in runs]
+
+
+def made_of(info: LotInfo, rows: list[DeviceRow]) -> Parts:
+    """Return the devices of these contacts."""
     last = {row.part_id: row for row in rows}
     ordered = [last[number] for number in sorted(last)]
     packer = DeviceRows(info)
     devices = [packer.unpack(row) for row in ordered]
     values = np.array([packer.values(row) for row in ordered], np.float64).reshape(-1, len(info.tests))
     values[:, [test.kind != "P" for test in info.tests]] = np.nan
+    for at, row in enumerate(ordered):
+        values[at, [place for place, flag in sparse_flags(row).items() if flag & ALARM]] = np.nan
     flags = np.array([row.part_flg for row in ordered], np.int64)
     return Parts(
         info,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -20,6 +21,7 @@ from station.datalog.plant.database import reached, upgraded
 from station.datalog.plant.retention import archived
 from station.datalog.plant.sync import synced
 from station.datalog.store import Store
+from station.disposition.parts import parts_of, plant_parts
 from station.errors import ConfigError, StorageError
 from station.model import Place
 from tests.station.datalog.lots import BEGAN, lot, touchdowns
@@ -208,6 +210,14 @@ def test_a_lot_may_rest_on_what_the_plant_has(server: postgres.Server, tmp_path:
     here = past.read([str(store.path)], product, "FT1")
     there = past.read([f"{address}#none,{name}"], product, "FT1")
     assert [one.run for one in there.runs] == [one.run for one in here.runs]
+    (parts,) = plant_parts(f"{address}#{name}")
+    local = Store(tmp_path / "results.db")
+    ours = parts_of(local, 1)
+    local.close()
+    assert (parts.info, parts.digest, parts.places) == (ours.info, ours.digest, ours.places)
+    assert np.array_equal(parts.values, ours.values, equal_nan=True)
+    with pytest.raises(ConfigError, match="no ended run"):
+        plant_parts(f"{address}#other")
     places = {Place("W1", one.part, 0) for result in touchdowns() for one in result.devices}
     for place in places:
         assert there.of("", place) == here.of("", place)
