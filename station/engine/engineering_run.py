@@ -5,7 +5,7 @@ from station.engine import shmoo
 from station.engine.contact import Contact
 from station.engine.device_run import DeviceRun, Surroundings
 from station.engine.notes import withheld
-from station.engine.stepping import LeftAloneError, Steps
+from station.engine.stepping import Go, LeftAloneError, Steps
 from station.model import Measurement, Verdict
 from station.rows import swept_at
 from station.sequence import Barrier, Entrusted, Functional, Parametric, Personalise, Row, S, Test, While
@@ -43,9 +43,13 @@ class EngineeringRun(DeviceRun[S]):
                 self.standing.left_alone = str(error)
                 self._cannot_tell(str(error))
                 return False
-            if wanted is None:
+            if wanted is Go.ON:
                 return True
-            if isinstance(row, Parametric | Functional) and not await self._swept(row, wanted):
+            if (
+                isinstance(wanted, commands.Shmoo)
+                and isinstance(row, Parametric | Functional)
+                and not await self._swept(row, wanted)
+            ):
                 return False
 
     def _last(self, row: "Test[S] | None") -> Measurement | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal, TypeAlias
 
 from drivers.roles.turn import progress
@@ -17,8 +18,16 @@ from station.sequence import Parametric, S, Sequence, Test
 BOUND_S = (1.0, 3600.0)
 PATIENCE_S = 20.0
 """So often whoever waits for what a standing site holds is told to have patience: less than his is."""
-GO_ON = None
-Answer: TypeAlias = asyncio.Future[commands.Shmoo | None]
+
+
+class Go(Enum):
+    """What a site that stands does next, if it is no sweep."""
+
+    ON = "on"
+    AGAIN = "stand there again, for the whole time"
+
+
+Answer: TypeAlias = asyncio.Future[commands.Shmoo | Go]
 
 
 class LeftAloneError(Exception):
@@ -49,9 +58,10 @@ class Stand:
         """Take what a person wants of it."""
         self.go, self.row, self.bound_s = step.go, step.row, step.bound_s
         self.broken_off = self.sweeps
-        self.release(GO_ON)
+        there = step.go == "to" and step.row == self.at
+        self.release(Go.AGAIN if there else Go.ON)
 
-    def release(self, what: "commands.Shmoo | None") -> None:
+    def release(self, what: commands.Shmoo | Go) -> None:
         """Let it do something, if it stands and nobody was quicker."""
         if self.answer is not None and not self.answer.done():
             self.answer.set_result(what)
@@ -111,16 +121,17 @@ class Steps:
     # -- the device run of a site
     async def stand(
         self, contact: Contact, site: int, row: "Test[S] | None", last: Measurement | None
-    ) -> commands.Shmoo | None:
-        """Stand behind a row if that is wanted; return a sweep that is to be done there, None to go on.
+    ) -> commands.Shmoo | Go:
+        """Stand behind a row if that is wanted; return what is to be done there: a sweep, or to go on.
 
         LeftAloneError if nobody went on in time.
         """
         stand = self._stands[site]
         number = 0 if row is None else row.number
         if not stand.halts(number):
-            return GO_ON
-        wanted, failed = GO_ON, "given up"
+            return Go.ON
+        wanted: commands.Shmoo | Go = Go.ON
+        failed = "given up"
         stand.at, stand.answer = number, asyncio.get_running_loop().create_future()
         try:
             await self._tell_where(stand, contact, site, row, last)
@@ -131,7 +142,7 @@ class Steps:
             raise
         finally:
             stand.at = stand.answer = None
-            if wanted is GO_ON:
+            if wanted is Go.ON:
                 left = events.StepLeft(at=self._clock.unix(), seq=contact.seq, site=site, failed=failed)
                 await self.journal.commit(left)
         return wanted
@@ -154,7 +165,7 @@ class Steps:
             )
         )
 
-    async def _answered(self, stand: Stand, answer: Answer) -> commands.Shmoo | None:
+    async def _answered(self, stand: Stand, answer: Answer) -> commands.Shmoo | Go:
         try:
             with self._clock.attended():
                 async with asyncio.timeout(stand.bound_s):

@@ -163,6 +163,20 @@ async def test_sites_are_stepped_each_by_itself(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_who_stands_where_he_is_sent_stays_there(tmp_path: Path) -> None:
+    lot = Lot(tmp_path, rows(), ONE)
+
+    async def person(lot: Lot) -> None:
+        await lot.next(events.StepHalted)
+        await lot.step("to", row=2)
+        (again,) = await lot.next(events.StepHalted)
+        assert (again.row, lot.bench.sites[1].seen) == (2, ["on"])
+        await lot.step("on")
+
+    assert await lot.run(person, stepped("first", "to", row=2)) == "CLOSED"
+
+
+@virtual
 async def test_who_is_left_alone_is_given_up_and_the_cell_made_safe(tmp_path: Path) -> None:
     lot = Lot(tmp_path, rows(), ONE)
 
