@@ -37,7 +37,7 @@ class Keeper:
         if full:
             result = await self._correct(result, full)
         try:
-            await self.catch_up()
+            await self._store_refused()
             await self._store(result)
         except StorageError as error:
             if not full:
@@ -46,7 +46,15 @@ class Keeper:
         return result
 
     async def catch_up(self) -> None:
-        """Have the store take, in order, what it has refused before; StorageError if it still does."""
+        """Have the store take, in order, what it has refused; have a datalog that failed be written anew.
+
+        StorageError if it still cannot be.
+        """
+        await self._store_refused()
+        if await self._records.mend(self._journal.now):
+            self._unprojected.clear()
+
+    async def _store_refused(self) -> None:
         while self._unkept:
             await self._store(self._unkept[0])
             del self._unkept[0]

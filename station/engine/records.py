@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
+from station.errors import StorageError
 from station.model import LotInfo, TouchdownResult
 from station.writer import Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class ResultStore(Protocol):
@@ -74,6 +78,10 @@ class Records:
         self._file = file
         self._open_run = open_run
         self._writer = Writer("records")
+        self._torn = False
+        """Whether the file could not be written, and takes nothing more."""
+        self._closed: tuple[Path, float] | None = None
+        """The finished file, and as of when."""
 
     async def open(self, info: LotInfo) -> None:
         """Begin the run in both."""
@@ -103,7 +111,7 @@ class Records:
     async def tell(self, text: str, at: float) -> None:
         """Put a line into the datalog between two landings; StorageError."""
         await self._writer.run(self._store.event, "person", text, at)
-        await self._writer.run(self._file.event_text, text)
+        await self._write(self._file.event_text, text)
 
     async def note(self, text: str, at: float) -> None:
         """Keep in the store what the datalog is to say behind the last landing; StorageError."""
@@ -111,19 +119,39 @@ class Records:
 
     async def say(self, text: str) -> None:
         """Append to the datalog what the store has kept; StorageError."""
-        await self._writer.run(self._file.event_text, text)
+        await self._write(self._file.event_text, text)
 
     async def project(self, result: TouchdownResult) -> None:
         """Append the landing to the STDF file; StorageError does not change a verdict, it holds the lot."""
-        await self._writer.run(self._file.touchdown, result)
+        await self._write(self._file.touchdown, result)
+
+    async def mend(self, at: float) -> bool:
+        """Write a file that failed anew from the store, StorageError if that fails too; tell if it was so."""
+        if not self._torn or self._open_run is None:
+            return False
+        await self._writer.run(self._file.abandon)
+        await self._writer.run(self._open_run.take_up)
+        await self.replay("datalog written anew from the store", at)
+        self._torn = False
+        return True
 
     async def finish(self, ended: float) -> Path:
-        """Close both; return the verified STDF file."""
+        """Close both; return the verified STDF file. What was closed already, and when, stays."""
         before = None if self._open_run is None else self._open_run.finished
-        path = await self._writer.run(self._file.close, ended if before is None else before)
+        if self._closed is None:
+            ended = ended if before is None else before
+            self._closed = await self._write(self._file.close, ended), ended
+        path, ended = self._closed
         if before is None:
             await self._writer.run(self._store.finish, ended)
         return path
+
+    async def _write(self, append: Callable[P, T], *what: P.args, **more: P.kwargs) -> T:
+        try:
+            return await self._writer.run(append, *what, **more)
+        except StorageError:
+            self._torn = True
+            raise
 
     async def close(self) -> None:
         """Close what is open; the lot may go on later."""
