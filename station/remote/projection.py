@@ -15,7 +15,7 @@ EVENTS = frozenset(
     """
     lot.loaded lot.started lot.paused lot.resumed lot.held lot.completed lot.aborted datalog.closed
     command.accepted command.completed alarm.raised alarm.acknowledged asset.limit
-    recipe.staged config.applied
+    wafer.started wafer.completed recipe.staged config.applied
     """.split()  # noqa: SIM905 - names read better so
 )
 """Every type of event."""
@@ -68,12 +68,18 @@ def told(event: events.Any) -> Iterator[Told]:
             yield "lot.completed", {**data, "accounts": event.accounts}
             yield "datalog.closed", {"lot": event.lot, "sha256": event.stdf_sha256}
         case _:
-            yield from _between(event)
+            yield from _besides(event)
 
 
-def _between(event: events.Any) -> Iterator[Told]:
-    """What happens between lots."""
+WAFERS = {"wafer loaded": "wafer.started", "wafer ended": "wafer.completed"}
+"""What a prober says of wafers, and the event that it is."""
+
+
+def _besides(event: events.Any) -> Iterator[Told]:
+    """What happens between lots, and at the machine."""
     match event:
+        case events.MachineTold(machine=machine, what=what, text=text) if what in WAFERS:
+            yield WAFERS[what], {"machine": machine, "wafer": text.partition(",")[0]}
         case events.Staged(recipe=recipe, title=title, actor=actor):
             yield "recipe.staged", {"recipe": recipe, "title": title, "actor": actor}
         case events.ConfigApplied(config=config, changed=changed, actor=actor, second=second):

@@ -14,6 +14,7 @@ from station.engine.states import State
 from station.remote.herald import Herald
 from station.remote.memory import Memory
 from station.remote.projection import EVENTS, View
+from station.remote.projection import told as told_of
 from station.remote.topics import tree
 from station.writer import Writer
 
@@ -82,3 +83,14 @@ async def test_a_closed_lot_that_is_put_back_changes_the_state(tmp_path: Path) -
             await told.herald.changed.wait()
         assert told.herald.view.cell is State.EMPTY
         assert told.outbox() == []
+
+
+def test_wafers_are_told_by_their_name() -> None:
+    def said(what: str, text: str) -> list[tuple[str, dict[str, Any]]]:
+        return list(told_of(events.MachineTold(at=1.0, machine="prober", what=what, text=text)))
+
+    about = {"machine": "prober", "wafer": "W07"}
+    assert said("wafer loaded", "W07, slot 7 of cassette 1") == [("wafer.started", about)]
+    assert said("wafer ended", "W07") == [("wafer.completed", about)]
+    assert said("paused", "") == []
+    assert {"wafer.started", "wafer.completed"} <= EVENTS
