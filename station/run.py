@@ -350,7 +350,9 @@ class LotSession:
             raise StorageError("the lot was never loaded")
         world, folder = self._surroundings, self._order.folder
         knows = self._past.knows if self._past.runs or self._past.gone else None
-        again = read_again(folder / JOURNAL, world.truth(), self._sequence, knows)
+        withheld = self._mode == ENGINEERING and binding.needs_vault(self._sequence)
+        truth = () if withheld else world.truth()  # no device of it can be complete
+        again = read_again(folder / JOURNAL, truth, self._sequence, knows)
         balance = self._folder.journal.balance
         ended = Ended(state, balance, self._ordered_as, took_s, wall_s, world.simulated_s)
         return report_of(cell, cell.info, folder, ended, again)
