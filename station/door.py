@@ -34,6 +34,8 @@ class Waiting:
 
     load: commands.Load
     receipt: "Future[commands.Receipt]"
+    unless_loaded: State
+    """How the cell stands if it is refused: as before."""
 
     def settle(self, receipt: commands.Receipt) -> None:
         """Give the receipt, if nobody has."""
@@ -164,8 +166,9 @@ class Door:
             found = objection(_action(load), load.roles, self.state) or not_an_engineer(load.mode, load.roles)
             if found is not None:
                 return commands.Receipt(False, *found)
+            before = State.CLOSED if self.state is State.CLOSED else State.EMPTY
             self._cell, self._left = None, State.LOADING
-            waiting = self._latest = Waiting(load, Future())
+            waiting = self._latest = Waiting(load, Future(), before)
             self._loads.put(waiting)
         return await asyncio.shield(asyncio.wrap_future(waiting.receipt))
 

@@ -276,7 +276,8 @@ class Service:
                 must_know(sequence_named(standing.config.cell.sequence), order.study)
             make_folder(order.folder)
             try:
-                self._run(_Life(order, Attendance((load,), unattended=False, loaded=lambda _: loaded())))
+                there = Attendance((load,), unattended=False, loaded=lambda _: loaded())
+                self._run(_Life(order, there, unless_loaded=waiting.unless_loaded))
             finally:
                 remove_if_never_loaded(order.folder)
         except ERRORS as error:
@@ -284,7 +285,7 @@ class Service:
             waiting.settle(_receipt(error))
         finally:
             waiting.settle(commands.Receipt(False, "failed", "the station could not load it"))
-            self._door.leave(State.EMPTY)
+            self._door.leave(waiting.unless_loaded)
         self._until_closed(order.folder)
 
     def _by_recipe(self, order: LotOrder, name: str) -> LotOrder:

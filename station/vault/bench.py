@@ -115,7 +115,7 @@ def leaked(vault: Bench, batches: Iterable[Sequence[Card]], sites: int) -> Mappi
         torn = [TornCard(card, random.randint(1, 7)) for card in cards]
         asyncio.run(personalised(vault, f"TORN-{number}", torn, sites, sealed=False))
     sessions, files = asyncio.run(_left(vault, before))
-    return {"leaked_sessions": sessions, "leaked_files": files - before[1]}
+    return {"leaked_sessions": sessions, "leaked_files": max(0, files - before[1])}
 
 
 async def _left(vault: Bench, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
