@@ -202,6 +202,37 @@ class QuotaTold(Event, frozen=True, tag="quota.told", kw_only=True):
     quota: Quota
 
 
+class VaultTold(Event, frozen=True, tag="vault.told", kw_only=True):
+    """The vault's ledger says what somebody is to look at, or that it is over."""
+
+    what: str
+    """The ledger's name of it, as `line.stopped` or `rate.unusual`."""
+    scope: str = ""
+    """A unit, a site, an order or the whole line."""
+    why: str = ""
+    over: bool = False
+    origin: str
+    """Of the ledger."""
+    leaf: int
+    """Its entry that says so."""
+
+
+class QuotaLow(Event, frozen=True, tag="quota.low", kw_only=True):
+    """Few devices may still be begun under a work order; 0: none, it is fulfilled."""
+
+    order: str
+    left: int
+    quantity: int
+
+
+class LedgerHead(Event, frozen=True, tag="ledger.head", kw_only=True):
+    """The vault's ledger has so many entries, and this root (SHA-256, hexadecimal) is over them."""
+
+    origin: str
+    size: int
+    root: str
+
+
 class AssetMounted(Event, frozen=True, tag="asset.mounted", kw_only=True):
     """What a lot is landed with: the touchdowns that it had before, its warning and its limit."""
 
@@ -300,6 +331,9 @@ Any: TypeAlias = (
     | KeysReleased
     | CheckWaived
     | QuotaTold
+    | VaultTold
+    | QuotaLow
+    | LedgerHead
     | AssetMounted
     | AssetCounted
     | AssetReplaced
