@@ -27,7 +27,8 @@ EVENTS = frozenset(
     log.opened log.rotated vault.started vault.stopped config.changed clock.step clock.offset spool.high
     spool.full session.opened session.closed session.refused dual.requested approval.given approval.used
     approval.refused role.changed person.added person.enrolled person.renewed person.disabled person.unlocked
-    person.key order.added order.exhausted order.closed recipe.released profile.released lot.opened lot.closed
+    person.key order.added quota.low order.exhausted order.closed recipe.released profile.released
+    lot.opened lot.closed
     unit.received unit.binned unit.sampled unit.returned unit.quarantined unit.released unit.rejected
     unit.destroyed unit.shipped unit.missing unit.rma container.sealed
     die.loaded die.opened die.admitted die.issued die.sealed die.spoiled die.resumed die.verified

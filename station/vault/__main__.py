@@ -137,7 +137,7 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         teller = _teller(config)
         products, stops = Products(production=config.production), Stops()
         journal = await _journal(folder, stack)
-        orders = Orders(Place(config.name, seals=config.seals, alone=config.production), products)
+        orders = Orders(_place(config), products)
         await journal.commit(products.load)
         office = Office(journal, teller, stops, lambda: times.now(None))
         registry = Registry(
@@ -162,6 +162,11 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
         await _told_of_keys(events, times, stack)
         await _served(servers, socket, stop)
         await registry.told(Fact("vault.stopped"), times.now(None))
+
+
+def _place(config: Configuration) -> Place:
+    low = config.quota_low_percent
+    return Place(config.name, seals=config.seals, low_percent=low, alone=config.production)
 
 
 def _beyond(servers: tuple[grpc.aio.Server, grpc.aio.Server], folder: Path, config: Configuration) -> None:

@@ -44,7 +44,7 @@ class ClockEvents:
         self._apart = wall() - runs()
         self._followed: bool | None = None
         self._due = self._told_at = runs()
-        self._why = ""
+        self._why, self._told_unsafe = "", False
 
     async def run(self) -> None:
         """Look again and again, until cancelled; what cannot be told now is told later."""
@@ -80,10 +80,13 @@ class ClockEvents:
         told: dict[str, object] = {"follows_server": follows}
         if offset is not None:
             told["ms"] = round(offset * 1000)
-        if offset is not None or follows != self._followed:
+        self._judge(offset, silent)
+        if bool(self._why) is not self._told_unsafe:
+            told["why"] = self._why
+        if offset is not None or follows != self._followed or "why" in told:
             await self._tell(Fact("clock.offset", data=told), self._wall())
         self._followed, self._due = follows, self._runs() + MEASURE_S
-        self._judge(offset, silent)
+        self._told_unsafe = bool(self._why)
 
     def _judge(self, offset: float | None, silent: str) -> None:
         """Stop or release; a server that was heard lately is believed while it is silent."""

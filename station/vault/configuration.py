@@ -159,6 +159,12 @@ class Configuration(Struct, frozen=True, forbid_unknown_fields=True):
         return ""
 
     @property
+    def quota_low_percent(self) -> int:
+        """How much of an order is little; a development order is for one lot, and always ends with it."""
+        asked = self.alarms.quota_low_percent
+        return (10 if self.production else 0) if asked is None else asked
+
+    @property
     def known_dies(self) -> bool:
         """Whether a die that no wafer sort told of is refused."""
         return self.production or self.dies == "known"

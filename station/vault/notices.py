@@ -1,10 +1,11 @@
-"""What stations are told without asking: stops, holds and what waits, once the ledger has published it."""
+"""What stations are told without asking, once the ledger has published it: stops, alarms, what runs out."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
+from station.custody.checkpoint import Checkpoint
 from station.custody.ledger import Entry
 from station.vault.wire import floor_pb2 as wire
 
@@ -16,32 +17,71 @@ KINDS = {
     "spool.high": "spool",
     "spool.full": "spool",
     "rate.unusual": "alarm",
+    "uid.duplicate": "alarm",
+    "spki.duplicate": "alarm",
+    "registry.conflict": "alarm",
+    "rmac.wrong": "alarm",
+    "cryptogram.wrong": "alarm",
+    "clock.step": "alarm",
+    "clock.offset": "alarm",
+    "log.gap": "alarm",
+    "quota.low": "quota",
+    "order.exhausted": "quota",
+    "lot.closed": "closed",
 }
 """The kind of notice that each event is."""
-CHECKPOINT = "checkpoint"
+RELEASE, CHECKPOINT = "release", "checkpoint"
+LATE_MAX = 100_000
+"""So many entries are looked through for a station that was away."""
 _ENTRY = msgspec.json.Decoder(Entry)
+Concerns = Callable[[Entry], bool]
 
 
-def between(db: sqlite3.Connection, start: int, end: int) -> list[wire.Notice]:
-    """The notices of leaves `start` to `end`, without the last, in order."""
-    return [*_between(db, start, end)]
+def between(db: sqlite3.Connection, start: int, end: int, concerns: Concerns) -> list[wire.Notice]:
+    """The notices of leaves `start` to `end`, without the last, in order, of what concerns somebody."""
+    return [*_between(db, start, end, concerns)]
 
 
-def _between(db: sqlite3.Connection, start: int, end: int) -> Iterator[wire.Notice]:
+def published(head: Checkpoint, at: float) -> wire.Notice:
+    """Tell of a signed checkpoint: its root is the detail, hexadecimal."""
+    return wire.Notice(
+        kind=CHECKPOINT, scope=head.origin, detail=head.root.hex(), leaf=head.size - 1, at_ms=round(at * 1000)
+    )
+
+
+def _between(db: sqlite3.Connection, start: int, end: int, concerns: Concerns) -> Iterator[wire.Notice]:
     query = "SELECT idx, entry FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx"
     for index, content in db.execute(query, (start, end)):
         entry = _ENTRY.decode(content)
-        if kind := KINDS.get(entry.event):
-            yield wire.Notice(kind=kind, scope=_scope(entry), detail=_detail(entry), leaf=index)
+        if (kind := _kind(entry)) and concerns(entry):
+            yield wire.Notice(
+                kind=kind,
+                scope=_scope(entry),
+                detail=_detail(entry),
+                leaf=index,
+                event=entry.event,
+                at_ms=entry.t,
+            )
+
+
+def _kind(entry: Entry) -> str:
+    """How far the clock is off is told each minute; a notice is only that it is too far, or no longer."""
+    if entry.event == "clock.offset":
+        why = entry.data.get("why")
+        return "" if why is None else "alarm" if why else RELEASE
+    return KINDS.get(entry.event, "")
 
 
 def _scope(entry: Entry) -> str:
-    """What it concerns: a unit, a site, or the line."""
+    """What it concerns: a unit, a lot, an order, a site, or the line."""
     site, station = entry.data.get("site"), entry.data.get("station")
-    return entry.unit or (f"site {site} of {station}" if site and station else "line")
+    place = f"site {site} of {station}" if site and station else "line"
+    return entry.unit or entry.lot or entry.order or place
 
 
 def _detail(entry: Entry) -> str:
+    if KINDS[entry.event] == "quota":
+        return msgspec.json.encode({"left": 0, **entry.data}).decode()
     for name in ("why", "reason", "code", "stops"):
         if name in entry.data:
             return str(entry.data[name])

@@ -127,13 +127,18 @@ class Publisher:
     @property
     def size(self) -> int:
         """How many leaves are published."""
-        return 0 if self._note is None else self._note.checkpoint.size
+        return self._head.size if self._note is None else self._note.checkpoint.size
 
-    async def beyond(self, size: int) -> int:
-        """Wait until more leaves than `size` are published, and return how many are."""
-        while self.size <= size:
+    @property
+    def head(self) -> Checkpoint | None:
+        """What was published last; None if nothing was since the start."""
+        return None if self._note is None else self._note.checkpoint
+
+    async def beyond(self, size: int) -> Checkpoint:
+        """Wait until more leaves than `size` are published, and return the checkpoint over them."""
+        while (head := self.head) is None or head.size <= size:
             await self._grown.wait()
-        return self.size
+        return head
 
     def unsafe(self) -> str:
         """Why nothing more may be admitted: no witness has signed for too long; empty if all is well."""

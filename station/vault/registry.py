@@ -209,7 +209,10 @@ class Registry:
         """Count the unit against its order, reserve its certificates and return them; reserved ones stay."""
 
         def act(db: sqlite3.Connection) -> tuple[Certificate, ...]:
-            self._orders.begin(db, rows.about(db, step.unit)[1], step.unit)
+            order = rows.about(db, step.unit)[1]
+            if low := self._orders.begin(db, order, step.unit):
+                left = {"left": low.left, "quantity": low.quantity}
+                self._teller.tell(db, step.now, Fact("quota.low", order=order, data=left))
             rows.reserve(db, step.unit, reserved)
             places = rows.certificates_of(db, step.unit)
             claims = site_claims.of_certificates(step.unit, rows.identity_of(db, step.unit), places)
@@ -268,7 +271,8 @@ class Registry:
             values = (step.unit, record.serial, record.body, record.hash, record.jws, leaf)
             db.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", values)
             if last_of := self._orders.seal(db, step.unit):
-                self._teller.tell(db, step.now, Fact("order.exhausted", order=last_of))
+                of = {"quantity": self._orders.quota(db, last_of).quantity}
+                self._teller.tell(db, step.now, Fact("order.exhausted", order=last_of, data=of))
             return leaf
 
         return await self._journal.commit(act)
@@ -345,9 +349,9 @@ class Registry:
 
         await self._journal.commit(act)
 
-    async def notices(self, start: int, end: int) -> list[wire.Notice]:
-        """What stations are to know of the leaves from `start` to before `end`."""
-        return await self._journal.commit(lambda db: notices.between(db, start, end))
+    async def notices(self, start: int, end: int, concerns: notices.Concerns) -> list[wire.Notice]:
+        """What a station is to know of the leaves from `start` to before `end`."""
+        return await self._journal.commit(lambda db: notices.between(db, start, end, concerns))
 
     async def told(self, fact: Fact, now: float) -> None:
         """Tell what is no change of a unit."""

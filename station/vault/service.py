@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from typing import TypeAlias
@@ -12,8 +13,9 @@ import grpc
 import msgspec
 import structlog
 
+from station.custody.ledger import Entry
 from station.errors import LedgerError
-from station.vault import tls
+from station.vault import notices, tls
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.claims import Claims
 from station.vault.configuration import Configuration
@@ -27,7 +29,6 @@ from station.vault.die.stream import Context, StreamLink, nonsense
 from station.vault.faults import STOPPING, Code, Fate, FaultError, GoneError
 from station.vault.journal import JournalError
 from station.vault.keys.errors import KeyStoreError
-from station.vault.notices import CHECKPOINT
 from station.vault.publisher import Publisher
 from station.vault.stops import Stops
 from station.vault.times import Times
@@ -60,6 +61,8 @@ class Floor:
         self._configuration, self._stops = configuration, stops
         self._in_work: dict[str, str] = {}
         """Lot by unit."""
+        self._opened: dict[str, str] = {}
+        """Station by lot, of those that were opened since the start."""
         self._places = asyncio.Semaphore(configuration.limits.sessions_max)
 
     async def hello(self, request: wire.HelloRequest, context: Context) -> wire.HelloReply:
@@ -81,7 +84,7 @@ class Floor:
         """Open a lot of a known product."""
         try:
             now = self._times.now(context.invocation_metadata())
-            self._known(_station(context))
+            self._known(station := _station(context))
             if request.product not in self._means.products:
                 known = ", ".join(self._means.products) or "those released: there are none"
                 raise FaultError(Code.PROFILE_MISMATCH, f"product {request.product!r} is none of {known}")
@@ -98,6 +101,7 @@ class Floor:
                 await self._means.store.open_order(await self._means.registry.order_statement(request.order))
         except (FaultError, KeyStoreError) as error:
             return _refused(error)
+        self._opened[request.lot] = station
         return wire.LotReply(done=True, detail="" if quota is None else msgspec.json.encode(quota).decode())
 
     async def close_lot(self, request: wire.CloseLotRequest, context: Context) -> wire.LotReply:
@@ -151,17 +155,28 @@ class Floor:
         return reply
 
     async def watch(self, request: wire.WatchRequest, context: Watcher) -> None:
-        """Tell of every stop, release, hold and checkpoint from now on, until the station leaves."""
-        del request
-        seen = self._publisher.size
+        """Tell of what a station is to know and of each checkpoint from now on, until it leaves.
+
+        It may name the entry behind which it is to be told.
+        """
+        concerns, seen = partial(self._concerns, _station(context)), self._publisher.size
+        if request.origin == self._configuration.ledger.origin:
+            seen = max(min(seen, request.after + 1), seen - notices.LATE_MAX)
+        now = self._publisher.head
         await context.send_initial_metadata(())  # from here on nothing is missed
+        if now is not None and now.size == seen:
+            await context.write(notices.published(now, self._publisher.signed_at))
         while True:
-            size = await self._publisher.beyond(seen)
-            for notice in await self._means.registry.notices(seen, size):
+            head = await self._publisher.beyond(seen)
+            for notice in await self._means.registry.notices(seen, head.size, concerns):
                 await context.write(notice)
-            origin = self._configuration.ledger.origin
-            await context.write(wire.Notice(kind=CHECKPOINT, scope=origin, leaf=size - 1))
-            seen = size
+            await context.write(notices.published(head, self._publisher.signed_at))
+            seen = head.size
+
+    def _concerns(self, station: str, entry: Entry) -> bool:
+        """Whether a station is to know: not of another's site, and not of a lot that another has opened."""
+        at, opened = entry.data.get("station", station), self._opened.get(entry.lot or "", station)
+        return at == opened == station
 
     async def serve(self, requests: object, context: Context) -> None:
         """Serve one die: admission, scripts, verdict."""
@@ -302,7 +317,7 @@ async def _admission(context: Context) -> wire.Admit:
     return admit
 
 
-def _station(context: Context) -> str:
+def _station(context: "Context | Watcher") -> str:
     """Who calls: over TLS the one whom the certificate names, whatever the call says."""
     if (name := tls.named(context)) is not None:
         return name

@@ -61,6 +61,8 @@ class AlarmsTable(Struct, frozen=True, forbid_unknown_fields=True):
     """How many dies may get certificates within an hour; 0: as many as come."""
     shifts: tuple[str, ...] = ()
     """When dies are expected; empty: always."""
+    quota_low_percent: Annotated[int, Meta(ge=0, le=100)] | None = None
+    """When so much of an order is left, it is told; 0: never. By default 10 in production, else never."""
     zone: str = "UTC"
     """The time zone of the shifts, by its name in the IANA database."""
 

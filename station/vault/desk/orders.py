@@ -50,6 +50,8 @@ class Place:
     """The keys that it works with, as key releases name them."""
     seals: bool = False
     """Whether its lots are closed only with every reject in a sealed container."""
+    low_percent: int = 0
+    """When so much of an order is left, it is told; 0: never."""
     alone: bool = False
     """Whether an order must say that no other vault makes the same devices: by a slice, or by one name."""
 
@@ -63,6 +65,14 @@ class Use:
     credited: int
     live: int
     """Begun, not sealed, and still to be sealed."""
+
+
+@dataclass(frozen=True)
+class Low:
+    """So few devices may still be begun."""
+
+    left: int
+    quantity: int
 
 
 @dataclass(frozen=True)
@@ -230,16 +240,27 @@ class Orders:
             return  # its place is counted already
         self._place_left(db, order, self._in_work(db, order.id, unit, serving))
 
-    def begin(self, db: sqlite3.Connection, order_id: str, unit: str) -> None:
-        """Count a unit whose certificates are announced, once; FaultError 103 if no place is left."""
+    def begin(self, db: sqlite3.Connection, order_id: str, unit: str) -> Low | None:
+        """Count a unit whose certificates are announced, once; FaultError 103 if no place is left.
+
+        Return what is left, when that has just become little.
+        """
         if _state(db, unit) is not None:
-            return
+            return None
         row = self._row(db, order_id)
         if row is None:
             raise FaultError(Code.INTERNAL, f"order {order_id} has no row")
         self._place_left(db, row[0], 0, Fate.RETRY)
         db.execute("INSERT INTO order_unit VALUES (?, ?, 'begun')", (unit, order_id))
         self._count(db, order_id, "intents")
+        return self._low(db, row[0])
+
+    def _low(self, db: sqlite3.Connection, order: WorkOrder) -> Low | None:
+        if not (least := order.quantity * self.place.low_percent // 100):
+            return None
+        use = self.use(db, order.id)
+        left = min(order.quantity - use.sealed - use.live, order.begun_max - use.begun + use.credited)
+        return Low(left, order.quantity) if left == least else None
 
     def seal(self, db: sqlite3.Connection, unit: str) -> str:
         """Count a unit that is registered, once; return the order if it was its last, else nothing."""

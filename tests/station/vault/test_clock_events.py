@@ -144,6 +144,30 @@ async def test_beyond_the_limit_nothing_is_safe_until_it_is_within(off: float) -
     assert watch.unsafe() == ""
 
 
+async def test_only_that_it_is_too_far_or_no_longer_is_told_to_stations(tmp_path: Path) -> None:
+    machine = Machine(off=0.1)
+    journal = Journal(tmp_path / "vault.sqlite")
+    await journal.open()
+    registry = Registry(journal, TELLER, Orders(Place()))
+    watch = ClockEvents(
+        registry.told,
+        lambda: machine.wall,
+        runs=lambda: machine.runs,
+        follows=lambda: True,
+        offset=machine.offset,
+    )
+    for off in (0.1, 2.0, 3.0, 0.1, 0.1):
+        machine.off = off
+        await watch.look()
+        machine.passes(60.0)
+    told = await registry.notices(0, 100, lambda _: True)
+    journal.close()
+    assert [(one.kind, one.event, one.detail) for one in told] == [
+        ("alarm", "clock.offset", "the clock is off by +2000 ms, 500 are allowed"),
+        ("release", "clock.offset", ""),
+    ]
+
+
 async def test_a_step_is_measured_at_once() -> None:
     machine = Machine(off=0.0)
     watch = machine.watched()

@@ -1,5 +1,6 @@
 """A station that does not keep to the contract: it loses its stream, and no die is sealed by it."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.station.vault.dies import FINGERPRINT, NOW, answer_of, sound_chip
 from tests.station.vault.vaults import development_order_of
 
 UNIT = "L1/1"
+ORIGIN = "hardbin.example/development"
 TOLD = (("hardbin-station", "cell-1"), ("hardbin-time", repr(NOW)))
 ADMIT = wire.Admit(
     session=bytes(16), unit=UNIT, lot="L1", purpose=wire.PERSONALISE, fingerprint=FINGERPRINT, site="1"
@@ -159,15 +161,15 @@ def test_swapped_replies_cost_a_session_and_nothing_else(process: VaultProcess, 
     assert verdict.disposition == wire.SEALED
 
 
-async def _watched(socket: Path) -> list[wire.Notice]:
+async def _watched(socket: Path, twin: str, chip: int) -> list[wire.Notice]:
     """What a station is told until a UID was found twice, and the checkpoint that covers it."""
     told: list[wire.Notice] = []
-    async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+    async with grpc.aio.insecure_channel(f"unix:{socket}") as channel, asyncio.timeout(60):
         stub: wire_grpc.FloorAsyncStub = wire_grpc.FloorStub(channel)
-        call = stub.Watch(wire.WatchRequest())
+        call = stub.Watch(wire.WatchRequest(), metadata=TOLD)
         await call.initial_metadata()
-        for unit in ("L1/twin-1", "L1/twin-2"):
-            await conversation(socket, admission(unit), lambda _: None, sound_chip(700))
+        for unit in (f"L1/{twin}-1", f"L1/{twin}-2"):
+            await conversation(socket, admission(unit), lambda _: None, sound_chip(chip))
         notices = aiter(call)
         while not any(notice.kind == "hold" for notice in told):
             told.append(await anext(notices))
@@ -177,8 +179,36 @@ async def _watched(socket: Path) -> list[wire.Notice]:
 
 
 def test_a_station_is_told_of_holds_and_checkpoints(process: VaultProcess, io: IoThread) -> None:
-    told = io.submit(_watched(process.socket)).result()
+    told = io.submit(_watched(process.socket, "twin", 700)).result()
     (hold,) = (notice for notice in told if notice.kind == "hold")
     assert (hold.scope, hold.detail) == ("L1/twin-1", "UID_DUPLICATE")
     assert hold.leaf < told[-1].leaf
-    assert told[-1].scope == "hardbin.example/development"
+    assert told[-1].scope == ORIGIN
+    assert len(bytes.fromhex(told[-1].detail)) == 32
+    assert "uid.duplicate" in [one.event for one in told if one.kind == "alarm"]
+
+
+async def _again(socket: Path, after: int, station: str, origin: str = ORIGIN) -> list[wire.Notice]:
+    """What a station is told at once that names the entry which it heard of last."""
+    told: list[wire.Notice] = []
+    async with grpc.aio.insecure_channel(f"unix:{socket}") as channel, asyncio.timeout(60):
+        stub: wire_grpc.FloorAsyncStub = wire_grpc.FloorStub(channel)
+        who = (("hardbin-station", station), ("hardbin-time", repr(NOW)))
+        notices = aiter(stub.Watch(wire.WatchRequest(origin=origin, after=after), metadata=who))
+        while not told or told[-1].kind != "checkpoint":
+            told.append(await anext(notices))
+    return told
+
+
+def test_a_station_that_was_away_is_told_what_it_missed(process: VaultProcess, io: IoThread) -> None:
+    told = io.submit(_watched(process.socket, "double", 701)).result()
+    missed = [one for one in told if one.kind != "checkpoint"]
+    again = io.submit(_again(process.socket, missed[0].leaf - 1, "cell-1")).result()
+    assert missed == again[:-1]
+    assert again[0].at_ms == round(NOW * 1000)
+    assert io.submit(_again(process.socket, told[-1].leaf, "cell-1")).result() == [again[-1]]
+    assert io.submit(_again(process.socket, missed[0].leaf - 1, "cell-1", "other")).result() == [again[-1]]
+    assert io.submit(_again(process.socket, missed[0].leaf - 1, "cell-2")).result() == [again[-1]], (
+        "the lot is another station's"
+    )
+    assert io.submit(_again(process.socket, 1 << 40, "cell-1")).result() == [again[-1]]

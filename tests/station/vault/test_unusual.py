@@ -103,7 +103,7 @@ async def test_alarms_are_leaves_and_stop_nothing(tmp_path: Path) -> None:
         entries = await vault.journal.commit(
             lambda db: [json.decode(entry) for (entry,) in db.execute("SELECT entry FROM leaf ORDER BY idx")]
         )
-        told = await vault.means.registry.notices(0, len(entries))
+        told = await vault.means.registry.notices(0, len(entries), lambda _: True)
     events = [entry["event"] for entry in entries]
     kinds = [entry["data"]["kind"] for entry in entries if entry["event"] == EVENT]
     assert kinds == ["shift", "rate"]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import integers, lists, sampled_from, tuples
 
+from station.vault import notices
 from station.vault.asked import Admission, Purpose, Step
 from station.vault.desk.documents import WorkOrder
 from station.vault.desk.orders import Orders, Place
@@ -95,6 +96,30 @@ async def test_the_device_after_the_last_is_refused_untouched(plant: Plant) -> N
     assert (fault.code, fault.fate) == (Code.ORDER_EXHAUSTED, Fate.UNTOUCHED)
     assert await plant.registry.unit("L1/4") is None
     assert await plant.use() == (3, 3, 0)
+
+
+async def test_that_little_is_left_is_told_once(plant: Plant) -> None:
+    plant.orders.place = Place(low_percent=40)
+    for n in (1, 2):
+        await plant.admit(f"L1/{n}")
+        await plant.begin(f"L1/{n}")
+    await plant.begin("L1/2")
+    await plant.lose("L1/2")
+    await plant.make("L1/3")
+    await plant.seal("L1/1")
+    told = await plant.journal.commit(lambda db: notices.between(db, 0, 1000, lambda _: True))
+    assert [(one.event, one.scope, one.detail) for one in told if one.kind == "quota"] == [
+        ("quota.low", "WO-1", '{"left":1,"quantity":3}')
+    ], "none is left for the device that is lost"
+
+
+async def test_the_last_of_an_order_is_told(plant: Plant) -> None:
+    for n in (1, 2, 3):
+        await plant.make(f"L1/{n}")
+    told = await plant.journal.commit(lambda db: notices.between(db, 0, 1000, lambda _: True))
+    assert [(one.event, one.detail) for one in told if one.kind == "quota"] == [
+        ("order.exhausted", '{"left":0,"quantity":3}')
+    ], "without a threshold nothing is little"
 
 
 async def test_it_is_refused_after_a_restart_too(plant: Plant) -> None:
