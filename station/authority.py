@@ -181,9 +181,14 @@ def not_an_engineer(mode: str, roles: frozenset[str]) -> tuple[str, str] | None:
     return "denied", f"lot.load with mode {mode} is for {Role.ENGINEER}; this is {held}"
 
 
+def answering(check: str) -> frozenset[str]:
+    """Return who may answer for a check."""
+    return _SKILLED if check in TECHNICIANS_CHECKS else _ENGINEER
+
+
 def no_waiver(check: str, roles: frozenset[str]) -> tuple[str, str] | None:
     """Say why somebody may not answer for a check, as code and reason; None if he may."""
-    if check in TECHNICIANS_CHECKS or roles & _ENGINEER:
+    if answering(check) & roles:
         return None
     return "denied", f"check.waive of {check} is for {Role.ENGINEER}; this is {', '.join(sorted(roles))}"
 

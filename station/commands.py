@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from station.model import Axis, Whereabouts
+from station.set_up import Traveller
 
 WAIVABLE: TypeAlias = Literal["calibration", "assets", "lot data", "temperature", "golden", "previous lot"]
 """The checks before a lot for which somebody may answer."""
@@ -45,8 +46,16 @@ class Load(Command, frozen=True, kw_only=True, tag="lot.load"):
     """What the traveller says that its devices are; empty: it says nothing of that."""
     card: str = ""
     """Which card, contactor or board the traveller says; empty: none."""
+    program: str = ""
+    """Which program the traveller says: a sequence, with its version or without, or a recipe; empty: none."""
     mode: Literal["", "P", "E"] = ""
     """E: an engineering lot, which a test engineer loads; else production."""
+
+    @property
+    def says(self) -> Traveller | None:
+        """What the traveller says besides lot and quantity; None: nothing."""
+        found = Traveller(self.product, self.card, self.program)
+        return None if found == Traveller() else found
 
 
 class Study(Load, frozen=True, kw_only=True, tag="study.load"):

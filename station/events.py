@@ -22,13 +22,15 @@ from station.acts import SiteSet as SiteSet
 from station.acts import Staged as Staged
 from station.event import Event as Event
 from station.model import Disposition, Limit, LotInfo, Measurement, Outcome, Quota
-from station.set_up import Instrument, Software
+from station.set_up import Instrument, Software, Traveller
 
 
 class LotLoaded(Event, frozen=True, tag="lot.loaded", kw_only=True):
     """A lot's data, recipe and quantity are agreed."""
 
     info: LotInfo
+    says: Traveller | None = None
+    """What the traveller says besides lot and quantity."""
 
 
 class StateChanged(Event, frozen=True, tag="state.changed", kw_only=True):

@@ -85,6 +85,13 @@ def open_lots(out: Path, station: str) -> Iterator[tuple[Path, History]]:
             yield folder, history
 
 
+def besides(folder: Path, station: str) -> str:
+    """Say which other lots of a station are open: nobody knows whose devices are in its cell."""
+    there = open_lots(folder.parent, station)
+    left = [f"{one.info.lot} ({one.state.value})" for path, one in there if path != folder]
+    return f"lots are open besides this one: {', '.join(left)}" if left else ""
+
+
 def epoch_after(history: History) -> float:
     """When simulated time goes on: as if somebody had come to the cell ten minutes after it stopped."""
     return float(int(history.at) + LATER_S)

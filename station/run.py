@@ -37,7 +37,7 @@ from station.lot_folder import STORE
 from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.lot_vault import LotVault
 from station.model import ENGINEERING, PRODUCTION, LotInfo
-from station.open_lot import JOURNAL, PREVIOUS, must_agree, open_lots
+from station.open_lot import JOURNAL, PREVIOUS, besides, must_agree
 from station.past_of_lot import past_of_lot
 from station.production import must_be_released
 from station.recipe.selection import with_recipe
@@ -202,18 +202,15 @@ class LotSession:
     def _examined(self, at: float) -> Examined:
         """Look at the machines, and at what somebody may answer for."""
         found = self._life.examined(instruments.examined(self._config, self._inventory, at), at)
-        besides = {GOLDEN: self._not_golden, PREVIOUS: self._left_before()}
-        waivable = {name: seen for name, seen in besides.items() if seen}
+        more = {GOLDEN: self._not_golden, PREVIOUS: self._left_before()}
+        waivable = {name: seen for name, seen in more.items() if seen}
         return replace(found, waivable={**found.waivable, **waivable})
 
     def _left_before(self) -> str:
-        """Say which lots of a real cell are open besides this one: nobody knows whose devices are in it."""
+        """Say which lots of a real cell are open besides this one."""
         if not isinstance(self._surroundings, assemble.Hardware):
             return ""
-        folder = self._order.folder
-        there = open_lots(folder.parent, self._config.station.name)
-        left = [f"{one.info.lot} ({one.state.value})" for path, one in there if path != folder]
-        return f"lots are open besides this one: {', '.join(left)}" if left else ""
+        return besides(self._order.folder, self._config.station.name)
 
     def _overdue(self, now: float, landings: int, waived: Collection[str]) -> str:
         needed = self._golden is not None and GOLDEN not in waived

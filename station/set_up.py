@@ -149,3 +149,13 @@ class Datalog(Struct, frozen=True, omit_defaults=True):
     """Name of the probe card, as of the two that follow: yields are compared by what touched the devices."""
     board: str = ""
     contactor: str = ""
+
+
+class Traveller(Struct, frozen=True):
+    """What the paper that comes with a lot says of it, besides its name and quantity; empty: nothing."""
+
+    product: str = ""
+    card: str = ""
+    """Card, contactor or board."""
+    program: str = ""
+    """A sequence, with its version or without, or a recipe."""

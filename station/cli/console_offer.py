@@ -23,7 +23,7 @@ option = click.option(
 )
 
 
-def hello(config: StationConfig, *, more_lots: bool) -> Hello:
+def hello(config: StationConfig, *, more_lots: bool, real: bool) -> Hello:
     """Return what a station tells its console first."""
     sequence = sequence_named(config.cell.sequence)
     return Hello(
@@ -36,6 +36,8 @@ def hello(config: StationConfig, *, more_lots: bool) -> Hello:
         sites=tuple(sorted(config.sites)),
         more_lots=more_lots,
         rows=tuple(map(_row, sequence.tests())),
+        real=real,
+        station_file=str(config.source.absolute()),
     )
 
 

@@ -22,6 +22,7 @@ from station.errors import ConfigError, StorageError
 from station.model import ENGINEERING
 from station.open_lot import history_in
 from station.report import LotReport
+from station.set_up import Traveller
 
 OUT = click.option(
     "--out",
@@ -59,7 +60,8 @@ def lot() -> None:
 @click.option("--sublot", default="")
 @click.option("--recipe", default="", help="SHA-256 of one that is staged, or its beginning.")
 @click.option("--product", default="", help="What the traveller says it is: another holds the lot.")
-@click.option("--card", default="", help="Which card, contactor or board the traveller says.")
+@click.option("--card", default="", help="Which card, contactor or board it says: another holds the lot.")
+@click.option("--program", default="", help="Which sequence or recipe it says: another holds the lot.")
 @click.option("--engineering", is_flag=True, help="For a test engineer: no device gets a key or ships.")
 @asking
 def load(
@@ -70,12 +72,22 @@ def load(
     recipe: str,
     product: str,
     card: str,
+    program: str,
     *,
     engineering: bool,
 ) -> int:
     """Bring a LOT's data together."""
-    who = ask.who | {"product": product, "card": card} | ({"mode": ENGINEERING} if engineering else {})
-    return ask(commands.Load(**who, lot=name, quantity=quantity, sublot=sublot, recipe=recipe))
+    more = {"mode": ENGINEERING} if engineering else {}
+    says = Traveller(product, card, program)
+    return ask(
+        commands.Load(
+            **ask.who | msgspec.structs.asdict(says) | more,
+            lot=name,
+            quantity=quantity,
+            sublot=sublot,
+            recipe=recipe,
+        )
+    )
 
 
 @lot.command()

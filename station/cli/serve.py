@@ -100,7 +100,7 @@ def serve(
     console = None
     if socket is not None:
         socket.parent.mkdir(parents=True, exist_ok=True)
-        console = ConsoleOffer(socket, console_offer.hello(config, more_lots=True))
+        console = ConsoleOffer(socket, console_offer.hello(config, more_lots=True, real=hardware))
 
     def world(config: StationConfig, order: LotOrder, epoch: float) -> Surroundings:
         if hardware:

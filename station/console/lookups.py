@@ -62,7 +62,8 @@ class Lookups:
         """What is looked at before the lot is started."""
         engine = self._picture.engine
         file = Path(engine.station_file) if engine is not None and engine.station_file else None
-        return await self._answered(lambda lot: _json(checks(lot.folder, self._today(), file)))
+        real = engine is not None and engine.real
+        return await self._answered(lambda lot: _json(checks(lot.folder, self._today(), file, real=real)))
 
     async def trace(self, request: Request) -> Response:
         """The latest values of a test."""
@@ -77,6 +78,13 @@ class Lookups:
         if engine is None or not engine.data:
             return _json([])
         return _json(await self._reading.run(self._listed, Path(engine.data), Path(engine.station_file)))
+
+    async def assets(self, request: Request) -> Response:
+        """Card, contactor and boards of the station file: what a traveller may name."""
+        engine = self._picture.engine
+        if engine is None or not engine.station_file:
+            return _json([])
+        return _json(await self._reading.run(lambda: config.load(Path(engine.station_file)).assets))
 
     async def evidence(self, request: Request) -> Response:
         """The bundles of the latest lots."""

@@ -51,6 +51,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["", "P", "E"] = ""
     product: Annotated[str, Meta(max_length=64)] = ""
     card: Annotated[str, Meta(max_length=64)] = ""
+    program: Annotated[str, Meta(max_length=64)] = ""
     go: Literal["next", "to", "on"] = "next"
     row: Annotated[int, Meta(ge=0)] = 0
     bound_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0

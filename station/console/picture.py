@@ -55,6 +55,7 @@ class Picture:
             data=hello.data,
             lots=hello.lots,
             rows=hello.rows,
+            real=hello.real,
         )
         self.there = True
         self._notes.clear()

@@ -10,15 +10,20 @@ from msgspec import Struct
 from station import cell_record, events
 from station import config as station_config
 from station.assemble import sequence_named
+from station.authority import answering
 from station.config import StationConfig
 from station.custody.journal import read
 from station.doctor import before_a_lot
-from station.engine.history import history_of
+from station.engine.history import History, history_of
+from station.engine.prelot import LOT_DATA, lot_data
+from station.engine.states import State
+from station.engine.tempering import RULE as TEMPERATURE
 from station.errors import ConfigError, StorageError
 from station.golden_check import GOLDEN, golden_watch
 from station.life import Life, worn
 from station.model import LotInfo
-from station.set_up import Instrument
+from station.open_lot import PREVIOUS, besides
+from station.set_up import Instrument, Traveller
 
 NEAR = timedelta(days=14)
 """A calibration that is over within so long is told."""
@@ -32,25 +37,33 @@ class Check(Struct, frozen=True):
     health: str
     found: str
     waivable: bool = False
-    """Whether an engineer may answer for it; for all else nobody can."""
+    """Whether somebody may answer for it now."""
+    who: tuple[str, ...] = ()
+    """Of which role, if it is one for which somebody may; for all else nobody can."""
     waived: str = ""
     """Who does, and why."""
 
 
-def checks(folder: Path, today: date, station_file: Path | None = None) -> list[Check]:
-    """Look at everything, in the order in which it is shown."""
+def checks(folder: Path, today: date, station_file: Path | None = None, *, real: bool = False) -> list[Check]:
+    """Look at everything, in the order in which it is shown; `real`: the machines are."""
     try:
         happened = list(read(folder / "journal"))
-        info = history_of(happened).info
+        history = history_of(happened)
     except (OSError, StorageError) as error:
         return [Check("records", "bad", str(error))]
-    config = None if station_file is None else station_config.load(station_file)
+    info, config = history.info, None if station_file is None else station_config.load(station_file)
+    answerable = (
+        _lot_data(info, history.says, config),
+        _calibration(info.instruments, today),
+        *_assets(folder, info, config),
+        *_temperature(info, history, happened),
+        *_golden(info, config),
+        *(_previous(folder, info) if real else ()),
+    )
     return [
         _recipe(info),
         _machines(info.instruments),
-        _waived(_calibration(info.instruments, today), happened),
-        *_assets(folder, info, config, happened),
-        *_golden(info, config, happened),
+        *(_answered(check, happened) for check in answerable),
         _sites(happened),
         Check("records", "ok", f"{folder.name}: {len(happened)} events, in order"),
         *(Check(one.name, one.health.value, one.found) for one in before_a_lot(folder)),
@@ -80,9 +93,16 @@ def _calibration(instruments: Sequence[Instrument], today: date) -> Check:
     return Check("calibration", health, told or NONE)
 
 
-def _assets(
-    folder: Path, info: LotInfo, config: StationConfig | None, happened: Sequence[events.Any]
-) -> Iterator[Check]:
+def _lot_data(info: LotInfo, says: Traveller | None, config: StationConfig | None) -> Check:
+    """What the traveller says beside what the cell is."""
+    assets = () if config is None else [one.name for one in config.assets]
+    if wrong := lot_data(info, says, assets):
+        return Check(LOT_DATA, "bad", wrong[LOT_DATA])
+    told = () if says is None else (one for one in msgspec.structs.astuple(says) if one)
+    return Check(LOT_DATA, "ok", ", ".join(told) or NONE)
+
+
+def _assets(folder: Path, info: LotInfo, config: StationConfig | None) -> Iterator[Check]:
     """What wears out, as the station file and the record of the cell have it."""
     if config is None or not config.assets:
         return
@@ -91,28 +111,51 @@ def _assets(
     over, near = life.over(), "; ".join(life.near())
     told = ", ".join(f"{one.name} {life.before.had(one.name)}/{one.limit}" for one in config.assets)
     health = "bad" if over else "warning" if near else "ok"
-    yield _waived(Check("assets", health, over or near or told), happened)
+    yield Check("assets", health, over or near or told)
 
 
-def _golden(info: LotInfo, config: StationConfig | None, happened: Sequence[events.Any]) -> Iterator[Check]:
+def _temperature(info: LotInfo, history: History, happened: Sequence[events.Any]) -> Iterator[Check]:
+    """The temperature of a lot that has one: whether it is reached shows when the lot is started."""
+    if info.tempered is None:
+        return
+    wanted = info.tempered
+    told = f"{wanted.celsius:g} ± {wanted.window_k:g} °C, {wanted.soak_s:g} s"
+    reached = any(isinstance(one, events.TemperatureReached) for one in happened)
+    missed = history.state is State.HELD and _ran(happened) and not reached
+    yield Check(TEMPERATURE, "bad" if missed else "ok", f"{told}: {history.reason}" if missed else told)
+
+
+def _ran(happened: Sequence[events.Any]) -> bool:
+    running = State.RUNNING.value
+    return any(isinstance(one, events.StateChanged) and one.new == running for one in happened)
+
+
+def _previous(folder: Path, info: LotInfo) -> Iterator[Check]:
+    """Whether another lot of the station is open."""
+    left = besides(folder, info.station)
+    yield Check(PREVIOUS, "bad" if left else "ok", left or NONE)
+
+
+def _golden(info: LotInfo, config: StationConfig | None) -> Iterator[Check]:
     """The last check of golden units, if the station file asks for one; a study asks for none."""
     if config is None or not config.golden.result or info.study is not None:
         return
     try:
         watch = golden_watch(config, sequence_named(config.cell.sequence))
     except ConfigError as error:
-        yield _waived(Check(GOLDEN, "bad", str(error)), happened)
+        yield Check(GOLDEN, "bad", str(error))
     else:
         yield Check(GOLDEN, "ok", "" if watch is None else watch.check.units)
 
 
-def _waived(check: Check, happened: Sequence[events.Any]) -> Check:
-    """Say whether somebody answers for a check that is bad."""
-    if check.health != "bad":
-        return check
+def _answered(check: Check, happened: Sequence[events.Any]) -> Check:
+    """Say who may answer for a check, and whether somebody does."""
+    # a temperature may be answered for before it is missed: it is not waited for then
     said = [one for one in happened if isinstance(one, events.CheckWaived) and one.check == check.name]
-    who = f"{said[-1].actor}: {said[-1].reason}" if said else ""
-    return msgspec.structs.replace(check, waivable=not who, waived=who)
+    waived = f"{said[-1].actor}: {said[-1].reason}" if said else ""
+    asks = not waived and (check.health == "bad" or check.name == TEMPERATURE)
+    who = tuple(sorted(answering(check.name)))
+    return msgspec.structs.replace(check, who=who, waivable=asks, waived=waived)
 
 
 def _sites(happened: Sequence[events.Any]) -> Check:

@@ -191,6 +191,8 @@ class Engine(Struct, frozen=True):
     lots: str = ""
     rows: tuple[Row, ...] = ()
     """Of its sequence."""
+    real: bool = False
+    """Whether its machines are, and not simulated."""
 
 
 class State(Struct, frozen=True):

@@ -74,6 +74,7 @@ class Console:
             Way(f"{API}/lot/report", Action.READ, behind.lookups.report),
             Way(f"{API}/lot/device", Action.READ, behind.lookups.device),
             Way(f"{API}/recipes", Action.READ, behind.lookups.recipes),
+            Way(f"{API}/assets", Action.READ, behind.lookups.assets),
             Way(f"{API}/evidence", Action.READ, behind.lookups.evidence),
             Way(f"{API}/configs", Action.READ, behind.lookups.configs),
             Way(f"{API}/lot/preflight", Action.READ, behind.lookups.preflight),

@@ -45,6 +45,8 @@ class Hello(Said, frozen=True, tag="hello", kw_only=True):
     """The folder of its lots; empty: that of the lot that is told of is in it."""
     rows: tuple[Row, ...] = ()
     """Of its sequence."""
+    real: bool = False
+    """Whether its machines are, and not simulated."""
 
 
 class Lot(Said, frozen=True, tag="lot", kw_only=True):

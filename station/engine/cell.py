@@ -24,6 +24,7 @@ from station.engine.waivers import Waivers
 from station.errors import CustodyError
 from station.model import LotClosing, LotInfo
 from station.sequence import S
+from station.set_up import Traveller
 
 
 class Cell(Standing, Generic[S]):
@@ -35,7 +36,7 @@ class Cell(Standing, Generic[S]):
         self._safety = Safety(plan.resources, self._tell_safety)
         self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
         self.info: LotInfo | None = None
-        self._loaded: commands.Load | None = None
+        self._says: Traveller | None = None
         self._why = "asked for"
         self._begin_anew()
 
@@ -171,13 +172,13 @@ class Cell(Standing, Generic[S]):
         try:
             await self._close_folder()
             self._begin_anew()
-            self._loaded = command
+            self._says = command.says
             info = self._plan.describe(command)
             self._folder = self._plan.open_folder(info)
             self.alarms = self._folder.journal.alarms
             self.info = info
             self._steps = steps_of(info, self._plan.sequence, self._folder.journal, self._plan.clock)
-            await self._record(events.LotLoaded(at=self.now, info=info))
+            await self._record(events.LotLoaded(at=self.now, info=info, says=command.says))
         except BaseException:
             self.state, self.info = State.EMPTY, None
             await self._close_folder()
@@ -247,7 +248,7 @@ class Cell(Standing, Generic[S]):
             await self.shift(State.CHECKING)
             await self._must_be_shut()
             if not fresh:
-                await prelot.checked(self._plan, self.info, self._loaded, self._record, self._waivers.checks)
+                await prelot.checked(self._plan, self.info, self._says, self._record, self._waivers.checks)
             beginning.passed(self.now)
             if not start:
                 await self.shift(State.READY)

@@ -15,6 +15,7 @@ from station.engine.recount import Recount
 from station.engine.states import State
 from station.errors import StorageError
 from station.model import LotInfo, Outcome, Place, Verdict, Whereabouts
+from station.set_up import Traveller
 
 LOCAL = "local"
 """Commands from here have ids that are their own only as long as the process lives."""
@@ -57,6 +58,8 @@ class History:
     reason: str = ""
     takes: tuple[tuple[str, ...], ...] = ()
     """Of a lot that was held and has not gone on since: whom its release takes."""
+    says: Traveller | None = None
+    """What the traveller said when it was loaded."""
     waived: set[str] = field(default_factory=set)
     """Checks that somebody answers for."""
     at: float = 0.0
@@ -219,7 +222,7 @@ def history_of(happened: Iterable[events.Any], recount: Recount | None = None) -
         if history is not None:
             history.add(event)
         elif isinstance(event, events.LotLoaded):
-            history = History(event.info, recount, at=event.at)
+            history = History(event.info, recount, says=event.says, at=event.at)
     if history is None:
         raise StorageError("the journal has no lot")
     history.lines = lines

@@ -5,12 +5,12 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from station import events
-from station.commands import Load
 from station.engine.plan import Plan
 from station.engine.sites import Sites
 from station.engine.stops import Hold
 from station.model import LotInfo
 from station.sequence import S
+from station.set_up import Traveller
 
 Record: TypeAlias = Callable[[events.Any], Awaitable[None]]
 CALIBRATION = "calibration"
@@ -19,13 +19,13 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 async def checked(
-    plan: Plan[S], info: LotInfo, load: Load | None, record: Record, waived: Collection[str]
+    plan: Plan[S], info: LotInfo, says: Traveller | None, record: Record, waived: Collection[str]
 ) -> None:
     """Look at data, machines, hard bins and vault; Hold says what keeps the lot from beginning.
 
-    `load`: what was said of the lot when it was loaded.
+    `says`: what the traveller said when the lot was loaded.
     """
-    await machines(plan, record, waived, {} if load is None else lot_data(plan, info, load))
+    await machines(plan, record, waived, lot_data(info, says, plan.assets))
     if few := Sites(plan.bound.resources).too_few():
         raise Hold(f"{few}: {'; '.join(_out_of_use(plan))}")
     hard = {bin_.hard for bin_ in info.bins}
@@ -43,15 +43,24 @@ def _out_of_use(plan: Plan[S]) -> list[str]:
     return [f"{one.name}: {one.turn.poisoned}" for one in everything if one.turn.poisoned]
 
 
-def lot_data(plan: Plan[S], info: LotInfo, load: Load) -> Mapping[str, str]:
+def lot_data(info: LotInfo, says: Traveller | None, assets: Collection[str]) -> Mapping[str, str]:
     """Compare what the traveller says with the cell; every difference, as one check."""
     wrong = list[str]()
-    if load.product and load.product != info.product:
-        wrong.append(f"the traveller says {load.product}, this cell tests {info.product}")
-    if load.card and load.card not in plan.assets:
-        has = ", ".join(plan.assets) or "none that the station file names"
-        wrong.append(f"the traveller says {load.card}, this cell has {has}")
+    if says is not None and says.product not in ("", info.product):
+        wrong.append(f"the traveller says {says.product}, this cell tests {info.product}")
+    if says is not None and says.program not in ("", *_programs(info)):
+        has = " or ".join(dict.fromkeys(_programs(info)))
+        wrong.append(f"the traveller says {says.program}, this lot runs by {has}")
+    if says is not None and says.card not in ("", *assets):
+        has = ", ".join(assets) or "none that the station file names"
+        wrong.append(f"the traveller says {says.card}, this cell has {has}")
     return {LOT_DATA: "; ".join(wrong)} if wrong else {}
+
+
+def _programs(info: LotInfo) -> list[str]:
+    """By which names the program of a lot is known: sequence, sequence with version, recipe."""
+    recipe = info.limit_set.rpartition(" ")[0]
+    return [info.sequence, f"{info.sequence} {info.sequence_version}", *([recipe] if recipe else [])]
 
 
 async def machines(

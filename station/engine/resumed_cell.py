@@ -49,6 +49,7 @@ class ResumedCell(Cell[S]):
         folder, history = self._plan.reopen_folder()
         self.alarms = folder.journal.alarms
         self._folder, self.info, self.state = folder, history.info, State.RECOVERING
+        self._says = history.says
         self._steps = steps_of(history.info, self._plan.sequence, folder.journal, self._plan.clock)
         self._earlier, self._was_held = dict(history.receipts), history.held
         self._held.takes = history.takes or LOOKED_AT
@@ -170,7 +171,8 @@ class ResumedCell(Cell[S]):
     async def _begun(self, *, unattended: bool) -> LotRun[S]:
         del unattended
         await self._beginning.asked()
-        if self._run is None:
+        if self._run is None or self.info is None:
             raise Aborted
-        await prelot.machines(self._plan, self._record, self._waivers.checks)
+        differs = prelot.lot_data(self.info, self._says, self._plan.assets)
+        await prelot.machines(self._plan, self._record, self._waivers.checks, differs)
         return self._run

@@ -41,6 +41,7 @@ class LoadArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["", "P", "E"] = ""
     product: Annotated[str, Meta(max_length=64)] = ""
     card: Annotated[str, Meta(max_length=64)] = ""
+    program: Annotated[str, Meta(max_length=64)] = ""
 
 
 class LotArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

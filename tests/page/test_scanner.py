@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.page.conftest import button, floor
+from tests.page.test_look import LANGUAGES
 
 pytestmark = pytest.mark.timeout(600)
 BURST = """codes => { for (const code of codes) {
@@ -35,10 +36,45 @@ def test_a_traveller_is_scanned(page: Page) -> None:
     expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
 
 
-def test_another_device_is_not_loaded(page: Page) -> None:
+def test_another_device_program_or_card_is_not_loaded(page: Page) -> None:
     page.evaluate(BURST, ["L:L1", "Q:64", "D:se9"])
-    expect(page.locator("[role=dialog]")).to_contain_text("The traveller says se9; this cell tests se1.")
-    expect(page.locator("[data-ok]")).to_be_disabled()
+    dialog, ok = page.locator("[role=dialog]"), page.locator("[data-ok]")
+    expect(dialog).to_contain_text("The traveller says se9; this cell has se1.")
+    expect(ok).to_be_disabled()
+    page.evaluate(BURST, ["D:se1", "P:se9-sort"])
+    expect(dialog).to_contain_text("The traveller says se9-sort; this cell has se1-final-test.")
+    expect(ok).to_be_disabled()
+    page.evaluate(BURST, ["P:se1-final-test", "C:PC-9"])
+    expect(dialog).to_contain_text("The traveller says PC-9; this cell has none named.")
+    expect(ok).to_be_disabled()
+    page.locator("#card").fill("")
+    expect(ok).to_be_enabled()
+
+
+CUT = """
+['.dialog', '.foot', '.traveller'].map(s => document.querySelector(s))
+.filter(e => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1).map(e => e.className)
+"""
+
+
+def test_all_of_a_traveller_is_seen_at_once(page: Page) -> None:
+    url = page.url
+    for lang in LANGUAGES:
+        page.goto(f"{url}?lang={lang}")
+        expect(page.locator("html")).to_have_attribute("lang", lang)
+        expect(page.locator("body")).to_have_attribute("data-state", "EMPTY")
+        page.evaluate(BURST, ["L:L1", "Q:64", "D:se9", "P:se9-sort", "C:PC-9"])
+        expect(page.locator("[data-differs]")).to_have_count(3)
+        assert page.evaluate(CUT) == [], lang
+
+
+def test_the_trend_is_whole_before_there_is_a_lot(page: Page) -> None:
+    plot, axis_px = page.locator("section.trend .u-over"), 20
+    expect(plot).to_be_visible()
+    over, box = plot.bounding_box(), page.locator("section.trend").bounding_box()
+    assert over is not None
+    assert box is not None
+    assert over["y"] + over["height"] + axis_px < box["y"] + box["height"]
 
 
 def test_a_code_of_no_kind_is_said(page: Page) -> None:

@@ -5,6 +5,7 @@ import { t } from './words.js';
 import { send, objection } from './commands.js';
 import { choice, input, reason, reasoned } from './fields.js';
 import { staged } from './recipes.js';
+import { how, says, traveller, unlike } from './traveller.js';
 import { bySeveral, several, severally, who } from './several.js';
 
 export function ask(kind, values = {}) {
@@ -17,11 +18,10 @@ export const close = () => { S.dialog = null; paint(); };
 const LOT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;
 const KINDS = {
   load: {
-    body: (v) => html`<p>${t('dialog.load.text')}</p>${input('lot', 'text', v.lot, (x) => { v.lot = x; })}${input('quantity', 'number', v.quantity, (x) => { v.quantity = x; })}${input('sublot', 'text', v.sublot, (x) => { v.sublot = x; })}${staged().length ? choice(t('lot.recipe'), staged().map((one) => [one.recipe, one.title]), v.recipe, (one) => { v.recipe = v.recipe === one ? '' : one; }) : nothing}
-      <dl><dt>${t('strip.product')}</dt><dd>${S.engine?.product}</dd><dt>${t('strip.program')}</dt><dd>${S.engine?.sequence} <code>${S.engine?.fingerprint.slice(0, 8)}</code></dd></dl>
-      ${v.device && v.device !== S.engine?.product ? html`<p class="caution">◆ ${t('dialog.load.device', { scanned: v.device, product: S.engine?.product })}</p>` : nothing}`,
-    fault: (v) => (!LOT.test(v.lot ?? '') ? t('dialog.fault.lot') : !(Number(v.quantity) >= 1 && Number(v.quantity) <= 1e7) ? t('dialog.fault.quantity') : v.device && v.device !== S.engine?.product ? t('dialog.fault.device') : ''),
-    act: (v) => send('lot.load', { lot: v.lot, quantity: Number(v.quantity), sublot: v.sublot ?? '', recipe: v.recipe ?? '' }),
+    body: (v) => html`${how(v)}${input('lot', 'text', v.lot, (x) => { v.lot = x; })}<div class="pair">${input('quantity', 'number', v.quantity, (x) => { v.quantity = x; })}${input('sublot', 'text', v.sublot, (x) => { v.sublot = x; })}</div>${staged().length ? choice(t('lot.recipe'), staged().map((one) => [one.recipe, one.title]), v.recipe, (one) => { v.recipe = v.recipe === one ? '' : one; }) : nothing}
+      ${traveller(v)}`,
+    fault: (v) => (!LOT.test(v.lot ?? '') ? t('dialog.fault.lot') : !(Number(v.quantity) >= 1 && Number(v.quantity) <= 1e7) ? t('dialog.fault.quantity') : unlike(v)),
+    act: (v) => send('lot.load', { lot: v.lot, quantity: Number(v.quantity), sublot: v.sublot ?? '', recipe: v.recipe ?? '', ...says(v) }),
   },
   end: { body: () => html`<p>${t('dialog.end.text')}</p>`, fault: () => '', act: () => send('lot.end') },
   abort: { body: () => html`<p>${t('dialog.abort.text')}</p>`, fault: () => '', act: () => send('lot.abort', { reason: t('reason.abort') }) },
@@ -40,6 +40,5 @@ export function dialog() {
   const go = () => { if (fault) return; close(); one.act(values); };
   return html`<div class="cover"><div class="dialog" role="dialog" aria-labelledby="dialog-title" data-dialog=${kind}>
     <h2 id="dialog-title">${one.title?.(values) ?? t(`dialog.${kind}.title`)}</h2><div class="body">${one.body(values)}</div>
-    <p class="fault" role="status">${fault}</p>
-    <div class="foot"><button @click=${() => { close(); one.dismissed?.(values); }}>${t('dialog.cancel')}</button><button class="acts ${fault ? '' : 'ready'}" data-ok ?disabled=${!!fault} @click=${go}>${one.ok?.(values) ?? t(`dialog.${kind}.ok`)}</button></div></div></div>`;
+    <div class="foot"><p class="fault" role="status">${fault}</p><button @click=${() => { close(); one.dismissed?.(values); }}>${t('dialog.cancel')}</button><button class="acts ${fault ? '' : 'ready'}" data-ok ?disabled=${!!fault} @click=${go}>${one.ok?.(values) ?? t(`dialog.${kind}.ok`)}</button></div></div></div>`;
 }

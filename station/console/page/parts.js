@@ -29,5 +29,6 @@ export function drawTrend(anew = false) {
   if (plot && shown === S.trend.length && lot === S.lot) return;
   plot ??= made();
   shown = S.trend.length; lot = S.lot;
-  plot.setData([S.trend.map((point) => point[0]), S.trend.map((point) => point[1])]);
+  // Without a point there are no axes, and the lowest label would lie on the edge.
+  plot.setData(shown ? [S.trend.map((point) => point[0]), S.trend.map((point) => point[1])] : [[0, S.lot?.quantity ?? 10], [null, null]]);
 }

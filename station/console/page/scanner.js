@@ -9,8 +9,8 @@ const BURST_MS = 30;
 let text = null, last = 0;
 
 function entered(code) {
-  const [, kind, value] = code.match(/^([LDQSB]):(.+)$/) ?? [null, '', code];
-  const names = { L: 'lot', D: 'device', Q: 'quantity' };
+  const [, kind, value] = code.match(/^([LDQPCSB]):(.+)$/) ?? [null, '', code];
+  const names = { L: 'lot', D: 'product', Q: 'quantity', P: 'program', C: 'card' };
   if (!kind) return say('refused', t('scan.unknown', { code }));
   if (kind === 'S') { find(value); S.view = 'devices'; return paint(); }
   if (kind === 'B') return badge(code, value);

@@ -9,18 +9,25 @@ import pytest
 from station import events
 from station.console.preflight import checks
 from station.custody.journal import Journal
-from station.set_up import Instrument
+from station.set_up import Instrument, Temperature, Traveller
 from station.surroundings import simulated_station_file
-from tests.station.console.lots import BEGIN, NOW
+from tests.station.console.lots import BEGIN, NOW, journalled, loaded, shift
 
 TODAY = date(2026, 11, 29)
 METER = Instrument("dmm", "keysight_34465a", serial="MY1", calibration_due="2027-06-01")
 
 
-async def written(folder: Path, *instruments: Instrument, more: tuple[events.Any, ...] = ()) -> Path:
+async def written(
+    folder: Path,
+    *instruments: Instrument,
+    more: tuple[events.Any, ...] = (),
+    says: Traveller | None = None,
+    tempered: Temperature | None = None,
+) -> Path:
     """A lot that is loaded, with these machines."""
     loaded = next(event for event in BEGIN if isinstance(event, events.LotLoaded))
-    info = msgspec.structs.replace(loaded.info, instruments=instruments)
+    info = msgspec.structs.replace(loaded.info, instruments=instruments, tempered=tempered)
+    loaded = msgspec.structs.replace(loaded, says=says)
     journal = Journal(folder / "journal", reserve_bytes=0)
     journal.open()
     await journal.commit(msgspec.structs.replace(loaded, info=info), *more)
@@ -30,8 +37,17 @@ async def written(folder: Path, *instruments: Instrument, more: tuple[events.Any
 
 async def test_all_that_is_right_says_so(tmp_path: Path) -> None:
     found = {one.name: one for one in checks(await written(tmp_path, METER), TODAY)}
-    assert list(found) == ["recipe", "machines", "calibration", "sites", "records", "disk", "clock"]
-    right = {"machines", "calibration", "sites", "records"}
+    assert list(found) == [
+        "recipe",
+        "machines",
+        "lot data",
+        "calibration",
+        "sites",
+        "records",
+        "disk",
+        "clock",
+    ]
+    right = {"machines", "lot data", "calibration", "sites", "records"}
     assert {one.name for one in found.values() if one.health == "ok"} >= right
     assert found["machines"].found == "dmm MY1"
 
@@ -79,3 +95,51 @@ async def test_golden_units_that_were_not_measured(tmp_path: Path) -> None:
         assert golden.health == "bad"
         assert "run `hardbin study golden`" in golden.found
         assert (golden.waivable, golden.waived) == (not more, "p-7: measured by hand" if more else "")
+
+
+@pytest.mark.parametrize(
+    ("says", "health", "found"),
+    [
+        (None, "ok", "none"),
+        (Traveller("se1", "CT-4", "bench 1"), "ok", "se1, CT-4, bench 1"),
+        (Traveller("se2"), "bad", "the traveller says se2, this cell tests se1"),
+        (
+            Traveller(program="bench 2"),
+            "bad",
+            "the traveller says bench 2, this lot runs by bench or bench 1",
+        ),
+        (Traveller(card="CT-9"), "bad", "the traveller says CT-9, this cell has CT-4"),
+    ],
+)
+async def test_what_the_traveller_says(
+    tmp_path: Path, says: Traveller | None, health: str, found: str
+) -> None:
+    file = tmp_path / "station.toml"
+    asset = '\n[[asset]]\nname = "CT-4"\nkind = "contactor"\nlimit = 9\nwarning = 8\n'
+    file.write_text(simulated_station_file().read_text() + asset)
+    where = await written(tmp_path, METER, says=says)
+    data = next(one for one in checks(where, TODAY, file) if one.name == "lot data")
+    assert (data.health, data.found, data.waivable) == (health, found, health == "bad")
+    assert data.who == ("engineer",)
+
+
+async def test_a_temperature_may_be_answered_for_before_it_is_missed(tmp_path: Path) -> None:
+    hot = Temperature(85.0, soak_s=60.0)
+    missed = (shift("CHECKING", "RUNNING"), shift("RUNNING", "HELD", "25 °C, wanted are 85 °C"))
+    for folder, more, health in (("a", (), "ok"), ("b", missed, "bad")):
+        (tmp_path / folder).mkdir()
+        where = await written(tmp_path / folder, METER, tempered=hot, more=more)
+        found = next(one for one in checks(where, TODAY) if one.name == "temperature")
+        assert (found.health, found.waivable, found.who) == (health, True, ("engineer",))
+        assert found.found.startswith("85 ± 2 °C, 60 s")
+
+
+async def test_another_lot_of_a_real_cell_is_open(tmp_path: Path) -> None:
+    for folder in ("L0", "L1"):
+        (tmp_path / folder).mkdir()
+    await journalled(tmp_path / "L0", [loaded(name="L0"), shift("LOADING", "LOADED")])
+    where = await written(tmp_path / "L1", METER)
+    assert "previous lot" not in {one.name for one in checks(where, TODAY)}
+    found = next(one for one in checks(where, TODAY, real=True) if one.name == "previous lot")
+    assert (found.health, found.found) == ("bad", "lots are open besides this one: L0 (LOADED)")
+    assert found.who == ("engineer", "technician")
