@@ -40,7 +40,7 @@ class Operator:
     """Look into the sockets."""
     met: frozenset[tuple[str, int]] = frozenset()
     """What becomes of commands, counted from 1: one of `AT_CONSOLE`."""
-    before_end: Callable[[], None] = lambda: None
+    before_end: Callable[[Callable[[], bool]], None] = lambda alive: None
     """What there is to look at while the station still lives."""
     refused: int = 0
     held: int = 0
@@ -63,7 +63,7 @@ class Operator:
             try:
                 with self._connected() as connected:
                     if self._served(connected):
-                        self.before_end()
+                        self.before_end(station.is_alive)
                         station.terminate()
                         return
             except OSError:

@@ -56,12 +56,18 @@ class Page:
         if not self._browser.until(lambda: self._browser.sees is not None or not alive(), BOUND_S):
             self.wrong.append(f"the console shows no cell after {BOUND_S:g} s")
 
-    def looked_at(self, lot: Path) -> None:
-        """Have the console back, if it is dead, and compare what it shows with a lot's journal."""
+    def looked_at(self, lot: Path, alive: Callable[[], bool]) -> None:
+        """Have the console back, if it is dead, and compare what it shows with a lot's journal.
+
+        Of a station that dies meanwhile it need not show anything: its next life is looked at.
+        """
         own_console.started(self.folder)
-        if not self._browser.until(lambda: _seen(self._browser.sees) == _happened(lot), BOUND_S):
+        if not self._browser.until(lambda: self._agrees(lot) or not alive(), BOUND_S):
             seen, happened = _seen(self._browser.sees), _happened(lot)
             self.wrong.append(f"the console shows {seen} after {BOUND_S:g} s, the journal has {happened}")
+
+    def _agrees(self, lot: Path) -> bool:
+        return _seen(self._browser.sees) == _happened(lot)
 
 
 def _seen(state: shown.State | None) -> Shown | None:

@@ -11,6 +11,7 @@ from station.custody.journal import Journal
 from station.datalog.stdf.file import StdfFile
 from station.datalog.store import Store
 from station.engine.cell import Cell
+from station.run import LotSession
 
 STEPS: dict[str, tuple[type, str]] = {
     "record": (Journal, "_append"),
@@ -82,13 +83,23 @@ def _half(append: Callable[..., Any], journal: Journal, entries: list[Any]) -> N
 
 
 def _at_time(after_s: float) -> None:
-    run = Cell.run_lot
+    """So many seconds after the lot began to run, unless its report is written by then."""
+    begin, session = Cell.run_lot, LotSession.run
+    timers = list[asyncio.TimerHandle]()
 
     async def timed(cell: Cell[Any], *, unattended: bool) -> Any:  # noqa: ANN401 - as the cell has it
-        asyncio.get_running_loop().call_later(after_s, die)
-        return await run(cell, unattended=unattended)
+        timers.append(asyncio.get_running_loop().call_later(after_s, die))
+        return await begin(cell, unattended=unattended)
+
+    async def bounded(lot: LotSession, *args: Any) -> Any:  # noqa: ANN401 - as the session has it
+        try:
+            return await session(lot, *args)
+        finally:
+            while timers:
+                timers.pop().cancel()
 
     setattr(Cell, "run_lot", timed)  # noqa: B010 - what was a method stays one
+    setattr(LotSession, "run", bounded)  # noqa: B010 - as above
 
 
 def die() -> None:

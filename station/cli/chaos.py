@@ -1,5 +1,8 @@
 """`hardbin chaos`: simulated lots in cells with faults, whose station is killed; what must hold, holds."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +25,7 @@ def chaos(lots: int, seed: int, jobs: int, text: str | None, as_json: bool) -> i
     """Play simulated lots with faults and kills drawn from seeds, and check what each has left."""
     from station.cli import code_of  # noqa: PLC0415 - it knows this command
 
-    with TemporaryDirectory(prefix="hardbin-chaos-") as folder:
+    with TemporaryDirectory(prefix="hardbin-chaos-") as folder, stoppable():
         if text is None:
             seeds = range(seed, seed + lots)
             told = partial(_told, quiet=as_json)
@@ -31,6 +34,16 @@ def chaos(lots: int, seed: int, jobs: int, text: str | None, as_json: bool) -> i
             result = _one(Campaign(code_of, Path(folder)), text)
     click.echo(json.encode(result) if as_json else _summary(result))
     return Exit.INTEGRITY if result.violations else Exit.OK
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends a campaign as SIGINT does: when the lots in play are over, leaving nothing."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _one(played: Campaign, text: str) -> Result:

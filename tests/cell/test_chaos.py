@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,7 @@ from station.chaos.points import Kill
 from station.chaos.schedule import PLAIN, Schedule, read, schedule, smaller, station_file
 from station.chaos.served import ServedLives
 from station.cli import code_of
+from station.cli.chaos import stoppable
 from station.custody.journal import read as read_journal
 from station.events import StateChanged
 from station.open_lot import JOURNAL
@@ -41,6 +43,7 @@ TROUBLES = [
     "way=served trouble=full:4:30@2 kill=record:17:before",
     "way=served trouble=lock:9:2",
     "way=served trouble=deaf:2 trouble=torn:1 trouble=broker:2:1000 kill=record:2:after",
+    "way=served trouble=console:5:3 kill=time:99999:after",
     "way=served trouble=broker:5:5 trouble=lost:1:3 trouble=doubled:6:3",
     "way=served trouble=database:1 trouble=database:2:1",
     "cell=personalising trouble=vault:12",
@@ -101,11 +104,18 @@ def test_what_the_console_does_not_show_is_told(tmp_path: Path, monkeypatch: pyt
     asyncio.run(journalled(lot, LOT[:4]))
     monkeypatch.setattr("station.chaos.page.BOUND_S", 0)
     with Page(tmp_path) as page:
-        page.looked_at(lot)
+        page.looked_at(lot, lambda: True)
     (wrong,) = page.wrong
     assert "the console shows None" in wrong
     assert "lot='L1'" in wrong
     assert list(tmp_path.iterdir()) == [lot]
+
+
+def test_a_campaign_is_ended_by_a_signal_as_by_a_key() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_careless_way_loses_and_doubles_the_messages_that_it_was_told_to() -> None:
