@@ -104,6 +104,8 @@ class Parametric(Generic[S]):
     skippable: bool = False
     swept: tuple[Swept, ...] = ()
     """What an engineer may vary in an engineering lot: each by its keyword, which the table leaves alone."""
+    irreversible: bool = False
+    """It does to the device what nothing undoes, as a blown fuse: no engineering lot or study runs it."""
 
     @property
     def name(self) -> str:
@@ -125,6 +127,7 @@ class Functional(Generic[S]):
     when: When | None = None
     skippable: bool = False
     swept: tuple[Swept, ...] = ()
+    irreversible: bool = False
 
     @property
     def name(self) -> str:
@@ -266,6 +269,8 @@ def _options(row: "Parametric[S] | Functional[S]") -> list[object]:
         said["when"] = _qualified(row.when).decode()
     if row.swept:
         said["swept"] = row.swept
+    if row.irreversible:
+        said["irreversible"] = True
     return [said] if said else []
 
 

@@ -41,6 +41,8 @@ def _options(sequence: "Sequence[S]") -> Iterator[str]:
         if not isinstance(row, Parametric | Functional):
             continue
         yield from _swept(row)
+        if row.irreversible and (row.retry is not None or row.swept):
+            yield f"test {row.name}: it is irreversible, so it has neither retry nor swept"
         if row.when is not None and not row.skippable:
             yield f"test {row.name}: it has a rule when it runs, but is not marked skippable"
         if isinstance(row, Parametric) and row.marginal and not _has_margin(row):

@@ -8,9 +8,10 @@ from station import events
 from station.engine.plan import Plan
 from station.engine.sites import Sites
 from station.engine.stops import Hold
-from station.model import LotInfo
+from station.model import ENGINEERING, LotInfo
 from station.sequence import S
 from station.set_up import Traveller
+from station.study import irreversible
 
 Record: TypeAlias = Callable[[events.Any], Awaitable[None]]
 CALIBRATION = "calibration"
@@ -25,6 +26,7 @@ async def checked(
 
     `says`: what the traveller said when the lot was loaded.
     """
+    must_be_reversible(plan, info)
     await machines(plan, record, waived, lot_data(info, says, plan.assets))
     if few := Sites(plan.bound.resources).too_few():
         raise Hold(f"{few}: {'; '.join(_out_of_use(plan))}")
@@ -36,6 +38,12 @@ async def checked(
         quota = await plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity, sorts=sorts)
         if quota is not None:
             await record(events.QuotaTold(at=plan.clock.unix(), quota=quota))
+
+
+def must_be_reversible(plan: Plan[S], info: LotInfo) -> None:
+    """Hold for an engineering lot whose sequence does to devices what nothing undoes."""
+    if info.mode == ENGINEERING and (why := irreversible("an engineering lot", plan.sequence)):
+        raise Hold(why)
 
 
 def _out_of_use(plan: Plan[S]) -> list[str]:

@@ -173,6 +173,7 @@ class ResumedCell(Cell[S]):
         await self._beginning.asked()
         if self._run is None or self.info is None:
             raise Aborted
+        prelot.must_be_reversible(self._plan, self.info)
         differs = prelot.lot_data(self.info, self._says, self._plan.assets)
         await prelot.machines(self._plan, self._record, self._waivers.checks, differs)
         return self._run

@@ -14,6 +14,7 @@ from station.engine.contact import Contact
 from station.engine.lot_journal import LotJournal
 from station.model import ENGINEERING, LotInfo, Measurement
 from station.sequence import Parametric, S, Sequence, Test
+from station.study import irreversible
 
 BOUND_S = (1.0, 3600.0)
 PATIENCE_S = 20.0
@@ -75,6 +76,7 @@ class Steps:
     ) -> None:
         self._stands = {site: Stand() for site in sites}
         self._rows = {test.number: test for test in sequence.tests()}
+        self._never = irreversible("an engineering lot", sequence)
         self.journal = journal
         self._clock = clock
         self.say: Callable[[str], None] = lambda text: None
@@ -83,6 +85,8 @@ class Steps:
     # -- asked
     def objection(self, asked: commands.Step | commands.Shmoo) -> tuple[str, str] | None:
         """Return why it cannot be, as code and reason."""
+        if self._never:
+            return "invalid_recipe", f"{asked.__struct_config__.tag}: {self._never}"
         if isinstance(asked, commands.Step):
             return self._no_step(asked)
         return self._no_shmoo(asked)

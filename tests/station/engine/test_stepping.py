@@ -13,7 +13,8 @@ from station import commands, events
 from station.custody.journal import read
 from station.errors import SequenceError
 from station.model import Axis, Limit, Note, Personalisation, Verdict
-from station.sequence import Die, Parametric, Personalise, Sequence, Swept, While
+from station.sequence import Die, Functional, Parametric, Personalise, Retry, Sequence, Swept, While
+from station.study import engineered, studied
 from tests.station.engine.doubles import (
     ANY,
     BAD,
@@ -427,3 +428,42 @@ def test_what_a_table_may_not_say_of_a_sweep() -> None:
     for names, more, why in cases:
         with pytest.raises(SequenceError, match=why):
             table(*names, **more)
+
+
+# -- what nothing undoes
+async def fuse_blown(site: BenchSite) -> bool:
+    raise AssertionError(site)
+
+
+FUSED = Functional(9, fuse_blown, bin=BAD, irreversible=True)
+NEVER = "an engineering lot runs no irreversible row, and sequence bench has 9 fuse_blown"
+
+
+@virtual
+async def test_what_nothing_undoes_is_never_run(tmp_path: Path) -> None:
+    """Neither check nor start lets such a lot begin, and it is not stepped."""
+    bench = Bench(tmp_path, rows(FUSED), ONE)
+    who: dict[str, Any] = {"actor": "p-5", "roles": EN}
+    assert (await bench.cell.request(commands.Load(id="1", lot="L", quantity=1, mode="E", **who))).ok
+    receipt = await bench.cell.request(stepped("s"))
+    assert (receipt.code, receipt.reason) == ("invalid_recipe", f"lot.step: {NEVER}")
+    assert (await bench.cell.request(commands.Check(id="2", **who))).ok
+    assert (await bench.cell.run_lot(unattended=True)).value == "HELD"
+    assert bench.cell.reason == NEVER
+    await bench.cell.aclose()
+
+
+def test_neither_an_engineering_lot_nor_a_study_is_made_of_it() -> None:
+    for lot, make in (("an engineering lot", engineered), ("a study", lambda one: studied(one, 2))):
+        with pytest.raises(SequenceError, match=f"{lot} runs no irreversible row.* 9 fuse_blown"):
+            make(rows(FUSED))
+    assert engineered(rows()).name == rows().name
+
+
+@pytest.mark.parametrize("more", [{"retry": Retry(1)}, {"swept": (Swept("volts", 0.0, 5.0, "V"),)}])
+def test_it_is_neither_tried_again_nor_swept(more: dict[str, Any]) -> None:
+    async def fuse(site: BenchSite, *, volts: float = 1.0) -> bool:
+        raise AssertionError(site, volts)
+
+    with pytest.raises(SequenceError, match="test fuse: it is irreversible"):
+        rows(Functional(9, fuse, bin=BAD, irreversible=True, **more))
