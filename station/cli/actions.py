@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "lot start": frozenset({Action.START}),
         "lot step": frozenset({Action.STEP}),
         "lot summary": frozenset({Action.READ}),
+        "lot sweeps": frozenset({Action.READ}),
         "lot unload": frozenset({Action.UNLOAD}),
         "lot waive": frozenset({Action.WAIVE}),
         "retest start": frozenset({Action.RETEST}),

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from station import commands, events
-from station.cli import listening, step, summary
+from station.cli import listening, step, summary, sweeps
 from station.cli.at_cell import JSON, REASON, Asker, Watched, asking, seen
 from station.cli.codes import Exit
 from station.cli.key_access import stop
@@ -171,6 +171,7 @@ def abort(ask: Asker, reason: str) -> int:
 
 lot.add_command(step.step)
 lot.add_command(step.shmoo)
+lot.add_command(sweeps.sweeps)
 
 
 @lot.command()

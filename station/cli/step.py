@@ -136,7 +136,7 @@ def shmoo(ask: Asker, site: int, row: int, x: Axis, y: Axis | None) -> int:
                         click.echo(msgspec.json.encode(event))
                     else:
                         click.echo("\n".join(plot(x, y, found)))
-                        click.echo(f"{event.passed} of {event.tried} points passed")
+                        click.echo(ended(event))
                     if event.failed:
                         stop(Exit.EQUIPMENT, f"it broke off: {event.failed}")
                     return Exit.OK
@@ -145,6 +145,12 @@ def shmoo(ask: Asker, site: int, row: int, x: Axis, y: Axis | None) -> int:
         raise AssertionError  # it has no end
 
     return ask(wanted, until=done)
+
+
+def ended(event: events.ShmooEnded) -> str:
+    """Say what a sweep came to."""
+    broke = f"; it broke off: {event.failed}" if event.failed else ""
+    return f"{event.passed} of {event.tried} points passed{broke}"
 
 
 def plot(

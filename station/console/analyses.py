@@ -7,14 +7,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from station import config, golden_check
+from station import config, events, golden_check
 from station.analysis import closeup, correlation, findings, gauge, reduction, study, wafers
 from station.analysis.lot import Lot
 from station.console.defence import refusal
 from station.console.picture import Picture
+from station.console.steps_view import StepsView
 from station.console.stored_lots import StoredLots
 from station.datalog.maps.wafer import WaferMap
 from station.errors import AnalysisError, ConfigError, MapError, StorageError
+from station.past_sweeps import PastSweep
 from station.writer import Writer
 
 GROUPS = range(2, 26)
@@ -97,6 +99,11 @@ class Analyses:
 
         return await self._answered(listed)
 
+    async def sweeps(self, request: Request) -> Response:
+        """What was swept in a lot, each with its points."""
+        names = _names(request)
+        return await self._answered(lambda folder: list(map(_drawn, self._stored.sweeps(folder, names))))
+
     async def golden(self, request: Request) -> Response:
         """The golden units of the station file, and the last check that was kept."""
         engine = self._picture.engine
@@ -127,6 +134,17 @@ class Analyses:
         if isinstance(found, Plain):
             return Response(found, media_type="text/csv")
         return Response(msgspec.json.encode(found), media_type="application/json")
+
+
+def _drawn(one: PastSweep) -> dict[str, object]:
+    """Return a sweep as the page draws those of the lot in the cell."""
+    view = StepsView()
+    happened: list[events.Any] = [one.begun, *one.points]
+    for event in (*happened, *([] if one.ended is None else [one.ended])):
+        view.take(event)
+    begun, (sweep,) = one.begun, view.sweeps
+    who = {"at": begun.at, "part": begun.part, "actor": begun.actor}
+    return who | {"sweep": sweep, "points": view.points[begun.site]}
 
 
 def _names(request: Request) -> list[str]:

@@ -12,6 +12,8 @@ from station.datalog.maps import stdf as maps
 from station.datalog.maps.wafer import WaferMap
 from station.datalog.store import Store
 from station.errors import AnalysisError, MapError, StorageError
+from station.open_lot import JOURNAL
+from station.past_sweeps import PastSweep, sweeps_in
 from station.set_up import Study
 
 MOST = 200
@@ -71,6 +73,13 @@ class StoredLots:
         if not 1 <= len(names) <= TOGETHER:
             raise AnalysisError(f"lots: 1 to {TOGETHER} of them, there are {len(names)}")
         return [wafer for name in names for wafer in self._maps(self._path(folder, name))]
+
+    def sweeps(self, folder: Path, names: list[str]) -> list[PastSweep]:
+        """Return what was swept in the first of these lots; AnalysisError if it is not there."""
+        if not names:
+            raise AnalysisError("name a lot")
+        journal = self._path(folder, names[0]).parent / JOURNAL
+        return sweeps_in(journal) if journal.exists() else []
 
     def _one(self, path: Path, inode: int) -> Stored | None:
         if (path, inode) in self._known:

@@ -88,6 +88,7 @@ class Console:
             Way(f"{API}/lots/reduction", Action.READ, analyses.reduction),
             Way(f"{API}/lots/gauge", Action.READ, analyses.gauge),
             Way(f"{API}/lots/gauge.csv", Action.READ, analyses.values),
+            Way(f"{API}/lots/sweeps", Action.READ, analyses.sweeps),
             Way(f"{API}/golden", Action.READ, analyses.golden),
             Way(f"{API}/lots/stack", Action.READ, analyses.stack),
             Way(f"{API}/lots/changes", Action.READ, analyses.changes),

@@ -19,7 +19,7 @@ from tests.page.test_look import LANGUAGES, PICTURES, faults
 from tests.station.analysis.kept import kept
 
 pytestmark = pytest.mark.timeout(600)
-ASKS = ("test", "where", "groups", "pairs", "worth", "wafers", "report")
+ASKS = ("test", "where", "groups", "pairs", "worth", "wafers", "sweeps", "report")
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +264,10 @@ def test_an_engineering_lot_goes_row_by_row_and_is_swept(cell: Floor, browser: B
     assert seen.said == []
     points = [one for one in read(cell.folder / "lots/ENG-1/journal") if isinstance(one, events.ShmooPoint)]
     assert len(points) == 11
+    page.locator("[data-tab=lots]").tap()
+    asked(page, "sweeps")
+    expect(page.locator("[data-past='1']")).to_contain_text("300 idd_idle")
+    expect(page.locator("[data-past='1']")).to_contain_text("11 in all · over")
     page.context.close()
 
 

@@ -6,11 +6,12 @@ import { looked, forget } from './lookup.js';
 import { short } from './charts.js';
 import { closeup, scatter } from './closeup.js';
 import { wafers } from './wafers.js';
+import { plot } from './step.js';
 
 const KEPT_S = 3600;
 export const L = { lots: [], asked: 'test', test: '', group: '' };
 let report = '';
-const ASKS = { test: oneTest, where, groups, pairs, wafers: ofWafers, worth, report: whole };
+const ASKS = { test: oneTest, where, groups, pairs, wafers: ofWafers, worth, sweeps, report: whole };
 
 // -- which lots
 const kept = () => { const all = looked('lots', 30); return Array.isArray(all) ? all : []; };
@@ -75,6 +76,10 @@ function worth() {
   return told(`lots/reduction?${chosen()}`, (found) => html`<p>${t('worth.how')}</p>
     <div class="figures">${[['lot.devices', num(found.parts)], ['where.good', `${(found.good_ms / 1000).toFixed(3)} s`], ['where.bad', `${(found.bad_ms / 1000).toFixed(3)} s`]].map(([id, value]) => html`<div><small>${t(id)}</small><b>${value}</b></div>`)}</div>
     <table data-table="worth">${heads(t('lot.test'), t('lot.failed'), t('worth.only'), t('worth.escapes'), 'Cpk', t('worth.twin'), 'r', t('worth.ms'))}<tbody>${found.tests.map((one) => row(one, [num(one.failed), num(one.only_failed), `< ${num(Math.ceil(one.escapes_ppm))} ppm`, one.cpk === null ? '–' : one.cpk.toFixed(2), one.twin || '–', one.twin ? one.r.toFixed(3) : '–', one.ms === null ? '–' : short(one.ms, 3)]))}</tbody></table>`);
+}
+
+function sweeps() {
+  return told(`lots/sweeps?lot=${encodeURIComponent(L.lots[0])}`, (found) => (found.length ? html`<ul>${found.map((one, n) => html`<li class="entry" data-past=${n + 1}><div class="head"><b>${when(new Date(one.at * 1000))}</b><span>${t('map.device', { part: String(one.part) })}</span><span>${one.actor}</span></div>${plot(one.sweep, one.points, `${L.lots[0]} ${n}`)}</li>`)}</ul>` : html`<p>${t('sweeps.none')}</p>`));
 }
 
 function ofWafers() {

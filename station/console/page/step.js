@@ -36,7 +36,7 @@ function readings(halt) {
 function site(tile) {
   const halt = S.sum.halts?.find((one) => one.site === tile.site), row = halt && rows().find((one) => one.number === halt.row);
   return html`<li class="entry ${halt ? 'busy' : ''}" data-stand=${tile.site}><div class="head"><b>${t('tile.site', { site: String(tile.site) })}</b>${halt ? html`<span>${t('map.device', { part: String(halt.part) })}</span><b>${halt.row ? t('step.behind', { row: `${halt.row} ${row?.name ?? ''}` }) : t('step.before')}</b><span>${t('step.left', { n: Math.max(0, Math.round(halt.until - S.sum.at)) })}</span>` : html`<span>${t(tile.contact || tile.use === 'contact' ? 'step.runs' : 'step.waits')}</span>`}</div>
-    ${halt ? html`${readings(halt)}${steps([tile.site], tile.site)}${row?.swept.length ? sweep(tile.site, row) : nothing}` : nothing}${(S.sum.sweeps ?? []).filter((one) => one.site === tile.site).map(plot)}</li>`;
+    ${halt ? html`${readings(halt)}${steps([tile.site], tile.site)}${row?.swept.length ? sweep(tile.site, row) : nothing}` : nothing}${(S.sum.sweeps ?? []).filter((one) => one.site === tile.site).map(now)}</li>`;
 }
 
 // -- sweeps
@@ -80,11 +80,11 @@ function drawn(canvas, one, points) {
   }
 }
 
-function plot(one) {
-  const points = (S.swept.get(one.site) ?? []).filter(([, which]) => which === one.number), passed = points.filter(([, , , , code]) => code === 1).length;
-  const whole = one.x.points * (one.y?.points ?? 1), last = points.at(-1);
-  const canvas = boxes.get(one.site) ?? document.createElement('canvas');
-  boxes.set(one.site, canvas);
+const now = (one) => plot(one, (S.swept.get(one.site) ?? []).filter(([, which]) => which === one.number), one.site);
+export function plot(one, points, key) {
+  const passed = points.filter(([, , , , code]) => code === 1).length, whole = one.x.points * (one.y?.points ?? 1), last = points.at(-1);
+  const canvas = boxes.get(key) ?? document.createElement('canvas');
+  boxes.set(key, canvas);
   canvas.className = one.y ? 'shmoo' : 'shmoo flat';
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', t('shmoo.passed', { passed, n: points.length, whole }));
