@@ -100,10 +100,20 @@ class Alarms:
                 self._raise(line, "not_kept", event.at, reason)
             case events.MadeSafe(unverified=unverified):
                 self._safe(line, event.at, unverified)
+            case _:
+                self._answer(event)
+
+    def _answer(self, event: events.Any) -> None:
+        """What persons do about alarms, and machines that work again."""
+        match event:
             case events.Acknowledged():
                 self._seen(event)
             case events.Shelved():
                 self._shelve(event)
+            case events.Cleared(resource=resource):
+                self._over("site_off", f"{resource}: ")
+            case events.MachineTold(machine=machine, what=events.WORKS_AGAIN):
+                self._over("machine", f"{machine}: {events.BROKEN}")
             case _:
                 pass
 
@@ -147,9 +157,10 @@ class Alarms:
         self._set(alarm)
         self._forget()
 
-    def _over(self, code: str) -> None:
+    def _over(self, code: str, about: str = "") -> None:
+        """What is over; `about` is what the reasons of some of them begin with."""
         for alarm in self.all:
-            if alarm.code == code and alarm.active:
+            if alarm.code == code and alarm.active and alarm.reason.startswith(about):
                 self._set(msgspec.structs.replace(alarm, active=False))
 
     def _set(self, alarm: Alarm) -> None:

@@ -191,6 +191,8 @@ class MqttTable(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the lease holds after its holder's last command."""
     collector: bool = False
     """Whether events wait until a collector has them on disk, not only the broker in its memory."""
+    retain_maps: bool = False
+    """Whether the broker keeps the last map of each wafer for those who come later."""
 
 
 class StationFile(Struct, frozen=True, forbid_unknown_fields=True):

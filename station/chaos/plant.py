@@ -37,8 +37,9 @@ from station.remote.local_bus import LocalBus
 from station.remote.memory import Memory
 from station.remote.messages import utc
 from station.remote.mqtt_broker import Address, MqttBroker
+from station.remote.outflow import Manner
 from station.remote.presence import AUDIT, MEMORY, About, Inside, Settings, present
-from station.remote.projection import told
+from station.remote.teller import Teller
 from station.remote.topics import Tree
 from station.remote.trust import TrustedKey
 from station.writer import Writer
@@ -121,7 +122,7 @@ class Plant:
         tree = Tree(config.station.plant, config.station.name)
         keys = trust.load(self.folder / TRUST)
         about = About("", "", "", (), "")
-        settings = Settings(tree, keys, self.out, about, collected=True, again_s=AGAIN_S)
+        settings = Settings(tree, keys, self.out, about, manner=Manner(collected=True, again_s=AGAIN_S))
         inside = Inside(_refused, lambda: State.EMPTY, RealClock().unix)
         careless = Careless(broker, troubles)
         async with (
@@ -169,7 +170,8 @@ async def _refused(command: commands.Any) -> commands.Receipt:
 
 def _told(journal: Path, lot: str) -> Iterator[tuple[str, str, str]]:
     """What the floor must know of a lot: each event by its line in the journal."""
+    teller = Teller()
     with suppress(OSError, StorageError, msgspec.MsgspecError):
         for number, event in enumerate(read(journal), start=1):
-            for place, (kind, _) in enumerate(told(event)):
-                yield f"{lot}/{number}.{place}", utc(event.at), kind
+            for one in teller.take(number, event):
+                yield one.id, utc(one.at), one.told[0]

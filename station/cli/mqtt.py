@@ -1,6 +1,7 @@
 """`hardbin mqtt`: command a station through its broker, watch it, and set broker and keys up."""
 
 import os
+import zlib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,9 +20,13 @@ from station.remote.asyncapi import encoded
 from station.remote.client import Client, ClientSigner
 from station.remote.link import Link, Message
 from station.remote.messages import Reply, State
+from station.remote.outflow import GZIP
 from station.remote.trust import ROLES, TrustedKey, entry
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+HEARD = ("birth", "online", "state", "td", "evt/#", "map/+", "log")
+GZIP_BITS = 31
+MAP_MAX = 64 * 1024 * 1024
 ENDED = frozenset({CellState.HELD.value, CellState.ABORTED.value})
 
 
@@ -104,15 +109,10 @@ def watch(broker: Broker, count: int | None) -> None:
     tree = broker.tree
 
     async def talk(link: Link) -> None:
-        await link.subscribe(*(f"{tree.root}/{part}" for part in ("birth", "online", "state", "td", "evt/#")))
+        await link.subscribe(*(f"{tree.root}/{part}" for part in HEARD))
         left = count
         async for message in link.messages():
-            line = {
-                "topic": message.topic,
-                "retained": message.retain,
-                "payload": msgspec.Raw(message.payload),
-            }
-            click.echo(msgspec.json.encode(line))
+            click.echo(_line(message))
             left = None if left is None else left - 1
             if left == 0:
                 return
@@ -160,14 +160,27 @@ def schema() -> None:
 @click.option("--plant", required=True, help="As in the station file.")
 @click.option("--client", "clients", multiple=True, help="A client that may command the plant's stations.")
 @click.option("--collector", "collectors", multiple=True, help="A collector of the plant's events.")
-def acl(plant: str, clients: tuple[str, ...], collectors: tuple[str, ...]) -> None:
+@click.option("--logs", "readers", multiple=True, help="Who hears the logs of the plant's stations.")
+def acl(plant: str, clients: tuple[str, ...], collectors: tuple[str, ...], readers: tuple[str, ...]) -> None:
     """Print Mosquitto's access list for a plant: each station writes below its own name only."""
-    click.echo(access.text(plant, clients, collectors), nl=False)
+    click.echo(access.text(plant, clients, collectors, readers), nl=False)
 
 
 def _line(message: Message) -> bytes:
-    payload = msgspec.Raw(message.payload)
+    payload = msgspec.Raw(unpacked(message))
     return msgspec.json.encode({"topic": message.topic, "retained": message.retain, "payload": payload})
+
+
+def unpacked(message: Message) -> bytes:
+    """Return what a message says; of a map that is no gzip, or too large, that it is none."""
+    if message.content_type != GZIP:
+        return message.payload
+    try:
+        reading = zlib.decompressobj(wbits=GZIP_BITS)
+        found = reading.decompress(message.payload, MAP_MAX)
+        return bytes(msgspec.json.decode(found, type=msgspec.Raw)) if reading.eof else b"null"
+    except (zlib.error, msgspec.DecodeError):
+        return b"null"
 
 
 def _arguments(given: tuple[str, ...]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from station.remote import trust
 from station.remote.asyncapi import digest
 from station.remote.control import Mode
 from station.remote.mqtt_broker import Address, MqttBroker
+from station.remote.outflow import Manner
 from station.remote.presence import About, Presence, Settings
 from station.remote.topics import tree
 from station.report import LotReport
@@ -177,5 +178,5 @@ def _settings(config: StationConfig, trusted: Path | None, data: Path, mode: Mod
         about,
         mode,
         config.mqtt.lease_s,
-        collected=config.mqtt.collector,
+        manner=Manner(collected=config.mqtt.collector, retain_maps=config.mqtt.retain_maps),
     )

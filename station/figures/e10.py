@@ -3,10 +3,10 @@
 The first class that applies, as `docs/reference/figures.md` has them. A person adds the reason.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from statistics import median
 
 from station import events
 from station.engine.states import State
@@ -71,6 +71,7 @@ class Cell:
         """Outputs that may be on; a machine that failed since the last touchdown that was sorted."""
         self.touched: float | None = None
         self._cycles: list[float] = []
+        """Sorted: it is asked for the median after each event."""
         self._given: tuple[Class, Class, str] | None = None
         """The class in which a person said something, that which he said, and why."""
 
@@ -86,7 +87,7 @@ class Cell:
             case events.TouchdownOpened(at=at):
                 self._given = None
                 if self.touched is not None:
-                    self._cycles.append(at - self.touched)
+                    insort(self._cycles, at - self.touched)
                 self.touched = at
             case events.Sorted():
                 self.equipment = False
@@ -102,7 +103,7 @@ class Cell:
         """Up to when the last touchdown counts, if no other comes."""
         if self.touched is None:
             return 0.0
-        typical = median(self._cycles) if self._cycles else 0.0
+        typical = _middle(self._cycles) if self._cycles else 0.0
         return self.touched + max(LEAST_S, CYCLES * typical)
 
     def _refined(self, event: events.ReasonGiven) -> tuple[Class, Class, str]:
@@ -130,6 +131,11 @@ class Cell:
         if self.state in PRODUCTIVE:
             return (Class.PRD, "") if now < self.productive_until else (Class.SBY, "waiting for devices")
         return Class.SBY, self.reason or REASONS.get(self.state, "")
+
+
+def _middle(ordered: list[float]) -> float:
+    count = len(ordered)
+    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
 
 
 def intervals(history: Iterable[events.Any], *, end: float) -> list[Interval]:

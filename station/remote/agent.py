@@ -10,6 +10,7 @@ import msgspec
 from station.engine.states import State as CellState
 from station.remote.herald import Herald
 from station.remote.link import Broker, Link, LinkError, Message
+from station.remote.log_feed import LogFeed
 from station.remote.messages import Birth, Online, State, utc
 from station.remote.outflow import Outflow
 from station.remote.projection import RUN
@@ -18,6 +19,8 @@ from station.remote.reception import Reception, Within
 STATE_S = 1.0
 """State goes out so often at most; at once if the cell is in another state."""
 TD_S = 0.25
+LOG_S, LOG_LINES = 0.5, 5
+"""So many lines of the log go out in so long at most."""
 AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 """How long to wait before the next try to connect."""
 GOODBYE_S = 1.0
@@ -37,6 +40,8 @@ class Agent:
         self._outflow = outflow
         self._link: Link | None = None
         self._seq = 0
+        self.log = LogFeed()
+        """What is logged beside us, if somebody feeds it."""
         self.connected = asyncio.Event()
         """Set while the broker has us and knows that we are there."""
 
@@ -64,7 +69,12 @@ class Agent:
                 await self._greet(link)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._outflow.run(link, self._herald.queued))
-                    for task in (self._hear(link, work), self._state(link), self._touchdowns(link)):
+                    for task in (
+                        self._hear(link, work),
+                        self._state(link),
+                        self._touchdowns(link),
+                        self._log(link),
+                    ):
                         group.create_task(task)
             except asyncio.CancelledError:
                 with suppress(LinkError, TimeoutError):
@@ -134,7 +144,15 @@ class Agent:
             lot=view.lot,
             count=view.count,
             sites=view.sites,
+            e10=view.e10(self._herald.later_s),
+            alarms=view.alarms,
         )
+
+    async def _log(self, link: Link) -> None:
+        while True:
+            for line in self.log.take(LOG_LINES):
+                await link.publish(Message(self._tree.log, msgspec.json.encode(line), qos=0))
+            await asyncio.sleep(LOG_S)
 
     async def _touchdowns(self, link: Link) -> None:
         landed = self._herald.touchdowns

@@ -8,13 +8,25 @@ from typing import Any
 import msgspec
 
 from station.authority import REMOTE, RIGHTS
-from station.remote.messages import Birth, Body, CloudEvent, Kept, Online, Reply, State, Touchdown
+from station.remote.messages import (
+    Birth,
+    Body,
+    CloudEvent,
+    Kept,
+    Logged,
+    Online,
+    Reply,
+    State,
+    Touchdown,
+    WaferMap,
+)
+from station.remote.outflow import GZIP
 from station.remote.projection import EVENTS
 from station.remote.reception import ARGS
 from station.remote.topics import VERSION
 from station.vault.desk.statement import Envelope
 
-WIRE = "1"
+WIRE = "1.1"
 """Version of the messages; it changes when one of them does."""
 TOPIC = f"{VERSION}/{{plant}}/{{station}}"
 NAMED: Mapping[str, type[msgspec.Struct]] = {
@@ -22,6 +34,8 @@ NAMED: Mapping[str, type[msgspec.Struct]] = {
     "online": Online,
     "state": State,
     "event": CloudEvent,
+    "map": WaferMap,
+    "log": Logged,
     "command": Envelope,
     "body": Body,
     "reply": Reply,
@@ -32,6 +46,8 @@ SENT: Mapping[str, tuple[str, str]] = {
     "state": ("state", "How it stands: retained, at most once a second and on each change of the cell"),
     "event": ("evt/{type}", "What happened, as CloudEvents: in order, at least once"),
     "touchdowns": ("td", "Devices as they are tested: at most four a second, kept by nobody"),
+    "map": ("map/{wafer}", "The dies of a wafer that ended, as gzip; retained if the station file says so"),
+    "log": ("log", "What the station logs: at most ten lines a second, kept by nobody"),
     "reply": ("rsp/{client}", "What became of a command"),
 }
 """Channels of the station, below its root."""
@@ -41,6 +57,7 @@ PARAMETERS = {
     "type": "Type of the event",
     "client": "Who sent the command: the part of the key id before #",
     "name": "Name of the command",
+    "wafer": "Wafer, by its name",
 }
 
 
@@ -117,4 +134,5 @@ def _operation(action: str, name: str) -> dict[str, Any]:
 
 
 def _message(name: str) -> dict[str, Any]:
-    return {"name": name, "payload": {"$ref": f"#/components/schemas/{name}"}}
+    made: dict[str, Any] = {"name": name, "payload": {"$ref": f"#/components/schemas/{name}"}}
+    return made | ({"contentType": GZIP} if name == "map" else {})

@@ -5,7 +5,9 @@ read from it again.
 """
 
 import asyncio
+import gzip
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,12 +22,19 @@ from station.engine.bus import Subscription
 from station.engine.states import State
 from station.errors import StorageError
 from station.remote.memory import Memory
-from station.remote.messages import CloudEvent, Touchdown, utc
-from station.remote.projection import Told, View, told
+from station.remote.messages import CloudEvent, Touchdown, WaferMap, utc
+from station.remote.projection import Told
+from station.remote.teller import Said
 from station.remote.topics import Tree
+from station.remote.view import View
 from station.writer import Writer
 
 QUEUE = 10_000
+APART_S = 10.0
+TURN_S = 0.05
+"""So long after its turn a class of E10 is looked at."""
+NOTED = events.StateChanged | events.ReasonGiven | events.Acknowledged
+"""What is said between lots and changes how the cell stands."""
 Numbered: TypeAlias = tuple[int, events.Any]
 """An event and its line in the journal."""
 
@@ -41,14 +50,22 @@ class _Followed:
 class Herald:
     """Made on the io loop; `follow` runs on the station's."""
 
-    def __init__(self, tree: Tree, memory: Memory, writer: Writer, view: View) -> None:
+    def __init__(
+        self, tree: Tree, memory: Memory, writer: Writer, view: View, now: Callable[[], float]
+    ) -> None:
+        """`now`: seconds since 1970, of this machine."""
         self._tree, self._memory, self._writer, self.view = tree, memory, writer, view
+        self._now = now
         self._loop = asyncio.get_running_loop()
         self._arrived = asyncio.Event()
         self._pending: deque[tuple[_Followed, int, events.Any]] = deque(maxlen=QUEUE)
         self._notes = deque[tuple[Path, int, events.Any]]()
         self._followed: _Followed | None = None
         self._lines = self._told = 0
+        self._heard_at: float | None = None
+        """When the last event of the lot came, by the loop's clock."""
+        self._same_clock = False
+        """Whether the cell has this machine's time; a simulated one has its own."""
         self.changed = asyncio.Event()
         """Set when the state is another one."""
         self.queued = asyncio.Event()
@@ -91,15 +108,34 @@ class Herald:
     async def run(self) -> None:
         """Take events up as they arrive, for ever."""
         while True:
-            await self._arrived.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._patience_s()):
+                    await self._arrived.wait()
             self._arrived.clear()
             await self._take_up()
+            await self._wait_for_devices()
+
+    def _patience_s(self) -> float | None:
+        """Return in how long a productive cell will count as one that waits; None if never."""
+        equipment = self.view.teller.equipment
+        if equipment.turn is None or not self._same_clock:
+            return None
+        return max(0.0, equipment.turn - equipment.at - self.later_s) + TURN_S
+
+    async def _wait_for_devices(self) -> None:
+        """Tell that it has come to wait, if it has: no event of the cell does."""
+        if self._same_clock and (
+            said := self.view.teller.waits(self.view.teller.equipment.at + self.later_s)
+        ):
+            await self._writer.run(self._memory.put, self._outgoing(said, self.view))
+            self.queued.set()
+            self.changed.set()
 
     async def _take_up(self) -> None:
         for journal, line, event in [self._notes.popleft() for _ in range(len(self._notes))]:
             await self._queue(journal, [(line, event)], line - 1, View(()))
-            if isinstance(event, events.StateChanged):
-                self._look(event, self.view)
+            if isinstance(event, NOTED):
+                self._look(0, event, self.view)
         arrived = [self._pending.popleft() for _ in range(len(self._pending))]
         for followed, group in groupby(arrived, key=lambda one: one[0]):
             if followed is not self._followed:
@@ -119,10 +155,11 @@ class Herald:
         """Queue what the events behind line `lines` tell; those before it only make the view."""
         told_of: list[tuple[str, bytes]] = []
         for number, event in batch:
-            self._look(event, view)
-            lot = "" if view.info is None else view.info.lot
-            for place, one in enumerate(told(event) if number > lines else ()):
-                told_of.append(self.enveloped(f"{lot}/{number}.{place}", one, at=event.at, subject=lot))
+            said = self._look(number, event, view)
+            if number > lines:
+                told_of += self._outgoing(said, view)
+                if view.map is not None:
+                    told_of.append(await self._writer.run(self._packed, view.map))
         name = str(journal)
         await self._writer.run(self._memory.put, told_of, name, batch[-1][0] if batch else lines)
         if view.cell is State.CLOSED:
@@ -130,13 +167,29 @@ class Herald:
         if told_of:
             self.queued.set()
 
-    def _look(self, event: events.Any, view: View) -> None:
+    def _look(self, number: int, event: events.Any, view: View) -> list[Said]:
         before = view.cell
-        touchdown = view.add(event)
-        if view is self.view and touchdown is not None:
-            self.touchdowns.append(touchdown)
-        if view.cell is not before or touchdown is not None:
+        said = view.take(number, event)
+        if view is self.view:
+            self._heard_at = self._loop.time()
+            self._same_clock = abs(event.at - self._now()) < APART_S
+            if view.landed is not None:
+                self.touchdowns.append(view.landed)
+        if said or view.cell is not before or view.landed is not None:
             self.changed.set()
+        return said
+
+    def _outgoing(self, said: list[Said], view: View) -> list[tuple[str, bytes]]:
+        lot = "" if view.info is None else view.info.lot
+        return [self.enveloped(one.id, one.told, at=one.at, subject=lot) for one in said]
+
+    def _packed(self, found: WaferMap) -> tuple[str, bytes]:
+        return self._tree.map(found.wafer), gzip.compress(msgspec.json.encode(found), mtime=0)
+
+    @property
+    def later_s(self) -> float:
+        """How long ago the last event of the lot came."""
+        return 0.0 if self._heard_at is None else self._loop.time() - self._heard_at
 
     def enveloped(self, name: str, one: Told, *, at: float, subject: str = "") -> tuple[str, bytes]:
         """Return topic and bytes of an event."""

@@ -155,6 +155,11 @@ class Memory:
         with self._stored() as db:
             db.execute("DELETE FROM outbox WHERE number <= ?", (number,))
 
+    def taken_up(self, numbers: Iterable[int]) -> None:
+        """The broker has these, and nobody else need say so."""
+        with self._stored() as db, _transaction(db):
+            db.executemany("DELETE FROM outbox WHERE number = ?", ((number,) for number in numbers))
+
     def kept(self, found: Iterable[Kept]) -> None:
         """A collector has these events; what it has otherwise than we sent it goes on waiting."""
         with self._stored() as db, _transaction(db):

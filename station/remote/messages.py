@@ -48,6 +48,10 @@ class LotState(Struct, frozen=True):
     sequence: str
     fingerprint: str
     quantity: int
+    recipe: str = ""
+    """SHA-256 of the recipe that it runs by."""
+    wafer: str = ""
+    """The wafer that is in the cell, or was last."""
 
 
 class CountState(Struct, frozen=True):
@@ -63,6 +67,22 @@ class SiteState(Struct, frozen=True, array_like=True):
     site: int
     use: Literal["ON", "OFF"]
     good: float | None
+
+
+class AlarmState(Struct, frozen=True):
+    """How many alarms are active, by priority."""
+
+    high: int = 0
+    medium: int = 0
+    low: int = 0
+
+
+class E10State(Struct, frozen=True):
+    """The state of the equipment by SEMI E10, since when, and why."""
+
+    state: Literal["UDT", "SDT", "ENG", "PRD", "NST", "SBY"] = "SBY"
+    since: Utc | None = None
+    reason: str = ""
 
 
 class State(Struct, frozen=True, kw_only=True):
@@ -83,6 +103,8 @@ class State(Struct, frozen=True, kw_only=True):
     lot: LotState | None
     count: CountState
     sites: tuple[SiteState, ...]
+    e10: E10State = E10State()
+    alarms: AlarmState = AlarmState()
 
 
 class CloudEvent(Struct, frozen=True, kw_only=True):
@@ -124,6 +146,42 @@ class Touchdown(Struct, frozen=True, array_like=True):
     seq: int
     t0: float
     devices: tuple[Landed, ...]
+
+
+class MapDie(Struct, frozen=True, array_like=True):
+    """The last result of one die; flags as of a touchdown."""
+
+    x: int
+    y: int
+    site: int
+    hbin: int
+    sbin: int
+    flags: int
+
+
+class WaferMap(Struct, frozen=True, kw_only=True):
+    """Every die of a wafer that has a result, when the wafer ends."""
+
+    v: Literal[1] = 1
+    t: Utc
+    lot: str
+    product: str
+    wafer: str
+    tested: int
+    good: int
+    dies: tuple[MapDie, ...]
+
+
+class Logged(Struct, frozen=True, kw_only=True):
+    """What the station's log says."""
+
+    v: Literal[1] = 1
+    t: Utc
+    level: Literal["debug", "info", "warning", "error", "critical"]
+    logger: str
+    text: str
+    lost: int = 0
+    """So many before this one were not told: there were too many."""
 
 
 class Body(Statement, frozen=True, kw_only=True):

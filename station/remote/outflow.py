@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,6 +15,7 @@ from station.writer import Writer
 
 BATCH = 200
 """Events on their way to the broker at once."""
+GZIP = "application/gzip"
 AGAIN_S = 30.0
 """How long a collector has to say that it has an event, before it is sent again."""
 LONGEST_S = 600.0
@@ -22,14 +24,27 @@ LONGEST_S = 600.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How what waits is sent."""
+
+    collected: bool = False
+    """Whether events wait until a collector has them."""
+    again_s: float = AGAIN_S
+    retain_maps: bool = False
+    """Whether the broker keeps the last map of each wafer."""
+
+
 class Outflow:
     """Of one station; with a collector, the broker's word for an event is not enough."""
 
-    def __init__(
-        self, tree: Tree, memory: Memory, writer: Writer, *, collected: bool, again_s: float = AGAIN_S
-    ) -> None:
-        self._topic, self._memory, self._writer = tree.kept, memory, writer
-        self.collected, self._again_s = collected, again_s
+    def __init__(self, tree: Tree, memory: Memory, writer: Writer, manner: Manner = Manner()) -> None:
+        self._tree, self._memory, self._writer = tree, memory, writer
+        self.collected, self._again_s, self._retain_maps = (
+            manner.collected,
+            manner.again_s,
+            manner.retain_maps,
+        )
         self._sent = 0
         self._kept = asyncio.Event()
 
@@ -49,6 +64,8 @@ class Outflow:
                 self._sent = batch[-1].number
                 if not self.collected:
                     await self._writer.run(self._memory.delivered, self._sent)
+                elif maps := [one.number for one in batch if self._is_map(one)]:
+                    await self._writer.run(self._memory.taken_up, maps)
             await queued.wait()
 
     async def _repeat(self, link: Link) -> None:
@@ -85,10 +102,16 @@ class Outflow:
                 group.create_task(link.publish(self._message(one)))
 
     def _message(self, one: Waiting) -> Message:
+        if self._is_map(one):
+            return Message(one.topic, one.payload, retain=self._retain_maps, content_type=GZIP)
         if not self.collected:
             return Message(one.topic, one.payload)
         number = str(one.number).encode()
-        return Message(one.topic, one.payload, response_topic=self._topic, correlation=number)
+        return Message(one.topic, one.payload, response_topic=self._tree.kept, correlation=number)
+
+    def _is_map(self, one: Waiting) -> bool:
+        """Maps are for whoever looks, not for a collector."""
+        return one.topic.startswith(self._tree.maps)
 
     async def kept(self, message: Message) -> None:
         """A collector says what it has."""

@@ -16,13 +16,14 @@ from station.remote.agent import Agent
 from station.remote.control import LEASE_S, Control, Mode
 from station.remote.herald import Herald
 from station.remote.link import Broker
+from station.remote.log_feed import fed
 from station.remote.memory import Asked, Memory, Remembered
 from station.remote.messages import Birth
-from station.remote.outflow import AGAIN_S, Outflow
-from station.remote.projection import View
+from station.remote.outflow import Manner, Outflow
 from station.remote.reception import Reception, Within
 from station.remote.topics import Tree
 from station.remote.trust import TrustedKey
+from station.remote.view import View
 from station.writer import Writer
 
 AUDIT, MEMORY = "audit", "remote.db"
@@ -51,9 +52,7 @@ class Settings:
     mode: Mode = Mode.REMOTE
     lease_s: float = LEASE_S
     rate: float = RATE
-    collected: bool = False
-    """Whether events wait until a collector has them."""
-    again_s: float = AGAIN_S
+    manner: Manner = Manner()
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,13 @@ async def present(settings: Settings, broker: Broker, inside: Inside) -> AsyncGe
         await writer.run(audit.open)
         made = _made(settings, broker, inside, memory, writer, audit, epoch)
         await made.herald.catch_up()
-        running = asyncio.get_running_loop().create_task(made.agent.run())
-        try:
-            yield made
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
+        with fed(made.agent.log):
+            running = asyncio.get_running_loop().create_task(made.agent.run())
+            try:
+                yield made
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
     finally:
         await writer.run(memory.close)
         writer.close()
@@ -112,7 +112,7 @@ def _made(
         return await writer.run(memory.take, asked)
 
     tree = settings.tree
-    herald = Herald(tree, memory, writer, View(settings.about.sites))
+    herald = Herald(tree, memory, writer, View(settings.about.sites), inside.now)
     control = Control(settings.mode, inside.now, settings.lease_s)
     station = Station(
         tree,
@@ -127,7 +127,7 @@ def _made(
     )
     within = Within(tree, memory, writer, audit, herald, control, inside.request, inside.state, inside.now)
     reception = Reception(within, Admission(station))
-    outflow = Outflow(tree, memory, writer, collected=settings.collected, again_s=settings.again_s)
+    outflow = Outflow(tree, memory, writer, settings.manner)
     agent = Agent(broker, within, reception, _birth(settings, epoch), outflow)
     return Presence(agent, herald, control, epoch)
 

@@ -1,12 +1,13 @@
-"""What the floor is told of the engine's events: CloudEvents, touchdowns, and the state they add up to."""
+"""What each event of the engine is for the floor: CloudEvents."""
 
-from collections.abc import Iterator
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from station import events
+from station.alarms import PRIORITY, is_alarm
 from station.engine.states import State as CellState
-from station.model import BinKind, LotInfo, Outcome, Verdict
-from station.remote.messages import CountState, Landed, LotState, SiteState, Touchdown
+from station.model import LotInfo
 
 Told: TypeAlias = tuple[str, dict[str, Any]]
 """Type of a CloudEvent, and its data."""
@@ -14,8 +15,8 @@ Told: TypeAlias = tuple[str, dict[str, Any]]
 EVENTS = frozenset(
     """
     lot.loaded lot.started lot.paused lot.resumed lot.held lot.completed lot.aborted datalog.closed
-    command.accepted command.completed alarm.raised alarm.acknowledged asset.limit
-    wafer.started wafer.completed recipe.staged config.applied
+    command.accepted command.completed alarm.raised alarm.acknowledged alarm.cleared asset.limit
+    wafer.started wafer.completed recipe.staged config.applied e10.changed
     """.split()  # noqa: SIM905 - names read better so
 )
 """Every type of event."""
@@ -38,8 +39,10 @@ RUN = {
     S.RECOVERING: "CLEARING",
 }
 """States of the cell in words of PackML."""
-FLAGS = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.NOT_JUDGED: 2}
-AGAIN = 4
+ALARMS: Mapping[str, str] = MappingProxyType(
+    {code: code.replace("_", "-") for code in PRIORITY} | {"held": "hold", "site_off": "quarantine"}
+)
+"""The name of each alarm on the network, by its code at the station."""
 REMOTE_SOURCE = "mqtt"
 """Commands from here are told by whoever let them in."""
 
@@ -55,12 +58,6 @@ def told(event: events.Any) -> Iterator[Told]:
             yield "command.accepted", {"id": event.id, "command": event.command, "actor": event.actor}
         case events.CommandRefused() if event.source != REMOTE_SOURCE:
             yield "command.completed", completed(event)
-        case events.Faulted():
-            yield "alarm.raised", _alarm("fault", event.reason, site=event.site)
-        case events.Quarantined():
-            yield "alarm.raised", _alarm("quarantine", event.reason, resource=event.resource)
-        case events.RuleTripped(rule="assets"):
-            yield "asset.limit", {"seen": event.seen, "action": event.action}
         case events.Acknowledged():
             yield "alarm.acknowledged", {"alarm": event.alarm, "actor": event.actor}
         case events.LotClosed():
@@ -69,9 +66,11 @@ def told(event: events.Any) -> Iterator[Told]:
             yield "datalog.closed", {"lot": event.lot, "sha256": event.stdf_sha256}
         case _:
             yield from _besides(event)
+            yield from _alarms(event)
 
 
-WAFERS = {"wafer loaded": "wafer.started", "wafer ended": "wafer.completed"}
+WAFER_ENDED = "wafer ended"
+WAFERS = {"wafer loaded": "wafer.started", WAFER_ENDED: "wafer.completed"}
 """What a prober says of wafers, and the event that it is."""
 
 
@@ -80,6 +79,8 @@ def _besides(event: events.Any) -> Iterator[Told]:
     match event:
         case events.MachineTold(machine=machine, what=what, text=text) if what in WAFERS:
             yield WAFERS[what], {"machine": machine, "wafer": text.partition(",")[0]}
+        case events.RuleTripped(rule="assets"):
+            yield "asset.limit", {"seen": event.seen, "action": event.action}
         case events.Staged(recipe=recipe, title=title, actor=actor):
             yield "recipe.staged", {"recipe": recipe, "title": title, "actor": actor}
         case events.ConfigApplied(config=config, changed=changed, actor=actor, second=second):
@@ -111,15 +112,35 @@ def _changed(event: events.StateChanged) -> Iterator[Told]:
             yield "lot.paused", {"reason": event.reason}
         case _, "HELD":
             yield "lot.held", {"reason": event.reason}
-            yield "alarm.raised", _alarm("hold", event.reason)
+            yield "alarm.raised", _alarm("held", event.reason)
         case _, "ABORTED":
             yield "lot.aborted", {"reason": event.reason}
+            yield "alarm.raised", _alarm("aborted", event.reason)
         case _:
             pass
 
 
-def _alarm(name: str, reason: str, **where: object) -> dict[str, Any]:
-    return {"alarm": name, "reason": reason, **where}
+def _alarms(event: events.Any) -> Iterator[Told]:
+    """What `station.alarms` takes for one, beside states of the lot."""
+    match event:
+        case events.Faulted():
+            yield "alarm.raised", _alarm("fault", event.reason, site=event.site)
+        case events.Quarantined():
+            yield "alarm.raised", _alarm("site_off", event.reason, resource=event.resource)
+        case events.RuleTripped():
+            yield "alarm.raised", _alarm("rule", f"{event.rule}: {event.seen}", site=event.site)
+        case events.MachineTold() if is_alarm(event):
+            yield "alarm.raised", _alarm("machine", str(event), machine=event.machine)
+        case events.ContactsCorrected():
+            yield "alarm.raised", _alarm("not_kept", event.reason)
+        case events.MadeSafe(unverified=unverified) if unverified:
+            yield "alarm.raised", _alarm("unsafe", ", ".join(unverified))
+        case _:
+            pass
+
+
+def _alarm(code: str, reason: str, **where: object) -> dict[str, Any]:
+    return {"alarm": ALARMS[code], "priority": PRIORITY[code], "reason": reason, **where}
 
 
 def _lot(info: LotInfo) -> dict[str, Any]:
@@ -130,81 +151,3 @@ def _lot(info: LotInfo) -> dict[str, Any]:
         "fingerprint": info.fingerprint,
         "quantity": info.quantity,
     }
-
-
-class View:
-    """The state that events add up to; the same from the journal as live."""
-
-    def __init__(self, sites: tuple[int, ...]) -> None:
-        self._sites = sites
-        self.begin(None)
-        self.cell = CellState.EMPTY
-        self.reason = ""
-
-    def begin(self, info: LotInfo | None) -> None:
-        """Forget the lot before."""
-        self.info = info
-        self._good: dict[int, bool] = {}
-        self._by_site: dict[int, list[int]] = {site: [0, 0] for site in self._sites}
-        self._parts: dict[int, dict[int, int]] = {}
-        self._off: set[int] = set()
-
-    def add(self, event: events.Any) -> Touchdown | None:
-        """Take an event in; return the touchdown that it closes."""
-        match event:
-            case events.LotLoaded(info=info):
-                self.begin(info)
-                self.cell, self.reason = CellState.LOADING, ""
-            case events.StateChanged():
-                self.cell, self.reason = CellState(event.new), event.reason
-            case events.Quarantined(resource=resource) if resource.startswith("site "):
-                self._off.add(int(resource.removeprefix("site ")))
-            case events.Cleared(resource=resource) if resource.startswith("site "):
-                self._off.discard(int(resource.removeprefix("site ")))
-            case events.SiteSet(site=site, on=on):
-                (self._off.discard if on else self._off.add)(site)
-            case events.ContactsClosed():
-                return self._closed(event)
-            case _:
-                pass
-        return None
-
-    def _closed(self, event: events.ContactsClosed) -> Touchdown:
-        for one in event.outcomes:
-            counts = self._by_site.setdefault(one.site, [0, 0])
-            before, good = self._good.get(one.part), one.kind is BinKind.PASS
-            counts[0] += before is None
-            counts[1] += good - bool(before)
-            self._good[one.part] = good
-        return Touchdown(event.seq, event.at, tuple(_landed(one) for one in event.outcomes))
-
-    @property
-    def lot(self) -> LotState | None:
-        """The lot in the cell."""
-        info = self.info
-        if info is None:
-            return None
-        return LotState(info.lot, info.product, info.sequence, info.fingerprint, info.quantity)
-
-    @property
-    def count(self) -> CountState:
-        """Devices with a result, and good ones."""
-        tested, good = (sum(counts[n] for counts in self._by_site.values()) for n in (0, 1))
-        return CountState(tested, good)
-
-    @property
-    def sites(self) -> tuple[SiteState, ...]:
-        """Each site, its use and yield."""
-        return tuple(SiteState(site, self._use(site), _ratio(*n)) for site, n in self._by_site.items())
-
-    def _use(self, site: int) -> Literal["ON", "OFF"]:
-        return "OFF" if site in self._off else "ON"
-
-
-def _ratio(tested: int, good: int) -> float | None:
-    return round(good / tested, 4) if tested else None
-
-
-def _landed(one: Outcome) -> Landed:
-    flags = FLAGS[one.verdict] | (AGAIN if one.contact > 1 else 0)
-    return Landed(None, None, one.site, one.hard, one.soft, flags, round(one.test_s * 1000))

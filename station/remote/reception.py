@@ -213,7 +213,8 @@ class Reception:
         await self._in.audit.commit(told)
         lines = [self._event("command.completed", completed(told))]
         if refused.alarm:
-            lines.append(self._event("alarm.raised", {"alarm": refused.alarm, "reason": refused.reason}))
+            alarm = {"alarm": refused.alarm, "priority": "medium", "reason": refused.reason}
+            lines.append(self._event("alarm.raised", alarm))
         await self._in.writer.run(self._in.memory.put, lines)
         self._in.herald.queued.set()
         if key is None or body is None:

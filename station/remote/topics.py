@@ -7,6 +7,8 @@ from station.errors import ConfigError
 
 VERSION = "hardbin/v1"
 ID = re.compile(r"[a-z0-9-]{1,32}")
+NO_ID = re.compile(r"[^A-Za-z0-9._-]")
+WAFER_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,20 @@ class Tree:
     def td(self) -> str:
         """Touchdowns as they come, which nobody keeps."""
         return f"{self.root}/td"
+
+    @property
+    def log(self) -> str:
+        """Its log, as far as the rate allows, which nobody keeps."""
+        return f"{self.root}/log"
+
+    def map(self, wafer: str) -> str:
+        """The map of a wafer that ended; what cannot be in a topic is a `-` there."""
+        return f"{self.maps}{NO_ID.sub('-', wafer)[:WAFER_MAX] or '-'}"
+
+    @property
+    def maps(self) -> str:
+        """What the topics of all maps begin with."""
+        return f"{self.root}/map/"
 
     def evt(self, kind: str) -> str:
         """Events of one kind."""

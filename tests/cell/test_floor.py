@@ -23,7 +23,7 @@ from station.floor import schema
 from station.remote.client import Client
 from station.remote.link import LinkError
 from station.remote.mqtt_broker import MqttBroker
-from station.remote.projection import told
+from station.remote.teller import Teller
 from station.remote.topics import Tree
 from station.remote.trust import entry
 from tests.station.floor.floors import until
@@ -112,10 +112,11 @@ class Plant:
     def happened(self) -> set[tuple[str, str, str]]:
         """The events of lots that stations had to tell, by their journals."""
         return {
-            (name, f"{lot(name)}/{number}.{place}", kind)
+            (name, one.id, one.told[0])
             for name in NAMES
+            for teller in [Teller()]
             for number, event in enumerate(read(self.folder / name / "lots" / lot(name) / "journal"), start=1)
-            for place, (kind, _) in enumerate(told(event))
+            for one in teller.take(number, event)
         }
 
     def waiting(self) -> int:

@@ -20,7 +20,7 @@ from station.remote.presence import MEMORY
 from tests.station.floor.floors import NAME, Kept, collecting, database, until
 from tests.station.remote.floor import NOW, TREE, Floor
 from tests.station.remote.mosquitto import Mosquitto
-from tests.station.remote.test_presence import TOLD, followed, journalled
+from tests.station.remote.test_presence import EVERY, followed, journalled
 
 AGAIN_S = 0.05
 
@@ -34,7 +34,7 @@ def types(kept: Kept) -> list[str]:
 
 
 def whole(kept: Kept) -> bool:
-    return types(kept) == sorted(TOLD)
+    return types(kept) == sorted(EVERY)
 
 
 def waiting(folder: Path) -> int:
@@ -61,7 +61,7 @@ async def sent(presence: Any) -> None:
     """Wait until the station has sent all its events once."""
 
     async def all_sent() -> bool:
-        return bool(presence.agent._outflow._sent >= len(TOLD))
+        return bool(presence.agent._outflow._sent >= len(EVERY))
 
     await until(all_sent)
 
@@ -90,7 +90,7 @@ async def test_without_a_collector_a_station_keeps_what_it_has_told(tmp_path: Pa
     async with station(tmp_path, broker).station() as presence:
         await followed(presence, path)
         await sent(presence)
-    assert waiting(tmp_path) == len(TOLD)
+    assert waiting(tmp_path) == len(EVERY)
     async with collecting(broker, database(tmp_path)) as kept, station(tmp_path, broker).station():
         await kept.until(whole)
 

@@ -18,6 +18,7 @@ from station.remote.control import Mode
 from station.remote.link import Broker, Link, LinkError, Message
 from station.remote.local_bus import LocalBus
 from station.remote.messages import CloudEvent, Reply
+from station.remote.outflow import Manner
 from station.remote.presence import AUDIT, About, Inside, Presence, Settings, present
 from station.remote.topics import Tree
 from station.remote.trust import TrustedKey
@@ -75,6 +76,7 @@ class Floor:
     tree: Tree = TREE
     collected: bool = False
     again_s: float = 30.0
+    retain_maps: bool = False
     doubt: str = ""
     """Why its clock is not believed."""
 
@@ -97,8 +99,7 @@ class Floor:
             ABOUT,
             self.mode,
             rate=self.rate,
-            collected=self.collected,
-            again_s=self.again_s,
+            manner=Manner(collected=self.collected, again_s=self.again_s, retain_maps=self.retain_maps),
         )
         inside = Inside(self.cell.request, lambda: self.cell.state, self.clock, lambda: self.doubt)
         async with asyncio.timeout(60), present(settings, self.bus, inside) as presence:

@@ -13,9 +13,10 @@ from station.custody.journal import Journal
 from station.engine.states import State
 from station.remote.herald import Herald
 from station.remote.memory import Memory
-from station.remote.projection import EVENTS, View
+from station.remote.projection import EVENTS
 from station.remote.projection import told as told_of
 from station.remote.topics import tree
+from station.remote.view import View
 from station.writer import Writer
 
 STAGED = events.Staged(at=1.0, recipe="ab" * 32, title="se1 3", actor="p-1")
@@ -28,7 +29,7 @@ class Told:
     def __init__(self, folder: Path) -> None:
         self.memory, self.writer = Memory(folder / "remote.db"), Writer("remote")
         self.memory.open()
-        self.herald = Herald(tree("ahm1", "ws-07"), self.memory, self.writer, View((1,)))
+        self.herald = Herald(tree("ahm1", "ws-07"), self.memory, self.writer, View((1,)), lambda: 0.0)
 
     def outbox(self) -> list[tuple[str, Any]]:
         found = self.memory.waiting(100)
