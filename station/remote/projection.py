@@ -16,7 +16,7 @@ EVENTS = frozenset(
     """
     lot.loaded lot.started lot.paused lot.resumed lot.held lot.completed lot.aborted datalog.closed
     command.accepted command.completed alarm.raised alarm.acknowledged alarm.cleared asset.limit
-    wafer.started wafer.completed recipe.staged config.applied e10.changed
+    wafer.started wafer.completed recipe.staged config.applied e10.changed quota.low ledger.head
     """.split()  # noqa: SIM905 - names read better so
 )
 """Every type of event."""
@@ -81,6 +81,10 @@ def _besides(event: events.Any) -> Iterator[Told]:
             yield WAFERS[what], {"machine": machine, "wafer": text.partition(",")[0]}
         case events.RuleTripped(rule="assets"):
             yield "asset.limit", {"seen": event.seen, "action": event.action}
+        case events.QuotaLow(order=order, left=left, quantity=quantity):
+            yield "quota.low", {"order": order, "left": left, "quantity": quantity}
+        case events.LedgerHead(origin=origin, size=size, root=root):
+            yield "ledger.head", {"origin": origin, "size": size, "root": root}
         case events.Staged(recipe=recipe, title=title, actor=actor):
             yield "recipe.staged", {"recipe": recipe, "title": title, "actor": actor}
         case events.ConfigApplied(config=config, changed=changed, actor=actor, second=second):
