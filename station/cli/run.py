@@ -19,18 +19,17 @@ from msgspec import json
 from station import commands
 from station import config as station_config
 from station.assemble import Hardware
-from station.cli import console_offer, recovery
+from station.cli import recovery
 from station.cli.codes import ANSWERS, Exit
+from station.cli.onlookers import Onlookers
+from station.cli.onlookers import options as onlooking
 from station.cli.progress import LiveProgress, PlainProgress, Progress
 from station.cli.summary import shown
 from station.cli.temperature import options as temperature_options
 from station.config import StationConfig
-from station.console import outlet
 from station.custody.journal import read
-from station.door import Door
 from station.engine.history import History
 from station.engine.states import State
-from station.io_thread import beside
 from station.lot_folder import make_folder, remove_if_never_loaded
 from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.model import ENGINEERING
@@ -51,7 +50,6 @@ from station.surroundings import (
     simulated_station_file,
 )
 
-ONE_LOT = "lot.load: `hardbin run` has one lot; `hardbin serve --console` takes one after the other"
 LOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 
 
@@ -94,7 +92,7 @@ class Speed(click.ParamType[float | None]):
 )
 @temperature_options
 @click.option("--hardware", is_flag=True, help="Drive real machines; needs --station.")
-@console_offer.option
+@onlooking
 @click.option(
     "--second-pass",
     "again",
@@ -129,7 +127,7 @@ def run(
     trials: int,
     temperature: Temperature | None,
     hardware: bool,
-    socket: Path | None,
+    onlookers: Onlookers,
     again: str | None,
     earlier: tuple[str, ...],
     traced: Path | None,
@@ -166,12 +164,12 @@ def run(
         there = recovery.taken_up_here(recover)
         world = surroundings(epoch=epoch_after(history))
         try:
-            report = _ran(config, order, world, _progress(order, quiet=as_json), socket, there)
+            report = _ran(config, order, world, _progress(order, quiet=as_json), onlookers, there)
         except RefusedError as refused:
             return _refused(refused)
         return _ended(report, as_json=as_json)
     with _begun(order, asked, surroundings, simulated_too=not hardware) as world:
-        report = _ran(config, order, world, _progress(order, quiet=as_json), socket)
+        report = _ran(config, order, world, _progress(order, quiet=as_json), onlookers)
     return _ended(report, as_json=as_json)
 
 
@@ -272,7 +270,7 @@ def _ran(
     order: LotOrder,
     surroundings: Surroundings,
     progress: Progress,
-    socket: Path | None,
+    onlookers: Onlookers,
     there: Attendance | None = None,
 ) -> LotReport:
     with ExitStack() as stack:
@@ -283,16 +281,12 @@ def _ran(
             happened = list(read(order.folder / JOURNAL))
             lines = len(happened)
             progress.recall(happened)
-        if socket is not None:
-            door = Door(commands.Receipt(False, "wrong_state", ONE_LOT))
-            inside = outlet.Inside(door.request, lambda: door.state)
-            socket.parent.mkdir(parents=True, exist_ok=True)
-            real = isinstance(surroundings, Hardware)
-            hello = console_offer.hello(config, more_lots=False, real=real)
-            offer = partial(outlet.offered, socket, hello, inside)
-            offered = stack.enter_context(beside("console", offer))
-            attendance = replace(attendance, unattended=False, loaded=door.enter)
-            watches.append(partial(offered.follow, (order.folder / JOURNAL).absolute(), lines))
+        real, journal = isinstance(surroundings, Hardware), (order.folder / JOURNAL).absolute()
+        door, more = stack.enter_context(onlookers.following(config, journal, lines, real=real))
+        if more:
+            alone = attendance.unattended and not onlookers.attend
+            attendance = replace(attendance, unattended=alone, loaded=door.enter)
+            watches += more
         session = LotSession(config, order, surroundings, time.perf_counter, attendance)
         with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
             return runner.run(_run(session, watches))

@@ -10,19 +10,15 @@ from msgspec import json
 from station import commands
 from station import config as station_config
 from station.assemble import Hardware, sequence_named
-from station.cli import console_offer, recovery
+from station.cli import console_offer, mqtt_offer, recovery
 from station.cli.run import Speed
 from station.cli.temperature import options as temperature_options
 from station.config import StationConfig
 from station.errors import ConfigError
 from station.lot_order import LotOrder
 from station.production import must_be_released
-from station.remote import trust
-from station.remote.asyncapi import digest
 from station.remote.control import Mode
-from station.remote.mqtt_broker import Address, MqttBroker
-from station.remote.outflow import Manner
-from station.remote.presence import About, Presence, Settings
+from station.remote.presence import Presence
 from station.remote.topics import tree
 from station.report import LotReport
 from station.serve import ConsoleOffer, Service, Standing
@@ -95,9 +91,12 @@ def serve(
     data.mkdir(parents=True, exist_ok=True)
     network = None
     if url or config.mqtt.url or socket is None:
-        broker = MqttBroker(_address(config, url), simulated=not hardware)
+        broker = mqtt_offer.broker(config, url, simulated=not hardware)
         mode = Mode.REMOTE if control == "remote" else Mode.LOCAL
-        network = _settings(config, trusted, data, mode), broker
+        if trusted is None and not config.mqtt.trust:
+            whose = "mqtt.trust: whose commands are taken? write it, or give --trust"
+            raise ConfigError(f"{config.source}: {whose}")
+        network = mqtt_offer.settings(config, trusted, data, mode), broker
     console = None
     if socket is not None:
         socket.parent.mkdir(parents=True, exist_ok=True)
@@ -147,36 +146,3 @@ def _told(*, as_json: bool) -> Callable[[LotReport], None]:
         click.echo(json.encode(report) if as_json else line + reason)
 
     return told
-
-
-def _address(config: StationConfig, url: str | None) -> Address:
-    table = config.mqtt
-    if not (url or table.url):
-        raise ConfigError(
-            f"{config.source}: mqtt.url: there is no broker; write one, give --mqtt, or --console"
-        )
-    beside = config.source.parent
-    ca, cert, key = (beside / name if name else None for name in (table.ca, table.cert, table.key))
-    return Address(url or table.url, ca, cert, key)
-
-
-def _settings(config: StationConfig, trusted: Path | None, data: Path, mode: Mode) -> Settings:
-    if trusted is None and not config.mqtt.trust:
-        raise ConfigError(f"{config.source}: mqtt.trust: whose commands are taken? write it, or give --trust")
-    sequence = sequence_named(config.cell.sequence)
-    about = About(
-        product=config.cell.product,
-        sequence=sequence.name,
-        fingerprint=sequence.fingerprint().hex(),
-        sites=tuple(sorted(config.sites)),
-        schema=digest(),
-    )
-    return Settings(
-        tree(config.station.plant, config.station.name),
-        trust.load(trusted or config.source.parent / config.mqtt.trust),
-        data,
-        about,
-        mode,
-        config.mqtt.lease_s,
-        manner=Manner(collected=config.mqtt.collector, retain_maps=config.mqtt.retain_maps),
-    )

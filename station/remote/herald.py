@@ -62,6 +62,7 @@ class Herald:
         self._notes = deque[tuple[Path, int, events.Any]]()
         self._followed: _Followed | None = None
         self._lines = self._told = 0
+        self._taking_up = False
         self._heard_at: float | None = None
         """When the last event of the lot came, by the loop's clock."""
         self._same_clock = False
@@ -105,6 +106,11 @@ class Herald:
             self._loop.call_soon_threadsafe(self._arrived.set)
 
     # -- on the io loop
+    @property
+    def busy(self) -> bool:
+        """Whether something that happened is not in the outbox yet."""
+        return bool(self._pending or self._notes or self._taking_up)
+
     async def run(self) -> None:
         """Take events up as they arrive, for ever."""
         while True:
@@ -112,7 +118,9 @@ class Herald:
                 async with asyncio.timeout(self._patience_s()):
                     await self._arrived.wait()
             self._arrived.clear()
+            self._taking_up = True
             await self._take_up()
+            self._taking_up = False
             await self._wait_for_devices()
 
     def _patience_s(self) -> float | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,8 @@ from station.remote.trust import TrustedKey
 from station.remote.view import View
 from station.writer import Writer
 
+GOES_S, LOOK_S = 5.0, 0.02
+"""How long whoever goes waits for the broker, and how often it looks."""
 AUDIT, MEMORY = "audit", "remote.db"
 
 
@@ -74,6 +76,12 @@ class Presence:
     herald: Herald
     control: Control
     epoch: int
+    unsent: Callable[[], Awaitable[bool]]
+    """Whether something waits in the outbox."""
+
+    async def told(self) -> bool:
+        """Whether all that happened was taken up and has left the outbox."""
+        return not self.herald.busy and not await self.unsent()
 
 
 @asynccontextmanager
@@ -97,6 +105,19 @@ async def present(settings: Settings, broker: Broker, inside: Inside) -> AsyncGe
         await writer.run(memory.close)
         writer.close()
         audit.close()
+
+
+@asynccontextmanager
+async def present_until_told(
+    settings: Settings, broker: Broker, inside: Inside
+) -> AsyncGenerator[Presence, None]:
+    """The same for whoever goes when his lot is over: what it had to tell has some seconds to get there."""
+    async with present(settings, broker, inside) as presence:
+        yield presence
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOES_S):
+                while not await presence.told():  # noqa: ASYNC110 - the outbox is a file, and rings no bell
+                    await asyncio.sleep(LOOK_S)
 
 
 def _made(
@@ -129,7 +150,11 @@ def _made(
     reception = Reception(within, Admission(station))
     outflow = Outflow(tree, memory, writer, settings.manner)
     agent = Agent(broker, within, reception, _birth(settings, epoch), outflow)
-    return Presence(agent, herald, control, epoch)
+
+    async def unsent() -> bool:
+        return bool(await writer.run(memory.waiting, 1))
+
+    return Presence(agent, herald, control, epoch, unsent)
 
 
 def _birth(settings: Settings, epoch: int) -> Birth:

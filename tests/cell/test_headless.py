@@ -157,6 +157,21 @@ def test_a_shell_script_runs_lots_and_the_journal_is_that_of_any_other_run(plant
     assert {(event.actor, event.source, event.roles) for event in asked} == {("mes-gw#1", "mqtt", ("host",))}
 
 
+def test_a_single_run_is_on_the_network_while_it_lasts(plant: Plant) -> None:
+    with plant.watching() as watch:
+        ran = plant.sh(
+            f"{sys.executable} -m station.cli run --station station.toml --mqtt --lot R1 --devices 4 --json"
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert "on the network, epoch 1" in ran.stderr
+        until(watch, lambda one: one["topic"].endswith("birth"))
+        until(watch, lambda one: one["topic"].endswith("lot.started"))
+        closed = until(watch, lambda one: one["topic"].endswith("lot.completed"))
+        until(watch, lambda one: one["topic"].endswith("datalog.closed"))
+        until(watch, lambda one: one["topic"].endswith("online") and not one["payload"]["online"])
+    assert (closed["payload"]["data"]["lot"], closed["payload"]["data"]["outcome"]) == ("R1", "PASSED")
+
+
 def test_a_lot_is_paused_resumed_and_ended_from_afar_and_wrong_moments_are_refused(plant: Plant) -> None:
     steps = """set -eu
     export HARDBIN_AT=sim/sim-ft-01 HARDBIN_KID=mes-gw#1 HARDBIN_SIGN=gateway.pem
