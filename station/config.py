@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from station import config_schema
 from station.errors import ConfigError
 from station.set_up import Profile, WaferGeometry
 from station.toml_file import meant, table_of
@@ -211,6 +212,8 @@ class StationFile(Struct, frozen=True, forbid_unknown_fields=True):
     datalog: DatalogTable = DatalogTable()
     wafer: WaferTable | None = None
     asset: list[AssetTable] = []
+    schema: int = config_schema.SCHEMA
+    """Which layout it has."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,7 @@ class StationConfig:
 
 def load(path: Path, *, sites: int | None = None) -> StationConfig:
     """Read a station file; `sites` overrides `cell.sites`. ConfigError: what, where, what is allowed."""
-    table = table_of(path)
+    table = config_schema.read(table_of(path), path)
     _override(table, os.environ)
     if sites is not None and isinstance(table.get("cell"), dict):
         table["cell"]["sites"] = sites

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import msgspec
 from msgspec import Struct
@@ -106,6 +107,25 @@ def guarded(found: tuple[Change, ...]) -> list[str]:
 def put(path: Path, config: StationConfig) -> None:
     """Make a file that was brought that of the station, whole or not at all."""
     durable_file.replace(config.source, path.read_bytes())
+
+
+def rewritten(path: Path, after: str, schema: int) -> Path:
+    """Write a file in another layout and keep it as it was, under the name that is returned.
+
+    ConfigError if it would make another cell, or that name is taken: then nothing is changed.
+    """
+    kept = path.with_name(f"{path.name}.schema-{schema}.old")
+    if kept.exists():
+        raise ConfigError(f"{kept}: is there already; bring it away first")
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}-", suffix=ENDING) as file:
+        file.write(after.encode())
+        file.flush()
+        found = changes(station_config.load(path), station_config.load(Path(file.name)))
+    if found:
+        raise ConfigError(f"{path}: would be another cell: {', '.join(one.key for one in found)}")
+    durable_file.put(kept, path.read_bytes())
+    durable_file.replace(path, after.encode())
+    return kept
 
 
 def _told(config: StationConfig) -> Mapping[str, object]:

@@ -1,5 +1,6 @@
 """Files in TOML, read as types: whatever is wrong with one is told in one message."""
 
+import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -13,6 +14,7 @@ from station.errors import ConfigError
 T = TypeVar("T", bound=Struct)
 SHOWN = 200
 """Characters of a value that a message shows."""
+_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
 
 
@@ -47,7 +49,12 @@ def explained(error: msgspec.ValidationError, kind: type[Struct], table: object)
     found = _PLACE.search(text)
     path = found["path"] if found else ""
     fault = _PLACE.sub("", text)
-    allowed = _allowed(kind, path) if "unknown field" in fault or "missing required" in fault else ""
+    unknown = _UNKNOWN.search(fault)
+    allowed = (
+        _allowed(kind, path, unknown["name"] if unknown else "")
+        if "unknown field" in fault or "missing required" in fault
+        else ""
+    )
     value = _value(table, path)
     shown = "" if value is None or isinstance(value, dict | list) else f" (it is {_short(repr(value))})"
     return f"{path or 'top level'}: {fault}{shown}{allowed}"
@@ -58,14 +65,17 @@ def _short(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def _allowed(kind: type[Struct], path: str) -> str:
+def _allowed(kind: type[Struct], path: str, unknown: str) -> str:
+    """Return what may stand there, the name nearest to the one that may not first."""
     for part in [p for p in re.split(r"\.|\[\d*\.*\]", path) if p]:
         fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
         inner = _struct_in(fields.get(part))
         if inner is None:
             return ""
         kind = inner
-    return "; allowed here: " + ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+    names = [field.encode_name for field in msgspec.structs.fields(kind)]
+    near = difflib.get_close_matches(unknown, names, 1)
+    return f"{f'; {near[0]}?' if near else ''}; allowed here: {', '.join(names)}"
 
 
 def _struct_in(kind: object) -> type[Struct] | None:

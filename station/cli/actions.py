@@ -64,6 +64,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "completion": frozenset({Action.READ}),
         "config apply": frozenset({Action.DRAFT}),
         "config check": frozenset({Action.READ}),
+        "config migrate": frozenset({Action.DRAFT}),
         "config explain": frozenset({Action.READ}),
         "config show": frozenset({Action.READ}),
         "console": frozenset({Action.SERVE}),

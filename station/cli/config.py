@@ -7,11 +7,12 @@ import click
 import msgspec
 
 from station import config as station_config
-from station import config_shelf
+from station import config_schema, config_shelf
 from station.cli.check import check
 from station.config_keys import Explained, explained, keys, shown
 from station.errors import ConfigError
 from station.surroundings import simulated_station_file
+from station.toml_file import table_of
 
 STATION = click.option(
     "--station",
@@ -80,6 +81,29 @@ def apply(file: Path, station: Path | None, data: Path, *, as_json: bool) -> Non
         click.echo(f"{one.key}: {before} -> {after}")
     persons = " by an engineer and a security officer" if config_shelf.guarded(found) else ""
     click.echo(f"it lies with the station: config.apply config={name[:16]}{persons}")
+
+
+@config.command()
+@click.argument("file", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option("--write", is_flag=True, help="Write it; the file as it was is kept beside it.")
+@JSON
+def migrate(file: Path, *, write: bool, as_json: bool) -> None:
+    """Show what FILE is in the layout of this version; with --write, write it."""
+    table = table_of(file)
+    before = file.read_text("utf-8")
+    after = config_schema.migrated(before, table, file)
+    kept = None
+    if write and after != before:
+        kept = config_shelf.rewritten(file, after, config_schema.of(table, file))
+    if as_json:
+        told = {"schema": config_schema.SCHEMA, "changed": after != before, "kept": kept and str(kept)}
+        click.echo(msgspec.json.encode(told).decode())
+        return
+    click.echo(config_schema.difference(before, after, file), nl=False)
+    if after == before:
+        click.echo(f"{file}: is of schema {config_schema.SCHEMA}, and stays as it is")
+    elif kept is not None:
+        click.echo(f"{file}: written; as it was it is {kept}", err=True)
 
 
 config.add_command(check)
