@@ -1,12 +1,15 @@
-"""One output of a supply that must be selected before it is spoken of: `INST OUT1`, then `VOLT 1.8`.
+"""Supplies whose outputs must be selected before they are spoken of: `INST OUT1`, then `VOLT 1.8`.
 
 Each message selects first, since another one may have selected another output.
 Ref: R&S HMP Series User Manual, remote control; R&S NGE100, NGL200, NGM200 User Manuals, remote control.
 """
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from drivers.links.scpi import SETTING_TIMEOUT_S, ScpiLink
+from msgspec import Meta, Struct
+
+from drivers.links.machine import PortMachine
+from drivers.links.scpi import SETTING_TIMEOUT_S, TIMEOUT_S, ScpiLink
 from drivers.protocols.scpi import write_number
 from drivers.supply.channel import SupplyChannel
 from drivers.transports import Conversation, Port
@@ -49,3 +52,42 @@ class SelectedChannel(SupplyChannel):
 
     def _trips(self) -> tuple[str, str]:
         return ":VOLT:PROT:TRIP?", ":FUSE:TRIP?"
+
+
+class SelectedOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a station file may say of one."""
+
+    outputs: Annotated[str, Meta(pattern="^12?3?4?$")] = "1234"
+    """Those that the model has."""
+    rise_s: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    """Time within which an output must reach its set point, and fall below 0.5 V when made safe."""
+    min_gap_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
+
+
+class SelectedSupply(PortMachine):
+    """One with outputs `1` to `4`, a switch for each and a master switch."""
+
+    Options: ClassVar[type[SelectedOptions]] = SelectedOptions
+    clear: ClassVar[tuple[str, ...]]
+    """By which the model forgets trips."""
+
+    def __init__(self, name: str, port: Port, options: SelectedOptions) -> None:
+        super().__init__(name, port, min_gap_s=options.min_gap_s)
+        self._options = options
+        self._link = ScpiLink(options.min_gap_s)
+        self.channels: dict[str, SelectedChannel] = {
+            number: SelectedChannel(
+                f"{name}.{number}",
+                port,
+                self._link,
+                int(number),
+                rise_s=options.rise_s,
+                clear=self.clear,
+            )
+            for number in options.outputs
+        }
+
+    def _setting_up(self) -> Conversation[None]:
+        """The master switch stays on from here: an output is on when its own switch is."""
+        off = [unit for n in self._options.outputs for unit in (f":INST OUT{n}", ":OUTP:SEL 0")]
+        yield from self._link.exchange("*RST", "*CLS", *off, ":OUTP:GEN 1", timeout_s=TIMEOUT_S)

@@ -3,16 +3,13 @@
 Ref: RFC 1833, section 3 (port mapper, version 2); VXI-11 1.0, B.1.
 """
 
-import asyncio
-
 from sim.served.rpc import (
     GARBAGE,
     PROCEDURE_UNAVAILABLE,
     PROGRAM_UNAVAILABLE,
     Call,
-    Records,
+    CallConnection,
     integers,
-    read_call,
 )
 
 PROGRAM, VERSION = 100000, 2
@@ -21,29 +18,16 @@ TCP = 6
 USUAL_PORT = 111
 
 
-class PortMapper(asyncio.Protocol):
+class PortMapper(CallConnection):
     """One client; it is told where a program is, 0 for one that is not here."""
 
     def __init__(self, ports: dict[tuple[int, int], int]) -> None:
         """Take the port of each program and version."""
+        super().__init__()
         self._ports = ports
-        self._records = Records()
 
-    def close(self) -> None:
-        """Send the client away."""
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(type(transport).__name__)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for record in self._records.feed(data):
-                self._transport.write(self._answered(read_call(record)))
-        except ValueError:
-            self._transport.close()
+    def called(self, asked: Call) -> None:
+        self._transport.write(self._answered(asked))
 
     def _answered(self, asked: Call) -> bytes:
         if (asked.program, asked.version) != (PROGRAM, VERSION):

@@ -3,6 +3,7 @@
 Ref: RFC 5531, sections 9 (messages) and 11 (record marking); RFC 4506 (XDR).
 """
 
+import asyncio
 import struct
 from dataclasses import dataclass
 
@@ -109,3 +110,30 @@ class Records:
                 found.append(self._fragments)
                 self._fragments = b""
         return found
+
+
+class CallConnection(asyncio.Protocol):
+    """One client that calls; one that speaks no RPC is sent away."""
+
+    def __init__(self) -> None:
+        self._records = Records()
+
+    def called(self, asked: Call) -> None:
+        """Take a call."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Send the client away."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(type(transport).__name__)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for one in self._records.feed(data):
+                self.called(read_call(one))
+        except ValueError:
+            self._transport.close()

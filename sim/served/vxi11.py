@@ -18,12 +18,11 @@ from sim.served.rpc import (
     PROGRAM_UNAVAILABLE,
     SUCCESS,
     Call,
+    CallConnection,
     Reader,
-    Records,
     call,
     integers,
     opaque,
-    read_call,
 )
 from sim.served.seat import Seat
 
@@ -85,28 +84,15 @@ class Links:
         return OK
 
 
-class AbortConnection(asyncio.Protocol):
+class AbortConnection(CallConnection):
     """One client on the abort channel, which is answered while the core channel waits."""
 
     def __init__(self, links: Links) -> None:
+        super().__init__()
         self._links = links
-        self._records = Records()
 
-    def close(self) -> None:
-        """Send the client away."""
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(type(transport).__name__)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for record in self._records.feed(data):
-                self._transport.write(self._answered(read_call(record)))
-        except ValueError:
-            self._transport.close()
+    def called(self, asked: Call) -> None:
+        self._transport.write(self._answered(asked))
 
     def _answered(self, asked: Call) -> bytes:
         if (asked.program, asked.version) != (ABORT, VERSION):
@@ -117,14 +103,14 @@ class AbortConnection(asyncio.Protocol):
         return asked.reply(integers(self._links.abort(link)))
 
 
-class Vxi11Connection(asyncio.Protocol):
+class Vxi11Connection(CallConnection):
     """One client on the core channel; its calls are answered one after the other."""
 
     def __init__(self, instrument: Instrument, clock: ServedClock, links: Links | None = None) -> None:
+        super().__init__()
         self._instrument = instrument
         self._all_links = links or Links()
         self._seat = Seat(instrument, clock)
-        self._records = Records()
         self._calls: asyncio.Queue[Call] = asyncio.Queue()
         self._links = set[int]()
         self._xids = count(1)
@@ -145,23 +131,13 @@ class Vxi11Connection(asyncio.Protocol):
         }
 
     # -- the connection
-    def close(self) -> None:
-        """Send the client away."""
-        self._transport.abort()
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(type(transport).__name__)
-        self._transport = transport
+        super().connection_made(transport)
         self._answering = asyncio.get_running_loop().create_task(self._answer())
         self._instrument.on_service_request.append(self._requested)
 
-    def data_received(self, data: bytes) -> None:
-        try:
-            for record in self._records.feed(data):
-                self._calls.put_nowait(read_call(record))
-        except ValueError:
-            self._transport.close()
+    def called(self, asked: Call) -> None:
+        self._calls.put_nowait(asked)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

@@ -72,82 +72,44 @@ def state(
         _decide(folder, key, KeyState(to), approval, holders, as_json=as_json)
 
 
-@click.command()
-@FOLDER
-@KEY
-@ACTOR
-@REASON
-@CUSTODIANS
-@FILES
-@FDS
-@JSON
-def suspend(
-    folder: Path,
-    key: str,
-    *,
-    actor: str,
-    reason: str,
-    custodians: tuple[str, ...],
-    files: tuple[Path, ...],
-    fds: tuple[int, ...],
-    as_json: bool,
-) -> None:
-    """Stop KEY until it is made active again. A store that runs asks for no custodians."""
-    with said():
-        approval, holders = Approval(actor, reason), by(custodians, files, fds)
-        _decide(folder, key, KeyState.SUSPENDED, approval, holders, as_json=as_json)
+def _into(name: str, to: KeyState, told: str) -> click.Command:
+    """Make the command that brings a key into one state."""
+
+    @click.command(name, help=told)
+    @FOLDER
+    @KEY
+    @ACTOR
+    @REASON
+    @CUSTODIANS
+    @FILES
+    @FDS
+    @JSON
+    def command(
+        folder: Path,
+        key: str,
+        *,
+        actor: str,
+        reason: str,
+        custodians: tuple[str, ...],
+        files: tuple[Path, ...],
+        fds: tuple[int, ...],
+        as_json: bool,
+    ) -> None:
+        with said():
+            approval, holders = Approval(actor, reason), by(custodians, files, fds)
+            _decide(folder, key, to, approval, holders, as_json=as_json)
+
+    return command
 
 
-@click.command()
-@FOLDER
-@KEY
-@ACTOR
-@REASON
-@CUSTODIANS
-@FILES
-@FDS
-@JSON
-def compromise(
-    folder: Path,
-    key: str,
-    *,
-    actor: str,
-    reason: str,
-    custodians: tuple[str, ...],
-    files: tuple[Path, ...],
-    fds: tuple[int, ...],
-    as_json: bool,
-) -> None:
-    """Stop KEY for good: somebody else may have it. A store that runs asks for no custodians."""
-    with said():
-        approval, holders = Approval(actor, reason), by(custodians, files, fds)
-        _decide(folder, key, KeyState.COMPROMISED, approval, holders, as_json=as_json)
-
-
-@click.command()
-@FOLDER
-@KEY
-@ACTOR
-@REASON
-@CUSTODIANS
-@FILES
-@FDS
-@JSON
-def destroy(
-    folder: Path,
-    key: str,
-    *,
-    actor: str,
-    reason: str,
-    custodians: tuple[str, ...],
-    files: tuple[Path, ...],
-    fds: tuple[int, ...],
-    as_json: bool,
-) -> None:
-    """Destroy KEY, which is deactivated or compromised. Custodians approve it."""
-    with said():
-        approval, holders = Approval(actor, reason), by(custodians, files, fds)
-        _decide(folder, key, KeyState.DESTROYED, approval, holders, as_json=as_json)
+RUNS = "A store that runs asks for no custodians."
+suspend = _into("suspend", KeyState.SUSPENDED, f"Stop KEY until it is made active again. {RUNS}")
+compromise = _into(
+    "compromise", KeyState.COMPROMISED, f"Stop KEY for good: somebody else may have it. {RUNS}"
+)
+destroy = _into(
+    "destroy", KeyState.DESTROYED, "Destroy KEY, which is deactivated or compromised. Custodians approve it."
+)
 
 
 def _decide(
