@@ -24,6 +24,15 @@ PRIORITY: Mapping[str, Priority] = MappingProxyType(
         "rule": "medium",
         "machine": "medium",
         "fault": "low",
+        "vault_stopped": "high",
+        "vault_twin": "high",
+        "vault_ledger": "high",
+        "vault_clock": "medium",
+        "vault_rate": "medium",
+        "vault_spool": "medium",
+        "vault_away": "medium",
+        "vault_channel": "low",
+        "vault_quota": "low",
     }
 )
 """The priority of each alarm, by its code."""
@@ -32,6 +41,26 @@ OF_MACHINE = frozenset(
     | {"jammed", "part dropped", "output full", "door opened"}
 )
 """What a machine may say after which a person is to look."""
+OF_VAULT: Mapping[str, str] = MappingProxyType(
+    {
+        "line.stopped": "vault_stopped",
+        "line.released": "vault_stopped",
+        "uid.duplicate": "vault_twin",
+        "spki.duplicate": "vault_twin",
+        "registry.conflict": "vault_twin",
+        "log.gap": "vault_ledger",
+        "clock.offset": "vault_clock",
+        "rate.unusual": "vault_rate",
+        "spool.high": "vault_spool",
+        "spool.full": "vault_spool",
+        "vault.away": "vault_away",
+        "rmac.wrong": "vault_channel",
+        "cryptogram.wrong": "vault_channel",
+    }
+)
+"""The alarm that each word of a vault is."""
+LASTING = frozenset({"vault_stopped", "vault_clock", "vault_away"})
+"""Alarms of a vault that last, lot after lot, until it says that they are over; the others are once seen."""
 WHILE = {"held": {State.HELD.value}, "aborted": {State.ABORTING.value, State.ABORTED.value}}
 """Alarms that are over when the cell leaves a state."""
 
@@ -40,7 +69,7 @@ class Alarm(Struct, frozen=True):
     """Something that asks for an action of the operator; the page has its words by `code`."""
 
     id: str
-    """Lot and line of the journal: the same from the journal as live."""
+    """Lot and line of the journal, or the vault's entry: the same from the journal as live."""
     code: str
     priority: Priority
     at: float
@@ -59,12 +88,19 @@ def is_alarm(told: events.MachineTold) -> bool:
     return told.what in OF_MACHINE
 
 
+def id_of(told: events.VaultTold | events.QuotaLow) -> str:
+    """Return the id of the alarm that a word of the vault is."""
+    return f"vault/{told.leaf}/{told.at * 1000:.0f}"
+
+
 class Alarms:
     """All alarms of the lots that went by, the newest last."""
 
     def __init__(self) -> None:
         self._all: dict[str, Alarm] = {}
         self._lot = ""
+        self._of_vault = set[str]()
+        """Words of the vault that were taken in: they come again with each reading of a station's journal."""
         self.latest = 0.0
         """When the latest event was that was taken in."""
         self.changed = False
@@ -76,9 +112,10 @@ class Alarms:
         return tuple(self._all.values())
 
     def begin(self, lot: str) -> None:
-        """Another lot, or the same from its journal again: what was active is over."""
+        """Another lot, or the same from its journal again: what was active is over, but of the vault."""
         for alarm in self.all:
-            self._set(msgspec.structs.replace(alarm, active=False))
+            if alarm.code not in LASTING:
+                self._set(msgspec.structs.replace(alarm, active=False))
         self._lot = lot
 
     def take(self, line: int, event: events.Any) -> None:
@@ -104,7 +141,7 @@ class Alarms:
                 self._answer(event)
 
     def _answer(self, event: events.Any) -> None:
-        """What persons do about alarms, and machines that work again."""
+        """What persons do about alarms, machines that work again, and what the vault says by itself."""
         match event:
             case events.Acknowledged():
                 self._seen(event)
@@ -114,6 +151,8 @@ class Alarms:
                 self._over("site_off", f"{resource}: ")
             case events.MachineTold(machine=machine, what=events.WORKS_AGAIN):
                 self._over("machine", f"{machine}: {events.BROKEN}")
+            case events.VaultTold() | events.QuotaLow():
+                self._vault(event)
             case _:
                 pass
 
@@ -123,7 +162,9 @@ class Alarms:
     def _seen(self, event: events.Acknowledged) -> None:
         alarm = self._all.get(event.alarm)
         if alarm is not None and not alarm.acknowledged:
-            self._set(msgspec.structs.replace(alarm, acknowledged=event.actor, acknowledged_at=event.at))
+            lasts = alarm.active and (not alarm.code.startswith("vault_") or alarm.code in LASTING)
+            seen = {"acknowledged": event.actor, "acknowledged_at": event.at}
+            self._set(msgspec.structs.replace(alarm, active=lasts, **seen))
 
     def _shelve(self, event: events.Shelved) -> None:
         if (alarm := self._all.get(event.alarm)) is not None:
@@ -143,8 +184,23 @@ class Alarms:
         if unverified:
             self._raise(line, "unsafe", at, ", ".join(unverified))
 
+    def _vault(self, told: events.VaultTold | events.QuotaLow) -> None:
+        name = id_of(told)
+        if name in self._of_vault:
+            return
+        self._of_vault.add(name)
+        if isinstance(told, events.QuotaLow):
+            left = f"{told.order}: {told.left} of {told.quantity} left"
+            self._named(name, "vault_quota", told.at, left)
+        elif told.what in OF_VAULT and told.over:
+            self._over(OF_VAULT[told.what])
+        elif told.what in OF_VAULT:
+            self._named(name, OF_VAULT[told.what], told.at, f"{told.scope}: {told.why}")
+
     def _raise(self, line: int, code: str, at: float, reason: str, site: int = 0) -> None:
-        name = f"{self._lot}/{line}"
+        self._named(f"{self._lot}/{line}", code, at, reason, site)
+
+    def _named(self, name: str, code: str, at: float, reason: str, site: int = 0) -> None:
         before = self._all.pop(name, None)
         alarm = Alarm(id=name, code=code, priority=PRIORITY[code], at=at, reason=reason, site=site)
         if before is not None:

@@ -1,4 +1,4 @@
-"""What persons say while no cell takes it: why nothing runs, that they have seen an alarm of an earlier lot.
+"""What is said while no cell takes it: why nothing runs, that an alarm was seen, what the vault tells.
 
 It goes into a journal of the station's own, and each command has its effect once, also after a restart.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from station import commands, events
+from station.alarms import Alarms
 from station.authority import Action, denied
 from station.custody.journal import Journal, read
 from station.engine import receipts
@@ -26,6 +27,8 @@ WORKS = commands.Apply | commands.Test | commands.ReleaseKeys
 """What is done by whoever makes the cells, while there is none."""
 SAYINGS = commands.Reason | commands.Acknowledge | commands.Shelve | commands.Stage | commands.Unload | WORKS
 """What can be said to a station without a cell; a recipe is staged by it whether there is one or not."""
+OF_VAULT = events.VaultTold | events.QuotaLow | events.LedgerHead
+"""What the vault tells by itself, whether there is a cell or not."""
 Work: TypeAlias = Callable[[WORKS], Awaitable[tuple[commands.Receipt, events.Any | None]]]
 REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (NotFoundError, "not_found"),
@@ -48,6 +51,10 @@ class Between:
         self._loop = asyncio.get_running_loop()
         self._receipts: dict[str, commands.Receipt] = {}
         self._lines = 0
+        self.alarms = Alarms()
+        """Those that are no lot's: what the vault told."""
+        self.told_of = "", -1
+        """The vault's ledger, and its last entry that was told of."""
         self.heard: list[Heard] = []
         self.work: Work = _nobody
         """Does what nobody here can."""
@@ -76,6 +83,15 @@ class Between:
         """
         asked = asyncio.run_coroutine_threadsafe(self._taken(command, unknown, after), self._loop)
         return await asyncio.wrap_future(asked)
+
+    async def tell(self, told: OF_VAULT) -> None:
+        """Keep a word of the vault, from whichever loop; StorageError."""
+        kept = asyncio.run_coroutine_threadsafe(self._kept(told), self._loop)
+        await asyncio.wrap_future(kept)
+
+    async def _kept(self, told: OF_VAULT) -> None:
+        async with self._turn:
+            await self._tell(told)
 
     async def _taken(self, command: SAYINGS, unknown: str, after: float) -> commands.Receipt:
         async with self._turn:
@@ -126,6 +142,13 @@ class Between:
                 self._receipts[event.id] = commands.Receipt(ok=True, code="ok")
             case events.CommandRefused():
                 self._receipts[event.id] = commands.Receipt(False, event.code, event.reason)
+            case events.VaultTold() | events.QuotaLow():
+                self.told_of = event.origin, event.leaf
+                self.alarms.take(0, event)
+            case events.LedgerHead():
+                self.told_of = event.origin, event.size - 1
+            case events.Acknowledged() | events.Shelved():
+                self.alarms.take(0, event)
             case _:
                 pass
 

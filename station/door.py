@@ -151,7 +151,9 @@ class Door:
         return not self._of_past(command.alarm)
 
     def _of_past(self, alarm: str) -> bool:
-        return any(alarm in alarms for alarms in self._past)
+        """Whether it is of a lot that is over, or of none."""
+        beside = () if self.between is None else (self.between.alarms,)
+        return any(alarm in alarms for alarms in (*self._past, *beside))
 
     def _unknown(self, command: SAYINGS) -> str:
         if isinstance(command, commands.Reason | commands.Stage | commands.Unload | WORKS) or self._of_past(

@@ -216,7 +216,7 @@ class VaultTold(Event, frozen=True, tag="vault.told", kw_only=True):
     origin: str
     """Of the ledger."""
     leaf: int
-    """Its entry that says so."""
+    """Its entry that says so; the last that is known, of what the station says itself."""
 
 
 class QuotaLow(Event, frozen=True, tag="quota.low", kw_only=True):
@@ -225,6 +225,8 @@ class QuotaLow(Event, frozen=True, tag="quota.low", kw_only=True):
     order: str
     left: int
     quantity: int
+    origin: str
+    leaf: int
 
 
 class LedgerHead(Event, frozen=True, tag="ledger.head", kw_only=True):

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+from station.between import NAME
 from station.errors import ConfigError, StorageError
 from station.open_lot import JOURNAL, unloaded
 from station.surroundings import WORLD
 
 STORE = "results.db"
-OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", "vault", WORLD})
+OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", "vault", WORLD, NAME})
 """What is in the folder of a lot before it is loaded."""
 
 

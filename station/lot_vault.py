@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from station.sequence import Sequence
 from station.vault.client import ClientTls, VaultClient, VaultProcess
 from station.vault.desk import development_order
 from station.vault.desk.client import DeskClient
+from station.vault.relay import Relay
+from station.vault_watch import Tell, VaultWatch
 
 
 @dataclass
@@ -28,6 +31,8 @@ class LotVault:
     """Of a development vault."""
     seed: int | None
     """Of a new one's keys."""
+    tell: Tell | None = None
+    """Who keeps what it says by itself; None: nobody."""
     ordered_as: str = field(default="", init=False)
 
     @asynccontextmanager
@@ -36,7 +41,7 @@ class LotVault:
         if self.config.vault.mode == "none" or not needed:
             yield None
         elif self.config.vault.mode == "running":
-            async with reached(self.config, self.clock) as client:
+            async with reached(self.config, self.clock, self.tell) as client:
                 yield client
         else:
             async with self._development() as client:
@@ -53,6 +58,9 @@ class LotVault:
             io.start()
             client = VaultClient(process.socket, clock=clock, io=io, station=self.config.station.name)
             stack.push_async_callback(client.aclose)
+            if self.tell is not None:
+                relay = partial(Relay, process.socket, self.config.station.name)
+                stack.callback(io.submit(VaultWatch(relay, self.tell).run()).cancel)
             if await client.connect() == "development" and self.sequence.personalises:
                 client.order = await clock.answered(io.submit(self._ordered(process)), latency_s=0.0)
                 self.ordered_as = f"{client.order}, development: its signers stand for nobody"
@@ -72,17 +80,33 @@ class LotVault:
         return await development_order.order(DeskClient(process.desk, told_time=now), lot)
 
 
-@asynccontextmanager
-async def reached(config: StationConfig, clock: Clock) -> AsyncGenerator[VaultClient, None]:
-    """A client of a vault that runs; ConfigError for wrong files, CustodyError if it does not answer."""
+def relay_of(config: StationConfig) -> Relay:
+    """A connection to a vault that runs, not yet opened; ConfigError for wrong files."""
+    return Relay(config.vault.address, config.station.name, tls=_tls(config))
+
+
+def _tls(config: StationConfig) -> ClientTls | None:
     table, here = config.vault, config.source.parent
     files = [here / one for one in (table.certificate, table.key, table.authority) if one]
-    tls = ClientTls.read(*files) if files else None
+    return ClientTls.read(*files) if files else None
+
+
+@asynccontextmanager
+async def reached(
+    config: StationConfig, clock: Clock, tell: Tell | None = None
+) -> AsyncGenerator[VaultClient, None]:
+    """A client of a vault that runs; ConfigError for wrong files, CustodyError if it does not answer.
+
+    `tell` is told what it says by itself meanwhile.
+    """
+    table, tls = config.vault, _tls(config)
     io = IoThread()
     io.start()
     try:
         client = VaultClient(table.address, clock=clock, io=io, station=config.station.name, tls=tls)
         client.order = table.order
+        if tell is not None:
+            io.submit(VaultWatch(partial(relay_of, config), tell).run())
         try:
             await client.connect()
             yield client

@@ -49,6 +49,7 @@ from station.stop import StopRequest, either, stopped, unless_stopped
 from station.study import engineered, studied
 from station.surroundings import Surroundings
 from station.vault.client import VaultClient
+from station.vault_watch import Tell
 
 Watch: TypeAlias = Callable[[Subscription], Awaitable[None]]
 """Follows the events of the lot until there are no more."""
@@ -67,12 +68,14 @@ class LotSession:
         surroundings: Surroundings,
         real_s: Callable[[], float],
         attendance: Attendance | None = None,
+        of_vault: Tell | None = None,
     ) -> None:
+        """`of_vault` is told what the lot's vault says by itself, on a loop of its own."""
         self._config = config
         self._order = order
         self._attendance = attendance or started_here(order)
         self._surroundings = surroundings
-        self._real_s = real_s
+        self._real_s, self._of_vault = real_s, of_vault
         named = assemble.sequence_named(config.cell.sequence)
         if isinstance(surroundings, assemble.Hardware):
             must_be_released(config, named)
@@ -173,6 +176,7 @@ class LotSession:
             order.devices,
             order.folder / "vault",
             None if order.again else order.seed,
+            self._of_vault,
         )
 
     def _plan(self, made: assemble.Equipment, bound: Bound[Any], vault: VaultClient | None) -> Plan[Any]:

@@ -50,6 +50,7 @@ from station.set_up import Temperature
 from station.stop import StopRequest
 from station.study import must_know
 from station.surroundings import EPOCH, Surroundings, simulated_station_file
+from station.vault_beside import VaultBeside
 
 CODES: tuple[tuple[type[Exception], str], ...] = (
     (StoppedError, "interrupted"),
@@ -108,6 +109,7 @@ class Service:
         self._stop: StopRequest | None = None
         self._stopping = False
         self._told: Callable[[LotReport], None] = lambda report: None
+        self._vault: VaultBeside | None = None
 
     def run(self, ready: Callable[[Presence | None], None], told: Callable[[LotReport], None]) -> None:
         """Serve until `stop`; tell when the station is there, and of each lot that is over.
@@ -164,6 +166,8 @@ class Service:
                 offered = stack.enter_context(beside("console", offer))
                 self._followers.append(offered.follow)
                 notes.heard.append(offered.noted)
+            self._vault = stack.enter_context(VaultBeside(notes))
+            self._vault.follow(self._standing.config)
             yield presence
 
     @property
@@ -224,6 +228,8 @@ class Service:
         config_shelf.put(path, config)
         self._standing = replace(standing, config=config)
         self._shelf.config = config
+        if self._vault is not None and any(one.key.startswith("vault.") for one in found):
+            self._vault.follow(config)
         return events.ConfigApplied(
             at=RealClock().unix(),
             config=path.stem,
@@ -345,7 +351,9 @@ class Service:
     def _lived(self, life: "_Life", loaded: Callable[[Cell[Any]], None]) -> LotReport:
         surroundings = self._standing.world(self._standing.config, life.order, life.epoch)
         there = replace(life.there, loaded=loaded)
-        session = LotSession(self._standing.config, life.order, surroundings, perf_counter, there)
+        config = self._standing.config
+        told = None if self._vault is None else self._vault.of_a_lot(config)
+        session = LotSession(config, life.order, surroundings, perf_counter, there, told)
         with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
             return runner.run(self._followed(session, life))
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from msgspec import structs
 
 from station import commands
+from station.between import Between, between
 from station.cli import console_offer, mqtt_offer
 from station.clock import ClockWatch, RealClock
 from station.config import StationConfig
@@ -19,6 +21,7 @@ from station.io_thread import beside
 from station.remote.control import Mode
 from station.remote.presence import Inside, present_until_told
 from station.run import Watch
+from station.vault_watch import Tell
 
 ONE_LOT = "lot.load: `hardbin run` has one lot; `hardbin serve` takes one after the other"
 AS_IN_FILE = "mqtt.url"
@@ -43,26 +46,37 @@ class Onlookers:
     @contextmanager
     def following(
         self, config: StationConfig, journal: Path, lines: int, *, real: bool
-    ) -> Iterator[tuple[Door, list[Watch]]]:
+    ) -> Iterator[tuple[Door, list[Watch], Tell | None]]:
         """Have them there while the block lasts; their commands come in by the door.
 
-        `lines` of the journal are from before.
+        `lines` of the journal are from before. The last is who keeps what the lot's vault tells for them.
         """
         door = Door(commands.Receipt(False, "wrong_state", ONE_LOT))
         watches: list[Watch] = []
         with ExitStack() as stack:
-            if self.socket is not None:
+            notes = self._notes(stack, journal.parent, door)
+            if self.socket is not None and notes is not None:
                 self.socket.parent.mkdir(parents=True, exist_ok=True)
-                hello = console_offer.hello(config, more_lots=False, real=real)
+                told = console_offer.hello(config, more_lots=False, real=real)
+                hello = structs.replace(told, notes=str(notes.path))
                 inside = outlet.Inside(door.request, lambda: door.state)
                 offer = partial(outlet.offered, self.socket, hello, inside)
                 offered = stack.enter_context(beside("console", offer))
                 watches.append(partial(offered.follow, journal, lines))
-            if self.url is not None:
+                notes.heard.append(offered.noted)
+            if self.url is not None and notes is not None:
                 presence = stack.enter_context(beside("remote", self._present(config, door, real=real)))
                 click.echo(f"hardbin: on the network, epoch {presence.epoch}", err=True)
                 watches.append(partial(presence.herald.follow, journal, lines))
-            yield door, watches
+                notes.heard.append(partial(presence.herald.noted, notes.path))
+            yield door, watches, None if notes is None else notes.tell
+
+    def _notes(self, stack: ExitStack, folder: Path, door: Door) -> Between | None:
+        """Keep in the lot's folder what is said beside the lot, if there is anybody to tell."""
+        if self.socket is None and self.url is None:
+            return None
+        door.between = stack.enter_context(beside("between", partial(between, folder, RealClock().unix)))
+        return door.between
 
     def _present(self, config: StationConfig, door: Door, *, real: bool) -> Callable[[], Any]:
         url = None if self.url == AS_IN_FILE else self.url

@@ -282,12 +282,12 @@ def _ran(
             lines = len(happened)
             progress.recall(happened)
         real, journal = isinstance(surroundings, Hardware), (order.folder / JOURNAL).absolute()
-        door, more = stack.enter_context(onlookers.following(config, journal, lines, real=real))
+        door, more, of_vault = stack.enter_context(onlookers.following(config, journal, lines, real=real))
         if more:
             alone = attendance.unattended and not onlookers.attend
             attendance = replace(attendance, unattended=alone, loaded=door.enter)
             watches += more
-        session = LotSession(config, order, surroundings, time.perf_counter, attendance)
+        session = LotSession(config, order, surroundings, time.perf_counter, attendance, of_vault)
         with asyncio.Runner(loop_factory=surroundings.loop_factory) as runner:
             return runner.run(_run(session, watches))
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from station import events
-from station.alarms import PRIORITY, is_alarm
+from station.alarms import OF_VAULT, PRIORITY, id_of, is_alarm
 from station.engine.states import State as CellState
 from station.model import LotInfo
 
@@ -139,6 +139,9 @@ def _alarms(event: events.Any) -> Iterator[Told]:
             yield "alarm.raised", _alarm("not_kept", event.reason)
         case events.MadeSafe(unverified=unverified) if unverified:
             yield "alarm.raised", _alarm("unsafe", ", ".join(unverified))
+        case events.VaultTold(what=what, why=why) if what in OF_VAULT:
+            kind = "alarm.cleared" if event.over else "alarm.raised"
+            yield kind, _alarm(OF_VAULT[what], why, id=id_of(event), what=what, scope=event.scope)
         case _:
             pass
 

@@ -1,7 +1,7 @@
 """What the client does on the io thread: the gRPC calls, and scripts of the wire as steps of a card."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -97,6 +97,18 @@ class Relay:
             raise _fault(error) from error
         except (delivery.DeliveryError, OSError) as error:
             raise RelayError(f"{folder}: the evidence did not arrive: {error}") from error
+
+    async def watch(self, origin: str, after: int, now: float) -> AsyncGenerator[wire.Notice, None]:
+        """Yield what the vault tells without being asked, until it ends; behind an entry, if one is known."""
+        request = wire.WatchRequest(origin=origin, after=max(after, 0))
+        notices = self._stub().Watch(request, metadata=self._told(now))
+        try:
+            async for notice in notices:
+                yield notice
+        except grpc.aio.AioRpcError as error:
+            raise _fault(error) from error
+        finally:
+            notices.cancel()
 
     def stream(self, now: float) -> "DieStream":
         """Prepare the stream of one die."""

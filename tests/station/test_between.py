@@ -99,3 +99,18 @@ async def test_a_journal_that_was_changed_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="does not follow"):
         async with between(tmp_path, lambda: NOW):
             pass
+
+
+async def test_what_the_vault_told_is_kept_and_can_be_seen(tmp_path: Path) -> None:
+    told = events.VaultTold(at=NOW, what="rate.unusual", scope="line", why="w", origin="o", leaf=5)
+    async with between(tmp_path, lambda: NOW) as notes:
+        assert notes.told_of == ("", -1)
+        await notes.tell(told)
+        await notes.tell(events.LedgerHead(at=NOW, origin="o", size=9, root="ab"))
+    async with between(tmp_path, lambda: NOW) as notes:
+        assert notes.told_of == ("o", 8)
+        (alarm,) = notes.alarms.all
+        seen = commands.Acknowledge(id="9", actor="p-1", roles=OP, alarm=alarm.id)
+        assert (await door(notes).request(seen)).ok
+        assert notes.alarms.all[0].acknowledged == "p-1"
+    assert [type(event).__name__ for event in read(tmp_path / NAME)][-1] == "Acknowledged"

@@ -87,7 +87,7 @@ async def test_a_closed_lot_that_is_put_back_changes_the_state(tmp_path: Path) -
 
 
 def test_what_the_vault_tells_of_orders_and_its_ledger_is_told() -> None:
-    low = events.QuotaLow(at=1.0, order="WO-1", left=40, quantity=1000)
+    low = events.QuotaLow(at=1.0, order="WO-1", left=40, quantity=1000, origin="o", leaf=1)
     head = events.LedgerHead(at=1.0, origin="vault.ahm1", size=7, root="ab" * 32)
     assert list(told_of(low)) == [("quota.low", {"order": "WO-1", "left": 40, "quantity": 1000})]
     assert list(told_of(head)) == [("ledger.head", {"origin": "vault.ahm1", "size": 7, "root": "ab" * 32})]
