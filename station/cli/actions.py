@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "config explain": frozenset({Action.READ}),
         "config show": frozenset({Action.READ}),
         "console": frozenset({Action.SERVE}),
-        "doctor": frozenset({Action.READ}),
+        "doctor": frozenset({Action.READ, Action.DRAFT}),
         "e10 report": frozenset({Action.READ}),
         "e10 set": frozenset({Action.ASK_REMOTELY}),
         "e10 show": frozenset({Action.READ}),

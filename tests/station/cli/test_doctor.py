@@ -55,6 +55,40 @@ def test_a_person_reads_a_line_for_each(tmp_path: Path, capsys: pytest.CaptureFi
     assert all(line.startswith(("ok  ", "WARN", "BAD ")) for line in lines)
 
 
+def test_what_can_be_undone_is_put_right_when_asked_and_not_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = (Path(__file__).parents[3] / "sim/station.toml").read_text("utf-8")
+    station, key, data = tmp_path / "station.toml", tmp_path / "mqtt.key", tmp_path / "data"
+    station.write_text(f'{shipped}\n[mqtt]\nkey = "mqtt.key"\n', "utf-8")
+    key.write_text("a key")
+    key.chmod(0o644)
+    data.mkdir()
+    data.chmod(0o755)
+    lots = tmp_path / "lots"
+    asked = ["doctor", "--out", str(lots), "--data", str(data), "--station", str(station), "--json"]
+
+    def told(*more: str) -> dict[str, dict[str, str]]:
+        code_of([*asked, *more])
+        found = json.decode(capsys.readouterr().out)
+        return {one["name"]: one for one in found if one["name"] in ("lots", "data", "key")}
+
+    first = told()
+    assert {one["health"] for one in first.values()} == {"warning"}
+    assert first["key"]["advice"].endswith(f"--fix: chmod 0640 {key}")
+    assert not lots.exists()
+    assert (key.stat().st_mode & 0o777, data.stat().st_mode & 0o777) == (0o644, 0o755)
+    fixed = told("--fix")
+    assert {name: one["health"] for name, one in fixed.items()} == dict.fromkeys(
+        ("lots", "data", "key"), "ok"
+    )
+    assert fixed["key"]["found"] == f"chmod 0640 {key} (undone by chmod 0644 {key})"
+    assert (key.stat().st_mode & 0o777, data.stat().st_mode & 0o777) == (0o640, 0o750)
+    assert key.read_text() == "a key"
+    assert list(lots.iterdir()) == []
+    assert told() == {}
+
+
 def test_version_names_plug_ins_by_their_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(["version", "--json"]) == Exit.OK
     told = json.decode(capsys.readouterr().out)
