@@ -190,6 +190,7 @@ def _lines(figures: Production) -> list[tuple[str, str]]:
         ("index", f"tester {_time(figures.tester_index_s)}, handler {_time(figures.handler_index_s)}"),
         ("cycle", _time(figures.cycle_s)),
         ("failures", f"{figures.failures}, MTBF {_time(figures.mtbf_s)}, MTTR {_time(figures.mttr_s)}"),
+        ("assists", f"{figures.assists}, MTBA {_time(figures.mtba_s)}"),
         ("OEE", _percent(figures.oee)),
         ("  availability", _percent(figures.availability)),
         ("  performance", _percent(figures.performance)),

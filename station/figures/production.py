@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import median
 
 from station import events
@@ -43,7 +44,11 @@ class Production:
     handler_index_s: float | None
     cycle_s: float | None
     failures: int
+    """Times down in which a machine was quarantined or replaced, or outputs could not be verified."""
+    assists: int
+    """All other times down: somebody put it right and let the cell go on."""
     mtbf_s: float | None
+    mtba_s: float | None
     mttr_s: float | None
     availability: float | None
     performance: float | None
@@ -87,10 +92,9 @@ def production(
     found = list(touchdowns(history))
     devices = sum(len(event.bins) for event in history if isinstance(event, events.Sorted))
     productive, total = seconds["PRD"], sum(seconds.values())
-    failures = sum(
-        span.state is Class.UDT and (n == 0 or spans[n - 1].state is not Class.UDT)
-        for n, span in enumerate(spans)
-    )
+    downs = list(_downs(spans))
+    failed = [down for down in downs if _is_failure(down, history)]
+    failures, assists = len(failed), len(downs) - len(failed)
     scheduled = total - seconds["NST"]
     up = scheduled - seconds["UDT"] - seconds["SDT"]
     availability = _share(up, scheduled)
@@ -108,13 +112,38 @@ def production(
         handler_index_s=_middle([after.opened - before.sorted for before, after in _pairs(found)]),
         cycle_s=_middle(cycles),
         failures=failures,
-        mtbf_s=productive / failures if failures else None,
-        mttr_s=seconds["UDT"] / failures if failures else None,
+        assists=assists,
+        mtbf_s=_share(productive, failures),
+        mtba_s=_share(productive, assists),
+        mttr_s=_share(sum(down.seconds for down in failed), failures),
         availability=availability,
         performance=performance,
         quality=quality,
         oee=_product(availability, performance, quality),
     )
+
+
+def _downs(spans: Sequence[Interval]) -> Iterator[Interval]:
+    """Yield the times in which a cell was down without a plan; one may have had several reasons."""
+    for state, run in groupby(spans, lambda span: span.state):
+        if state is Class.UDT:
+            found = list(run)
+            yield Interval(found[0].start, found[-1].end, state, found[0].reason)
+
+
+def _is_failure(down: Interval, history: Iterable[events.Any]) -> bool:
+    return any(down.start <= event.at <= down.end and _is_broken(event) for event in history)
+
+
+def _is_broken(event: events.Any) -> bool:
+    """Whether this is more than somebody at the cell puts right: assists need no parts and no settings."""
+    match event:
+        case events.Quarantined() | events.Refitted():
+            return True
+        case events.MadeSafe(unverified=unverified):
+            return bool(unverified)
+        case _:
+            return False
 
 
 def _ideal(found: Sequence[Touchdown], cycles: Sequence[float]) -> float | None:

@@ -91,12 +91,12 @@ def test_figures_of_the_scripted_day() -> None:
     history = day()
     found = production(history, intervals(history, end=1000))
     assert found.seconds == {"UDT": 300, "SDT": 10, "ENG": 0, "PRD": 111, "NST": 0, "SBY": 579}
-    assert (found.devices, found.failures) == (8, 1)
+    assert (found.devices, found.failures, found.assists) == (8, 0, 1)
     assert found.units_per_hour == pytest.approx(8 * 3600 / 111)
     assert found.gross_units_per_hour == pytest.approx(28.8)
     assert (found.test_s, found.tester_index_s) == (8.0, 2.0)
     assert (found.handler_index_s, found.cycle_s) == (20.0, 30.0)
-    assert (found.mtbf_s, found.mttr_s) == (111.0, 300.0)
+    assert (found.mtba_s, found.mtbf_s, found.mttr_s) == (111.0, None, None)
     assert found.availability == pytest.approx(0.69)
     assert found.performance == pytest.approx(8 * 3600 / 690 / (3 * 3600 / 30))
     assert found.quality == pytest.approx(8 / 9), "the retest is a contact too many"
@@ -104,6 +104,23 @@ def test_figures_of_the_scripted_day() -> None:
     assert production(history, intervals(history, end=1000), ideal_units_per_hour=100).performance == (
         pytest.approx(8 * 36 / 690)
     )
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        events.Quarantined(at=300, resource="handler", reason="no answer"),
+        events.Refitted(at=300, instruments=(), software=()),
+        events.MadeSafe(at=300, time_to_safe_s=1, unverified=("supply",)),
+    ],
+)
+def test_a_time_down_that_took_more_than_a_hand_is_a_failure(broken: events.Any) -> None:
+    history = sorted([*day(), broken], key=lambda event: event.at)
+    if isinstance(broken, events.MadeSafe):
+        history.insert(history.index(broken) + 1, events.MadeSafe(at=301, time_to_safe_s=1, unverified=()))
+    found = production(history, intervals(history, end=1000))
+    assert (found.failures, found.assists) == (1, 0)
+    assert (found.mtba_s, found.mtbf_s, found.mttr_s) == (None, 111.0, 300.0)
 
 
 @pytest.mark.parametrize(
