@@ -17,6 +17,7 @@ from typing import TypeAlias
 import msgspec
 
 from station import events
+from station.between import NAME
 from station.custody.journal import read
 from station.engine.bus import Subscription
 from station.engine.states import State
@@ -33,8 +34,9 @@ QUEUE = 10_000
 APART_S = 10.0
 TURN_S = 0.05
 """So long after its turn a class of E10 is looked at."""
-NOTED = events.StateChanged | events.ReasonGiven | events.Acknowledged
-"""What is said between lots and changes how the cell stands."""
+ALARMING = events.VaultTold | events.QuotaLow | events.Acknowledged
+NOTED = events.StateChanged | events.ReasonGiven | ALARMING
+"""What is said between lots and changes how the cell stands; a vault's alarms also after a restart."""
 Numbered: TypeAlias = tuple[int, events.Any]
 """An event and its line in the journal."""
 
@@ -82,6 +84,13 @@ class Herald:
                 await self._writer.run(self._memory.finished, name)
             else:
                 await self._queue(Path(name), found, lines, View(()))
+                self._recall(Path(name), found)
+
+    def _recall(self, journal: Path, found: list[Numbered]) -> None:
+        """Know again what a vault has told before this start."""
+        for _, event in found if journal.name == NAME else ():
+            if isinstance(event, ALARMING):
+                self._look(0, event, self.view)
 
     # -- on the station's loop
     async def follow(self, journal: Path, lines: int, happened: Subscription) -> None:

@@ -23,13 +23,15 @@ class Teller:
     """Goes along one journal from its first line; the same ids from the journal as live."""
 
     def __init__(self) -> None:
+        self.alarms = Alarms()
         self._begin("")
 
     def _begin(self, lot: str) -> None:
+        """Another lot; what a vault has told goes on."""
         self._lot, self._line = lot, 0
-        self.alarms, self.equipment = Alarms(), Equipment()
+        self.equipment = Equipment()
         self.alarms.begin(lot)
-        self._active: dict[str, Alarm] = {}
+        self._active = self._alarmed()
 
     def take(self, line: int, event: events.Any) -> list[Said]:
         """Return what a line of the journal tells."""
@@ -53,10 +55,13 @@ class Teller:
         if not self.alarms.changed:
             return
         self.alarms.changed = False
-        before, self._active = self._active, {one.id: one for one in self.alarms.all if one.active}
+        before, self._active = self._active, self._alarmed()
         for name, one in before.items():
             if name not in self._active:
                 yield "alarm.cleared", {"id": name, "alarm": ALARMS[one.code], "reason": one.reason}
+
+    def _alarmed(self) -> dict[str, Alarm]:
+        return {one.id: one for one in self.alarms.all if one.active}
 
     def _e10(self, event: events.Any) -> Iterator[Told]:
         before = self.equipment.known

@@ -94,6 +94,27 @@ def test_what_the_vault_tells_of_orders_and_its_ledger_is_told() -> None:
     assert {"quota.low", "ledger.head"} <= EVENTS
 
 
+async def test_what_a_vault_stopped_counts_until_it_says_otherwise_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "between"
+    stopped = events.VaultTold(at=1.0, what="line.stopped", scope="line", why="twin", origin="o", leaf=3)
+    over = events.VaultTold(at=2.0, what="line.released", scope="line", over=True, origin="o", leaf=4)
+    await journalled(path, stopped)
+    async with running(tmp_path) as told:
+        told.herald.noted(path, 1, stopped)
+        async with asyncio.timeout(30):
+            await told.herald.queued.wait()
+        assert told.herald.view.alarms.high == 1
+    async with running(tmp_path) as told:
+        assert told.herald.view.alarms.high == 1
+        told.herald.noted(path, 2, over)
+        async with asyncio.timeout(30):
+            await told.herald.queued.wait()
+        assert told.herald.view.alarms.high == 0
+        assert [kind for kind, _ in told.outbox()] == ["alarm.raised", "alarm.cleared"]
+
+
 def test_wafers_are_told_by_their_name() -> None:
     def said(what: str, text: str) -> list[tuple[str, dict[str, Any]]]:
         return list(told_of(events.MachineTold(at=1.0, machine="prober", what=what, text=text)))
