@@ -1,4 +1,4 @@
-"""`hardbin cert`: look at certificates and lists of revoked ones, and verify them; needs files, no vault."""
+"""`hardbin cert`: look at certificates and lists of revoked ones, verify them, make those of the network."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ import click
 import msgspec
 from cryptography import x509
 
+from station.cli import cert_plant
 from station.cli.codes import Exit
 from station.clock import RealClock
 from station.errors import ConfigError
@@ -33,7 +34,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 @click.group()
 def cert() -> None:
-    """Look at certificates and lists of revoked ones, and verify them; needs neither vault nor network."""
+    """Look at certificates and lists of revoked ones, verify them, and make those of the plant's network."""
+
+
+for one in (cert_plant.init_ca, cert_plant.issue, cert_plant.renew):
+    cert.add_command(one)
 
 
 @cert.command()

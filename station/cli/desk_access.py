@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -83,6 +83,17 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Opened(Person):
+    """One whose key is open already."""
+
+    key: PersonSigner
+
+    def signer(self) -> PersonSigner:
+        """Return it."""
+        return self.key
+
+
+@dataclass(frozen=True)
 class Caller:
     """A person at a desk."""
 
@@ -104,6 +115,10 @@ class Caller:
         approving = [(signer, self.quality(action, signer))] if takes_two else []
         asked = Asked(action, target, parameters, document)
         return self.settled(self.wait(lambda desk: desk.ask(asked, signer, approving)))
+
+    def opened(self) -> "Caller":
+        """Open the person's key once for all that is going to be asked."""
+        return replace(self, who=Opened(None, None, None, None, self.who.signer()))
 
     def quality(self, action: Action, signer: PersonSigner) -> Role:
         """In which role the person approves; UsageError if that is not clear."""

@@ -8,6 +8,8 @@ import msgspec
 from station.cli.codes import Exit
 from station.cli.desk_access import DESK, FILE, JSON, Caller, Person, at_desk
 from station.cli.order import use_lines, write_new
+from station.cli.perso_bodies import Balanced, Listed
+from station.cli.perso_report import report
 from station.custody.moves import Account
 from station.vault.desk.roles import Action
 
@@ -19,6 +21,9 @@ REASON = click.option("--reason", required=True, help="Why.")
 @click.group()
 def perso() -> None:
     """See what a vault has made and where each unit is, and decide about units."""
+
+
+perso.add_command(report)
 
 
 @perso.command()
@@ -45,27 +50,6 @@ def quota(caller: Caller, order: str) -> None:
     """Print how much of an order, or of each, is used."""
     body = caller.ask(Action.SHOW_ORDERS, order)
     caller.show(body, use_lines(body))
-
-
-class Balanced(msgspec.Struct):
-    """A lot's balance as the desk shows it."""
-
-    lot: str
-    state: str
-    received: int
-    accounts: dict[str, int]
-    unseen: int
-    difference: int
-    hindrance: str
-
-    def line(self) -> str:
-        """Say it in one line."""
-        held = ", ".join(f"{count} {name}" for name, count in self.accounts.items() if count)
-        zero = "zero" if not self.difference else f"NOT ZERO: {self.difference}"
-        why = f"; stays open: {self.hindrance}" if self.hindrance else ""
-        return (
-            f"{self.lot}: {self.state}, {self.received} received = {held or 'none'}; difference {zero}{why}"
-        )
 
 
 @perso.command()
@@ -95,23 +79,6 @@ def close(caller: Caller, lot: str) -> None:
     body = caller.ask(Action.CLOSE_LOT, lot)
     held = ", ".join(f"{count} {name}" for name, count in msgspec.convert(body, Closed).accounts.items())
     caller.show(body, [f"{lot}: closed, {held}"])
-
-
-class Listed(msgspec.Struct):
-    """A unit as the desk shows it."""
-
-    unit: str
-    account: str
-    standing: str
-    intent: str
-    uid: str
-    unchecked: int = 0
-    """Claims that the registry of the plant has not confirmed."""
-
-    def row(self) -> str:
-        """One line."""
-        open_ = f", {self.unchecked} claims not confirmed by the plant" if self.unchecked else ""
-        return f"{self.unit}: {self.account}, {self.standing}{self.intent and ' ' + self.intent}{open_}"
 
 
 @perso.command()
