@@ -9,6 +9,7 @@ from msgspec import json
 from station import cell_record
 from station import config as station_config
 from station.cli.resource import OUT, STATION, record
+from station.cli.said import Said, says
 from station.cli.vouching import vouching
 from station.clock import RealClock
 from station.life import replaced, worn
@@ -49,9 +50,10 @@ def list_(station: Path, out: Path, *, as_json: bool) -> None:
 @STATION
 @OUT
 @vouching
-def replace(name: str, station: Path, out: Path, by: str, reason: str) -> None:
+@says
+def replace(name: str, station: Path, out: Path, by: str, reason: str) -> Said:
     """Begin to count anew: NAME is a new one."""
-    _anew(name, station, out, by, reason)
+    return _anew(name, station, out, by, reason)
 
 
 @asset.command("reset-counter")
@@ -59,12 +61,13 @@ def replace(name: str, station: Path, out: Path, by: str, reason: str) -> None:
 @STATION
 @OUT
 @vouching
-def reset_counter(name: str, station: Path, out: Path, by: str, reason: str) -> None:
+@says
+def reset_counter(name: str, station: Path, out: Path, by: str, reason: str) -> Said:
     """Begin to count anew: NAME is the one that it was, and as good as new."""
-    _anew(name, station, out, by, f"counter reset: {reason}")
+    return _anew(name, station, out, by, f"counter reset: {reason}")
 
 
-def _anew(name: str, station: Path, out: Path, by: str, reason: str) -> None:
+def _anew(name: str, station: Path, out: Path, by: str, reason: str) -> Said:
     told = replaced(station_config.load(station).assets, name, by, reason, RealClock().unix())
     asyncio.run(cell_record.append(record(station, out), told))
-    click.echo(f"{name}: counted from 0")
+    return Said(f"{name}: counted from 0", asset=name, touchdowns=0)

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from station.cli.codes import Exit
+from station.cli.said import Said, says
 from station.custody import export as exports
 from station.custody import seed_file
 from station.custody.audit import Report, Trust, audited
@@ -103,10 +104,11 @@ def export(
 @audit.command()
 @click.argument("file", type=FILE)
 @click.option("--name", required=True, help="Origin of the log, for example plant.example/cell-3/2027.")
-def key(file: Path, *, name: str) -> None:
+@says
+def key(file: Path, *, name: str) -> Said:
     """Make development keys of a log in a new FILE and print the public ones, for `--key`."""
-    for signer in seed_file.create(file, name).signers():
-        click.echo(str(signer.key))
+    made = [str(signer.key) for signer in seed_file.create(file, name).signers()]
+    return Said("\n".join(made), file=file, keys=made)
 
 
 @audit.command()

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from station.cli.codes import Exit
+from station.cli.said import Said, says
 from station.cli.stdf_files import JSON, chosen, must_exist
 from station.clock import RealClock
 from station.custody import durable_file
@@ -86,6 +87,7 @@ def apply(
 @click.option("--sigmas", type=float, default=6.0, show_default=True, help="Of the part average limits.")
 @click.option("--quantity", type=click.IntRange(1), help="Devices of a lot to come; else as the last one.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The new rules file.")
+@says
 def baseline(
     stores: tuple[str, ...],
     name: str,
@@ -93,7 +95,7 @@ def baseline(
     sigmas: float,
     quantity: int | None,
     out: Path,
-) -> None:
+) -> Said:
     """Make rules of six or more lots: static part average limits, yield and bin limits."""
     from station.disposition.baseline import static_of, statistical_of
     from station.disposition.rules import Rules, Target
@@ -107,7 +109,9 @@ def baseline(
         statistical=statistical_of(lots, quantity=quantity or len(lots[-1].numbers)),
     )
     _new(out, made.toml().encode())
-    click.echo(f"{out}: limits of {len(lots)} lots, {sum(len(lot.numbers) for lot in lots)} devices")
+    devices = sum(len(lot.numbers) for lot in lots)
+    words = f"{out}: limits of {len(lots)} lots, {devices} devices"
+    return Said(words, file=out, lots=len(lots), devices=devices)
 
 
 def _lots(text: str) -> "list[Parts]":

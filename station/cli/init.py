@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from station.cli.said import Said, says
 from station.errors import ConfigError
 from station.surroundings import FINAL_TEST, WAFER_SORT, simulated_station_file, without_keys
 
@@ -20,7 +21,8 @@ NAME = "station.toml"
     show_default=True,
     help="What the station does; `final-test` has no keys.",
 )
-def init(folder: Path, profile: str) -> None:
+@says
+def init(folder: Path, profile: str) -> Said:
     """Make a station file in FOLDER, by default here; its machines are simulated."""
     path = folder / NAME
     folder.mkdir(parents=True, exist_ok=True)
@@ -29,7 +31,7 @@ def init(folder: Path, profile: str) -> None:
             file.write(_text(profile))
     except FileExistsError:
         raise ConfigError(f"{path}: is there already, and stays as it is") from None
-    click.echo(f"{path}: `hardbin run --station {path}` runs a simulated lot of it")
+    return Said(f"{path}: `hardbin run --station {path}` runs a simulated lot of it", file=path)
 
 
 def _text(profile: str) -> str:

@@ -9,6 +9,7 @@ from station import key_releases
 from station.cli.key_access import FOLDER, JSON, reached, said
 from station.cli.key_states import KEY, REASON, found, line
 from station.cli.order import DAY_S, OUT, write_draft
+from station.cli.said import Said, says
 from station.clock import RealClock
 from station.errors import ConfigError
 from station.vault.desk.documents import KeyDecision
@@ -25,7 +26,8 @@ from station.vault.keys.words import Health, KeyState
 @REASON
 @click.option("--days", type=click.IntRange(1, 30), default=1, show_default=True, help="How long it is good.")
 @OUT
-def draft_state(folder: Path, key: str, to: str, *, reason: str, days: int, out: Path) -> None:
+@says
+def draft_state(folder: Path, key: str, to: str, *, reason: str, days: int, out: Path) -> Said:
     """Write that KEY is to come into the state TO, which nobody has signed yet."""
     with said(), reached(folder) as store:
         entry, health = found(store, key), store.ask(calls.Health(), Health)
@@ -39,6 +41,7 @@ def draft_state(folder: Path, key: str, to: str, *, reason: str, days: int, out:
         not_after=until,
     )
     write_draft(out, decision)
+    return Said("", file=out, key=key, state=to)
 
 
 @click.command()
@@ -67,10 +70,11 @@ def decide(folder: Path, file: Path, *, as_json: bool) -> None:
     show_default=True,
     help="The folder of the station.",
 )
-def bring(file: Path, data: Path) -> None:
+@says
+def bring(file: Path, data: Path) -> Said:
     """Bring a key release, FILE, to a station, which carries it to its vault by `key.release`."""
     name = key_releases.bring(data, file.read_bytes())
-    click.echo(f"it lies with the station: key.release release={name[:16]}")
+    return Said(f"it lies with the station: key.release release={name[:16]}", release=name)
 
 
 COMMANDS = (draft_state, decide, bring)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from station.cli.codes import Exit
+from station.cli.said import Said, says
 from station.custody import durable_file
 
 SECTION = "1"
@@ -16,7 +17,8 @@ SECTION = "1"
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.pass_context
-def man(context: click.Context, folder: Path) -> None:
+@says
+def man(context: click.Context, folder: Path) -> Said:
     """Write a manual page for each command into FOLDER, as a package puts them into share/man/man1."""
     folder.mkdir(parents=True, exist_ok=True)
     root = context.find_root()
@@ -24,7 +26,7 @@ def man(context: click.Context, folder: Path) -> None:
     for name, text in pages.items():
         durable_file.put(folder / f"{name}.{SECTION}", text.encode())
     durable_file.sync(folder)
-    click.echo(f"{folder}: {len(pages)} pages")
+    return Said(f"{folder}: {len(pages)} pages", folder=folder, pages=len(pages))
 
 
 def _pages(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:

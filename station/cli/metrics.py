@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from station.cli import listening
+from station.cli.said import Said, says
 from station.custody import durable_file
 from station.errors import ConfigError
 from station.metrics import server
@@ -29,7 +30,8 @@ def serve(engine: Path, host: str, port: int) -> None:
 
 @metrics.command(name="files")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-def files_(folder: Path) -> None:
+@says
+def files_(folder: Path) -> Said:
     """Write the Grafana dashboard, the alert rules and a scrape configuration into FOLDER."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in SHIPPED:
@@ -37,4 +39,5 @@ def files_(folder: Path) -> None:
             if (folder / name).exists():
                 raise ConfigError(f"{folder / name} is there already")
             durable_file.replace(folder / name, found.read_bytes())
-            click.echo(folder / name)
+    written = [str(folder / name) for name in SHIPPED]
+    return Said("\n".join(written), files=written)

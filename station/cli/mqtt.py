@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from station.cli.codes import ANSWERS, Exit
 from station.cli.key_access import stop
 from station.cli.mqtt_access import Broker, Commander, at_broker, signing
+from station.cli.said import Said, says
 from station.engine.states import State as CellState
 from station.errors import ConfigError
 from station.remote import acl as access
@@ -133,7 +134,8 @@ def watch(broker: Broker, count: int | None) -> None:
     help="What it may; may be given several times.",
 )
 @click.option("--ml-dsa", is_flag=True, help="Sign with ML-DSA-65 too.")
-def key(file: Path, kid: str, roles: tuple[str, ...], *, ml_dsa: bool) -> None:
+@says
+def key(file: Path, kid: str, roles: tuple[str, ...], *, ml_dsa: bool) -> Said:
     """Make a client's signing keys in a new FILE, and print their entry for the station's trust file."""
     made: list[ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey] = [ed25519.Ed25519PrivateKey.generate()]
     if ml_dsa:
@@ -147,7 +149,7 @@ def key(file: Path, kid: str, roles: tuple[str, ...], *, ml_dsa: bool) -> None:
     _write_new(
         file, b"".join(one.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) for one in made)
     )
-    click.echo(entry(trusted), nl=False)
+    return Said(entry(trusted).rstrip("\n"), **msgspec.to_builtins(trusted))
 
 
 @mqtt.command()

@@ -12,6 +12,7 @@ from station.assemble import sequence_named
 from station.cli.codes import Exit
 from station.cli.desk_access import FILE, Caller, Person, at_desk, by_person
 from station.cli.key_access import stop
+from station.cli.said import Said, says
 from station.clock import RealClock
 from station.errors import ConfigError
 from station.vault.desk.documents import UIDS_MAX, KeyDecision, KeyRelease, ProfileRelease, UidList, WorkOrder
@@ -72,6 +73,7 @@ def order() -> None:
 @click.option("--slice", "slices", type=SLICE, multiple=True, help="How many of them a vault may make.")
 @click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="From now on.")
 @OUT
+@says
 def draft(
     name: str,
     customer: str,
@@ -85,7 +87,7 @@ def draft(
     slices: tuple[tuple[str, int], ...],
     days: int,
     out: Path,
-) -> None:
+) -> Said:
     """Write a work order that nobody has signed yet."""
     if (product is None) is (profile is None):
         raise click.UsageError("give one of --product NAME and --profile FILE")
@@ -107,6 +109,7 @@ def draft(
         policy_oid=made.policy_oid,
     )
     write_draft(out, work)
+    return Said("", file=out, order=name)
 
 
 @order.command(name="draft-keys")
@@ -115,21 +118,25 @@ def draft(
 @click.option("--station", "stations", multiple=True, required=True, help="Where they may be used.")
 @click.option("--hours", type=click.IntRange(1), default=12, show_default=True, help="From now on.")
 @OUT
-def draft_keys(name: str, key_set: str, stations: tuple[str, ...], hours: int, out: Path) -> None:
+@says
+def draft_keys(name: str, key_set: str, stations: tuple[str, ...], hours: int, out: Path) -> Said:
     """Write a key release for an order that nobody has signed yet."""
     until = int(RealClock().unix()) + hours * HOUR_S
     write_draft(out, KeyRelease(key_set=key_set, order=name, stations=stations, not_after=until))
+    return Said("", file=out, order=name, key_set=key_set)
 
 
 @order.command(name="draft-profile")
 @click.argument("file", type=FILE)
 @OUT
-def draft_profile(file: Path, out: Path) -> None:
+@says
+def draft_profile(file: Path, out: Path) -> Said:
     """Write a product's profile, a TOML FILE, as a release that nobody has signed yet."""
     profile = toml_file.read(file, Profile)
     if wrong := profile.faults():
         raise ConfigError(f"{file}: {'; '.join(wrong)}")
     write_draft(out, ProfileRelease(profile=profile))
+    return Said("", file=out, product=profile.product, hash=profile.hash().hex())
 
 
 @order.command(name="draft-dies")
@@ -138,7 +145,8 @@ def draft_profile(file: Path, out: Path) -> None:
 @click.option("--product", required=True, help="What they are.")
 @click.option("--sorted-at", default="", help="Where they were sorted.")
 @OUT
-def draft_dies(file: Path, name: str, product: str, sorted_at: str, out: Path) -> None:
+@says
+def draft_dies(file: Path, name: str, product: str, sorted_at: str, out: Path) -> Said:
     """Write a list of dies that were sorted elsewhere; FILE has a UID a line, in hexadecimal."""
     uids = [line.strip().lower() for line in file.read_text("ascii", "replace").splitlines() if line.strip()]
     try:
@@ -147,13 +155,15 @@ def draft_dies(file: Path, name: str, product: str, sorted_at: str, out: Path) -
     except msgspec.ValidationError as error:
         what = f"1 to {UIDS_MAX} UIDs, each of 32 hexadecimal digits"
         raise ConfigError(f"{file}: {error}; a list has {what}") from error
+    return Said("", file=out, list=name, dies=len(uids))
 
 
 @order.command()
 @click.argument("file", type=FILE)
 @OUT
 @by_person
-def sign(who: Person, file: Path, out: Path) -> None:
+@says
+def sign(who: Person, file: Path, out: Path) -> Said:
     """Sign a draft, or add a signature to one that somebody has signed."""
     content = file.read_bytes()
     try:
@@ -165,6 +175,7 @@ def sign(who: Person, file: Path, out: Path) -> None:
     except StatementError as error:
         raise ConfigError(f"{file}: {error}") from error
     write_new(out, envelope)
+    return Said("", file=out)
 
 
 @order.command()

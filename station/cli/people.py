@@ -14,6 +14,7 @@ from station.cli.codes import ANSWERS
 from station.cli.key_access import passphrases as secrets_in
 from station.cli.key_access import stop
 from station.cli.people_access import FILE, PIN_FDS, PIN_FILES, asked, opened, pins, said
+from station.cli.said import Said, says
 from station.clock import RealClock
 from station.people import people as opening
 from station.people.accounts import Account
@@ -188,10 +189,11 @@ def list_(folder: Path, *, as_json: bool) -> None:
 
 @people.command()
 @FOLDER
-def key(folder: Path) -> None:
+@says
+def key(folder: Path) -> Said:
     """Print the public keys of the ledger of people, for `hardbin audit verify FOLDER/ledger --key`."""
     with opened(folder) as inside:
-        click.echo("\n".join(inside.log_keys))
+        return Said("\n".join(inside.log_keys), keys=list(inside.log_keys))
 
 
 def _two(proofs: tuple[Proof, ...]) -> tuple[Proof, Proof]:

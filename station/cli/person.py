@@ -8,6 +8,7 @@ import msgspec
 from station.cli.codes import Exit
 from station.cli.desk_access import FILE, Caller, at_desk
 from station.cli.key_access import passphrases, prompted, stop
+from station.cli.said import Said, says
 from station.custody import durable_file
 from station.errors import ConfigError
 from station.vault.desk.founders import FOUNDERS, Founder, read
@@ -46,7 +47,8 @@ def new(file: Path, passphrase_file: Path | None, passphrase_fd: int | None, *, 
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--engineer", "engineers", multiple=True, type=FILE, help="Card of an engineer.")
 @click.option("--officer", "officers", multiple=True, type=FILE, help="Card of a security officer.")
-def found(folder: Path, engineers: tuple[Path, ...], officers: tuple[Path, ...]) -> None:
+@says
+def found(folder: Path, engineers: tuple[Path, ...], officers: tuple[Path, ...]) -> Said:
     """Name the first persons of the vault in FOLDER, before its first start."""
     if not engineers or len(officers) < 2:  # noqa: PLR2004 - two persons
         raise click.UsageError("a vault begins with an engineer and two security officers at least")
@@ -56,7 +58,8 @@ def found(folder: Path, engineers: tuple[Path, ...], officers: tuple[Path, ...])
     if (folder / FOUNDERS).exists():
         raise ConfigError(f"{folder / FOUNDERS} is there already")
     durable_file.replace(folder / FOUNDERS, msgspec.json.encode(founders))
-    click.echo(f"{folder / FOUNDERS}: {len(read(folder))} persons")
+    count = len(read(folder))
+    return Said(f"{folder / FOUNDERS}: {count} persons", file=folder / FOUNDERS, persons=count)
 
 
 @person.command()

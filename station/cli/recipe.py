@@ -10,6 +10,7 @@ from station.assemble import sequence_named
 from station.cli.codes import Exit
 from station.cli.desk_access import FILE, JSON, Person, by_person
 from station.cli.key_access import stop
+from station.cli.said import Said, says
 from station.clock import RealClock
 from station.custody import durable_file
 from station.datalog.store import Store
@@ -37,7 +38,8 @@ def recipe() -> None:
 @click.argument("draft", type=FILE)
 @click.option("--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="From now on.")
 @OUT
-def build(draft: Path, days: int, out: Path) -> None:
+@says
+def build(draft: Path, days: int, out: Path) -> Said:
     """Bind a DRAFT to the sequence that is installed, and write the recipe that nobody has signed yet."""
     found = draft_of(draft)
     sequence = sequence_named(found.sequence)
@@ -45,30 +47,35 @@ def build(draft: Path, days: int, out: Path) -> None:
     made = recipe_of(found, sequence.fingerprint(), now, now + days * DAY_S)
     fingerprint = applied(made, sequence).fingerprint().hex()
     _new(out, signed(made, ()))
-    click.echo(f"{out}: {made.title}, for {days} days; a lot run by it has the fingerprint {fingerprint}")
+    words = f"{out}: {made.title}, for {days} days; a lot run by it has the fingerprint {fingerprint}"
+    return Said(words, file=out, recipe=made.name, version=made.version, fingerprint=fingerprint)
 
 
 @recipe.command()
 @RECIPE
 @by_person
 @OUT
-def sign(who: Person, file: Path, out: Path) -> None:
+@says
+def sign(who: Person, file: Path, out: Path) -> Said:
     """Add a person's two signatures to a recipe that the person has read."""
     found = _read(file)
     signer = who.signer()
     _new(out, countersigned(file.read_bytes(), signer.both()))
-    click.echo(f"{out}: {found.title}, signed by {signer.kid}")
+    return Said(
+        f"{out}: {found.title}, signed by {signer.kid}", file=out, recipe=found.name, signed_by=signer.kid
+    )
 
 
 @recipe.command()
 @by_person
-def key(who: Person) -> None:
+@says
+def key(who: Person) -> Said:
     """Print a person's two public keys as an entry of a trust file."""
     first, second = who.signer().both()
-    click.echo("[[trusted]]")
-    click.echo(f'person = "{first.kid}"')
-    click.echo(f'ed25519 = "{first.public().hex()}"')
-    click.echo(f'ml_dsa_65 = "{second.public().hex()}"')
+    facts = {"person": first.kid, "ed25519": first.public().hex(), "ml_dsa_65": second.public().hex()}
+    return Said(
+        "\n".join(["[[trusted]]", *(f'{name} = "{value}"' for name, value in facts.items())]), **facts
+    )
 
 
 @recipe.command()
@@ -85,11 +92,14 @@ def verify(file: Path, trust: Path, *, as_json: bool) -> None:
 
 @recipe.command()
 @RECIPE
-def show(file: Path) -> None:
+@says
+def show(file: Path) -> Said:
     """Print what a recipe says, and who has signed it; nothing is verified."""
-    names = dict.fromkeys(name for name, _, _ in opened(file.read_bytes()).signatures)
-    click.echo(msgspec.json.format(msgspec.json.encode(_read(file)), indent=2).decode())
-    click.echo(f"signed by {', '.join(names) or 'nobody'}; not verified")
+    names = list(dict.fromkeys(name for name, _, _ in opened(file.read_bytes()).signatures))
+    found = _read(file)
+    text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+    words = f"{text}\nsigned by {', '.join(names) or 'nobody'}; not verified"
+    return Said(words, recipe=found, signed_by=names)
 
 
 @recipe.command()
@@ -101,10 +111,11 @@ def show(file: Path) -> None:
     show_default=True,
     help="The folder of the station.",
 )
-def stage(file: Path, data: Path) -> None:
+@says
+def stage(file: Path, data: Path) -> Said:
     """Bring a recipe to a station; `recipe.stage` by an engineer or a host then lets lots run by it."""
     name = bring(data, file.read_bytes())
-    click.echo(f"{_read(file).title} lies with the station: recipe.stage recipe={name}")
+    return Said(f"{_read(file).title} lies with the station: recipe.stage recipe={name}", recipe=name)
 
 
 @recipe.command(name="list")
@@ -133,10 +144,11 @@ def list_(station: Path, data: Path, *, as_json: bool) -> None:
 @recipe.command()
 @click.argument("old", type=FILE)
 @click.argument("new", type=FILE)
-def diff(old: Path, new: Path) -> None:
+@says
+def diff(old: Path, new: Path) -> Said:
     """Print what NEW says otherwise than OLD."""
-    for line in differences(_read(old), _read(new)):
-        click.echo(line)
+    lines = list(differences(_read(old), _read(new)))
+    return Said("\n".join(lines), differences=lines)
 
 
 @recipe.command(name="try")

@@ -9,6 +9,7 @@ from msgspec import json
 
 from station import cell_record
 from station import config as station_config
+from station.cli.said import Said, says
 from station.cli.vouching import vouching
 from station.clock import RealClock
 
@@ -59,7 +60,8 @@ def list_(station: Path, out: Path, as_json: bool) -> None:
 @STATION
 @OUT
 @vouching
-def clear(name: str, station: Path, out: Path, by: str, reason: str) -> None:
+@says
+def clear(name: str, station: Path, out: Path, by: str, reason: str) -> Said:
     """Let a machine, or one channel of it, be used again from the next lot on."""
     cleared = cell_record.clear(record(station, out), name, actor=by, reason=reason, at=RealClock().unix())
-    click.echo(f"cleared: {', '.join(cleared)}")
+    return Said(f"cleared: {', '.join(cleared)}", cleared=cleared)

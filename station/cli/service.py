@@ -8,6 +8,7 @@ import msgspec
 
 from station import backup as backups
 from station.backup import Member
+from station.cli.said import Said, says
 from station.custody import durable_file
 from station.errors import ConfigError
 
@@ -22,15 +23,17 @@ def service() -> None:
 
 @service.command(name="files")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-def files_(folder: Path) -> None:
+@says
+def files_(folder: Path) -> Said:
     """Write systemd units, the users that they need, and a kiosk's policy into FOLDER."""
     shipped = [one for one in files("station.services").iterdir() if one.name.endswith(ENDS)]
     folder.mkdir(parents=True, exist_ok=True)
     if there := [one.name for one in shipped if (folder / one.name).exists()]:
         raise ConfigError(f"{folder}: {', '.join(sorted(there))} are there already; give another folder")
-    for one in sorted(shipped, key=lambda one: one.name):
+    for one in shipped:
         durable_file.replace(folder / one.name, one.read_bytes())
-        click.echo(folder / one.name)
+    written = sorted(str(folder / one.name) for one in shipped)
+    return Said("\n".join(written), files=written)
 
 
 @service.command()

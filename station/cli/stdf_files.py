@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from station.cli.codes import Exit
+from station.cli.said import Said, says
 from station.clock import RealClock
 from station.errors import StorageError
 
@@ -121,7 +122,8 @@ def recover(file: Path, out: Path, *, as_json: bool) -> None:
 @click.option(
     "--profile", type=click.Choice(["compact", "compat"]), help="That of the lot, if none is given."
 )
-def rebuild(store: Path, run: int | None, out: Path, profile: "Profile | None") -> None:
+@says
+def rebuild(store: Path, run: int | None, out: Path, profile: "Profile | None") -> Said:
     """Make a lot's file again from the store, byte for byte."""
     from station.datalog import rebuild as again
     from station.datalog.store import Store
@@ -129,7 +131,8 @@ def rebuild(store: Path, run: int | None, out: Path, profile: "Profile | None") 
     must_exist(store)
     opened = Store(store)
     try:
-        click.echo(str(again.rebuild(opened, chosen(opened, run), out, profile=profile)))
+        made = again.rebuild(opened, chosen(opened, run), out, profile=profile)
+        return Said(str(made), file=made)
     finally:
         opened.close()
 
@@ -146,36 +149,39 @@ def chosen(store: "Store", run: int | None) -> int:
 @FILE
 @OUT
 @RUN
-def to_parquet(file: Path, out: Path, run: int | None) -> None:
+@says
+def to_parquet(file: Path, out: Path, run: int | None) -> Said:
     """Write a store's run, or the parametric results of an STDF file, as Parquet: one row a value."""
     from station.datalog.parquet import write
 
-    _exported(file, out, run, write)
+    return _exported(file, out, run, write)
 
 
 @click.command("to-csv")
 @FILE
 @OUT
 @RUN
-def to_csv(file: Path, out: Path, run: int | None) -> None:
+@says
+def to_csv(file: Path, out: Path, run: int | None) -> Said:
     """Write the same as comma-separated values, with a line of names first."""
     from station.datalog.text_tables import write_csv
 
-    _exported(file, out, run, write_csv)
+    return _exported(file, out, run, write_csv)
 
 
 @click.command("to-json")
 @FILE
 @OUT
 @RUN
-def to_json(file: Path, out: Path, run: int | None) -> None:
+@says
+def to_json(file: Path, out: Path, run: int | None) -> Said:
     """Write the same as one JSON object a line."""
     from station.datalog.text_tables import write_json
 
-    _exported(file, out, run, write_json)
+    return _exported(file, out, run, write_json)
 
 
-def _exported(file: Path, out: Path, run: int | None, written: "Write") -> None:
+def _exported(file: Path, out: Path, run: int | None, written: "Write") -> Said:
     from station.datalog import parquet
     from station.datalog.store import Store
 
@@ -183,20 +189,28 @@ def _exported(file: Path, out: Path, run: int | None, written: "Write") -> None:
     with file.open("rb") as opened:
         stored = opened.read(len(SQLITE)) == SQLITE
     if not stored:
-        click.echo(f"{out.name}: {parquet.kept(parquet.table_of(file), out, written)} rows")
-        return
+        return _rows(out, parquet.kept(parquet.table_of(file), out, written))
     store = Store(file)
     try:
         found = parquet.table(store, chosen(store, run))
-        click.echo(f"{out.name}: {parquet.kept(found, out, written)} rows")
+        return _rows(out, parquet.kept(found, out, written))
     finally:
         store.close()
+
+
+def _rows(out: Path, count: int) -> Said:
+    return Said(f"{out.name}: {count} rows", file=out, rows=count)
+
+
+def _records(out: Path, count: int) -> Said:
+    return Said(f"{out.name}: {count} records", file=out, records=count)
 
 
 @click.command("import")
 @FILE
 @click.option("--store", required=True, type=click.Path(path_type=Path), help="Made where there is none.")
-def import_(file: Path, store: Path) -> None:
+@says
+def import_(file: Path, store: Path) -> Said:
     """Enter the lot of an STDF file into a store."""
     from station.datalog.intake import taken_in
     from station.datalog.store import Store
@@ -205,7 +219,8 @@ def import_(file: Path, store: Path) -> None:
     opened = Store(store)
     opened.open()
     try:
-        click.echo(f"{store}: run {taken_in(file, opened)}")
+        run = taken_in(file, opened)
+        return Said(f"{store}: run {run}", store=store, run=run)
     finally:
         opened.close()
 
@@ -213,7 +228,8 @@ def import_(file: Path, store: Path) -> None:
 @click.command("to-atdf")
 @FILE
 @OUT
-def to_atdf(file: Path, out: Path) -> None:
+@says
+def to_atdf(file: Path, out: Path) -> Said:
     """Write an STDF file as text, one record a line, values unscaled."""
     from station.datalog.stdf.atdf import lines
     from station.datalog.stdf.reader import Reader
@@ -226,13 +242,14 @@ def to_atdf(file: Path, out: Path) -> None:
     if reader.fault:
         raise StorageError(f"{file}: {reader.fault}")
     written(out, made)
-    click.echo(f"{out.name}: {len(made)} records")
+    return _records(out, len(made))
 
 
 @click.command("from-atdf")
 @FILE
 @OUT
-def from_atdf(file: Path, out: Path) -> None:
+@says
+def from_atdf(file: Path, out: Path) -> Said:
     """Write an STDF file of one in ATDF."""
     from station.datalog.stdf.atdf import records
     from station.datalog.stdf.recovery import written
@@ -241,7 +258,7 @@ def from_atdf(file: Path, out: Path) -> None:
     with file.open(encoding="ascii", errors="replace") as opened:
         made = list(records(opened))
     written(out, made)
-    click.echo(f"{out.name}: {len(made)} records")
+    return _records(out, len(made))
 
 
 COMMANDS = (summary, merge, recover, rebuild, to_parquet, to_csv, to_json, import_, to_atdf, from_atdf)

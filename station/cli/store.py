@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from station.cli.said import Said, says
 from station.cli.stdf_files import JSON, chosen, must_exist
 from station.cli.store_instruments import instruments
 from station.clock import RealClock
@@ -25,18 +26,20 @@ store.add_command(instruments)
 
 @store.command()
 @PLANT
-def upgrade(plant: str) -> None:
+@says
+def upgrade(plant: str) -> Said:
     """Make the tables of the plant's database, or bring them to this version."""
     from station.datalog.plant.database import reached, upgraded
 
     upgraded(reached(plant))
-    click.echo("the plant's database has the schema of this version")
+    return Said("the plant's database has the schema of this version", upgraded=True)
 
 
 @store.command()
 @STORE
 @PLANT
-def sync(file: Path, plant: str) -> None:
+@says
+def sync(file: Path, plant: str) -> Said:
     """Tell the plant's database what it does not have yet, in order; telling it again changes nothing."""
     from station.datalog.plant.database import reached
     from station.datalog.plant.sync import synced
@@ -44,7 +47,8 @@ def sync(file: Path, plant: str) -> None:
     must_exist(file)
     opened = Store(file)
     try:
-        click.echo(f"{synced(opened, reached(plant), RealClock().unix)} entries told")
+        count = synced(opened, reached(plant), RealClock().unix)
+        return Said(f"{count} entries told", told=count)
     finally:
         opened.close()
 
@@ -73,14 +77,16 @@ def archive(file: Path, out: Path, run: int | None, *, prune: bool, as_json: boo
 @STORE
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The new file.")
 @RUN
-def to_ritdb(file: Path, out: Path, run: int | None) -> None:
+@says
+def to_ritdb(file: Path, out: Path, run: int | None) -> Said:
     """Write a run as RITdb (SEMI E183), an SQLite file of entities."""
     from station.datalog.ritdb import export
 
     must_exist(file)
     opened = Store(file)
     try:
-        click.echo(f"{out.name}: {export(opened, chosen(opened, run), out)} rows")
+        rows = export(opened, chosen(opened, run), out)
+        return Said(f"{out.name}: {rows} rows", file=out, rows=rows)
     finally:
         opened.close()
 

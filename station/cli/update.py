@@ -13,6 +13,7 @@ from station.cli.codes import Exit
 from station.cli.desk_access import Person, by_person
 from station.cli.key_access import stop
 from station.cli.listening import engine
+from station.cli.said import Said, says
 from station.clock import RealClock
 from station.custody import durable_file
 from station.errors import ConfigError
@@ -63,7 +64,8 @@ def update() -> None:
 @update.command()
 @BUNDLE
 @click.argument("version")
-def build(folder: Path, version: str) -> None:
+@says
+def build(folder: Path, version: str) -> Said:
     """Describe FOLDER, with wheels and lock, as release VERSION that nobody has signed yet."""
     try:
         made = msgspec.convert(
@@ -72,13 +74,15 @@ def build(folder: Path, version: str) -> None:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{version!r}: no version: {error}") from None
     durable_file.replace(folder / STATEMENT, signed(made, ()))
-    click.echo(f"{folder / STATEMENT}: {made.version}, {len(made.files)} files")
+    words = f"{folder / STATEMENT}: {made.version}, {len(made.files)} files"
+    return Said(words, version=made.version, files=len(made.files), statement=folder / STATEMENT)
 
 
 @update.command()
 @BUNDLE
 @by_person
-def sign(who: Person, folder: Path) -> None:
+@says
+def sign(who: Person, folder: Path) -> Said:
     """Add a person's two signatures to the release in FOLDER, when all of it is as it was described."""
     envelope = _envelope(folder)
     try:
@@ -89,7 +93,9 @@ def sign(who: Person, folder: Path) -> None:
         raise ConfigError(f"{folder}: not as it was described; `hardbin update build` again")
     signer = who.signer()
     durable_file.replace(folder / STATEMENT, countersigned(envelope, signer.both()))
-    click.echo(f"{folder}: {release.version}, signed by {signer.kid}")
+    return Said(
+        f"{folder}: {release.version}, signed by {signer.kid}", version=release.version, signed_by=signer.kid
+    )
 
 
 @update.command()
@@ -108,11 +114,13 @@ def verify(folder: Path, trust: Path, *, as_json: bool) -> None:
 @BUNDLE
 @TRUST
 @ROOT
-def stage(folder: Path, trust: Path, root: Path) -> None:
+@says
+def stage(folder: Path, trust: Path, root: Path) -> Said:
     """Verify the release in FOLDER and install it beside the others; no network, and nothing runs it yet."""
     release = believed(folder, trust_of(trust))
     os.umask(OPEN)
-    click.echo(f"{Releases(root).stage(folder, release)}: staged")
+    place = Releases(root).stage(folder, release)
+    return Said(f"{place}: staged", version=release.version, folder=place)
 
 
 @update.command()
@@ -121,9 +129,10 @@ def stage(folder: Path, trust: Path, root: Path) -> None:
 @engine
 @RESTART
 @WITHIN
-def activate(version: str, root: Path, engine: Path, restart: str, within_s: float) -> None:
+@says
+def activate(version: str, root: Path, engine: Path, restart: str, within_s: float) -> Said:
     """Change to release VERSION, between lots; if its engine does not answer, the one before comes back."""
-    _change(Releases(root), version, engine, restart, within_s)
+    return _change(Releases(root), version, engine, restart, within_s)
 
 
 @update.command()
@@ -131,20 +140,23 @@ def activate(version: str, root: Path, engine: Path, restart: str, within_s: flo
 @engine
 @RESTART
 @WITHIN
-def rollback(root: Path, engine: Path, restart: str, within_s: float) -> None:
+@says
+def rollback(root: Path, engine: Path, restart: str, within_s: float) -> Said:
     """Change back to the release before, between lots."""
     releases = Releases(root)
     before = releases.named(PREVIOUS)
     if before is None:
         stop(Exit.NOT_FOUND, f"{root}: there is no release before")
-    _change(releases, before, engine, restart, within_s)
+    return _change(releases, before, engine, restart, within_s)
 
 
 @update.command()
 @ROOT
-def prune(root: Path) -> None:
+@says
+def prune(root: Path) -> Said:
     """Remove releases but the one in use and the one before."""
-    click.echo(f"removed: {', '.join(Releases(root).prune()) or 'none'}")
+    removed = Releases(root).prune()
+    return Said(f"removed: {', '.join(removed) or 'none'}", removed=removed)
 
 
 @update.command()
@@ -166,7 +178,7 @@ def status(root: Path, *, as_json: bool) -> None:
         click.echo(" ".join([version, *notes]))
 
 
-def _change(releases: Releases, version: str, engine: Path, restart: str, within_s: float) -> None:
+def _change(releases: Releases, version: str, engine: Path, restart: str, within_s: float) -> Said:
     change = Change(releases, engine, tuple(shlex.split(restart)), within_s, time.sleep)  # noqa: TID251 - no loop here
     try:
         change.to(version)
@@ -174,7 +186,7 @@ def _change(releases: Releases, version: str, engine: Path, restart: str, within
         _refused(Exit.WRONG_STATE, str(error))
     except UnhealthyError as error:
         _refused(Exit.UNEXPECTED, str(error))
-    click.echo(f"{version} is in use")
+    return Said(f"{version} is in use", version=version)
 
 
 def _envelope(folder: Path) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from station.cli.said import Said, says
 from station.cli.stdf_files import must_exist
 from station.clock import RealClock
 from station.datalog.maps import e142, g85
@@ -76,6 +77,7 @@ def _numbers(found: WaferMap) -> dict[str, object]:
 @click.option("--notch", type=click.Choice(NOTCHES), default="D", show_default=True, help="Where it is seen.")
 @click.option("--bottom", is_flag=True, help="Seen from the bottom side.")
 @click.option("--bin-type", type=click.Choice(list(TYPES)), help="HexaDecimal for e142, Ascii for g85.")
+@says
 def map_(
     file: Path,
     wafer: str | None,
@@ -86,12 +88,12 @@ def map_(
     notch: Notch,
     bottom: bool,
     bin_type: str | None,
-) -> None:
+) -> Said:
     """Write one wafer as a map file, or print it."""
     found = _one(read(file, order, base), wafer, file)
     if kind == "ascii":
-        click.echo(picture(found))
-        return
+        shown = picture(found)
+        return Said(shown, wafer=found.wafer, lines=shown.splitlines())
     if out is None:
         raise click.UsageError(f"--format {kind} needs --out FILE")
     view = View(notch, bottom=bottom)
@@ -102,6 +104,7 @@ def map_(
             g85.write(found, out, created=RealClock().unix(), view=view, kind=bin_type or "Ascii")
     except OSError as error:
         raise MapError(f"{out}: {error.strerror}") from error
+    return Said("", file=out, wafer=found.wafer)
 
 
 @wafer.command()

@@ -8,6 +8,7 @@ import click
 
 from station.cli import listening
 from station.cli.audit import FILE, FOLDER, given_keys, given_note
+from station.cli.said import Said, says
 from station.clock import RealClock
 from station.console.listening import Listen
 from station.custody import durable_file, seed_file
@@ -27,9 +28,11 @@ def witness() -> None:
 @witness.command()
 @click.argument("file", type=FILE)
 @click.option("--name", required=True, help="Name of the witness, for example w1.example.")
-def key(file: Path, *, name: str) -> None:
+@says
+def key(file: Path, *, name: str) -> Said:
     """Make the witness's key in a new FILE and print the public one, for `--witness`."""
-    click.echo(str(seed_file.create(file, name).signer(Kind.MLDSA44).key))
+    made = str(seed_file.create(file, name).signer(Kind.MLDSA44).key)
+    return Said(made, file=file, key=made)
 
 
 @witness.command()
@@ -81,12 +84,13 @@ def _serve(server: WitnessServer) -> None:
 @click.argument("folder", type=FOLDER)
 @click.option("--witness", "keys", type=FILE, multiple=True, required=True, help="Public key of the witness.")
 @click.option("--out", type=FILE, help="File for the signed checkpoint, instead of standard output.")
-def submit(url: str, folder: Path, *, keys: tuple[Path, ...], out: Path | None) -> None:
+@says
+def submit(url: str, folder: Path, *, keys: tuple[Path, ...], out: Path | None) -> Said:
     """Ask the witness at URL to sign the checkpoint of a ledger's FOLDER."""
     note = given_note(folder / CHECKPOINT)
     reader = TileReader(folder, note.checkpoint.size)
     signed = cosigned(url, note, reader.node, given_keys(keys))
     if out is None:
-        click.echo(signed.encode(), nl=False)
-    else:
-        durable_file.replace(out, signed.encode())
+        return Said(signed.encode().decode().rstrip("\n"), checkpoint=signed.encode().decode())
+    durable_file.replace(out, signed.encode())
+    return Said("", file=out, checkpoint=signed.encode().decode())
