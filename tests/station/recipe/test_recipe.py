@@ -170,7 +170,7 @@ def test_all_that_is_wrong_is_said_at_once(file: Path) -> None:
         (
             "[limits]",
             "[limit]",
-            "unknown field `limit`; allowed here: name, version",
+            "unknown field `limit`; limits\\?; allowed here: name, version",
         ),
         ("baseline_yield = 0.95", "baseline_yield = 95.0", "rules.baseline_yield: Expected `float` < 1"),
         ("times = 2", "times = 99", "retest.times: Expected `int` <= 10"),

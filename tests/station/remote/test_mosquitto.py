@@ -21,7 +21,16 @@ from tests.station.remote.mosquitto import PROGRAM, Mosquitto, mosquitto
 from tests.station.remote.test_presence import TOLD, closed, followed, journalled, lot_events
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no mosquitto is installed")
-FORGED = (TREE.birth, TREE.online, TREE.state, TREE.evt("lot.completed"), TREE.td, TREE.rsp("ear"))
+FORGED = (
+    TREE.birth,
+    TREE.online,
+    TREE.state,
+    TREE.evt("lot.completed"),
+    TREE.td,
+    TREE.rsp("ear"),
+    TREE.map("w"),
+    TREE.log,
+)
 
 
 @asynccontextmanager
@@ -47,8 +56,17 @@ async def _until_last(link: Link, heard: list[Message]) -> None:
         heard.append(message)
 
 
+async def _say(broker: Mosquitto, *messages: Message) -> None:
+    """As the station."""
+    async with broker.link(TREE.station) as link:
+        for message in messages:
+            await link.publish(message)
+
+
 async def test_nobody_but_the_station_can_say_what_it_says(real: Mosquitto) -> None:
-    topics = (f"{TREE.root}/{part}" for part in ("birth", "online", "state", "evt/+", "td", "rsp/+"))
+    topics = (
+        f"{TREE.root}/{part}" for part in ("birth", "online", "state", "evt/+", "td", "rsp/+", "map/+", "log")
+    )
     async with hearing(real, "ear", *topics) as heard:
         for forger in ("attacker", "ws-08", "nobody"):
             async with real.link(forger) as link:
@@ -76,6 +94,13 @@ async def test_another_station_hears_neither_commands_nor_replies(real: Mosquitt
         async with asyncio.timeout(20):
             first = await anext(aiter(spy.messages()))
     assert first.payload == b"mine"
+
+
+async def test_a_log_is_heard_by_nobody_who_is_not_named_for_it(real: Mosquitto) -> None:
+    topics = TREE.log, TREE.evt("last"), f"{TREE.maps}+"
+    async with hearing(real, "mes-gw", *topics) as heard:
+        await _say(real, Message(TREE.log, b"{}"), Message(TREE.map("w"), b"a map"))
+    assert [message.payload for message in heard] == [b"a map"]
 
 
 async def test_without_a_certificate_of_the_floor_there_is_no_connection(
