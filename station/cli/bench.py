@@ -9,6 +9,7 @@ import click
 from msgspec import json
 
 from drivers.roles.card import Card
+from station.cli import bench_files
 from station.cli.bench_all import all_
 from station.cli.bench_compare import compare
 from station.cli.bench_gate import gate
@@ -253,6 +254,8 @@ def console(*, seconds: float, rate: int, dies: int, as_json: bool) -> None:
         click.echo(f"{figure:>12,.10g}  {CONSOLE_LABELS[key].format(rate=rate)}")
 
 
+for command in bench_files.COMMANDS:
+    bench.add_command(command)
 bench.add_command(all_)
 bench.add_command(compare)
 bench.add_command(gate)

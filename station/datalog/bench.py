@@ -53,6 +53,14 @@ def measured(folder: Path, *, touchdowns: int = 60, parts: int = PARTS, rounds: 
     return rates | reading(folder, touchdowns, rounds) | _whole_lot(folder, parts, rounds)
 
 
+def stdf_measured(folder: Path, touchdowns: int = 60, rounds: int = 3) -> dict[str, float]:
+    """Write and read STDF alone, best of `rounds`: records per CPU-second."""
+    best = _best(rounds, partial(writing, folder, touchdowns))
+    count = touchdowns * SITES * TESTS
+    rates = {f"{name}_per_cpu_s": count / seconds for name, seconds in best.items()}
+    return rates | reading(folder, touchdowns, rounds)
+
+
 def _best(rounds: int, way: Callable[[], Seconds]) -> Seconds:
     found = [way() for _ in range(rounds)]
     return {name: min(one[name] for one in found) for name in found[0]}
