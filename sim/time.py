@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 V = TypeVar("V")
 Ts = TypeVarTuple("Ts")
-FILE_S = 0.005
-"""Virtual time of a job for an executor: about what a disk takes to have a record for good."""
+FILE_S = 0.02
+"""Virtual time of a job for an executor: what a disk takes to have a record, while others write to it too.
+
+The real one is rarely slower, so the clock need not wait for it (`docs/explanation/virtual-time.md`).
+"""
 
 
 class _Selector(selectors.DefaultSelector):
