@@ -6,8 +6,12 @@ from contextlib import suppress
 
 import msgspec
 
-FRAME_S = 0.05
-"""Dies are told so often."""
+FRAME_S = 0.03
+"""Dies are told so often: more seldom than a panel shows pictures, and sooner than devices come."""
+CROWDED_S = 0.05
+"""So often where many look."""
+CROWD = 10
+"""Browsers that are many."""
 COUNTED_S = 0.2
 """Numbers are told so often."""
 IDLE_S = 1.0
@@ -46,7 +50,7 @@ class Stream:
             self._tell(self._frame(counted))
             if counted:
                 counted_at, owed = loop.time(), False
-            await asyncio.sleep(FRAME_S)
+            await asyncio.sleep(CROWDED_S if len(self._browsers) > CROWD else FRAME_S)
 
     def _tell(self, frame: msgspec.Struct) -> None:
         data = b"data: " + _ENCODER.encode(frame) + b"\n\n"

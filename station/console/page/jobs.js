@@ -90,5 +90,6 @@ function pareto() {
     <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">${svg`<rect width=${one.kind === 'pass' ? 100 : (100 * one.count) / most} height="4" fill=${map.colourOf(one.place)}/>`}</svg></div>`)}</section>`;
 }
 
+const before = () => ['LOADED', 'CHECKING', 'READY'].includes(S.sum.state) || (S.sum.state === 'HELD' && !S.sum.touchdowns);
 export const jobs = (trend) => html`<div class="strip">${strip()}</div>${tiles()}
-  <div class="row">${mapBox()}<div class="side">${S.sum.state === 'LOADED' || (S.sum.state === 'HELD' && !S.sum.touchdowns) ? preflight() : html`${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}`}</div></div>`;
+  <div class="row">${mapBox()}<div class="side">${before() ? preflight() : html`${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}`}</div></div>`;

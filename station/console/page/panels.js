@@ -77,14 +77,14 @@ export function command() {
   if (S.view === 'lot') return html`<button class="acts" data-print @click=${() => window.print()}>${t('command.print')}</button><span class="gap"></span>${abortButton()}`;
   if (S.view === 'engineering') return html`${button('selftest.run', () => send('selftest.run'))}<span class="gap"></span>${abortButton()}`;
   if (S.view !== 'jobs') return html`<span class="gap"></span>${abortButton()}`;
-  const running = S.sum.state === 'RUNNING';
+  const running = S.sum.state === 'RUNNING', waits = ['LOADED', 'READY'].includes(S.sum.state);
   return html`
     ${button('lot.load', () => ask('load'))}
     ${S.sum.state === 'PAUSED' ? button('lot.resume', () => send('lot.resume')) : button('lot.start', () => send('lot.start'), running ? 'busy' : '')}
     ${button('lot.pause', () => send('lot.pause'))}
-    ${button('lot.end', () => ask('end'))}
+    ${waits ? button('lot.unload', () => send('lot.unload')) : button('lot.end', () => ask('end'))}
     ${['ABORTED', 'RECOVERING'].includes(S.sum.state) ? button('cell.recover', () => ask('recover')) : button('hold.release', () => ask('release'))}
-    ${button('probe.clean', () => ask('clean'))}
+    ${waits ? button('lot.check', () => send('lot.check')) : button('probe.clean', () => ask('clean'))}
     ${button('retest.start', () => ask('retest'))}
     <span class="gap"></span>
     ${abortButton()}`;

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from station import commands, events
 from station.custody.journal import Journal
 from station.engine.history import History, history_of
@@ -13,10 +15,12 @@ from station.engine.plan import Folder
 from station.engine.records import Records
 from station.engine.recount import Counters, Recount
 from station.engine.resumed_cell import ResumedCell
+from station.engine.states import State
 from station.model import Limit, TouchdownResult
 from station.policies import Outliers, Retest
 from station.rules import StopRules
 from station.sequence import Parametric, Sequence
+from station.set_up import Traveller
 from tests.station.engine.doubles import (
     BAD,
     CONTACT,
@@ -215,3 +219,20 @@ async def test_averages_are_made_of_the_store_again(tmp_path: Path) -> None:
     assert once_more._landing._averages._latest == live._landing._averages._latest
     assert [len(found) for found in live._landing._averages._latest.values()] == [6, 6]
     await again.cell.aclose()
+
+
+@virtual
+async def test_what_the_traveller_said_counts_when_the_lot_goes_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, lot_of("P" * 9, StopRules()), [TWO] * 4)
+    await bench.run()
+    closed = place_of(bench, events.Sorted)
+    says = Traveller(card="card-8")
+    happened = [
+        structs.replace(event, says=says) if isinstance(event, events.LotLoaded) else event
+        for event in bench.history[: closed + 1]
+    ]
+    (tmp_path / "again").mkdir()
+    again = await taken_up(bench, tmp_path / "again", happened, [TWO] * 3)
+    await finished(again)
+    assert again.cell.state is State.HELD
+    assert "the traveller says card-8" in again.cell.reason

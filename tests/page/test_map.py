@@ -1,0 +1,142 @@
+"""A wafer at the page: map and die, dialogs that stay, taps that count once, what adds up at its end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec import json
+from playwright.sync_api import Browser, Page, expect
+
+from station import events
+from station.custody.journal import read
+from station.surroundings import WAFER_SORT, simulated_station_file
+from tests.page.conftest import BOX, PATIENCE_MS, Faults, Floor, button, floor, load
+
+pytestmark = pytest.mark.timeout(600)
+DIES = 48
+
+
+@pytest.fixture(scope="module")
+def wafer(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Floor]:
+    """A lot of dies, loaded, put back, loaded, checked, and tested to its end at the page."""
+    folder = tmp_path_factory.mktemp("floor")
+    file = str(simulated_station_file(WAFER_SORT))
+    with floor(folder, "--station", file, "--speed", "jump", roles=("operator", "engineer")) as made:
+        page = opened(browser, made)
+        body = page.locator("body")
+        load(page, "L0", DIES)
+        button(page, "lot.unload").tap()
+        expect(body).to_have_attribute("data-state", "EMPTY")
+        load(page, "L1", DIES)
+        button(page, "lot.check").tap()
+        expect(body).to_have_attribute("data-state", "READY")
+        expect(page.locator('[data-check="records"]')).to_have_attribute("data-health", "ok")
+        twice = "button => { button.click(); button.click(); }"
+        button(page, "lot.start").evaluate(twice)
+        expect(body).to_have_attribute("data-state", "CLOSED")
+        page.context.close()
+        yield made
+
+
+def opened(browser: Browser, station: Floor) -> Page:
+    context = browser.new_context(viewport=BOX, has_touch=True)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto(station.url)
+    return page
+
+
+@pytest.fixture
+def page(wafer: Floor, browser: Browser) -> Iterator[Page]:
+    """The page of the lot that is closed."""
+    made = opened(browser, wafer)
+    expect(made.locator("body")).to_have_attribute("data-state", "CLOSED")
+    yield made
+    made.context.close()
+
+
+def look(page: Page) -> list[Any]:
+    how = "m => [m.zoom, m.turn, m.mirrored, m.plane, m.only]"
+    found: list[Any] = page.locator("wafer-map").evaluate(how)
+    return found
+
+
+def test_the_map_is_turned_and_filtered(page: Page) -> None:
+    seen = Faults(page)
+    assert look(page) == [1, 0, False, "last", 0]
+    for name in ("Closer", "Turn", "Mirror"):
+        page.get_by_role("button", name=name).tap()
+    assert look(page)[:3] == [1.6, 1, True]
+    page.get_by_role("button", name="Whole Map").tap()
+    page.locator("[data-look=plane]").tap()
+    expect(page.locator("[data-look=plane]")).to_contain_text("first contact")
+    page.locator("[data-look=only]").tap()
+    expect(page.locator(".bin.only")).to_have_count(1)
+    zoom, *_, plane, only = look(page)
+    assert (zoom, plane) == (1, "first")
+    assert only > 0
+    assert seen.said == []
+
+
+def test_a_die_is_picked_and_looked_up(page: Page) -> None:
+    canvas, told = page.locator("wafer-map canvas"), page.locator(".below output")
+    expect(canvas).to_have_attribute("aria-label", f"Map: {DIES} Tested, {good(page)} Good")
+    box = canvas.bounding_box()
+    assert box is not None
+    canvas.tap(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    expect(told).to_contain_text("Die x ")
+    before = told.inner_text()
+    canvas.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(told).not_to_have_text(before)
+    page.locator("[data-look=device]").tap()
+    expect(page.locator("[data-view=devices]")).to_have_attribute("aria-current", "page")
+    expect(page.locator("#view")).to_contain_text("Measurements")
+
+
+def good(page: Page) -> int:
+    told = json.decode(page.request.get(f"{page.url}api/v1/state").body())
+    found: int = told["sum"]["good"]
+    return found
+
+
+def test_a_dialog_is_there_when_one_comes_back(page: Page) -> None:
+    button(page, "lot.load").tap()
+    page.locator("#lot").fill("L2")
+    page.locator("[data-view=alarms]").tap()
+    expect(page.locator("[data-view=alarms]")).to_have_attribute("aria-current", "page")
+    page.locator("[data-view=jobs]").tap()
+    expect(page.locator("#lot")).to_have_value("L2")
+    expect(page.locator("[data-ok]")).to_be_disabled()
+    button(page, "probe.clean").tap(force=True)
+    expect(page.locator(".message")).to_contain_text("close the dialog first")
+
+
+def test_every_die_is_accounted_for(page: Page, wafer: Floor) -> None:
+    page.locator("[data-view=lot]").tap()
+    expect(page.locator('[data-figure="tested"]')).to_have_text(str(DIES))
+    rows = page.locator("[data-table=soft] tbody tr td:nth-of-type(3)")
+    assert sum(map(int, rows.all_inner_texts())) == DIES
+    balance = json.decode(page.request.get(f"{page.url}api/v1/state").body())["sum"]["balance"]
+    assert balance["in"] == DIES == balance["good"] + balance["rejects"] + balance["spoiled"]
+    assert (balance["open"], balance["waiting"]) == (0, 0)
+    sheet = page.request.get(f"{page.url}api/v1/lot/summary.txt").text()
+    assert "L1" in sheet
+    happened = list(read(wafer.folder / "lots/L1/journal"))
+    taken = [one.command for one in happened if isinstance(one, events.CommandAccepted)]
+    assert taken == ["lot.load", "lot.check", "lot.start"]  # which was tapped twice at once
+    assert not [one for one in happened if isinstance(one, events.CommandRefused)]
+
+
+def test_settings_stay_with_the_screen(page: Page) -> None:
+    page.locator("[data-view=settings]").tap()
+    page.locator('[data-set="lang=ja"]').tap()
+    expect(page.locator("html")).to_have_attribute("lang", "ja")
+    page.locator('[data-set="hand=left"]').tap()
+    page.locator('[data-set="theme=dark"]').tap()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "ja")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    at = page.locator("#command").bounding_box()
+    assert at is not None
+    assert at["x"] < BOX["width"] / 2
