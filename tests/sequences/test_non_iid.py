@@ -4,12 +4,13 @@ from collections import Counter
 from math import comb, log2
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sequences import non_iid
-from sequences.non_iid import collision, markov, most_common_bit, tuples
+from sequences.non_iid import collision, compression, markov, most_common_bit, tuples
 
 SIZE = 200_000
 
@@ -51,6 +52,47 @@ def test_bits_that_hang_together_are_found_by_those_that_look_at_more_than_one(s
     assert most_common_bit(hanging) > 0.95
     assert markov(hanging) == pytest.approx(has, abs=0.02)
     assert tuples(hanging)[0] <= has + 0.02
+
+
+def test_compression_is_that_of_the_standard_s_example() -> None:
+    """6.3.4: eight blocks, four of them learned; p is 0.5715, the entropy of a bit 0.1345."""
+    example = "100011 100101 010111 001100 011100 101010 111011 100011".replace(" ", "")
+    assert compression(bytes(map(int, example)), learned=4) == pytest.approx(0.1345, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("mean", "bits", "entropy"),
+    [
+        (5.1295260964851117, 10_000, 0.61171620479394506),
+        (5.1219016843117551, 1_165_666, 0.60155919063219654),
+        (3.3730929939843661, 1_000_000, 0.15932269772157898),
+    ],
+)
+def test_compression_of_what_nist_has_measured(mean: float, bits: int, entropy: float) -> None:
+    """Files rand1_short, data.pi and ringOsc-nist of its program's selftest: X-bar' and what it comes to."""
+    assert non_iid._compressed(mean, 1000, bits // 6) == pytest.approx(entropy, rel=1e-10)
+
+
+def test_compression_of_sources_that_are_known() -> None:
+    assert compression(drawn(0.5)) > 0.75
+    assert 0.07 < compression(drawn(0.9)) <= -log2(0.9), "it takes all blocks but one for equally likely"
+    assert compression(bytes(20_000)) == pytest.approx(0.0, abs=1e-6)
+    assert compression(drawn(0.5, 12) * 2000) < 0.3, "a short period"
+
+
+def test_compression_of_too_little_is_refused() -> None:
+    with pytest.raises(ValueError, match="wants more than 6006 bits, these are 6000"):
+        compression(drawn(0.5, 6000))
+
+
+def test_waits_are_counted_as_one_would_by_hand() -> None:
+    blocks = non_iid._blocks(np.frombuffer(drawn(0.8, 6 * 500), dtype=np.uint8))
+    last: dict[int, int] = {}
+    waits = []
+    for place, block in enumerate(map(int, blocks)):
+        waits.append(place - last.get(block, -1))
+        last[block] = place
+    assert non_iid._since_last(blocks).tolist() == waits
 
 
 def test_a_period_is_found_however_long_it_is() -> None:
