@@ -1,5 +1,6 @@
 """What asks for an action of the operator: raised by events, acknowledged by persons, kept as history."""
 
+from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -105,6 +106,8 @@ class Alarms:
         """When the latest event was that was taken in."""
         self.changed = False
         """Set with each change; whoever tells of them clears it."""
+        self.ended: deque[Alarm] = deque(maxlen=HISTORY)
+        """Those that are over; whoever tells of them takes them out."""
 
     @property
     def all(self) -> tuple[Alarm, ...]:
@@ -220,9 +223,13 @@ class Alarms:
                 self._set(msgspec.structs.replace(alarm, active=False))
 
     def _set(self, alarm: Alarm) -> None:
-        if self._all.get(alarm.id) != alarm:
-            self._all[alarm.id] = alarm
-            self.changed = True
+        before = self._all.get(alarm.id)
+        if before == alarm:
+            return
+        if before is not None and before.active and not alarm.active:
+            self.ended.append(alarm)
+        self._all[alarm.id] = alarm
+        self.changed = True
 
     def _forget(self) -> None:
         while len(self._all) > HISTORY:

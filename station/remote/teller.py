@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from station import events
-from station.alarms import Alarm, Alarms
+from station.alarms import Alarms
 from station.remote.equipment import Class, Equipment
 from station.remote.projection import ALARMS, Told, told
 
@@ -31,7 +31,7 @@ class Teller:
         self._lot, self._line = lot, 0
         self.equipment = Equipment()
         self.alarms.begin(lot)
-        self._active = self._alarmed()
+        self.alarms.ended.clear()
 
     def take(self, line: int, event: events.Any) -> list[Said]:
         """Return what a line of the journal tells."""
@@ -52,16 +52,9 @@ class Teller:
 
     def _cleared(self, line: int, event: events.Any) -> Iterator[Told]:
         self.alarms.take(line, event)
-        if not self.alarms.changed:
-            return
-        self.alarms.changed = False
-        before, self._active = self._active, self._alarmed()
-        for name, one in before.items():
-            if name not in self._active:
-                yield "alarm.cleared", {"id": name, "alarm": ALARMS[one.code], "reason": one.reason}
-
-    def _alarmed(self) -> dict[str, Alarm]:
-        return {one.id: one for one in self.alarms.all if one.active}
+        for one in self.alarms.ended:
+            yield "alarm.cleared", {"id": one.id, "alarm": ALARMS[one.code], "reason": one.reason}
+        self.alarms.ended.clear()
 
     def _e10(self, event: events.Any) -> Iterator[Told]:
         before = self.equipment.known

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from station import events
+from station.alarms import HISTORY
 from station.model import BinKind, Outcome, Verdict
 from station.remote.link import Broker, Message
 from station.remote.local_bus import LocalBus
@@ -103,6 +104,13 @@ def test_alarms_that_are_over_are_told_by_the_id_that_raised_them() -> None:
     cleared = [one.told[1] for one in said if one.told[0] == "alarm.cleared"]
     assert raised == {"L1/5.0": "fault", "L1/6.1": "hold", "L1/7.0": "quarantine"}
     assert [(one["id"], one["alarm"]) for one in cleared] == [("L1/6", "hold"), ("L1/7", "quarantine")]
+
+
+def test_what_is_forgotten_for_too_many_is_not_over() -> None:
+    many = [events.Faulted(at=NOW, site=1, reason="no answer") for _ in range(HISTORY + 5)]
+    said = [one.told[0] for one in told(*LOT[:4], *many)]
+    assert said.count("alarm.raised") == HISTORY + 5
+    assert "alarm.cleared" not in said
 
 
 def test_every_alarm_of_the_station_is_raised_on_the_network_once() -> None:
