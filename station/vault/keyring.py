@@ -18,6 +18,7 @@ from station.vault.die.scp03 import KeySet
 from station.vault.keys.client import KeyStoreClient
 from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.header import Head
+from station.vault.keys.seam import KeyStore
 from station.vault.keys.words import Algorithm, Entry, KeyRef, KeyState, Mode, Purpose, SealedKey, Ticket
 from station.vault.names import ISSUER_MASTER, RECORD, RECORD_EC, RMA, TRANSPORT_KEMS
 from station.vault.pki.authorities import CEREMONY
@@ -36,7 +37,7 @@ MLKEM1024_BYTES = 1568
 class Keyring:
     """Keys by name; private keys never leave their store, and nothing here is printable."""
 
-    def __init__(self, store: KeyStoreClient, entries: Mapping[str, Entry], mode: str, rma: bytes) -> None:
+    def __init__(self, store: KeyStore, entries: Mapping[str, Entry], mode: str, rma: bytes) -> None:
         """`rma`: the public key that RMA tokens are sealed to, ML-KEM-1024 then P-384."""
         self._store, self._entries, self.mode = store, entries, mode
         self._draws: Secret | None = None

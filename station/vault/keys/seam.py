@@ -12,6 +12,7 @@ from station.vault.keys.words import (
     KeyProfile,
     KeyRef,
     KeyState,
+    SealedKey,
     Ticket,
     Use,
 )
@@ -37,6 +38,12 @@ class KeyStore(Protocol):
 
     async def random(self, size: int) -> bytes:
         """Random bytes, of the module if there is one."""
+
+    async def random_secret(self, size: int) -> Secret:
+        """Random bytes that are to be a key."""
+
+    async def rma_token(self, uid: bytes, sealed: SealedKey) -> Secret:
+        """The RMA token of a die that was sealed to the store."""
 
     async def wrap(self, kek: KeyRef | Secret, key: Secret) -> bytes:
         """AES-KWP (RFC 5649) under a key of the store, or under a key of a session."""
@@ -89,5 +96,11 @@ class KeyStore(Protocol):
     async def entries(self) -> list[Entry]:
         """The register."""
 
+    async def state_register(self, keys: tuple[str, ...]) -> bytes:
+        """The register as a statement that these keys of the store sign."""
+
     async def health(self) -> Health:
         """Whether it is activated, and sound."""
+
+    async def aclose(self) -> None:
+        """Let go of it."""
