@@ -26,6 +26,8 @@ from station.model import Disposition, LotInfo
 
 SIGNED = "signed"
 """Beside the ledger's tiles: the last checkpoint that was signed."""
+DIFFERENCE_MAX = 4000
+"""Characters of a difference: an entry has its bounds, and the journal has all of it."""
 PUBLISHED = 1 << 16
 """Leaves that are held in memory at most."""
 
@@ -74,6 +76,8 @@ class _Claims:
         self._info = info
         self._balance = Balance()
         self._parts: dict[int, int] = {}
+        self._signed: dict[str, object] = {}
+        """The difference with which persons have let the lot be closed."""
 
     def of(self, event: events.Any) -> Iterator[Fact]:
         """Yield what an event claims."""
@@ -88,9 +92,11 @@ class _Claims:
                 yield from self._ended(event)
             case events.Sorted():
                 yield from self._sorted(event)
+            case events.BalanceSigned(difference=difference):
+                self._signed = {"difference": difference[:DIFFERENCE_MAX]}
             case events.LotClosed():
                 result = {"outcome": event.outcome, "tested": event.tested, "good": event.good}
-                yield self._fact("lot.closed", None, result)
+                yield self._fact("lot.closed", None, result | self._signed)
             case _:
                 pass
         self._balance.add(event)

@@ -78,8 +78,10 @@ def history() -> list[events.Any]:
 class Desk:
     """The command line in a folder with a lot, keys and a ledger."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], *before_the_end: events.Any) -> None:
         self.folder = folder
+        *self._history, end = history()
+        self._history += [*before_the_end, end]
         self._capsys = capsys
         (folder / "lot").mkdir()
         asyncio.run(self._write())
@@ -89,7 +91,7 @@ class Desk:
     async def _write(self) -> None:
         journal = Journal(self.folder / "lot" / "journal", reserve_bytes=0)
         journal.open()
-        await journal.commit(*history())
+        await journal.commit(*self._history)
         journal.close()
 
     def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
@@ -138,6 +140,21 @@ def test_the_ledger_of_a_lot_holds_the_claims_of_its_station(desk: Desk) -> None
     assert (sealed.t, sealed.mono) == (103_000, 3_000)
     assert (spoiled.unit, spoiled.data["verdict"]) == ("L1/2", "quarantine")
     assert (binned.unit, binned.data) == ("L1/1", {"bin": 1, "kind": "pass", "site": 1})
+
+
+def test_a_difference_that_was_signed_for_is_with_the_end_of_the_lot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed = events.BalanceSigned(
+        at=105.5, difference="2 sealed, 1 claimed", actor="p-1", reason="see report 7", second="p-2"
+    )
+    desk = Desk(tmp_path, capsys, signed)
+    _, out, _ = desk("audit", "tail", desk.ledger, "-n", "1", "--json")
+    closed = decoded(out.strip().encode())
+    told = {"outcome": "PASSED", "tested": 3, "good": 1, "difference": "2 sealed, 1 claimed"}
+    assert (closed.event, closed.data) == ("lot.closed", told)
+    assert "p-1" not in out
+    assert "report 7" not in out
 
 
 def test_a_sound_ledger(desk: Desk) -> None:
