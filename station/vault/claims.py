@@ -43,6 +43,15 @@ class Binned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.kind == "pass"
 
 
+class GapError(LedgerError):
+    """Claims before these never came."""
+
+    def __init__(self, claims: "Claims", following: int) -> None:
+        super().__init__(f"{claims.lot}: claims begin with {claims.first}, {following} is next")
+        why = f"{claims.station} claims of lot {claims.lot} from {claims.first} on, and {following} is next"
+        self.fact = Fact("log.gap", data={"station": claims.station, "why": why}, lot=claims.lot)
+
+
 @dataclass(frozen=True)
 class Claims:
     """One call. The station numbers the claims of each lot from 0."""

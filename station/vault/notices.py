@@ -25,6 +25,7 @@ KINDS = {
     "clock.step": "alarm",
     "clock.offset": "alarm",
     "log.gap": "alarm",
+    "config.changed": "alarm",
     "quota.low": "quota",
     "order.exhausted": "quota",
     "lot.closed": "closed",

@@ -10,11 +10,10 @@ import structlog
 
 from station.custody import leaf_table
 from station.custody.ledger import Fact
-from station.errors import LedgerError
 from station.model import Quota
 from station.vault import lot_closing, notices, rows
 from station.vault.asked import Admission, Admitted, Step
-from station.vault.claims import Claims
+from station.vault.claims import Claims, GapError
 from station.vault.desk.documents import digest_of
 from station.vault.desk.orders import Orders, Work
 from station.vault.desk.roles import Action
@@ -308,7 +307,8 @@ class Registry:
     async def claimed(self, claims: Claims) -> tuple[int, int]:
         """Take a station's claims of a lot; return the next number and the last leaf.
 
-        Claims that came before are passed over; LedgerError if some before the first never came.
+        Claims that came before are passed over; GapError, which the ledger is told, if some before the first
+        never came.
         """
 
         def act(db: sqlite3.Connection) -> tuple[int, int]:
@@ -316,7 +316,7 @@ class Registry:
             row = db.execute("SELECT next, leaf FROM claim WHERE station = ? AND lot = ?", key).fetchone()
             following, leaf = row or (0, -1)
             if claims.first > following:
-                raise LedgerError(f"{claims.lot}: claims begin with {claims.first}, {following} is next")
+                raise GapError(claims, following)
             units = SortedUnits(db, claims.lot)
             news = list(zip(claims.claims, claims.facts(), strict=True))[following - claims.first :]
             for claim, (fact, now) in news:
@@ -326,14 +326,20 @@ class Registry:
             db.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)", (*key, following, leaf))
             return following, leaf
 
-        return await self._journal.commit(act)
+        try:
+            return await self._journal.commit(act)
+        except GapError as gap:
+            await self.told(gap.fact, claims.claims[0].at)
+            raise
 
     async def began(self, opening: Fact, start: Fact, now: float) -> None:
-        """Tell that the vault started, and before it, in an empty ledger, what the ledger is."""
+        """Tell that the vault started; before it what the ledger is, or that the configuration is another."""
 
         def act(db: sqlite3.Connection) -> None:
             if leaf_table.head(db).edge.size == 0:
                 self._teller.tell(db, now, opening)
+            elif (changed := self._teller.reconfigured(db)) is not None:
+                self._teller.tell(db, now, changed)
             self._teller.tell(db, now, start)
 
         await self._journal.commit(act)

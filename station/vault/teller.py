@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from station.custody import leaf_table
-from station.custody.ledger import Fact, Stamp
+from station.custody.ledger import Entry, Fact, Stamp
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,15 @@ class Teller:
     """Seconds since any moment; cannot be set back."""
     began: float
     """What `monotonic` told when the vault started."""
+
+    def reconfigured(self, db: sqlite3.Connection) -> Fact | None:
+        """Say that the last leaf was told under another configuration; None if it was under this one."""
+        row = db.execute("SELECT entry FROM leaf ORDER BY idx DESC LIMIT 1").fetchone()
+        before = "" if row is None else msgspec.json.decode(row[0], type=Entry).cfg
+        if row is None or before == self.config:
+            return None
+        why = f"the vault's configuration is {self.config[:16]} now, and was {before[:16]}"
+        return Fact("config.changed", data={"before": before, "now": self.config, "why": why})
 
     def tell(self, db: sqlite3.Connection, now: float, fact: Fact) -> int:
         """Add a fact of the unix time `now` and return its leaf's index; LedgerError if it may not be one."""

@@ -13,13 +13,18 @@ from station.custody.ledger import Fact, decoded
 from station.custody.witness import Witness
 from station.custody.witness_server import WitnessServer
 from station.errors import LedgerError
-from station.vault.asked import Purpose
+from station.vault.asked import Purpose, Step
 from station.vault.claims import CLAIMED, Claims
 from station.vault.configuration import LedgerTable
+from station.vault.desk.orders import Orders, Place
+from station.vault.die.recovery import Intent, Standing
 from station.vault.die.script import Answer
-from station.vault.faults import Code, FaultError
+from station.vault.faults import Code, Fate, FaultError
+from station.vault.journal import Journal
 from station.vault.keyring import Keyring
 from station.vault.publisher import Publisher, Witnessed
+from station.vault.registry import Registry
+from station.vault.teller import Teller
 from tests.station.custody.ledgers import now, witness_signer
 from tests.station.vault.dies import NOW, DirectLink, sound_chip
 from tests.station.vault.vaults import Vault, opened_vault
@@ -166,8 +171,46 @@ async def test_claims_are_taken_once_and_in_order(tmp_path: Path) -> None:
         assert await registry.claimed(Claims.read("cell-1", 2, events)) == (5, 5)
         with pytest.raises(LedgerError, match="claims begin with 6, 5 is next"):
             await registry.claimed(Claims.read("cell-1", 6, events))
-        assert await registry.claimed(Claims.read("cell-2", 0, events[:1])) == (1, 6)
-    assert Counter(event for event, _ in told(tmp_path)) == {"lot.opened": 1, "unit.received": 6}
+        (gap,) = await registry.notices(0, 100, lambda _: True)
+        assert await registry.claimed(Claims.read("cell-2", 0, events[:1])) == (1, 7)
+    assert Counter(event for event, _ in told(tmp_path)) == {
+        "lot.opened": 1,
+        "unit.received": 6,
+        "log.gap": 1,
+    }
+    assert (gap.event, gap.scope) == ("log.gap", "L1")
+    assert gap.detail == "cell-1 claims of lot L1 from 6 on, and 5 is next"
+
+
+async def test_a_vault_that_works_by_another_file_says_so_once(tmp_path: Path) -> None:
+    opening, start = Fact("log.opened"), Fact("vault.started")
+    for config in ("00" * 32, "00" * 32, "11" * 32, "11" * 32):
+        journal = Journal(tmp_path / "vault.sqlite")
+        await journal.open()
+        registry = Registry(journal, Teller(config, lambda: 1.0, 0.0), Orders(Place()))
+        await registry.began(opening, start, NOW)
+        told_of = await registry.notices(0, 100, lambda _: True)
+        journal.close()
+    assert [event for event, _ in told(tmp_path)] == [
+        "log.opened",
+        *["vault.started"] * 2,
+        "config.changed",
+        *["vault.started"] * 2,
+    ]
+    (changed,) = told_of
+    assert (changed.kind, changed.event) == ("alarm", "config.changed")
+    assert changed.detail == f"the vault's configuration is {'11' * 8} now, and was {'00' * 8}"
+
+
+@pytest.mark.parametrize("code", [Code.R_MAC, Code.CARD_CRYPTOGRAM])
+async def test_dies_that_fail_their_channel_are_alarms(tmp_path: Path, code: Code) -> None:
+    async with opened_vault(tmp_path) as vault:
+        await vault.admit("L1/1")
+        step = Step("L1/1", bytes(16), NOW, Standing.ADMITTED, Intent.NONE)
+        await vault.means.registry.failed(step, code, Fate.RETRY)
+        (alarm,) = await vault.means.registry.notices(0, 100, lambda _: True)
+    wanted = {Code.R_MAC: "rmac.wrong", Code.CARD_CRYPTOGRAM: "cryptogram.wrong"}[code]
+    assert (alarm.kind, alarm.event, alarm.scope) == ("alarm", wanted, "L1/1")
 
 
 @pytest.mark.parametrize(
