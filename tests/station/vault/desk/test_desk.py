@@ -197,6 +197,31 @@ async def test_only_a_development_vault_has_persons_whom_anybody_can_sign_for(tm
     journal.close()
 
 
+@pytest.mark.parametrize(
+    ("asked", "event", "told"),
+    [
+        (ASKED[Action.CLOSE_ORDER], "order.closed", {"reason": "done"}),
+        (
+            ASKED[Action.CHANGE_ROLES],
+            "role.changed",
+            {
+                "person": SIGNERS[Role.AUDITOR].kid,
+                "roles": [],
+                "persons": [ENGINEER.kid, OFFICER.kid],
+            },
+        ),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+async def test_what_is_done_at_the_desk_is_a_leaf(
+    desk: DeskHere, asked: Asked, event: str, told: dict[str, object]
+) -> None:
+    assert (await desk.ask(asked, ENGINEER, MIXED)).code == "ok"
+    assert [one["data"] for one in await desk.facts(event)] == [told]
+    assert (await desk.ask(asked, NOBODY)).code != "ok"
+    assert len(await desk.facts(event)) == 1, "what is refused is none"
+
+
 # -- two persons
 RELEASED = ASKED[Action.RELEASE_UNIT]
 
