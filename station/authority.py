@@ -81,7 +81,7 @@ class Right(Struct, frozen=True):
     remote: Remote = Remote.NEVER
 
 
-TECHNICIANS_CHECKS = frozenset({"previous lot"})
+TECHNICIANS_CHECKS = frozenset({"previous lot", "empty contacts"})
 """For these a technician may answer, for all others an engineer."""
 OPERATOR = frozenset({Role.OPERATOR})
 ANYBODY: frozenset[str] = frozenset()

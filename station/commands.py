@@ -7,7 +7,9 @@ from msgspec import Struct
 from station.model import Axis, Whereabouts
 from station.set_up import Traveller
 
-WAIVABLE: TypeAlias = Literal["calibration", "assets", "lot data", "temperature", "golden", "previous lot"]
+WAIVABLE: TypeAlias = Literal[
+    "calibration", "assets", "lot data", "temperature", "empty contacts", "golden", "previous lot"
+]
 """The checks before a lot for which somebody may answer."""
 
 

@@ -81,6 +81,9 @@ class Sequence(Generic[S]):
     outliers: Outliers | None = None
     quality: Quality | None = None
     offsets: tuple[Offset, ...] = ()
+    empty: "tuple[Parametric[S] | Functional[S], ...]" = ()
+    """What is measured at every site before a lot, with nothing in contact: each must pass. None goes into
+    the datalog."""
     stands_for: bytes = b""
     """Fingerprint of the table of which this is a second pass: rows, limits and bins are the same."""
 
@@ -128,7 +131,9 @@ class Sequence(Generic[S]):
         digest = sha256()
         rows = [row for row in everything(self.rows) if not isinstance(row, Barrier)]
         rules = [row.when for row in rows if isinstance(row, Parametric | Functional) and row.when]
-        for text in of_modules(function.__module__ for function in (*map(function_of, rows), *rules)):
+        for text in of_modules(
+            function.__module__ for function in (*map(function_of, (*rows, *self.empty)), *rules)
+        ):
             digest.update(text)
         for row in everything(self.rows):
             digest.update(described(row))
@@ -140,6 +145,8 @@ class Sequence(Generic[S]):
                 asked(self.rules),
             ]
         )
+        for row in self.empty:
+            digest.update(b"empty" + described(row))
         digest.update(msgspec.json.encode([self.name, self.version, self.product]) + bins)
         retest = self.retest
         again = [retest.turn_on, retest.useless_after, retest.min_recovered, retest.always]

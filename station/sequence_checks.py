@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from station import grades
 from station.model import Bin, BinKind, Unit
 from station.policies import misplaced
-from station.rows import Barrier, Functional, Parametric, Personalise, S, While, everything, function_name
+from station.rows import (
+    STOP,
+    Barrier,
+    Functional,
+    Parametric,
+    Personalise,
+    S,
+    While,
+    everything,
+    function_name,
+)
 
 if TYPE_CHECKING:
     from station.sequence import Sequence
@@ -27,6 +37,7 @@ def wrong(sequence: "Sequence[S]") -> list[str]:
     return [
         *_numbers(sequence),
         *_options(sequence),
+        *_empty(sequence),
         *_bins(sequence),
         *_personalise(sequence),
         *_retest(sequence),
@@ -72,6 +83,18 @@ def _swept(row: "Parametric[S] | Functional[S]") -> Iterator[str]:
             yield f"test {row.name}: its {one.name} = {is_:g} is outside {low:g} to {high:g}, its sweep"
         if one.unit not in UNITS:
             yield f"test {row.name}: unit {one.unit!r} of {one.name} is none of {ALLOWED}"
+
+
+def _empty(sequence: "Sequence[S]") -> Iterator[str]:
+    """With nothing in contact there is no device that a row could be about."""
+    numbers = [row.number for row in sequence.empty]
+    if numbers != sorted(set(numbers)):
+        yield "the rows of empty: their numbers must rise, each once"
+    for row in sequence.empty:
+        if not row.timeout_s > 0:
+            yield f"test {row.name}: timeout_s must be above 0"
+        if row.bin or row.retry or row.when or row.swept or row.irreversible or row.on_fail is not STOP:
+            yield f"test {row.name}: a row of empty has number, function, limit and timeout_s, nothing else"
 
 
 def _has_margin(row: "Parametric[S]") -> bool:

@@ -14,6 +14,7 @@ from station.authority import answering
 from station.config import StationConfig
 from station.custody.journal import read
 from station.doctor import before_a_lot
+from station.engine.empty import EMPTY
 from station.engine.history import History, history_of
 from station.engine.prelot import LOT_DATA, lot_data
 from station.engine.states import State
@@ -57,6 +58,7 @@ def checks(folder: Path, today: date, station_file: Path | None = None, *, real:
         _calibration(info.instruments, today),
         *_assets(folder, info, config),
         *_temperature(info, history, happened),
+        *_empty(config, history),
         *_golden(info, config),
         *(_previous(folder, info) if real else ()),
     )
@@ -125,6 +127,16 @@ def _temperature(info: LotInfo, history: History, happened: Sequence[events.Any]
     yield Check(TEMPERATURE, "bad" if missed else "ok", f"{told}: {history.reason}" if missed else told)
 
 
+def _empty(config: StationConfig | None, history: History) -> Iterator[Check]:
+    """What the sequence measures with nothing in contact: it shows when the lot is checked."""
+    rows = () if config is None else sequence_named(config.cell.sequence).empty
+    if not rows:
+        return
+    seen = history.reason if history.state is State.HELD and EMPTY in history.reason else ""
+    told = ", ".join(f"{row.number} {row.name}" for row in rows)
+    yield Check(EMPTY, "bad" if seen else "ok", seen or told)
+
+
 def _ran(happened: Sequence[events.Any]) -> bool:
     running = State.RUNNING.value
     return any(isinstance(one, events.StateChanged) and one.new == running for one in happened)
@@ -150,10 +162,10 @@ def _golden(info: LotInfo, config: StationConfig | None) -> Iterator[Check]:
 
 def _answered(check: Check, happened: Sequence[events.Any]) -> Check:
     """Say who may answer for a check, and whether somebody does."""
-    # a temperature may be answered for before it is missed: it is not waited for then
+    # what shows later only may be answered for before
     said = [one for one in happened if isinstance(one, events.CheckWaived) and one.check == check.name]
     waived = f"{said[-1].actor}: {said[-1].reason}" if said else ""
-    asks = not waived and (check.health == "bad" or check.name == TEMPERATURE)
+    asks = not waived and (check.health == "bad" or check.name in (TEMPERATURE, EMPTY))
     who = tuple(sorted(answering(check.name)))
     return msgspec.structs.replace(check, who=who, waivable=asks, waived=waived)
 

@@ -1,10 +1,14 @@
 """What is asked of a lot before its first touchdown: its checks, a start, or that it is put back."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
+from drivers.roles.uninterrupted import uninterrupted
 from station import commands
-from station.engine.stops import Unloaded
+from station.engine.stops import Aborted, Unloaded
 
+T = TypeVar("T")
 GOOD_FOR_S = 12 * 3600.0
 """A lot that was checked so long ago is checked again when it is started."""
 
@@ -13,13 +17,28 @@ class Beginning:
     """Of one lot; asked in the order of its commands."""
 
     def __init__(self) -> None:
-        self._asked = asyncio.Event()
+        self._asked, self._aborted = asyncio.Event(), asyncio.Event()
         self._start = self._unload = False
         self._passed: float | None = None
 
-    def wake(self) -> None:
-        """Have whoever waits look at what else has happened."""
+    def abort(self) -> None:
+        """Have whoever waits, or is being looked after, look at what else has happened."""
+        self._aborted.set()
         self._asked.set()
+
+    async def unless_aborted(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do what has outputs on; Aborted, with them off again, as soon as that is asked."""
+        loop = asyncio.get_running_loop()
+        task, asked = loop.create_task(work), loop.create_task(self._aborted.wait())
+        try:
+            await asyncio.wait([task, asked], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Aborted
+            return task.result()
+        finally:
+            asked.cancel()
+            task.cancel()
+            await uninterrupted(asyncio.wait([task, asked]))
 
     def start(self) -> None:
         """The lot is to be tested."""

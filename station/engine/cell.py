@@ -136,7 +136,7 @@ class Cell(Standing, Generic[S]):
                 self._wish(Wish.END)
             case commands.Abort():
                 self._aborted, self._why = True, command.reason or "asked for"
-                self._beginning.wake()
+                self._beginning.abort()
                 self._held.wake()
                 self._wish(Wish.ABORT, at_once=isinstance(command, commands.CutOff))
             case _:
@@ -248,7 +248,8 @@ class Cell(Standing, Generic[S]):
             await self.shift(State.CHECKING)
             await self._must_be_shut()
             if not fresh:
-                await prelot.checked(self._plan, self.info, self._says, self._record, self._waivers.checks)
+                around = self._record, self._waivers.checks, beginning.unless_aborted
+                await prelot.checked(self._plan, self.info, self._says, *around)
             beginning.passed(self.now)
             if not start:
                 await self.shift(State.READY)

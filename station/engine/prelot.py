@@ -1,10 +1,11 @@
 """What is looked at before a lot: whatever can be found out before a device is touched."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from station import events
+from station.engine.empty import not_empty
 from station.engine.plan import Plan
 from station.engine.sites import Sites
 from station.engine.stops import Hold
@@ -20,11 +21,16 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 async def checked(
-    plan: Plan[S], info: LotInfo, says: Traveller | None, record: Record, waived: Collection[str]
+    plan: Plan[S],
+    info: LotInfo,
+    says: Traveller | None,
+    record: Record,
+    waived: Collection[str],
+    unless_aborted: Callable[[Coroutine[Any, Any, Mapping[str, str]]], Awaitable[Mapping[str, str]]],
 ) -> None:
-    """Look at data, machines, hard bins and vault; Hold says what keeps the lot from beginning.
+    """Look at data, machines, hard bins, contacts and vault; Hold says what keeps the lot from beginning.
 
-    `says`: what the traveller said when the lot was loaded.
+    `says`: what the traveller said when the lot was loaded. `unless_aborted` does what has outputs on.
     """
     must_be_reversible(plan, info)
     await machines(plan, record, waived, lot_data(info, says, plan.assets))
@@ -33,6 +39,10 @@ async def checked(
     hard = {bin_.hard for bin_ in info.bins}
     if missing := hard - plan.bound.handler.hard_bins:
         raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
+    if plan.sequence.empty:
+        off = Sites(plan.bound.resources).all_out_of_use()
+        sites = {number: site for number, site in plan.bound.sites.items() if number not in off}
+        await _answered(plan, record, waived, await unless_aborted(not_empty(plan.sequence, sites)))
     if plan.vault is not None:
         sorts = not plan.sequence.personalises
         quota = await plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity, sorts=sorts)
@@ -84,9 +94,20 @@ async def machines(
         await record(events.RuleTripped(at=now, rule=CALIBRATION, site=0, action="note", seen=seen))
     for event in found.told:
         await record(event)
-    waivable = {**besides, **found.waivable}
+    await _answered(plan, record, waived, {**besides, **found.waivable}, found.wrong)
+
+
+async def _answered(
+    plan: Plan[S],
+    record: Record,
+    waived: Collection[str],
+    waivable: Mapping[str, str],
+    wrong: Collection[str] = (),
+) -> None:
+    """Tell what somebody answers for; Hold for all else that is wrong."""
+    now = plan.clock.unix()
     for name, seen in waivable.items():
         if name in waived:
             await record(events.RuleTripped(at=now, rule=name, site=0, action="waived", seen=seen))
-    if wrong := [*found.wrong, *(seen for name, seen in waivable.items() if name not in waived)]:
-        raise Hold("; ".join(wrong))
+    if left := [*wrong, *(seen for name, seen in waivable.items() if name not in waived)]:
+        raise Hold("; ".join(left))

@@ -12,6 +12,7 @@ from station.custody.journal import Journal
 from station.set_up import Instrument, Temperature, Traveller
 from station.surroundings import simulated_station_file
 from tests.station.console.lots import BEGIN, NOW, journalled, loaded, shift
+from tests.station.engine.test_empty import ROWS, empties
 
 TODAY = date(2026, 11, 29)
 METER = Instrument("dmm", "keysight_34465a", serial="MY1", calibration_due="2027-06-01")
@@ -143,3 +144,17 @@ async def test_another_lot_of_a_real_cell_is_open(tmp_path: Path) -> None:
     found = next(one for one in checks(where, TODAY, real=True) if one.name == "previous lot")
     assert (found.health, found.found) == ("bad", "lots are open besides this one: L0 (LOADED)")
     assert found.who == ("engineer", "technician")
+
+
+async def test_what_is_measured_with_nothing_in_contact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("station.console.preflight.sequence_named", lambda name: empties(*ROWS))
+    held = shift("CHECKING", "HELD", "empty contacts: site 2: 10 pins_open: 0.1 A")
+    for folder, more, health in (("a", (), "ok"), ("b", (held,), "bad")):
+        (tmp_path / folder).mkdir()
+        where = await written(tmp_path / folder, METER, more=more)
+        every = checks(where, TODAY, simulated_station_file())
+        found = next(one for one in every if one.name == "empty contacts")
+        assert (found.health, found.waivable, found.who) == (health, True, ("engineer", "technician"))
+        assert found.found == (held.reason if more else "10 pins_open, 11 board_checked")
