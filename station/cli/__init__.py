@@ -89,6 +89,7 @@ class Commands(click.Group):
         "td",
         "update",
         "user",
+        "vault",
         "version",
         "wafer",
         "witness",
