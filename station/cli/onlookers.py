@@ -20,6 +20,7 @@ from station.door import Door
 from station.io_thread import beside
 from station.remote.control import Mode
 from station.remote.presence import Inside, present_until_told
+from station.remote.topics import tree
 from station.run import Watch
 from station.vault_watch import Tell
 
@@ -66,7 +67,9 @@ class Onlookers:
                 notes.heard.append(offered.noted)
             if self.url is not None and notes is not None:
                 presence = stack.enter_context(beside("remote", self._present(config, door, real=real)))
-                click.echo(f"hardbin: on the network, epoch {presence.epoch}", err=True)
+                root = tree(config.station.plant, config.station.name).root
+                mode = presence.control.mode.value
+                click.echo(f"hardbin: {root}, epoch {presence.epoch}, {mode}", err=True)
                 watches.append(partial(presence.herald.follow, journal, lines))
                 notes.heard.append(partial(presence.herald.noted, notes.path))
             yield door, watches, None if notes is None else notes.tell

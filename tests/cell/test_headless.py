@@ -163,7 +163,7 @@ def test_a_single_run_is_on_the_network_while_it_lasts(plant: Plant) -> None:
             f"{sys.executable} -m station.cli run --station station.toml --mqtt --lot R1 --devices 4 --json"
         )
         assert ran.returncode == 0, ran.stderr
-        assert "on the network, epoch 1" in ran.stderr
+        assert "hardbin/v1/sim/sim-ft-01, epoch 1, ONLINE-REMOTE" in ran.stderr
         until(watch, lambda one: one["topic"].endswith("birth"))
         until(watch, lambda one: one["topic"].endswith("lot.started"))
         closed = until(watch, lambda one: one["topic"].endswith("lot.completed"))
