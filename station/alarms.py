@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from math import inf
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -116,10 +117,13 @@ class Alarms:
         """By the time at which they came."""
         return tuple(self._all.values())
 
-    def begin(self, lot: str) -> None:
-        """Another lot, or the same from its journal again: what was active is over, but of the vault."""
+    def begin(self, lot: str, at: float = inf) -> None:
+        """Another lot, or the same from its journal again: what was active is over.
+
+        Of the vault only what does not last, and came before the lot did.
+        """
         for alarm in self.all:
-            if alarm.code not in LASTING:
+            if alarm.code not in LASTING and not (alarm.code.startswith("vault_") and alarm.at >= at):
                 self._set(msgspec.structs.replace(alarm, active=False))
         self._lot = lot
 

@@ -71,7 +71,7 @@ class Picture:
         self._arrived = self._clock()
         if isinstance(event, events.LotLoaded):
             self.lot = LotView(event.info)
-            self.alarms.begin(event.info.lot)
+            self.alarms.begin(event.info.lot, event.at)
             self._state, self._reason = State.LOADING.value, ""
             self._another()
         if isinstance(event, events.StateChanged):

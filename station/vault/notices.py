@@ -31,6 +31,13 @@ KINDS = {
     "lot.closed": "closed",
 }
 """The kind of notice that each event is."""
+WORDS = {
+    "uid.duplicate": "another die has this UID",
+    "spki.duplicate": "another die has this key",
+    "rmac.wrong": "a reply whose MAC is wrong",
+    "cryptogram.wrong": "it does not know its transport keys",
+}
+"""What those are that say nothing besides."""
 RELEASE, CHECKPOINT = "release", "checkpoint"
 LATE_MAX = 100_000
 """So many entries are looked through for a station that was away."""
@@ -86,4 +93,4 @@ def _detail(entry: Entry) -> str:
     for name in ("why", "reason", "code", "stops"):
         if name in entry.data:
             return str(entry.data[name])
-    return entry.event
+    return WORDS.get(entry.event, entry.event)

@@ -41,6 +41,19 @@ def test_a_stop_lasts_until_it_is_released() -> None:
     ]
 
 
+def test_whoever_looks_later_sees_the_same() -> None:
+    live, later = Alarms(), Alarms()
+    word = told("rate.unusual", 5)
+    live.begin("L1", NOW - 1)
+    live.take(0, word)
+    later.take(0, word)  # the station's own journal is read first
+    later.begin("L1", NOW - 1)
+    assert live.all == later.all
+    assert of(later) == [("vault_rate", True)]
+    later.begin("L2", NOW + 1)
+    assert of(later) == [("vault_rate", False)]
+
+
 def test_an_alarm_without_an_end_is_over_when_it_is_seen() -> None:
     alarms = Alarms()
     alarms.take(0, told("rate.unusual", 5))
