@@ -171,8 +171,12 @@ class ResumedCell(Cell[S]):
     async def _begun(self, *, unattended: bool) -> LotRun[S]:
         del unattended
         await self._beginning.asked()
-        if self._run is None or self.info is None:
+        if self._run is None or self.info is None or self._recovery is None:
             raise Aborted
+        if not self._recovery.history.seq:  # it was never begun: nothing of it was looked at, or long ago
+            around = self._record, self._waivers.checks, self._beginning.unless_aborted
+            await prelot.checked(self._plan, self.info, self._says, *around)
+            return self._run
         prelot.must_be_reversible(self._plan, self.info)
         differs = prelot.lot_data(self.info, self._says, self._plan.assets)
         await prelot.machines(self._plan, self._record, self._waivers.checks, differs)

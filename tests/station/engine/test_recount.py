@@ -137,7 +137,8 @@ async def taken_up(
     written.close()
     again = Bench(folder, bench._sequence, [TWO])
     again.quantity = bench.quantity
-    last = max(event.seq for event in happened if isinstance(event, events.ContactsClosed))
+    closed = (event.seq for event in happened if isinstance(event, events.ContactsClosed))
+    last: int = max(closed, default=0)
     again.store.landings = [landed for landed in bench.store.landings if landed.seq <= last]
     plan = bench._sequence
 
@@ -236,3 +237,23 @@ async def test_what_the_traveller_said_counts_when_the_lot_goes_on(tmp_path: Pat
     await finished(again)
     assert again.cell.state is State.HELD
     assert "the traveller says card-8" in again.cell.reason
+
+
+@virtual
+async def test_a_lot_that_was_never_begun_is_checked_as_a_new_one(tmp_path: Path) -> None:
+    async def pins_open(site: BenchSite) -> float:
+        return 0.1 if site.number == 2 else 0.0
+
+    rows = (Parametric(9, pins_open, Limit(-1e-6, 1e-6, "A")),)
+    plan = replace(lot_of("P" * 9, StopRules()), empty=rows)
+    bench = Bench(tmp_path, plan, [TWO] * 4)
+    await bench.run()
+    assert bench.cell.state is State.HELD
+    checking = place_of(bench, events.StateChanged, 1)
+    (tmp_path / "again").mkdir()
+    again = await taken_up(bench, tmp_path / "again", bench.history[:checking], [TWO] * 4)
+    assert again.cell.state.value == "PAUSED"
+    happened = await finished(again)
+    assert again.cell.state is State.HELD
+    assert again.cell.reason.startswith("empty contacts: site 2: 9 pins_open: 0.1 A")
+    assert not [event for event in happened if isinstance(event, events.TouchdownOpened)]
