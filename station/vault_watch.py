@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
+from drivers.roles.uninterrupted import heed
 from station import events
 from station.alarms import OF_VAULT
 from station.clock import RealClock
@@ -83,6 +84,7 @@ class VaultWatch:
             finally:
                 await relay.aclose()
         except (RelayError, ConfigError, StorageError) as error:
+            heed()
             return str(error)
         return "it was stopped"
 

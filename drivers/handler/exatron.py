@@ -105,6 +105,8 @@ class ExatronHandler(Machine, Handler):
         self._empty = False
         self._in_contact = False
         self._again = False
+        self._unsure = False
+        """A device may be in contact of which it is not known whether it may be tested."""
         self._retested = False
 
     # -- the machine
@@ -112,7 +114,7 @@ class ExatronHandler(Machine, Handler):
         """Open the line; the handler cannot be asked who it is, and speaks when a part is at the site."""
         self._lines = Lines()
         self._messages.clear()
-        self._in_contact = self._again = self._empty = False
+        self._in_contact = self._again = self._empty = self._unsure = False
         await self._stream.open()
 
     async def identify(self) -> Identity:
@@ -151,7 +153,7 @@ class ExatronHandler(Machine, Handler):
     async def start_lot(self, lot: str) -> None:
         """Forget the lot before; the handler cannot be told of a new one."""
         log.info("%s: lot %s begins", self.name, lot)
-        self._in_contact = self._again = self._empty = False
+        self._in_contact = self._again = self._empty = self._unsure = False
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
         self._in_contact = False
@@ -200,22 +202,46 @@ class ExatronHandler(Machine, Handler):
     # -- Exatron and HP mode
     async def _landed(self) -> bool:
         """Wait until the contacts are closed; false when the lot is over."""
+        if await self._closed_anew():
+            return True
         if not self._again:
             if not await self._part():
                 return False
             await self._stream.write(READY)
         self._again = False
-        while (word := await self._word(within_s=self._options.close_s)) is Word.PART:
-            await self._stream.write(READY)  # the operator made the handler ask again
-        if word is None:
+        if not await self._closed():
             raise EquipmentError(f"{self.name}: contacts not closed within {self._options.close_s:g} s")
         return True
+
+    async def _closed_anew(self) -> bool:
+        """Have a device that may be in contact plunged again, after a person has let the lot go on.
+
+        The start of its test came too late, garbled or unasked for, and the handler says it once. One that
+        has none in contact ignores this.
+        """
+        if not self._unsure:
+            return False
+        while await self._word(within_s=0.0) is not None:
+            pass  # what it said before says nothing of what it does now
+        await self._stream.write(AGAIN)
+        closed = await self._closed()
+        self._unsure = False
+        return closed
+
+    async def _closed(self) -> bool:
+        """Wait for the start of a test, not longer than contacts take to close."""
+        self._unsure = True
+        while (word := await self._word(within_s=self._options.close_s)) is Word.PART:
+            await self._stream.write(READY)  # the operator made the handler ask again
+        self._unsure = word is None
+        return word is not None
 
     async def _part(self) -> bool:
         word = await self._word(within_s=self._options.quiet_s or None, until_empty=True)
         if self._empty:
             return False
         if word is Word.START:
+            self._unsure = True
             raise EquipmentError(f"{self.name}: start of test that nobody asked for")
         if word is None:
             raise EquipmentError(

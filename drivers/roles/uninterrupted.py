@@ -36,6 +36,22 @@ async def uninterrupted(work: Awaitable[T], *, bound_s: float | None = None, may
     return result
 
 
+def told_to_end() -> int:
+    """How often the task that runs has been cancelled so far."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def heed(before: int = 0) -> None:
+    """Be cancelled, if the task was told to end since `told_to_end` was `before` and a failure outweighed it.
+
+    For whoever catches failures and tries again: he would never end. Not behind a TaskGroup of the same task:
+    Python 3.11 counts the failure of its tasks as a cancellation of this one, and keeps it.
+    """
+    if told_to_end() > before:
+        raise asyncio.CancelledError
+
+
 async def undone(work: Awaitable[None], *, what: str, bound_s: float = 2.0) -> None:
     """Undo what a block did, whatever happens meanwhile; NotUndoneError if it fails or takes too long."""
     try:

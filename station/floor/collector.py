@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from drivers.roles.uninterrupted import heed
 from station.errors import StorageError
 from station.floor.keeping import Keeper, Told, acknowledged, told
 from station.remote.link import Broker, Link, LinkError, Message
@@ -67,6 +68,7 @@ class Collector:
             try:
                 await self._once()
             except LinkError as error:
+                heed()
                 failures = 1 if self.listening.is_set() else failures + 1
                 log.warning("broker: %s", error)
             finally:
@@ -99,6 +101,7 @@ class Collector:
             try:
                 return await self._writer.run(self._keeper.keep, batch)
             except StorageError as error:
+                heed()
                 failures += 1
                 log.warning("database: %s", error)
             await asyncio.sleep(_pause(failures))
@@ -119,6 +122,7 @@ class Collector:
                 connected = self.listening.is_set()
                 await self._writer.run(self._keeper.there, self._duty.name, connected=connected)
             except StorageError as error:
+                heed()
                 log.warning("database: %s", error)
             await asyncio.sleep(THERE_S)
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, Row, select
 
+from drivers.roles.uninterrupted import heed
 from station.errors import StorageError
 from station.floor import schema, shown
 from station.floor.database import working
@@ -45,6 +46,7 @@ class View:
         try:
             found = await self._writer.run(self._found)
         except StorageError as error:
+            heed()
             log.warning("database: %s", error)
             found = replace(self.state, there=False)
         if found != self.state:

@@ -15,6 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from drivers.roles.uninterrupted import heed, told_to_end
 from station.addresses import is_loopback
 from station.errors import ConfigError
 from station.remote.link import Link, LinkError, Message
@@ -79,26 +80,20 @@ class MqttBroker:
             socket_options=NODELAY,
             logger=_quiet,
         )
+        before, cancelled = told_to_end(), False
         try:
-            before = _cancelled()
             async with client:
-                _heed(before)
-                yield MqttLink(client)
-            _heed(before)
+                heed(before)
+                try:
+                    yield MqttLink(client)
+                except asyncio.CancelledError:
+                    cancelled = True
+                    raise
+            heed(before)
         except aiomqtt.MqttError as error:
+            if cancelled:  # the goodbye failed, and that is no reason to stay
+                raise asyncio.CancelledError from error
             raise LinkError(f"{self._address.url}: {error}") from error
-
-
-def _cancelled() -> int:
-    """How often the task has been told to end."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _heed(before: int) -> None:
-    """Be cancelled if we were: `wait_for` of Python 3.11 forgets it when the answer comes with it."""
-    if _cancelled() > before:
-        raise asyncio.CancelledError
 
 
 class MqttLink:
@@ -108,8 +103,8 @@ class MqttLink:
         self._client = client
 
     async def publish(self, message: Message) -> None:
+        before = told_to_end()
         try:
-            before = _cancelled()
             await self._client.publish(
                 message.topic,
                 message.payload,
@@ -117,18 +112,19 @@ class MqttLink:
                 retain=message.retain,
                 properties=_properties(message, PacketTypes.PUBLISH),
             )
-            _heed(before)
+            heed(before)
         except (aiomqtt.MqttError, ValueError) as error:
+            heed(before)
             raise LinkError(str(error)) from error
 
     async def subscribe(self, *patterns: str) -> None:
+        before, options = told_to_end(), SubscribeOptions(qos=1, retainAsPublished=True)
         try:
-            options = SubscribeOptions(qos=1, retainAsPublished=True)
-            before = _cancelled()
             for pattern in patterns:
                 await self._client.subscribe(pattern, options=options)
-                _heed(before)
+                heed(before)
         except (aiomqtt.MqttError, ValueError) as error:
+            heed(before)
             raise LinkError(str(error)) from error
 
     async def messages(self) -> AsyncIterator[Message]:

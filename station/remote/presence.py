@@ -28,6 +28,8 @@ from station.writer import Writer
 
 GOES_S, LOOK_S = 5.0, 0.02
 """How long whoever goes waits for the broker, and how often it looks."""
+CANCELLED_S = 1.0
+"""A task that was told to end is told again after so long."""
 AUDIT, MEMORY = "audit", "remote.db"
 
 
@@ -99,12 +101,18 @@ async def present(settings: Settings, broker: Broker, inside: Inside) -> AsyncGe
             try:
                 yield made
             finally:
-                running.cancel()
-                await asyncio.wait([running])
+                await _ended(running)
     finally:
         await writer.run(memory.close)
         writer.close()
         audit.close()
+
+
+async def _ended(running: "asyncio.Task[None]") -> None:
+    """Cancel a task until it ends: a group of tasks forgets that it was, if one of them fails just then."""
+    while not running.done():
+        running.cancel()
+        await asyncio.wait([running], timeout=CANCELLED_S)
 
 
 @asynccontextmanager

@@ -22,7 +22,10 @@ class Script(Stream):
     def __init__(self, *pieces: bytes) -> None:
         self.name = "script"
         self.said = b""
+        self.waiting = 0
+        """How often somebody waited for what it would say."""
         self._pieces = list(pieces)
+        self._more = asyncio.Event()
 
     async def open(self) -> None:
         pass
@@ -31,12 +34,19 @@ class Script(Stream):
         self.said += data
 
     async def receive(self) -> bytes:
-        if not self._pieces:
-            await asyncio.Event().wait()
+        while not self._pieces:
+            self.waiting += 1
+            self._more.clear()
+            await self._more.wait()
         return self._pieces.pop(0)
 
     def say(self, data: bytes) -> None:
         self._pieces.append(data)
+
+    def answer(self, *pieces: bytes) -> None:
+        """Go on while somebody waits."""
+        self._pieces += pieces
+        self._more.set()
 
     async def aclose(self) -> None:
         pass
@@ -214,6 +224,52 @@ async def test_a_start_that_nobody_asked_for_is_an_alarm() -> None:
         async with listening(made(line)) as touchdowns:
             with pytest.raises(EquipmentError, match="nobody asked for"):
                 await anext(touchdowns)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ((b"S\r",), "nobody asked for"),
+        ((b"H\r",), "contacts not closed"),
+        ((b"H\r", b"?\r", b"?\r", b"?\r"), "unreadable lines"),
+    ],
+)
+async def test_a_device_that_may_be_in_contact_is_plunged_again(said: tuple[bytes, ...], why: str) -> None:
+    """A start that comes late is none of what was asked for since."""
+    line = Script(*said)
+    handler = made(line, close_s=0.01)
+    async with listening(handler) as touchdowns:
+        with pytest.raises(EquipmentError, match=why):
+            await anext(touchdowns)
+    line.say(b"S\r")
+    line.said = b""
+    handler._options = ExatronOptions()
+    async with aclosing(handler.touchdowns()) as touchdowns:
+        landing = asyncio.ensure_future(anext(touchdowns))
+        async with asyncio.timeout(30):
+            while not line.said:  # noqa: ASYNC110 - a script rings no bell
+                await asyncio.sleep(0)
+        assert line.said == b"0"
+        assert not landing.done()
+        line.answer(b"S\r")
+        assert await landing == ONE
+
+
+async def test_with_nothing_in_contact_the_next_part_is_waited_for() -> None:
+    line = Script(b"S\r")
+    handler = made(line, close_s=0.01)
+    async with listening(handler) as touchdowns:
+        with pytest.raises(EquipmentError, match="nobody asked for"):
+            await anext(touchdowns)
+    line.say(b"")
+    async with aclosing(handler.touchdowns()) as touchdowns:
+        landing = asyncio.ensure_future(anext(touchdowns))
+        async with asyncio.timeout(30):
+            while line.waiting < 2:  # noqa: ASYNC110, PLR2004 - a script rings no bell
+                await asyncio.sleep(0)
+        line.answer(b"H\r", b"S\r")
+        assert await landing == ONE
+    assert line.said == b"0R"
 
 
 async def test_silence_may_be_bounded() -> None:

@@ -1,22 +1,28 @@
 """The floor's database has what stations tell, each event once, whoever is killed between them."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import create_engine
 
 from station.chaos import postgres
+from station.errors import StorageError
 from station.floor import schema
 from station.floor.collector import Collector, Duty
 from station.floor.database import opened
-from station.floor.keeping import Keeper, told
+from station.floor.keeping import Keeper, Told, told
 from station.remote.link import Broker, Message
 from station.remote.local_bus import LocalBus
 from station.remote.memory import Memory
 from station.remote.messages import CloudEvent, Online, utc
 from station.remote.presence import MEMORY
+from station.remote.topics import Tree
+from station.writer import Writer
 from tests.station.floor.floors import NAME, Kept, collecting, database, until
 from tests.station.remote.floor import NOW, TREE, Floor
 from tests.station.remote.mosquitto import Mosquitto
@@ -262,3 +268,33 @@ def test_events_of_a_lot_may_come_in_any_order_and_twice(address: str) -> None:
 def test_a_duty_that_cannot_be_in_a_topic_is_refused() -> None:
     with pytest.raises(Exception, match="a-z"):
         Duty("AHM 1", "collector")
+
+
+async def test_a_collector_that_is_told_to_end_ends_though_its_database_fails_at_that_moment() -> None:
+    """What is written is awaited, and its failure outweighs the cancellation: it is not tried for ever."""
+    begun, go_on = asyncio.Event(), Event()
+    loop = asyncio.get_running_loop()
+
+    class Failing(Keeper):
+        def keep(self, found: Sequence[Told]) -> None:
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait()
+            raise StorageError("the database was killed")
+
+        def there(self, name: str, *, connected: bool) -> None:
+            pass
+
+    engine, writer, bus = create_engine("sqlite://"), Writer("floor"), LocalBus()
+    collector = Collector(bus, Duty("p", "c"), Failing(engine, lambda: 0.0), writer)
+    running = loop.create_task(collector.run())
+    await collector.listening.wait()
+    async with bus.link("s") as link:
+        online = msgspec.json.encode(Online(online=True, epoch=1))
+        await link.publish(Message(Tree("p", "s").online, online, retain=True))
+        await begun.wait()
+    running.cancel()
+    loop.call_soon(go_on.set)
+    async with asyncio.timeout(30):
+        await asyncio.wait([running])
+    assert running.cancelled()
+    writer.close()
