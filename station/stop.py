@@ -9,8 +9,8 @@ from station import commands
 from station.engine.cell import Cell
 from station.errors import StoppedError
 
-STOP_GRACE_S = 10.0
-"""How long a touchdown under way may take to end after the first request to stop."""
+STOP_GRACE_S = 20.0
+"""How long a touchdown under way may take to end after the first request to stop: twice a personalisation."""
 ACTOR = "operator"
 """Whoever started the run: he stands at the machine."""
 

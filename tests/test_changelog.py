@@ -34,6 +34,7 @@ def test_every_fragment_is_in_the_section_of_the_version(house: Path) -> None:
     assert not list((house / "changes").glob("*.md"))
     before, _, told = (house / "CHANGELOG.md").read_text("utf-8").partition("## 99.0.0 (2026-11-30)\n")
     assert "## Unreleased" in before
+    told, _, _ = told.partition("\n## ")
     for name, text in fragments.items():
         assert all(line in told for line in text.strip().splitlines()), name
     assert told.count("\n### ") == len(fragments)

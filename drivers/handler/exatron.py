@@ -221,8 +221,8 @@ class ExatronHandler(Machine, Handler):
         """
         if not self._unsure:
             return False
-        while await self._word(within_s=0.0) is not None:
-            pass  # what it said before says nothing of what it does now
+        await self._word(within_s=0.0)  # what it said before says nothing of what it does now
+        self._messages.clear()
         await self._stream.write(AGAIN)
         closed = await self._closed()
         self._unsure = False

@@ -75,7 +75,7 @@ def test_what_the_floor_lacks_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(own_broker, "PROGRAM", None)
     with Plant(tmp_path, simulated_station_file()) as plant:
         assert list(plant.wrong_with(lot, ())) == []
-        monkeypatch.setattr("station.chaos.plant.told", lambda event: [("lot.held", {})])
+        monkeypatch.setattr("station.remote.teller.told", lambda event: [("lot.held", {})])
         (wrong,) = plant.wrong_with(lot, ())
     assert "lacks [('L1/1.0', '2026-11-22T08:10:00.000Z', 'lot.held')" in wrong
     assert "has [('L1/1.0', '2026-11-22T08:10:00.000Z', 'lot.loaded')" in wrong

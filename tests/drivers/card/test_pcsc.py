@@ -173,7 +173,7 @@ class VirtualChip(threading.Thread):
         self.line = _reached(port)
 
     def run(self) -> None:
-        with closing(self.line):
+        with closing(self.line), suppress(ConnectionResetError):  # the daemon is gone with what it was sent
             while (message := self._message()) is not None:
                 if message == b"\4":
                     self._tell(self.ATR)

@@ -226,6 +226,19 @@ async def test_a_start_that_nobody_asked_for_is_an_alarm() -> None:
                 await anext(touchdowns)
 
 
+async def test_a_device_that_somebody_plunged_is_plunged_again_when_the_lot_goes_on() -> None:
+    with replayed_stream("exatron/plunged_again") as line:
+        handler = made(line)
+        await handler.connect()
+        async with aclosing(handler.touchdowns()) as touchdowns:
+            with pytest.raises(EquipmentError, match="nobody asked for"):
+                await anext(touchdowns)
+        async with aclosing(handler.touchdowns()) as touchdowns:
+            assert await anext(touchdowns) == ONE
+            await handler.sort({1: 1})
+        await handler.aclose()
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [

@@ -13,14 +13,14 @@ NEEDED = {"witness run": ["--key", "w.seeds", "--log", "log.pub", "--state", "st
 
 
 def listening(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """The commands that have `--host`."""
+    """The commands that have `--host` and `--port`."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
             yield from listening(command, (*path, name))
-        elif any("--host" in parameter.opts for parameter in command.params):
+        elif {"--host", "--port"} <= {one for parameter in command.params for one in parameter.opts}:
             yield " ".join((*path, name))
 
 

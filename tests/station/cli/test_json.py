@@ -16,6 +16,7 @@ WITHOUT = {
     "console": "serves",
     "floor": "serves",
     "metrics serve": "serves",
+    "vault run": "serves",
     "witness run": "serves",
     "monitor": "is a picture on a terminal",
     "replay": "is a picture on a terminal",
