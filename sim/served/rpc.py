@@ -5,6 +5,7 @@ Ref: RFC 5531, sections 9 (messages) and 11 (record marking); RFC 4506 (XDR).
 
 import asyncio
 import struct
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 LAST = 0x80000000
@@ -112,15 +113,15 @@ class Records:
         return found
 
 
-class CallConnection(asyncio.Protocol):
+class CallConnection(asyncio.Protocol, ABC):
     """One client that calls; one that speaks no RPC is sent away."""
 
     def __init__(self) -> None:
         self._records = Records()
 
+    @abstractmethod
     def called(self, asked: Call) -> None:
         """Take a call."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Send the client away."""
