@@ -26,6 +26,9 @@ from station.model import LotClosing, LotInfo
 from station.sequence import S
 from station.set_up import Traveller
 
+UNDER_WAY_S = 5.0
+"""How long commands that were taken may take to have their effect, before the files are closed."""
+
 
 class Cell(Standing, Generic[S]):
     """Runs one lot at a time. Everything that changes it comes in by `request`."""
@@ -49,7 +52,7 @@ class Cell(Standing, Generic[S]):
         self._requests = Requests(self._plan.bound.resources)
         self._beginning, self._held = Beginning(), Held(secure=self._plan.vault is not None)
         self._waivers = Waivers()
-        self._aborted = self._was_held = False
+        self._aborted = self._was_held = self._leaves = False
 
     # -- the one door
     async def request(self, command: commands.Any) -> commands.Receipt:
@@ -218,6 +221,8 @@ class Cell(Standing, Generic[S]):
             except Hold as hold:
                 if unattended or hold.unsafe:
                     raise
+                if self._leaves and self.state is State.PAUSED:  # the next start comes upon it again
+                    raise Adjourned from hold
                 await self._wait_for_release(hold, State.PAUSED)
                 if self._held.ended:
                     break
@@ -332,9 +337,10 @@ class Cell(Standing, Generic[S]):
 
     def leave(self) -> bool:
         """Have the run end with its lot open and paused, for the next start; false if it is not paused."""
-        if self.state is State.PAUSED:
+        self._leaves = self.state is State.PAUSED
+        if self._leaves:
             self._wish(Wish.LEAVE)
-        return self.state is State.PAUSED
+        return self._leaves
 
     async def _leave(self) -> None:
         if not await self._safety.make():
@@ -400,6 +406,8 @@ class Cell(Standing, Generic[S]):
         try:
             await self._safety.over()
             self._over = True
+            if under_way := [taken for taken in self._receipts.values() if not taken.done()]:
+                await asyncio.wait(under_way, timeout=UNDER_WAY_S)
             await self._close_folder()
         finally:
             self._plan.bus.close()
