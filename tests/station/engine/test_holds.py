@@ -387,11 +387,8 @@ async def test_a_paused_lot_whose_outputs_stay_on_is_aborted_when_it_is_left(tmp
 
 async def test_a_paused_lot_that_would_be_held_again_is_left_open_all_the_same(tmp_path: Path) -> None:
     """Whoever stops the station is not there to let it go on."""
-    bench, goes_on, calls = (
-        Bench(tmp_path, sequence(returning(1.0)), ONE),
-        asyncio.Event(),
-        itertools.count(1),
-    )
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
+    goes_on, calls = asyncio.Event(), itertools.count(1)
 
     async def start_lot(lot: str) -> None:
         if next(calls) > 1:
@@ -408,19 +405,6 @@ async def test_a_paused_lot_that_would_be_held_again_is_left_open_all_the_same(t
         goes_on.set()
 
     assert await bench.run(operator(), unattended=False) == "PAUSED"
-
-
-async def test_a_command_under_way_has_its_effect_before_the_files_are_closed(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, sequence(returning(CustodyError("vault gone"))), ONE)
-    assert await bench.run() == "HELD"
-    shelve = commands.Shelve(id="s", actor="op", reason="known", alarm="x", minutes=5, roles=OP)
-    asked = asyncio.create_task(bench.cell.request(shelve))
-    for _ in range(2):  # it is asked, then being journalled
-        await asyncio.sleep(0)
-    assert not bench.cell._receipts["s"].done()
-    await bench.cell.aclose()
-    assert (await asked).code == "not_found"
-    assert isinstance(bench.history[-1], events.CommandRefused)
 
 
 async def test_a_cell_whose_files_are_closed_takes_no_command_and_tells_of_none(tmp_path: Path) -> None:
