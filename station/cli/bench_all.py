@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import click
 from msgspec import json
 
+from station.cli.codes import Exit
+
 Report: TypeAlias = Mapping[str, Any]
 
 
@@ -36,13 +38,16 @@ class Result:
 
     part: str
     figure: str
-    value: float
+    value: float | None
+    """None if its part could not be measured."""
     bound: float
     least: bool
     """Whether the bound is the least."""
     kept: bool
     floor: float | None = None
     """The same without hardbin, in the same run."""
+    why: str = ""
+    """Why it could not be measured."""
 
 
 PROMISES = (
@@ -96,29 +101,47 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 @click.command(name="all")
 @click.option("--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only these.")
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
-def all_(parts: tuple[str, ...], *, as_json: bool) -> None:
+def all_(parts: tuple[str, ...], *, as_json: bool) -> Exit:
     """All parts, one after the other, each figure beside its promise; leave the machine alone meanwhile."""
     found = list(results(parts or tuple(PARTS), ask))
     if as_json:
         click.echo(json.encode(found))
-        return
-    click.echo(f"{'part':<8} {'figure':<26} {'value':>14}  {'promised':>14} {'floor':>14}")
-    for one in found:
-        floor = "" if one.floor is None else f"{one.floor:,.6g}"
-        promised = f"{'>=' if one.least else '<='} {one.bound:,.10g}"
-        line = f"{one.part:<8} {one.figure:<26} {one.value:>14,.10g}  {promised:>14} {floor:>14}"
-        click.echo(line.rstrip() if one.kept else f"{line}  NOT AS PROMISED")
+    else:
+        click.echo(f"{'part':<8} {'figure':<26} {'value':>14}  {'promised':>14} {'floor':>14}")
+        for one in found:
+            click.echo(_line(one))
+    missing = {one.part: one.why for one in found if one.value is None}
+    for part, why in missing.items():
+        click.echo(f"{part} not measured: {why}", err=True)
+    return Exit.UNEXPECTED if missing else Exit.OK
+
+
+def _line(one: Result) -> str:
+    promised = f"{'>=' if one.least else '<='} {one.bound:,.10g}"
+    value = "-" if one.value is None else f"{one.value:,.10g}"
+    floor = "" if one.floor is None else f"{one.floor:,.6g}"
+    line = f"{one.part:<8} {one.figure:<26} {value:>14}  {promised:>14} {floor:>14}"
+    return (
+        line.rstrip() if one.kept else f"{line}  {'NOT MEASURED' if one.value is None else 'NOT AS PROMISED'}"
+    )
 
 
 def results(parts: tuple[str, ...], measured: Callable[[str], Report]) -> Iterator[Result]:
-    """Measure part by part; a part's worst figure stands for many of one kind."""
+    """Measure part by part; a part's worst figure stands for many of one kind, one that fails takes no other along."""
     for part in parts:
-        report = {**measured(part)}
+        promises = [promise for promise in PROMISES if promise.part == part]
+        try:
+            report = {**measured(part)}
+        except click.ClickException as error:
+            for promise in promises:
+                yield Result(
+                    part, promise.figure, None, promise.bound, promise.least, kept=False, why=error.message
+                )
+            continue
         if part == "drivers":
             report |= _worst(report)
-        for promise in PROMISES:
-            if promise.part == part:
-                yield _result(promise, report)
+        for promise in promises:
+            yield _result(promise, report)
 
 
 def _result(promise: Promise, report: Report) -> Result:

@@ -58,9 +58,20 @@ def test_what_a_person_and_a_program_read(
     assert [one["floor"] for one in found] == [1, 1, None, None, None]
 
 
-def test_a_part_that_fails_is_named(
+def test_a_part_that_cannot_be_measured_is_named_and_takes_no_other_along(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bench_all, "PARTS", {**PARTS, "engine": ("bench", "nothing")})
-    assert code_of(["bench", "all", "--part", "engine"]) != Exit.OK
-    assert "bench nothing ended with 2" in capsys.readouterr().err
+    ask = bench_all.ask
+    monkeypatch.setattr(bench_all, "ask", lambda part: ask(part) if part == "engine" else DRIVERS)
+    both = ["bench", "all", "--part", "engine", "--part", "drivers"]
+    assert code_of(both) == Exit.UNEXPECTED
+    said = capsys.readouterr()
+    lines = [" ".join(line.split()) for line in said.out.splitlines()]
+    assert lines[1] == "engine kept_per_cpu_s - >= 20,000 NOT MEASURED"
+    assert lines[8] == "drivers worst_unsolicited_ms 4 <= 5"
+    assert "engine not measured: bench nothing ended with 2" in said.err
+    assert code_of([*both, "--json"]) == Exit.UNEXPECTED
+    found = json.decode(capsys.readouterr().out)
+    assert [one["value"] for one in found] == [None] * 5 + [1.6, 1.4, 4.0]
+    assert "bench nothing ended with 2" in found[0]["why"]
