@@ -127,7 +127,7 @@ def _line(one: Result) -> str:
 
 
 def results(parts: tuple[str, ...], measured: Callable[[str], Report]) -> Iterator[Result]:
-    """Measure part by part; a part's worst figure stands for many of one kind, one that fails takes no other along."""
+    """Measure part by part; the worst stands for many of one kind; a part that fails is told, too."""
     for part in parts:
         promises = [promise for promise in PROMISES if promise.part == part]
         try:
