@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +12,9 @@ from msgspec import json
 from station.chaos.campaign import Campaign, Played, Result, Violation, campaign
 from station.chaos.schedule import read
 from station.cli.codes import Exit
+
+STRIDE = 100
+"""After so many lots a campaign says how far it is."""
 
 
 @click.command()
@@ -28,8 +30,7 @@ def chaos(lots: int, seed: int, jobs: int, text: str | None, as_json: bool) -> i
     with TemporaryDirectory(prefix="hardbin-chaos-") as folder, stoppable():
         if text is None:
             seeds = range(seed, seed + lots)
-            told = partial(_told, quiet=as_json)
-            result = campaign(code_of, Path(folder), seeds, jobs=jobs, told=told)
+            result = campaign(code_of, Path(folder), seeds, jobs=jobs, told=Telling(lots, quiet=as_json))
         else:
             result = _one(Campaign(code_of, Path(folder)), text)
     click.echo(json.encode(result) if as_json else _summary(result))
@@ -56,10 +57,22 @@ def _one(played: Campaign, text: str) -> Result:
     return Result(1, asked.wrongs, played.lives, found)
 
 
-def _told(played: Played, *, quiet: bool) -> None:
-    found = played.violation
-    if found is not None:
-        click.echo(f"seed {played.seed}: {'; '.join(found.complaints)}\n    {found.replay}", err=quiet)
+class Telling:
+    """What is said of a campaign under way: each violation at once, and how far it is."""
+
+    def __init__(self, lots: int, *, quiet: bool) -> None:
+        self._lots, self._quiet = lots, quiet
+        self._played = self._violations = 0
+
+    def __call__(self, played: Played) -> None:
+        self._played += 1
+        if (found := played.violation) is not None:
+            self._violations += 1
+            click.echo(
+                f"seed {played.seed}: {'; '.join(found.complaints)}\n    {found.replay}", err=self._quiet
+            )
+        if not self._played % STRIDE:
+            click.echo(f"{self._played} of {self._lots} lots, {self._violations} violations", err=True)
 
 
 def _summary(result: Result) -> str:
