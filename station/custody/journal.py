@@ -66,6 +66,8 @@ class Journal:
         await asyncio.sleep(0)  # whoever commits in this turn of the loop shares the fsync
         self._flush, entries = None, self._pending
         self._pending = []
+        if self.closed:
+            raise StorageError(f"journal {self._path}: it is closed")
         await self._writer.run(self._append, entries)
 
     def _append(self, entries: list[events.Any]) -> None:

@@ -15,29 +15,25 @@ from station.engine.lot_run import LotRun
 from station.engine.plan import Folder, Plan
 from station.engine.requests import Requests
 from station.engine.safety import Safety
-from station.engine.standing import Standing
 from station.engine.states import State
 from station.engine.stepping import Steps, steps_of
 from station.engine.stepping import objection as no_step
 from station.engine.stops import Aborted, Adjourned, Cause, Hold, Unloaded, Wish
+from station.engine.taking import Taking
 from station.engine.waivers import Waivers
 from station.errors import CustodyError
 from station.model import LotClosing, LotInfo
 from station.sequence import S
 from station.set_up import Traveller
 
-UNDER_WAY_S = 5.0
-"""How long commands that were taken may take to have their effect, before the files are closed."""
 
-
-class Cell(Standing, Generic[S]):
+class Cell(Taking, Generic[S]):
     """Runs one lot at a time. Everything that changes it comes in by `request`."""
 
     def __init__(self, plan: Plan[S]) -> None:
         super().__init__(plan.clock, plan.bus)
         self._plan = plan
         self._safety = Safety(plan.resources, self._tell_safety)
-        self._receipts: dict[str, asyncio.Task[commands.Receipt]] = {}
         self.info: LotInfo | None = None
         self._says: Traveller | None = None
         self._why = "asked for"
@@ -54,43 +50,8 @@ class Cell(Standing, Generic[S]):
         self._waivers = Waivers()
         self._aborted = self._was_held = self._leaves = False
 
-    # -- the one door
-    async def request(self, command: commands.Any) -> commands.Receipt:
-        """Take a command: journal its receipt, then let it have its effect, once per id."""
-        if (taken := self._receipts.get(command.id)) is None:
-            taken = asyncio.get_running_loop().create_task(self._taken(command))
-            self._receipts[command.id] = taken
-        return await uninterrupted(taken)
-
-    async def _taken(self, command: commands.Any) -> commands.Receipt:
-        name = receipts.name_of(command)
-        if self._over:
-            return commands.Receipt(False, "wrong_state", f"{name}: the files of this lot are being closed")
-        if (objection := self._objection(name, command)) is not None:
-            return await self._refuse(command, *objection)
-        if isinstance(command, commands.Resume) and (why := await why_open(self._plan.resources)):
-            return await self._refuse(command, "equipment", why)
-        if isinstance(command, commands.CutOff):
-            self._safety.cut_off()
-            await self._effect(command)
-            await self._accept(command)
-            return await self._done(command)
-        if isinstance(command, commands.Load):
-            await self._load(command)
-        await self._accept(command)
-        overtaken = None if isinstance(command, commands.Load) else self._objection(name, command)
-        if overtaken is not None:  # the state has changed while the receipt was written
-            return await self._refuse(command, *overtaken)
-        await self._effect(command)
-        return await self._done(command)
-
-    async def _done(self, command: commands.Any) -> commands.Receipt:
-        """Return the receipt of a command that had its effect."""
-        del command
-        return commands.Receipt(ok=True, code="ok")
-
+    # -- what commands do
     def _objection(self, name: str, command: commands.Any) -> tuple[str, str] | None:
-        """Return why a command cannot be taken now, as code and reason."""
         denied = authority.objection(authority.Action(name), command.roles, self.state)
         if objection := denied or receipts.unreasoned(command):
             return objection
@@ -112,13 +73,14 @@ class Cell(Standing, Generic[S]):
             return "not_found", f"{name}: there is no alarm {alarm!r}"
         return None
 
-    async def _accept(self, command: commands.Any) -> None:
-        stopping = isinstance(command, commands.Pause | commands.Abort)
-        await (self._commit if stopping else self._record)(receipts.accepted(command, self.now))
-
-    async def _refuse(self, command: commands.Any, code: str, reason: str) -> commands.Receipt:
-        await self._commit(receipts.refused(command, self.now, code, reason))
-        return commands.Receipt(ok=False, code=code, reason=reason)
+    async def _prepared(self, command: commands.Any) -> tuple[str, str] | None:
+        if isinstance(command, commands.Resume) and (why := await why_open(self._plan.resources)):
+            return "equipment", why
+        if isinstance(command, commands.CutOff):
+            self._safety.cut_off()
+        if isinstance(command, commands.Load):
+            await self._load(command)
+        return None
 
     async def _effect(self, command: commands.Any) -> None:
         match command:
@@ -405,9 +367,7 @@ class Cell(Standing, Generic[S]):
         """Close the lot's files; a lot that is not closed may be taken up again later."""
         try:
             await self._safety.over()
-            self._over = True
-            if under_way := [taken for taken in self._receipts.values() if not taken.done()]:
-                await asyncio.wait(under_way, timeout=UNDER_WAY_S)
+            await self._no_more()
             await self._close_folder()
         finally:
             self._plan.bus.close()

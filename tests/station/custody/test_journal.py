@@ -56,6 +56,14 @@ async def test_a_torn_tail_is_cut_and_the_chain_goes_on(tmp_path: Path) -> None:
         assert list(read(path)) == [state(1), state(9)]
 
 
+async def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", reserve_bytes=0)
+    journal.open()
+    journal.close()
+    with pytest.raises(StorageError, match="it is closed"):
+        await journal.commit(state(1))
+
+
 @pytest.mark.parametrize("change", [lambda b: b.replace(b"B2", b"B7"), lambda b: b.split(b"\n", 1)[1]])
 async def test_a_changed_or_missing_line_is_found(tmp_path: Path, change: Any) -> None:
     path = tmp_path / "journal"

@@ -13,8 +13,11 @@ from drivers.errors import EquipmentError
 from drivers.roles.uninterrupted import NotUndoneError
 from station import commands, events
 from station.custody.balance import Binned
+from station.custody.journal import read
+from station.engine.lot_journal import LotJournal
 from station.engine.safe_state import make_safe
 from station.engine.states import State
+from station.engine.taking import UNDER_WAY_S
 from station.errors import CustodyError, StorageError
 from station.model import Limit, LotClosing, Verdict
 from station.sequence import Parametric, Retest, While
@@ -416,3 +419,66 @@ async def test_a_cell_whose_files_are_closed_takes_no_command_and_tells_of_none(
     assert (receipt.ok, receipt.code) == (False, "wrong_state")
     assert "being closed" in receipt.reason
     assert len(bench.history) == before
+
+
+class Gate:
+    """Keeps the receipt of one command from the disk until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+        self._command, self._commit = command, LotJournal.commit
+        monkeypatch.setattr(LotJournal, "commit", lambda journal, *happened: self._gated(journal, *happened))
+
+    async def _gated(self, journal: LotJournal, *happened: events.Any) -> None:
+        if isinstance(happened[0], events.CommandAccepted) and happened[0].id == self._command:
+            self.reached.set()
+            await self.opened.wait()
+        await self._commit(journal, *happened)
+
+
+def off() -> commands.SetSite:
+    """A command that is written down when it has its effect."""
+    return commands.SetSite(id="off", actor="te", roles=TE, site=1, on=False, reason="bent pin")
+
+
+def test_a_command_under_way_has_its_effect_before_the_files_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch, "off")
+
+    @virtual
+    async def closed(tmp_path: Path) -> None:
+        bench = Bench(tmp_path, sequence(returning(1.0)), THREE)
+        await bench.start()
+        asked = asyncio.create_task(bench.cell.request(off()))
+        await gate.reached.wait()
+        closing = asyncio.create_task(bench.cell.aclose())
+        await asyncio.wait([closing], timeout=UNDER_WAY_S / 2)
+        assert not closing.done()
+        gate.opened.set()
+        await closing
+        assert (await asked).ok
+        assert [one.on for one in read(bench.path) if isinstance(one, events.SiteSet)] == [False]
+
+    closed(tmp_path)
+
+
+def test_a_command_that_has_no_end_keeps_no_files_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch, "off")
+
+    @virtual
+    async def closed(tmp_path: Path) -> None:
+        bench, loop = Bench(tmp_path, sequence(returning(1.0)), THREE), asyncio.get_running_loop()
+        await bench.start()
+        asked = asyncio.create_task(bench.cell.request(off()))
+        await gate.reached.wait()
+        began = loop.time()
+        await bench.cell.aclose()
+        assert UNDER_WAY_S <= loop.time() - began < 2 * UNDER_WAY_S
+        gate.opened.set()
+        with pytest.raises(StorageError):
+            await asked
+
+    closed(tmp_path)
