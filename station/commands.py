@@ -8,7 +8,14 @@ from station.model import Axis, Whereabouts
 from station.set_up import Traveller
 
 WAIVABLE: TypeAlias = Literal[
-    "calibration", "assets", "lot data", "temperature", "empty contacts", "golden", "previous lot"
+    "calibration",
+    "assets",
+    "clean block",
+    "lot data",
+    "temperature",
+    "empty contacts",
+    "golden",
+    "previous lot",
 ]
 """The checks before a lot for which somebody may answer."""
 

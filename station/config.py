@@ -130,10 +130,10 @@ class GoldenTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AssetTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """What wears out by being landed on: its touchdowns are counted over lots."""
+    """What wears out by being landed on: its touchdowns are counted over lots, of a block its cleanings."""
 
     name: Name
-    kind: Literal["card", "contactor", "board"]
+    kind: Literal["card", "contactor", "board", "block"]
     limit: Annotated[int, Meta(ge=1, le=1_000_000_000)]
     """After so many touchdowns a lot is held, and none begins."""
     warning: Annotated[int, Meta(ge=0, le=1_000_000_000)]

@@ -1,6 +1,6 @@
 """All that leaves the engine: one closed union. Journal, console, MQTT and displays read nothing else."""
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from station.acts import Acknowledged as Acknowledged
 from station.acts import AssetReplaced as AssetReplaced
@@ -198,6 +198,16 @@ class ShmooEnded(Event, frozen=True, tag="shmoo.ended", kw_only=True):
     failed: str = ""
 
 
+class CheckTold(Event, frozen=True, tag="check.told", kw_only=True):
+    """What one check has seen of the cell: when the lot was loaded, or when it was checked."""
+
+    check: str
+    health: Literal["ok", "bad"]
+    found: str
+    sites: tuple[int, ...] = ()
+    """Where it is bad, if it is a matter of single sites: without them the lot may begin."""
+
+
 class QuotaTold(Event, frozen=True, tag="quota.told", kw_only=True):
     """What the vault says of the work order when the lot begins."""
 
@@ -255,6 +265,8 @@ class AssetCounted(Event, frozen=True, tag="asset.counted", kw_only=True):
     landings: int
 
 
+CLEANED = "needles cleaned"
+"""What a prober says of each cleaning."""
 BROKEN, WORKS_AGAIN = "broken", "works again"
 """What becomes of a machine beside the lot, for which no lot stops."""
 
@@ -333,6 +345,7 @@ Any: TypeAlias = (
     | ConfigApplied
     | SelfTested
     | KeysReleased
+    | CheckTold
     | CheckWaived
     | QuotaTold
     | VaultTold

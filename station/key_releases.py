@@ -3,6 +3,8 @@
 from hashlib import sha256
 from pathlib import Path
 
+from msgspec import Struct
+
 from station import commands
 from station.clock import RealClock
 from station.config import StationConfig
@@ -30,6 +32,35 @@ def bring(folder: Path, statement: bytes) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     durable_file.replace(path, statement)
     return name
+
+
+class OnShelf(Struct, frozen=True):
+    """One release as it is listed; `wrong` says why it cannot be read, empty if it can."""
+
+    release: str
+    order: str = ""
+    key_set: str = ""
+    stations: tuple[str, ...] = ()
+    not_after: int = 0
+    """Unix seconds."""
+    signers: tuple[str, ...] = ()
+    """Whom it names; whether it was they, the vault finds out."""
+    wrong: str = ""
+
+
+def listed(folder: Path) -> list[OnShelf]:
+    """Return all that lie in a station's folder."""
+    return [_shown(path) for path in sorted((folder / FOLDER).glob(f"*{ENDING}"))]
+
+
+def _shown(path: Path) -> OnShelf:
+    try:
+        statement = opened(path.read_bytes())
+        found = statement.read(KeyRelease)
+    except (OSError, StatementError) as error:
+        return OnShelf(path.stem, wrong=str(error))
+    signers = tuple(sorted({kid for kid, _, _ in statement.signatures}))
+    return OnShelf(path.stem, found.order, found.key_set, found.stations, found.not_after, signers)
 
 
 def named(folder: Path, name: str) -> bytes:

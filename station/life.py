@@ -1,12 +1,15 @@
 """What wears out by being landed on: card, contactor, board, the touchdowns that each has had, its limit.
 
+So does what their tips are cleaned on, a block or a wafer, by cleanings.
+
 Counted in the record of the cell, over lots and restarts, as increments of each lot: none is counted twice.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from station import cell_record, events
 from station.config import AssetTable
@@ -15,6 +18,10 @@ from station.engine.plan import Examined
 from station.errors import ConfigError
 
 ASSETS = "assets"
+BLOCK = "block"
+"""The kind of what tips are cleaned on: it wears out by cleanings, all else by touchdowns."""
+CLEAN_BLOCK = "clean block"
+"""The check of it."""
 CELL = ""
 """The name under which the record counts the landings of the cell itself, whatever it is landed with."""
 
@@ -47,6 +54,10 @@ class Worn:
         """How many touchdowns it has had since it was new."""
         return self._had[asset]
 
+    def seen(self, asset: str, lot: str) -> int:
+        """What was last counted of a lot."""
+        return self._seen.get((asset, lot), 0)
+
     def before(self, asset: str, lot: str) -> int:
         """The same without those of one lot."""
         return self._had[asset] - self._of_lot[asset, lot]
@@ -68,6 +79,8 @@ class Life:
     path: Path | None
     lot: str
     before: Worn
+    cleanings: Callable[[], int] = lambda: 0
+    """How often the cell was cleaned since its machines were opened."""
     _landings: int = 0
     _told: frozenset[str] = frozenset()
 
@@ -93,29 +106,37 @@ class Life:
 
     def over(self) -> str:
         """Say which have come to their limit; empty if none has."""
-        return "; ".join(self._limit(one) for one in self.assets if self._had(one) >= one.limit)
+        return "; ".join(map(self._limit, self._over()))
+
+    def _over(self) -> list[AssetTable]:
+        return [one for one in self.assets if self._had(one) >= one.limit]
 
     def overdue(self, landings: int) -> str:
         """Take how many landings the lot has had; say, once of each, which asset has come to its limit."""
         self._landings = landings
-        over = [one for one in self.assets if one.name not in self._told and self._had(one) >= one.limit]
+        over = [one for one in self._over() if one.name not in self._told]
         self._told |= {one.name for one in over}
         return "; ".join(map(self._limit, over))
 
     def examined(self, found: Examined, at: float) -> Examined:
         """Add to what is known of the machines; what is over its limit at the begin is not told again."""
-        over = self.over()
-        self._told = frozenset(one.name for one in self.assets if self._had(one) >= one.limit)
+        over = self._over()
+        self._told = frozenset(one.name for one in over)
+        by_check = {name: [one for one in over if check_of(one) == name] for name in (ASSETS, CLEAN_BLOCK)}
         noted = (
             events.RuleTripped(at=at, rule=ASSETS, site=0, action="note", seen=near) for near in self.near()
         )
-        waivable = {**found.waivable, **({ASSETS: over} if over else {})}
+        more = {name: "; ".join(map(self._limit, those)) for name, those in by_check.items() if those}
+        waivable = {**found.waivable, **more}
         return replace(found, waivable=waivable, told=(*self.mounted(at), *noted))
 
     async def keep(self, landings: int, at: float) -> None:
         """Make the count durable; StorageError if it cannot be."""
-        if self.path is not None and landings:
-            await cell_record.append(self.path, *counted(self.assets, self.lot, landings, at))
+        cleanings = self.cleanings()
+        if self.path is not None and (landings or cleanings):
+            blocks = (one.name for one in self.assets if one.kind == BLOCK)
+            cleaned = {name: self.before.seen(name, self.lot) + cleanings for name in blocks}
+            await cell_record.append(self.path, *counted(self.assets, self.lot, landings, at, cleaned))
 
     @property
     def landed(self) -> int:
@@ -123,23 +144,38 @@ class Life:
         return self.before.before(CELL, self.lot)
 
     def _had(self, one: AssetTable) -> int:
+        if one.kind == BLOCK:
+            return self.before.had(one.name) + self.cleanings()
         return self.before.before(one.name, self.lot) + max(
             self._landings, self.before.had(one.name) - self.before.before(one.name, self.lot)
         )
 
     def _of(self, one: AssetTable) -> str:
-        return f"{one.kind}, {self._had(one)} touchdowns of {one.limit}"
+        what = "cleanings" if one.kind == BLOCK else "touchdowns"
+        return f"{one.kind}, {self._had(one)} {what} of {one.limit}"
 
     def _limit(self, one: AssetTable) -> str:
         return f"{one.name} has come to its limit: {self._of(one)}"
 
 
+def check_of(one: AssetTable) -> str:
+    """Return the check before a lot that looks at an asset."""
+    return CLEAN_BLOCK if one.kind == BLOCK else ASSETS
+
+
 def counted(
-    assets: Iterable[AssetTable], lot: str, landings: int, at: float
+    assets: Iterable[AssetTable],
+    lot: str,
+    landings: int,
+    at: float,
+    cleaned: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[events.AssetCounted, ...]:
-    """Return what the record is told of a lot's landings."""
+    """Return what the record is told of a lot's landings, and of its cleanings by name of a block."""
     names = [*(one.name for one in assets), CELL]
-    return tuple(events.AssetCounted(at=at, asset=name, lot=lot, landings=landings) for name in names)
+    return tuple(
+        events.AssetCounted(at=at, asset=name, lot=lot, landings=cleaned.get(name, landings))
+        for name in names
+    )
 
 
 def replaced(

@@ -378,6 +378,16 @@ class Quota(Struct, frozen=True):
     """When the order ends, unix seconds."""
 
 
+class VaultGreeting(Struct, frozen=True):
+    """What a vault says of itself to whoever connects: it is there, and its key store is open."""
+
+    name: str
+    mode: str
+    """`development` or `production`."""
+    stops: tuple[str, ...] = ()
+    """Why the line, or a site of it, is stopped."""
+
+
 class LotClosing(Struct, frozen=True):
     """What the vault made of a lot's end."""
 

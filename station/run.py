@@ -181,6 +181,7 @@ class LotSession:
 
     def _plan(self, made: assemble.Equipment, bound: Bound[Any], vault: VaultClient | None) -> Plan[Any]:
         bound.handler.landed_before = self._life.landed
+        self._life.cleanings = lambda: bound.handler.cleanings
         return Plan(
             bound=bound,
             resources=made.resources,
@@ -194,6 +195,7 @@ class LotSession:
             examine=self._examined,
             overdue=self._overdue,
             assets=[one.name for one in self._config.assets],
+            greeting=None if vault is None else vault.greeting,
         )
 
     async def _kept(self, cell: Cell[Any]) -> None:

@@ -105,6 +105,7 @@ class Modbus(Machine, Interlock):
         super().__init__(name)
         self.channels = {"": self}
         self.points = options.points
+        self.contacts = tuple(name for name, point in options.points.items() if point.interlock)
         self._stream = port
         self._timeout_s = options.reply_timeout_s
         self._framing: Framing = "tcp" if isinstance(port, TcpStream) else "rtu"
@@ -139,8 +140,8 @@ class Modbus(Machine, Interlock):
     # -- the points
     async def open_contacts(self) -> tuple[str, ...]:
         found = list[str]()
-        for name, point in self.points.items():
-            if point.interlock and not await self.measure(name):
+        for name in self.contacts:
+            if not await self.measure(name):
                 found.append(name)
         return tuple(found)
 

@@ -247,12 +247,12 @@ class ProbingMachine(Machine, Prober):
         clean = self._settings.clean_every
         landed = self.landed_before + self._landings
         if clean and landed and landed % clean == 0:
-            await self.clean_needles()
+            await self.clean()
         for attempt in range(self._settings.contact_tries):
             if attempt:
                 await self.separate()
                 if self.can_clean:
-                    await self.clean_needles()
+                    await self.clean()
             self._landings += 1
             self._touches.update(self._card.over(landing.x, landing.y).values())
             if await self.contact():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.errors import EquipmentError
-from drivers.roles.happening import Happening, unheard
+from drivers.roles.happening import Happening, NeedlesCleaned, unheard
 from drivers.roles.resource import Resource
 
 
@@ -55,6 +55,9 @@ class Feeder(Resource):
     landed_before: int = 0
     """How often it has landed before it was opened, over lots and restarts: cleaning goes by it."""
 
+    cleanings: int = 0
+    """How often it was cleaned since it was opened: what it is cleaned on wears out by them."""
+
     heard: Callable[[Happening], None] = staticmethod(unheard)
     """Set by whoever wants to know what happens at the machine."""
     rests: bool = False
@@ -83,8 +86,14 @@ class Feeder(Resource):
         Sent at most once per contact: when it is unknown what the machine took, raises EquipmentError.
         """
 
+    async def clean(self) -> None:
+        """Clean what touches the devices, and count it; nothing may be in contact."""
+        await self.clean_needles()
+        self.cleanings += 1
+        self.heard(NeedlesCleaned())
+
     async def clean_needles(self) -> None:
-        """Clean what touches the devices; nothing may be in contact."""
+        """Have the machine do it; called by `clean`."""
         raise EquipmentError(f"{self.name}: nothing is known that cleans it")
 
     async def pause(self) -> None:

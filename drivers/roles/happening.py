@@ -71,6 +71,11 @@ class TemperatureReached:
     celsius: float
 
 
+@dataclass(frozen=True)
+class NeedlesCleaned:
+    """What touches the devices was cleaned: because somebody asked, a rule, or the driver by itself."""
+
+
 class Warned(Coded):
     """The machine wants somebody to know something, and goes on."""
 
@@ -112,6 +117,7 @@ Happening: TypeAlias = (
     | AlarmRaised
     | VacuumLost
     | TemperatureReached
+    | NeedlesCleaned
     | Warned
     | Jammed
     | PartDropped

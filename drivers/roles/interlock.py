@@ -9,6 +9,9 @@ from drivers.roles.resource import Resource
 class Interlock(Resource):
     """One chain of contacts, or several that must all be closed."""
 
+    contacts: tuple[str, ...] = ()
+    """The names of all that must be closed; empty: nothing here is an interlock."""
+
     @abstractmethod
     async def open_contacts(self) -> tuple[str, ...]:
         """Return the names of the contacts that are open; EquipmentError if they cannot be read."""

@@ -9,7 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from station import config, config_shelf
+from station import config, config_shelf, key_releases
+from station.alarms import LASTING
 from station.analysis.page import STYLE
 from station.console.defence import own_style, refusal
 from station.console.evidence_list import EvidenceList
@@ -63,7 +64,11 @@ class Lookups:
         engine = self._picture.engine
         file = Path(engine.station_file) if engine is not None and engine.station_file else None
         real = engine is not None and engine.real
-        return await self._answered(lambda lot: _json(checks(lot.folder, self._today(), file, real=real)))
+        alarms = self._picture.alarms.all
+        of_vault = [one.reason for one in alarms if one.active and one.code in LASTING]
+        return await self._answered(
+            lambda lot: _json(checks(lot.folder, self._today(), file, real=real, of_vault=of_vault))
+        )
 
     async def trace(self, request: Request) -> Response:
         """The latest values of a test."""
@@ -100,6 +105,13 @@ class Lookups:
             return _json([])
         data, file = Path(engine.data), Path(engine.station_file)
         return _json(await self._reading.run(lambda: config_shelf.listed(data, config.load(file))))
+
+    async def releases(self, request: Request) -> Response:
+        """The key releases that lie with the station, for its vault."""
+        engine = self._picture.engine
+        if engine is None or not engine.data:
+            return _json([])
+        return _json(await self._reading.run(key_releases.listed, Path(engine.data)))
 
     def _listed(self, data: Path, station_file: Path) -> list[OnShelf]:
         return Shelf(data, config.load(station_file), self._now).listed()

@@ -4,11 +4,14 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from station import events
+from station.authority import closing
 from station.console import shown
 from station.console.grid import Grid
 from station.console.steps_view import StepsView
+from station.engine.prelot import VAULT
 from station.engine.states import State
 from station.figures import e10
+from station.life import BLOCK
 from station.model import Bin, BinKind, LotInfo, Outcome, Quota
 
 POINTS = 60
@@ -19,6 +22,8 @@ RECENT = 40
 """Touchdowns over which units per hour are counted."""
 STILL_HELD = frozenset({State.ABORTING.value, State.ABORTED.value, State.RECOVERING.value})
 """A stop does not let a held lot go on."""
+CANNOT_CLOSE = State.CLOSING.value, State.HELD.value
+"""How the state changes of a lot whose balance keeps it from closing."""
 
 
 class SiteView:
@@ -28,7 +33,7 @@ class SiteView:
         self.site = site
         self.tested = self.good = self.bin = self.failing = 0
         self.off = ""
-        self.contact = self.waits = False
+        self.contact = self.waits = self.with_vault = False
         self.part = self.trial = 0
 
     def tile(self) -> shown.Tile:
@@ -45,6 +50,7 @@ class SiteView:
             self.waits,
             self.part,
             self.trial,
+            self.with_vault,
         )
 
 
@@ -69,7 +75,7 @@ class LotView:
         """Hard bin of each sorted device."""
         self._at: dict[int, int] = {}
         self._spoiled = self._sealed = 0
-        self.good = self.first_good = self.retested = self.touchdowns = 0
+        self.good = self.first_good = self.retested = self.touchdowns = self._cleanings = 0
         self._kinds = {one.number: one.kind for one in info.bins}
         self.trend: list[shown.Point] = []
         self._window = [0, 0]
@@ -81,6 +87,7 @@ class LotView:
         self._quota: Quota | None = None
         self._assets: dict[str, events.AssetMounted] = {}
         self.cause, self.takes = "", tuple[tuple[str, ...], ...]()
+        self._secure = self._closing = False
 
     def take(self, event: events.Any) -> tuple[list[shown.Die], bool]:
         """Take an event in; return what is new on the map, and whether that is another map."""
@@ -94,8 +101,9 @@ class LotView:
                 return [self._closed(one) for one in event.outcomes], False
             case events.Sorted():
                 self._taken(event)
-            case events.Intended():
+            case events.Intended(site=site):
                 self._spoiled += 1
+                self._site(site).with_vault = True
             case events.PersonalisationEnded(disposition=verdict) if verdict is not None:
                 self._verdict(verdict.value)
             case events.Quarantined(resource=resource, reason=reason) if resource.startswith("site "):
@@ -119,8 +127,17 @@ class LotView:
             self._assets[event.asset] = event
         if isinstance(event, events.QuotaTold):
             self._quota = event.quota
+        if isinstance(event, events.MachineTold):
+            self._cleanings += event.what == events.CLEANED
+        if isinstance(event, events.PersonalisationEnded):
+            for site in (site for site, part in self._at.items() if part == event.part):
+                self._site(site).with_vault = False
+        if isinstance(event, events.CheckTold):
+            self._secure = self._secure or event.check == VAULT
         if isinstance(event, events.StateChanged) and event.new not in STILL_HELD:
             self.cause, self.takes = event.cause, event.takes
+        if isinstance(event, events.StateChanged):
+            self._closing = (event.old, event.new) == CANNOT_CLOSE
 
     # -- contacts
     def _opened(self, event: events.TouchdownOpened) -> bool:
@@ -251,13 +268,19 @@ class LotView:
             quota=self._quota,
             cause=self.cause,
             takes=self.takes,
+            signs=self._signs,
             halts=self.steps.halts,
             sweeps=self.steps.sweeps,
         )
 
+    @property
+    def _signs(self) -> tuple[tuple[str, ...], ...]:
+        seats = closing(secure=self._secure) if self._closing else ()
+        return tuple(tuple(sorted(seat)) for seat in seats)
+
     def _worn(self) -> Iterable[shown.Asset]:
         for one in self._assets.values():
-            now = one.touchdowns + self.touchdowns
+            now = one.touchdowns + (self._cleanings if one.kind == BLOCK else self.touchdowns)
             yield shown.Asset(one.asset, one.kind, now, one.warning, one.limit)
 
     def _units_per_hour(self) -> float:

@@ -39,7 +39,7 @@ class Entered(Struct, frozen=True, forbid_unknown_fields=True):
 class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
     """An act on an account, or a command that takes two, and the first of them."""
 
-    do: Literal["add", "roles", "renew", "hold.release", "cell.recover", "config.apply"]
+    do: Literal["add", "roles", "renew", "hold.release", "cell.recover", "lot.close", "config.apply"]
     name: Annotated[str, Meta(min_length=1, max_length=64)]
     roles: tuple[Role, ...] = ()
     badge: Annotated[str, Meta(max_length=128)] = ""
@@ -59,8 +59,8 @@ class Shown(Struct, frozen=True):
 class Persons:
     """Answers what concerns persons; `identity.people` is None where nobody logs in."""
 
-    def __init__(self, identity: Identity, orders: Orders, takes: Callable[[], Seats]) -> None:
-        """`takes`: whom it takes to let the lot go on that is held now."""
+    def __init__(self, identity: Identity, orders: Orders, takes: Callable[[str], Seats]) -> None:
+        """`takes`: whom a command takes, by its name, that lets the lot go on that is held now."""
         self._identity, self._orders, self._takes = identity, orders, takes
 
     # -- sessions
@@ -121,7 +121,7 @@ class Persons:
             return Action.KEEP_PEOPLE, parameters
         if asked.do == "config.apply":
             return Action.APPLY, parameters | {"said": {**asked.said, "config": asked.name}}
-        takes = self._takes()
+        takes = self._takes(asked.do)
         if len(takes) < 2:  # noqa: PLR2004 - two persons
             raise PeopleError("wrong_state", f"{asked.do} does not take two persons now")
         return Action(asked.do), parameters | {"takes": [list(one) for one in takes], "said": asked.said}

@@ -1,6 +1,6 @@
 """What is looked at between load and start of a lot, from its records and the machine it runs on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from station.custody.journal import read
 from station.doctor import before_a_lot
 from station.engine.empty import EMPTY
 from station.engine.history import History, history_of
-from station.engine.prelot import LOT_DATA, lot_data
+from station.engine.prelot import DOCKING, LOT_DATA, VAULT, lot_data
 from station.engine.states import State
+from station.engine.stops import Cause
 from station.engine.tempering import RULE as TEMPERATURE
 from station.errors import ConfigError, StorageError
 from station.golden_check import GOLDEN, golden_watch
-from station.life import Life, worn
+from station.guard import ACTOR
+from station.life import ASSETS, BLOCK, CLEAN_BLOCK, Life, check_of, worn
 from station.model import LotInfo
 from station.open_lot import PREVIOUS, besides
 from station.set_up import Instrument, Traveller
@@ -29,6 +31,7 @@ from station.set_up import Instrument, Traveller
 NEAR = timedelta(days=14)
 """A calibration that is over within so long is told."""
 NONE = "none"
+ABORTED = (State.ABORTING, State.ABORTED)
 
 
 class Check(Struct, frozen=True):
@@ -43,10 +46,22 @@ class Check(Struct, frozen=True):
     """Of which role, if it is one for which somebody may; for all else nobody can."""
     waived: str = ""
     """Who does, and why."""
+    sites: tuple[int, ...] = ()
+    """Those at which it is bad, and that still test: without them the lot may begin."""
 
 
-def checks(folder: Path, today: date, station_file: Path | None = None, *, real: bool = False) -> list[Check]:
-    """Look at everything, in the order in which it is shown; `real`: the machines are."""
+def checks(
+    folder: Path,
+    today: date,
+    station_file: Path | None = None,
+    *,
+    real: bool = False,
+    of_vault: Collection[str] = (),
+) -> list[Check]:
+    """Look at everything, in the order in which it is shown.
+
+    `real`: the machines are. `of_vault`: what lasts of that which the vault told by itself.
+    """
     try:
         happened = list(read(folder / "journal"))
         history = history_of(happened)
@@ -57,8 +72,9 @@ def checks(folder: Path, today: date, station_file: Path | None = None, *, real:
         _lot_data(info, history.says, config),
         _calibration(info.instruments, today),
         *_assets(folder, info, config),
+        *_clean_block(folder, info, config),
         *_temperature(info, history, happened),
-        *_empty(config, history),
+        *_empty(config, happened),
         *_golden(info, config),
         *(_previous(folder, info) if real else ()),
     )
@@ -66,6 +82,8 @@ def checks(folder: Path, today: date, station_file: Path | None = None, *, real:
         _recipe(info),
         _machines(info.instruments),
         *(_answered(check, happened) for check in answerable),
+        *_docking(history, happened),
+        *_vault(info, history, happened, of_vault),
         _sites(happened),
         Check("records", "ok", f"{folder.name}: {len(happened)} events, in order"),
         *(Check(one.name, one.health.value, one.found) for one in before_a_lot(folder)),
@@ -105,15 +123,32 @@ def _lot_data(info: LotInfo, says: Traveller | None, config: StationConfig | Non
 
 
 def _assets(folder: Path, info: LotInfo, config: StationConfig | None) -> Iterator[Check]:
-    """What wears out, as the station file and the record of the cell have it."""
-    if config is None or not config.assets:
+    """What wears out by touchdowns, as the station file and the record of the cell have it."""
+    if config is not None and any(one.kind != BLOCK for one in config.assets):
+        yield _worn(ASSETS, folder, info, config)
+
+
+def _clean_block(folder: Path, info: LotInfo, config: StationConfig | None) -> Iterator[Check]:
+    """What the tips are cleaned on, of a cell that has it, or cleans."""
+    if config is None:
         return
+    every = sequence_named(config.cell.sequence).rules.clean_every
+    cleans = "" if every is None else f"every {every} touchdowns"
+    if any(one.kind == BLOCK for one in config.assets):
+        found = _worn(CLEAN_BLOCK, folder, info, config)
+        yield msgspec.structs.replace(found, found="; ".join(filter(None, (found.found, cleans))))
+    elif cleans:
+        yield Check(CLEAN_BLOCK, "ok", f"{cleans}; the station file names no block, so none is counted")
+
+
+def _worn(check: str, folder: Path, info: LotInfo, config: StationConfig) -> Check:
+    assets = tuple(one for one in config.assets if check_of(one) == check)
     path = cell_record.place(config, folder.parent, hardware=True)
-    life = Life(config.assets, path, info.lot, worn(path))
+    life = Life(assets, path, info.lot, worn(path))
     over, near = life.over(), "; ".join(life.near())
-    told = ", ".join(f"{one.name} {life.before.had(one.name)}/{one.limit}" for one in config.assets)
+    told = ", ".join(f"{one.name} {life.before.had(one.name)}/{one.limit}" for one in assets)
     health = "bad" if over else "warning" if near else "ok"
-    yield Check("assets", health, over or near or told)
+    return Check(check, health, over or near or told)
 
 
 def _temperature(info: LotInfo, history: History, happened: Sequence[events.Any]) -> Iterator[Check]:
@@ -127,14 +162,17 @@ def _temperature(info: LotInfo, history: History, happened: Sequence[events.Any]
     yield Check(TEMPERATURE, "bad" if missed else "ok", f"{told}: {history.reason}" if missed else told)
 
 
-def _empty(config: StationConfig | None, history: History) -> Iterator[Check]:
+def _empty(config: StationConfig | None, happened: Sequence[events.Any]) -> Iterator[Check]:
     """What the sequence measures with nothing in contact: it shows when the lot is checked."""
     rows = () if config is None else sequence_named(config.cell.sequence).empty
     if not rows:
         return
-    seen = history.reason if history.state is State.HELD and EMPTY in history.reason else ""
-    told = ", ".join(f"{row.number} {row.name}" for row in rows)
-    yield Check(EMPTY, "bad" if seen else "ok", seen or told)
+    told, off = _told(EMPTY, happened), dict(_off(happened))
+    if told is None or told.health == "ok":
+        yield Check(EMPTY, "ok", ", ".join(f"{row.number} {row.name}" for row in rows))
+        return
+    left = tuple(site for site in told.sites if not off.get(site))
+    yield Check(EMPTY, "bad" if left else "warning", told.found, sites=left)
 
 
 def _ran(happened: Sequence[events.Any]) -> bool:
@@ -158,6 +196,46 @@ def _golden(info: LotInfo, config: StationConfig | None) -> Iterator[Check]:
         yield Check(GOLDEN, "bad", str(error))
     else:
         yield Check(GOLDEN, "ok", "" if watch is None else watch.check.units)
+
+
+def _docking(history: History, happened: Sequence[events.Any]) -> Iterator[Check]:
+    """The interlocks of a cell that has some; while the lot is there each is read twice a second."""
+    if (told := _told(DOCKING, happened)) is None:
+        return
+    opened = [
+        one.reason for one in happened if isinstance(one, events.CommandAccepted) and one.actor == ACTOR
+    ]
+    if history.state in ABORTED and opened:
+        yield Check(DOCKING, "bad", opened[-1])
+    else:
+        yield Check(DOCKING, told.health, told.found)
+
+
+def _vault(
+    info: LotInfo, history: History, happened: Sequence[events.Any], of_vault: Collection[str]
+) -> Iterator[Check]:
+    """The vault of a lot that has one: it answered, so its key store is open."""
+    if (told := _told(VAULT, happened)) is None:
+        return
+    held = [one for one in happened if isinstance(one, events.StateChanged)][-1:]
+    quotas = [one.quota for one in happened if isinstance(one, events.QuotaTold)]
+    if history.state is State.HELD and held[0].cause == Cause.CUSTODY:
+        yield Check(VAULT, "bad", history.reason)
+    elif told.health == "bad" or of_vault:
+        yield Check(VAULT, "bad", "; ".join((told.found, *of_vault)))
+    elif quotas:
+        last = quotas[-1]
+        left = last.begun_max - last.begun
+        found = f"{told.found}; {last.order}: {left} of {last.begun_max} may still be begun"
+        yield Check(VAULT, "warning" if left < info.quantity else "ok", found)
+    else:
+        yield Check(VAULT, "ok", told.found)
+
+
+def _told(check: str, happened: Sequence[events.Any]) -> events.CheckTold | None:
+    """What was last told of a check."""
+    found = [one for one in happened if isinstance(one, events.CheckTold) and one.check == check]
+    return found[-1] if found else None
 
 
 def _answered(check: Check, happened: Sequence[events.Any]) -> Check:

@@ -37,6 +37,8 @@ class Tile(Struct, frozen=True):
     part: int = 0
     """The device that was contacted last, and which contact of it that was."""
     trial: int = 0
+    with_vault: bool = False
+    """Whether a device of it is being personalised."""
 
 
 class Point(Struct, frozen=True, array_like=True):
@@ -162,6 +164,8 @@ class Sum(Struct, frozen=True):
     """Of a lot that was held and has not gone on since."""
     takes: tuple[tuple[str, ...], ...] = ()
     """Of that: whom it takes to let it go on, a person each, of one of these roles."""
+    signs: tuple[tuple[str, ...], ...] = ()
+    """Of one that its balance keeps from closing: whom it takes to sign for the difference."""
     halts: tuple[Halt, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
 

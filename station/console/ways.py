@@ -48,7 +48,7 @@ class Console:
         behind, analyses, persons = (
             self._behind,
             self._behind.analyses,
-            Persons(self._behind.identity, self._behind.orders, lambda: self._behind.picture.sum.takes),
+            Persons(self._behind.identity, self._behind.orders, self._takes),
         )
         orders = (
             Way(f"{API}/commands/{name}", Action(name), self._command, "POST") for name in sorted(NAMES)
@@ -77,6 +77,7 @@ class Console:
             Way(f"{API}/assets", Action.READ, behind.lookups.assets),
             Way(f"{API}/evidence", Action.READ, behind.lookups.evidence),
             Way(f"{API}/configs", Action.READ, behind.lookups.configs),
+            Way(f"{API}/releases", Action.READ, behind.lookups.releases),
             Way(f"{API}/lot/preflight", Action.READ, behind.lookups.preflight),
             Way(f"{API}/lot/trace", Action.READ, behind.lookups.trace),
             Way(f"{API}/lots", Action.READ, analyses.lots),
@@ -96,6 +97,11 @@ class Console:
             *orders,
             Way("/{path:path}", Action.READ, self._file),
         )
+
+    def _takes(self, name: str) -> tuple[tuple[str, ...], ...]:
+        """Whom a command takes that lets the lot go on, or be closed, that is held now."""
+        now = self._behind.picture.sum
+        return now.signs if name == Action.CLOSE else now.takes
 
     def app(self, hosts: frozenset[str]) -> Starlette:
         """Return the application, for these values of the Host header."""

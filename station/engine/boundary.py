@@ -49,6 +49,11 @@ class Boundary:
         """Does the checks of a paused lot; Hold if one fails."""
 
     @property
+    def sites(self) -> Sites:
+        """Those of the lot."""
+        return self._in.sites
+
+    @property
     def waits(self) -> bool:
         """Whether there is something that keeps the lot from ending."""
         return self._retest is not None
@@ -143,7 +148,7 @@ class Boundary:
     async def _cleaned(self, clean: commands.Clean) -> None:
         failed = ""
         try:
-            await self._in.feeder.clean_needles()
+            await self._in.feeder.clean()
         except EquipmentError as error:
             failed = str(error)
         else:

@@ -144,6 +144,7 @@ class Cell(Taking, Generic[S]):
             self.info = info
             self._steps = steps_of(info, self._plan.sequence, self._folder.journal, self._plan.clock)
             await self._record(events.LotLoaded(at=self.now, info=info, says=command.says))
+            await prelot.first_seen(self._plan, self._record)
         except BaseException:
             self.state, self.info = State.EMPTY, None
             await self._close_folder()
@@ -216,7 +217,7 @@ class Cell(Taking, Generic[S]):
             await self._must_be_shut()
             if not fresh:
                 around = self._record, self._waivers.checks, beginning.unless_aborted
-                await prelot.checked(self._plan, self.info, self._says, *around)
+                await prelot.checked(self._plan, self.info, self._says, *around, self._requests.off)
             beginning.passed(self.now)
             if not start:
                 await self.shift(State.READY)
@@ -256,6 +257,7 @@ class Cell(Taking, Generic[S]):
         """Nothing is on, and every interlock is closed."""
         await self._safety.must_be()
         if why := await why_open(self._plan.resources):
+            await self._record(prelot.docking(self.now, why))
             self._why = why
             raise Aborted
 

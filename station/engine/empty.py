@@ -17,8 +17,8 @@ from station.sequence import Sequence
 EMPTY = "empty contacts"
 
 
-async def not_empty(sequence: Sequence[S], sites: Mapping[int, S]) -> Mapping[str, str]:
-    """Return as one check what differs, the first row of each site; Hold if the station cannot tell.
+async def not_empty(sequence: Sequence[S], sites: Mapping[int, S]) -> Mapping[int, str]:
+    """Return by site what differs, the first row of each; Hold if the station cannot tell.
 
     Each site has a task of its own, and every one has ended, outputs off, when this returns.
     """
@@ -36,8 +36,13 @@ async def not_empty(sequence: Sequence[S], sites: Mapping[int, S]) -> Mapping[st
     if cannot_tell:
         unsafe = any(one.unsafe for one in cannot_tell)
         raise Hold("; ".join(sorted(map(str, cannot_tell))), unsafe=unsafe)
-    wrong = [f"site {site}: {why}" for site, why in sorted(found.items()) if why]
-    return {EMPTY: f"{EMPTY}: {'; '.join(wrong)}"} if wrong else {}
+    return {site: why for site, why in sorted(found.items()) if why}
+
+
+def told(wrong: Mapping[int, str]) -> str:
+    """Say what differs at which site; empty if nothing does."""
+    found = "; ".join(f"site {site}: {why}" for site, why in wrong.items())
+    return f"{EMPTY}: {found}" if found else ""
 
 
 async def _site(rows: "tuple[Parametric[S] | Functional[S], ...]", site: S) -> str:

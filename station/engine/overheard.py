@@ -120,6 +120,7 @@ NAMES: Mapping[type[happening.Happening], str] = {
     happening.AlarmRaised: "alarm",
     happening.VacuumLost: "vacuum lost",
     happening.TemperatureReached: "temperature reached",
+    happening.NeedlesCleaned: events.CLEANED,
     happening.Warned: "warning",
     happening.Jammed: "jammed",
     happening.PartDropped: "part dropped",

@@ -15,7 +15,7 @@ from station.engine.history import History
 from station.engine.lot_journal import LotJournal
 from station.engine.records import Records
 from station.errors import ConfigError
-from station.model import LotClosing, LotInfo, Quota
+from station.model import LotClosing, LotInfo, Quota, VaultGreeting
 from station.sequence import S
 from station.sequence import Sequence as TestSequence
 
@@ -136,3 +136,5 @@ class Plan(Generic[S]):
     """Names of card, contactors and boards, as the station file has them."""
     examine: Callable[[float], Examined] = _as_is
     """Compare the machines with what they should be, at a unix time."""
+    greeting: VaultGreeting | None = None
+    """What the vault said of itself, if the lot has one."""

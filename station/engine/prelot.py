@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from station import events
-from station.engine.empty import not_empty
+from station.engine.empty import EMPTY, not_empty
+from station.engine.empty import told as differs
+from station.engine.interlocks import contacts, why_open
 from station.engine.plan import Plan
 from station.engine.sites import Sites
 from station.engine.stops import Hold
@@ -17,6 +19,8 @@ from station.study import irreversible
 Record: TypeAlias = Callable[[events.Any], Awaitable[None]]
 CALIBRATION = "calibration"
 LOT_DATA = "lot data"
+DOCKING = "docking"
+VAULT = "vault"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -26,11 +30,13 @@ async def checked(
     says: Traveller | None,
     record: Record,
     waived: Collection[str],
-    unless_aborted: Callable[[Coroutine[Any, Any, Mapping[str, str]]], Awaitable[Mapping[str, str]]],
+    unless_aborted: Callable[[Coroutine[Any, Any, Mapping[int, str]]], Awaitable[Mapping[int, str]]],
+    off: Collection[int] = (),
 ) -> None:
     """Look at data, machines, hard bins, contacts and vault; Hold says what keeps the lot from beginning.
 
-    `says`: what the traveller said when the lot was loaded. `unless_aborted` does what has outputs on.
+    `says`: what the traveller said when the lot was loaded. `unless_aborted` does what has outputs on. `off`:
+    sites that do not test.
     """
     must_be_reversible(plan, info)
     await machines(plan, record, waived, lot_data(info, says, plan.assets))
@@ -40,9 +46,10 @@ async def checked(
     if missing := hard - plan.bound.handler.hard_bins:
         raise Hold(f"the handler cannot sort to hard bin {', '.join(map(str, sorted(missing)))}")
     if plan.sequence.empty:
-        off = Sites(plan.bound.resources).all_out_of_use()
-        sites = {number: site for number, site in plan.bound.sites.items() if number not in off}
-        await _answered(plan, record, waived, await unless_aborted(not_empty(plan.sequence, sites)))
+        out = {*off, *Sites(plan.bound.resources).all_out_of_use()}
+        sites = {number: site for number, site in plan.bound.sites.items() if number not in out}
+        wrong = await unless_aborted(not_empty(plan.sequence, sites))
+        await _contacts(plan, record, waived, wrong)
     if plan.vault is not None:
         sorts = not plan.sequence.personalises
         quota = await plan.vault.open_lot(info.lot, product=info.product, quantity=info.quantity, sorts=sorts)
@@ -50,10 +57,37 @@ async def checked(
             await record(events.QuotaTold(at=plan.clock.unix(), quota=quota))
 
 
+async def first_seen(plan: Plan[S], record: Record) -> None:
+    """Tell of interlocks and vault as soon as there is a lot: whoever starts it sees what is not there."""
+    now = plan.clock.unix()
+    if known := contacts(plan.resources):
+        await record(docking(now, await why_open(plan.resources), known))
+    if plan.greeting is not None:
+        said = plan.greeting
+        stands = f"{said.name}, {said.mode}"
+        found = "; ".join((stands, *said.stops))
+        await record(events.CheckTold(at=now, check=VAULT, health="bad" if said.stops else "ok", found=found))
+
+
+def docking(at: float, why: str, known: str = "") -> events.CheckTold:
+    """Return what is told of the interlocks: why they are open, else which contacts they have."""
+    return events.CheckTold(at=at, check=DOCKING, health="bad" if why else "ok", found=why or known)
+
+
 def must_be_reversible(plan: Plan[S], info: LotInfo) -> None:
     """Hold for an engineering lot whose sequence does to devices what nothing undoes."""
     if info.mode == ENGINEERING and (why := irreversible("an engineering lot", plan.sequence)):
         raise Hold(why)
+
+
+async def _contacts(plan: Plan[S], record: Record, waived: Collection[str], wrong: Mapping[int, str]) -> None:
+    """Tell at which sites something is left in contact; Hold unless somebody answers for it."""
+    found = differs(wrong)
+    health: Literal["ok", "bad"] = "bad" if wrong else "ok"
+    await record(
+        events.CheckTold(at=plan.clock.unix(), check=EMPTY, health=health, found=found, sites=tuple(wrong))
+    )
+    await _answered(plan, record, waived, {EMPTY: found} if wrong else {})
 
 
 def _out_of_use(plan: Plan[S]) -> list[str]:

@@ -25,6 +25,11 @@ class Requests:
             run.take(asked)
         self._early.clear()
 
+    @property
+    def off(self) -> frozenset[int]:
+        """The sites that do not test, as far as persons and rules have said."""
+        return (self._sites if self._run is None else self._run.boundary.sites).all_out_of_use()
+
     def objection(self, asked: Asked) -> tuple[str, str] | None:
         """Return why it cannot be, as code and reason."""
         if self._run is not None:

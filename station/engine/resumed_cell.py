@@ -175,7 +175,7 @@ class ResumedCell(Cell[S]):
             raise Aborted
         if not self._recovery.history.seq:  # it was never begun: nothing of it was looked at, or long ago
             around = self._record, self._waivers.checks, self._beginning.unless_aborted
-            await prelot.checked(self._plan, self.info, self._says, *around)
+            await prelot.checked(self._plan, self.info, self._says, *around, self._requests.off)
             return self._run
         prelot.must_be_reversible(self._plan, self.info)
         differs = prelot.lot_data(self.info, self._says, self._plan.assets)

@@ -17,7 +17,7 @@ from station.clock import Clock, RealClock
 from station.custody.balance import Binned
 from station.errors import CustodyError
 from station.io_thread import IoThread
-from station.model import Disposition, LotClosing, Personalisation, Quota
+from station.model import Disposition, LotClosing, Personalisation, Quota, VaultGreeting
 from station.sequence import Die
 from station.vault.claims import EVENTS_MAX, Claim
 from station.vault.faults import Code
@@ -107,6 +107,8 @@ class VaultClient:
         self._clock, self._io, self._latency_s = clock, io, latency_s
         self.order = ""
         """The work order under which lots are opened."""
+        self.greeting: VaultGreeting | None = None
+        """What the vault said when it was connected."""
         self._relay = Relay(vault, station, in_order=not isinstance(clock, RealClock), tls=tls)
 
     async def connect(self) -> str:
@@ -114,6 +116,7 @@ class VaultClient:
         hello = await self._answer(self._relay.hello(self._clock.unix()))
         if hello.protocol != PROTOCOL:
             raise CustodyError(f"the vault speaks protocol {hello.protocol}, this station {PROTOCOL}")
+        self.greeting = VaultGreeting(hello.vault, hello.mode, tuple(hello.stops))
         return hello.mode
 
     async def open_sessions(self) -> int:

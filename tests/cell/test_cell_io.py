@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from msgspec import json
 
+from station import events
+from station.custody.journal import read
 from tests.cell.lots import here, lot_here
 
 CELL_IO = Path(__file__).parent / "cell_io.toml"
@@ -121,6 +123,16 @@ def test_a_lot_does_not_begin_with_an_open_interlock(station: Path) -> None:
     code, result = ran(station, "safety.interlock_open", devices=2)
     assert (code, result["state"], result["tested"]) == (130, "ABORTED", 0), result
     assert result["reason"] == "safety is open: door"
+    told = [one for one in read(station.parent / "out/T1/journal") if isinstance(one, events.CheckTold)]
+    opened = {(one.check, one.health, one.found) for one in told}
+    assert opened == {("docking", "bad", "safety is open: door")}
+
+
+def test_a_lot_is_told_which_interlocks_are_closed(station: Path) -> None:
+    code, _ = ran(station, devices=1)
+    (told,) = [one for one in read(station.parent / "out/T1/journal") if isinstance(one, events.CheckTold)]
+    assert (code, told.check, told.health) == (0, "docking", "ok")
+    assert told.found == "safety: door; ioniser: alarm"
 
 
 def test_an_output_that_stays_on_is_named_when_the_interlock_opens(station: Path) -> None:

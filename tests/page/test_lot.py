@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from station import events
 from station.custody.journal import read
+from station.model import Disposition
 from tests.page.conftest import Faults, Floor, button, floor, load
 
 pytestmark = pytest.mark.timeout(600)
@@ -106,6 +107,36 @@ def test_an_abort_is_held_for_a_second(station: Floor, context: BrowserContext) 
     expect(page.locator(".entry .what").first).to_contain_text("Call a technician")
     page.locator("[data-acknowledge]").first.tap()
     expect(page.locator(".entry").first).to_contain_text("Acknowledged by operator")
+
+
+def under_way(station: Floor) -> set[str]:
+    """The devices that are with the vault now, by the lot's journal."""
+    happened = list(read(station.folder / "lots/L1/journal"))
+    begun = {one.unit for one in happened if isinstance(one, events.Intended)}
+    return begun - {one.unit for one in happened if isinstance(one, events.PersonalisationEnded)}
+
+
+def test_an_abort_waits_for_a_personalisation_under_way(tmp_path: Path, context: BrowserContext) -> None:
+    with floor(tmp_path, "--speed", "2", "--sites", "1", "--fault", "dut.population=ideal") as station:
+        page = context.new_page()
+        page.goto(station.url)
+        body, abort = page.locator("body"), button(page, "lot.abort")
+        load(page, "L1", 40)
+        button(page, "lot.start").tap()
+        expect(body).to_have_attribute("data-state", "RUNNING")
+        abort.focus()
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("[role=dialog]")).to_contain_text("A personalisation under way is waited for.")
+        with_vault = page.locator(".dialog [data-with-vault]")
+        expect(with_vault).to_contain_text("Site 1")
+        waited_for = under_way(station)
+        assert waited_for
+        page.locator("[data-ok]").tap()
+        expect(body).to_have_attribute("data-state", "ABORTED")
+        happened = list(read(station.folder / "lots/L1/journal"))
+    asked = next(n for n, one in enumerate(happened) if getattr(one, "command", "") == "lot.abort")
+    ended = [one for one in happened[asked:] if isinstance(one, events.PersonalisationEnded)]
+    assert {one.unit: one.disposition for one in ended} == dict.fromkeys(waited_for, Disposition.SEALED)
 
 
 def test_a_console_that_dies_is_old_news_and_comes_back_by_itself(

@@ -78,6 +78,20 @@ def test_the_map_is_turned_and_filtered(page: Page) -> None:
     assert seen.said == []
 
 
+def test_bins_are_counted_soft_and_hard(page: Page) -> None:
+    told = json.decode(page.request.get(f"{page.url}api/v1/state").body())["sum"]
+    for kind, label in (("bins", "Soft bins"), ("hard", "Hard bins")):
+        expect(page.locator('[data-look="bins"]')).to_contain_text(label)
+        wanted = {str(number): count for number, count in told[kind].items()}
+        rows = page.locator(".pareto [data-bin]")
+        expect(rows).to_have_count(len(wanted))
+        shown = rows.evaluate_all(
+            "rows => rows.map(r => [r.dataset.bin, +r.querySelectorAll('span')[1].textContent])"
+        )
+        assert dict(shown) == wanted
+        page.locator('[data-look="bins"]').tap()
+
+
 def test_a_die_is_picked_and_looked_up(page: Page) -> None:
     canvas, told = page.locator("wafer-map canvas"), page.locator(".below output")
     expect(canvas).to_have_attribute("aria-label", f"Map: {DIES} Tested, {good(page)} Good")

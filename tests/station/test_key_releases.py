@@ -35,6 +35,15 @@ def test_it_is_found_by_its_name_or_the_beginning_of_it(tmp_path: Path) -> None:
         key_releases.named(tmp_path, "00")
 
 
+def test_what_lies_there_is_listed(tmp_path: Path) -> None:
+    name = key_releases.bring(tmp_path, BOTH)
+    (tmp_path / "keys" / f"{'0' * 64}.signed").write_bytes(b"{}")
+    broken, found = key_releases.listed(tmp_path)
+    assert (found.release, found.order, found.key_set, found.stations) == (name, "WO-1", "KS-1", ("cell-1",))
+    assert (found.signers, found.wrong) == (("p-00000002", "p-00000003"), "")
+    assert broken.wrong
+
+
 @pytest.mark.parametrize("statement", [b"", b"{}", b"x" * (key_releases.SIZE_MAX + 1)])
 def test_what_is_none_is_not_taken(tmp_path: Path, statement: bytes) -> None:
     with pytest.raises(ConfigError, match="key release"):

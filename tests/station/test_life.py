@@ -72,6 +72,25 @@ def test_a_lot_is_held_once_when_the_limit_is_reached() -> None:
     assert again.overdue(1) == "", "somebody has answered for it"
 
 
+BLOCK = AssetTable(name="CB-1", kind="block", limit=5, warning=4)
+
+
+async def test_what_tips_are_cleaned_on_is_counted_by_cleanings(tmp_path: Path) -> None:
+    path, cleanings = tmp_path / "ws.cell", 2
+    for lot in ("L1", "L1"):  # taken up: another process, which has cleaned twice as well
+        life = Life((CARD, BLOCK), path, lot, worn(path))
+        life.cleanings = lambda: cleanings
+        await life.keep(30, 0.0)
+    assert [worn(path).had(name) for name in ("CB-1", "PC-17")] == [4, 30]
+    life = Life((CARD, BLOCK), path, "L2", worn(path))
+    (note,) = [one for one in life.examined(Examined(), 0.0).told if isinstance(one, events.RuleTripped)]
+    assert note.seen == "CB-1: block, 4 cleanings of 5"
+    life.cleanings = lambda: 1
+    assert life.overdue(10) == "CB-1 has come to its limit: block, 5 cleanings of 5"
+    over = Life((CARD, BLOCK), None, "L2", had(*counted((BLOCK,), "L1", 30, 0.0, {"CB-1": 5})))
+    assert over.examined(Examined(), 0.0).waivable.keys() == {"clean block"}
+
+
 async def test_the_record_of_the_cell_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "ws.cell"
     for landings in (3, 5):

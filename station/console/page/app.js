@@ -14,6 +14,7 @@ import { LOGIN } from './login.js';
 import { security, DUAL } from './security.js';
 import { recipes, STAGE } from './recipes.js';
 import { APPLY } from './configs.js';
+import { BRING } from './releases.js';
 import { WAIVE } from './preflight.js';
 import { follow } from './stream.js';
 import { listen } from './scanner.js';
@@ -36,7 +37,7 @@ function draw() {
   if (S.view === 'jobs') drawTrend();
 }
 
-kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE, ...APPLY, ...WAIVE });
+kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE, ...APPLY, ...BRING, ...WAIVE });
 await Promise.all([loadWords(), session()]);
 painted(draw);
 listen();

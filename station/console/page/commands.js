@@ -45,13 +45,20 @@ export async function session(touched = false) {
   paint();
 }
 
+const tabs = new BroadcastChannel('session');      // they have the same session
+tabs.onmessage = () => session().catch(() => {});
+export async function another() {
+  await session();
+  tabs.postMessage('');
+}
+
 export async function enter(badge, pin) {
   const receipt = await post('session', { badge, pin });
-  await session();
+  await another();
   if (!receipt.ok) say('refused', t('said.refused', { command: t('dialog.login.title'), code: t(`code.${receipt.code}`), reason: receipt.reason }));
 }
 
 export async function leave() {
   await post('session/end', {});
-  await session();
+  await another();
 }

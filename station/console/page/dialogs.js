@@ -1,7 +1,7 @@
 // Dialogs stand over the information panel only: navigation, Pause and Abort stay where they are.
 import { html, nothing } from './vendor/lit-html.js';
 import { S, paint } from './model.js';
-import { t } from './words.js';
+import { t, num } from './words.js';
 import { send, objection } from './commands.js';
 import { choice, input, reason, reasoned } from './fields.js';
 import { staged } from './recipes.js';
@@ -15,6 +15,7 @@ export function ask(kind, values = {}) {
 }
 export const close = () => { S.dialog = null; paint(); };
 
+const withVault = () => S.sum.sites.filter((one) => one.with_vault);
 const LOT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/;
 const KINDS = {
   load: {
@@ -24,12 +25,18 @@ const KINDS = {
     act: (v) => send('lot.load', { lot: v.lot, quantity: Number(v.quantity), sublot: v.sublot ?? '', recipe: v.recipe ?? '', ...says(v) }),
   },
   end: { body: () => html`<p>${t('dialog.end.text')}</p>`, fault: () => '', act: () => send('lot.end') },
-  abort: { body: () => html`<p>${t('dialog.abort.text')}</p>`, fault: () => '', act: () => send('lot.abort', { reason: t('reason.abort') }) },
+  abort: { body: () => html`<p>${t('dialog.abort.text')}</p>${withVault().length ? html`<p class="caution" data-with-vault>◆ ${t('dialog.abort.now', { sites: withVault().map((one) => t('tile.site', { site: String(one.site) })).join(', ') })}</p>` : nothing}`, fault: () => '', act: () => send('lot.abort', { reason: t('reason.abort') }) },
   release: {
     body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.release.text')}</p>${who()}${reason(v)}${several(v)}`,
     fault: (v) => reasoned(v) || severally(v),
     act: (v) => bySeveral('hold.release', v, { reason: v.reason.trim() }),
   },
+};
+
+KINDS.close = {
+  body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.close.text')}</p><dl>${Object.entries(S.sum.balance).map(([name, count]) => html`<dt>${t(`balance.${name}`)}</dt><dd>${num(count)}</dd>`)}</dl>${who('lot.close')}${reason(v)}${several(v, 'lot.close')}`,
+  fault: (v) => reasoned(v) || severally(v, 'lot.close'), command: 'lot.close',
+  act: (v) => bySeveral('lot.close', v, { reason: v.reason.trim() }),
 };
 
 export const kinds = (more) => Object.assign(KINDS, more);

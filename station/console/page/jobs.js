@@ -79,17 +79,21 @@ function figures() {
     ${figure('figures.first', s.tested ? (100 * s.first_good / s.tested).toFixed(2) : '–', '%')}${figure('figures.uph', s.units_per_hour ? num(Math.round(s.units_per_hour)) : '–')}${figure('figures.retested', num(s.retested))}</section>`;
 }
 
+const soft = ({ lot, sum }) => lot.bins.map((one, n) => ({ ...one, place: n + 1, count: sum.bins[one.number] ?? 0 }));
+const hard = (all) => Object.entries(all.sum.hard).map(([number, count]) => {
+  const inside = soft(all).filter((one) => String(one.hard) === number), there = inside.filter((one) => one.count);
+  return { number, count, name: there.map((one) => one.name).join(', '), kind: inside.some((one) => one.kind === 'pass') ? 'pass' : 'fail', place: inside[0]?.place };
+});
 function pareto() {
   const { lot, sum } = S;
   if (!lot) return nothing;
-  const rows = lot.bins.map((one, n) => ({ ...one, place: n + 1, count: sum.bins[one.number] ?? 0 })).filter((one) => one.count)
-    .sort((a, b) => (b.kind === 'pass') - (a.kind === 'pass') || b.count - a.count);
+  const rows = (S.hard ? hard : soft)(S).filter((one) => one.count).sort((a, b) => (b.kind === 'pass') - (a.kind === 'pass') || b.count - a.count);
   const most = Math.max(1, ...rows.filter((one) => one.kind !== 'pass').map((one) => one.count));
-  return html`<section class="pareto" tabindex="0" aria-label=${t('pareto.bins')}>${rows.length ? nothing : html`<p>${t('pareto.none')}</p>`}${rows.map((one) => html`<div class="bin ${S.only === one.place ? 'only' : ''}">
+  return html`<section class="pareto" tabindex="0" aria-label=${t('pareto.bins')}><button class="look" data-look="bins" @click=${() => { S.hard = !S.hard; paint(); }}><small>${t('map.view')}</small> ${t(S.hard ? 'lot.hard' : 'lot.soft')}</button>${rows.length ? nothing : html`<p>${t('pareto.none')}</p>`}${rows.map((one) => html`<div class="bin ${!S.hard && S.only === one.place ? 'only' : ''}" data-bin=${one.number}>
     <b>${one.number}</b><span class="name">${one.name}</span><span>${num(one.count)}</span><span>${percent(one.count, sum.tested)}</span>
     <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">${svg`<rect width=${one.kind === 'pass' ? 100 : (100 * one.count) / most} height="4" fill=${map.colourOf(one.place)}/>`}</svg></div>`)}</section>`;
 }
 
-const before = () => ['LOADED', 'CHECKING', 'READY'].includes(S.sum.state) || (S.sum.state === 'HELD' && !S.sum.touchdowns);
+const before = () => ['LOADED', 'CHECKING', 'READY'].includes(S.sum.state) || (['HELD', 'ABORTED'].includes(S.sum.state) && !S.sum.touchdowns);
 export const jobs = (trend) => html`<div class="strip">${strip()}</div>${tiles()}
   <div class="row">${mapBox()}<div class="side">${before() ? preflight() : html`${figures()}<section class="trend" aria-label=${t('trend.trend')}><small>${t('trend.caption')}</small>${trend}</section>${pareto()}`}</div></div>`;

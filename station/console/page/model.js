@@ -6,7 +6,7 @@ export const S = {
   there: false,                  // whether the console reaches its engine
   engine: null, lot: null, map: null, sum: null, trend: [], alarms: [], swept: new Map(),
   session: { person: null, actions: {} },
-  view: 'jobs', dialog: null, said: null, mapView: 'last', only: 0,
+  view: 'jobs', dialog: null, said: null, mapView: 'last', only: 0, hard: false,
 };
 
 let painter = () => {};

@@ -82,7 +82,7 @@ export function command() {
     ${button('lot.load', () => ask('load'))}
     ${S.sum.state === 'PAUSED' ? button('lot.resume', () => send('lot.resume')) : button('lot.start', () => send('lot.start'), running ? 'busy' : '')}
     ${button('lot.pause', () => send('lot.pause'))}
-    ${waits ? button('lot.unload', () => send('lot.unload')) : button('lot.end', () => ask('end'))}
+    ${waits ? button('lot.unload', () => send('lot.unload')) : S.sum.signs?.length ? button('lot.close', () => ask('close')) : button('lot.end', () => ask('end'))}
     ${['ABORTED', 'RECOVERING'].includes(S.sum.state) ? button('cell.recover', () => ask('recover')) : button('hold.release', () => ask('release'))}
     ${waits ? button('lot.check', () => send('lot.check')) : button('probe.clean', () => ask('clean'))}
     ${button('retest.start', () => ask('retest'))}

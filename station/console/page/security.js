@@ -4,10 +4,11 @@ import { S, paint, say } from './model.js';
 import { t, num, when } from './words.js';
 import { looked, again } from './lookup.js';
 import { choice, input } from './fields.js';
-import { post, session } from './commands.js';
+import { post, another } from './commands.js';
 import { keys, shown, made } from './keys.js';
 import { ask, close } from './dialogs.js';
 import { pin } from './several.js';
+import { releases } from './releases.js';
 
 const ROLES = ['operator', 'technician', 'engineer', 'security-officer', 'auditor'];
 const refused = (id, one) => say('refused', t('said.refused', { command: t(id), code: t(`code.${one.code}`), reason: one.reason }));
@@ -57,7 +58,7 @@ async function byKey(v) {
 export async function enterByKey() {
   try {
     const one = await shown('session/greeting'), receipt = one.refused ?? await post('session', { key: one.key });
-    await session();
+    await another();
     if (!receipt.ok) refused('dialog.login.title', receipt);
   } catch (error) { failed('dialog.login.title', error); }
 }
@@ -86,5 +87,5 @@ export function security() {
     ${!S.session.logs_in ? html`<p>${t('security.one')}</p>` : !S.session.person ? html`<p>${t('why.login')}</p>` : found?.people ? html`<table data-table="people"><thead><tr><th scope="col" class="name">${t('dialog.name')}</th><th scope="col" class="name">${t('act.roles')}</th><th scope="col">${t('security.state')}</th></tr></thead>
       <tbody>${found.people.map((one) => html`<tr><th scope="row" class="name">${one.name}</th><td class="name">${one.roles.map((role) => t(`role.${role}`)).join(', ')}</td><td>${t(`account.${one.state}`)}</td></tr>`)}</tbody></table>
       <h2>${t('security.ledger')}</h2><dl class="header"><dt>${t('security.entries')}</dt><dd>${num(found.ledger.size)}</dd><dt>${t('security.root')}</dt><dd><code data-root>${found.ledger.root}</code></dd></dl>
-      <p class="search"><button class="acts" data-act @click=${() => ask('act')}>${t('dialog.act.title')}…</button>${keys() ? html`<button class="acts" data-add-key @click=${addKey}>${t('key.add')}</button>` : nothing}</p>` : nothing}${quota()}${evidence()}</section>`;
+      <p class="search"><button class="acts" data-act @click=${() => ask('act')}>${t('dialog.act.title')}…</button>${keys() ? html`<button class="acts" data-add-key @click=${addKey}>${t('key.add')}</button>` : nothing}</p>` : nothing}${quota()}${releases()}${evidence()}</section>`;
 }

@@ -142,6 +142,22 @@ def test_each_thing_that_asks_for_a_person_is_an_alarm() -> None:
     assert len(made.state.alarms) == len(alarms)
 
 
+def test_whom_it_takes_to_sign_for_a_balance_that_does_not_close() -> None:
+    ending = [*SOME, shift("RUNNING", "ENDING"), shift("ENDING", "CLOSING"), shift("CLOSING", "HELD", "L1/3")]
+    vault = events.CheckTold(at=NOW, check="vault", health="ok", found="v-1, production")
+    assert picture(ending).sum.signs == (("engineer",),)
+    assert picture([loaded(), vault, *ending[1:]]).sum.signs == (("engineer",), ("engineer",))
+    assert picture([*ending, shift("HELD", "CLOSING")]).sum.signs == ()
+    assert picture([*SOME, shift("RUNNING", "HELD", "door")]).sum.signs == ()
+
+
+def test_what_tips_are_cleaned_on_is_counted_by_cleanings() -> None:
+    mounted = events.AssetMounted(at=NOW, asset="CB-1", kind="block", touchdowns=7, warning=90, limit=99)
+    cleaned = events.MachineTold(at=NOW, machine="prober", what="needles cleaned")
+    (block,) = picture([loaded(), mounted, *SOME[1:], cleaned, cleaned]).sum.assets
+    assert (block.name, block.touchdowns) == ("CB-1", 9)
+
+
 def seen(alarm: str) -> events.Acknowledged:
     return events.Acknowledged(at=NOW, alarm=alarm, actor="p-7")
 

@@ -9,6 +9,7 @@ import pytest
 from station import events
 from station.console.preflight import checks
 from station.custody.journal import Journal
+from station.model import Quota
 from station.set_up import Instrument, Temperature, Traveller
 from station.surroundings import simulated_station_file
 from tests.station.console.lots import BEGIN, NOW, journalled, loaded, shift
@@ -146,15 +147,126 @@ async def test_another_lot_of_a_real_cell_is_open(tmp_path: Path) -> None:
     assert found.who == ("engineer", "technician")
 
 
+DOCKED = events.CheckTold(at=NOW, check="docking", health="ok", found="safety: door, docked")
+ANSWERS = events.CheckTold(at=NOW, check="vault", health="ok", found="v-1, production")
+QUOTA = Quota("WO-7", "set-1", "se1", quantity=400, begun=380, begun_max=420, sealed=370, not_after=0)
+
+
+def cut_off(reason: str) -> events.CommandAccepted:
+    return events.CommandAccepted(
+        at=NOW, id="i", command="lot.abort", actor="interlock", source="local", reason=reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "health", "found"),
+    [
+        ((DOCKED,), "ok", "safety: door, docked"),
+        (
+            (DOCKED, msgspec.structs.replace(DOCKED, health="bad", found="safety is open: docked")),
+            "bad",
+            "safety is open: docked",
+        ),
+        (
+            (
+                DOCKED,
+                cut_off("safety is open: door"),
+                shift("LOADED", "ABORTING"),
+                shift("ABORTING", "ABORTED"),
+            ),
+            "bad",
+            "safety is open: door",
+        ),
+        (
+            (DOCKED, cut_off("safety is open: door"), shift("LOADED", "ABORTED"), shift("ABORTED", "PAUSED")),
+            "ok",
+            "safety: door, docked",
+        ),
+    ],
+    ids=["closed", "open when it was checked", "opened while the lot waited", "closed again"],
+)
+async def test_docking(tmp_path: Path, more: tuple[events.Any, ...], health: str, found: str) -> None:
+    docking = next(
+        one for one in checks(await written(tmp_path, METER, more=more), TODAY) if one.name == "docking"
+    )
+    assert (docking.health, docking.found, docking.waivable) == (health, found, False)
+
+
+@pytest.mark.parametrize(
+    ("more", "of_vault", "health", "found"),
+    [
+        ((), (), "ok", "v-1, production"),
+        (
+            (events.QuotaTold(at=NOW, quota=QUOTA),),
+            (),
+            "ok",
+            "v-1, production; WO-7: 40 of 420 may still be begun",
+        ),
+        (
+            (events.QuotaTold(at=NOW, quota=msgspec.structs.replace(QUOTA, begun=413)),),
+            (),
+            "warning",
+            "v-1, production; WO-7: 7 of 420 may still be begun",
+        ),
+        ((), ("no answer for 30 s",), "bad", "v-1, production; no answer for 30 s"),
+        (
+            (
+                msgspec.structs.replace(
+                    ANSWERS, health="bad", found="v-1, production; two devices of one UID"
+                ),
+            ),
+            (),
+            "bad",
+            "v-1, production; two devices of one UID",
+        ),
+        (
+            (
+                msgspec.structs.replace(
+                    shift("CHECKING", "HELD", "vault error 103: no order"), cause="custody"
+                ),
+            ),
+            (),
+            "bad",
+            "vault error 103: no order",
+        ),
+        ((shift("CHECKING", "HELD", "the date of dmm is over"),), (), "ok", "v-1, production"),
+    ],
+    ids=[
+        "it answers",
+        "an order",
+        "less than the lot",
+        "away",
+        "the line stands",
+        "refused",
+        "held for another reason",
+    ],
+)
+async def test_the_vault(
+    tmp_path: Path, more: tuple[events.Any, ...], of_vault: tuple[str, ...], health: str, found: str
+) -> None:
+    where = await written(tmp_path, METER, more=(ANSWERS, *more))
+    vault = next(one for one in checks(where, TODAY, of_vault=of_vault) if one.name == "vault")
+    assert (vault.health, vault.found, vault.waivable) == (health, found, False)
+
+
 async def test_what_is_measured_with_nothing_in_contact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("station.console.preflight.sequence_named", lambda name: empties(*ROWS))
-    held = shift("CHECKING", "HELD", "empty contacts: site 2: 10 pins_open: 0.1 A")
-    for folder, more, health in (("a", (), "ok"), ("b", (held,), "bad")):
+    why = "empty contacts: site 2: 10 pins_open: 0.1 A"
+    bad = events.CheckTold(at=NOW, check="empty contacts", health="bad", found=why, sites=(2,))
+    good = events.CheckTold(at=NOW, check="empty contacts", health="ok", found="")
+    off = events.SiteSet(at=NOW, site=2, on=False, actor="p", reason="pin bent")
+    rows = "10 pins_open, 11 board_checked"
+    for folder, more, health, said, sites in (
+        ("a", (), "ok", rows, ()),
+        ("b", (bad,), "bad", why, (2,)),
+        ("c", (bad, off), "warning", why, ()),
+        ("d", (bad, off, good), "ok", rows, ()),
+    ):
         (tmp_path / folder).mkdir()
         where = await written(tmp_path / folder, METER, more=more)
         every = checks(where, TODAY, simulated_station_file())
         found = next(one for one in every if one.name == "empty contacts")
         assert (found.health, found.waivable, found.who) == (health, True, ("engineer", "technician"))
-        assert found.found == (held.reason if more else "10 pins_open, 11 board_checked")
+        assert (found.found, found.sites) == (said, sites)

@@ -73,6 +73,27 @@ async def test_what_was_left_in_a_socket_holds_the_lot_until_a_technician_answer
 
 
 @virtual
+async def test_the_lot_begins_without_the_site_at_which_it_fails(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, empties(*ROWS), TWO)
+    async with Attended(bench) as lot:
+        await lot.ask(commands.Start)
+        await lot.until(State.HELD)
+        assert (await lot.ask(commands.SetSite, TE, site=2, on=False, reason="a pin is bent")).ok
+        assert (await lot.ask(commands.Release, TE, reason="without site 2")).ok
+        await lot.until(State.LOADED)
+        await lot.ask(commands.Start)
+        await lot.until(State.CLOSED)
+    assert bench.sites[2].seen == ["on", "off"], "what is off is not looked at again"
+    told = [one for one in read(bench.path) if isinstance(one, events.CheckTold)]
+    assert [(one.check, one.health, one.sites) for one in told] == [
+        ("empty contacts", "bad", (2,)),
+        ("empty contacts", "ok", ()),
+    ]
+    (landed,) = bench.store.landings
+    assert {one.site: one.bin.name for one in landed.devices} == {1: "good", 2: "untested"}
+
+
+@virtual
 async def test_with_nothing_in_contact_the_lot_is_ready(tmp_path: Path) -> None:
     bench = Bench(tmp_path, empties(replace(ROWS[0], limit=Limit(None, 1.0, "A")), ROWS[1]), TWO)
     async with Attended(bench) as lot:

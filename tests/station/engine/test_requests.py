@@ -212,6 +212,8 @@ async def test_tips_are_cleaned_at_the_boundary_with_nothing_in_contact(tmp_path
     assert await bench.run(meanwhile()) == "CLOSED"
     assert cleaner.did == ["sort", "lift", "clean", "sort", "sort"]
     assert [(e.actor, e.failed) for e in bench.happened(events.Cleaned)] == [("p-1", "")]
+    assert [e.what for e in bench.happened(events.MachineTold)] == ["needles cleaned"]
+    assert cleaner.cleanings == 1
 
 
 async def test_tips_are_cleaned_after_so_many_touchdowns_if_a_rule_asks_for_it(tmp_path: Path) -> None:
@@ -262,6 +264,7 @@ async def test_a_cleaning_that_fails_holds_the_lot(tmp_path: Path) -> None:
     assert await bench.run(meanwhile()) == "HELD"
     assert "block worn" in bench.cell.reason
     assert [e.failed for e in bench.happened(events.Cleaned)] == ["block worn"]
+    assert cleaner.cleanings == 0
 
 
 # -- alarms
