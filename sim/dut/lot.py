@@ -8,7 +8,7 @@ from zlib import crc32
 
 from drivers.protocols.se1_objects import Uid
 from sim.dut.device import Contact, Device, MakeChip
-from sim.dut.population import OF_THE_CHIP, PINS, Defect, Die, draw
+from sim.dut.population import OF_THE_CHIP, PINS, Die, draw
 from sim.dut.truth import Fates, Truth
 from sim.dut.wishes import TWIN, Wishes
 
@@ -100,10 +100,9 @@ class Lot:
 
     def _wrong(self, index: int, die: Die) -> str:
         """Return what makes the device bad; empty if it is good."""
-        if die.defect not in (Defect.NONE, Defect.MARGINAL) and not self._hides(die):
-            return str(die.defect.value)
-        if (outside := die.outside()) or not self.reads_chips:
-            return outside
+        wrong = die.outside() if self._hides(die) else die.wrong()
+        if wrong or not self.reads_chips:
+            return wrong
         if self.wishes.life_cycle(index) is not None:
             return "life_cycle"
         return next((flaw for flaw in sorted(self.wishes.flaws(index)) if flaw != CLONED), "")

@@ -52,6 +52,8 @@ OF_THE_CHIP = frozenset(
     }
 )
 """What no contact or supply tells of: a cell that does not talk to chips cannot see it."""
+OF_AMOUNT = frozenset({Defect.LEAKY_INPUT, Defect.IDD_HIGH, Defect.DEAD_REGULATOR, Defect.MARGINAL})
+"""What is nothing but a parameter: a leak that the cold hides is none there."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,17 @@ class Die:
         """Return the parameters that are in spec, yet within `fraction` of a limit."""
         return tuple(f"{name} near its limit" for name, d in self._distances() if -fraction < d <= 0.0)
 
+    def wrong(self) -> str:
+        """Return its defect, or the parameter outside `SPEC`; empty if it is good at this heat."""
+        outside = self.outside()
+        if self.defect in OF_AMOUNT and not outside:
+            return ""
+        return outside if self.defect is Defect.MARGINAL else self.defect.value or outside
+
     @property
     def good(self) -> bool:
         """Whether nothing is wrong with it: no defect, all true parameters in spec."""
-        return self.defect in (Defect.NONE, Defect.MARGINAL) and not self.outside()
+        return not self.wrong()
 
     def _distances(self) -> list[tuple[str, float]]:
         """By parameter, how far outside the nearest limit, as a fraction of it; below 0 inside."""

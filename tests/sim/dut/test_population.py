@@ -71,3 +71,13 @@ def test_heat_can_take_a_marginal_device_out_of_spec() -> None:
 def test_rates_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="may reach 1"):
         Population("too bad", {Defect.DEAD: 0.7, Defect.MUTE: 0.7}, dirt=0.0)
+
+
+def test_a_leak_that_the_cold_hides_is_none_there() -> None:
+    for index in range(1, 50):
+        die = draw(IDEAL, 3, index, Defect.LEAKY_INPUT)
+        assert (die.wrong(), die.at(-40.0).wrong(), die.at(85.0).wrong()) == (
+            "leaky_input",
+            "",
+            "leaky_input",
+        )
