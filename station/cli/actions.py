@@ -56,6 +56,8 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "audit export": frozenset({Action.READ}),
         "audit key": frozenset({Action.KEEP_LOG}),
         "audit lot": frozenset({Action.KEEP_LOG}),
+        "audit rename": frozenset({Action.READ}),
+        "audit rotate": frozenset({AtDesk.ROTATE_LOG}),
         "audit tail": frozenset({Action.READ}),
         "audit verify": frozenset({Action.READ}),
         "chaos": frozenset({Action.MEASURE}),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -10,17 +11,19 @@ import click
 import msgspec
 
 from station.cli.codes import Exit
+from station.cli.desk_access import Caller, at_desk
 from station.cli.said import Said, says
+from station.custody import chain, rotation, seed_file
 from station.custody import export as exports
-from station.custody import seed_file
 from station.custody.audit import Report, Trust, audited
-from station.custody.checkpoint import Note, parsed
+from station.custody.checkpoint import Note, checked_origin, parsed
 from station.custody.command_ledger import build as build_commands
 from station.custody.ledger import Entry, decoded
 from station.custody.log_keys import Key, key_of
 from station.custody.lot_ledger import build
 from station.custody.tiles import CHECKPOINT, TileReader
 from station.errors import LedgerError
+from station.vault.desk.roles import Action as AtDesk
 
 POLL_S = 1.0
 AUDIT = "audit"
@@ -35,25 +38,48 @@ def audit() -> None:
 
 
 @audit.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("folders", metavar="FOLDER...", type=FOLDER, nargs=-1, required=True)
 @click.option("--key", "keys", type=FILE, multiple=True, required=True, help="Public keys of the log.")
 @click.option("--witness", "witnesses", type=FILE, multiple=True, help="Public keys of witnesses.")
 @click.option("--since", type=FILE, multiple=True, help="A checkpoint from before; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with all findings.")
 def verify(
-    folder: Path,
+    folders: tuple[Path, ...],
     *,
     keys: tuple[Path, ...],
     witnesses: tuple[Path, ...],
     since: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Check a ledger's folder, or one of exported entries; the exit code is 13 if anything is wrong."""
-    _must_exist(folder)
+    """Check a ledger's folder, or one of exported entries; the exit code is 13 if anything is wrong.
+
+    Several folders are logs of one ledger, in their order: each must begin where the one before it ended.
+    """
     trust = Trust(given_keys(keys), given_keys(witnesses), [given_note(path) for path in since])
+    for folder in folders:
+        _must_exist(folder)
+    if len(folders) > 1:
+        _verify_all(folders, trust, as_json=as_json)
+        return
+    (folder,) = folders
     report = exports.checked(folder, trust) if exports.is_export(folder) else _audited(folder, trust)
     click.echo(msgspec.json.encode(_object(report)).decode() if as_json else _text(folder, report))
     if not report.sound:
+        click.get_current_context().exit(Exit.INTEGRITY)
+
+
+def _verify_all(folders: tuple[Path, ...], trust: Trust, *, as_json: bool) -> None:
+    reports = [_audited(folder, chain.trust_of(folder, trust)) for folder in folders]
+    links = list(chain.findings(folders))
+    sound = not links and all(report.sound for report in reports)
+    if as_json:
+        logs = [{"folder": str(one), **_object(report)} for one, report in zip(folders, reports, strict=True)]
+        told = {"sound": sound, "logs": logs, "findings": msgspec.to_builtins(links)}
+        click.echo(msgspec.json.encode(told).decode())
+    else:
+        texts = [_text(folder, report) for folder, report in zip(folders, reports, strict=True)]
+        click.echo("\n".join([*texts, *(_printable(str(link)) for link in links)]))
+    if not sound:
         click.get_current_context().exit(Exit.INTEGRITY)
 
 
@@ -109,6 +135,38 @@ def key(file: Path, *, name: str) -> Said:
     """Make development keys of a log in a new FILE and print the public ones, for `--key`."""
     made = [str(signer.key) for signer in seed_file.create(file, name).signers()]
     return Said("\n".join(made), file=file, keys=made)
+
+
+@audit.command()
+@click.argument("file", type=FILE)
+@click.option("--name", required=True, help="Of the log that is to begin.")
+@says
+def rename(file: Path, *, name: str) -> Said:
+    """Print the public keys in FILE as they are for another log, for its witnesses before a rotation."""
+    try:
+        made = [str(replace(key, name=checked_origin(name))) for key in given_keys((file,))]
+    except LedgerError as error:
+        raise click.UsageError(f"--name: {error}") from error
+    return Said("\n".join(made), keys=made)
+
+
+@audit.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Why.")
+@at_desk
+def rotate(caller: Caller, name: str, reason: str) -> None:
+    """End the vault's log and begin the log NAME; an engineer and a security officer."""
+    body = caller.ask(AtDesk.ROTATE_LOG, name, {"reason": reason})
+    done = msgspec.convert(body, Rotated)
+    ended = f"{done.ended.origin}: ended with {done.ended.size} leaves, root {done.ended.root}"
+    caller.show(body, [ended, f"{done.begun}: begun"])
+
+
+class Rotated(msgspec.Struct):
+    """Which log has ended, and which has begun."""
+
+    ended: rotation.Before
+    begun: str
 
 
 @audit.command()

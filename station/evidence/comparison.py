@@ -171,6 +171,6 @@ def _marks(device: DeviceFacts) -> Iterator[tuple[str, ...]]:
     yield "unit", device.unit
     yield "UID", device.uid
     yield "serial", device.serial
-    yield "leaf", str(device.leaf)
+    yield "leaf", device.log, str(device.leaf)
     yield from (("key", key) for key in device.keys)
     yield from (("certificate serial", issuer, serial) for issuer, serial, _ in device.certificates)

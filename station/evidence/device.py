@@ -1,7 +1,7 @@
 """Checking one device by itself: record, certificates, and its leaf in the ledger."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
@@ -49,6 +49,8 @@ class DeviceFacts(Struct, frozen=True):
     """SHA-256 of each SubjectPublicKeyInfo."""
     certificates: tuple[tuple[str, str, str], ...]
     """Issuer, serial number, and SHA-256 of each."""
+    log: str = ""
+    """The log that has the leaf; the empty text for the last one."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Means:
     profile_hash: str
     """Of the profile as it lies in the bundle; a later version may write the same one otherwise."""
     checkpoint: Checkpoint
+    ended: Mapping[str, Checkpoint] = field(default_factory=dict)
+    """Final checkpoints of logs that have ended, by their origins."""
+
+    def head(self, origin: str) -> Checkpoint | None:
+        """The checkpoint over a device's leaf; None if its log is not known."""
+        return self.checkpoint if origin in ("", self.checkpoint.origin) else self.ended.get(origin)
 
 
 @dataclass
@@ -104,6 +112,7 @@ def checked_device(device: DeviceLine, means: Means) -> CheckedDevice:
         digest,
         tuple(key.spki_sha256 for key in record.keys),
         tuple((cert.issuer, cert.serial, cert.sha256) for cert in record.certs),
+        device.log.origin,
     )
     faults = [*_record(record, means), *_certificates(device, record, means), *_leaf(device, facts, means)]
     return CheckedDevice(record.unit, facts, faults)
@@ -156,7 +165,10 @@ def _certificate(
 
 
 def _leaf(device: DeviceLine, facts: DeviceFacts, means: Means) -> Iterator[str]:
-    log, head = device.log, means.checkpoint
+    log, head = device.log, means.head(device.log.origin)
+    if head is None:
+        yield f"its leaf is in log {log.origin}, whose checkpoint is not here"
+        return
     try:
         encoded = log.entry.encode()
         entry = entry_decoded(encoded)

@@ -7,9 +7,9 @@ import msgspec
 
 from station.custody import checkpoint
 from station.errors import EvidenceError, LedgerError
-from station.evidence import device, device_pool, head
+from station.evidence import device, device_pool, head, ledgers
 from station.evidence.archive import Archive, opened
-from station.evidence.bundle import CERTIFICATES, CHECKPOINT, PROFILE
+from station.evidence.bundle import CERTIFICATES, PROFILE
 from station.evidence.device_pool import Ground
 from station.evidence.finding import Finding
 from station.evidence.manifest import DeviceFile, DeviceLine, Record
@@ -50,8 +50,14 @@ def _file(bundle: Archive, found: DeviceLine) -> DeviceFile:
         device=found,
         authorities=tuple(b64encode(der).decode() for der in authorities),
         profile=bundle.read(PROFILE).decode(errors="replace"),
-        checkpoint=bundle.read(CHECKPOINT).decode(errors="replace"),
+        checkpoint=_head(bundle, found.log.origin).decode(errors="replace"),
     )
+
+
+def _head(bundle: Archive, origin: str) -> bytes:
+    """The checkpoint of the log that has the device's leaf."""
+    heads = ledgers.heads(bundle)
+    return next((data for data in heads if origin and data.startswith(f"{origin}\n".encode())), heads[-1])
 
 
 # -- checking it

@@ -37,6 +37,8 @@ class Ground(Struct, frozen=True):
     checkpoint: bytes
     authorities: dict[str, bytes]
     """Certificates, DER, by the file that they are in."""
+    ended: tuple[bytes, ...] = ()
+    """Checkpoints of logs that have ended."""
 
     def means(self) -> Means:
         """Read it all; EvidenceError, LedgerError, TrustError."""
@@ -51,6 +53,7 @@ class Ground(Struct, frozen=True):
             profile,
             sha256(self.profile).hexdigest(),
             checkpoint.parsed(self.checkpoint).checkpoint,
+            {one.origin: one for one in (checkpoint.parsed(data).checkpoint for data in self.ended)},
         )
 
 

@@ -32,7 +32,8 @@ def unsigned(note: Note, trust: Trust) -> Iterator[str]:
     except LedgerError as error:
         yield str(error)
         return
-    for key in trust.log_keys():
+    own = [key for key in trust.log_keys() if key.name == note.checkpoint.origin]
+    for key in own or trust.log_keys():  # of a ledger that was rotated, each log has keys of its name
         if key not in good:
             yield f"{key.name} ({key.kind.name}) has not signed it"
         if key.name != note.checkpoint.origin:

@@ -1,6 +1,6 @@
 """What the ledger tells of one lot: where each unit went, which certificates it got, what was sealed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -189,14 +189,18 @@ class LotHistory:
         self.sealed[unit] = (entry.seq, msgspec.convert(entry.data, SealedData))
 
 
-def histories_of(files: Files, size: int, lot: str) -> tuple[LotHistory, OrderHistory]:
-    """Read what the leaves tell of a lot, and of all orders; what cannot be read is the audit's matter."""
+def histories_of(logs: Iterable[tuple[Files, int]], lot: str) -> tuple[LotHistory, OrderHistory]:
+    """Read what the leaves of logs, each with its size, tell of a lot, and of all orders.
+
+    What cannot be read is the audit's matter.
+    """
     history, orders = LotHistory(lot), OrderHistory()
-    for entry in _entries(files, size, lot):
-        if entry.lot == lot:
-            history.add(entry)
-        if entry.src in SPEAKING:
-            orders.add(entry)
+    for files, size in logs:
+        for entry in _entries(files, size, lot):
+            if entry.lot == lot:
+                history.add(entry)
+            if entry.src in SPEAKING:
+                orders.add(entry)
     return history, orders
 
 

@@ -11,14 +11,16 @@ MANIFEST = "manifest.jsonl"
 RECORD_TYPE = "hardbin-device+jws"
 
 
-class Leaf(Struct, frozen=True, forbid_unknown_fields=True):
+class Leaf(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The leaf `die.sealed` of a device."""
 
     index: int
     entry: str
     """The ledger's entry as it is: without it a device could not be proven alone."""
     proof: tuple[str, ...]
-    """Hashes from the leaf's sibling up, in base64, to the root of `checkpoint.txt`."""
+    """Hashes from the leaf's sibling up, in base64, to the root of the log's checkpoint."""
+    origin: str = ""
+    """The log that has it, if that has ended; else it is the one of `checkpoint.txt`."""
 
 
 class DeviceLine(Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,7 +22,7 @@ class Trust(Struct, frozen=True, forbid_unknown_fields=True):
     roots: tuple[str, ...]
     """Root certificates, DER in base64."""
     logs: tuple[str, ...]
-    """Public keys of the ledger, `<name>+<key id>+<base64>`; each must have signed."""
+    """Public keys of the ledger's logs, `<name>+<key id>+<base64>`; each must have signed its own."""
     records: tuple[RecordKey, ...]
     """Keys that sign records and bundles; one of each algorithm must have signed."""
     witnesses: tuple[str, ...] = ()

@@ -4,26 +4,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from station.custody import audit, checkpoint
-from station.custody.audit_files import Files
+from station.custody import checkpoint
 from station.custody.checkpoint import Note
-from station.custody.tiles import TILES, tile_of
+from station.custody.tiles import TILES
 from station.errors import CustodyError, EvidenceError, LedgerError
-from station.evidence import archive, comparison, device_pool, head, index, register, revocations
+from station.evidence import archive, comparison, device_pool, head, index, ledgers, register, revocations
 from station.evidence.archive import INDEX, Archive
-from station.evidence.bundle import CERTIFICATES, CHECKPOINT, CRLS, LEDGER, NEEDED, PROFILE
+from station.evidence.bundle import CERTIFICATES, CHECKPOINT, CRLS, ENDED, LEDGER, NEEDED, PROFILE
 from station.evidence.device import CheckedDevice, DeviceFacts, Means
 from station.evidence.device_pool import Ground
 from station.evidence.dual_control import DualControl
 from station.evidence.finding import Finding
 from station.evidence.history import LotHistory, histories_of
 from station.evidence.index import Index
+from station.evidence.ledgers import BundledLog
 from station.evidence.manifest import MANIFEST
 from station.evidence.order_history import OrderHistory
 from station.evidence.trust import Trust
 from station.evidence.verdict import Verdict
 
-DETAILED = (MANIFEST, f"{LEDGER}/{TILES}/")
+DETAILED = (MANIFEST, f"{LEDGER}/{TILES}/", f"{ENDED}/")
 """Files of which a closer look tells what is wrong; that they are not what was signed comes after it."""
 
 
@@ -98,11 +98,13 @@ class _Verification:
         """Check ledger, devices and papers; other processes check devices while this one reads the ledger."""
         bundle = self.bundle
         authorities = {f"{CERTIFICATES}/{name}": der for name, der in bundle.contents(CERTIFICATES).items()}
-        ground = Ground(self.trust, bundle.read(PROFILE), bundle.read(CHECKPOINT), authorities)
+        *ended, _ = ledgers.heads(bundle)
+        read = bundle.read(PROFILE), bundle.read(CHECKPOINT)
+        ground = Ground(self.trust, *read, authorities, tuple(ended))
         means = ground.means()
         with device_pool.checking(self.path, bundle, ground, self.workers) as checked:
             self._hashes()
-            self._ledger(note)
+            self._ledger(ledgers.read(bundle, note))
             self.findings += [Finding(file, what) for file, what in means.authorities.faults]
             self._manifest(checked)
         told = comparison.Told.read(bundle)
@@ -131,21 +133,11 @@ class _Verification:
             self.findings += [Finding(name, what) for what in head.unsigned(before, self.trust)]
         return note
 
-    def _ledger(self, note: Note) -> None:
-        files = self._files()
-        report = audit.audited_files(note.encode(), files, audit.Trust((), older=self.older))
-        self.findings += [Finding(f"{LEDGER}/{one.file}", one.what) for one in report.findings]
-        self.history, self.orders = histories_of(files, note.checkpoint.size, self.signed.lot)
-
-    def _files(self) -> Files:
-        tiles, strange = {}, []
-        for name, member in self.bundle.below(f"{LEDGER}/{TILES}").items():
-            tile = tile_of(name)
-            if tile is None:
-                strange.append(f"{TILES}/{name}")
-            else:
-                tiles[tile] = self.bundle.part(member.start, member.size)
-        return Files(dict(sorted(tiles.items())), tuple(strange))
+    def _ledger(self, logs: Sequence[BundledLog]) -> None:
+        self.findings += ledgers.findings(logs, self.trust, self.older)
+        self.notices += ledgers.notices(logs)
+        found = [(log.files, log.size) for log in logs]
+        self.history, self.orders = histories_of(found, self.signed.lot)
 
     # -- devices
     def _manifest(self, checked: Iterator[CheckedDevice]) -> None:

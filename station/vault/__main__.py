@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +20,6 @@ import structlog
 import uvloop
 
 from station.clock import RealClock
-from station.custody import durable_file
 from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
@@ -62,7 +62,7 @@ log = structlog.get_logger()
 
 STOP_S = 1.0
 STDIN = 0
-DATABASE, KEYS, LEDGER, LOG_KEYS = "vault.sqlite", "keys", "ledger", "ledger.keys"
+DATABASE, KEYS, LEDGER = "vault.sqlite", "keys", "ledger"
 GARBAGE_EVERY = 20_000
 SEALED_S = 1.0
 """How often a sealed key store is looked at."""
@@ -166,7 +166,8 @@ async def _serve(folder: Path, socket: Path, epoch: float | None, seed: int | No
 
 def _place(config: Configuration) -> Place:
     low = config.quota_low_percent
-    return Place(config.name, seals=config.seals, low_percent=low, alone=config.production)
+    place = Place(config.name, seals=config.seals, low_percent=low, alone=config.production)
+    return replace(place, origin=config.ledger.origin)
 
 
 def _beyond(servers: tuple[grpc.aio.Server, grpc.aio.Server], folder: Path, config: Configuration) -> None:
@@ -275,8 +276,6 @@ async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: 
     publisher = Publisher(folder / DATABASE, folder / LEDGER, config.ledger, keys, witnesses)
     await publisher.open()
     stack.push_async_callback(publisher.close)
-    lines = "".join(f"{key}\n" for key in keys.log_keys(config.ledger.origin))
-    durable_file.replace(folder / LOG_KEYS, lines.encode())
     running = asyncio.get_running_loop().create_task(publisher.run(), name="ledger")
     stack.push_async_callback(_ended, running)
     return publisher

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from station import toml_file
 from station.errors import ConfigError
+from station.vault.names import ORIGIN
 from station.vault.profiles import DEVELOPMENT_ORGANISATION
 from station.vault.tls import ADDRESS, TlsTable
 from station.vault.unusual import AlarmsTable
@@ -31,7 +32,7 @@ class WitnessTable(Struct, frozen=True, forbid_unknown_fields=True):
 class LedgerTable(Struct, frozen=True, forbid_unknown_fields=True):
     """The ledger that the vault writes."""
 
-    origin: str = "hardbin.example/development"
+    origin: str = ORIGIN
     checkpoint_s: Seconds = 1.0
     """A checkpoint comes at most this long after a leaf."""
     witness: tuple[WitnessTable, ...] = ()

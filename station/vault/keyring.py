@@ -163,6 +163,10 @@ class Keyring:
         """Name the ledger, and return the head that was signed last."""
         return await self._store.open_ledger(origin)
 
+    async def rotate_ledger(self, origin: str, last: bytes, proof: list[bytes], first: bytes) -> Head:
+        """Have heads of the next ledger signed, once the one signed until now has ended."""
+        return await self._store.rotate_ledger(origin, last, proof, first)
+
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         """Signature lines for a head that follows from the one signed last."""
         return await self._store.sign_checkpoint(old, size, root, proof)

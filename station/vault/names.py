@@ -1,4 +1,4 @@
-"""The names of a vault's keys."""
+"""The names of a vault's keys, and of its ledger."""
 
 TRANSPORT_MASTER, ISSUER_MASTER = "TM-se1-1", "IM-se1-1"
 ROOT, ISSUING, ISSUING_EC = "ROOT-PQ-1", "ICA-PQ-1", "ICA-EC-1"
@@ -13,3 +13,5 @@ LOG, LOG_PQ = "LOG-1", "LOG-PQ-1"
 RECEIVING = "IN-1"
 """To which keys and tokens are sealed."""
 RMA = "RMA-se1-1"
+ORIGIN = "hardbin.example/development"
+"""What a ledger is called whose vault was told no name for it."""

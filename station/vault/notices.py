@@ -45,9 +45,14 @@ _ENTRY = msgspec.json.Decoder(Entry)
 Concerns = Callable[[Entry], bool]
 
 
-def between(db: sqlite3.Connection, start: int, end: int, concerns: Concerns) -> list[wire.Notice]:
-    """The notices of leaves `start` to `end`, without the last, in order, of what concerns somebody."""
-    return [*_between(db, start, end, concerns)]
+def between(
+    db: sqlite3.Connection, start: int, end: int, concerns: Concerns, base: int = 0
+) -> list[wire.Notice]:
+    """The notices of the leaves in rows `start` to `end`, without the last, of what concerns somebody.
+
+    `base` is the row of the log's first leaf: a notice names a leaf by its index in its log.
+    """
+    return [*_between(db, (start, end), concerns, base)]
 
 
 def published(head: Checkpoint, at: float) -> wire.Notice:
@@ -57,16 +62,18 @@ def published(head: Checkpoint, at: float) -> wire.Notice:
     )
 
 
-def _between(db: sqlite3.Connection, start: int, end: int, concerns: Concerns) -> Iterator[wire.Notice]:
+def _between(
+    db: sqlite3.Connection, rows: tuple[int, int], concerns: Concerns, base: int
+) -> Iterator[wire.Notice]:
     query = "SELECT idx, entry FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx"
-    for index, content in db.execute(query, (start, end)):
+    for row, content in db.execute(query, rows):
         entry = _ENTRY.decode(content)
         if (kind := _kind(entry)) and concerns(entry):
             yield wire.Notice(
                 kind=kind,
                 scope=_scope(entry),
                 detail=_detail(entry),
-                leaf=index,
+                leaf=row - base,
                 event=entry.event,
                 at_ms=entry.t,
             )

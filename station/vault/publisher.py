@@ -2,6 +2,10 @@
 
 What is published was signed by the key store, which signs only what follows from its last head. All that
 touches files or the witness happens in one thread of its own, beside the loop.
+
+When the journal has begun another log, the old one is brought to its end in steps, each of which a crash may
+cut short: its final checkpoint is published and witnessed, the key store takes the new log, the folder is put
+away. What is left to do is seen from the journal, from what the store signs for, and from what the folder is.
 """
 
 import asyncio
@@ -12,21 +16,24 @@ from contextlib import closing
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import structlog
 
 from station.custody import checkpoint, leaf_table
 from station.custody.checkpoint import Checkpoint, Note
+from station.custody.leaf_table import Log
 from station.custody.log_keys import Key, time_of
-from station.custody.merkle import consistency, root_of
+from station.custody.merkle import consistency, inclusion, root_of
 from station.custody.tile_writer import TileWriter
 from station.custody.tiles import CHECKPOINT
 from station.custody.witness_client import cosigned
 from station.errors import LedgerError
 from station.vault.configuration import LedgerTable
-from station.vault.keys.errors import KeyStoreError
+from station.vault.evidence.bundled_logs import Shelf
+from station.vault.keys.errors import KeyStoreError, PolicyError
 from station.vault.keys.header import Head
+from station.vault.log_folders import LogFolders
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,8 +49,14 @@ class HeadSigner(Protocol):
     async def open_ledger(self, origin: str) -> Head:
         """Name the ledger, and return the head that was signed last."""
 
+    async def rotate_ledger(self, origin: str, last: bytes, proof: list[bytes], first: bytes) -> Head:
+        """Take the next log in place of the one that has ended."""
+
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         """Signature lines for a head that follows from the last."""
+
+    def log_keys(self, origin: str) -> tuple[Key, ...]:
+        """The public keys that sign a log."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,20 @@ class Witnessed:
 
     url: str
     keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a log is published: the row of its first leaf, its checkpoint, and when that was signed."""
+
+    base: int
+    checkpoint: Checkpoint
+    at: float
+
+    @property
+    def end(self) -> int:
+        """The row behind what is covered."""
+        return self.base + self.checkpoint.size
 
 
 class Publisher:
@@ -65,34 +92,62 @@ class Publisher:
         signer: HeadSigner,
         witnesses: Sequence[Witnessed] = (),
     ) -> None:
-        self._database, self._folder, self._table, self._signer = database, folder, table, signer
+        self._database, self._table, self._signer = database, table, signer
+        self._folders = LogFolders(folder)
         self._witnesses = tuple(witnesses)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._turn, self._grown = asyncio.Lock(), asyncio.Event()
+        self._logs: tuple[Log, ...] = (Log(table.origin, 0, None),)
+        """Those that were begun, up to the one whose heads are signed."""
         self._head = Head(table.origin)
-        self._writer: TileWriter
+        self._writer: TileWriter | None = None
         self._note: Note | None = None
         self._cosigned, self._cosigned_s = 0, -inf
         """How many leaves every witness last signed, and when, in the loop's time."""
+        self._finals: tuple[Reached, ...] = ()
+        """Of the logs that have ended."""
         self.signed_at = 0
         """When the last checkpoint was signed, in unix seconds; 0 if none was."""
 
     async def open(self) -> None:
-        """Compare ledger, folder and what was signed last; LedgerError if one went back or is another."""
-        self._head = await self._signer.open_ledger(self._table.origin)
+        """Compare ledger, folder and what was signed last; LedgerError if one went back or is another.
+
+        A rotation that a crash has cut short is gone through with when it is published next.
+        """
+        logs = await self._apart(self._read, leaf_table.logs, self._table.origin)
+        if self._table.origin not in {log.origin for log in logs}:
+            raise LedgerError(f"the ledger is {logs[-1].origin}, and was never {self._table.origin}")
+        for count in range(1, len(logs) + 1):
+            self._logs = logs[:count]
+            try:
+                self._head = await self._signer.open_ledger(self.origin)
+                break
+            except PolicyError:  # it signs for a later one
+                if count == len(logs):
+                    raise
+        await self._open_log()
+
+    async def _open_log(self) -> None:
         self._writer = await self._apart(self._opened, self._head)
+        finals = await self._apart(self._read, leaf_table.finals, self._logs[:-1])
+        self._finals = tuple(
+            Reached(one.base, final, at_ms / 1000)
+            for one, (final, at_ms) in zip(self._logs[:-1], finals, strict=True)
+        )
 
     def _opened(self, signed: Head) -> TileWriter:
-        writer = TileWriter(self._folder)
+        self._folders.put_away(self._logs)
+        writer = TileWriter(self._folders.growing)
         self._caught_up(writer)
         if writer.published is not None:
-            self.signed_at = _signed_at(checkpoint.parsed((self._folder / CHECKPOINT).read_bytes()))
+            self.signed_at = _signed_at(checkpoint.parsed((writer.folder / CHECKPOINT).read_bytes()))
         size = writer.head.edge.size
         if signed.size > size or root_of(writer.node, signed.size) != signed.root:
             raise LedgerError(
                 f"{self._database}: its {size} leaves do not begin with the {signed.size} that were signed;"
                 " it went back, or is another"
             )
+        self._folders.keep_keys(self._signer.log_keys(self.origin))
         return writer
 
     async def run(self) -> None:
@@ -105,40 +160,95 @@ class Publisher:
                 log.error("ledger", error=str(error))
 
     async def publish(self) -> Note:
-        """Sign and publish a checkpoint of all that the journal has told; LedgerError, KeyStoreError."""
+        """Sign and publish a checkpoint of all that the journal has told; LedgerError, KeyStoreError.
+
+        A log that has ended gets its final checkpoint, with every witness's word, before the next begins.
+        """
         async with self._turn:
-            await self._apart(self._caught_up, self._writer)
-            edge = self._writer.head.edge
-            if self._note is None or self._note.checkpoint.size != edge.size:
-                proof = consistency(self._writer.node, self._head.size, edge.size)
-                lines = await self._signer.sign_checkpoint(self._head.size, edge.size, edge.root, proof)
-                self._head = Head(self._table.origin, edge.size, edge.root)
-                signatures = checkpoint.signatures("".join(line + "\n" for line in lines))
-                note = Note(Checkpoint(self._table.origin, edge.size, edge.root), signatures)
-                await self._apart(self._writer.publish, note)
-                self._note, self.signed_at = note, _signed_at(note)
-                self._grown.set()
-                self._grown = asyncio.Event()
-            if self._witnesses and (edge.size > self._cosigned or self._age_s() > self._table.cosign_s):
-                self._note = await self._apart(self._witnessed, self._note)
-                self._cosigned, self._cosigned_s = edge.size, asyncio.get_running_loop().time()
-            return self._note
+            await self._followed()
+            return await self._published()
+
+    async def _followed(self) -> None:
+        """Go on to the last log that the journal has begun."""
+        if self._writer is None:
+            await self._open_log()
+        while len(logs := await self._apart(self._read, leaf_table.logs, self._table.origin)) > len(
+            self._logs
+        ):
+            at = len(self._logs)
+            self._logs = logs[:at]  # it has an end now
+            await self._published()
+            last, first = await self._apart(self._read, leaf_table.link, self._logs[-1])
+            proof = await self._apart(self._last_proof)
+            self._head = await self._signer.rotate_ledger(logs[at].origin, last, proof, first)
+            self._logs, self._writer, self._note, self._cosigned = logs[: at + 1], None, None, 0
+            await self._open_log()
+
+    def _last_proof(self) -> list[bytes]:
+        size = self._open_writer.head.edge.size
+        return inclusion(self._open_writer.node, size - 1, size)
 
     @property
-    def size(self) -> int:
-        """How many leaves are published."""
-        return self._head.size if self._note is None else self._note.checkpoint.size
+    def _open_writer(self) -> TileWriter:
+        if self._writer is None:
+            raise LedgerError(f"{self._folders.growing}: is not open")
+        return self._writer
+
+    async def _published(self) -> Note:
+        writer = self._open_writer
+        await self._apart(self._caught_up, writer)
+        edge = writer.head.edge
+        if self._note is None or self._note.checkpoint.size != edge.size:
+            proof = consistency(writer.node, self._head.size, edge.size)
+            lines = await self._signer.sign_checkpoint(self._head.size, edge.size, edge.root, proof)
+            self._head = Head(self.origin, edge.size, edge.root)
+            signatures = checkpoint.signatures("".join(line + "\n" for line in lines))
+            note = Note(Checkpoint(self.origin, edge.size, edge.root), signatures)
+            await self._apart(writer.publish, note)
+            self._note, self.signed_at = note, _signed_at(note)
+            self._grown.set()
+            self._grown = asyncio.Event()
+        if self._witnesses and (edge.size > self._cosigned or self._age_s() > self._table.cosign_s):
+            self._note = await self._apart(self._witnessed, self._note)
+            self._cosigned, self._cosigned_s = edge.size, asyncio.get_running_loop().time()
+        return self._note
 
     @property
-    def head(self) -> Checkpoint | None:
-        """What was published last; None if nothing was since the start."""
-        return None if self._note is None else self._note.checkpoint
+    def origin(self) -> str:
+        """The name of the log whose heads are signed."""
+        return self._logs[-1].origin
 
-    async def beyond(self, size: int) -> Checkpoint:
-        """Wait until more leaves than `size` are published, and return the checkpoint over them."""
-        while (head := self.head) is None or head.size <= size:
+    @property
+    def rows(self) -> int:
+        """The row behind the last leaf that is published."""
+        size = self._head.size if self._note is None else self._note.checkpoint.size
+        return self._logs[-1].base + size
+
+    @property
+    def reached(self) -> Reached | None:
+        """What was published last; None if nothing of this log was since the start."""
+        if self._note is None:
+            return None
+        return Reached(self._logs[-1].base, self._note.checkpoint, self.signed_at)
+
+    def all_keys(self) -> list[Key]:
+        """The public keys of all logs; LedgerError."""
+        return [*self._folders.keys(len(self._logs)), *self._signer.log_keys(self.origin)]
+
+    def shelves(self) -> list[Shelf]:
+        """The logs, and where each lies."""
+        count = len(self._logs)
+        return [Shelf(n, one, self._folders.of(n, count)) for n, one in enumerate(self._logs, 1)]
+
+    def row(self, origin: str, index: int) -> int | None:
+        """The row of a leaf of one of the logs; None if there is no such log."""
+        return next((one.base + index for one in self._logs if one.origin == origin), None)
+
+    async def beyond(self, row: int) -> list[Reached]:
+        """Wait until `row` is published, and return how far each log is that has it or what comes after."""
+        while (reached := self.reached) is None or reached.end <= row:
             await self._grown.wait()
-        return head
+        return [one for one in (*self._finals, reached) if one.end > row]
 
     def unsafe(self) -> str:
         """Why nothing more may be admitted: no witness has signed for too long; empty if all is well."""
@@ -151,15 +261,21 @@ class Publisher:
 
     def _witnessed(self, note: Note) -> Note:
         for witness in self._witnesses:
-            note = cosigned(witness.url, note, self._writer.node, witness.keys)
-        self._writer.publish(note)
+            note = cosigned(witness.url, note, self._open_writer.node, witness.keys)
+        self._open_writer.publish(note)
         return note
 
     def _caught_up(self, writer: TileWriter) -> None:
+        self._read(leaf_table.catch_up, writer, self._logs[-1])
+
+    def _read(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Read the database beside its writer, as of one moment."""
         try:
             with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as db:
                 db.execute("BEGIN")
-                leaf_table.catch_up(db, writer)
+                return function(db, *args, **kwargs)
         except sqlite3.Error as error:
             raise LedgerError(f"{self._database}: {error}") from error
 

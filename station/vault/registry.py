@@ -254,7 +254,7 @@ class Registry:
         return self._journal.commit(lambda db: rows.forward(db, step))
 
     async def register(self, step: Step, record: Record) -> int:
-        """Keep the record, move the unit to SECURED, and return the index of the leaf that tells so.
+        """Keep the record, move the unit to SECURED, and return the row of the leaf that tells so.
 
         A unit that is sealed keeps the record and the leaf that it has.
         """
@@ -355,9 +355,11 @@ class Registry:
 
         await self._journal.commit(act)
 
-    async def notices(self, start: int, end: int, concerns: notices.Concerns) -> list[wire.Notice]:
-        """What a station is to know of the leaves from `start` to before `end`."""
-        return await self._journal.commit(lambda db: notices.between(db, start, end, concerns))
+    async def notices(
+        self, start: int, end: int, concerns: notices.Concerns, base: int = 0
+    ) -> list[wire.Notice]:
+        """What a station is to know of the leaves in rows `start` to before `end`, of the log at `base`."""
+        return await self._journal.commit(lambda db: notices.between(db, start, end, concerns, base))
 
     async def told(self, fact: Fact, now: float) -> None:
         """Tell what is no change of a unit."""
@@ -382,7 +384,7 @@ class Registry:
         unit: str,
         data: Mapping[str, object] = NOTHING,
     ) -> int:
-        """Tell of a unit; return the leaf's index."""
+        """Tell of a unit; return the leaf's row."""
         lot, order, uid = rows.about(db, unit)
         hashed = sha256(uid).hexdigest() if uid else None
         fact = Fact(event, data=data, unit=unit, uid_h=hashed, lot=lot, order=order or None)

@@ -159,19 +159,20 @@ class Floor:
 
         It may name the entry behind which it is to be told.
         """
-        concerns, seen = partial(self._concerns, _station(context)), self._publisher.size
-        if request.origin == self._configuration.ledger.origin:
-            seen = max(min(seen, request.after + 1), seen - notices.LATE_MAX)
-        now = self._publisher.head
+        concerns, seen = partial(self._concerns, _station(context)), self._publisher.rows
+        if (after := self._publisher.row(request.origin, request.after)) is not None:
+            seen = max(min(seen, after + 1), seen - notices.LATE_MAX)
+        now = self._publisher.reached
         await context.send_initial_metadata(())  # from here on nothing is missed
-        if now is not None and now.size == seen:
-            await context.write(notices.published(now, self._publisher.signed_at))
+        if now is not None and now.end == seen:
+            await context.write(notices.published(now.checkpoint, now.at))
         while True:
-            head = await self._publisher.beyond(seen)
-            for notice in await self._means.registry.notices(seen, head.size, concerns):
-                await context.write(notice)
-            await context.write(notices.published(head, self._publisher.signed_at))
-            seen = head.size
+            for reached in await self._publisher.beyond(seen):
+                rows = max(seen, reached.base), reached.end
+                for notice in await self._means.registry.notices(*rows, concerns, reached.base):
+                    await context.write(notice)
+                await context.write(notices.published(reached.checkpoint, reached.at))
+                seen = reached.end
 
     def _concerns(self, station: str, entry: Entry) -> bool:
         """Whether a station is to know: not of another's site, and not of a lot that another has opened."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from station.custody import leaf_table
+from station.custody.checkpoint import Checkpoint
 from station.custody.ledger import Entry, Fact, Stamp
 
 
@@ -31,6 +32,18 @@ class Teller:
         return Fact("config.changed", data={"before": before, "now": self.config, "why": why})
 
     def tell(self, db: sqlite3.Connection, now: float, fact: Fact) -> int:
-        """Add a fact of the unix time `now` and return its leaf's index; LedgerError if it may not be one."""
+        """Add a fact of the unix time `now` and return its leaf's row; LedgerError if it may not be one.
+
+        Rows are counted over all logs of the ledger; in the first they are the leaves' indices.
+        """
+        return leaf_table.placed(db, fact, self._stamp(now))[1]
+
+    def rotate(
+        self, db: sqlite3.Connection, now: float, facts: tuple[Fact, Fact], old: str, new: str
+    ) -> Checkpoint:
+        """End a log with the first fact and begin another with the second; see `leaf_table.rotate`."""
+        return leaf_table.rotate(db, *facts, old, new, self._stamp(now))
+
+    def _stamp(self, now: float) -> Stamp:
         mono_ms = max(0, round((self.monotonic() - self.began) * 1000))
-        return leaf_table.append(db, fact, Stamp(round(now * 1000), mono_ms, self.config)).index
+        return Stamp(round(now * 1000), mono_ms, self.config)

@@ -31,5 +31,6 @@ CALLS: Mapping[str, Action] = {
     "Seal": Action.SEAL,
     "Balance": Action.BALANCE,
     "Units": Action.UNITS,
+    "RotateLog": Action.ROTATE_LOG,
 }
 """The action of each call."""

@@ -15,6 +15,7 @@ from station.model import Quota
 from station.vault.desk.documents import KeyRelease, WorkOrder, as_json
 from station.vault.desk.statement import StatementError, opened
 from station.vault.faults import Code, Fate, FaultError
+from station.vault.names import ORIGIN
 from station.vault.products import Products
 
 SCHEMA = """
@@ -54,6 +55,8 @@ class Place:
     """When so much of an order is left, it is told; 0: never."""
     alone: bool = False
     """Whether an order must say that no other vault makes the same devices: by a slice, or by one name."""
+    origin: str = ORIGIN
+    """The ledger's first log, as the vault's file names it."""
 
 
 @dataclass(frozen=True)

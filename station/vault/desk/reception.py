@@ -11,6 +11,7 @@ from station.vault.desk import people
 from station.vault.desk.actions import Actions
 from station.vault.desk.calls import CALLS
 from station.vault.desk.founders import Founder, enter
+from station.vault.desk.log_rotation import LogRotation
 from station.vault.desk.orders import Orders
 from station.vault.desk.releases import Releases
 from station.vault.desk.service import Desk
@@ -40,7 +41,11 @@ async def reception(
         await journal.commit(lambda db: _enter_development(db, times.now(None)))
     await journal.commit(stops.load)
     await journal.commit(orders.products.load)
-    handlers = Actions(orders, stops, teller).handlers() | Releases(orders.products, teller).handlers()
+    handlers = (
+        Actions(orders, stops, teller).handlers()
+        | Releases(orders.products, teller).handlers()
+        | LogRotation(teller, orders.place.origin, mode).handlers()
+    )
     greeting = wire.GreetReply(vault=orders.place.vault, mode=mode, key_set=orders.place.key_set)
     return Desk(journal, handlers, teller, times, greeting, stops)
 

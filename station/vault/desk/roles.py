@@ -46,6 +46,7 @@ class Action(StrEnum):
     SEAL = "container.seal"
     BALANCE = "balance"
     UNITS = "units"
+    ROTATE_LOG = "log.rotate"
 
 
 Seat = frozenset[Role]
@@ -84,6 +85,7 @@ RIGHTS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
         Action.SEAL: (frozenset({Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER}),),
         Action.BALANCE: (_FLOOR,),
         Action.UNITS: (_FLOOR,),
+        Action.ROTATE_LOG: (_ENGINEER, _OFFICER),
     }
 )
 """The seats of each action: that many different persons, each of a role that its seat allows."""

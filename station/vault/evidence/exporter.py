@@ -41,6 +41,7 @@ from station.vault.desk.statement import opened
 from station.vault.die import jws
 from station.vault.die.job import Means
 from station.vault.die.stream import Context
+from station.vault.evidence.bundled_logs import Shelf
 from station.vault.evidence.delivery import pieces
 from station.vault.evidence.lot_reader import LotReader
 from station.vault.faults import FaultError
@@ -117,13 +118,12 @@ class Exporter:
 
     def trust(self) -> Trust:
         """What whoever trusts this vault trusts."""
-        ledger = self._configuration.ledger
-        witnesses = tuple(one.key for one in ledger.witness)
+        witnesses = tuple(one.key for one in self._configuration.ledger.witness)
         return Trust(
             v=1,
             mode="production" if self._keys.mode == "production" else "development",
             roots=(b64encode(self._issuer.root).decode(),),
-            logs=tuple(map(str, self._keys.log_keys(ledger.origin))),
+            logs=tuple(map(str, self._publisher.all_keys())),
             records=jws.record_keys(self._keys),
             witnesses=witnesses,
             witnesses_needed=len(witnesses),
@@ -134,17 +134,19 @@ class Exporter:
             # the lists must say what the ledger says
             await self._publication.attempt(lambda: now, self._keys.compromised)
             note = await self._publisher.publish()
-            found = await self._work(self._read, lot, folder, note)
-            if found is not None:
+            shelves = self._publisher.shelves()
+            found = await self._work(self._read, lot, folder, (note, shelves))
+            if found is not None and shelves == self._publisher.shelves():
                 return found
         raise EvidenceError(f"lot {lot} is being worked on; export it when it rests")
 
-    def _read(self, lot: str, folder: Path, note: Note) -> Collected | None:
+    def _read(self, lot: str, folder: Path, ledger: tuple[Note, list[Shelf]]) -> Collected | None:
         """Read the lot as it is at one moment; None if the checkpoint does not cover that moment."""
         path = self._folder / "vault.sqlite"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             db.execute("BEGIN")
-            reader = LotReader(db, self._folder / "ledger", note, lot)
+            note, shelves = ledger
+            reader = LotReader(db, shelves, note, lot)
             if not reader.covered():
                 return None
             small, tiles = reader.small(self._keys.mode), dict(reader.tiles())

@@ -2,7 +2,7 @@
 
 import sqlite3
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +10,11 @@ import msgspec
 
 from station.custody.checkpoint import Note
 from station.custody.ledger import decoded
-from station.custody.merkle import inclusion
-from station.custody.tiles import CHECKPOINT as HEAD
-from station.custody.tiles import ENTRIES, TileReader, bundle, tiles_of
 from station.errors import EvidenceError
 from station.evidence.bundle import (
     ACTIONS,
     BALANCE,
     CHECKPOINT,
-    LEDGER,
     LOT,
     ORDER,
     PERSONS,
@@ -31,11 +27,13 @@ from station.evidence.bundle import (
 )
 from station.evidence.dual_control import ActionLine, PersonLine
 from station.evidence.jws import Jws
-from station.evidence.manifest import MANIFEST, DeviceLine, Leaf
+from station.evidence.manifest import MANIFEST, DeviceLine
 from station.evidence.strict import encoded
 from station.vault.desk import people
 from station.vault.desk.documents import Request
 from station.vault.desk.statement import opened
+from station.vault.evidence import bundled_logs
+from station.vault.evidence.bundled_logs import Shelf
 from station.vault.pki import revoked
 
 
@@ -53,20 +51,21 @@ class LotRow:
 class LotReader:
     """Reads one lot under a checkpoint that covers all its leaves."""
 
-    def __init__(self, db: sqlite3.Connection, ledger: Path, note: Note, lot: str) -> None:
-        """EvidenceError if the vault does not know the lot."""
+    def __init__(self, db: sqlite3.Connection, logs: Sequence[Shelf], note: Note, lot: str) -> None:
+        """`logs` are the vault's, the last under `note`; EvidenceError if it does not know the lot."""
         self._db, self._note = db, note
-        self._tiles = TileReader(ledger, note.checkpoint.size)
         query = "SELECT product, order_id, quantity, state = 'closed' FROM lot WHERE lot = ?"
         row = db.execute(query, (lot,)).fetchone()
         if row is None:
             raise EvidenceError(f"the vault knows no lot {lot}")
         product, order, quantity, closed = row
         self.row = LotRow(lot, product, order, quantity, bool(closed))
+        self._end = logs[-1].base + note.checkpoint.size
+        self._logs = bundled_logs.needed(db, logs, note, lot, order)
 
     def covered(self) -> bool:
         """Whether the checkpoint covers all that the ledger tells of the lot."""
-        rows = self._db.execute("SELECT entry FROM leaf WHERE idx >= ?", (self._note.checkpoint.size,))
+        rows = self._db.execute("SELECT entry FROM leaf WHERE idx >= ?", (self._end,))
         return not any(decoded(entry).lot == self.row.lot for (entry,) in rows)
 
     def small(self, mode: str) -> dict[str, bytes]:
@@ -95,17 +94,13 @@ class LotReader:
             LOT: encoded(summary),
             BALANCE: encoded(sheet),
             CHECKPOINT: self._note.encode(),
-            f"{LEDGER}/{HEAD}": self._note.encode(),
             UNSEALED: b"".join(encoded(unit) + b"\n" for unit in self._unsealed()),
         }
 
     def tiles(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the ledger's tiles under the checkpoint, by their names in the bundle."""
-        for tile in tiles_of(self._note.checkpoint.size):
-            if tile.level == ENTRIES:
-                yield f"{LEDGER}/{tile.name}", bundle(self._tiles.entries(tile))
-            else:
-                yield f"{LEDGER}/{tile.name}", self._tiles.hashes(tile)
+        """Yield the files of the ledger under the checkpoint, by their names in the bundle."""
+        for log in self._logs:
+            yield from log.files()
 
     def write_manifest(self, folder: Path) -> Path:
         """Write a line for each sealed device, in the order of their leaves."""
@@ -120,12 +115,9 @@ class LotReader:
             "SELECT unit, jws, leaf FROM record JOIN unit USING(unit) WHERE lot = ? AND leaf < ?"
             " ORDER BY leaf"
         )
-        size = self._note.checkpoint.size
-        for unit, jws, leaf in self._db.execute(query, (self.row.lot, size)):
-            proof = inclusion(self._tiles.node, leaf, size)
-            entry = self._tiles.entry(leaf).decode()
-            log = Leaf(leaf, entry, tuple(b64encode(one).decode() for one in proof))
-            yield DeviceLine(msgspec.json.decode(jws, type=Jws), self._certificates(unit), log)
+        for unit, jws, row in self._db.execute(query, (self.row.lot, self._end)):
+            log = next(one for one in self._logs if row < one.end)
+            yield DeviceLine(msgspec.json.decode(jws, type=Jws), self._certificates(unit), log.leaf(row))
 
     def _certificates(self, unit: str) -> tuple[str, ...]:
         query = "SELECT der FROM cert WHERE unit = ? AND der IS NOT NULL ORDER BY slot"

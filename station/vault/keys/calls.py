@@ -227,6 +227,15 @@ class OpenLedger(_Call, frozen=True):
     origin: str
 
 
+class RotateLedger(_Call, frozen=True):
+    """Sign for the next ledger: its name, and the leaves in which the old one and it name each other."""
+
+    origin: str
+    last: bytes
+    proof: tuple[bytes, ...]
+    first: bytes
+
+
 class SignCheckpoint(_Call, frozen=True):
     """Sign a head."""
 
@@ -303,6 +312,7 @@ Call: TypeAlias = (
     | SignAll
     | Decapsulate
     | OpenLedger
+    | RotateLedger
     | SignCheckpoint
     | OpenOrder
     | Move
@@ -339,6 +349,7 @@ CALLS: dict[str, type[Call]] = {
     "sign_all": SignAll,
     "decapsulate": Decapsulate,
     "open_ledger": OpenLedger,
+    "rotate_ledger": RotateLedger,
     "sign_checkpoint": SignCheckpoint,
     "open_order": OpenOrder,
     "change": Move,

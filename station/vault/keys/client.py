@@ -333,6 +333,9 @@ class KeyStoreClient:
     async def open_ledger(self, origin: str) -> Head:
         return await self._ask(calls.OpenLedger(origin), Head)
 
+    async def rotate_ledger(self, origin: str, last: bytes, proof: list[bytes], first: bytes) -> Head:
+        return await self._ask(calls.RotateLedger(origin, last, tuple(proof), first), Head)
+
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         return await self._ask(calls.SignCheckpoint(old, size, root, tuple(proof)), list[str])
 

@@ -62,6 +62,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[Entry, ...] = ()
     orders: dict[str, Order] = {}
     ledger: Head | None = None
+    ended: tuple[str, ...] = ()
+    """Ledgers that came before it, whose heads are never signed again."""
     persons: tuple[Signatory, ...] = ()
     """Whose signatures under work orders are believed."""
     before: bytes = b""

@@ -1,12 +1,16 @@
-"""The ledger whose heads a store signs: one name, and only what grows from the last one signed."""
+"""The ledger whose heads a store signs: one name, and only what grows from the last one signed.
 
-from collections.abc import Callable, Iterable, Sequence
+Another name takes its place only if the ledger's own last leaf says so, under the head signed last.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from station.custody import rotation
 from station.custody.checkpoint import Checkpoint, checked_origin
 from station.custody.log_keys import Key, Kind, Signer
-from station.custody.merkle import EMPTY, HASH_BYTES, consistent
+from station.custody.merkle import EMPTY, HASH_BYTES, consistent, leaf_hash
 from station.errors import LedgerError
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.header import Head
@@ -24,6 +28,18 @@ def opened(held: Head | None, origin: str) -> Head:
     if held.origin != origin:
         raise PolicyError(f"this store signs for the ledger {held.origin}, not for {origin}")
     return held
+
+
+def rotated(
+    held: Head, ended: Collection[str], origin: str, last: bytes, proof: tuple[bytes, ...], first: bytes
+) -> Head:
+    """The head of the next ledger, its first leaf; PolicyError if the one held has not ended in it."""
+    if origin in ended or origin == held.origin:
+        raise PolicyError(f"this store has signed for the ledger {origin} before; it has ended")
+    final = Checkpoint(held.origin, held.size, held.root)
+    for why in rotation.ended(final, origin, last, list(proof), first):
+        raise PolicyError(why)
+    return Head(origin, 1, leaf_hash(first))
 
 
 def grown(held: Head, old: int, size: int, root: bytes, proof: tuple[bytes, ...]) -> Head:

@@ -63,6 +63,13 @@ class KeyStore(Protocol):
     async def open_ledger(self, origin: str) -> Head:
         """Name the ledger whose heads are signed, once; the head that was signed last."""
 
+    async def rotate_ledger(self, origin: str, last: bytes, proof: list[bytes], first: bytes) -> Head:
+        """Sign for the next ledger from now on, and never again for the one that has ended.
+
+        `last` is the old one's last entry, proven to be under the head signed last; it and `first`, the first
+        entry of the new one, name each other.
+        """
+
     async def sign_checkpoint(self, old: int, size: int, root: bytes, proof: list[bytes]) -> list[str]:
         """Signature lines for a head of the ledger that grew from the last one signed, and only for such."""
 

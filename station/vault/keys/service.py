@@ -193,6 +193,8 @@ def _told(store: Store, call: calls.Call, now: float) -> object:
             return store.usage(call.key)
         case calls.OpenLedger():
             return store.open_ledger(call.origin)
+        case calls.RotateLedger():
+            return store.rotate_ledger(call.origin, call.last, call.proof, call.first)
         case calls.StateRegister():
             return store.state_register(call.keys, now)
         case _:

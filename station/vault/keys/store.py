@@ -50,6 +50,7 @@ class Store:
         self._header, self._records = opened
         self._register = Register(self._header.keys)
         self._orders, self._ledger = dict(self._header.orders), self._header.ledger
+        self._ended = self._header.ended
         self._leases = Leases(path.with_name("leases"), self._records[LEASE_KEY], self._floor())
         self._backend: Backend
         self.findings: tuple[str, ...] = ()
@@ -245,6 +246,16 @@ class Store:
                 self._ledger = head
         return head
 
+    def rotate_ledger(self, origin: str, last: bytes, proof: tuple[bytes, ...], first: bytes) -> Head:
+        """Take the next ledger in place of the one that has ended; durable before it is told."""
+        if self._ledger is None:
+            raise PolicyError("no ledger was opened in this store")
+        self._fit()
+        head = heads.rotated(self._ledger, self._ended, origin, last, proof, first)
+        with self._changing():
+            self._ended, self._ledger = (*self._ended, self._ledger.origin), head
+        return head
+
     def sign_checkpoint(
         self, old: int, size: int, root: bytes, proof: tuple[bytes, ...], now: float
     ) -> list[str]:
@@ -339,12 +350,12 @@ class Store:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         """Change the register, the orders or the ledger, and write the file; all of it or nothing."""
-        held = [*self._register], dict(self._orders), self._ledger
+        held = [*self._register], dict(self._orders), self._ledger, self._ended
         try:
             yield
             self._save()
         except BaseException:
-            entries, self._orders, self._ledger = held
+            entries, self._orders, self._ledger, self._ended = held
             self._register = Register(entries)
             raise
 
@@ -359,6 +370,7 @@ class Store:
             keys=tuple(self._counted(entry) for entry in self._register),
             orders=counted,
             ledger=self._ledger,
+            ended=self._ended,
         )
         own = {name: secret for name, secret in self._records.items() if name.startswith("!")}
         kept = {

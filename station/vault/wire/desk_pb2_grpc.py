@@ -69,6 +69,11 @@ class DeskStub:
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
                 _registered_method=True)
+        self.ReleaseRecipe = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/ReleaseRecipe',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
         self.ImportCeremony = channel.unary_unary(
                 '/hardbin.vault.v1.Desk/ImportCeremony',
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
@@ -169,6 +174,11 @@ class DeskStub:
                 request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
                 response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
                 _registered_method=True)
+        self.RotateLog = channel.unary_unary(
+                '/hardbin.vault.v1.Desk/RotateLog',
+                request_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+                response_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+                _registered_method=True)
 
 
 class DeskServicer:
@@ -212,6 +222,12 @@ class DeskServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseProfile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseRecipe(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -337,6 +353,12 @@ class DeskServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateLog(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeskServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -372,6 +394,11 @@ def add_DeskServicer_to_server(servicer, server):
             ),
             'ReleaseProfile': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseProfile,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'ReleaseRecipe': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseRecipe,
                     request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
             ),
@@ -472,6 +499,11 @@ def add_DeskServicer_to_server(servicer, server):
             ),
             'Units': grpc.unary_unary_rpc_method_handler(
                     servicer.Units,
+                    request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
+                    response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
+            ),
+            'RotateLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateLog,
                     request_deserializer=station_dot_vault_dot_wire_dot_desk__pb2.Call.FromString,
                     response_serializer=station_dot_vault_dot_wire_dot_desk__pb2.Answer.SerializeToString,
             ),
@@ -663,6 +695,33 @@ class Desk:
             request,
             target,
             '/hardbin.vault.v1.Desk/ReleaseProfile',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseRecipe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/ReleaseRecipe',
             station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
             station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
             options,
@@ -1203,6 +1262,33 @@ class Desk:
             request,
             target,
             '/hardbin.vault.v1.Desk/Units',
+            station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
+            station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hardbin.vault.v1.Desk/RotateLog',
             station_dot_vault_dot_wire_dot_desk__pb2.Call.SerializeToString,
             station_dot_vault_dot_wire_dot_desk__pb2.Answer.FromString,
             options,

@@ -39,6 +39,7 @@ class DeskStub:
     ReleaseKeys: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     AddDies: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ReleaseProfile: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    ReleaseRecipe: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ImportCeremony: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Approve: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     ShowProposals: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
@@ -59,6 +60,7 @@ class DeskStub:
     Seal: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Balance: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
     Units: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
+    RotateLog: _grpc.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]
 
 @_typing.type_check_only
 class DeskAsyncStub(DeskStub):
@@ -71,6 +73,7 @@ class DeskAsyncStub(DeskStub):
     ReleaseKeys: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     AddDies: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ReleaseProfile: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    ReleaseRecipe: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ImportCeremony: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Approve: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     ShowProposals: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
@@ -91,6 +94,7 @@ class DeskAsyncStub(DeskStub):
     Seal: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Balance: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
     Units: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
+    RotateLog: _aio.UnaryUnaryMultiCallable[_desk_pb2.Call, _desk_pb2.Answer]  # type: ignore[assignment]
 
 class DeskServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -138,6 +142,13 @@ class DeskServicer(metaclass=_abc_1.ABCMeta):
 
     @_abc_1.abstractmethod
     def ReleaseProfile(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def ReleaseRecipe(
         self,
         request: _desk_pb2.Call,
         context: _ServicerContext,
@@ -278,6 +289,13 @@ class DeskServicer(metaclass=_abc_1.ABCMeta):
 
     @_abc_1.abstractmethod
     def Units(
+        self,
+        request: _desk_pb2.Call,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.Answer, _abc.Awaitable[_desk_pb2.Answer]]: ...
+
+    @_abc_1.abstractmethod
+    def RotateLog(
         self,
         request: _desk_pb2.Call,
         context: _ServicerContext,

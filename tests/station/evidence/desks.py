@@ -47,6 +47,11 @@ class DeskHere:
         asked = Asked(Action.DESTROY, unit.partition("/")[0], how)
         await self._done(asked, ((ENGINEER, Role.ENGINEER), (OPERATOR, Role.OPERATOR)))
 
+    async def rotated(self, new: str) -> None:
+        """An engineer and an officer end the ledger's log."""
+        asked = Asked(Action.ROTATE_LOG, new, {"reason": "a new year"})
+        await self._done(asked, ((ENGINEER, Role.ENGINEER), (OFFICER, Role.OFFICER)))
+
     async def _done(self, asked: Asked, approving: tuple[tuple[PersonSigner, Role], ...] = ()) -> None:
         request = requested(asked, OFFICER.kid, "vault-1", int(NOW))
         approvals = [approved(request, one, role, int(NOW)) for one, role in approving]

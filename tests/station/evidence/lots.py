@@ -127,13 +127,13 @@ async def _publication(folder: Path, vault: Vault) -> Publication:
     return publication
 
 
-async def _exported(folder: Path, vault: Vault) -> Lot:
+async def _exported(folder: Path, vault: Vault, lot: str = "L1") -> Lot:
     configuration = Configuration()
     publisher = Publisher(folder / "vault.sqlite", folder / "ledger", configuration.ledger, vault.means.store)
     await publisher.open()
     publication, times = await _publication(folder, vault), Times(development=True, epoch=NOW)
     exporter = Exporter(folder, vault.means, publisher, publication, configuration, times)
-    async with exporter.exported("L1", {}, NOW) as found:
+    async with exporter.exported(lot, {}, NOW) as found:
         for name in (BUNDLE, TRUST):
             (found / name).replace(folder / name)
     await publisher.close()

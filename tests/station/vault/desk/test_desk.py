@@ -93,6 +93,7 @@ ASKED: Mapping[Action, Asked] = {
     Action.SEAL: Asked(Action.SEAL, "L1", {"container": "L1/bin-4", "seal": "S-1"}),
     Action.BALANCE: Asked(Action.BALANCE, "L1"),
     Action.UNITS: Asked(Action.UNITS, "L1"),
+    Action.ROTATE_LOG: Asked(Action.ROTATE_LOG, "ahm1.example/2027", {"reason": "a new year"}),
 }
 # operator, technician, engineer, officer, custodian, auditor: o alone, p one of two, s a document that others
 # signed, n nothing there to do, w not yet, - denied
@@ -123,6 +124,7 @@ lot.close     www---
 container.seal nnn---
 balance       oooo-o
 units         oooo-o
+log.rotate    --pp--
 """
 LETTERS = (Role.OPERATOR, Role.TECHNICIAN, Role.ENGINEER, Role.OFFICER, Role.CUSTODIAN, Role.AUDITOR)
 CODES = {"w": "wrong_state", "o": "ok", "s": "ok", "p": "dual_pending", "n": "not_found", "-": "denied"}
@@ -220,6 +222,26 @@ async def test_what_is_done_at_the_desk_is_a_leaf(
     assert [one["data"] for one in await desk.facts(event)] == [told]
     assert (await desk.ask(asked, NOBODY)).code != "ok"
     assert len(await desk.facts(event)) == 1, "what is refused is none"
+
+
+async def test_a_log_that_two_rotate_ends_and_the_next_names_it(desk: DeskHere) -> None:
+    asked = ASKED[Action.ROTATE_LOG]
+    assert (await desk.ask(asked, ENGINEER, MIXED[:1])).code == "dual_pending"
+    assert await desk.facts("log.rotated") == [], "one person ends nothing"
+    answer = await desk.ask(asked, ENGINEER, MIXED)
+    assert answer.code == "ok", answer.detail
+    (ended,), (begun,) = await desk.facts("log.rotated"), await desk.facts("log.opened")
+    assert ended["data"] == {
+        "next": asked.target,
+        "reason": "a new year",
+        "persons": [ENGINEER.kid, OFFICER.kid],
+    }
+    body = msgspec.json.decode(answer.body)
+    assert begun["data"] == {"origin": asked.target, "mode": "development", "before": body["ended"]}
+    assert (begun["seq"], body["ended"]["size"]) == (0, ended["seq"] + 1)  # type: ignore[operator]
+    for name in (asked.target, "with a space", ""):
+        assert (await desk.ask(replace(asked, target=name), ENGINEER, MIXED)).code == "wrong_state"
+    assert len(await desk.facts("log.rotated")) == 1
 
 
 # -- two persons

@@ -1,0 +1,81 @@
+"""`hardbin audit rotate` and `recipe release` at a real vault's desk, and what an auditor makes of it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from station.cli import code_of
+from station.cli.codes import Exit
+from station.custody.checkpoint import parsed
+from station.custody.ledger import Entry, decoded
+from station.custody.tiles import TileReader
+from station.vault.names import ORIGIN
+from station.vault.process import VaultProcess
+
+ENGINEER, OFFICER = (["--development", f"p-0000000{n}"] for n in (1, 2))
+NEW = "plant.example/vault-1/2027"
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[VaultProcess]:
+    vault = VaultProcess.start(tmp_path / "vault", seed=1, ready_s=60)
+    os.environ["HARDBIN_DESK"] = str(vault.desk)
+    yield vault
+    del os.environ["HARDBIN_DESK"]
+    vault.stop()
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    capsys.readouterr()
+    code = code_of(arguments)
+    out, err = capsys.readouterr()
+    return code, out + err
+
+
+def approved(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Have the engineer ask for something, and the officer approve it."""
+    code, out = said(capsys, *arguments, *ENGINEER)
+    assert code == Exit.DUAL, out
+    digest = out.strip().rpartition(" ")[2]
+    return said(capsys, "approve", digest, "--yes", *OFFICER)
+
+
+def told(ledger: Path, event: str) -> list[Entry]:
+    """The entries of a ledger's folder that tell of an event."""
+    reader = TileReader(ledger, parsed((ledger / "checkpoint").read_bytes()).checkpoint.size)
+    found = (decoded(entry) for _, entry in reader.entries_from(0))
+    return [one for one in found if one.event == event]
+
+
+def test_a_log_is_rotated_by_two_and_both_logs_are_checked_as_one_ledger(
+    vault: VaultProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = vault.folder
+    keys = folder / "ledger.keys"
+    code, names = said(capsys, "audit", "rename", str(keys), "--name", NEW)
+    assert code == Exit.OK
+    assert said(capsys, "audit", "rename", str(keys), "--name", "two words")[0] == Exit.USAGE
+    code, out = approved(capsys, "audit", "rotate", NEW, "--reason", "a new year")
+    assert code == Exit.OK, out
+    assert said(capsys, "audit", "rotate", NEW, "--reason", "again", *ENGINEER)[0] == Exit.DUAL
+    vault.stop()  # what waits is published
+    old, new = folder / "ledgers" / "1", folder / "ledger"
+    assert keys.read_text() == names, "the witnesses got them beforehand"
+    both = ["--key", str(old / "keys"), "--key", str(keys)]
+    code, out = said(capsys, "audit", "verify", str(old), str(new), *both)
+    assert code == Exit.OK, out
+    assert f"{old}: {ORIGIN}" in out
+    assert f"{new}: {NEW}" in out
+    assert out.count(", sound") == 2
+    code, out = said(capsys, "audit", "verify", str(new), str(old), *both, "--json")
+    report = msgspec.json.decode(out)
+    assert (code, report["sound"]) == (Exit.INTEGRITY, False)
+    assert [one["origin"] for one in report["logs"]] == [NEW, ORIGIN]
+    assert report["findings"][0]["what"].startswith(f"the last entry of {NEW} names no log as the next")
+    again = VaultProcess.start(folder, ready_s=60)
+    again.stop()
+    assert said(capsys, "audit", "verify", str(old), str(new), *both)[0] == Exit.OK
+    assert [entry.data["origin"] for entry in told(new, "log.opened")] == [NEW]
