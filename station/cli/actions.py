@@ -151,6 +151,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "recipe diff": frozenset({Action.READ}),
         "recipe key": frozenset({Action.READ}),
         "recipe list": frozenset({Action.READ}),
+        "recipe release": frozenset({AtDesk.RELEASE_RECIPE}),
         "recipe show": frozenset({Action.READ}),
         "recipe sign": frozenset({Action.SIGN}),
         "recipe stage": frozenset({Action.DRAFT}),

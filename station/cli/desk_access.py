@@ -42,7 +42,7 @@ EXITS = {
     "integrity": Exit.INTEGRITY,
 }
 """The exit code of each answer of a desk."""
-APPROVED = frozenset({Action.ADD_PERSON, Action.IMPORT_CEREMONY, Action.OPEN_UNIT})
+APPROVED = frozenset({Action.ADD_PERSON, Action.IMPORT_CEREMONY, Action.OPEN_UNIT, Action.RELEASE_RECIPE})
 """Actions with a document that takes two approvals all the same."""
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object or list.")

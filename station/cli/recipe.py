@@ -1,5 +1,6 @@
 """`hardbin recipe`: build, sign, verify, compare and rehearse what a lot is run by."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ import msgspec
 from station import config as station_config
 from station.assemble import sequence_named
 from station.cli.codes import Exit
-from station.cli.desk_access import FILE, JSON, Person, by_person
+from station.cli.desk_access import FILE, JSON, Caller, Person, at_desk, by_person
 from station.cli.key_access import stop
 from station.cli.said import Said, says
 from station.clock import RealClock
@@ -21,6 +22,7 @@ from station.recipe.difference import differences
 from station.recipe.rehearsal import Rehearsal, rehearsed
 from station.recipe.shelf import Shelf, bring
 from station.recipe.trust import trust_of
+from station.vault.desk.roles import Action
 from station.vault.desk.statement import StatementError, countersigned, opened, signed
 
 DAY_S = 86_400
@@ -116,6 +118,20 @@ def stage(file: Path, data: Path) -> Said:
     """Bring a recipe to a station; `recipe.stage` by an engineer or a host then lets lots run by it."""
     name = bring(data, file.read_bytes())
     return Said(f"{_read(file).title} lies with the station: recipe.stage recipe={name}", recipe=name)
+
+
+@recipe.command()
+@RECIPE
+@click.option("--trust", type=FILE, required=True, help="Whose recipes are believed.")
+@at_desk
+def release(caller: Caller, file: Path, trust: Path) -> None:
+    """Have a vault's ledger tell that a recipe is released; an engineer and a security officer."""
+    envelope = file.read_bytes()
+    found = trust_of(trust).believed(envelope, RealClock().unix())
+    fingerprint = applied(found, sequence_named(found.sequence)).fingerprint().hex()
+    digest = sha256(opened(envelope).payload).hexdigest()
+    body = caller.ask(Action.RELEASE_RECIPE, digest, {"fingerprint": fingerprint}, envelope)
+    caller.show(body, [f"{found.title} is released: {digest}, with the fingerprint {fingerprint}"])
 
 
 @recipe.command(name="list")

@@ -11,6 +11,7 @@ CALLS: Mapping[str, Action] = {
     "ReleaseKeys": Action.RELEASE_KEYS,
     "AddDies": Action.ADD_DIES,
     "ReleaseProfile": Action.RELEASE_PROFILE,
+    "ReleaseRecipe": Action.RELEASE_RECIPE,
     "ImportCeremony": Action.IMPORT_CEREMONY,
     "Approve": Action.APPROVE,
     "ShowProposals": Action.SHOW_PROPOSALS,

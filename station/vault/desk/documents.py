@@ -130,6 +130,23 @@ class ProfileRelease(Statement, frozen=True, kw_only=True):
     profile: Profile
 
 
+class ReleasedRecipe(msgspec.Struct, frozen=True):
+    """What a vault reads of a signed recipe; the rest is the station's matter."""
+
+    typ: Literal["hardbin.recipe.v1"]
+    name: Name
+    version: Annotated[int, Meta(ge=1, le=10**6)]
+    product: Name
+    base: Digest
+    """SHA-256 of the sequence without the recipe."""
+
+
+class ReleaseOf(Named, frozen=True):
+    """Which fingerprint a lot has that is run by a recipe: it is in each device."""
+
+    fingerprint: Digest
+
+
 class UidList(Statement, frozen=True, kw_only=True):
     """Dies that were sorted elsewhere, by their UIDs; they may be personalised here."""
 

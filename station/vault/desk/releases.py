@@ -1,6 +1,7 @@
 """What persons let into a vault beside orders: profiles, dies sorted elsewhere, results of ceremonies."""
 
 import sqlite3
+from hashlib import sha256
 
 import msgspec
 
@@ -9,7 +10,16 @@ from drivers.protocols.se1_objects import decode_uid
 from station.custody.ledger import Fact
 from station.vault import returns, sorted_dies
 from station.vault.ceremonies import bundle
-from station.vault.desk.documents import Name, Named, Nothing, RmaBox, UidList, digest_of
+from station.vault.desk.documents import (
+    Name,
+    Named,
+    Nothing,
+    ReleasedRecipe,
+    ReleaseOf,
+    RmaBox,
+    UidList,
+    digest_of,
+)
 from station.vault.desk.roles import Action
 from station.vault.desk.service import Acting, Handler
 from station.vault.desk.statement import StatementError, opened
@@ -29,6 +39,7 @@ class Releases:
         return {
             Action.ADD_DIES: self._add_dies,
             Action.RELEASE_PROFILE: self._release_profile,
+            Action.RELEASE_RECIPE: self._release_recipe,
             Action.IMPORT_CEREMONY: self._import_ceremony,
             Action.SHOW_BOX: _show_box,
             Action.OPEN_UNIT: self._open_unit,
@@ -54,6 +65,24 @@ class Releases:
         self._products.take(profile)
         done: dict[str, object] = {"product": profile.product, "profile": profile.hash().hex()}
         self._told(db, acting, "profile.released", done)
+        return done
+
+    def _release_recipe(self, db: sqlite3.Connection, acting: Acting) -> object:
+        """Keep a recipe that two persons release; what a station wants of it is the station's matter."""
+        fingerprint = acting.parameters(ReleaseOf).fingerprint
+        payload = opened(acting.document).payload
+        try:
+            recipe = msgspec.json.decode(payload, type=ReleasedRecipe)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise StatementError("malformed", f"not a recipe: {error}") from None
+        digest = sha256(payload).hexdigest()
+        _about(acting, digest)
+        row = (digest, recipe.name, recipe.version, fingerprint, acting.document, acting.now)
+        if not db.execute("INSERT OR IGNORE INTO recipe VALUES (?, ?, ?, ?, ?, ?)", row).rowcount:
+            raise StatementError("wrong_state", f"recipe {recipe.name} {recipe.version} was released before")
+        done: dict[str, object] = {"recipe": digest, "fingerprint": fingerprint}
+        done |= {name: getattr(recipe, name) for name in ("name", "version", "product", "base")}
+        self._told(db, acting, "recipe.released", done)
         return done
 
     def _import_ceremony(self, db: sqlite3.Connection, acting: Acting) -> object:

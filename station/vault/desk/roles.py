@@ -28,6 +28,7 @@ class Action(StrEnum):
     RELEASE_KEYS = "key.release"
     ADD_DIES = "dies.add"
     RELEASE_PROFILE = "profile.release"
+    RELEASE_RECIPE = "recipe.release"
     IMPORT_CEREMONY = "ceremony.import"
     RELEASE_UNIT = "unit.release"
     RELEASE_LINE = "line.release"
@@ -67,6 +68,7 @@ RIGHTS: Mapping[Action, tuple[Seat, ...]] = MappingProxyType(
         Action.RELEASE_KEYS: (_OFFICER, _OFFICER),
         Action.ADD_DIES: (_ENGINEER, _OFFICER),
         Action.RELEASE_PROFILE: (_ENGINEER, _OFFICER),
+        Action.RELEASE_RECIPE: (_ENGINEER, _OFFICER),
         Action.IMPORT_CEREMONY: (_OFFICER, _OFFICER),
         Action.RELEASE_UNIT: (_OFFICER, _OFFICER),
         Action.RELEASE_LINE: (_OFFICER, _OFFICER),

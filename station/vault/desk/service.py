@@ -29,7 +29,12 @@ DeskContext: TypeAlias = "grpc.aio.ServicerContext[wire.Call, wire.Answer]"
 T = TypeVar("T")
 SIGNED = frozenset({Action.ADD_ORDER, Action.RELEASE_KEYS, Action.ADD_DIES, Action.RELEASE_PROFILE})
 """Actions whose document two persons have signed; it needs no approvals beside."""
-DOCUMENTED = SIGNED | {Action.ADD_PERSON, Action.IMPORT_CEREMONY, Action.OPEN_UNIT}
+DOCUMENTED = SIGNED | {
+    Action.ADD_PERSON,
+    Action.IMPORT_CEREMONY,
+    Action.OPEN_UNIT,
+    Action.RELEASE_RECIPE,
+}
 READING = frozenset(
     {
         Action.SHOW_ORDERS,

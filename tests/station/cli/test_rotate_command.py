@@ -17,6 +17,13 @@ from station.vault.process import VaultProcess
 
 ENGINEER, OFFICER = (["--development", f"p-0000000{n}"] for n in (1, 2))
 NEW = "plant.example/vault-1/2027"
+DRAFT = """
+name = "se1-ft"
+version = 4
+product = "se1"
+sequence = "se1-final-test"
+limits.100 = { low = -0.8, high = -0.35 }
+"""
 
 
 @pytest.fixture
@@ -79,3 +86,29 @@ def test_a_log_is_rotated_by_two_and_both_logs_are_checked_as_one_ledger(
     again.stop()
     assert said(capsys, "audit", "verify", str(old), str(new), *both)[0] == Exit.OK
     assert [entry.data["origin"] for entry in told(new, "log.opened")] == [NEW]
+
+
+def test_a_recipe_that_two_persons_believe_in_is_released_once(
+    vault: VaultProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft, recipe, trust = tmp_path / "draft.toml", tmp_path / "recipe", tmp_path / "trust.toml"
+    draft.write_text(DRAFT)
+    code, out = said(capsys, "recipe", "build", str(draft), "--out", str(recipe), "--json")
+    fingerprint = msgspec.json.decode(out)["fingerprint"]
+    trust.write_text("".join(said(capsys, "recipe", "key", *who)[1] for who in (ENGINEER, OFFICER)))
+    for number, who in enumerate((ENGINEER, OFFICER)):
+        release = ["recipe", "release", str(recipe), "--trust", str(trust)]
+        assert said(capsys, *release, *ENGINEER)[0] == Exit.TRUST, "not both have signed it"
+        out_ = tmp_path / f"signed.{number}"
+        assert said(capsys, "recipe", "sign", str(recipe), "--out", str(out_), *who)[0] == Exit.OK
+        recipe = out_
+    release = ["recipe", "release", str(recipe), "--trust", str(trust)]
+    code, out = approved(capsys, *release)
+    assert code == Exit.OK, out
+    code, out = approved(capsys, *release)
+    assert (code, "se1-ft 4 was released before" in out) == (Exit.WRONG_STATE, True)
+    vault.stop()
+    (leaf,) = told(vault.folder / "ledger", "recipe.released")
+    wanted = {"name": "se1-ft", "version": 4, "product": "se1", "fingerprint": fingerprint}
+    assert wanted.items() <= leaf.data.items()
+    assert leaf.data["signed_by"] == ["p-00000001", "p-00000002"]

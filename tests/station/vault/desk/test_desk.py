@@ -3,12 +3,14 @@
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from sim.dut.transport import development_uid
+from station.recipe.content import Recipe
 from station.vault.ceremonies.bundle import Content
 from station.vault.claims import Claim, Claims
 from station.vault.desk import people
@@ -18,7 +20,7 @@ from station.vault.desk.orders import Orders, Place
 from station.vault.desk.reception import reception
 from station.vault.desk.roles import APART, RIGHTS, Action, Role, conflict
 from station.vault.desk.signers import DEVELOPMENT, PersonSigner
-from station.vault.desk.statement import Statement, StatementError, signed
+from station.vault.desk.statement import Statement, StatementError, opened, signed
 from station.vault.faults import Code, FaultError
 from station.vault.journal import Journal
 from station.vault.profiles import SE1
@@ -63,6 +65,19 @@ DIES = document(
 PROFILE = document(
     ProfileRelease(profile=msgspec.structs.replace(SE1, crl_base="http://crl.example/")), ENGINEER, OFFICER
 )
+RECIPE = document(
+    Recipe(
+        name="se1-ft",
+        version=4,
+        product="se1",
+        sequence="se1-final-test",
+        base="5" * 64,
+        not_before=int(NOW),
+        not_after=int(NOW) + 60,
+    ),
+    ENGINEER,
+)
+RECIPE_HASH = sha256(opened(RECIPE).payload).hexdigest()
 CEREMONY = document(
     Content(ceremony="destroy", plan="1" * 64, transcript="2" * 64, store="3" * 32, keys=()), OFFICER
 )
@@ -73,6 +88,9 @@ ASKED: Mapping[Action, Asked] = {
     Action.RELEASE_KEYS: Asked(Action.RELEASE_KEYS, "WO-1", document=RELEASE),
     Action.ADD_DIES: Asked(Action.ADD_DIES, "UL-1", document=DIES),
     Action.RELEASE_PROFILE: Asked(Action.RELEASE_PROFILE, "se1", document=PROFILE),
+    Action.RELEASE_RECIPE: Asked(
+        Action.RELEASE_RECIPE, RECIPE_HASH, {"fingerprint": "4" * 64}, document=RECIPE
+    ),
     Action.IMPORT_CEREMONY: Asked(Action.IMPORT_CEREMONY, "destroy", document=CEREMONY),
     Action.APPROVE: Asked(Action.APPROVE, "0" * 64),
     Action.SHOW_PROPOSALS: Asked(Action.SHOW_PROPOSALS),
@@ -104,6 +122,7 @@ order.show    oooo-o
 key.release   ---s--
 dies.add      --ss--
 profile.release --ss--
+recipe.release --pp--
 ceremony.import ---p--
 approve       nnnn--
 approve.show  oooo-o
@@ -222,6 +241,37 @@ async def test_what_is_done_at_the_desk_is_a_leaf(
     assert [one["data"] for one in await desk.facts(event)] == [told]
     assert (await desk.ask(asked, NOBODY)).code != "ok"
     assert len(await desk.facts(event)) == 1, "what is refused is none"
+
+
+async def test_a_recipe_that_two_release_is_a_leaf_once(desk: DeskHere) -> None:
+    asked = ASKED[Action.RELEASE_RECIPE]
+    assert (await desk.ask(asked, ENGINEER, MIXED[:1])).code == "dual_pending"
+    assert await desk.facts("recipe.released") == [], "one person releases nothing"
+    assert (await desk.ask(asked, ENGINEER, MIXED)).code == "ok"
+    (leaf,) = await desk.facts("recipe.released")
+    assert (leaf["src"], leaf["actor"]) == ("desk", ENGINEER.kid)
+    assert leaf["data"] == {
+        "recipe": RECIPE_HASH,
+        "fingerprint": "4" * 64,
+        "name": "se1-ft",
+        "version": 4,
+        "product": "se1",
+        "base": "5" * 64,
+        "statement": sha256(RECIPE).hexdigest(),
+        "signed_by": [ENGINEER.kid, OFFICER.kid],
+    }
+    again = await desk.ask(asked, ENGINEER, MIXED)
+    assert (again.code, again.detail) == ("wrong_state", "recipe se1-ft 4 was released before")
+    other = msgspec.structs.replace(opened(RECIPE).read(Recipe), base="6" * 64)
+    words = document(other, ENGINEER)
+    target = sha256(opened(words).payload).hexdigest()
+    for changed, code in (
+        (replace(asked, target=target, document=words), "wrong_state"),
+        (replace(asked, target=target), "malformed"),
+        (replace(asked, target=sha256(opened(PROFILE).payload).hexdigest(), document=PROFILE), "malformed"),
+    ):
+        assert (await desk.ask(changed, ENGINEER, MIXED)).code == code
+    assert len(await desk.facts("recipe.released")) == 1
 
 
 async def test_a_log_that_two_rotate_ends_and_the_next_names_it(desk: DeskHere) -> None:
