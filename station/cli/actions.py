@@ -132,6 +132,7 @@ COMMANDS: Mapping[str, frozenset[Named]] = MappingProxyType(
         "perso quota": frozenset({AtDesk.SHOW_ORDERS}),
         "perso release": frozenset({AtDesk.RELEASE_UNIT}),
         "perso release-line": frozenset({AtDesk.RELEASE_LINE}),
+        "perso manifest": frozenset({Action.READ}),
         "perso report": frozenset({AtDesk.BALANCE, AtDesk.UNITS, AtDesk.SHOW_ORDERS}),
         "perso return": frozenset({AtDesk.RETURN}),
         "perso rma-box": frozenset({AtDesk.SHOW_BOX}),

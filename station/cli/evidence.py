@@ -13,7 +13,7 @@ from station.clock import RealClock
 from station.custody import journal
 from station.custody.checkpoint import Note
 from station.errors import EvidenceError, TrustError
-from station.evidence import device_file, stated, trust, verification
+from station.evidence import delivered, device_file, stated, trust, verification
 from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.verdict import Verdict
 from station.io_thread import IoThread
@@ -73,7 +73,7 @@ async def _exported(vault: Path, info: LotInfo, target: Path) -> None:
 
 
 @evidence.command()
-@click.argument("bundle", type=FILE)
+@click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--trust", "trust_file", type=FILE, required=True, help="What you trust; keep it apart.")
 @click.option("--since", type=FILE, multiple=True, help="A checkpoint from before; repeatable.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes; by default one a core.")
@@ -81,7 +81,7 @@ async def _exported(vault: Path, info: LotInfo, target: Path) -> None:
 def verify(
     bundle: Path, *, trust_file: Path, since: tuple[Path, ...], workers: int | None, as_json: bool
 ) -> int:
-    """Check BUNDLE, or one device's file, without network or vault.
+    """Check BUNDLE, a manifest's folder, or one device's file, without network or vault.
 
     The first line names the first thing that is wrong. Exit code 0 if nothing is, 13 for findings, 7 if the
     trust file does not fit, 2 if BUNDLE cannot be read.
@@ -145,6 +145,8 @@ def device(bundle: Path, device: str, *, out: Path | None, as_json: bool) -> int
 
 
 def _verified(path: Path, trusted: trust.Trust, older: list[Note], workers: int | None) -> Verdict:
+    if path.is_dir():
+        return delivered.verified(path, trusted)
     try:
         with path.open("rb") as file:
             begins = file.read(1)

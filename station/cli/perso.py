@@ -10,7 +10,10 @@ from station.cli.desk_access import DESK, FILE, JSON, Caller, Person, at_desk
 from station.cli.order import use_lines, write_new
 from station.cli.perso_bodies import Balanced, Listed
 from station.cli.perso_report import report
+from station.cli.said import Said, says
 from station.custody.moves import Account
+from station.errors import EvidenceError
+from station.evidence import delivered
 from station.vault.desk.roles import Action
 
 UNITS = click.argument("units", metavar="UNIT...", nargs=-1, required=True)
@@ -24,6 +27,22 @@ def perso() -> None:
 
 
 perso.add_command(report)
+
+
+@perso.command()
+@click.argument("bundle", type=FILE)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder.")
+@says
+def manifest(bundle: Path, out: Path) -> Said:
+    """Take the customer's manifest out of a lot's evidence BUNDLE: one line a device, and what proves it."""
+    if out.exists():
+        raise click.UsageError(f"{out} is there already; give a new folder")
+    try:
+        lot = delivered.taken(bundle, out)
+    except EvidenceError as error:
+        raise click.UsageError(str(error)) from error
+    words = f"{out}: {lot.sealed} devices of lot {lot.lot}, {lot.product}; hardbin evidence verify checks it"
+    return Said(words, out=out, lot=lot.lot, product=lot.product, devices=lot.sealed)
 
 
 @perso.command()

@@ -56,7 +56,7 @@ def differences(
     """Say where the parts do not agree."""
     yield from _lot(signed, history)
     yield from _sealed(signed, history, devices)
-    yield from _unique(devices)
+    yield from unique(devices)
     yield from _unsealed(history, told)
     yield from _issued(history, devices, told)
     yield from _summary(signed, history, told.summary)
@@ -88,7 +88,8 @@ def _sealed(signed: Index, history: LotHistory, devices: Sequence[DeviceFacts]) 
             yield Finding(MANIFEST, f"is of lot {device.lot} in mode {device.mode}", device.unit)
 
 
-def _unique(devices: Sequence[DeviceFacts]) -> Iterator[Finding]:
+def unique(devices: Sequence[DeviceFacts]) -> Iterator[Finding]:
+    """Say what two devices have in common that no two may."""
     seen: dict[tuple[str, ...], str] = {}
     for device in devices:
         for mark in _marks(device):

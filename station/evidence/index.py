@@ -42,7 +42,12 @@ def listed(files: Mapping[str, bytes | Path]) -> tuple[IndexedFile, ...]:
 
 def read(archive: Archive, keys: RecordKeys) -> Index:
     """Read and verify the index; EvidenceError, TrustError."""
-    return decoded(keys.payload(decoded(archive.read(INDEX), Jws), TYPE), Index)
+    return believed(archive.read(INDEX), keys)
+
+
+def believed(data: bytes, keys: RecordKeys) -> Index:
+    """Verify an index that was read from wherever; EvidenceError, TrustError."""
+    return decoded(keys.payload(decoded(data, Jws), TYPE), Index)
 
 
 def differences(archive: Archive, index: Index) -> Iterable[Finding]:
