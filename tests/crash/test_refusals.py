@@ -184,7 +184,7 @@ ATTEMPTS = (
 )
 
 
-def counted(plant: Plant) -> object:
+def counted(plant: Plant) -> list[list[tuple[object, ...]]]:
     """All that an attempt must not consume: certificates, counts of orders."""
     with closing(sqlite3.connect(plant.folder / DATABASE)) as db:
         tables = "SELECT * FROM cert ORDER BY 1, 2", "SELECT * FROM order_use"
@@ -323,9 +323,12 @@ def test_another_dies_certificate_is_not_written(yard: Yard) -> None:
     assert asyncio.run(tried(plant)) is None
     journal(SWAP)(plant)
     plant.revived()
+    before, signed = counted(plant), [key for key, _ in plant.signed if key.startswith("ICA")]
     verdict = asyncio.run(tried(plant))
     assert verdict is not None
     assert (Code(verdict.error), verdict.disposition) == (Code.ISSUER_CHECK, KEPT), verdict.detail
+    assert counted(plant)[1] == before[1], "no place in the order is used up"
+    assert [key for key, _ in plant.signed if key.startswith("ICA")] == signed, "and nothing is signed"
     assert not plant.chip._truth().containers & CREDENTIALS
     assert asyncio.run(contacts(plant, "L1/6")) == [Code.LINE_STOPPED]
 
