@@ -1,5 +1,7 @@
 """A cell that takes up the lot that it was left with: made safe first, then looked at, then paused."""
 
+import asyncio
+
 from station import commands, events
 from station.authority import releasing
 from station.engine import prelot
@@ -31,12 +33,19 @@ class ResumedCell(Cell[S]):
         self._is_settled = False
         """Files and vault agree with the journal."""
         self._earlier: dict[str, commands.Receipt] = {}
+        self._inventory = asyncio.Lock()
 
     async def request(self, command: commands.Any) -> commands.Receipt:
         """As of every cell; the receipt of an id that came before the stop is given again."""
         if (receipt := self._earlier.get(command.id)) is not None:
             return receipt
         return await super().request(command)
+
+    async def _taken(self, command: commands.Any) -> commands.Receipt:
+        if not isinstance(command, commands.Recover):
+            return await super()._taken(command)
+        async with self._inventory:  # another one is judged by what this one leaves
+            return await super()._taken(command)
 
     # -- at the start
     async def take_up(self, *, looked_at: bool = False) -> None:

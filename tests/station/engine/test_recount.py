@@ -1,6 +1,5 @@
 """What rules, averages and retests had counted goes on after a stop, as if there had been none."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,9 @@ from typing import Any
 from msgspec import structs
 
 from station import commands, events
-from station.custody.journal import Journal
-from station.engine.history import History, history_of
-from station.engine.lot_journal import LotJournal
-from station.engine.plan import Folder
-from station.engine.records import Records
 from station.engine.recount import Counters, Recount
-from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
-from station.model import Limit, TouchdownResult
+from station.model import Limit
 from station.policies import Outliers, Retest
 from station.rules import StopRules
 from station.sequence import Parametric, Sequence
@@ -27,12 +20,10 @@ from tests.station.engine.doubles import (
     OP,
     Bench,
     BenchSite,
-    MemoryFile,
-    MemoryStore,
-    ScriptedHandler,
     sequence,
     virtual,
 )
+from tests.station.engine.resumed import taken_up
 
 RULES = StopRules(baseline_yield=0.9, all_sites=40, compare_sites=True)
 TWO = frozenset({1, 2})
@@ -107,56 +98,6 @@ async def test_somebody_who_has_looked_lets_rules_count_anew(tmp_path: Path) -> 
 
 
 # -- a cell that takes the lot up
-class OpenMemory:
-    """The run of a store that is a list."""
-
-    finished: float | None = None
-
-    def __init__(self, store: MemoryStore, file: MemoryFile) -> None:
-        self._store, self._file = store, file
-
-    def take_up(self) -> int:
-        return max((landed.seq for landed in self._store.landings), default=0)
-
-    def recall(self, told: Callable[[TouchdownResult], None]) -> None:
-        for landed in self._store.landings:
-            told(landed)
-
-    def replayed(self, text: str, at: float) -> MemoryFile:
-        del text, at
-        return self._file
-
-
-async def taken_up(
-    bench: Bench, folder: Path, happened: list[events.Any], left: list[frozenset[int]]
-) -> Bench:
-    """Another station, which finds this much of the journal."""
-    written = Journal(folder / "journal", reserve_bytes=0)
-    written.open()
-    await written.commit(*happened)
-    written.close()
-    again = Bench(folder, bench._sequence, [TWO])
-    again.quantity = bench.quantity
-    closed = (event.seq for event in happened if isinstance(event, events.ContactsClosed))
-    last: int = max(closed, default=0)
-    again.store.landings = [landed for landed in bench.store.landings if landed.seq <= last]
-    plan = bench._sequence
-
-    def reopen() -> tuple[Folder, History]:
-        again.journal.open()
-        journal = LotJournal(again.journal, again.bus, again._clock)
-        journal.recall(happened)
-        records = Records(again.store, again.file, OpenMemory(again.store, again.file))
-        recount = Recount(Counters(plan.rules, plan.retest, quantity=bench.quantity), plan.all_bins())
-        return Folder(folder, journal, records), history_of(happened, recount)
-
-    again.use(ScriptedHandler(left))
-    cell = ResumedCell(replace(again.cell._plan, reopen_folder=reopen))
-    again.cell = cell
-    await cell.take_up()
-    return again
-
-
 async def finished(bench: Bench) -> list[Any]:
     watched = bench.bus.subscribe()
     receipt = await bench.cell.request(commands.Resume(id="go", actor="t", roles=OP))

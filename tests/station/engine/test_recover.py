@@ -1,0 +1,48 @@
+"""What persons say of a cell that was stopped with devices in it."""
+
+import asyncio
+from pathlib import Path
+
+from station import commands, events
+from station.engine.resumed_cell import ResumedCell
+from station.engine.states import State
+from station.model import Whereabouts
+from tests.station.engine.doubles import TE, Bench, returning, sequence, virtual
+from tests.station.engine.resumed import taken_up
+
+TWO = frozenset({1, 2})
+
+
+async def in_doubt(folder: Path) -> Bench:
+    """A cell whose station stopped while two devices were sorted."""
+    bench = Bench(folder, sequence(returning(1.0)), [TWO] * 2)
+    await bench.run()
+    ordered = next(n for n, event in enumerate(bench.history) if isinstance(event, events.BinsSent))
+    (folder / "again").mkdir()
+    again = await taken_up(bench, folder / "again", bench.history[: ordered + 1], [TWO])
+    assert again.cell.state is State.ABORTED
+    return again
+
+
+def found(number: int) -> commands.Recover:
+    places = {1: Whereabouts.SORTED, 2: Whereabouts.ERROR_BIN}
+    return commands.Recover(id=f"found-{number}", actor="te", roles=TE, reason="looked", found=places)
+
+
+@virtual
+async def test_of_two_inventories_at_once_the_second_is_judged_by_what_the_first_has_left(
+    tmp_path: Path,
+) -> None:
+    again = await in_doubt(tmp_path)
+    assert isinstance(again.cell, ResumedCell)
+    watched = again.bus.subscribe()
+    async with asyncio.TaskGroup() as group:
+        first, second = (group.create_task(again.cell.request(found(number))) for number in (1, 2))
+    assert first.result().ok
+    assert (second.result().ok, second.result().code) == (False, "wrong_state")
+    assert again.cell.state is State.PAUSED
+    await again.cell.aclose()
+    seen = [event async for event in watched]
+    assert [event.places for event in seen if isinstance(event, events.Found)] == [
+        {1: Whereabouts.SORTED, 2: Whereabouts.ERROR_BIN}
+    ]
