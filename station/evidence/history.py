@@ -192,15 +192,18 @@ class LotHistory:
 def histories_of(logs: Iterable[tuple[Files, int]], lot: str) -> tuple[LotHistory, OrderHistory]:
     """Read what the leaves of logs, each with its size, tell of a lot, and of all orders.
 
-    What cannot be read is the audit's matter.
+    Leaves are counted over all of the logs, so that what came first has the lower number. What cannot be read
+    is the audit's matter.
     """
-    history, orders = LotHistory(lot), OrderHistory()
+    history, orders, base = LotHistory(lot), OrderHistory(), 0
     for files, size in logs:
-        for entry in _entries(files, size, lot):
+        for found in _entries(files, size, lot):
+            entry = msgspec.structs.replace(found, seq=base + found.seq) if base else found
             if entry.lot == lot:
                 history.add(entry)
             if entry.src in SPEAKING:
                 orders.add(entry)
+        base += size
     return history, orders
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from station.custody import audit, checkpoint, rotation
 from station.custody.audit_files import Files, readable
@@ -60,6 +60,13 @@ def read(bundle: Archive, note: Note) -> list[BundledLog]:
         BundledLog(place, one, _files(bundle, place))
         for place, one in zip(places(bundle), notes, strict=True)
     ]
+
+
+def bases(logs: Sequence[BundledLog]) -> dict[str, int]:
+    """How many leaves come before each log of the bundle, by its origin; by the empty text for the last."""
+    starts = accumulate((log.size for log in logs[:-1]), initial=0)
+    found = {log.note.checkpoint.origin: start for log, start in zip(logs, starts, strict=True)}
+    return found | {"": found[logs[-1].note.checkpoint.origin]}
 
 
 def findings(logs: Sequence[BundledLog], trust: Trust, older: Sequence[Note]) -> Iterator[Finding]:

@@ -1,8 +1,10 @@
 """Checking a bundle offline: nothing is believed but what the trust file names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from station.custody import checkpoint
 from station.custody.checkpoint import Note
@@ -104,9 +106,10 @@ class _Verification:
         means = ground.means()
         with device_pool.checking(self.path, bundle, ground, self.workers) as checked:
             self._hashes()
-            self._ledger(ledgers.read(bundle, note))
+            logs = ledgers.read(bundle, note)
+            self._ledger(logs)
             self.findings += [Finding(file, what) for file, what in means.authorities.faults]
-            self._manifest(checked)
+            self._manifest(checked, ledgers.bases(logs))
         told = comparison.Told.read(bundle)
         self.findings += comparison.differences(self.signed, self.history, self.devices, told)
         self._certificates(means, told)
@@ -140,11 +143,14 @@ class _Verification:
         self.history, self.orders = histories_of(found, self.signed.lot)
 
     # -- devices
-    def _manifest(self, checked: Iterator[CheckedDevice]) -> None:
+    def _manifest(self, checked: Iterator[CheckedDevice], bases: Mapping[str, int]) -> None:
+        """Take what was found of each device; its leaf is counted over all logs, as in the histories."""
         for number, found in enumerate(checked, 1):
             name = found.name or f"line {number}"
             self.findings += [Finding(MANIFEST, what, name) for what in found.faults]
-            self.devices += [found.facts] if found.facts is not None else []
+            if (facts := found.facts) is not None:
+                leaf = bases.get(facts.log, 0) + facts.leaf
+                self.devices.append(facts if leaf == facts.leaf else replace(facts, leaf=leaf))
         self.findings += self.later
 
     def _certificates(self, means: Means, told: comparison.Told) -> None:

@@ -8,16 +8,19 @@ import msgspec
 import pytest
 
 from station.custody.checkpoint import parsed
+from station.custody.ledger import Fact
 from station.evidence import device_file, trust, verification
 from station.evidence.manifest import DeviceLine
 from station.vault.configuration import LedgerTable
 from tests.station.evidence import lots
 from tests.station.evidence.desks import DeskHere
 from tests.station.evidence.lots import Lot
-from tests.station.vault.dies import DirectLink, sound_chip
+from tests.station.vault.dies import NOW, DirectLink, sound_chip
 from tests.station.vault.vaults import opened_vault
 
 OLD, NEXT, LAST = LedgerTable().origin, "plant.example/2027", "plant.example/2028"
+BEFORE = 40
+"""Leaves before the order: what came first in an older log has a higher index than what follows."""
 UNITS = ("L1/1", "L1/2", "L1/3")
 
 
@@ -31,6 +34,8 @@ async def _made(folder: Path) -> Lot:
     async with opened_vault(folder) as vault:
         desk = DeskHere(vault)
         await desk.opened()
+        for _ in range(BEFORE):
+            await vault.means.registry.told(Fact("vault.started"), NOW)
         await desk.ordered()
         for number, new in enumerate((NEXT, LAST, ""), 1):
             await vault.personalise(f"L1/{number}", DirectLink(sound_chip(number)))
