@@ -252,15 +252,23 @@ class ExatronHandler(Machine, Handler):
     # -- Super mode
     async def _landed_super(self) -> bool:
         """Wait for the start of a test; RETEST is one only if it was asked for."""
-        again, self._again = self._again, False
+        again, self._again = self._again or await self._plunged_anew(), False
         within_s = self._options.close_s if again else self._options.quiet_s or None
         word = await self._word(within_s=within_s)
         if word is Word.END_LASER:
             raise EquipmentError(f"{self.name}: waits for a laser, and this station has none")
         if word is not (expected := Word.RETEST if again else Word.TEST):
+            self._unsure = word is Word.END_TEST and self.can_replunge
             raise EquipmentError(f"{self.name}: said {word}, expected was {expected}")
         self._retested = again
         return True
+
+    async def _plunged_anew(self) -> bool:
+        """Have a device plunged again whose start of test was lost, once a person has let the lot go on."""
+        unsure, self._unsure = self._unsure, False
+        if unsure and self._options.retest_sort is not None:
+            await self._stream.write(sort_of(self._options.retest_sort))
+        return unsure
 
     async def _answer_super(self, character: bytes) -> None:
         expected = Word.END_RETEST if self._retested else Word.END_TEST

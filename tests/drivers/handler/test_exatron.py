@@ -133,6 +133,32 @@ async def test_a_retest_that_nobody_asked_for_is_an_alarm() -> None:
                 await anext(touchdowns)
 
 
+async def test_a_device_whose_start_was_garbled_is_plunged_again_when_the_lot_goes_on() -> None:
+    with replayed_stream("exatron/super_start_garbled") as line:
+        handler = made(line, mode="super", retest_sort=1)
+        await handler.connect()
+        async with aclosing(handler.touchdowns()) as touchdowns:
+            with pytest.raises(EquipmentError, match="said Word.END_TEST, expected was Word.TEST"):
+                await anext(touchdowns)
+        async with aclosing(handler.touchdowns()) as touchdowns:
+            assert await anext(touchdowns) == ONE
+            await handler.sort({1: 2})
+        await handler.aclose()
+
+
+async def test_without_a_sort_that_plunges_again_nothing_is_said_after_a_garbled_start() -> None:
+    line = Script(b"T?ST\r", b"END TEST\r", b"TEST\r", b"END TEST\r")
+    handler = made(line, mode="super")
+    await handler.connect()
+    async with aclosing(handler.touchdowns()) as touchdowns:
+        with pytest.raises(EquipmentError, match="said Word.END_TEST, expected was Word.TEST"):
+            await anext(touchdowns)
+    async with aclosing(handler.touchdowns()) as touchdowns:
+        assert await anext(touchdowns) == ONE, "a person sorted the one before at the handler"
+        await handler.sort({1: 2})
+    assert line.said == b"2"
+
+
 async def test_a_new_connection_knows_nothing_of_the_old_one() -> None:
     line = Script(b"H\r", b"S\rH", b"\rH\r", b"S\r")
     handler = made(line)
