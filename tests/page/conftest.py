@@ -51,6 +51,11 @@ class Process:
                 return
         raise AssertionError(f"{self._arguments} has ended with {self._running.wait(30)}")
 
+    @property
+    def pid(self) -> int:
+        """Of the process; 0 while there is none."""
+        return 0 if self._running is None else self._running.pid
+
     def kill(self) -> None:
         """End it as a power cut does."""
         self._end(hard=True)

@@ -1,5 +1,7 @@
 """A lot that was held for its yield, at the page: of a secure product two engineers let it go on."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,15 +22,21 @@ ANOTHER = ("badge-0003", "620481")
 
 
 @pytest.fixture
-def station(tmp_path: Path) -> Iterator[Floor]:
-    """Two engineers and a security officer; no device draws the current that it should."""
+def accounts(tmp_path: Path) -> Path:
+    """Two engineers and a security officer."""
     with people(tmp_path / "people", "sim-ft-01", RealClock().unix, Cost.LOW) as inside:
         codes = inside.found()
         inside.enrol(codes["first engineer"], *ENGINEER)
         inside.enrol(codes["first security officer"], *OFFICER)
         both = inside.proof(*ENGINEER), inside.proof(*OFFICER)
         inside.enrol(inside.add("Ravi", frozenset({Role.ENGINEER}), both), *ANOTHER)
-    with floor(tmp_path, "--speed", "jump", "--fault", "dut.idd_high") as made:
+    return tmp_path
+
+
+@pytest.fixture
+def station(accounts: Path) -> Iterator[Floor]:
+    """No device draws the current that it should."""
+    with floor(accounts, "--speed", "jump", "--fault", "dut.idd_high") as made:
         yield made
 
 
@@ -61,4 +69,51 @@ def test_two_engineers_release_a_yield_hold(station: Floor, context: BrowserCont
     told = list(read(station.folder / "lots/L1/journal"))
     (taken,) = (one for one in told if isinstance(one, events.CommandAccepted) and "release" in one.command)
     assert (taken.reason, len({taken.actor, taken.second, ""})) == ("limits checked", 3)
+    assert [one for one in faults.said if "409" not in one] == []
+
+
+def vault_of(station: Floor) -> int:
+    """The process of the lot's own vault."""
+    (found,) = (pid for pid in children(station.station.pid) if "station.vault" in command_of(pid))
+    return found
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ")
+
+
+def test_two_engineers_sign_for_a_balance_that_stays_open(accounts: Path, context: BrowserContext) -> None:
+    with floor(accounts, "--speed", "40") as station:
+        page = opened(station, context)
+        faults = Faults(page)
+        page.locator("button.person").tap()
+        shows(page, ENGINEER)
+        load(page, "L1", 4000)
+        button(page, "lot.start").tap()
+        body = page.locator("body")
+        expect(body).to_have_attribute("data-state", "RUNNING")
+        button(page, "lot.pause").tap()
+        expect(body).to_have_attribute("data-state", "PAUSED")
+        expect(button(page, "lot.close")).to_have_count(0)
+        os.kill(vault_of(station), signal.SIGKILL)
+        button(page, "lot.end").tap()
+        page.locator("[data-ok]").tap()
+        expect(body).to_have_attribute("data-state", "HELD")
+        button(page, "lot.close").tap()
+        expect(page.locator("[data-takes]")).to_contain_text("Signing takes: Engineer + Engineer")
+        page.locator("#reason").fill("counted: none is missing")
+        expect(page.locator("[data-ok]")).to_be_disabled()
+        shows(page, ENGINEER)
+        dialog = page.locator('[data-dialog="second"]')
+        expect(dialog).to_contain_text("counted: none is missing")
+        shows(page, ANOTHER)
+        expect(body).to_have_attribute("data-state", "CLOSED")
+        told = list(read(station.folder / "lots/L1/journal"))
+    (signed,) = (one for one in told if isinstance(one, events.BalanceSigned))
+    assert (signed.reason, len({signed.actor, signed.second, ""})) == ("counted: none is missing", 3)
     assert [one for one in faults.said if "409" not in one] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from station import events
+from station import events, key_releases
 from station.clock import RealClock
 from station.custody.journal import read
 from station.evidence.bundle import BUNDLE
@@ -15,6 +15,7 @@ from station.model import Disposition
 from station.people.people import people
 from station.people.pins import Cost
 from tests.page.conftest import Faults, Floor, button, floor, load
+from tests.station.test_key_releases import BOTH
 
 pytestmark = pytest.mark.timeout(600)
 ENGINEER, OFFICER = ("badge-0001", "840175"), ("badge-0002", "193756")
@@ -152,6 +153,30 @@ def test_quota_and_evidence_are_shown(station: Floor, context: BrowserContext) -
     row = page.locator('[data-evidence="L1"]')
     expect(row).to_contain_text("Closed")
     expect(row).to_contain_text(sha256(bundle.read_bytes()).hexdigest())
+
+
+def test_an_officer_has_a_key_release_brought_to_the_vault(station: Floor, context: BrowserContext) -> None:
+    name = key_releases.bring(station.folder / "station-data", BOTH)
+    page = opened(station, context)
+    page.locator("[data-view=security]").tap()
+    release = page.locator(f'[data-release="{name}"]')
+    expect(release).to_contain_text("WO-1")
+    expect(release).to_contain_text("p-00000002, p-00000003")
+    bring = release.locator("[data-bring]")
+    page.locator("button.person").tap()
+    shows(page, ENGINEER)
+    expect(page.locator("button.person")).to_contain_text("first engineer")
+    expect(bring).to_have_attribute("aria-disabled", "true")  # engineers do not release keys
+    page.locator("button.person").tap()
+    page.locator("[data-ok]").tap()
+    expect(page.locator("button.person")).to_contain_text("Login Here")
+    page.locator("button.person").tap()
+    shows(page, OFFICER)
+    expect(bring).to_have_attribute("aria-disabled", "false")
+    bring.tap()
+    expect(page.locator("[role=dialog]")).to_contain_text("KS-1")
+    page.locator("[data-ok]").tap()  # this station's vault lives as long as a lot
+    expect(page.locator(".message")).to_contain_text("this station has no vault that runs")
 
 
 def sealed_in(station: Floor) -> int:

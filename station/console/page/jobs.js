@@ -26,7 +26,7 @@ function tile(one) {
   return html`<button class="tile ${alarm} ${one.use}" data-site=${one.site} title=${one.why} @click=${() => ask('site', { site: one.site })}>
     <div><span>${t('tile.site', { site: String(one.site) })}</span><span class="mark">${mark}</span></div>
     <b>${one.use === 'off' ? t('tile.off') : percent(one.good, one.tested)}</b>
-    <div><span>${num(one.tested)}</span><span class="last">${last ? html`${t('tile.bin', { bin: String(last.number) })}` : '–'}</span></div>
+    <div><span class="count">${num(one.tested)}</span><span class="last">${last ? html`${t('tile.bin', { bin: String(last.number) })}` : '–'}</span></div>
     ${one.failing > 1 ? html`<div class="failing">${t('tile.failing', { n: one.failing })}</div>` : nothing}</button>`;
 }
 function tiles() {

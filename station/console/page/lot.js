@@ -5,7 +5,8 @@ import { t, num, percent, when } from './words.js';
 import { looked } from './lookup.js';
 
 const cell = (value) => html`<td>${value}</td>`;
-const heads = (...ids) => html`<thead><tr>${ids.map((id) => html`<th scope="col">${t(`lot.${id}`)}</th>`)}</tr></thead>`;
+const WORDS = ['name', 'alarm', 'why'];
+const heads = (...ids) => html`<thead><tr>${ids.map((id) => html`<th scope="col" class=${WORDS.includes(id) ? 'name' : ''}>${t(`lot.${id}`)}</th>`)}</tr></thead>`;
 const table = (id, head, rows) => (rows.length ? html`<h2>${t(`lot.${id}`)}</h2><table data-table=${id}>${head}<tbody>${rows}</tbody></table>` : nothing);
 const date = (at) => when(new Date(at * 1000));
 
