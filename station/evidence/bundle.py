@@ -14,7 +14,7 @@ ENDED = "ledgers"
 """Logs that have ended, by number: the lot or its order began in one of them."""
 REPORT = "station/report.json"
 """The station's own report: a claim."""
-ORDER, RELEASES = "order.json", "releases"
+ORDER, RELEASES, RECIPES = "order.json", "releases", "recipes"
 PERSONS, ACTIONS = "persons.jsonl", "actions.jsonl"
 NEEDED = (
     LOT,

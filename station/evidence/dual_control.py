@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from station.evidence.finding import Finding
 from station.evidence.history import LotHistory
 from station.evidence.manifest import MANIFEST
 from station.evidence.order_history import OrderHistory, Signed, UsedApproval
+from station.evidence.released import Recipes
 from station.evidence.strict import lines_of
 from station.evidence.trust import Trust
 from station.vault.desk.approvals import EARLY_S, FRESH_S
@@ -28,6 +30,10 @@ EVENTS: Mapping[str, Action] = {
     "unit.missing": Action.MARK_MISSING,
     "unit.returned": Action.RETURN,
 }
+
+
+Known: TypeAlias = dict[tuple[Action, str], list[tuple[Request, UsedApproval]]]
+"""Approved actions, and when each was done, by action and target."""
 
 
 class PersonLine(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +89,10 @@ class DualControl:
             yield from self._quota(one.at(self.vault))
             for device in devices:
                 yield from (Finding(MANIFEST, what, device.unit) for what in _outside(device, one, releases))
-        yield from self._actions(persons)
+        known: Known = {}
+        yield from self._actions(persons, known)
+        yield from self._moves(known)
+        yield from Recipes(self.bundle, self.orders, known).differences(order)
 
     def _persons(self) -> tuple[Persons, list[Finding]]:
         keys: dict[str, Mapping[str, bytes]] = {}
@@ -154,9 +163,9 @@ class DualControl:
             yield Finding(ORDER, f"allows {order.begun_max} to be begun; {told}")
 
     # -- approvals
-    def _actions(self, persons: Persons) -> Iterator[Finding]:
+    def _actions(self, persons: Persons, known: Known) -> Iterator[Finding]:
+        """Collect what was approved as it must be."""
         nonces: set[str] = set()
-        known: dict[tuple[Action, str], list[tuple[Request, UsedApproval]]] = {}
         for number, line in enumerate(lines_of(ACTIONS, self.bundle.read(ACTIONS), ActionLine), 1):
             try:
                 request, used = self._approved(line, persons, nonces)
@@ -164,6 +173,8 @@ class DualControl:
                 yield Finding(ACTIONS, f"line {number}: {error}")
                 continue
             known.setdefault((request.action, request.target), []).append((request, used))
+
+    def _moves(self, known: Known) -> Iterator[Finding]:
         for move in self.orders.moves:
             if move.lot != self.history.lot:
                 continue

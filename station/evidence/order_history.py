@@ -20,6 +20,15 @@ class UsedApproval:
     persons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class RecipeLeaf:
+    """The leaf `recipe.released` of a recipe; hexadecimal."""
+
+    leaf: int
+    statement: str
+    fingerprint: str
+
+
 @dataclass
 class OrderHistory:
     """Collected leaf by leaf."""
@@ -35,6 +44,8 @@ class OrderHistory:
     """Key releases, by the SHA-256 of their statements."""
     used: dict[str, list[UsedApproval]] = field(default_factory=dict)
     """By the hash of the action."""
+    recipes: dict[str, RecipeLeaf] = field(default_factory=dict)
+    """Recipes that were released, by the SHA-256 of their words."""
     moves: list[Entry] = field(default_factory=list)
     """Moves that need two persons, of all lots."""
 
@@ -50,6 +61,9 @@ class OrderHistory:
                 self.added[_text(entry, "statement")] = (entry.seq, order, _names(entry, "signed_by"))
             case "key.released":
                 self.released[_text(entry, "statement")] = (entry.seq, order, _names(entry, "signed_by"))
+            case "recipe.released":
+                told = _text(entry, "statement"), _text(entry, "fingerprint")
+                self.recipes[_text(entry, "recipe")] = RecipeLeaf(entry.seq, *told)
             case "approval.used":
                 used = UsedApproval(entry.seq, entry.t / 1000, _names(entry, "persons"))
                 self.used.setdefault(_text(entry, "action_hash"), []).append(used)

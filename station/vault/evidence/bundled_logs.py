@@ -2,7 +2,7 @@
 
 import sqlite3
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +63,14 @@ class NeededLog:
 
 
 def needed(
-    db: sqlite3.Connection, shelves: Sequence[Shelf], note: Note, lot: str, order: str
+    db: sqlite3.Connection, shelves: Sequence[Shelf], note: Note, about: Mapping[str, Sequence[str]]
 ) -> list[NeededLog]:
-    """The last log, with `note`, and those from the one on that first tells of the lot or of its order."""
+    """The last log, with `note`, and those from the one on that first tells of what it is about.
+
+    That is names and values of an entry, such as `lot` and the lot's name.
+    """
     *ended, last = shelves
-    first = _first_row(db, lot, order) if ended else 0
+    first = _first_row(db, about) if ended else 0
     found = [
         NeededLog(one, _final(one.folder), f"{ENDED}/{one.number}")
         for one in ended
@@ -76,10 +79,10 @@ def needed(
     return [*found, NeededLog(last, note, LEDGER)]
 
 
-def _first_row(db: sqlite3.Connection, lot: str, order: str) -> int:
-    marks = [b'"lot":' + msgspec.json.encode(lot), b'"order":' + msgspec.json.encode(order or lot)]
-    query = "SELECT idx FROM leaf WHERE instr(entry, ?) OR instr(entry, ?) ORDER BY idx LIMIT 1"
-    row = db.execute(query, marks).fetchone()
+def _first_row(db: sqlite3.Connection, about: Mapping[str, Sequence[str]]) -> int:
+    marks = [f'"{name}":'.encode() + msgspec.json.encode(one) for name, all_ in about.items() for one in all_]
+    wanted = " OR ".join("instr(entry, ?)" for _ in marks)
+    row = db.execute(f"SELECT idx FROM leaf WHERE {wanted} ORDER BY idx LIMIT 1", marks).fetchone()  # noqa: S608 - placeholders
     return 0 if row is None else int(row[0])
 
 

@@ -18,6 +18,7 @@ from station.evidence.bundle import (
     LOT,
     ORDER,
     PERSONS,
+    RECIPES,
     RELEASES,
     UNSEALED,
     BalanceSheet,
@@ -30,7 +31,7 @@ from station.evidence.jws import Jws
 from station.evidence.manifest import MANIFEST, DeviceLine
 from station.evidence.strict import encoded
 from station.vault.desk import people
-from station.vault.desk.documents import Request
+from station.vault.desk.documents import Request, WorkOrder
 from station.vault.desk.statement import opened
 from station.vault.evidence import bundled_logs
 from station.vault.evidence.bundled_logs import Shelf
@@ -61,7 +62,9 @@ class LotReader:
         product, order, quantity, closed = row
         self.row = LotRow(lot, product, order, quantity, bool(closed))
         self._end = logs[-1].base + note.checkpoint.size
-        self._logs = bundled_logs.needed(db, logs, note, lot, order)
+        self._recipes = self._released(order)
+        about = {"lot": [lot], "order": [order] if order else [], "recipe": [*self._recipes]}
+        self._logs = bundled_logs.needed(db, logs, note, about)
 
     def covered(self) -> bool:
         """Whether the checkpoint covers all that the ledger tells of the lot."""
@@ -140,8 +143,15 @@ class LotReader:
         row = self._db.execute(revoked.LAST, (issuer,)).fetchone()
         return b"" if row is None else bytes(row[3])
 
+    def _released(self, order: str) -> dict[str, bytes]:
+        """Recipes that were released and have fingerprints which the order allows, by their SHA-256."""
+        row = self._db.execute("SELECT statement FROM work_order WHERE id = ?", (order,)).fetchone()
+        allowed = () if row is None else opened(row[0]).read(WorkOrder).fingerprints
+        rows = self._db.execute("SELECT hash, fingerprint, statement FROM recipe ORDER BY hash")
+        return {digest: bytes(words) for digest, fingerprint, words in rows if fingerprint in allowed}
+
     def papers(self) -> dict[str, bytes]:
-        """Return what persons signed: the order, key releases, approvals of moves, and their cards."""
+        """Return what persons signed: order, key releases, recipes, approvals of moves, and their cards."""
         found = {
             PERSONS: b"".join(encoded(line) + b"\n" for line in self._persons()),
             ACTIONS: b"".join(encoded(line) + b"\n" for line in self._actions()),
@@ -151,6 +161,7 @@ class LotReader:
         ).fetchone()
         if order is not None:
             found[ORDER] = bytes(order[0])
+        found |= {f"{RECIPES}/{digest}.json": words for digest, words in self._recipes.items()}
         query = "SELECT hash, statement FROM key_release WHERE order_id = ?"
         for digest, statement in self._db.execute(query, (self.row.order,)):
             found[f"{RELEASES}/{digest}.json"] = bytes(statement)
@@ -163,11 +174,11 @@ class LotReader:
             yield PersonLine(person.person, tuple(sorted(person.roles)), card.decode())
 
     def _actions(self) -> Iterator[ActionLine]:
-        """Actions on the lot that were approved and done, in the order of their hashes."""
+        """Actions on the lot and its recipes that were approved and done, in the order of their hashes."""
         query = "SELECT action_hash, request FROM proposal WHERE state = 'used' ORDER BY action_hash"
         given = "SELECT statement FROM approval WHERE action_hash = ? AND used_by IS NOT NULL ORDER BY person"
         for digest, request in self._db.execute(query):
-            if opened(request).read(Request).target == self.row.lot:
+            if opened(request).read(Request).target in {self.row.lot, *self._recipes}:
                 approvals = tuple(one.decode() for (one,) in self._db.execute(given, (digest,)))
                 yield ActionLine(request.decode(), approvals)
 

@@ -1,6 +1,7 @@
 """A vault's desk without its server: real persons of a development vault, orders and approvals."""
 
 import sqlite3
+from hashlib import sha256
 
 from station.vault.desk.client import Asked, approved, requested
 from station.vault.desk.documents import KeyRelease
@@ -9,7 +10,7 @@ from station.vault.desk.reception import reception
 from station.vault.desk.roles import Action, Role
 from station.vault.desk.service import Desk
 from station.vault.desk.signers import PersonSigner, development
-from station.vault.desk.statement import signed
+from station.vault.desk.statement import opened, signed
 from station.vault.stops import Stops
 from station.vault.times import Times
 from station.vault.wire import desk_pb2 as wire
@@ -46,6 +47,12 @@ class DeskHere:
         how = {"units": [unit], "reason": "scrap", "method": "crushed", "place": "bay 2"}
         asked = Asked(Action.DESTROY, unit.partition("/")[0], how)
         await self._done(asked, ((ENGINEER, Role.ENGINEER), (OPERATOR, Role.OPERATOR)))
+
+    async def recipe_released(self, recipe: bytes, fingerprint: str) -> None:
+        """An engineer and an officer release a recipe."""
+        digest = sha256(opened(recipe).payload).hexdigest()
+        asked = Asked(Action.RELEASE_RECIPE, digest, {"fingerprint": fingerprint}, recipe)
+        await self._done(asked, ((ENGINEER, Role.ENGINEER), (OFFICER, Role.OFFICER)))
 
     async def rotated(self, new: str) -> None:
         """An engineer and an officer end the ledger's log."""

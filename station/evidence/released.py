@@ -1,0 +1,56 @@
+"""Recipes of a bundle: each with the leaf that tells of its release, which two persons have approved."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from station.evidence.archive import Archive
+from station.evidence.bundle import RECIPES
+from station.evidence.finding import Finding
+from station.evidence.order_history import OrderHistory, UsedApproval
+from station.vault.desk.documents import Request, WorkOrder, digest_of
+from station.vault.desk.roles import Action
+from station.vault.desk.statement import StatementError, opened
+
+ENDING = ".json"
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The checks of the recipes by whose fingerprints an order lets devices be made."""
+
+    bundle: Archive
+    orders: OrderHistory
+    known: Mapping[tuple[Action, str], Sequence[tuple[Request, UsedApproval]]]
+    """What persons have approved, by action and target."""
+
+    def differences(self, orders: Sequence[WorkOrder]) -> Iterator[Finding]:
+        """Say what was released otherwise than the ledger tells, or is not here."""
+        there = self.bundle.contents(RECIPES)
+        for name, envelope in there.items():
+            yield from (Finding(f"{RECIPES}/{name}", what) for what in self._faults(name, envelope))
+        allowed = {one for order in orders for one in order.fingerprints}
+        for digest, told in self.orders.recipes.items():
+            if told.fingerprint in allowed and digest + ENDING not in there:
+                yield Finding(f"{RECIPES}/{digest}{ENDING}", f"is missing; leaf {told.leaf} tells of it")
+
+    def _faults(self, name: str, envelope: bytes) -> Iterator[str]:
+        try:
+            digest = sha256(opened(envelope).payload).hexdigest()
+        except StatementError as error:
+            yield str(error)
+            return
+        told = self.orders.recipes.get(digest)
+        if digest + ENDING != name:
+            yield "is another recipe than its name says"
+        elif told is None:
+            yield "no leaf of the ledger tells of it"
+        elif told.statement != digest_of(envelope):
+            yield f"leaf {told.leaf} tells of other signatures under it"
+        elif not any(
+            request.parameters.get("document") == told.statement
+            and request.parameters.get("fingerprint") == told.fingerprint
+            and used.leaf < told.leaf
+            for request, used in self.known.get((Action.RELEASE_RECIPE, digest), ())
+        ):
+            yield f"has no approval of leaf {told.leaf}, recipe.released"
