@@ -1,6 +1,7 @@
 """`hardbin audit rotate` and `recipe release` at a real vault's desk, and what an auditor makes of it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,22 @@ def test_a_log_is_rotated_by_two_and_both_logs_are_checked_as_one_ledger(
     again.stop()
     assert said(capsys, "audit", "verify", str(old), str(new), *both)[0] == Exit.OK
     assert [entry.data["origin"] for entry in told(new, "log.opened")] == [NEW]
+
+
+def test_a_vault_that_is_killed_once_a_log_has_ended_goes_on_with_the_next(
+    vault: VaultProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = vault.folder
+    old, new = folder / "ledgers" / "1", folder / "ledger"
+    assert approved(capsys, "audit", "rotate", NEW, "--reason", "a new year")[0] == Exit.OK
+    os.kill(vault.pid, signal.SIGKILL)
+    vault.stop()
+    again = VaultProcess.start(folder, ready_s=60)
+    again.stop()
+    keys = ["--key", str(old / "keys"), "--key", str(folder / "ledger.keys")]
+    code, out = said(capsys, "audit", "verify", str(old), str(new), *keys)
+    assert code == Exit.OK, out
+    assert len(told(old, "log.rotated")) == len(told(new, "log.opened")) == 1
 
 
 def test_a_recipe_that_two_persons_believe_in_is_released_once(
