@@ -192,13 +192,14 @@ def _identities(history: list[events.Any], *, killed: bool = False) -> Iterator[
                     yield f"devices {again} were contacted again after their intent"
             case _:
                 pass
-    ended = Counter(
-        e.part for e in history if isinstance(e, events.PersonalisationEnded) and e.part not in recovered
-    )
     began = Counter(e.part for e in history if isinstance(e, events.Intended))
+    ends = [e for e in history if isinstance(e, events.PersonalisationEnded) and e.part not in recovered]
+    ended = Counter(e.part for e in ends)
+    # what ended without a verdict may get one when the vault is asked after a stop
+    verdicts = Counter(e.part for e in ends if e.disposition is not None)
     known = Counter({part: times for part, times in began.items() if part not in recovered})
-    if ended - began or (known - ended and not killed):
-        yield f"intents {dict(began)}, their ends {dict(ended)}"
+    if verdicts - began or ended - verdicts - began or (known - ended and not killed):
+        yield f"intents {dict(began)}, their ends {dict(ended)}, with a verdict {dict(verdicts)}"
 
 
 def _vault(balance: Balance, folder: Path) -> Iterator[str]:
