@@ -14,7 +14,6 @@ import { LOGIN } from './login.js';
 import { security, DUAL } from './security.js';
 import { recipes, STAGE } from './recipes.js';
 import { APPLY } from './configs.js';
-import { BRING } from './releases.js';
 import { WAIVE } from './preflight.js';
 import { follow } from './stream.js';
 import { listen } from './scanner.js';
@@ -37,7 +36,7 @@ function draw() {
   if (S.view === 'jobs') drawTrend();
 }
 
-kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE, ...APPLY, ...BRING, ...WAIVE });
+kinds({ ...ASKS, ...LOGIN, ...DUAL, ...STAGE, ...APPLY, ...WAIVE });
 await Promise.all([loadWords(), session()]);
 painted(draw);
 listen();

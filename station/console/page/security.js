@@ -8,7 +8,6 @@ import { post, another } from './commands.js';
 import { keys, shown, made } from './keys.js';
 import { ask, close } from './dialogs.js';
 import { pin } from './several.js';
-import { releases } from './releases.js';
 
 const ROLES = ['operator', 'technician', 'engineer', 'security-officer', 'auditor'];
 const refused = (id, one) => say('refused', t('said.refused', { command: t(id), code: t(`code.${one.code}`), reason: one.reason }));
@@ -79,6 +78,12 @@ function evidence() {
   const found = looked('evidence', 10), all = Array.isArray(found) ? found : [];
   return html`<h2>${t('evidence.title')}</h2>${all.length ? html`<table data-table="evidence"><thead><tr><th scope="col" class="name">${t('strip.lot')}</th><th scope="col" class="name">${t('strip.state')}</th><th scope="col">${t('lot.at')}</th><th scope="col">kB</th><th scope="col" class="name">SHA-256</th></tr></thead>
     <tbody>${all.map((one) => html`<tr data-evidence=${one.lot}><th scope="row" class="name">${one.lot}</th><td class="name">${one.state ? t(`state.${one.state}`) : '–'}</td><td>${when(new Date(one.at * 1000))}</td><td>${one.size ? num(Math.ceil(one.size / 1000)) : '–'}</td><td class="name"><code>${one.sha256 || t('evidence.none')}</code></td></tr>`)}</tbody></table>` : html`<p>${t('evidence.no_lot')}</p>`}`;
+}
+
+let lazily = null;
+function releases() {          // loaded when it is first looked at
+  lazily ??= import('./releases.js').then((one) => { lazily = one.releases; paint(); }) && (() => nothing);
+  return lazily();
 }
 
 export function security() {
