@@ -78,6 +78,29 @@ def test_the_map_is_turned_and_filtered(page: Page) -> None:
     assert seen.said == []
 
 
+def test_two_fingers_pinch_the_map_and_one_moves_it(page: Page) -> None:
+    box = page.locator("wafer-map canvas").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    devtools = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *fingers: tuple[float, float]) -> None:
+        points = [{"x": x + dx, "y": y + dy, "id": n} for n, (dx, dy) in enumerate(fingers)]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (-20, 0), (20, 0))
+    touch("touchMove", (-60, 0), (60, 0))
+    touch("touchEnd")
+    assert look(page)[0] == pytest.approx(3.0)
+    expect(page.locator(".below output")).to_contain_text("Tap a die")  # nothing was picked by it
+    touch("touchStart", (0, 0))
+    touch("touchMove", (0, 30))
+    touch("touchEnd")
+    assert page.locator("wafer-map").evaluate("m => [m.panX, m.panY]") == [0, 30]
+    page.get_by_role("button", name="Whole Map").click()  # a tap would only end the swing of the map
+    assert look(page)[0] == 1
+
+
 def test_bins_are_counted_soft_and_hard(page: Page) -> None:
     told = json.decode(page.request.get(f"{page.url}api/v1/state").body())["sum"]
     for kind, label in (("bins", "Soft bins"), ("hard", "Hard bins")):

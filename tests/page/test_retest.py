@@ -25,9 +25,7 @@ def test_rejects_of_one_bin_are_landed_on_once_more(tmp_path: Path, context: Bro
         load(page, "L1", 190)
         button(page, "lot.start").tap()
         expect(body).to_have_attribute("data-state", "RUNNING")
-        expect(
-            page.locator(".pareto [data-bin]").nth(2)
-        ).to_be_visible()  # two kinds of rejects
+        expect(page.locator(".pareto [data-bin]").nth(2)).to_be_visible()  # two kinds of rejects
         button(page, "lot.pause").tap()
         expect(body).to_have_attribute("data-state", "PAUSED")
         button(page, "probe.clean").tap()
