@@ -16,6 +16,8 @@ pytestmark = pytest.mark.timeout(600)
 LANGUAGES = ("en", "hi", "gu", "ja")
 VIEWS = ("jobs", "lot", "devices", "recipes", "engineering", "security", "settings", "alarms", "help")
 DIALOGS = ('[data-site="2"]', "[data-e10]", "[data-command='cell.recover']")
+LOADED = {"lot": "[data-table=sites]", "security": "[data-quota=order]"}
+"""What is there when a view has been told what it has asked for."""
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PICTURES = os.environ.get("HARDBIN_PICTURES", "")
 """A folder in which the pictures of the main views are left."""
@@ -56,6 +58,7 @@ def test_wcag_finds_nothing(held: Floor, browser: Browser, theme: str) -> None:
     for view in VIEWS:
         page.locator(f"[data-view={view}]").tap()
         expect(page.locator(f"[data-view={view}]")).to_have_attribute("aria-current", "page")
+        expect(page.locator(LOADED.get(view, "#view"))).to_be_visible()
         assert faults(page) == [], view
     page.locator("[data-view=jobs]").tap()
     for opens in DIALOGS:
@@ -82,6 +85,7 @@ def test_every_language_fits_and_is_whole(held: Floor, browser: Browser, lang: s
     for view in VIEWS:
         page.locator(f"[data-view={view}]").tap()
         expect(page.locator(f"[data-view={view}]")).to_have_attribute("aria-current", "page")
+        expect(page.locator(LOADED.get(view, "#view"))).to_be_visible()
         wide = page.evaluate(
             "[...document.querySelectorAll('button, .panel, body')]"
             ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML.slice(0, 100))"

@@ -40,5 +40,5 @@ export function lot() {
   const found = S.lot && looked('lot/summary');
   return html`<section tabindex="0" role="region" aria-label=${t('view.lot')} class="scroll sheet">
     ${S.lot ? html`<h2>${t('lot.balance')}</h2><div class="figures">${Object.entries(S.sum.balance).map(([name, count]) => html`<div><small>${t(`balance.${name}`)}</small><b>${num(count)}</b></div>`)}</div>` : html`<p>${t('jobs.no_lot')}</p>`}
-    ${counters()}${found?.info ? sheet(found) : S.lot ? html`<p>${t('lot.nothing')}</p>` : nothing}</section>`;
+    ${counters()}${found?.info ? sheet(found) : found ? html`<p>${t('lot.nothing')}</p>` : nothing}</section>`;
 }
