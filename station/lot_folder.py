@@ -11,7 +11,9 @@ from station.open_lot import JOURNAL, unloaded
 from station.surroundings import WORLD
 
 STORE = "results.db"
-OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", "vault", WORLD, NAME})
+VAULT = "vault"
+"""The folder of the vault that works for this lot alone."""
+OURS = frozenset({JOURNAL, f"{JOURNAL}.reserve", VAULT, WORLD, NAME})
 """What is in the folder of a lot before it is loaded."""
 
 

@@ -33,7 +33,7 @@ from station.errors import ConfigError, CustodyError, StorageError
 from station.golden_check import GOLDEN, GoldenWatch, golden_codes, golden_watch
 from station.guard import guarded
 from station.life import Life, Worn, worn
-from station.lot_folder import STORE
+from station.lot_folder import STORE, VAULT
 from station.lot_order import Attendance, LotOrder, RefusedError, started_here
 from station.lot_vault import LotVault
 from station.model import ENGINEERING, PRODUCTION, LotInfo
@@ -174,7 +174,7 @@ class LotSession:
             self._surroundings.clock,
             order.lot,
             order.devices,
-            order.folder / "vault",
+            order.folder / VAULT,
             None if order.again else order.seed,
             self._of_vault,
         )
@@ -346,7 +346,12 @@ class LotSession:
             await vault.export(self._order.lot, self._order.folder, report=json.encode(claim))
         except CustodyError as error:
             if state is State.CLOSED:  # else there is a reason already, and the lot is not for the customer
-                self._unexported = CustodyError(f"lot {self._order.lot} is closed without evidence: {error}")
+                self._unexported = CustodyError(self._without(error))
+
+    def _without(self, error: CustodyError) -> str:
+        folder = self._order.folder
+        later = f"; `hardbin evidence export {folder}` makes it" if (folder / VAULT).is_dir() else ""
+        return f"lot {self._order.lot} is closed without evidence: {error}{later}"
 
     def _report(self, cell: Cell[Any], state: State, took_s: float, wall_s: float) -> LotReport:
         if self._folder is None or cell.info is None:

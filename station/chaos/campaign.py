@@ -24,6 +24,9 @@ from station.chaos.schedule import (
 )
 from station.chaos.served import ServedLives
 from station.chaos.troubles import CONSOLE, ON_PLANT
+from station.engine.states import State
+from station.evidence.bundle import BUNDLE
+from station.lot_folder import VAULT
 from station.report import LotReport
 
 LOT = "X"
@@ -128,6 +131,8 @@ class Campaign:
         lives.forget()
         last = lives.play(played.kills, played.troubles)
         self.lives += len(lives.lived)
+        if any(one.name in OF_VAULT for one in played.troubles):
+            self._hand_over(lives.folder)
         found = [*_noise(lives), *complaints(self._left(played, lives, last))]
         if page is not None:
             found += page.wrong
@@ -135,6 +140,13 @@ class Campaign:
             found += plant.wrong_with(lives.folder, played.troubles)
         lives.forget()
         return found
+
+    def _hand_over(self, folder: Path) -> None:
+        """Have the evidence of a closed lot made that its vault could not make then, as the station asked."""
+        report = _report(folder)
+        closed = report is not None and report.state == State.CLOSED.value
+        if closed and (folder / VAULT).is_dir() and not (folder / BUNDLE).exists():
+            Lives(self._command, self._folder, LOT, ()).live(("evidence", "export", str(folder)), None)
 
     def _lives(self, played: Schedule, station: Path, page: Page | None) -> Lives:
         size = ("--devices", str(played.devices), "--sites", str(played.sites), "--seed", str(played.seed))

@@ -15,6 +15,7 @@ from station.datalog.stdf.reader import read as stdf
 from station.evidence import trust
 from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.verification import verified
+from station.lot_folder import VAULT
 from station.model import Disposition, Whereabouts
 from station.report import LotReport
 
@@ -203,9 +204,9 @@ def _identities(history: list[events.Any], *, killed: bool = False) -> Iterator[
 
 
 def _vault(balance: Balance, folder: Path) -> Iterator[str]:
-    if not (folder / "vault" / "vault.sqlite").exists():
+    if not (folder / VAULT / "vault.sqlite").exists():
         return
-    with closing(sqlite3.connect(folder / "vault" / "vault.sqlite")) as vault:
+    with closing(sqlite3.connect(folder / VAULT / "vault.sqlite")) as vault:
         units = {int(unit.rpartition("/")[2]) for (unit,) in vault.execute("SELECT unit FROM record")}
     sealed = set(balance.uids or {})
     spoiled = {part for part in balance.parts() if balance.spoiled(part)}
@@ -216,7 +217,7 @@ def _vault(balance: Balance, folder: Path) -> Iterator[str]:
 def _bundle(report: LotReport, balance: Balance, folder: Path) -> Iterator[str]:
     """What the customer would get is sound, and has every device that the station believes to be sealed."""
     if not (folder / BUNDLE).exists():
-        if report.state == "CLOSED" and (folder / "vault").exists():
+        if report.state == "CLOSED" and (folder / VAULT).exists():
             yield "closed without evidence"
         return
     verdict = verified(folder / BUNDLE, trust.read(folder / TRUST), workers=1)

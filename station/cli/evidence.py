@@ -17,7 +17,9 @@ from station.evidence import delivered, device_file, stated, trust, verification
 from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.verdict import Verdict
 from station.io_thread import IoThread
+from station.lot_folder import VAULT
 from station.model import LotInfo
+from station.open_lot import JOURNAL
 from station.vault.client import VaultClient, VaultProcess
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -25,7 +27,6 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 SHOWN = 50
 """Findings that a text shows; `--json` has all."""
 SUFFIX = ".device.json"
-VAULT, JOURNAL = "vault", "journal"
 
 
 @click.group()

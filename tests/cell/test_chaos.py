@@ -16,12 +16,17 @@ from station.chaos.lives import Lives
 from station.chaos.page import Page
 from station.chaos.plant import Plant
 from station.chaos.points import Kill
-from station.chaos.schedule import PLAIN, Schedule, read, schedule, smaller, station_file
+from station.chaos.schedule import PERSONALISING, PLAIN, Schedule, read, schedule, smaller, station_file
 from station.chaos.served import ServedLives
+from station.chaos.troubles import Trouble
 from station.cli import code_of
 from station.cli.chaos import stoppable
+from station.cli.codes import Exit
 from station.custody.journal import read as read_journal
 from station.events import StateChanged
+from station.evidence import trust
+from station.evidence.bundle import BUNDLE, TRUST
+from station.evidence.verification import verified
 from station.open_lot import JOURNAL
 from station.remote import own_broker
 from station.remote.link import Message
@@ -183,3 +188,21 @@ def test_a_lot_that_cannot_be_judged_is_a_violation(tmp_path: Path, monkeypatch:
         == "hardbin chaos --schedule 'seed=1 devices=2 sites=2 cell=plain way=run kill=record:1:torn'"
     )
     assert "KeyError: 1" in violation.complaints[0]
+
+
+@pytest.mark.timeout(600)
+def test_a_lot_whose_vault_dies_as_it_is_closed_gets_its_evidence_later(tmp_path: Path) -> None:
+    where = ("--station", str(station_file(PERSONALISING, tmp_path)))
+    size = ("--devices", "2", "--sites", "2", "--seed", "1")
+    whole = Lives(code_of, tmp_path, "L1", (*size, *where), where)
+    assert whole.play(()).code == 0
+    records = sum(1 for _ in read_journal(whole.folder / JOURNAL))
+    cut = Lives(code_of, tmp_path, "L2", (*size, *where), where)
+    ended = cut.play((), [Trouble("vault", records)])
+    assert ended.code == Exit.INTEGRITY
+    told = f"`hardbin evidence export {cut.folder}` makes it"
+    assert "lot L2 is closed without evidence" in ended.said
+    assert told in ended.said
+    assert not (cut.folder / BUNDLE).exists()
+    assert cut.live(("evidence", "export", str(cut.folder)), None).code == 0
+    assert verified(cut.folder / BUNDLE, trust.read(cut.folder / TRUST), workers=1).sound
