@@ -70,7 +70,7 @@ def verify(
 
 def _verify_all(folders: tuple[Path, ...], trust: Trust, *, as_json: bool) -> None:
     reports = [_audited(folder, chain.trust_of(folder, trust)) for folder in folders]
-    links = list(chain.findings(folders))
+    links = [*chain.findings(folders), *chain.strangers(folders, trust.older)]
     sound = not links and all(report.sound for report in reports)
     if as_json:
         logs = [{"folder": str(one), **_object(report)} for one, report in zip(folders, reports, strict=True)]

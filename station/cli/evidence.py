@@ -147,6 +147,7 @@ def device(bundle: Path, device: str, *, out: Path | None, as_json: bool) -> int
 
 def _verified(path: Path, trusted: trust.Trust, older: list[Note], workers: int | None) -> Verdict:
     if path.is_dir():
+        _without_ledger(path, older)
         return delivered.verified(path, trusted)
     try:
         with path.open("rb") as file:
@@ -154,8 +155,14 @@ def _verified(path: Path, trusted: trust.Trust, older: list[Note], workers: int 
     except OSError as error:
         raise EvidenceError(f"{path}: {error.strerror}") from error
     if begins == b"{":
+        _without_ledger(path, older)
         return device_file.verified(path, trusted)
     return verification.verified(path, trusted, older=older, workers=workers)
+
+
+def _without_ledger(path: Path, older: list[Note]) -> None:
+    if older:
+        raise EvidenceError(f"{path}: has no ledger, so --since cannot be checked; the bundle has one")
 
 
 def _said(code: Exit, message: str) -> Exit:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from station.custody import rotation
 from station.custody.audit_files import Files, Hashes, leaf_of, limited, readable, settled
 from station.custody.checkpoint import NOTE_BYTES, Note, parsed
-from station.custody.ledger import FIRST, decoded
+from station.custody.ledger import FIRST, Entry, decoded
 from station.custody.log_keys import Key, signatures_by
 from station.custody.merkle import HASH_BYTES, leaf_hash
 from station.custody.tiles import CHECKPOINT, ENTRIES, Tile, tiles_of
@@ -188,6 +189,21 @@ class _Audit:
         if found.prev != before.hex():
             self._find(tile.name, f"entry {index}: `prev` is not the hash of the entry before", index)
         yield found.event
+        try:
+            self._bordered(tile, found)
+        except LedgerError as error:
+            self._find(tile.name, str(error), index)
+
+    def _bordered(self, tile: Tile, found: Entry) -> None:
+        """Look at an entry that begins or ends a log: nothing may follow on its end."""
+        last = self.note.checkpoint.size - 1
+        if (following := rotation.next_of(found)) and found.seq != last:
+            what = f"ends the log in {following}, but {last - found.seq} entries follow"
+            self._find(tile.name, f"entry {found.seq}: {what}", found.seq)
+        elif following:
+            self.notices.append(f"it has ended, and goes on in {following}")
+        if not found.seq and (before := rotation.before_of(found)) is not None:
+            self.notices.append(f"it begins where {before.origin} ended, with {before.size} leaves")
 
     # -- history
     def _check_older(self, note: Note, hashes: Hashes) -> None:

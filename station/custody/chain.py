@@ -7,7 +7,7 @@ from pathlib import Path
 
 from station.custody import rotation
 from station.custody.audit import Finding, Trust
-from station.custody.checkpoint import Checkpoint, parsed
+from station.custody.checkpoint import Checkpoint, Note, parsed
 from station.custody.tiles import CHECKPOINT, TileReader
 from station.errors import LedgerError
 
@@ -25,6 +25,15 @@ def findings(folders: Sequence[Path]) -> Iterator[Finding]:
     for old, new in pairwise(folders):
         for what in _faults(old, new):
             yield Finding(str(new), what)
+
+
+def strangers(folders: Sequence[Path], older: Sequence[Note]) -> Iterator[Finding]:
+    """Say which checkpoints from before are of logs that are not shown: those may have been hidden."""
+    shown = {_head(folder).origin for folder in folders}
+    for note in older:
+        if note.checkpoint.origin not in shown:
+            name = f"checkpoint of {note.checkpoint.size} leaves"
+            yield Finding(name, f"is of log {note.checkpoint.origin}, which is not among these")
 
 
 def _faults(old: Path, new: Path) -> Iterator[str]:

@@ -46,9 +46,9 @@ def told(final: Checkpoint) -> Mapping[str, object]:
     return {"origin": final.origin, "size": final.size, "root": final.root.hex()}
 
 
-def next_of(entry: bytes) -> str:
+def next_of(entry: bytes | Entry) -> str:
     """Return the log that an entry says is next, the empty text if it ends none; LedgerError."""
-    found = decoded(entry)
+    found = entry if isinstance(entry, Entry) else decoded(entry)
     if found.event != ROTATED or found.src not in VAULTS:
         return ""
     try:
@@ -57,9 +57,9 @@ def next_of(entry: bytes) -> str:
         raise LedgerError(f"entry {found.seq}: does not say which log is next: {error}") from error
 
 
-def before_of(entry: bytes) -> Checkpoint | None:
+def before_of(entry: bytes | Entry) -> Checkpoint | None:
     """Return the final checkpoint of the log before, by a log's first entry; None if it was the first log."""
-    opened = _opened(decoded(entry))
+    opened = _opened(entry if isinstance(entry, Entry) else decoded(entry))
     if opened is None or opened.before is None:
         return None
     before = opened.before

@@ -56,13 +56,23 @@ def _write(bundle: Archive, name: str, to: Path) -> None:
 def verified(folder: Path, trust: Trust) -> Verdict:
     """Check a folder offline; EvidenceError if it is none, TrustError if unknown keys signed it."""
     try:
-        signed = index.believed(_read(folder, INDEX), trust.record_keys())
-        findings = [*_files(folder, signed, trust)]
-        if findings:
-            return Verdict(signed.lot, signed.mode, findings=tuple(findings))
-        return _checked(folder, signed, trust)
+        return _judged(folder, _read(folder, INDEX), trust)
     except OSError as error:
         raise EvidenceError(f"{error.filename or folder}: {error.strerror}") from error
+
+
+def _judged(folder: Path, told: bytes, trust: Trust) -> Verdict:
+    try:
+        signed = index.believed(told, trust.record_keys())
+    except EvidenceError as error:
+        return Verdict(findings=(Finding(INDEX, str(error)),))
+    findings = [*_files(folder, signed, trust)]
+    if findings:
+        return Verdict(signed.lot, signed.mode, findings=tuple(findings))
+    try:
+        return _checked(folder, signed, trust)
+    except (LedgerError, EvidenceError) as error:
+        return Verdict(signed.lot, signed.mode, findings=(Finding(folder.name, str(error)),))
 
 
 def _files(folder: Path, signed: Index, trust: Trust) -> Iterator[Finding]:
@@ -82,12 +92,9 @@ def _files(folder: Path, signed: Index, trust: Trust) -> Iterator[Finding]:
 
 
 def _checked(folder: Path, signed: Index, trust: Trust) -> Verdict:
-    try:
-        note, ended = _notes(folder, signed)
-        means = _ground(folder, signed, trust).means()
-        summary = decoded(_read(folder, LOT), LotSummary)
-    except LedgerError as error:
-        return Verdict(signed.lot, signed.mode, findings=(Finding(folder.name, str(error)),))
+    note, ended = _notes(folder, signed)
+    means = _ground(folder, signed, trust).means()
+    summary = decoded(_read(folder, LOT), LotSummary)
     findings = [Finding(CHECKPOINT, what) for what in head.faults(note, trust)]
     for name, one in ended.items():
         findings += [Finding(name, what) for what in head.faults(one, trust)]

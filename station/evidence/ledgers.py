@@ -89,15 +89,18 @@ def findings(logs: Sequence[BundledLog], trust: Trust, older: Sequence[Note]) ->
 
 
 def notices(logs: Sequence[BundledLog]) -> Iterator[str]:
-    """Say under which log the first of them began, if that is not here."""
-    first = logs[0]
+    """Say under which log the first of them began, and in which the last has ended: those are not here."""
+    first, last = logs[0], logs[-1]
     try:
         before = rotation.before_of(first.entry(0)) if first.size else None
+        following = rotation.next_of(last.entry(last.size - 1)) if last.size else ""
     except (EvidenceError, LedgerError):
         return  # a finding tells of it
     if before is not None:
         ended = f"log {before.origin} ended, with {before.size} leaves"
         yield f"{first.place}: begins where {ended}; that is not here"
+    if following:
+        yield f"{last.place}: has ended, and goes on in {following}; that is not here"
 
 
 def _linked(old: BundledLog, new: BundledLog) -> Iterator[str]:

@@ -44,8 +44,8 @@ class OrderHistory:
     """Key releases, by the SHA-256 of their statements."""
     used: dict[str, list[UsedApproval]] = field(default_factory=dict)
     """By the hash of the action."""
-    recipes: dict[str, RecipeLeaf] = field(default_factory=dict)
-    """Recipes that were released, by the SHA-256 of their words."""
+    recipes: dict[str, list[RecipeLeaf]] = field(default_factory=dict)
+    """Recipes that were released, by the SHA-256 of their words; each must have one leaf."""
     moves: list[Entry] = field(default_factory=list)
     """Moves that need two persons, of all lots."""
 
@@ -63,7 +63,7 @@ class OrderHistory:
                 self.released[_text(entry, "statement")] = (entry.seq, order, _names(entry, "signed_by"))
             case "recipe.released":
                 told = _text(entry, "statement"), _text(entry, "fingerprint")
-                self.recipes[_text(entry, "recipe")] = RecipeLeaf(entry.seq, *told)
+                self.recipes.setdefault(_text(entry, "recipe"), []).append(RecipeLeaf(entry.seq, *told))
             case "approval.used":
                 used = UsedApproval(entry.seq, entry.t / 1000, _names(entry, "persons"))
                 self.used.setdefault(_text(entry, "action_hash"), []).append(used)

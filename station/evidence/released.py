@@ -7,7 +7,7 @@ from hashlib import sha256
 from station.evidence.archive import Archive
 from station.evidence.bundle import RECIPES
 from station.evidence.finding import Finding
-from station.evidence.order_history import OrderHistory, UsedApproval
+from station.evidence.order_history import OrderHistory, RecipeLeaf, UsedApproval
 from station.vault.desk.documents import Request, WorkOrder, digest_of
 from station.vault.desk.roles import Action
 from station.vault.desk.statement import StatementError, opened
@@ -30,8 +30,9 @@ class Recipes:
         for name, envelope in there.items():
             yield from (Finding(f"{RECIPES}/{name}", what) for what in self._faults(name, envelope))
         allowed = {one for order in orders for one in order.fingerprints}
-        for digest, told in self.orders.recipes.items():
-            if told.fingerprint in allowed and digest + ENDING not in there:
+        for digest, leaves in self.orders.recipes.items():
+            told = next((one for one in leaves if one.fingerprint in allowed), None)
+            if told is not None and digest + ENDING not in there:
                 yield Finding(f"{RECIPES}/{digest}{ENDING}", f"is missing; leaf {told.leaf} tells of it")
 
     def _faults(self, name: str, envelope: bytes) -> Iterator[str]:
@@ -40,12 +41,18 @@ class Recipes:
         except StatementError as error:
             yield str(error)
             return
-        told = self.orders.recipes.get(digest)
+        leaves = self.orders.recipes.get(digest, ())
         if digest + ENDING != name:
             yield "is another recipe than its name says"
-        elif told is None:
+        elif not leaves:
             yield "no leaf of the ledger tells of it"
-        elif told.statement != digest_of(envelope):
+        elif len(leaves) > 1:
+            yield f"is told by {len(leaves)} leaves, not by one"
+        else:
+            yield from self._unapproved(digest, leaves[0], envelope)
+
+    def _unapproved(self, digest: str, told: RecipeLeaf, envelope: bytes) -> Iterator[str]:
+        if told.statement != digest_of(envelope):
             yield f"leaf {told.leaf} tells of other signatures under it"
         elif not any(
             request.parameters.get("document") == told.statement

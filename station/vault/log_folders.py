@@ -52,7 +52,7 @@ class LogFolders:
         for number in range(1, count):
             path = self._ended(number) / KEYS
             try:
-                yield from map(key_of, path.read_text().splitlines())
+                yield from map(key_of, path.read_bytes().decode(errors="replace").splitlines())
             except OSError as error:
                 raise LedgerError(f"{path}: {error.strerror}") from error
 

@@ -100,6 +100,8 @@ class Publisher:
         self._logs: tuple[Log, ...] = (Log(table.origin, 0, None),)
         """Those that were begun, up to the one whose heads are signed."""
         self._head = Head(table.origin)
+        self._unheard = False
+        """Whether the key store was asked for a head and has not answered: it may have signed."""
         self._writer: TileWriter | None = None
         self._note: Note | None = None
         self._cosigned, self._cosigned_s = 0, -inf
@@ -117,23 +119,32 @@ class Publisher:
         logs = await self._apart(self._read, leaf_table.logs, self._table.origin)
         if self._table.origin not in {log.origin for log in logs}:
             raise LedgerError(f"the ledger is {logs[-1].origin}, and was never {self._table.origin}")
-        for count in range(1, len(logs) + 1):
-            self._logs = logs[:count]
+        await self._take_up(logs)
+        await self._open_log()
+
+    async def _take_up(self, logs: tuple[Log, ...]) -> None:
+        """Ask the key store for which log it signs, and for the head that it signed last."""
+        for count, one in enumerate(logs, 1):
             try:
-                self._head = await self._signer.open_ledger(self.origin)
-                break
+                head = await self._signer.open_ledger(one.origin)
             except PolicyError:  # it signs for a later one
                 if count == len(logs):
                     raise
-        await self._open_log()
+                continue
+            self._go_on_with(logs[:count], head)
+            return
+
+    def _go_on_with(self, logs: tuple[Log, ...], head: Head) -> None:
+        self._logs, self._head, self._unheard = logs, head, False
+        self._writer, self._note, self._cosigned = None, None, 0
 
     async def _open_log(self) -> None:
-        self._writer = await self._apart(self._opened, self._head)
         finals = await self._apart(self._read, leaf_table.finals, self._logs[:-1])
         self._finals = tuple(
             Reached(one.base, final, at_ms / 1000)
             for one, (final, at_ms) in zip(self._logs[:-1], finals, strict=True)
         )
+        self._writer = await self._apart(self._opened, self._head)
 
     def _opened(self, signed: Head) -> TileWriter:
         self._folders.put_away(self._logs)
@@ -170,6 +181,8 @@ class Publisher:
 
     async def _followed(self) -> None:
         """Go on to the last log that the journal has begun."""
+        if self._unheard:
+            await self._take_up(await self._apart(self._read, leaf_table.logs, self._table.origin))
         if self._writer is None:
             await self._open_log()
         while len(logs := await self._apart(self._read, leaf_table.logs, self._table.origin)) > len(
@@ -180,8 +193,9 @@ class Publisher:
             await self._published()
             last, first = await self._apart(self._read, leaf_table.link, self._logs[-1])
             proof = await self._apart(self._last_proof)
-            self._head = await self._signer.rotate_ledger(logs[at].origin, last, proof, first)
-            self._logs, self._writer, self._note, self._cosigned = logs[: at + 1], None, None, 0
+            self._unheard = True
+            head = await self._signer.rotate_ledger(logs[at].origin, last, proof, first)
+            self._go_on_with(logs[: at + 1], head)
             await self._open_log()
 
     def _last_proof(self) -> list[bytes]:
@@ -200,8 +214,9 @@ class Publisher:
         edge = writer.head.edge
         if self._note is None or self._note.checkpoint.size != edge.size:
             proof = consistency(writer.node, self._head.size, edge.size)
+            self._unheard = True
             lines = await self._signer.sign_checkpoint(self._head.size, edge.size, edge.root, proof)
-            self._head = Head(self.origin, edge.size, edge.root)
+            self._head, self._unheard = Head(self.origin, edge.size, edge.root), False
             signatures = checkpoint.signatures("".join(line + "\n" for line in lines))
             note = Note(Checkpoint(self.origin, edge.size, edge.root), signatures)
             await self._apart(writer.publish, note)

@@ -7,6 +7,7 @@ import pytest
 
 from station.cli import code_of
 from station.cli.codes import Exit
+from station.evidence import delivered, device_file
 from station.evidence.bundle import TRUST
 from tests.station.evidence import lots
 from tests.station.evidence.lots import Lot
@@ -53,6 +54,19 @@ def test_a_checkpoint_from_before(lot: Lot, tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "checkpoint").write_bytes(lot.files["checkpoint.txt"])
     assert verify(lot, "--since", str(tmp_path / "checkpoint")) == Exit.OK
     assert "sound" in capsys.readouterr().out
+
+
+def test_a_checkpoint_from_before_says_nothing_of_what_has_no_ledger(
+    lot: Lot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lot's checkpoint that was rewritten would be taken as if it had been compared."""
+    delivered.taken(lot.bundle, tmp_path / "manifest")
+    (tmp_path / "device.json").write_bytes(device_file.extracted(lot.bundle, "L1/1"))
+    (tmp_path / "checkpoint").write_bytes(lot.files["checkpoint.txt"])
+    for name in ("manifest", "device.json"):
+        assert verify(lot, path=tmp_path / name) == Exit.OK
+        assert verify(lot, "--since", str(tmp_path / "checkpoint"), path=tmp_path / name) == Exit.USAGE
+    assert capsys.readouterr().err.count("has no ledger, so --since cannot be checked") == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 1024, b"{}"])

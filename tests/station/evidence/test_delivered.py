@@ -8,8 +8,8 @@ import pytest
 
 from station.cli import code_of
 from station.cli.codes import Exit
-from station.errors import EvidenceError, TrustError
-from station.evidence import delivered
+from station.errors import TrustError
+from station.evidence import archive, delivered
 from station.evidence.archive import INDEX
 from station.evidence.manifest import DeviceLine
 from tests.station.evidence.lots import SEALED, Lot
@@ -53,8 +53,8 @@ def test_one_other_byte_in_any_file_is_found(lot: Lot, folder: Path) -> None:
         data = path.read_bytes()
         path.write_bytes(data[:40] + bytes([data[40] ^ 1]) + data[41:])
         if path.name == INDEX:
-            with pytest.raises((EvidenceError, TrustError)):
-                delivered.verified(folder, lot.trust)
+            (wrong,) = found(folder, lot)
+            assert wrong.startswith(f"{INDEX}: ")
         else:
             name = path.relative_to(folder).as_posix()
             assert found(folder, lot) == [f"{name}: is not the file that was signed: its SHA-256 is another"]
@@ -98,6 +98,24 @@ def test_a_device_whose_leaf_is_another_is_found(lot: Lot, tmp_path: Path) -> No
     line["log"]["index"] += 1
     found_ = forged(lot, tmp_path, msgspec.json.encode(line, order="sorted") + b"\n" + b"".join(rest))
     assert any("is not in the ledger that the checkpoint stands for" in one for one in found_)
+
+
+@pytest.mark.parametrize("name", ["lot.json", "profile.json", "checkpoint.txt"])
+def test_a_file_that_is_none_is_a_finding_although_it_was_signed(lot: Lot, tmp_path: Path, name: str) -> None:
+    bundle = lot.forged(tmp_path / "forged.tar", {"lot.json": lot.files["lot.json"], name: b"{}"})
+    folder = tmp_path / "taken"
+    if name == "lot.json":  # it is read when it is taken out, too
+        delivered.taken(lot.forged(tmp_path / "sound.tar", {}), folder)
+        with archive.opened(bundle) as forged:
+            for changed in (INDEX, name):
+                (folder / changed).write_bytes(forged.read(changed))
+    else:
+        delivered.taken(bundle, folder)
+    assert found(folder, lot) != []
+
+
+def test_a_manifest_whose_last_line_has_no_end_is_a_finding(lot: Lot, tmp_path: Path) -> None:
+    assert forged(lot, tmp_path, b"".join(lot.lines())[:-1]) != []
 
 
 def test_unknown_keys_are_not_believed(lot: Lot, folder: Path) -> None:

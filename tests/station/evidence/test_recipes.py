@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from station.custody.ledger import Fact
 from station.evidence.dual_control import ActionLine
 from station.evidence.strict import decoded, encoded
 from station.recipe.content import Recipe
+from station.vault.desk.documents import digest_of
 from station.vault.desk.statement import opened, signed
 from tests.station.evidence import lots
 from tests.station.evidence.desks import ENGINEER, OFFICER, DeskHere
@@ -87,6 +89,25 @@ def test_a_recipe_with_other_signatures_is_found(lot: Lot, tmp_path: Path) -> No
     assert opened(alone).payload == opened(OURS).payload
     (found,) = lot.judged(tmp_path / "alone.tar", {FILE: alone})
     assert found.endswith("tells of other signatures under it")
+
+
+def test_a_recipe_of_which_two_leaves_tell_is_found(tmp_path: Path) -> None:
+    """A vault that tells again of a recipe, for a fingerprint of no concern, cannot take it out of sight."""
+
+    async def made() -> Lot:
+        async with opened_vault(tmp_path) as vault:
+            desk = DeskHere(vault)
+            await desk.opened()
+            await desk.recipe_released(OURS, FINGERPRINT.hex())
+            again = {"recipe": DIGEST, "fingerprint": "6" * 64, "statement": digest_of(OURS)}
+            await vault.means.registry.told(Fact("recipe.released", "desk", again), NOW)
+            await desk.ordered()
+            return await lots._exported(tmp_path, vault)
+
+    lot = asyncio.run(made())
+    for number, changes in enumerate(({}, {FILE: None})):
+        found = lot.judged(tmp_path / f"{number}.tar", changes)
+        assert any(one.startswith(FILE) for one in found), changes
 
 
 def test_a_release_that_two_have_not_approved_is_found(lot: Lot, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from station.custody.checkpoint import parsed
 from station.custody.ledger import Fact
-from station.evidence import device_file, trust, verification
+from station.evidence import delivered, device_file, trust, verification
 from station.evidence.manifest import DeviceLine
+from station.evidence.strict import encoded
 from station.vault.configuration import LedgerTable
 from tests.station.evidence import lots
 from tests.station.evidence.desks import DeskHere
@@ -86,6 +87,35 @@ def test_what_comes_before_the_first_log_is_told(lot: Lot, tmp_path: Path) -> No
     gone = {name: None for name in lot.files if name.startswith("ledgers/1/")}
     told = lot.verdict(lot.forged(tmp_path / "late.tar", gone)).notices
     assert any(f"ledgers/2: begins where log {OLD} ended" in one for one in told)
+
+
+def test_what_comes_after_the_last_log_is_told(lot: Lot, tmp_path: Path) -> None:
+    """Whoever gets a log up to its end should know that there is more, such as what was revoked since."""
+    changes: dict[str, bytes | None] = {n: None for n in lot.files if n.startswith(("ledger/", "ledgers/2/"))}
+    changes |= {
+        "ledger/" + name.removeprefix("ledgers/2/"): content
+        for name, content in lot.files.items()
+        if name.startswith("ledgers/2/")
+    }
+    changes["checkpoint.txt"] = lot.files["ledgers/2/checkpoint"]
+    told = lot.verdict(lot.forged(tmp_path / "early.tar", changes)).notices
+    assert f"ledger: has ended, and goes on in {LAST}; that is not here" in told
+
+
+def test_the_customer_s_manifest_proves_devices_of_each_log(lot: Lot, tmp_path: Path) -> None:
+    folder = tmp_path / "taken"
+    delivered.taken(lot.bundle, folder)
+    assert delivered.verified(folder, lot.trust).findings == ()
+    lines = lot.lines()
+    line = msgspec.json.decode(lines[0], type=DeviceLine)
+    for origin, wrong in ((NEXT, "is not in the ledger"), ("elsewhere", "whose checkpoint is not here")):
+        other = msgspec.structs.replace(line, log=msgspec.structs.replace(line.log, origin=origin))
+        content = encoded(other) + b"\n" + b"".join(lines[1:])
+        bundle = lot.forged(tmp_path / "forged.tar", {"manifest.jsonl": content})
+        out = tmp_path / wrong
+        delivered.taken(bundle, out)
+        for verdict in (delivered.verified(out, lot.trust), lot.verdict(bundle)):
+            assert any(wrong in one.what for one in verdict.findings), origin
 
 
 def test_every_log_is_signed_by_keys_of_its_own_name(lot: Lot, tmp_path: Path) -> None:

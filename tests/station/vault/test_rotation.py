@@ -1,6 +1,7 @@
 """The ledger's yearly rotation: one log ends in the next, whatever breaks, and both can be shown together."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import cast
 import pytest
 from argon2.low_level import hash_secret_raw
 
-from station.custody import chain
+from station.custody import chain, leaf_table
 from station.custody.audit import Trust, audited
 from station.custody.checkpoint import parsed
+from station.custody.leaf_table import Log
 from station.custody.ledger import Entry, Fact, decoded
 from station.custody.log_keys import Key, signatures_by
 from station.custody.witness import Witness
@@ -20,8 +22,8 @@ from station.errors import LedgerError
 from station.vault.configuration import Configuration, LedgerTable
 from station.vault.keyring import Keyring
 from station.vault.keys import sealing
-from station.vault.keys.errors import PolicyError
-from station.vault.publisher import Publisher, Witnessed
+from station.vault.keys.errors import DownError, PolicyError
+from station.vault.publisher import HeadSigner, Publisher, Witnessed
 from station.vault.service import Floor, Watcher
 from station.vault.stops import Stops
 from station.vault.times import Times
@@ -219,6 +221,79 @@ async def test_the_key_store_takes_another_log_only_from_the_last_leaf_that_it_s
                 await store.rotate_ledger(NEW, leaf, shown, early)
         head = await store.open_ledger(OLD)
         assert (head.origin, head.size) == (OLD, 2), "nothing is consumed by what is refused"
+        await ledger.close()
+
+
+class Losing:
+    """A key store that does what it is asked once, and whose answer is lost."""
+
+    def __init__(self, store: Keyring, call: str) -> None:
+        self._store, self._call, self.lost = store, call, False
+
+    def __getattr__(self, name: str) -> object:
+        asked = getattr(self._store, name)
+        if name != self._call or self.lost:
+            return asked
+
+        async def unheard(*given: object) -> None:
+            await asked(*given)
+            self.lost = True
+            raise DownError("the key store's process ended before it answered")
+
+        return unheard
+
+
+@pytest.mark.parametrize("call", ["sign_checkpoint", "rotate_ledger"])
+async def test_what_the_key_store_did_and_could_not_answer_is_found_out(tmp_path: Path, call: str) -> None:
+    async with opened_vault(tmp_path) as vault:
+        store = Losing(vault.means.store, call)
+        files = tmp_path / "vault.sqlite", tmp_path / "ledger"
+        ledger = Publisher(*files, LedgerTable(), cast(HeadSigner, store))
+        await ledger.open()
+        await rotated(vault)
+        with pytest.raises(DownError):
+            await ledger.publish()
+        await vault.means.registry.told(Fact("vault.started"), NOW)
+        note = await ledger.publish()
+        assert (store.lost, note.checkpoint.origin, note.checkpoint.size) == (True, NEW, 2)
+        await ledger.close()
+        sound(tmp_path, vault.means.store, OLD, NEW)
+
+
+async def test_a_log_whose_end_could_not_be_read_at_once_is_told_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = leaf_table.finals
+    failed: list[bool] = []
+
+    def finals(db: sqlite3.Connection, ended: Sequence[Log]) -> object:
+        if ended and not failed and ledger.origin == NEW:
+            failed.append(True)
+            raise LedgerError("the disk is busy")
+        return read(db, ended)
+
+    async with opened_vault(tmp_path) as vault:
+        ledger = publisher(tmp_path, vault)
+        await ledger.open()
+        await rotated(vault)
+        monkeypatch.setattr(leaf_table, "finals", finals)
+        with pytest.raises(LedgerError, match="the disk is busy"):
+            await ledger.publish()
+        await ledger.publish()
+        reached = [one.checkpoint.origin for one in await ledger.beyond(0)]
+        assert reached == [OLD, NEW], "a station that was away hears of both"
+        await ledger.close()
+
+
+async def test_keys_of_an_old_log_that_are_no_text_are_an_error_of_the_ledger(tmp_path: Path) -> None:
+    async with opened_vault(tmp_path) as vault:
+        ledger = publisher(tmp_path, vault)
+        await ledger.open()
+        await rotated(vault)
+        await ledger.publish()
+        (tmp_path / "ledgers/1/keys").write_bytes(b"\xff\n")
+        with pytest.raises(LedgerError):
+            ledger.all_keys()
         await ledger.close()
 
 
