@@ -3,13 +3,21 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from msgspec import json
 from playwright.sync_api import Browser, Page, expect
 
+from station.alarms import PRIORITY
+from station.authority import RIGHTS
+from station.commands import WAIVABLE
+from station.config import AssetTable
+from station.console.orders import NAMES
 from station.console.page_files import FOLDER
+from station.engine.states import State
+from station.engine.stops import Cause
 from tests.page.conftest import BOX, PATIENCE_MS, Floor, button, floor, load
 
 pytestmark = pytest.mark.timeout(600)
@@ -103,6 +111,25 @@ def test_every_word_is_in_every_language() -> None:
             assert set(words[lang]) == set(words["en"]), f"{part}{lang}"
             for name, text in words[lang].items():
                 assert values(text) == values(words["en"][name]), f"{part}{lang} {name}"
+
+
+ALWAYS = ("recipe", "machines", "docking", "vault", "sites", "records", "disk", "clock")
+"""Checks before a start for which nobody may answer."""
+
+
+def test_whatever_the_station_can_say_has_words() -> None:
+    words = json.decode((FOLDER / "i18n/en.json").read_bytes())
+    roles = {role for right in RIGHTS.values() for role in right.who}
+    wanted = {
+        *(f"{kind}.{code}" for kind in ("alarm", "do") for code in PRIORITY),
+        *(f"preflight.{do}{check}" for do in ("", "do.") for check in (*get_args(WAIVABLE), *ALWAYS)),
+        *(f"state.{state.value}" for state in State),
+        *(f"cause.{cause.value}" for cause in Cause),
+        *(f"asset.{kind}" for kind in get_args(AssetTable.__annotations__["kind"])),
+        *(f"command.{name}" for name in NAMES),
+        *(f"role.{role}" for role in roles),
+    }
+    assert wanted - words.keys() == set()
 
 
 def values(text: object) -> set[str]:
