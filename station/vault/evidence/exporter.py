@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from station.custody.checkpoint import Note
-from station.errors import CustodyError, EvidenceError
+from station.custody.log_keys import Key
+from station.errors import CustodyError, EvidenceError, LedgerError
 from station.evidence import archive, index
 from station.evidence.bundle import (
     BUNDLE,
@@ -62,6 +63,8 @@ class Collected:
 
     product: str
     files: dict[str, bytes | Path]
+    log_keys: tuple[Key, ...]
+    """The public keys of all logs, of which the bundle may have fewer."""
 
 
 class Exporter:
@@ -114,16 +117,17 @@ class Exporter:
         signed = encoded(await jws.signed(encoded(content), index.TYPE, self._keys))
         await self._work(archive.write, folder / BUNDLE, signed, files)
         (folder / MANIFEST).unlink()
-        (folder / TRUST).write_bytes(msgspec.json.format(encoded(self.trust()), indent=2) + b"\n")
+        trust = encoded(self.trust(found.log_keys))
+        (folder / TRUST).write_bytes(msgspec.json.format(trust, indent=2) + b"\n")
 
-    def trust(self) -> Trust:
+    def trust(self, log_keys: Sequence[Key]) -> Trust:
         """What whoever trusts this vault trusts."""
         witnesses = tuple(one.key for one in self._configuration.ledger.witness)
         return Trust(
             v=1,
             mode="production" if self._keys.mode == "production" else "development",
             roots=(b64encode(self._issuer.root).decode(),),
-            logs=tuple(map(str, self._publisher.all_keys())),
+            logs=tuple(map(str, log_keys)),
             records=jws.record_keys(self._keys),
             witnesses=witnesses,
             witnesses_needed=len(witnesses),
@@ -135,7 +139,12 @@ class Exporter:
             await self._publication.attempt(lambda: now, self._keys.compromised)
             note = await self._publisher.publish()
             shelves = self._publisher.shelves()
-            found = await self._work(self._read, lot, folder, (note, shelves))
+            try:
+                found = await self._work(self._read, lot, folder, (note, shelves))
+            except LedgerError:
+                if shelves == self._publisher.shelves():
+                    raise
+                continue  # a log has ended meanwhile, and its folder was moved
             if found is not None and shelves == self._publisher.shelves():
                 return found
         raise EvidenceError(f"lot {lot} is being worked on; export it when it rests")
@@ -152,7 +161,8 @@ class Exporter:
             small, tiles = reader.small(self._keys.mode), dict(reader.tiles())
             manifest = {MANIFEST: reader.write_manifest(folder)}
             papers = {**reader.papers(), **self._lists(reader)}
-            return Collected(reader.row.product, {**small, **tiles, **manifest, **papers})
+            files: dict[str, bytes | Path] = {**small, **tiles, **manifest, **papers}
+            return Collected(reader.row.product, files, tuple(self._publisher.all_keys()))
 
     def _lists(self, reader: LotReader) -> dict[str, bytes]:
         """The lists of revoked certificates that there are."""

@@ -139,4 +139,4 @@ async def _exported(folder: Path, vault: Vault, lot: str = "L1") -> Lot:
     await publisher.close()
     with archive.opened(folder / BUNDLE) as bundle:
         files = {name: bundle.read(name) for name in bundle.members}
-    return Lot(folder, exporter.trust(), files, vault.means.store)
+    return Lot(folder, exporter.trust(publisher.all_keys()), files, vault.means.store)

@@ -1,24 +1,31 @@
 """Evidence of a lot whose ledger was rotated while it was made."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pytest
 
 from station.custody.checkpoint import parsed
 from station.custody.ledger import Fact
-from station.evidence import delivered, device_file, trust, verification
+from station.evidence import archive, delivered, device_file, trust, verification
+from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.manifest import DeviceLine
 from station.evidence.strict import encoded
-from station.vault.configuration import LedgerTable
+from station.vault.configuration import Configuration, LedgerTable
+from station.vault.evidence.exporter import Exporter
+from station.vault.times import Times
 from tests.station.evidence import lots
 from tests.station.evidence.desks import DeskHere
 from tests.station.evidence.lots import Lot
 from tests.station.vault.dies import NOW, DirectLink, sound_chip
+from tests.station.vault.rotations import publisher
 from tests.station.vault.vaults import opened_vault
 
+T = TypeVar("T")
 OLD, NEXT, LAST = LedgerTable().origin, "plant.example/2027", "plant.example/2028"
 BEFORE = 40
 """Leaves before the order: what came first in an older log has a higher index than what follows."""
@@ -139,6 +146,43 @@ def test_checkpoints_from_before_count_for_the_log_that_they_are_of(lot: Lot) ->
         assert lot.verdict(older=[note]).findings == ()
         other = replace(note, checkpoint=replace(note.checkpoint, root=bytes(32)))
         assert lot.verdict(older=[other]).findings != ()
+
+
+def test_a_log_that_ends_while_a_bundle_is_read_does_not_spoil_it(tmp_path: Path) -> None:
+    """The folder is moved under the reader: the bundle is made anew, of both logs."""
+
+    async def made() -> Sequence[str]:
+        async with opened_vault(tmp_path) as vault:
+            desk = DeskHere(vault)
+            await desk.opened()
+            await desk.ordered()
+            await vault.personalise("L1/1", DirectLink(sound_chip(1)))
+            ledger = publisher(tmp_path, vault)
+            await ledger.open()
+            publication = await lots._publication(tmp_path, vault)
+            times = Times(development=True, epoch=NOW)
+            exporter = Exporter(tmp_path, vault.means, ledger, publication, Configuration(), times)
+            read = exporter._read
+            turned: list[bool] = []
+
+            async def worked(function: Callable[..., T], *given: object) -> T:
+                if function == read and not turned:
+                    turned.append(True)
+                    await desk.rotated(NEXT)
+                    await ledger.publish()
+                return await vault.means.work(function, *given)
+
+            exporter._work = worked  # type: ignore[assignment]
+            async with exporter.exported("L1", {}, NOW) as found:
+                trusted = trust.read(found / TRUST)
+                verdict = verification.verified(found / BUNDLE, trusted)
+                assert (verdict.findings, verdict.devices) == ((), 1)
+                with archive.opened(found / BUNDLE) as bundle:
+                    names = [*bundle.members]
+            await ledger.close()
+            return names
+
+    assert "ledgers/1/checkpoint" in asyncio.run(made())
 
 
 def test_a_lot_that_began_later_has_only_what_it_needs(tmp_path: Path) -> None:
