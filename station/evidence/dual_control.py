@@ -98,6 +98,7 @@ class DualControl:
         keys: dict[str, Mapping[str, bytes]] = {}
         roles: dict[str, frozenset[Role]] = {}
         wrong: list[Finding] = []
+        held: dict[str, str] = {}
         for line in lines_of(PERSONS, self.bundle.read(PERSONS), PersonLine):
             try:
                 card = card_of(line.card.encode())
@@ -109,6 +110,9 @@ class DualControl:
                 wrong.append(
                     Finding(PERSONS, f"the card of {line.person} has another key than the trusted one")
                 )
+                continue
+            if held.setdefault(card.ed25519, line.person) != line.person:  # or one would be two
+                wrong.append(Finding(PERSONS, f"{line.person} has the key of {held[card.ed25519]}"))
                 continue
             keys[line.person] = {ED25519: bytes.fromhex(card.ed25519)}
             roles[line.person] = frozenset(line.roles)

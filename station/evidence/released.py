@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+import msgspec
+
 from station.evidence.archive import Archive
 from station.evidence.bundle import RECIPES
 from station.evidence.finding import Finding
 from station.evidence.order_history import OrderHistory, RecipeLeaf, UsedApproval
-from station.vault.desk.documents import Request, WorkOrder, digest_of
+from station.vault.desk.documents import ReleasedRecipe, Request, WorkOrder, digest_of
 from station.vault.desk.roles import Action
 from station.vault.desk.statement import StatementError, opened
 
@@ -28,7 +30,8 @@ class Recipes:
         """Say what was released otherwise than the ledger tells, or is not here."""
         there = self.bundle.contents(RECIPES)
         for name, envelope in there.items():
-            yield from (Finding(f"{RECIPES}/{name}", what) for what in self._faults(name, envelope))
+            wrong = [*self._faults(name, envelope), *_of_another_product(envelope, orders)]
+            yield from (Finding(f"{RECIPES}/{name}", what) for what in wrong)
         allowed = {one for order in orders for one in order.fingerprints}
         for digest, leaves in self.orders.recipes.items():
             told = next((one for one in leaves if one.fingerprint in allowed), None)
@@ -61,3 +64,19 @@ class Recipes:
             for request, used in self.known.get((Action.RELEASE_RECIPE, digest), ())
         ):
             yield f"has no approval of leaf {told.leaf}, recipe.released"
+
+
+def _of_another_product(envelope: bytes, orders: Sequence[WorkOrder]) -> Iterator[str]:
+    """Say which order is for another product; that it is no statement at all is told elsewhere."""
+    try:
+        product = msgspec.json.decode(opened(envelope).payload, type=ReleasedRecipe).product
+    except StatementError:
+        return
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        yield f"is no recipe: {error}"
+        return
+    yield from (
+        f"is for product {product}, the order is for {order.product}"
+        for order in orders
+        if order.product != product
+    )

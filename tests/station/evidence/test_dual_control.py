@@ -1,5 +1,6 @@
 """Orders, key releases, approvals: what two persons did not sign, in time, for exactly this, is found."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from station.vault.desk.documents import KeyRelease, Request, WorkOrder, digest_
 from station.vault.desk.roles import Role
 from station.vault.desk.signers import PersonSigner
 from station.vault.desk.statement import opened, signed
+from station.vault.secret import Secret
 from tests.station.evidence.desks import ENGINEER, OFFICER, OPERATOR, SECOND
 from tests.station.evidence.lots import Lot
 from tests.station.evidence.test_ledgers import entries, rewritten, trusting
@@ -116,6 +118,16 @@ def test_another_key_than_the_trusted_one(lot: Lot) -> None:
     trust = msgspec.structs.replace(lot.trust, persons={"p-00000001": "00" * 32})
     found = list(map(str, lot.verdict(trust=trust).findings))
     assert found[0] == "persons.jsonl: the card of p-00000001 has another key than the trusted one"
+
+
+def test_one_key_under_two_names(lot: Lot, tmp_path: Path) -> None:
+    """One person with two cards is not two persons."""
+    seed = sha256(b"hardbin development person p-00000001").digest()
+    twin = PersonSigner("p-000000aa", Secret(seed))
+    line = encoded(PersonLine(twin.kid, (Role.OPERATOR,), twin.card().decode())) + b"\n"
+    changed = {"persons.jsonl": lot.files["persons.jsonl"] + line}
+    wanted = "persons.jsonl: p-000000aa has the key of p-00000001"
+    assert lot.judged(tmp_path / "b.tar", changed) == [wanted]
 
 
 def test_a_card_of_somebody_else(lot: Lot, tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ from tests.station.vault.vaults import opened_vault
 NEXT = "plant.example/2027"
 
 
-def recipe(version: int) -> bytes:
+def recipe(version: int, product: str = "se1") -> bytes:
     made = Recipe(
         name="se1-ft",
         version=version,
-        product="se1",
+        product=product,
         sequence="se1-final-test",
         base="5" * 64,
         not_before=int(NOW),
@@ -108,6 +108,21 @@ def test_a_recipe_of_which_two_leaves_tell_is_found(tmp_path: Path) -> None:
     for number, changes in enumerate(({}, {FILE: None})):
         found = lot.judged(tmp_path / f"{number}.tar", changes)
         assert any(one.startswith(FILE) for one in found), changes
+
+
+def test_a_recipe_of_another_product_is_found(tmp_path: Path) -> None:
+    """Two persons have said that it has the fingerprint of the order; no station would have run it."""
+
+    async def made() -> Lot:
+        async with opened_vault(tmp_path) as vault:
+            desk = DeskHere(vault)
+            await desk.opened()
+            await desk.recipe_released(recipe(4, "se2"), FINGERPRINT.hex())
+            await desk.ordered()
+            return await lots._exported(tmp_path, vault)
+
+    (found,) = [one for one in asyncio.run(made()).verdict().findings if one.file.startswith("recipes/")]
+    assert found.what == "is for product se2, the order is for se1"
 
 
 def test_a_release_that_two_have_not_approved_is_found(lot: Lot, tmp_path: Path) -> None:
