@@ -55,6 +55,8 @@ class Between:
         """Those that are no lot's: what the vault told."""
         self.told_of = "", -1
         """The vault's ledger, and its last entry that was told of."""
+        self.ended: set[str] = set()
+        """The logs that the ledger was before."""
         self.heard: list[Heard] = []
         self.work: Work = _nobody
         """Does what nobody here can."""
@@ -143,14 +145,20 @@ class Between:
             case events.CommandRefused():
                 self._receipts[event.id] = commands.Receipt(False, event.code, event.reason)
             case events.VaultTold() | events.QuotaLow():
-                self.told_of = event.origin, event.leaf
+                self._heard_of(event.origin, event.leaf)
                 self.alarms.take(0, event)
             case events.LedgerHead():
-                self.told_of = event.origin, event.size - 1
+                self._heard_of(event.origin, event.size - 1)
             case events.Acknowledged() | events.Shelved():
                 self.alarms.take(0, event)
             case _:
                 pass
+
+    def _heard_of(self, origin: str, leaf: int) -> None:
+        before, _ = self.told_of
+        if before not in ("", origin):
+            self.ended.add(before)
+        self.told_of = origin, leaf
 
 
 async def _nobody(command: WORKS) -> tuple[commands.Receipt, events.Any | None]:

@@ -20,7 +20,8 @@ class VaultBeside:
         """Watch the vault of a file from now on, lot or no lot; one that lives with each lot is not here."""
         self._watching.close()
         if config.vault.mode == "running":
-            watch = VaultWatch(partial(relay_of, config), self._notes.tell, self._notes.told_of)
+            notes = self._notes
+            watch = VaultWatch(partial(relay_of, config), notes.tell, notes.told_of, notes.ended)
             self._watching.enter_context(beside("vault", partial(watching, watch)))
 
     def of_a_lot(self, config: StationConfig) -> Tell | None:

@@ -6,7 +6,7 @@ is the same whoever watches its vault.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from math import inf
 from typing import TypeAlias
@@ -50,11 +50,16 @@ class VaultWatch:
         reach: Callable[[], Relay],
         tell: Tell,
         told_of: tuple[str, int] | None = None,
+        ended: Collection[str] = (),
         *,
         again_s: float = AGAIN_S,
         away_s: float = AWAY_S,
     ) -> None:
-        """`told_of`: ledger and last entry that were told of; None of a vault that lives as long as a lot."""
+        """`told_of`: ledger and last entry that were told of; None of a vault that lives as long as a lot.
+
+        `ended`: the logs that came before that ledger's; it never is one of them again.
+        """
+        self._ended = set(ended)
         self._reach, self._tell, self._lasts = reach, tell, told_of is not None
         self._origin, self._leaf = told_of or ("", -1)
         self._again_s, self._away_s = again_s, away_s
@@ -96,10 +101,15 @@ class VaultWatch:
         if self._lasts and notice.scope == self._origin and notice.leaf < self._leaf:
             was = f"the ledger has {notice.leaf + 1} entries, and had {self._leaf + 1}"
             await self._say("log.gap", was)
+        another = notice.scope != self._origin
+        if self._lasts and another and notice.scope in self._ended:
+            await self._say("log.gap", f"the ledger is {notice.scope} again, and was {self._origin} since")
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             await self._told(notice.scope, one)
-        await self._head(notice, closed=any(one.kind == "closed" for one in waiting))
+        await self._head(notice, now=another or any(one.kind == "closed" for one in waiting))
+        if another and self._origin:
+            self._ended.add(self._origin)
         self._origin, self._leaf = notice.scope, notice.leaf
 
     async def _told(self, origin: str, notice: wire.Notice) -> None:
@@ -129,10 +139,10 @@ class VaultWatch:
             log.warning("vault: %s: %s: %s", told.what, told.scope, told.why)
             await self._tell(told)
 
-    async def _head(self, notice: wire.Notice, *, closed: bool) -> None:
-        now = asyncio.get_running_loop().time()
-        if closed or now - self._head_at >= HEAD_S:
-            self._head_at, size = now, notice.leaf + 1
+    async def _head(self, notice: wire.Notice, *, now: bool) -> None:
+        at_s = asyncio.get_running_loop().time()
+        if now or at_s - self._head_at >= HEAD_S:
+            self._head_at, size = at_s, notice.leaf + 1
             at, root = notice.at_ms / 1000, notice.detail
             await self._tell(events.LedgerHead(at=at, origin=notice.scope, size=size, root=root))
 

@@ -101,6 +101,14 @@ async def test_a_journal_that_was_changed_is_not_opened(tmp_path: Path) -> None:
             pass
 
 
+async def test_the_logs_that_have_ended_are_known_after_a_restart(tmp_path: Path) -> None:
+    async with between(tmp_path, lambda: NOW) as notes:
+        for origin in ("o", "o", "p", "q"):
+            await notes.tell(events.LedgerHead(at=NOW, origin=origin, size=9, root="ab"))
+    async with between(tmp_path, lambda: NOW) as notes:
+        assert (notes.told_of, notes.ended) == (("q", 8), {"o", "p"})
+
+
 async def test_what_the_vault_told_is_kept_and_can_be_seen(tmp_path: Path) -> None:
     told = events.VaultTold(at=NOW, what="rate.unusual", scope="line", why="w", origin="o", leaf=5)
     async with between(tmp_path, lambda: NOW) as notes:

@@ -15,7 +15,7 @@ from station.vault.server import SERVICE
 from station.vault.wire import floor_pb2 as wire
 from station.vault_watch import Told, VaultWatch, watching
 
-ORIGIN = "ahm1.example/vault-1/2026"
+ORIGIN, NEXT = "ahm1.example/vault-1/2026", "ahm1.example/vault-1/2027"
 ROOT = "ab" * 32
 AT_MS = 1_780_272_000_500
 PATIENCE_S = 30.0
@@ -148,6 +148,28 @@ async def test_a_vault_that_is_not_there_is_told_once(tmp_path: Path, kept: Kept
     assert (away.what, away.over) == (back.what, False) == ("vault.away", False)
     assert back.over
     assert isinstance(seen, events.LedgerHead)
+
+
+async def test_a_ledger_that_is_again_in_a_log_that_had_ended_is_an_alarm(tmp_path: Path, kept: Kept) -> None:
+    """A disk from before a rotation has another log's name and, it may be, more entries than the new log."""
+    vault = Scripted([head(4), head(1, NEXT), head(9), head(10), head(11)])
+    async with vault.served(tmp_path / "s"), watching(kept.watch()):
+        old, new, gap, back = await kept.until(4)
+    assert [isinstance(one, events.LedgerHead) and one.origin for one in (old, new, back)] == [
+        ORIGIN,
+        NEXT,
+        ORIGIN,
+    ]
+    assert isinstance(gap, events.VaultTold)
+    assert (gap.what, gap.why) == ("log.gap", f"the ledger is {ORIGIN} again, and was {NEXT} since")
+
+
+async def test_which_logs_have_ended_is_known_from_before(tmp_path: Path, kept: Kept) -> None:
+    watch = VaultWatch(kept.reach, kept.tell, (NEXT, 1), [ORIGIN], again_s=0.0, away_s=0.0)
+    async with Scripted([head(9)]).served(tmp_path / "s"), watching(watch):
+        gap, _ = await kept.until(2)
+    assert isinstance(gap, events.VaultTold)
+    assert gap.what == "log.gap"
 
 
 async def test_a_ledger_that_went_back_is_an_alarm(tmp_path: Path, kept: Kept) -> None:
