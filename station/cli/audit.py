@@ -292,9 +292,14 @@ def _print(folder: Path, start: int, size: int, show: Callable[[bytes], str]) ->
 
 
 async def print_new(folder: Path, shown: int, show: Callable[[bytes], str]) -> None:
-    """Print what comes after the first `shown` entries, for ever."""
+    """Print what comes after the first `shown` entries, for ever; a log that follows in its place, whole."""
+    head = given_note(folder / CHECKPOINT).checkpoint
     while True:
         await asyncio.sleep(POLL_S)
-        size = given_note(folder / CHECKPOINT).checkpoint.size
-        _print(folder, shown, size, show)
-        shown = max(shown, size)
+        if not (folder / CHECKPOINT).is_file():
+            continue  # a log that has ended was put away, and the next is not published
+        before, head = head, given_note(folder / CHECKPOINT).checkpoint
+        if head.origin != before.origin:
+            shown = 0
+        _print(folder, shown, head.size, show)
+        shown = max(shown, head.size)

@@ -13,10 +13,13 @@ import pytest
 from station import events
 from station.cli import audit as audit_module
 from station.cli import code_of
+from station.custody.checkpoint_signer import CheckpointSigner, KeptNote
 from station.custody.journal import Journal
 from station.custody.ledger import Fact, Stamp, decoded
+from station.custody.seed_file import SeedFile
+from station.custody.tile_writer import TileWriter
 from station.model import Bin, BinKind, Disposition, LotInfo, Outcome, Verdict
-from tests.station.custody.ledgers import Plant
+from tests.station.custody.ledgers import Plant, fact, now
 
 GOOD, BAD = Bin(1, "good", hard=1, kind=BinKind.PASS), Bin(10, "spoiled", hard=6)
 ORIGIN = "plant.example/cell-3/2027"
@@ -256,6 +259,31 @@ async def test_tail_follows(
         told += capsys.readouterr().out
     following.cancel()
     assert [json.loads(line)["seq"] for line in told.splitlines()] == [3, 4]
+
+
+async def test_tail_follows_into_the_log_that_takes_the_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, seed = Plant(tmp_path), SeedFile(1, "plant.example/2027", "00" * 32, "00" * 32)
+    plant.grow(3)
+    monkeypatch.setattr(audit_module, "POLL_S", 0.0)
+    following = asyncio.create_task(audit_module.print_new(plant.ledger, 3, lambda entry: entry.decode()))
+    await asyncio.sleep(0)
+    plant.ledger.rename(tmp_path / "old")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not following.done(), "between two logs there is no folder"
+    writer = TileWriter(plant.ledger)
+    for number in range(2):
+        writer.add(writer.head.written(*fact(number))[0])
+    kept = KeptNote(tmp_path / "kept", seed.name)
+    writer.sign_and_publish(CheckpointSigner(seed.name, seed.signers(), kept, now))
+    told = ""
+    for _ in range(100):
+        await asyncio.sleep(0)
+        told += capsys.readouterr().out
+    following.cancel()
+    assert [json.loads(line)["seq"] for line in told.splitlines()] == [0, 1]
 
 
 def test_export_and_its_check(desk: Desk) -> None:
