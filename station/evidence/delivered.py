@@ -106,6 +106,7 @@ def _checked(folder: Path, signed: Index, trust: Trust) -> Verdict:
         findings += [Finding(MANIFEST, what, name) for what in found.faults]
         devices += [found.facts] if found.facts is not None else []
     findings += [*comparison.unique(devices), *_others(signed, summary, devices)]
+    findings += _summary(signed, summary, devices, means.profile.product)
     return Verdict(
         lot=signed.lot,
         mode=signed.mode,
@@ -123,6 +124,22 @@ def _others(signed: Index, summary: LotSummary, devices: list[DeviceFacts]) -> I
             yield Finding(MANIFEST, f"is of lot {one.lot} in mode {one.mode}", one.unit)
     if len(devices) != summary.sealed:
         yield Finding(MANIFEST, f"has {len(devices)} devices, the lot {summary.sealed} that were sealed")
+
+
+def _summary(
+    signed: Index, summary: LotSummary, devices: list[DeviceFacts], product: str
+) -> Iterator[Finding]:
+    """Say in what the summary is of another lot than the devices and the profile are."""
+    there = {
+        "lot": {signed.lot},
+        "mode": {signed.mode},
+        "product": {product},
+        "order": {one.order for one in devices},
+    }
+    for name, found in there.items():
+        told = getattr(summary, name)
+        if others := sorted(found - {told}):
+            yield Finding(LOT, f"`{name}` is {told}, and of what else is here {', '.join(others)}")
 
 
 def _notes(folder: Path, signed: Index) -> tuple[Note, dict[str, Note]]:

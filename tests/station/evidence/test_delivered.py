@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from station.cli import code_of
 from station.cli.codes import Exit
@@ -12,6 +14,7 @@ from station.errors import TrustError
 from station.evidence import archive, delivered
 from station.evidence.archive import INDEX
 from station.evidence.manifest import DeviceLine
+from station.evidence.strict import encoded
 from tests.station.evidence.lots import SEALED, Lot
 
 
@@ -116,6 +119,34 @@ def test_a_file_that_is_none_is_a_finding_although_it_was_signed(lot: Lot, tmp_p
 
 def test_a_manifest_whose_last_line_has_no_end_is_a_finding(lot: Lot, tmp_path: Path) -> None:
     assert forged(lot, tmp_path, b"".join(lot.lines())[:-1]) != []
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("lot", "L2"), ("mode", "production"), ("product", "se2"), ("order", "W9")]
+)
+def test_a_summary_of_another_lot_is_found(lot: Lot, tmp_path: Path, name: str, other: str) -> None:
+    summary = msgspec.json.decode(lot.files["lot.json"]) | {name: other}
+    bundle = lot.forged(tmp_path / "forged.tar", {"lot.json": encoded(summary)})
+    delivered.taken(bundle, tmp_path / "taken")
+    (wrong,) = found(tmp_path / "taken", lot)
+    assert wrong.startswith(f"lot.json: `{name}` is {other}, ")
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_in_a_file_end_with_findings_and_never_with_a_crash(
+    lot: Lot, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    name = data.draw(
+        st.sampled_from(["manifest.jsonl", "checkpoint.txt", "profile.json", "certificates/root.der"])
+    )
+    good = lot.files[name]
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, min(len(good), start + 20)))
+    bad = good[:start] + data.draw(st.binary(max_size=20)) + good[end:]
+    folder = tmp_path_factory.mktemp("any")
+    delivered.taken(lot.forged(folder / "forged.tar", {name: bad}), folder / "taken")
+    assert bad == good or found(folder / "taken", lot), name
 
 
 def test_unknown_keys_are_not_believed(lot: Lot, folder: Path) -> None:
