@@ -125,6 +125,12 @@ def finals(db: sqlite3.Connection, ended: Sequence[Log]) -> list[tuple[Checkpoin
     return found
 
 
+def begun_ms(db: sqlite3.Connection, log: Log) -> int:
+    """Return when the first entry of a log was told, ms since 1970."""
+    (first,) = db.execute("SELECT entry FROM leaf WHERE idx = ?", (log.base,)).fetchone()
+    return decoded(first).t
+
+
 def link(db: sqlite3.Connection, ended: Log) -> tuple[bytes, bytes]:
     """Return the last entry of a log that has ended, and the first of the next."""
     query = "SELECT entry FROM leaf WHERE idx IN (?1 - 1, ?1) ORDER BY idx"

@@ -36,12 +36,15 @@ class LogRotation:
     def _rotate(self, db: sqlite3.Connection, acting: Acting) -> object:
         reason, new = acting.parameters(Reason).reason, acting.request.target
         persons = [one.person for one in acting.persons]
-        old = leaf_table.logs(db, self._origin)[-1].origin
+        log = leaf_table.logs(db, self._origin)[-1]
+        if log.base and leaf_table.begun_ms(db, log) > acting.request.issued_at * 1000:
+            # what two persons approve is the end of the log that they know
+            raise StatementError("wrong_state", f"{log.origin} was begun after this was asked for")
         said = {"reason": reason, "persons": persons}
         ending = Fact(rotation.ROTATED, "desk", said, actor=acting.request.person)
         opening = Fact(rotation.OPENED, data={"mode": self._mode})
         try:
-            final = self._teller.rotate(db, acting.now, (ending, opening), old, checked_origin(new))
+            final = self._teller.rotate(db, acting.now, (ending, opening), log.origin, checked_origin(new))
         except LedgerError as error:
             raise StatementError("wrong_state", str(error)) from None
         return {"ended": rotation.told(final), "begun": new}

@@ -294,6 +294,28 @@ async def test_a_log_that_two_rotate_ends_and_the_next_names_it(desk: DeskHere) 
     assert len(await desk.facts("log.rotated")) == 1
 
 
+async def test_an_end_that_was_asked_for_one_log_does_not_end_the_next(desk: DeskHere) -> None:
+    """Two rotations are asked for at once; who approves the second means the log that the first has ended."""
+    asked = ASKED[Action.ROTATE_LOG]
+    proposal = desk.request(replace(asked, target="ahm1.example/2028"), ENGINEER)
+    call = wire.Call(
+        request=signed(proposal, [ENGINEER]),
+        approvals=[approved(proposal, ENGINEER, Role.ENGINEER, int(desk.now))],
+    )
+    assert (await desk.call(asked.action, call)).code == "dual_pending"
+    desk.now += 10
+    assert (await desk.ask(asked, ENGINEER, MIXED)).code == "ok"
+    answer = await desk.approve(proposal, OFFICER, Role.OFFICER)
+    assert (answer.code, answer.detail) == (
+        "wrong_state",
+        f"{asked.target} was begun after this was asked for",
+    )
+    desk.now += 10
+    again = await desk.ask(replace(asked, target="ahm1.example/2028"), ENGINEER, MIXED)
+    assert again.code == "ok", again.detail
+    assert len(await desk.facts("log.rotated")) == 2
+
+
 # -- two persons
 RELEASED = ASKED[Action.RELEASE_UNIT]
 
