@@ -184,8 +184,6 @@ class Cell(Taking, Generic[S]):
             except Hold as hold:
                 if unattended or hold.unsafe:
                     raise
-                if self._leaves and self.state is State.PAUSED:  # the next start comes upon it again
-                    raise Adjourned from hold
                 await self._wait_for_release(hold, State.PAUSED)
                 if self._held.ended:
                     break
@@ -273,7 +271,10 @@ class Cell(Taking, Generic[S]):
         """Hold the lot until a person lets it go on `to` a state, and the cell is verified as safe."""
         self._held.begin(to)
         try:
-            await self._hold(hold)
+            await self._safety.make()
+            if self._leaves and self.state is State.PAUSED:  # the next start comes upon it again
+                raise Adjourned from hold
+            await self._stand_held(hold)
             await self._released_and_safe()
         finally:
             self._held.over()
@@ -293,8 +294,11 @@ class Cell(Taking, Generic[S]):
                 return
 
     async def _hold(self, hold: Hold) -> None:
-        self._was_held = True
         await self._safety.make()
+        await self._stand_held(hold)
+
+    async def _stand_held(self, hold: Hold) -> None:
+        self._was_held = True
         self._held.by(hold)
         reason, takes = self._safety.said_after(str(hold)), self._held.takes
         await self.shift(State.HELD, reason, cause=hold.cause.value, takes=takes)

@@ -410,6 +410,30 @@ async def test_a_paused_lot_that_would_be_held_again_is_left_open_all_the_same(t
     assert await bench.run(operator(), unattended=False) == "PAUSED"
 
 
+async def test_a_lot_that_is_left_while_it_becomes_safe_for_a_hold_is_left_open_too(tmp_path: Path) -> None:
+    """Nobody would let it go on, and the station would never end."""
+    bench, left = Bench(tmp_path, sequence(returning(1.0)), ONE), list[bool]()
+    box = bench.sites[1].box
+
+    async def start_lot(lot: str) -> None:
+        raise EquipmentError("door open")
+
+    async def make_safe() -> None:
+        if bench.cell.state is State.PAUSED:
+            left.append(bench.cell.leave())
+
+    bench.handler.start_lot = start_lot  # type: ignore[method-assign]
+    box.make_safe = make_safe  # type: ignore[method-assign]
+
+    async def operator() -> None:
+        await until(bench, State.HELD)
+        assert (await bench.cell.request(release())).ok
+
+    assert await bench.run(operator(), unattended=False) == "PAUSED"
+    assert left[0], "it was told that it is left"
+    assert [event.new for event in bench.happened(events.StateChanged)].count("HELD") == 1
+
+
 async def test_a_cell_whose_files_are_closed_takes_no_command_and_tells_of_none(tmp_path: Path) -> None:
     bench = Bench(tmp_path, sequence(returning(CustodyError("vault gone"))), ONE)
     assert await bench.run() == "HELD"
