@@ -69,7 +69,7 @@ class Lives:
         for number, kill in enumerate((*kills, *(None,) * MOST), start=1):
             met = tuple(one for one in troubles if one.life == number)
             life = self.live(self.arguments(), kill, met)
-            if life.code is not None and not self.open():
+            if life.hung or (life.code is not None and not self.open()):
                 break
         return life
 

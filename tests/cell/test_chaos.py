@@ -71,6 +71,22 @@ def test_a_lot_with_one_trouble(tmp_path: Path, text: str) -> None:
     assert campaign.wrong_with(read(f"seed=1 devices=4 sites=2 {text}")) == []
 
 
+def test_a_lot_that_hangs_is_not_made_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try would take until it is ended."""
+    played, drawn = list[Schedule](), schedule(3)
+    campaign = Campaign(code_of, tmp_path)
+
+    def hangs(one: Schedule) -> list[str]:
+        played.append(one)
+        return ["serve --out x: not done in time"]
+
+    monkeypatch.setattr(campaign, "wrong_with", hangs)
+    found = campaign.tried(drawn)
+    assert found is not None
+    assert found.replay.endswith(f"'{drawn}'")
+    assert played == [drawn]
+
+
 @pytest.mark.timeout(600)
 def test_what_the_floor_lacks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One event of the lot never comes, one comes that the journal has not."""
