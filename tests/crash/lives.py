@@ -100,7 +100,8 @@ async def opened(plant: Plant) -> AsyncIterator[Life]:
         await journal.commit(stops.load)
         async with _checks(plant, Office(journal, TELLER, stops, lambda: NOW)) as checks:
             registry = Registry(journal, TELLER, orders, checks)
-            await registry.began(Fact("log.opened"), Fact("vault.started"), NOW)
+            opening = Fact("log.opened", data={"origin": LedgerTable().origin})
+            await registry.began(opening, Fact("vault.started"), NOW)
             async with _published(plant, keys) as publisher:
                 await journal.commit(lambda db: _allowed(db, orders))
                 with suppress(FaultError):  # a lot that is closed stays so
