@@ -5,8 +5,6 @@ A lot that is open, from an earlier start or since it was aborted, is taken up b
 
 import asyncio
 import logging
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -181,17 +179,6 @@ class Service:
     def _inside(self) -> Inside:
         return Inside(self._door.request, lambda: self._door.state, RealClock().unix, self._clock.doubt)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """The loop of a lot takes signals over; afterwards they are ours again."""
-        ours = threading.current_thread() is threading.main_thread()
-        before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)} if ours else {}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     # -- between lots
     def _done(self, command: WORKS) -> tuple[commands.Receipt, events.Any | None]:
         """Do what is done while there is no cell; ConfigError, EquipmentError and the like are receipts."""
@@ -342,8 +329,7 @@ class Service:
 
         cells: list[Cell[Any]] = []
         try:
-            with self._signals():
-                self._told(self._lived(life, loaded))
+            self._told(self._lived(life, loaded))
         finally:
             self._stop = None
             self._door.leave(cells[0].state if cells else left)
@@ -359,12 +345,8 @@ class Service:
 
     async def _followed(self, session: LotSession, life: "_Life") -> LotReport:
         stop = self._stop = StopRequest()
-        if self._stopping:
+        if self._stopping and not stop.times:  # a signal may come between these two lines
             stop.ask()
-        if threading.current_thread() is threading.main_thread():
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self.stop)
         journal = (life.order.folder / JOURNAL).absolute()
         return await session.run([partial(follow, journal, life.lines) for follow in self._followers], stop)
 

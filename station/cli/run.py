@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,7 +37,7 @@ from station.report import LotReport
 from station.run import LotSession, Watch
 from station.second_pass import Asked, asked_for
 from station.set_up import Study, Temperature
-from station.stop import StopRequest
+from station.stop import StopRequest, signals_call
 from station.surroundings import (
     CELLS,
     EPOCH,
@@ -300,14 +299,8 @@ def _progress(order: LotOrder, *, quiet: bool) -> Progress:
 
 async def _run(session: LotSession, watches: list[Watch]) -> LotReport:
     stop = StopRequest()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.ask)
-    try:
+    with signals_call(stop.ask):
         return await session.run(watches, stop)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def _free_name(out: Path) -> str:

@@ -1,6 +1,5 @@
 """`hardbin serve`: a station that takes its commands from the network, lot after lot."""
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from station.remote.topics import tree
 from station.report import LotReport
 from station.serve import ConsoleOffer, Service, Standing
 from station.set_up import Temperature
+from station.stop import signals_call
 from station.surroundings import EPOCH, WORLD, Surroundings, simulated, simulated_station_file
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -121,9 +121,8 @@ def serve(
     )  # a fault that cannot be meant is told now
     standing = Standing(config, out, seed, world, recipe, temperature, recover, data)
     service = Service(standing, network, console)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: service.stop())
-    service.run(_ready(config, console, as_json=as_json), _told(as_json=as_json))
+    with signals_call(service.stop):
+        service.run(_ready(config, console, as_json=as_json), _told(as_json=as_json))
 
 
 def _ready(

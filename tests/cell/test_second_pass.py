@@ -45,7 +45,10 @@ class Floor:
         attendance = type(attendance)(attendance.opening, unattended=True, loaded=self._loaded)
         session = LotSession(station, self._order, world, perf_counter, attendance)
         with asyncio.Runner(loop_factory=world.loop_factory) as runner:
-            return runner.run(session.run([self._watch], StopRequest()))
+            return runner.run(self._followed(session))
+
+    async def _followed(self, session: LotSession) -> LotReport:
+        return await session.run([self._watch], StopRequest())
 
     def _loaded(self, cell: Cell[Any]) -> None:
         self._cell = cell
