@@ -207,7 +207,7 @@ class ExatronHandler(Machine, Handler):
         if not self._again:
             if not await self._part():
                 return False
-            await self._stream.write(READY)
+            await self._ready()
         self._again = False
         if not await self._closed():
             raise EquipmentError(f"{self.name}: contacts not closed within {self._options.close_s:g} s")
@@ -232,9 +232,17 @@ class ExatronHandler(Machine, Handler):
         """Wait for the start of a test, not longer than contacts take to close."""
         self._unsure = True
         while (word := await self._word(within_s=self._options.close_s)) is Word.PART:
-            await self._stream.write(READY)  # the operator made the handler ask again
+            await self._ready()  # the operator made the handler ask again
         self._unsure = word is None
         return word is not None
+
+    async def _ready(self) -> None:
+        """Answer a part once, however often it was told while the lot was held: more would delay its sort."""
+        while (message := await self._message(within_s=0.0)) is Word.PART:
+            pass
+        if message is not None:
+            self._messages.appendleft(message)
+        await self._stream.write(READY)
 
     async def _part(self) -> bool:
         word = await self._word(within_s=self._options.quiet_s or None, until_empty=True)

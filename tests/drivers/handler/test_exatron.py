@@ -217,6 +217,13 @@ async def test_the_handler_may_ask_again() -> None:
             await handler.sort({1: 1})
 
 
+async def test_a_part_that_was_told_for_days_is_answered_once() -> None:
+    line = Script(*[b"H\r"] * 500, b"H\rH\r", b"S\r")
+    async with listening(made(line)) as touchdowns:
+        assert await anext(touchdowns) == ONE
+    assert line.said == b"R", "a sort would lie behind the others on the line, and be lost with the lot"
+
+
 async def test_contacts_that_do_not_close() -> None:
     with replayed_stream("exatron/contacts_do_not_close") as line:
         async with listening(made(line, close_s=0.01)) as touchdowns:
