@@ -148,7 +148,7 @@ def drivers(queries: int, events: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.encode(report))
         return
-    click.echo(f"{'us a query, best of rounds':<26}" + "".join(f"{name:>13}" for name in DRIVERS_COLUMNS))
+    click.echo(f"{'us a query, middle round':<26}" + "".join(f"{name:>13}" for name in DRIVERS_COLUMNS))
     for transport, rows in report.transports.items():
         for row in rows:
             figures = (row.call_us, row.bare_us, row.handoff_us, row.chain10_us, row.p99_us)
