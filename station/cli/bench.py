@@ -13,6 +13,7 @@ from station.cli import bench_files
 from station.cli.bench_all import all_
 from station.cli.bench_compare import compare
 from station.cli.bench_gate import gate
+from station.cli.bench_handshake import handshake
 from station.cli.bench_soak import soak
 from station.engine.bench import measured
 from station.equip import bench as drivers_bench
@@ -259,4 +260,5 @@ for command in bench_files.COMMANDS:
 bench.add_command(all_)
 bench.add_command(compare)
 bench.add_command(gate)
+bench.add_command(handshake)
 bench.add_command(soak)

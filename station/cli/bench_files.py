@@ -37,7 +37,7 @@ def map_(dies: int) -> Said:
 
     with TemporaryDirectory(prefix="hardbin-bench-") as folder:
         figures = measured(Path(folder), dies)
-    return Said(_lines(figures, MAP_LABELS), **figures)
+    return Said(lines(figures, MAP_LABELS), **figures)
 
 
 @click.command()
@@ -49,10 +49,11 @@ def stdf(touchdowns: int) -> Said:
 
     with TemporaryDirectory(prefix="hardbin-bench-") as folder:
         figures = stdf_measured(Path(folder), touchdowns)
-    return Said(_lines(figures, STDF_LABELS), **figures)
+    return Said(lines(figures, STDF_LABELS), **figures)
 
 
-def _lines(figures: Mapping[str, float], labels: Mapping[str, str]) -> str:
+def lines(figures: Mapping[str, float], labels: Mapping[str, str]) -> str:
+    """Return a line a figure, with what it means."""
     return "\n".join(
         f"{figure:>12,.0f}  {labels[key]}" if figure >= LARGE else f"{figure:>12.3g}  {labels[key]}"
         for key, figure in figures.items()

@@ -1,16 +1,21 @@
-"""`hardbin bench map` and `bench stdf`: every figure is there, beside its floor, and larger than nothing."""
+"""`hardbin bench map`, `stdf` and `handshake`: every figure is beside its floor, and larger than nothing."""
 
 import pytest
 from msgspec import json
 
 from station.cli import code_of
 from station.cli.bench_files import MAP_LABELS, STDF_LABELS
+from station.cli.bench_handshake import LABELS as HANDSHAKE_LABELS
 from station.cli.codes import Exit
 
 
 @pytest.mark.parametrize(
     ("arguments", "labels"),
-    [(("map", "--dies", "500"), MAP_LABELS), (("stdf", "--touchdowns", "2"), STDF_LABELS)],
+    [
+        (("map", "--dies", "500"), MAP_LABELS),
+        (("stdf", "--touchdowns", "2"), STDF_LABELS),
+        (("handshake", "--touchdowns", "10"), HANDSHAKE_LABELS),
+    ],
 )
 def test_figures_beside_their_floors(
     arguments: tuple[str, ...], labels: dict[str, str], capsys: pytest.CaptureFixture[str]
