@@ -4,6 +4,7 @@ The station is another process, and may die at any moment.
 """
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
@@ -22,6 +23,8 @@ ROLES = frozenset({Role.OPERATOR, Role.TECHNICIAN})
 HEADS = frozenset({Role.TECHNICIAN, Role.ENGINEER, Role.OFFICER})
 """Whoever lets a held lot go on here has every role that this may take, and so has the other one."""
 AGAIN_S = 0.02
+LATE_S = 0.3
+"""Of real time, in which days of the cell's go by."""
 SILENT_S = 5.0
 MOST = 12
 """So many of his commands may be refused, and so often may the lot be held, before he gives a cell up."""
@@ -130,6 +133,8 @@ class Operator:
         self._number += 1
         self._waiting = True
         asked = wire.line(wire.Ask(number=self._number, command=command))
+        if self._meets("late"):
+            threading.Event().wait(LATE_S)
         if self._meets("torn"):
             connected.sendall(asked[: len(asked) // 2])
             raise ConnectionAbortedError

@@ -32,9 +32,9 @@ VALUES: dict[str, tuple[float, ...]] = {
     "clock": (-86_400, -60, 0.5, 60, 86_400),
 }
 """What a trouble's value may be."""
-SHARE_CONSOLE, SHARE_PLANT, SHARE_PAGE = 0.25, 0.4, 0.2
+SHARE_CONSOLE, SHARE_PLANT, SHARE_PAGE, SHARE_LATE = 0.25, 0.4, 0.2, 0.3
 """Of served lots: whose console hangs or dies in the middle of a word; whose floor has troubles; that are
-seen through a real console, which is killed."""
+seen through a real console, which is killed; that somebody leaves alone for days."""
 PAGE_AWAY: tuple[float, ...] = (1, 10, 1000)
 """For so many records there is no console then."""
 OF_PLANT: dict[str, tuple[int, tuple[float, ...]]] = {
@@ -150,6 +150,8 @@ def _around(random: Random, *, lives: int) -> Iterator[Trouble]:
             yield Trouble(name, random.randint(1, most), random.choice(values), life)
     if random.random() < SHARE_PAGE:
         yield Trouble(CONSOLE, random.randint(1, 40), random.choice(PAGE_AWAY), random.randint(1, lives))
+    if random.random() < SHARE_LATE:
+        yield Trouble("late", random.randint(1, 5))
 
 
 @cache

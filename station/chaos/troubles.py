@@ -22,7 +22,7 @@ from station.engine.cell import Cell
 from station.own_process import kill
 from station.remote import own_broker
 
-AT_CONSOLE = ("twice", "cut", "torn", "deaf")
+AT_CONSOLE = ("twice", "cut", "torn", "deaf", "late")
 """What happens to commands on their way: counted from 1 in the lot, not in a life of the station."""
 DATABASE, LOST, DOUBLED = "database", "lost", "doubled"
 ON_PLANT = ("broker", DATABASE, LOST, DOUBLED)

@@ -51,6 +51,7 @@ TROUBLES = [
     "way=served trouble=console:5:3 kill=time:99999:after",
     "way=served trouble=broker:5:5 trouble=lost:1:3 trouble=doubled:6:3",
     "way=served trouble=database:1 trouble=database:2:1",
+    "seed=14 devices=6 sites=1 cell=exatron way=served trouble=late:3 kill=time:16.468:after",
     "cell=personalising trouble=vault:12",
     "cell=personalising trouble=keys:12",
     "cell=personalising trouble=clock:12:-86400",
