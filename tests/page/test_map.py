@@ -78,6 +78,32 @@ def test_the_map_is_turned_and_filtered(page: Page) -> None:
     assert seen.said == []
 
 
+def test_each_view_colours_the_dies_by_what_it_says(page: Page) -> None:
+    how = """(m, key) => [...m.pixels].map((colour, at) => [m.octets[key][at], colour])
+        .filter((_, at) => m.octets.last[at] > 0 && m.octets.last[at] < 255)"""
+    plane = page.locator("[data-look=plane]")
+    for label, name, key in (
+        ("last result", "last", "last"),
+        ("first contact", "first", "first"),
+        ("changed by retest", "again", ""),
+        ("site", "site", "site"),
+    ):
+        expect(plane).to_contain_text(label)
+        assert look(page)[3] == name
+        if key:
+            dies = page.locator("wafer-map").evaluate(how, key)
+            assert len(dies) == DIES
+            kinds = {of for of, _ in dies}
+            assert len(kinds) > 1
+            assert len({(of, colour) for of, colour in dies}) == len(kinds), "one of a kind has one colour"
+        else:
+            changed = """m => [...m.pixels].map((colour, at) =>
+                colour !== 0 && colour !== m.none && m.octets.first[at] === m.octets.last[at])"""
+            assert not any(page.locator("wafer-map").evaluate(changed))
+        plane.tap()
+    assert look(page)[3] == "last"
+
+
 def test_two_fingers_pinch_the_map_and_one_moves_it(page: Page) -> None:
     box = page.locator("wafer-map canvas").bounding_box()
     assert box is not None
