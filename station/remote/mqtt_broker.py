@@ -1,6 +1,7 @@
 """A real broker, spoken to in MQTT 5 by aiomqtt."""
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
@@ -8,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -66,6 +68,7 @@ class MqttBroker:
     @asynccontextmanager
     async def link(self, name: str, will: Message | None = None) -> AsyncGenerator[Link, None]:
         """Connect; LinkError if that fails or when the connection is lost."""
+        asyncio.get_running_loop().set_exception_handler(_unless_closed)
         client = aiomqtt.Client(
             self._host,
             self._port,
@@ -94,6 +97,13 @@ class MqttBroker:
             if cancelled:  # the goodbye failed, and that is no reason to stay
                 raise asyncio.CancelledError from error
             raise LinkError(f"{self._address.url}: {error}") from error
+
+
+def _unless_closed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Let a socket be closed: aiomqtt watches one a turn of the loop after it has said so, dead or alive."""
+    error = context.get("exception")
+    if not isinstance(error, OSError) or error.errno != errno.EBADF:
+        loop.default_exception_handler(context)
 
 
 class MqttLink:

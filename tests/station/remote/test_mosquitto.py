@@ -1,6 +1,7 @@
 """What only a real broker shows: certificates, access list, will, death and return."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -150,6 +151,24 @@ async def test_a_broker_that_dies_and_comes_back_gets_everything_in_order(tmp_pa
     ids = [event.id for event in found]
     assert len(set(ids)) == len(ids)
     assert len(floor.cell.taken) == 1
+
+
+async def test_a_socket_that_is_watched_when_it_is_closed_is_no_alarm(
+    real: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with real.link(TREE.station):
+        gone = socket.socket()
+        loop.call_soon(loop.add_writer, gone.fileno(), _failing)
+        loop.call_soon(_failing)
+        gone.close()
+        await asyncio.sleep(0)
+    said = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert said == ["of another kind"]
+
+
+def _failing() -> None:
+    raise OSError("of another kind")
 
 
 async def test_online_is_retained_and_true(real: Mosquitto, tmp_path: Path) -> None:
