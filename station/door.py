@@ -194,7 +194,7 @@ class Door:
         return self._loads.get()
 
     def close(self) -> None:
-        """Let no more lots in; may be called by a signal handler."""
+        """Let no more lots in; on any thread."""
         self._loads.put(None)
 
     def expect(self) -> None:

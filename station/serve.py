@@ -5,6 +5,7 @@ A lot that is open, from an earlier start or since it was aborted, is taken up b
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -106,6 +107,7 @@ class Service:
         self._clock = ClockWatch(RealClock().unix)
         self._stop: StopRequest | None = None
         self._stopping = False
+        self._stops = threading.Lock()
         self._told: Callable[[LotReport], None] = lambda report: None
         self._vault: VaultBeside | None = None
 
@@ -138,11 +140,12 @@ class Service:
         return found[-1] if found else None
 
     def stop(self) -> None:
-        """Finish the touchdown under way and end; a second time, end at once. Of signal handlers."""
-        self._stopping = True
+        """Finish the touchdown under way and end; a second time, end at once. On any thread."""
         self._door.close()
-        if self._stop is not None:
-            self._stop.ask()
+        with self._stops:
+            self._stopping = True
+            if self._stop is not None:
+                self._stop.ask()
 
     @contextmanager
     def _online(self) -> Iterator[Presence | None]:
@@ -344,9 +347,11 @@ class Service:
             return runner.run(self._followed(session, life))
 
     async def _followed(self, session: LotSession, life: "_Life") -> LotReport:
-        stop = self._stop = StopRequest()
-        if self._stopping and not stop.times:  # a signal may come between these two lines
-            stop.ask()
+        stop = StopRequest()
+        with self._stops:
+            self._stop = stop
+            if self._stopping:
+                stop.ask()
         journal = (life.order.folder / JOURNAL).absolute()
         return await session.run([partial(follow, journal, life.lines) for follow in self._followers], stop)
 

@@ -1,9 +1,8 @@
 """Somebody wants a run to stop: a signal, first at the next touchdown boundary, then at once."""
 
 import asyncio
-import signal
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from station import commands
@@ -25,26 +24,10 @@ class StopRequest:
         self._loop = asyncio.get_running_loop()
 
     def ask(self) -> None:
-        """Called by a signal handler, at any instruction of the loop's thread."""
+        """Called on any thread."""
         self.times += 1
         with suppress(RuntimeError):  # the loop is closed: the run has ended
             self._loop.call_soon_threadsafe(self.changed.set)
-
-
-@contextmanager
-def signals_call(ask: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM call `ask`, on the main thread, until the end of the block.
-
-    A loop that takes signals over itself loses those that come while it closes, and leaves its own behind.
-    """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: ask())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 async def stopped(cell: Cell[Any], stop: StopRequest) -> None:

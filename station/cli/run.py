@@ -37,7 +37,8 @@ from station.report import LotReport
 from station.run import LotSession, Watch
 from station.second_pass import Asked, asked_for
 from station.set_up import Study, Temperature
-from station.stop import StopRequest, signals_call
+from station.signals import signals_call
+from station.stop import StopRequest
 from station.surroundings import (
     CELLS,
     EPOCH,

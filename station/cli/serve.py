@@ -22,7 +22,7 @@ from station.remote.topics import tree
 from station.report import LotReport
 from station.serve import ConsoleOffer, Service, Standing
 from station.set_up import Temperature
-from station.stop import signals_call
+from station.signals import signals_call
 from station.surroundings import EPOCH, WORLD, Surroundings, simulated, simulated_station_file
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -1,6 +1,5 @@
 """`hardbin witness`: run a witness of ledgers, and ask one for its signature."""
 
-import signal
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +17,7 @@ from station.custody.witness import Witness
 from station.custody.witness_client import cosigned
 from station.custody.witness_server import WitnessServer
 from station.errors import ConfigError
+from station.signals import signals_call
 
 
 @click.group()
@@ -71,12 +71,11 @@ def run(
 
 def _serve(server: WitnessServer) -> None:
     stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    server.start()
-    click.echo(f"witness ready {server.url}")
-    stop.wait()
-    server.stop()
+    with signals_call(stop.set):
+        server.start()
+        click.echo(f"witness ready {server.url}")
+        stop.wait()
+        server.stop()
 
 
 @witness.command()

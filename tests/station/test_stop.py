@@ -1,8 +1,6 @@
 """A signal stops what waits for machines; and a lot anew that was stopped by one before."""
 
 import asyncio
-import os
-import signal
 from typing import Any, cast
 
 import pytest
@@ -11,7 +9,7 @@ from drivers.errors import EquipmentError
 from station import commands
 from station.engine.cell import Cell
 from station.errors import StoppedError
-from station.stop import StopRequest, signals_call, stopped, unless_stopped
+from station.stop import StopRequest, stopped, unless_stopped
 
 
 class Door:
@@ -66,39 +64,3 @@ async def test_a_failure_to_connect_is_told_as_it_is() -> None:
 
     with pytest.raises(EquipmentError, match="fine-1"):
         await unless_stopped(connecting(), StopRequest())
-
-
-async def test_a_signal_wakes_a_run_that_sleeps() -> None:
-    stop = StopRequest()
-    with signals_call(stop.ask):
-        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
-        await stop.changed.wait()
-    assert stop.times == 1
-
-
-class Closing(asyncio.SelectorEventLoop):
-    """A signal comes when it has closed its files."""
-
-    def close(self) -> None:
-        super().close()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-async def requested() -> StopRequest:
-    return StopRequest()
-
-
-def test_a_signal_that_comes_as_the_loop_of_a_lot_closes_is_heard() -> None:
-    asked: list[StopRequest] = []
-
-    def ask() -> None:
-        asked.append(stop)
-        stop.ask()
-
-    before = signal.getsignal(signal.SIGTERM)
-    with signals_call(ask):
-        with asyncio.Runner(loop_factory=Closing) as runner:
-            stop = runner.run(requested())
-        assert asked == [stop], "the station would go on for ever"
-        assert stop.times == 1
-    assert signal.getsignal(signal.SIGTERM) is before
