@@ -34,6 +34,15 @@ _quiet = logging.getLogger(f"{__name__}.paho")
 _quiet.setLevel(logging.ERROR)
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Let an answer that comes when nobody waits any more be a line; the libraries tell a traceback."""
+    record.exc_info = None
+    return True
+
+
+_quiet.addFilter(_in_one_line)
+
+
 @dataclass(frozen=True)
 class Address:
     """Where the broker is, and who we are to it."""

@@ -167,6 +167,17 @@ async def test_a_socket_that_is_watched_when_it_is_closed_is_no_alarm(
     assert said == ["of another kind"]
 
 
+async def test_what_the_library_complains_of_is_a_line(
+    real: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with real.link(TREE.station) as link:
+        client = cast("Any", link)._client  # noqa: SLF001 - an answer that nobody waits for cannot be made
+        client._on_subscribe(None, None, 77, [], None)  # noqa: SLF001 - the same
+    (complaint,) = [one for one in caplog.records if one.name.endswith(".paho")]
+    assert "Unexpected message ID" in complaint.getMessage()
+    assert complaint.exc_info is None
+
+
 def _failing() -> None:
     raise OSError("of another kind")
 
