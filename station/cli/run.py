@@ -142,7 +142,7 @@ def run(
         raise click.UsageError("--flow chooses a simulated cell, --station FILE is one: give one of them")
     if hardware and faults:
         raise click.UsageError("--fault is for simulated machines")
-    if again is not None and (lot or resume or trials > 1 or _given("devices")):
+    if again is not None and (lot is not None or resume or trials > 1 or _given("devices")):
         raise click.UsageError("--second-pass names lot and devices; no --lot, --devices, --trials, --resume")
     history = None if resume is None else _left(out / resume, *earlier, traced)
     if history is not None:
@@ -187,7 +187,7 @@ def _studied(history: History | None, trials: int) -> Study | None:
 
 
 def _named(lot: str | None, out: Path) -> str:
-    name = lot or _free_name(out)
+    name = _free_name(out) if lot is None else lot
     if not LOT_NAME.fullmatch(name):
         raise click.UsageError(f"--lot {name!r}: letters, digits and _ . - are allowed, at most 31")
     return name

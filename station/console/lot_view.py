@@ -3,6 +3,8 @@
 from collections import Counter, deque
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from station import events
 from station.authority import closing
 from station.console import shown
@@ -152,6 +154,15 @@ class LotView:
             self._site(site).part, self._site(site).trial = part, event.contacts[site]
             self._site(site).contact = site not in event.untested
         return another
+
+    @property
+    def map(self) -> shown.Map:
+        """The extent of its map, and how a wafer lies."""
+        lies = self.info.wafers if self.grid.kind == "wafer" else None
+        if lies is None:
+            return self.grid.map
+        mirrored = lies.x_grows == "L", lies.y_grows == "U"
+        return replace(self.grid.map, notch=lies.notch, mirrored=mirrored)
 
     def _wafer(self, event: events.TouchdownOpened) -> bool:
         if not event.positions or (self.grid.kind == "wafer" and event.wafer == self.wafer):

@@ -148,7 +148,7 @@ class Picture:
             there=self.there,
             engine=self.engine,
             lot=None if self.lot is None else self.lot.lot,
-            map=_NO_MAP if self.grid is None else self.grid.map,
+            map=_NO_MAP if self.lot is None else self.lot.map,
             sum=self.sum,
             trend=() if self.lot is None else tuple(self.lot.trend),
             alarms=self.alarms.all,

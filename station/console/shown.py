@@ -178,6 +178,10 @@ class Map(Struct, frozen=True):
     y: int
     width: int
     height: int
+    notch: str = ""
+    """Of a wafer: where it is seen, D, L, U or R; empty if nobody has said it."""
+    mirrored: tuple[bool, bool] = (False, False)
+    """Whether X grows to the left, and Y upwards."""
 
 
 class Engine(Struct, frozen=True):

@@ -41,6 +41,7 @@ def _refused(capsys: pytest.CaptureFixture[str]) -> Refused:
         (("run", "--sites", "65"), "--sites"),
         (("run", "--speed", "slow"), "write jump, or a factor above 0"),
         (("run", "--lot", "../x"), "letters, digits"),
+        (("run", "--lot", ""), "letters, digits"),
         (("run", "--hardware"), "--hardware needs --station"),
     ],
 )

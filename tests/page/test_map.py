@@ -104,6 +104,23 @@ def test_each_view_colours_the_dies_by_what_it_says(page: Page) -> None:
     assert look(page)[3] == "last"
 
 
+def test_the_notch_is_where_the_station_file_says(page: Page) -> None:
+    seen = """m => { m.draw(); const s = m.measure(), w = m.canvas.width / 2, h = m.canvas.height / 2;
+        const x = (s.columns * 0.5 + 0.5) * s.scale, y = (s.rows * 0.5 + 0.5) * s.scale;
+        const at = (dx, dy) => String(m.context.getImageData(w + dx, h + dy, 1, 1).data);
+        return Object.entries({ R: [x, 0], D: [0, y], L: [-x, 0], U: [0, -y] })
+            .filter(([, place]) => at(...place) === at(1 - w, 1 - h)).map(([side]) => side); }"""
+    grows = "m => { m.enter(m.context, m.measure()); const t = m.context.getTransform(); return [t.a, t.d]; }"
+    shown = page.locator("wafer-map")
+    assert shown.evaluate(seen) == ["D"]
+    assert min(shown.evaluate(grows)) > 0
+    shown.evaluate("m => { m.of.mirrored = [true, true]; m.stale = true; }")
+    assert max(shown.evaluate(grows)) < 0
+    assert shown.evaluate(seen) == ["D"], "how its axes lie does not turn a wafer"
+    shown.evaluate("m => { m.of.notch = 'L'; m.stale = true; }")
+    assert shown.evaluate(seen) == ["L"]
+
+
 def test_two_fingers_pinch_the_map_and_one_moves_it(page: Page) -> None:
     box = page.locator("wafer-map canvas").bounding_box()
     assert box is not None

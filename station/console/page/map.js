@@ -109,9 +109,9 @@ export class WaferMap extends HTMLElement {
   measure() {
     const e = this.extent ?? [0, 0, 0, 0], turned = this.turn % 2;
     const columns = e[2] - e[0] + 1, rows = e[3] - e[1] + 1;
-    const room = this.of.kind === 'wafer' ? 0.9 : 0.96;
+    const whole = (dies) => (this.of.kind === 'wafer' ? dies * 1.04 + 1 : dies);   // with the edge of the disc
     const [w, h] = turned ? [rows, columns] : [columns, rows];
-    const scale = Math.min(this.canvas.width * room / w, this.canvas.height * room / h, 56 * devicePixelRatio) * this.zoom;
+    const scale = Math.min(this.canvas.width * 0.96 / whole(w), this.canvas.height * 0.96 / whole(h), 56 * devicePixelRatio) * this.zoom;
     return { scale, middleX: (e[0] + e[2] + 1) / 2, middleY: (e[1] + e[3] + 1) / 2, columns, rows };
   }
 
@@ -120,7 +120,8 @@ export class WaferMap extends HTMLElement {
     context.translate(this.canvas.width / 2 + this.panX, this.canvas.height / 2 + this.panY);
     context.scale(this.mirrored ? -1 : 1, 1);
     context.rotate(this.turn * Math.PI / 2);
-    context.scale(m.scale, m.scale);
+    const [left, up] = this.of.mirrored ?? [];
+    context.scale(left ? -m.scale : m.scale, up ? -m.scale : m.scale);
     context.translate(-m.middleX, -m.middleY);
   }
 
@@ -153,6 +154,12 @@ export class WaferMap extends HTMLElement {
   round(context, m) {
     context.fillStyle = this.disc;
     this.outline(context, m);
+    context.fill();
+    if (!this.of.notch) return;
+    const [left, up] = this.of.mirrored, angle = 'RDLU'.indexOf(this.of.notch) * Math.PI / 2;
+    context.fillStyle = this.back;
+    context.beginPath();
+    context.ellipse(m.middleX + Math.cos(angle) * (left ? -1 : 1) * (m.columns * 0.52 + 0.5), m.middleY + Math.sin(angle) * (up ? -1 : 1) * (m.rows * 0.52 + 0.5), m.columns * 0.035, m.rows * 0.035, 0, 0, 7);
     context.fill();
   }
 
