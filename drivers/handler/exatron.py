@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
+from itertools import dropwhile
 
 from msgspec import Struct
 
@@ -238,10 +239,7 @@ class ExatronHandler(Machine, Handler):
 
     async def _ready(self) -> None:
         """Answer a part once, however often it was told while the lot was held: more would delay its sort."""
-        while (message := await self._message(within_s=0.0)) is Word.PART:
-            pass
-        if message is not None:
-            self._messages.appendleft(message)
+        self._messages = deque(dropwhile(lambda message: message is Word.PART, self._messages))
         await self._stream.write(READY)
 
     async def _part(self) -> bool:

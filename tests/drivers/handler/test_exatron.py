@@ -218,7 +218,7 @@ async def test_the_handler_may_ask_again() -> None:
 
 
 async def test_a_part_that_was_told_for_days_is_answered_once() -> None:
-    line = Script(*[b"H\r"] * 500, b"H\rH\r", b"S\r")
+    line = Script(b"H\r" * 500, b"S\r")
     async with listening(made(line)) as touchdowns:
         assert await anext(touchdowns) == ONE
     assert line.said == b"R", "a sort would lie behind the others on the line, and be lost with the lot"
