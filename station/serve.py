@@ -334,7 +334,8 @@ class Service:
         try:
             self._told(self._lived(life, loaded))
         finally:
-            self._stop = None
+            with self._stops:
+                self._stop = None
             self._door.leave(cells[0].state if cells else left)
 
     def _lived(self, life: "_Life", loaded: Callable[[Cell[Any]], None]) -> LotReport:
