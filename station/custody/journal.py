@@ -86,17 +86,23 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         try:
-            _write_all(self._file, data)
-            os.fdatasync(self._file)
+            self._write_whole(data)
         except OSError as error:
-            os.ftruncate(self._file, self._size)
-            os.lseek(self._file, self._size, os.SEEK_SET)
             if error.errno not in NO_SPACE or not self._reserve.exists():
                 raise
             self.failed = f"journal {self._path}: disk full, writing into the reserve"
             self._reserve.unlink()
+            self._write_whole(data)
+
+    def _write_whole(self, data: bytes) -> None:
+        """Write all of it, or nothing."""
+        try:
             _write_all(self._file, data)
             os.fdatasync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+            raise
 
     def _set_reserve_aside(self) -> None:
         if self._reserve_bytes == 0:

@@ -103,6 +103,29 @@ async def test_a_full_disk_is_written_into_the_reserve_and_then_refused(
     assert list(read(path)) == [state(1), state(2)]
 
 
+async def test_a_reserve_that_does_not_suffice_leaves_no_half_of_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path, reserve_bytes=4096)
+    journal.open()
+    await journal.commit(state(1))
+    real, room = os.write, 0
+
+    def full(file: int, data: Any) -> int:
+        if room:
+            return real(file, data)
+        raise OSError(28, f"No space left on device, after {real(file, bytes(data)[:7])}")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(StorageError, match="No space left"):
+        await journal.commit(state(2))
+    room = 4096
+    await journal.commit(state(3))
+    journal.close()
+    assert list(read(path)) == [state(1), state(3)]
+
+
 GOOD = Bin(1, "good", hard=1, kind=BinKind.PASS)
 BAD = Bin(3, "bad", hard=3)
 ERROR = Bin(20, "error", hard=7, kind=BinKind.OTHER)
