@@ -4,10 +4,10 @@ It goes into a journal of the station's own, and each command has its effect onc
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from station import commands, events
 from station.alarms import Alarms
@@ -19,6 +19,7 @@ from station.recipe.content import Recipe
 from station.recipe.shelf import NotFoundError, Shelf
 from station.writer import Writer
 
+T = TypeVar("T")
 NAME = "between"
 """The journal, in the station's folder."""
 Heard: TypeAlias = Callable[[int, events.Any], None]
@@ -83,13 +84,15 @@ class Between:
 
         It is not said before `after`, the end of the last lot: a simulated one has a time of its own.
         """
-        asked = asyncio.run_coroutine_threadsafe(self._taken(command, unknown, after), self._loop)
-        return await asyncio.wrap_future(asked)
+        return await self._whole(self._taken(command, unknown, after))
 
     async def tell(self, told: OF_VAULT) -> None:
         """Keep a word of the vault, from whichever loop; StorageError."""
-        kept = asyncio.run_coroutine_threadsafe(self._kept(told), self._loop)
-        await asyncio.wrap_future(kept)
+        await self._whole(self._kept(told))
+
+    async def _whole(self, saying: Coroutine[Any, Any, T]) -> T:
+        """Have it done on the loop of this: to its end, though whoever asked waits no more."""
+        return await asyncio.shield(asyncio.wrap_future(asyncio.run_coroutine_threadsafe(saying, self._loop)))
 
     async def _kept(self, told: OF_VAULT) -> None:
         async with self._turn:

@@ -1,6 +1,7 @@
 """Where commands come in while lots come and go: to the cell if there is one, else to whoever makes it."""
 
 import asyncio
+import threading
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -92,6 +93,8 @@ class Door:
         self._left = State.EMPTY
         self._cell: tuple[Cell[Any], asyncio.AbstractEventLoop] | None = None
         self._loads: SimpleQueue[Waiting | Task | None] = SimpleQueue()
+        self._entry = threading.Lock()
+        """Of the queue: who enters was judged by a state that still holds."""
         self._latest: Waiting | None = None
         """Asked for again by its id, it has the same receipt."""
         self._unanswered = set[Asked]()
@@ -163,15 +166,17 @@ class Door:
         return f"there is no alarm {command.alarm!r}"
 
     async def _load(self, load: commands.Load) -> commands.Receipt:
-        waiting = self._latest
-        if waiting is None or waiting.load.id != load.id:
-            found = objection(_action(load), load.roles, self.state) or not_an_engineer(load.mode, load.roles)
-            if found is not None:
-                return commands.Receipt(False, *found)
-            before = State.CLOSED if self.state is State.CLOSED else State.EMPTY
-            self._cell, self._left = None, State.LOADING
-            waiting = self._latest = Waiting(load, Future(), before)
-            self._loads.put(waiting)
+        with self._entry:
+            waiting = self._latest
+            if waiting is None or waiting.load.id != load.id:
+                roles = load.roles
+                found = objection(_action(load), roles, self.state) or not_an_engineer(load.mode, roles)
+                if found is not None:
+                    return commands.Receipt(False, *found)
+                before = State.CLOSED if self.state is State.CLOSED else State.EMPTY
+                self._cell, self._left = None, State.LOADING
+                waiting = self._latest = Waiting(load, Future(), before)
+                self._loads.put(waiting)
         return await asyncio.shield(asyncio.wrap_future(waiting.receipt))
 
     def _refused(self, command: commands.Any) -> commands.Receipt:
@@ -184,9 +189,15 @@ class Door:
 
     # -- whoever makes the cells
     async def work(self, command: WORKS) -> tuple[commands.Receipt, events.Any | None]:
-        """Have something done by whoever makes the cells; from any loop."""
+        """Have something done by whoever makes the cells; from any loop.
+
+        It is refused once a lot has come in: it would wait for the end of that, and all others for it.
+        """
         task = Task(command, Future())
-        self._loads.put(task)
+        with self._entry:
+            if (found := objection(_action(command), command.roles, self.state)) is not None:
+                return commands.Receipt(False, *found), None
+            self._loads.put(task)
         return await asyncio.wrap_future(task.done)
 
     def next_load(self) -> Waiting | Task | None:

@@ -27,7 +27,7 @@ from station.clock import ClockWatch, RealClock
 from station.config import StationConfig
 from station.console import outlet
 from station.console.wire import Hello
-from station.door import Door, Task, Waiting
+from station.door import Door, Waiting
 from station.engine.bus import Subscription
 from station.engine.cell import Cell
 from station.engine.history import History
@@ -126,10 +126,10 @@ class Service:
                 self._run(self._taken_up(*left))
                 self._until_closed(left[0])
             while (waiting := self._door.next_load()) is not None:
-                if isinstance(waiting, Task):
-                    waiting.done.set_result(self._done(waiting.command))
-                else:
+                if isinstance(waiting, Waiting):
                     self._lot(waiting)
+                elif waiting.done.set_running_or_notify_cancel():
+                    waiting.done.set_result(self._done(waiting.command))
 
     def _left_open(self) -> tuple[Path, History] | None:
         """Return the open lot that was in the cell last; of others somebody is told."""

@@ -1,5 +1,6 @@
 """What is said while no cell takes it: kept, told, once; and refused as anywhere else."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from station import commands, events
 from station.alarms import Alarms
-from station.between import NAME, Between, between
+from station.between import NAME, WORKS, Between, between
 from station.custody.journal import read
 from station.door import Door
 from station.engine.states import State
@@ -49,6 +50,37 @@ async def test_a_reason_between_lots_is_kept_and_told(tmp_path: Path, notes: Bet
     accepted, given = kept
     assert (accepted.command, accepted.actor, accepted.roles) == ("e10.set", "p-1", ("operator",))
     assert (given.state, given.reason, given.actor) == ("SDT", "card change", "p-1")
+
+
+async def test_what_is_done_is_kept_though_whoever_asked_waits_no_more(
+    tmp_path: Path, notes: Between
+) -> None:
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slow(command: WORKS) -> tuple[commands.Receipt, events.Any | None]:
+        begun.set()
+        await over.wait()
+        return commands.Receipt(ok=True, code="ok"), None
+
+    notes.work = slow
+    test = commands.Test(id="t-1", actor="p-1", roles=OP)
+    asking = asyncio.ensure_future(notes.request(test))
+    await begun.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    over.set()
+    assert (await notes.request(test)).ok
+    kept: list[Any] = list(read(tmp_path / NAME))
+    assert [one.id for one in kept] == ["t-1"]
+
+
+async def test_no_work_is_begun_behind_a_lot(notes: Between) -> None:
+    made = door(notes)
+    notes.work = made.work
+    made.expect()
+    refused = await notes.request(commands.Test(id="t-1", actor="p-1", roles=OP))
+    assert (refused.ok, refused.code) == (False, "wrong_state")
 
 
 async def test_the_same_id_has_one_effect_also_after_a_restart(tmp_path: Path) -> None:
