@@ -12,13 +12,13 @@ from drivers.errors import EquipmentError, TransportError
 from drivers.transports import Conversation, Pause, Port, Read, Reply, Step, Timestamp, Write
 from drivers.transports.trace import Recorder, Trace
 from drivers.transports.usb_descriptors import Interface
-from drivers.transports.usb_device import SLICE_S, Backend, UsbDevice, find
+from drivers.transports.usb_device import SLICE_MS, Backend, UsbDevice, find
 from drivers.transports.worker import Load, Worker
 
 T = TypeVar("T")
 
 OPEN_S = 5.0
-GRACE_S = 2 * SLICE_S
+GRACE_S = 2e-3 * SLICE_MS
 CLOSE_S = 2.0 - GRACE_S
 
 

@@ -25,9 +25,9 @@ from drivers.transports.usb_descriptors import (
 
 T = TypeVar("T")
 
-SLICE_S = 0.5
+SLICE_MS = 500
 """How long a transfer waits before it looks whether it is still wanted."""
-LISTEN_S = 0.25
+LISTEN_MS = 250
 WRITE_MS = 2000
 CONTROL_MS = 1000
 BUFFER = 65536
@@ -116,7 +116,7 @@ class UsbDevice:
 
     def listen(self, endpoint: int) -> bytes | None:
         """Wait a quarter of a second for an interrupt transfer."""
-        return self._slice(endpoint, self._heard, LISTEN_S)
+        return self._slice(endpoint, self._heard, LISTEN_MS)
 
     def close(self) -> None:
         """Give the device back."""
@@ -132,22 +132,22 @@ class UsbDevice:
 
     def read(self, step: Read, recorder: Recorder, wanted: Wanted) -> bytes:
         """Receive one transfer, as long as it is wanted."""
-        left_s = step.timeout_s
-        while left_s > 0:
-            data = self._slice(step.endpoint, self._buffer, min(left_s, SLICE_S))
+        left_ms = max(1, round(step.timeout_s * 1000))
+        while left_ms > 0:
+            data = self._slice(step.endpoint, self._buffer, min(left_ms, SLICE_MS))
             if data is not None:
                 recorder.note("<", data)
                 return data
             if wanted.interrupted:
                 break
-            left_s -= SLICE_S
+            left_ms -= SLICE_MS
         told, pipe = recorder.tail(), f"pipe {step.endpoint:02x}"
         recorder.note("<-")
         raise Silent(f"{self._name}: nothing from {pipe} within {step.timeout_s:g} s, after {told}")
 
-    def _slice(self, endpoint: int, buffer: "array[int]", timeout_s: float) -> bytes | None:
+    def _slice(self, endpoint: int, buffer: "array[int]", timeout_ms: int) -> bytes | None:
         try:
-            count = self._device.read(endpoint, buffer, max(1, round(timeout_s * 1000)))
+            count = self._device.read(endpoint, buffer, timeout_ms)
         except OSError as error:
             if isinstance(error, usb.core.USBTimeoutError):
                 return None

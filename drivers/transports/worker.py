@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, TypeVar, TypeVarTuple, Unpack
 
 from drivers.errors import DeviceLost, DutError, InstrumentError
@@ -187,7 +186,7 @@ class Worker:
             away = self.lost and self._running is not None
             if self._running is not None:
                 self._interrupt()
-        self._runner.submit(partial(self._run, last))
+        self._runner.submit(self._run)
         self._runner.close()
         if not away:
             await asyncio.wait([last.future], timeout=timeout_s)
@@ -197,7 +196,7 @@ class Worker:
         if self._lost is not None or self._closing:
             raise DeviceLost(f"{self.name}: {self._lost or 'closed'}")
         self._queued.append(job)
-        self._runner.submit(partial(self._run, job))
+        self._runner.submit(self._run)
         try:
             return await job.future
         except asyncio.CancelledError:
@@ -256,9 +255,10 @@ class Worker:
         if not self._interrupted and seconds > 0:
             self._runner.pause(seconds)
 
-    def _run(self, job: _Job) -> None:
+    def _run(self) -> None:
+        """Run the job that is next, unless it was dropped."""
         with self._lock:
-            self._queued.popleft()
+            job = self._queued.popleft()
             if job.state is _DROPPED:
                 return
             job.state = _RUNNING
