@@ -269,6 +269,8 @@ class Cell(Taking, Generic[S]):
 
     async def _wait_for_release(self, hold: Hold, to: State) -> None:
         """Hold the lot until a person lets it go on `to` a state, and the cell is verified as safe."""
+        if self._aborted:  # before it was held: nobody needs to release it for that
+            raise hold
         self._held.begin(to)
         try:
             await self._safety.make()

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,29 @@ async def test_a_lot_with_unsorted_devices_is_neither_released_nor_ended(tmp_pat
 
     assert await bench.run(technician(), unattended=False) == "ABORTED"
     assert bench.file.landings == bench.store.landings, "the results are in the datalog all the same"
+
+
+@virtual
+async def test_an_abort_that_came_before_the_hold_is_not_lost_behind_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
+    sorting, jams = asyncio.Event(), asyncio.Event()
+
+    async def sort(bins: Mapping[int, int]) -> None:
+        del bins
+        sorting.set()
+        await jams.wait()
+        raise EquipmentError("gripper jammed")
+
+    bench.handler.sort = sort  # type: ignore[method-assign]
+
+    async def operator() -> None:
+        await sorting.wait()
+        assert (await bench.cell.request(commands.Abort(id="a", actor="op", reason="smoke"))).ok
+        jams.set()
+
+    assert await bench.run(operator(), unattended=False) == "ABORTED"
+    assert "smoke, after: " in bench.cell.reason
+    assert "gripper jammed" in bench.cell.reason, "whoever recovers the cell must know of it"
 
 
 @virtual
