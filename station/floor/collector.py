@@ -12,7 +12,7 @@ import msgspec
 from drivers.roles.uninterrupted import heed
 from station.errors import StorageError
 from station.floor.keeping import Keeper, Told, acknowledged, told
-from station.remote.link import Broker, Link, LinkError, Message
+from station.remote.link import AGAIN_S, Broker, Link, LinkError, Message
 from station.remote.topics import VERSION, tree
 from station.writer import Writer
 
@@ -22,7 +22,6 @@ BATCH = 500
 QUEUE = 2000
 THERE_S = 5.0
 """A collector says so often that it is there."""
-AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 log = logging.getLogger(__name__)
 

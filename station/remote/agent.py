@@ -8,8 +8,9 @@ from contextlib import suppress
 import msgspec
 
 from station.engine.states import State as CellState
+from station.errors import StorageError
 from station.remote.herald import Herald
-from station.remote.link import Broker, Link, LinkError, Message
+from station.remote.link import AGAIN_S, Broker, Link, LinkError, Message
 from station.remote.log_feed import LogFeed
 from station.remote.messages import Birth, Online, State, utc
 from station.remote.outflow import Outflow
@@ -21,8 +22,6 @@ STATE_S = 1.0
 TD_S = 0.25
 LOG_S, LOG_LINES = 0.5, 5
 """So many lines of the log go out in so long at most."""
-AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
-"""How long to wait before the next try to connect."""
 GOODBYE_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,10 @@ class Agent:
                     failures = 0
                 except* LinkError as group:
                     failures = 1 if self.connected.is_set() else failures + 1
-                    log.warning("broker: %s", group.exceptions[0])
+                    log.warning("broker: %s", _first(group))
+                except* StorageError as group:
+                    failures += 1  # the next connection may meet it too
+                    log.warning("outbox: %s", _first(group))
                 finally:
                     self.connected.clear()
                     self._link = None
@@ -104,7 +106,11 @@ class Agent:
                 work.create_task(self._answer(await self._reception.take(message)))
 
     async def _answer(self, answer: Awaitable[Message | None]) -> None:
-        reply = await answer
+        reply = None
+        try:
+            reply = await answer
+        except* StorageError as group:  # whoever asks again is told that its end is not known
+            log.warning("no reply to a command: %s", _first(group))
         if reply is not None and self._link is not None:
             with suppress(LinkError):  # the receipt is kept: whoever asks again gets it
                 await self._link.publish(reply)
@@ -161,3 +167,11 @@ class Agent:
                 batch = [landed.popleft() for _ in range(len(landed))]
                 await link.publish(Message(self._tree.td, msgspec.json.encode(batch), qos=0))
             await asyncio.sleep(TD_S)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> BaseException:
+    """Return the first failure, however deep it lies."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

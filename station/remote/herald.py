@@ -6,22 +6,25 @@ read from it again.
 
 import asyncio
 import gzip
+import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
+from drivers.roles.uninterrupted import heed
 from station import events
 from station.between import NAME
 from station.custody.journal import read
 from station.engine.bus import Subscription
 from station.engine.states import State
 from station.errors import StorageError
+from station.remote.link import AGAIN_S
 from station.remote.memory import Memory
 from station.remote.messages import CloudEvent, Touchdown, WaferMap, utc
 from station.remote.projection import Told
@@ -30,6 +33,8 @@ from station.remote.topics import Tree
 from station.remote.view import View
 from station.writer import Writer
 
+P = ParamSpec("P")
+T = TypeVar("T")
 QUEUE = 10_000
 APART_S = 10.0
 TURN_S = 0.05
@@ -39,6 +44,8 @@ NOTED = events.StateChanged | events.ReasonGiven | ALARMING
 """What is said between lots and changes how the cell stands; a vault's alarms also after a restart."""
 Numbered: TypeAlias = tuple[int, events.Any]
 """An event and its line in the journal."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +151,7 @@ class Herald:
         if self._same_clock and (
             said := self.view.teller.waits(self.view.teller.equipment.at + self.later_s)
         ):
-            await self._writer.run(self._memory.put, self._outgoing(said, self.view))
+            await self._kept(self._memory.put, self._outgoing(said, self.view))
             self.queued.set()
             self.changed.set()
 
@@ -156,7 +163,7 @@ class Herald:
         arrived = [self._pending.popleft() for _ in range(len(self._pending))]
         for followed, group in groupby(arrived, key=lambda one: one[0]):
             if followed is not self._followed:
-                known = await self._writer.run(self._memory.journals)
+                known = await self._kept(self._memory.journals)
                 self._told = min(known.get(str(followed.journal), 0), followed.lines)
                 self._followed, self._lines = followed, 0
             await self._take(followed, [(number, event) for _, number, event in group])
@@ -178,11 +185,23 @@ class Herald:
                 if view.map is not None:
                     told_of.append(await self._writer.run(self._packed, view.map))
         name = str(journal)
-        await self._writer.run(self._memory.put, told_of, name, batch[-1][0] if batch else lines)
+        await self._kept(self._memory.put, told_of, name, batch[-1][0] if batch else lines)
         if view.cell is State.CLOSED:
-            await self._writer.run(self._memory.finished, name)
+            await self._kept(self._memory.finished, name)
         if told_of:
             self.queued.set()
+
+    async def _kept(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return when memory has done it: what comes meanwhile waits, and is in the journal."""
+        failures = 0
+        while True:
+            try:
+                return await self._writer.run(job, *args, **kwargs)
+            except StorageError as error:
+                heed()
+                log.warning("outbox: %s", error)
+            await asyncio.sleep(AGAIN_S[min(failures, len(AGAIN_S) - 1)])
+            failures += 1
 
     def _look(self, number: int, event: events.Any, view: View) -> list[Said]:
         before = view.cell

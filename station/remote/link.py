@@ -5,6 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+AGAIN_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""How long to wait before the next try to connect, or to write what was refused."""
+
 
 class LinkError(Exception):
     """The broker is away, or will not have us."""

@@ -24,6 +24,7 @@ from station.remote.reception import Reception, Within
 from station.remote.topics import Tree
 from station.remote.trust import TrustedKey
 from station.remote.view import View
+from station.side_work import seen
 from station.writer import Writer
 
 GOES_S, LOOK_S = 5.0, 0.02
@@ -97,7 +98,8 @@ async def present(settings: Settings, broker: Broker, inside: Inside) -> AsyncGe
         made = _made(settings, broker, inside, memory, writer, audit, epoch)
         await made.herald.catch_up()
         with fed(made.agent.log):
-            running = asyncio.get_running_loop().create_task(made.agent.run())
+            running = asyncio.get_running_loop().create_task(made.agent.run(), name="presence")
+            seen(running)
             try:
                 yield made
             finally:
