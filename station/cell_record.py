@@ -11,6 +11,7 @@ from drivers.roles import Feeder, Resource
 from station import events
 from station.clock import Clock
 from station.config import StationConfig
+from station.custody import durable_file
 from station.custody.journal import Journal, read
 from station.errors import ConfigError
 
@@ -40,7 +41,7 @@ def quarantined(path: Path) -> dict[str, events.Quarantined]:
 
 async def append(path: Path, *happened: events.Any) -> None:
     """Return when these are on disk; StorageError if they cannot be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    durable_file.keep_folder(path.parent)
     journal = Journal(path, reserve_bytes=0)
     journal.open()
     try:

@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from station.between import NAME
+from station.custody import durable_file
 from station.errors import ConfigError, StorageError
 from station.open_lot import JOURNAL, unloaded
 from station.surroundings import WORLD
@@ -25,7 +26,7 @@ def make_folder(folder: Path) -> None:
     elif JOURNAL in there and unloaded(folder):
         folder.rename(next(aside for aside in _aside(folder) if not aside.exists()))
     try:
-        folder.mkdir(parents=True)
+        durable_file.keep_folder(folder, new=True)
     except FileExistsError:
         reason = "a lot is never overwritten, choose another --lot or --out"
         raise ConfigError(f"{folder} exists: {reason}") from None

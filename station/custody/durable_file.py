@@ -30,11 +30,19 @@ def put(path: Path, data: bytes) -> None:
     new.replace(path)
 
 
-def make_folder(folder: Path) -> list[Path]:
-    """Make a folder and those above it; return the ones to sync before the folder is sure to be there."""
+def make_folder(folder: Path, *, mode: int = 0o777, new: bool = False) -> list[Path]:
+    """Make a folder and those above it; return the ones to sync before the folder is sure to be there.
+
+    FileExistsError if it must be `new` and there is one.
+    """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=not new, mode=mode)
     return [one.parent for one in missing]
+
+
+def keep_folder(folder: Path, *, mode: int = 0o777, new: bool = False) -> None:
+    """Make a folder as `make_folder` does; when it returns, the folder outlives a power cut."""
+    sync_all(make_folder(folder, mode=mode, new=new))
 
 
 def sync(folder: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from station.custody import durable_file
 from station.datalog.rows import DeviceRow
 from station.datalog.stdf.columns import Columns, load
 from station.datalog.store import Store
@@ -99,12 +100,13 @@ def kept(found: pa.Table, path: Path, written: Write) -> int:
     """Write a table to a file, which gets its name when it is whole and on disk; return the rows."""
     part = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        durable_file.keep_folder(path.parent)
         with part.open("wb") as file:
             written(found, file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        durable_file.sync(path.parent)
     except OSError as error:
         with suppress(OSError):
             part.unlink()

@@ -20,6 +20,7 @@ import structlog
 import uvloop
 
 from station.clock import RealClock
+from station.custody import durable_file
 from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _log_to_stderr()
     try:
-        options.folder.mkdir(parents=True, exist_ok=True)
+        durable_file.keep_folder(options.folder)
         with _only_one(options.folder):
             for path in (options.socket, desk_of(options.socket)):
                 path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO, BinaryIO
 
+from station.custody import durable_file
 from station.errors import CustodyError
 
 READY_S = 60.0
@@ -46,7 +47,7 @@ class VaultProcess:
 
         `epoch` (unix seconds) and `seed` make times and development keys repeatable, for simulated lots.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable_file.keep_folder(folder, mode=0o700)
         socket = _socket(folder)
         with _private(folder / "vault.log") as log:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module

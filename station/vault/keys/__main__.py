@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from station.clock import RealClock
+from station.custody import durable_file
 from station.vault.keys.errors import KeyStoreError, RequestError
 from station.vault.keys.hardening import Hardening, die_with_parent, harden
 from station.vault.keys.process import Server, Stopped, listening
@@ -84,7 +85,7 @@ def _stop(number: int, at: FrameType | None) -> None:
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Two processes would both count from the same number."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable_file.keep_folder(folder, mode=0o700)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

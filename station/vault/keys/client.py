@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from station.custody import durable_file
 from station.vault.keys import calls, deadlines, words
 from station.vault.keys.breaker import Breaker
 from station.vault.keys.errors import DownError, RequestError
@@ -56,7 +57,7 @@ class Process:
     def __init__(self, folder: Path, *, production: bool = False, command: Sequence[str] = ()) -> None:
         ours, theirs = socket.socketpair()
         self._log = folder / LOG
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable_file.keep_folder(folder, mode=0o700)
         module = command or (sys.executable, "-P", "-m", "station.vault.keys")
         arguments = [*module, "--folder", str(folder), "--fd", str(theirs.fileno())]
         with theirs, self._log.open("ab") as log:

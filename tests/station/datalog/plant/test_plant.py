@@ -25,6 +25,7 @@ from station.disposition.parts import parts_of, plant_parts
 from station.errors import ConfigError, StorageError
 from station.model import Place
 from tests.station.datalog.lots import BEGAN, lot, touchdowns
+from tests.synced import watched
 
 TABLES = (schema.RUN, schema.TOUCHDOWN, schema.DEVICE, schema.BIN_DEF, schema.EVENT, schema.SUMMARY)
 OWN = {"id", "run_id", "td_id", "test_set_id", "limit_set_id", "supersedes"}
@@ -182,6 +183,24 @@ def test_a_run_goes_to_parquet_and_is_pruned_when_it_was_told(tmp_path: Path) ->
     assert [row["state"] for row in store.rows(schema.RUN)] == ["archived"]
     with pytest.raises(StorageError, match="not overwritten"):
         archived(store, 1, tmp_path / "archive", prune=False)
+    store.close()
+
+
+def test_a_run_is_pruned_when_its_file_outlives_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, before = stored(tmp_path / "results.db"), list[Path]()
+    store.sent(99, BEGAN)
+    synced, prune = watched(monkeypatch), Store.prune
+
+    def pruned(of: Store, run: int) -> None:
+        before.extend(synced)
+        prune(of, run)
+
+    monkeypatch.setattr(Store, "prune", pruned)
+    archived(store, 1, tmp_path / "archive", prune=True)
+    lot = tmp_path / "archive" / "lot=L1017"
+    assert {tmp_path, lot.parent, lot, lot / "run=1"} <= set(before)
     store.close()
 
 
