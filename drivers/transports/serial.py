@@ -39,6 +39,7 @@ class SerialStream(Stream):
         self._received = bytearray()
         self._lost: str | None = None
         self._arrived: asyncio.Future[None] | None = None
+        self._takes: asyncio.Future[None] | None = None
         self._turn = asyncio.Lock()
         self._trace: Trace | None = None
 
@@ -122,7 +123,7 @@ class SerialStream(Stream):
         return data
 
     async def aclose(self) -> None:
-        """Close the line; who waits for bytes gets DeviceLost."""
+        """Close the line; who waits for bytes, or for room, gets DeviceLost."""
         if self._line is None:
             return
         self._lose(None)
@@ -158,7 +159,15 @@ class SerialStream(Stream):
             self._lost = f"the line is gone: {error}" if error else "closed"
             loop.remove_reader(self._fd)
             self._wake()
+            self._turn_away(loop)
         return DeviceLost(f"{self.name}: {self._lost}")
+
+    def _turn_away(self, loop: asyncio.AbstractEventLoop) -> None:
+        takes, self._takes = self._takes, None
+        if takes is not None:
+            loop.remove_writer(self._fd)  # before another line may have this number
+            if not takes.done():
+                takes.set_exception(DeviceLost(f"{self.name}: {self._lost}"))
 
     def _wake(self) -> None:
         if self._arrived is not None:
@@ -166,12 +175,14 @@ class SerialStream(Stream):
 
     async def _room(self) -> None:
         loop, fd = asyncio.get_running_loop(), self._fd
-        room: asyncio.Future[None] = loop.create_future()
-        loop.add_writer(fd, _settle, room)
+        self._takes = takes = loop.create_future()
+        loop.add_writer(fd, _settle, takes)
         try:
-            await room
+            await takes
         finally:
-            loop.remove_writer(fd)
+            if self._takes is takes:
+                self._takes = None
+                loop.remove_writer(fd)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -181,6 +181,28 @@ async def test_closing_ends_the_wait_of_a_reader(pty: Pty) -> None:
     await stream.aclose()
 
 
+async def test_closing_ends_the_wait_of_a_writer_and_frees_the_lines_number(pty: Pty) -> None:
+    stream, again = (SerialStream("serial:pty", pty.path, SETTINGS) for _ in range(2))
+    await stream.open()
+    stuck = asyncio.create_task(stream.write(bytes(1 << 20)))
+    await asyncio.sleep(0)
+    await stream.aclose()
+    async with again:  # has the number that the other one's line had
+        with pytest.raises(DeviceLost, match="closed"):
+            await stuck
+        os.write(pty.far, b"heard")
+        assert await all_of(again, 5) == b"heard"
+
+
+async def test_a_writer_that_waits_for_room_hears_that_the_line_is_gone(pty: Pty) -> None:
+    async with SerialStream("serial:pty", pty.path, SETTINGS) as stream:
+        stuck = asyncio.create_task(stream.write(bytes(1 << 20)))
+        await asyncio.sleep(0)
+        pty.close()
+        with pytest.raises(DeviceLost, match="gone"):
+            await stuck
+
+
 async def test_trace_keeps_both_directions_unless_muted(pty: Pty) -> None:
     async with SerialStream("serial:pty", pty.path, SETTINGS) as stream:
         await stream.write(b"A\n")
