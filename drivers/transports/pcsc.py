@@ -130,10 +130,17 @@ class _Card:
             raise TransportError(
                 f"{name}: no PC/SC service answers ({code & 0xFFFFFFFF:#010x}); does pcscd run?"
             )
-        code, readers = scard.SCardListReaders(self._context, [])
+        try:
+            self._must_be_there()
+        except BaseException:
+            self.close()  # the service has only so many contexts
+            raise
+
+    def _must_be_there(self) -> None:
+        _, readers = self._scard.SCardListReaders(self._context, [])
         if self._reader not in readers:
             known = ", ".join(map(repr, readers)) or "none"
-            raise TransportError(f"{name}: no reader {reader!r}; there are: {known}")
+            raise TransportError(f"{self._name}: no reader {self._reader!r}; there are: {known}")
 
     def send(self, command: bytes) -> None:
         """Send a command to the chip."""

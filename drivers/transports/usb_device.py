@@ -96,6 +96,9 @@ class UsbDevice:
         except OSError as error:
             self.close()
             raise _mapped(name, "opening", error) from error
+        except BaseException:
+            self.close()
+            raise
 
     def do(self, step: Step, recorder: Recorder) -> Reply:
         """Do one step that is neither a write nor a read."""

@@ -152,6 +152,14 @@ async def test_a_service_that_does_not_run_and_a_reader_that_is_not_there() -> N
         await PcscPort("pcsc:r", "Other", library=service({})).open()
 
 
+async def test_a_port_that_does_not_open_lets_go_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, released = service({}), list[int]()
+    monkeypatch.setattr(library, "SCardReleaseContext", released.append)
+    with pytest.raises(TransportError, match="no reader"):
+        await PcscPort("pcsc:r", "Other", library=library).open()
+    assert len(released) == 1
+
+
 async def test_without_pyscard_the_port_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> object:
         raise ImportError(name)

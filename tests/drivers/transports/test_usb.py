@@ -18,7 +18,7 @@ from sim.clock import Clock, RealClock
 from sim.time import VirtualLoop, new_loop
 from sim.usb import descriptors
 from sim.usb.backend import SimUsbBackend, UsbBus
-from sim.usb.device import UsbDevice
+from sim.usb.device import Handle, UsbDevice
 
 T = TypeVar("T")
 OUT, IN, EVENTS = 0x01, 0x82, 0x83
@@ -205,6 +205,22 @@ def test_interface_in_use_is_refused_and_the_systems_driver_gives_way() -> None:
         with pytest.raises(ProtocolError, match="no interface 4"):
             await bench.port_to("E1", interface=4).open()
 
+    run(main)
+
+
+def test_a_device_without_the_interface_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back, close = list[Handle](), SimUsbBackend.close_device
+
+    def closed(backend: SimUsbBackend, handle: Handle) -> None:
+        given_back.append(handle)
+        close(backend, handle)
+
+    async def main(bench: Bench) -> None:
+        with pytest.raises(ProtocolError) as caught:
+            await bench.port_to("E1", interface=4).open()
+        assert given_back and caught  # not by the collector, which the error still keeps from it
+
+    monkeypatch.setattr(SimUsbBackend, "close_device", closed)
     run(main)
 
 
