@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,23 @@ def replace(path: Path, data: bytes) -> None:
 def put(path: Path, data: bytes) -> None:
     """Write a file whole; that it is there is durable only when its folder is synced."""
     new = path.with_name(path.name + NEW)
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    _fill(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), data)
+    new.replace(path)
+
+
+def create(path: Path, data: bytes) -> None:
+    """Write a file durably that only its owner can read; FileExistsError if there is one by then."""
+    file, name = tempfile.mkstemp(NEW, path.name, path.parent)
+    new = Path(name)
+    try:
+        _fill(file, data)
+        os.link(new, path)
+    finally:
+        new.unlink()
+    sync(path.parent)
+
+
+def _fill(file: int, data: bytes) -> None:
     try:
         view = memoryview(data)
         while view:
@@ -27,7 +44,6 @@ def put(path: Path, data: bytes) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-    new.replace(path)
 
 
 def make_folder(folder: Path, *, mode: int = 0o777, new: bool = False) -> list[Path]:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from msgspec import Meta, Struct
 
+from station.custody import durable_file
 from station.custody.checkpoint import checked_origin
 from station.custody.log_keys import Key, Kind, Signer
 from station.errors import ConfigError, LedgerError
@@ -49,15 +50,20 @@ def create(path: Path, name: str) -> SeedFile:
     """Draw new seeds into a file that only its owner can read; ConfigError if it is there already."""
     seeds = SeedFile(1, checked_origin(name), os.urandom(32).hex(), os.urandom(32).hex())
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        durable_file.create(path, msgspec.json.encode(seeds) + b"\n")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    try:
-        os.write(file, msgspec.json.encode(seeds) + b"\n")
-        os.fsync(file)
-    finally:
-        os.close(file)
     return seeds
+
+
+def had(path: Path, name: str) -> SeedFile:
+    """Read a file of seeds, or draw it where there is none; another process may be quicker."""
+    try:
+        return read(path) if path.exists() else create(path, name)
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileExistsError):
+            return read(path)
+        raise
 
 
 def read(path: Path) -> SeedFile:

@@ -46,7 +46,10 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Open the file, which is made if it is not there; StorageError."""
         self._path, self._turn = path, RLock()
-        path.touch(mode=0o600)
+        try:
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}") from error
         with self._said():
             self._db = sqlite3.connect(path, timeout=WAIT_S, check_same_thread=False, isolation_level=None)
             with self._turn:

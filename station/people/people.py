@@ -232,7 +232,10 @@ class People:
 def people(
     folder: Path, station: str, now: Callable[[], float], cost: tuple[int, int, int] = Cost.FULL
 ) -> Iterator[People]:
-    """Open a station's people while the block lasts; the folder is made if it is not there. StorageError."""
+    """Open a station's people while the block lasts; the folder is made if there is none.
+
+    ConfigError, StorageError.
+    """
     for parent in durable_file.make_folder(folder):
         durable_file.sync(parent)
     folder.chmod(0o700)

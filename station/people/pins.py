@@ -7,6 +7,7 @@ pepper, which is a credential of the service or a file of its own.
 import hmac
 import os
 import stat
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from station.custody import durable_file
-from station.errors import ConfigError
+from station.errors import ConfigError, StorageError
 
 SHORTEST, LONGEST = 6, 12
 PEPPER, PEPPER_BYTES = "pepper", 32
@@ -78,8 +79,7 @@ def pepper(folder: Path) -> bytes:
         return _checked(given, given.read_bytes())  # systemd guards it by an access list, which no mode shows
     path = folder / PEPPER
     if not path.exists():
-        path.touch(mode=0o600)
-        _written(path)
+        _draw(path)
     return _checked(path, _read(path))
 
 
@@ -89,14 +89,12 @@ def _checked(path: Path, content: bytes) -> bytes:
     return content
 
 
-def _written(path: Path) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+def _draw(path: Path) -> None:
     try:
-        os.write(file, os.urandom(PEPPER_BYTES))
-        os.fsync(file)
-    finally:
-        os.close(file)
-    durable_file.sync(path.parent)
+        with suppress(FileExistsError):  # another process was quicker, and its pepper is the one
+            durable_file.create(path, os.urandom(PEPPER_BYTES))
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -34,9 +34,7 @@ class Trail:
         self._folder, self._station, self._unix = folder, station, unix
         self._began, self._turn = monotonic(), Lock()
         self._cfg = sha256(station.encode()).hexdigest()
-        path = folder / SEEDS
-        origin = station + OF
-        self._seeds = seed_file.read(path) if path.exists() else seed_file.create(path, origin)
+        self._seeds = seed_file.had(folder / SEEDS, station + OF)
 
     def tell(self, db: sqlite3.Connection, event: str, person: str | None, **data: object) -> None:
         """Add an entry to the transaction under way; `person` is a pseudonym, and no secret is told."""
