@@ -15,6 +15,7 @@ from station.engine.states import State
 from station.figures import e10
 from station.life import BLOCK
 from station.model import Bin, BinKind, LotInfo, Outcome, Quota
+from station.site_use import turned
 
 POINTS = 60
 """About so many points has the trend of a whole lot."""
@@ -108,14 +109,6 @@ class LotView:
                 self._site(site).with_vault = True
             case events.PersonalisationEnded(disposition=verdict) if verdict is not None:
                 self._verdict(verdict.value)
-            case events.Quarantined(resource=resource, reason=reason) if resource.startswith("site "):
-                self._switch_off(int(resource.removeprefix("site ")), reason)
-            case events.RuleTripped(action="site off"):
-                self._switch_off(event.site, f"{event.rule}: {event.seen}")
-            case events.SiteSet(site=site, on=on, reason=reason):
-                self._site(site).off = "" if on else reason
-            case events.Cleared(resource=resource) if resource.startswith("site "):
-                self._site(int(resource.removeprefix("site "))).off = ""
             case _:
                 pass
         return [], False
@@ -125,6 +118,8 @@ class LotView:
         self._cell.take(given)
 
     def _held(self, event: events.Any) -> None:
+        if (said := turned(event)) is not None:
+            self._site(said.site).off = said.why
         if isinstance(event, events.AssetMounted):
             self._assets[event.asset] = event
         if isinstance(event, events.QuotaTold):
@@ -224,9 +219,6 @@ class LotView:
         if verdict in ("sealed", "untouched", "retry"):
             self._spoiled -= 1
         self._sealed += verdict == "sealed"
-
-    def _switch_off(self, site: int, reason: str) -> None:
-        self._site(site).off = reason
 
     def _site(self, site: int) -> SiteView:
         return self._sites.setdefault(site, SiteView(site))

@@ -16,6 +16,7 @@ from station.engine.states import State
 from station.errors import StorageError
 from station.model import LotInfo, Outcome, Place, Verdict, Whereabouts
 from station.set_up import Traveller
+from station.site_use import turned
 
 LOCAL = "local"
 """Commands from here have ids that are their own only as long as the process lives."""
@@ -132,10 +133,8 @@ class History:
                 self.info = msgspec.structs.replace(
                     self.info, instruments=event.instruments, software=event.software
                 )
-            case events.Quarantined() | events.RuleTripped() | events.Cleared() | events.SiteSet():
-                self._site(event)
             case _:
-                pass
+                self._site(event)
 
     def _became(self, new: State, changed: events.StateChanged) -> None:
         if new is State.RECOVERING:
@@ -191,20 +190,14 @@ class History:
             elif part in self.in_contact:
                 self._settled(part)
 
-    def _site(self, event: events.Quarantined | events.RuleTripped | events.Cleared | events.SiteSet) -> None:
-        match event:
-            case events.SiteSet(site=site, on=True):
-                self.off.pop(site, None)
-            case events.SiteSet(site=site):
-                self.off[site] = event.reason
-            case events.Quarantined(resource=resource) if resource.startswith("site "):
-                self.off[int(resource.removeprefix("site "))] = event.reason
-            case events.RuleTripped(action="site off"):
-                self.off[event.site] = f"rule {event.rule}: {event.seen}"
-            case events.Cleared(resource=resource) if resource.startswith("site "):
-                self.off.pop(int(resource.removeprefix("site ")), None)
-            case _:
-                pass
+    def _site(self, event: events.Any) -> None:
+        said = turned(event)
+        if said is None:
+            return
+        if said.on:
+            self.off.pop(said.site, None)
+        else:
+            self.off[said.site] = said.why
 
     @property
     def in_doubt(self) -> str:

@@ -17,6 +17,7 @@ from station.custody.balance import Balance
 from station.engine.states import State
 from station.figures import e10
 from station.model import BinKind, Outcome, Verdict
+from station.site_use import turned
 
 M = TypeVar("M", Counter, Gauge, Info)
 SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -154,6 +155,8 @@ class Counting:
 
     def _seen(self, event: events.Any) -> None:
         """What is a state, and so the same however often it is told."""
+        if (said := turned(event)) is not None:
+            self._made.on.labels(self._station, said.site).set(said.on)
         match event:
             case events.ContactsClosed(outcomes=outcomes):
                 for one in outcomes:
@@ -163,8 +166,6 @@ class Counting:
                         count[1] += one.kind is BinKind.PASS
                 for site, (tested, good) in self._sites.items():
                     self._made.yields.labels(self._station, site).set(good / tested)
-            case events.Quarantined(resource=resource) if resource.startswith("site "):
-                self._made.on.labels(self._station, resource.removeprefix("site ")).set(0)
             case events.LotLoaded(info=info):
                 for site in info.sites:
                     self._made.on.labels(self._station, site).set(1)

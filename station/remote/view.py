@@ -20,6 +20,7 @@ from station.remote.messages import (
 from station.remote.projection import WAFER_ENDED
 from station.remote.teller import Said, Teller
 from station.remote.wafer_dies import WaferDies, flags
+from station.site_use import turned
 
 
 class View:
@@ -52,6 +53,8 @@ class View:
         return said
 
     def _add(self, event: events.Any) -> None:
+        if (said := turned(event)) is not None:
+            (self._off.discard if said.on else self._off.add)(said.site)
         match event:
             case events.LotLoaded(info=info):
                 self.begin(info)
@@ -60,12 +63,6 @@ class View:
                 self.cell, self.reason = CellState(event.new), event.reason
                 if self.cell is CellState.CLOSED:
                     self._ended(event.at)
-            case events.Quarantined(resource=resource) if resource.startswith("site "):
-                self._off.add(int(resource.removeprefix("site ")))
-            case events.Cleared(resource=resource) if resource.startswith("site "):
-                self._off.discard(int(resource.removeprefix("site ")))
-            case events.SiteSet(site=site, on=on):
-                (self._off.discard if on else self._off.add)(site)
             case _:
                 self._contacts(event)
 
