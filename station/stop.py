@@ -33,13 +33,14 @@ class StopRequest:
 async def stopped(cell: Cell[Any], stop: StopRequest) -> None:
     """First request: pause and leave the lot so, abort if the grace is over first; second: abort at once.
 
+    A pause that somebody else has asked for is waited for as well.
     The ids are none of an earlier run of the lot: a command has its effect once.
     """
     await stop.changed.wait()
     stop.changed.clear()
     pause, abort = (f"stop-{verb}-{cell.now:.3f}" for verb in ("pause", "abort"))
     receipt = await cell.request(commands.Pause(id=pause, actor=ACTOR, reason="stop requested"))
-    if receipt.ok:
+    if receipt.ok or cell.pausing:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_GRACE_S):
                 await either(cell.paused.wait(), stop.changed.wait())

@@ -305,6 +305,12 @@ class Cell(Taking, Generic[S]):
         reason, takes = self._safety.said_after(str(hold)), self._held.takes
         await self.shift(State.HELD, reason, cause=hold.cause.value, takes=takes)
 
+    @property
+    def pausing(self) -> bool:
+        """Whether the lot comes to a pause by itself: it is on its way there, or is checked in one."""
+        checked = self.state is State.CHECKING and self._run is not None
+        return checked or self.state is State.PAUSING
+
     def leave(self) -> bool:
         """Have the run end with its lot open and paused, for the next start; false if it is not paused."""
         self._leaves = self.state is State.PAUSED
