@@ -41,13 +41,13 @@ class Cell:
 class Contacts(Interlock):
     """What is open at each reading; the last stays. An error is what cannot be read."""
 
-    def __init__(self, readings: Sequence[tuple[str, ...] | EquipmentError]) -> None:
+    def __init__(self, readings: Sequence[tuple[str, ...] | Exception]) -> None:
         super().__init__("safety")
         self._readings = list(readings)
 
     async def open_contacts(self) -> tuple[str, ...]:
         now = self._readings.pop(0) if len(self._readings) > 1 else self._readings[0]
-        if isinstance(now, EquipmentError):
+        if isinstance(now, Exception):
             raise now
         return now
 
@@ -99,10 +99,18 @@ def test_an_interlock_that_opens_aborts_the_lot_once() -> None:
     assert (abort.actor, abort.reason) == ("interlock", "safety is open: door, hood")
 
 
-def test_an_interlock_that_cannot_be_read_is_open() -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (EquipmentError("no answer"), "no answer"),
+        (ValueError("invalid literal"), "invalid literal"),
+        (IndexError(), "IndexError"),
+    ],
+)
+def test_an_interlock_that_cannot_be_read_is_open(error: Exception, why: str) -> None:
     cell = Cell()
-    guarded_for(1.0, cell, Contacts([EquipmentError("no answer")]))
-    assert cell.asked[0].reason == "safety cannot be read, so it counts as open: no answer"
+    guarded_for(1.0, cell, Contacts([(), error]))
+    assert cell.asked[0].reason == f"safety cannot be read, so it counts as open: {why}"
 
 
 def test_an_abort_that_is_refused_is_asked_for_again() -> None:
