@@ -3,7 +3,7 @@
 import os
 import stat
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,8 +18,8 @@ from station.errors import ConfigError, LedgerError
 Seed = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
-class SeedFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """The seeds of one name; hexadecimal."""
+class SeedFile(Struct, frozen=True, eq=False, forbid_unknown_fields=True):
+    """The seeds of one name; hexadecimal. Not compared, nor pickled."""
 
     format: int
     name: str
@@ -28,6 +28,9 @@ class SeedFile(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"SeedFile({self.name!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("seeds are not pickled")
 
     def signer(self, kind: Kind) -> Signer:
         """Return the signer of one kind."""

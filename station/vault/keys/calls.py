@@ -1,6 +1,6 @@
 """What may be asked of the key store's process, and who may ask it."""
 
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import msgspec
 
@@ -14,14 +14,24 @@ class _Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """Arguments of an operation, in order."""
 
 
-class Custodian(_Call, frozen=True):
+class _Secret(_Call, frozen=True, eq=False):
+    """Arguments that nobody may see: not printed, compared or pickled, whoever logs the call."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a call with a secret is not pickled")
+
+
+class Custodian(_Secret, frozen=True, eq=False):
     """Somebody who holds a share."""
 
     name: str
     passphrase: bytearray
 
 
-class TokenPlan(_Call, frozen=True):
+class TokenPlan(_Secret, frozen=True, eq=False):
     """A token that is to hold the keys; it has been initialised."""
 
     module: str
@@ -38,7 +48,7 @@ class Init(_Call, frozen=True):
     token: TokenPlan | None
 
 
-class Activate(_Call, frozen=True):
+class Activate(_Secret, frozen=True, eq=False):
     """Give a share."""
 
     custodian: str
@@ -74,7 +84,7 @@ class DecideSigned(_Call, frozen=True):
     statement: bytes
 
 
-class Repassphrase(_Call, frozen=True):
+class Repassphrase(_Secret, frozen=True, eq=False):
     """Give a share another passphrase."""
 
     custodian: str
@@ -109,7 +119,7 @@ class Trust(_Call, frozen=True):
     persons: tuple[Signatory, ...]
 
 
-class Restore(_Call, frozen=True):
+class Restore(_Secret, frozen=True, eq=False):
     """Give a share of a backup."""
 
     share: BackupShare
@@ -164,7 +174,7 @@ class Generate(_Call, frozen=True):
     profile: KeyProfile
 
 
-class Load(_Call, frozen=True):
+class Load(_Secret, frozen=True, eq=False):
     """Take over a key."""
 
     profile: KeyProfile
@@ -186,7 +196,7 @@ class Random(_Call, frozen=True):
     size: int
 
 
-class Wrap(_Call, frozen=True):
+class Wrap(_Secret, frozen=True, eq=False):
     """Wrap a key."""
 
     kek: str

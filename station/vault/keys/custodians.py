@@ -1,5 +1,7 @@
 """What people may have done to an active store, and what they must show for it."""
 
+import hmac
+
 from station.vault.keys import calls, holders, orders
 from station.vault.keys.errors import PolicyError, RequestError
 from station.vault.keys.header import Header
@@ -55,7 +57,7 @@ def _repassphrased(store: Store, call: calls.Repassphrase) -> None:
     header = store.header
     new = calls.Custodian(call.custodian, call.new)
     holders.check_passphrases([new])
-    if call.new == call.old:
+    if hmac.compare_digest(call.new, call.old):
         raise RequestError("the new passphrase is the old one")
     with holders.opened(header.shares, call.custodian, call.old, header.store) as share:
         sealed = holders.sealed(share, new, header.store)

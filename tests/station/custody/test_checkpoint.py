@@ -1,5 +1,6 @@
 """Checkpoints: the vectors, a second ML-DSA, one form only, and signers that never fork."""
 
+import pickle
 import secrets
 import threading
 from dataclasses import replace
@@ -138,8 +139,12 @@ def test_public_keys_as_text() -> None:
 def test_seed_files(tmp_path: Path) -> None:
     path = tmp_path / "log.seeds"
     made = seed_file.create(path, ORIGIN)
-    assert seed_file.read(path) == made
+    assert seed_file.read(path).ed25519 == made.ed25519
+    assert seed_file.read(path).mldsa44 == made.mldsa44
     assert made.ed25519 not in repr(made)
+    assert seed_file.read(path) != made
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(made)
     with pytest.raises(ConfigError, match="File exists"):
         seed_file.create(path, ORIGIN)
     path.chmod(0o644)

@@ -115,6 +115,8 @@ def test_a_passphrase_is_changed_by_its_custodian(opened: Service, tmp_path: Pat
         opened.answer(calls.Repassphrase("anna", bytearray(PASSPHRASES["ben"]), new))
     with pytest.raises(RequestError, match="12 to 1024"):
         opened.answer(calls.Repassphrase("anna", bytearray(PASSPHRASES["anna"]), bytearray(b"short")))
+    with pytest.raises(RequestError, match="is the old one"):
+        opened.answer(calls.Repassphrase("anna", *(bytearray(PASSPHRASES["anna"]) for _ in range(2))))
     opened.answer(calls.Repassphrase("anna", bytearray(PASSPHRASES["anna"]), new))
     opened.close()
     store = again(tmp_path)
