@@ -89,7 +89,7 @@ function pareto() {
   if (!lot) return nothing;
   const rows = (S.hard ? hard : soft)(S).filter((one) => one.count).sort((a, b) => (b.kind === 'pass') - (a.kind === 'pass') || b.count - a.count);
   const most = Math.max(1, ...rows.filter((one) => one.kind !== 'pass').map((one) => one.count));
-  return html`<section class="pareto" tabindex="0" aria-label=${t('pareto.bins')}><button class="look" data-look="bins" @click=${() => { S.hard = !S.hard; paint(); }}><small>${t('map.view')}</small> ${t(S.hard ? 'lot.hard' : 'lot.soft')}</button>${rows.length ? nothing : html`<p>${t('pareto.none')}</p>`}${rows.map((one) => html`<div class="bin ${!S.hard && S.only === one.place ? 'only' : ''}" data-bin=${one.number}>
+  return html`<section class="pareto" tabindex="0" aria-label=${t('pareto.bins')}><button class="look" data-look="bins" @click=${() => { S.hard = !S.hard; paint(); }}><small>${t('map.view')}</small> ${t(S.hard ? 'lot.hard' : 'lot.soft')}</button>${rows.length ? nothing : html`<p>${t('pareto.none')}</p>`}${rows.map((one) => html`<div class="bin ${one.kind} ${!S.hard && S.only === one.place ? 'only' : ''}" data-bin=${one.number}>
     <b>${one.number}</b><span class="name">${one.name}</span><span>${num(one.count)}</span><span>${percent(one.count, sum.tested)}</span>
     <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">${svg`<rect width=${one.kind === 'pass' ? 100 : (100 * one.count) / most} height="4" fill=${map.colourOf(one.place)}/>`}</svg></div>`)}</section>`;
 }
