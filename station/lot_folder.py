@@ -28,7 +28,7 @@ def make_folder(folder: Path) -> None:
     try:
         durable_file.keep_folder(folder, new=True)
     except FileExistsError:
-        reason = "a lot is never overwritten, choose another --lot or --out"
+        reason = "a lot is never overwritten; give this one another name"
         raise ConfigError(f"{folder} exists: {reason}") from None
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}") from error
