@@ -32,6 +32,8 @@ VALUES: dict[str, tuple[float, ...]] = {
     "clock": (-86_400, -60, 0.5, 60, 86_400),
 }
 """What a trouble's value may be."""
+SHARE_BRIM = 0.1
+"""Of lots whose disk fills to the brim once."""
 SHARE_CONSOLE, SHARE_PLANT, SHARE_PAGE, SHARE_LATE = 0.25, 0.4, 0.2, 0.3
 """Of served lots: whose console hangs or dies in the middle of a word; whose floor has troubles; that are
 seen through a real console, which is killed; that somebody leaves alone for days."""
@@ -116,6 +118,7 @@ def schedule(seed: int) -> Schedule:
     met = tuple(_troubles(random, cell, way, lives=len(kills) + 1))
     if way == SERVED:
         met += tuple(_around(Random(f"chaos:{seed}:floor"), lives=len(kills) + 1))  # noqa: S311 - the same
+    met += tuple(_brim(Random(f"chaos:{seed}:brim"), lives=len(kills) + 1))  # noqa: S311 - the same
     return Schedule(seed, devices, sites, cell, faults, kills, met, way)
 
 
@@ -137,6 +140,11 @@ def _troubles(random: Random, cell: str, way: str, *, lives: int) -> Iterator[Tr
         yield Trouble(name, number, random.choice(VALUES[name]), life)
     if way == SERVED and random.random() < 0.5:
         yield Trouble(random.choice(("twice", "cut")), random.randint(1, 4))
+
+
+def _brim(random: Random, *, lives: int) -> Iterator[Trouble]:
+    if random.random() < SHARE_BRIM:
+        yield Trouble("brim", random.randint(1, 40), random.choice((1, 3, 30)), random.randint(1, lives))
 
 
 def _around(random: Random, *, lives: int) -> Iterator[Trouble]:

@@ -31,7 +31,7 @@ CONSOLE = "console"
 """The process of the page of a served lot, killed."""
 PLANT, PAGE = "plant", "page"
 """The folders of what is on the floor, and of the console's process, beside the lot's."""
-NAMES = ("vault", "keys", "full", "slow", "lock", "clock", *AT_CONSOLE, CONSOLE, *ON_PLANT)
+NAMES = ("vault", "keys", "full", "brim", "slow", "lock", "clock", *AT_CONSOLE, CONSOLE, *ON_PLANT)
 SLOW_S = 0.1
 """How long a slow disk takes for one sync, of real time."""
 NO_LIMIT = 1_073_741_823
@@ -45,6 +45,7 @@ VAULT, KEY_STORE = b"station.vault\0", b"station.vault.keys\0"
 class Trouble(NamedTuple):
     """One of them, in one life of the station.
 
+    `brim` is a full disk on which what the journal holds back has no room either; writes end in their middle.
     `value`: for so many records the disk is full or slow, or there is no broker or console; for so many
     seconds another process has the store; by so many seconds the clock steps; so many messages are lost or
     doubled; whether the floor's database dies after a transaction, not before.
@@ -76,7 +77,7 @@ class Troubled:
     def __init__(self, troubles: Sequence[Trouble]) -> None:
         self._troubles = troubles
         self._records = 0
-        self._full = self._slow = False
+        self._full = self._brim = self._slow = False
         self._step = 0.0
         self._folder = Path()
 
@@ -111,6 +112,8 @@ class Troubled:
         match trouble.name:
             case "full":
                 self._full = True
+            case "brim":
+                self._full = self._brim = True
             case "slow":
                 self._slow = True
             case "clock":
@@ -130,6 +133,8 @@ class Troubled:
         match name:
             case "full":
                 self._full = False
+            case "brim":
+                self._full = self._brim = False
             case "slow":
                 self._slow = False
             case "broker":
@@ -142,10 +147,12 @@ class Troubled:
     # -- the disk
     def _write(self, written: int, data: bytes) -> int:
         path = Path(f"/proc/self/fd/{written}").readlink()
-        spared = path.name == "journal" and not path.with_suffix(".reserve").exists()
-        if self._full and not spared:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return os.write(written, data)
+        spared = path.name == "journal" and not path.with_suffix(".reserve").exists() and not self._brim
+        if not self._full or spared:
+            return os.write(written, data)
+        if self._brim and len(data) > 1:
+            return os.write(written, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _sync(self, written: int) -> None:
         if self._slow:

@@ -39,6 +39,7 @@ LOTS = int(os.environ.get("HARDBIN_CHAOS", "6"))
 TROUBLES = [
     "trouble=full:8:1",
     "trouble=full:9:30 kill=record:10:after",
+    "way=served trouble=brim:9:1",
     "trouble=slow:5:5",
     "trouble=lock:9:0.1",
     "trouble=lock:9:2",
