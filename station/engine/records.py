@@ -136,7 +136,11 @@ class Records:
         return True
 
     async def finish(self, ended: float) -> Path:
-        """Close both; return the verified STDF file. What was closed already, and when, stays."""
+        """Close both; return the verified STDF file. What was closed already, and when, stays.
+
+        A file that failed is written anew first.
+        """
+        await self.mend(ended)
         before = None if self._open_run is None else self._open_run.finished
         if self._closed is None:
             ended = ended if before is None else before

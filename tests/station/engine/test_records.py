@@ -26,6 +26,16 @@ class FullDisk:
         return getattr(os, name)
 
 
+class UnsureDisk(FullDisk):
+    """The module `os`, with a disk that cannot say whether it has what was written."""
+
+    def write(self, file: int, data: bytes) -> int:
+        return os.write(file, data)
+
+    def fsync(self, file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results.db")
@@ -58,6 +68,23 @@ async def test_a_file_that_failed_is_written_anew_and_the_lot_goes_on(
     path = await records.finish(BEGAN + 100)
     assert path.read_bytes() == rebuild(store, 1, tmp_path / "again").read_bytes()
     assert [event.text for event in store.events(1)] == ["datalog written anew from the store"] * 2
+
+
+@pytest.mark.parametrize("disk", [FullDisk(), UnsureDisk()])
+async def test_a_file_that_failed_as_it_was_closed_is_written_anew_and_closed(
+    tmp_path: Path, store: Store, records: Records, monkeypatch: pytest.MonkeyPatch, disk: FullDisk
+) -> None:
+    await records.open(lot())
+    for landing in touchdowns():
+        await records.commit(landing)
+        await records.project(landing)
+    for _ in range(2):
+        with monkeypatch.context() as patched, pytest.raises(StorageError, match="No space|Input/output"):
+            patched.setattr(stdf_file, "os", disk)
+            await records.finish(BEGAN + 100)
+    path = await records.finish(BEGAN + 200)
+    assert store.state(1).finished == BEGAN + 200
+    assert path.read_bytes() == rebuild(store, 1, tmp_path / "again").read_bytes()
 
 
 async def test_a_store_that_was_locked_at_the_end_is_ended_as_of_then(
