@@ -68,7 +68,8 @@ class Outlet:
         self._pending.append(one)
         if not self._told:
             self._told = True
-            self._loop.call_soon_threadsafe(self._take_up)
+            with suppress(RuntimeError):  # no console is served any more: it is in the journal
+                self._loop.call_soon_threadsafe(self._take_up)
 
     # -- on the io loop
     def _take_up(self) -> None:

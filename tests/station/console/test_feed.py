@@ -215,3 +215,10 @@ async def test_a_station_that_ends_waits_for_no_answer_to_a_console_that_is_gone
             console.sendall(wire.line(wire.Ask(number=1, command=pause)))
             await asked.wait()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_what_is_said_when_no_console_is_served_any_more_is_let_go() -> None:
+    async def made() -> outlet.Outlet:
+        return outlet.Outlet(HELLO, INSIDE)
+
+    asyncio.run(made()).noted(1, SOME[0])
