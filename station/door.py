@@ -19,6 +19,8 @@ from station.engine.states import State
 
 LOTS = 50
 """Of so many lots that are over the alarms are known."""
+COMING = frozenset({State.LOADING, State.RECOVERING})
+"""A lot is on its way, and there is no cell yet."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Door:
         """Of the queue: who enters was judged by a state that still holds."""
         self._latest: Waiting | None = None
         """Asked for again by its id, it has the same receipt."""
+        self._coming = False
+        """A lot has come in that nobody has begun with."""
         self._unanswered = set[Asked]()
 
     @property
@@ -124,8 +128,10 @@ class Door:
         """Have it heard where no cell does; of a closed lot that is put back nothing is left here."""
         after = max((alarms.latest for alarms in self._past), default=0.0)
         receipt = await between.request(command, self._unknown(command), after)
-        if isinstance(command, commands.Unload) and receipt.ok and self._cell is None:
-            self._left = State.EMPTY
+        if isinstance(command, commands.Unload) and receipt.ok:
+            with self._entry:
+                if self._cell is None and self._left is State.CLOSED:  # else another lot has come meanwhile
+                    self._left = State.EMPTY
         return receipt
 
     async def _asked(
@@ -174,7 +180,8 @@ class Door:
                 if found is not None:
                     return commands.Receipt(False, *found)
                 before = State.CLOSED if self.state is State.CLOSED else State.EMPTY
-                self._cell, self._left = None, State.LOADING
+                self._over(State.LOADING)
+                self._coming = True
                 waiting = self._latest = Waiting(load, Future(), before)
                 self._loads.put(waiting)
         return await asyncio.shield(asyncio.wrap_future(waiting.receipt))
@@ -202,7 +209,11 @@ class Door:
 
     def next_load(self) -> Waiting | Task | None:
         """Wait for the next lot or task, blocking; None when there will be none any more."""
-        return self._loads.get()
+        found = self._loads.get()
+        if isinstance(found, Waiting):
+            with self._entry:
+                self._coming = False
+        return found
 
     def close(self) -> None:
         """Let no more lots in; on any thread."""
@@ -210,20 +221,26 @@ class Door:
 
     def expect(self) -> None:
         """A lot that was left open is being taken up: no other one may be loaded."""
-        self._cell, self._left = None, State.RECOVERING
+        with self._entry:
+            self._over(State.RECOVERING)
 
     def enter(self, cell: Cell[Any]) -> None:
         """The cell has its lot: commands are for it. On its loop."""
         self._cell = cell, asyncio.get_running_loop()
 
     def leave(self, state: State) -> None:
-        """There is no cell any more that could take a command."""
-        if self._cell is not None:
-            self._past.append(self._cell[0].alarms)
-        if self._left in (State.LOADING, State.RECOVERING) or self._cell is not None:
-            self._cell, self._left = None, state
+        """There is no cell any more that could take a command; a lot that has come in meanwhile stays."""
+        with self._entry:
+            if not self._coming and (self._cell is not None or self._left in COMING):
+                self._over(state)
         for asked in tuple(self._unanswered):
             asked.never()
+
+    def _over(self, state: State) -> None:
+        """Stand so, without a cell."""
+        inside, self._cell, self._left = self._cell, None, state
+        if inside is not None:
+            self._past.append(inside[0].alarms)
 
 
 def _action(command: commands.Any) -> Action:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from station import commands
+from station.alarms import Alarms
 from station.door import Door
 from station.engine.states import State
 
@@ -18,7 +19,7 @@ class Cell:
     """One that does with a command what it was told."""
 
     state = State.LOADED
-    alarms: tuple[()] = ()
+    alarms = Alarms()
 
     def __init__(self, request: Callable[[commands.Any], Awaitable[commands.Receipt]]) -> None:
         self.request = request
@@ -120,3 +121,57 @@ async def test_a_lot_that_is_asked_for_twice_is_loaded_once(loop: asyncio.Abstra
     assert other.code == "wrong_state"
     door.close()
     assert door.next_load() is None
+
+
+def load(name: str) -> commands.Load:
+    return commands.Load(id=name, actor="p-1", roles=OP, lot=name, quantity=4)
+
+
+async def test_a_lot_that_comes_in_while_the_one_before_leaves_is_the_only_one(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    door = Door()
+    cell: Any = Cell(taken)
+    cell.state = State.CLOSED
+    await on(loop, entering(door, cell))
+    asked = asyncio.create_task(door.request(load("L2")))
+    await turns()
+    for state in (State.CLOSED, State.EMPTY):  # its run is over, and then all of it
+        door.leave(state)
+        assert door.state is State.LOADING
+    assert (await door.request(load("L3"))).code == "wrong_state"
+    waiting: Any = door.next_load()
+    assert waiting.load.lot == "L2"
+    door.leave(waiting.unless_loaded)
+    waiting.settle(commands.Receipt(False, "failed"))
+    assert (door.state, (await asked).code) == (State.CLOSED, "failed")
+
+
+async def test_a_lot_that_comes_in_while_the_one_before_is_put_back_is_the_only_one(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    heard, over = asyncio.Event(), asyncio.Event()
+
+    class Beside:
+        alarms = Alarms()
+
+        async def request(self, *_: Any) -> commands.Receipt:
+            heard.set()
+            await over.wait()
+            return commands.Receipt(True, "ok")
+
+    door = Door()
+    beside: Any = Beside()
+    door.between = beside
+    cell: Any = Cell(taken)
+    await on(loop, entering(door, cell))
+    door.leave(State.CLOSED)
+    unload = commands.Unload(id="u", actor="p-1", roles=OP)
+    putting_back = asyncio.create_task(door.request(unload))
+    await heard.wait()
+    asked = asyncio.create_task(door.request(load("L2")))
+    await turns()
+    over.set()
+    assert (await putting_back).ok
+    assert door.state is State.LOADING
+    asked.cancel()
