@@ -97,7 +97,9 @@ def file_table(found: Columns) -> pa.Table:
 
 
 def kept(found: pa.Table, path: Path, written: Write) -> int:
-    """Write a table to a file, which gets its name when it is whole and on disk; return the rows."""
+    """Write a table to a new file, which gets its name when it is whole and on disk; return the rows."""
+    if path.exists():
+        raise StorageError(f"{path}: the file exists, it is not overwritten")
     part = path.with_name(path.name + ".part")
     try:
         durable_file.keep_folder(path.parent)

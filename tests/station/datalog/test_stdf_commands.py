@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from station.cli.stdf import stdf
 from station.datalog.stdf.file import StdfFile
+from station.errors import StorageError
 from tests.station.datalog.lots import BEGAN, lot, touchdowns
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "stdf_dump.txt"
@@ -114,6 +115,16 @@ def test_a_file_of_another_kind(tmp_path: Path, verb: str) -> None:
     done = run(verb, other)
     assert done.exit_code == 13
     assert "it is no STDF file" in done.output
+
+
+@pytest.mark.parametrize("verb", ["to-parquet", "to-csv", "to-json"])
+def test_no_file_is_overwritten(path: Path, verb: str) -> None:
+    before = path.read_bytes()
+    done = run(verb, path, "--out", path)
+    assert isinstance(done.exception, StorageError)
+    assert "it is not overwritten" in str(done.exception)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes() == before
 
 
 def test_a_record_that_is_none() -> None:
