@@ -106,10 +106,14 @@ class Boundary:
         self._texts.append(text)
 
     async def tell(self) -> None:
-        """Write into the datalog what was asked of sites; no result may wait to be written before it."""
-        texts, self._texts = self._texts, []
-        for text in texts:
-            await self._in.records.tell(text, self._in.journal.now)
+        """Write into the datalog what was asked of sites; no result may wait to be written before it.
+
+        StorageError: what the store has refused is told the next time, and a datalog that failed is written
+        anew from there.
+        """
+        while self._texts:
+            await self._in.records.note(self._texts[0], self._in.journal.now, kind="person")
+            await self._in.records.say(self._texts.pop(0))
 
     @property
     def needs_rest(self) -> bool:

@@ -1,5 +1,7 @@
 """Results become durable before anything is told of them; what cannot be kept goes to the error bin."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from station import events
@@ -11,6 +13,13 @@ from station.errors import StorageError
 from station.model import Bin, TouchdownResult, Verdict
 
 
+class Note(NamedTuple):
+    """What happened behind a landing, and when, unix time."""
+
+    text: str
+    at: float
+
+
 class Keeper:
     """Keeps the landings of one lot: journal, store, and the datalog behind them."""
 
@@ -18,8 +27,8 @@ class Keeper:
         self._records = records
         self._journal = journal
         self._error = error
-        self._unkept: list[TouchdownResult] = []
-        """Landings that the store has refused, in order."""
+        self._unkept: list[TouchdownResult | Note] = []
+        """What the store has refused, in order."""
         self._unprojected: list[TouchdownResult | str] = []
         self.hold = ""
         """Why the lot is to be held; whoever has taken it up empties it."""
@@ -59,9 +68,13 @@ class Keeper:
             await self._store(self._unkept[0])
             del self._unkept[0]
 
-    async def _store(self, result: TouchdownResult) -> None:
-        await self._records.commit(result)
-        self._unprojected.append(result)
+    async def _store(self, kept: TouchdownResult | Note) -> None:
+        if isinstance(kept, Note):
+            await self._records.note(*kept)
+            self._unprojected.append(kept.text)
+        else:
+            await self._records.commit(kept)
+            self._unprojected.append(kept)
 
     async def _correct(self, result: TouchdownResult, reason: str) -> TouchdownResult:
         """The results could not be kept: the devices go to the error bin, and the lot is held."""
@@ -81,12 +94,13 @@ class Keeper:
 
     async def note(self, text: str, at: float) -> None:
         """Keep what happened behind the last landing: the datalog says it there."""
+        note = Note(text, at)
         try:
-            await self._records.note(text, at)
+            await self._store_refused()
+            await self._store(note)
         except StorageError as error:
             self.hold = self.hold or str(error)
-        else:
-            self._unprojected.append(text)
+            self._unkept.append(note)
 
     async def project(self) -> None:
         """Append what was kept to the datalog."""

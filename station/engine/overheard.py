@@ -74,7 +74,11 @@ class Overheard:
                 self._machine, Prober
             ):  # a handler's driver stops the lot itself
                 self._forbidding = self._forbidding or said
-            await self._journal.commit(said)
+            try:
+                await self._journal.commit(said)
+            except StorageError:
+                self._said.appendleft(said)
+                raise
 
     def _heard(self, event: happening.Happening) -> None:
         match event:

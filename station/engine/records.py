@@ -108,14 +108,9 @@ class Records:
         """Return when the landing is durable in the store; StorageError otherwise."""
         await self._writer.run(self._store.commit, result)
 
-    async def tell(self, text: str, at: float) -> None:
-        """Put a line into the datalog between two landings; StorageError."""
-        await self._writer.run(self._store.event, "person", text, at)
-        await self._write(self._file.event_text, text)
-
-    async def note(self, text: str, at: float) -> None:
+    async def note(self, text: str, at: float, *, kind: str = "rule") -> None:
         """Keep in the store what the datalog is to say behind the last landing; StorageError."""
-        await self._writer.run(self._store.event, "rule", text, at)
+        await self._writer.run(self._store.event, kind, text, at)
 
     async def say(self, text: str) -> None:
         """Append to the datalog what the store has kept; StorageError."""

@@ -106,6 +106,37 @@ async def test_what_the_store_has_refused_is_in_store_and_datalog_before_the_lot
 
 
 @virtual
+async def test_what_rules_and_persons_said_is_in_store_and_datalog_though_the_store_was_locked(
+    tmp_path: Path,
+) -> None:
+    calls = itertools.count()
+
+    async def row(site: BenchSite) -> float:
+        del site
+        if next(calls) < 3:
+            raise EquipmentError("gone")
+        return 1.0
+
+    bench = Bench(tmp_path, sequence(Parametric(1, row, ANY, bin=BAD)), [*THREE, frozenset({2})])
+    bench.store.fails_in = "event"
+
+    async def technician() -> None:
+        await until(bench, State.HELD)
+        assert (await bench.cell.request(off())).ok
+        for number, repaired in enumerate((False, True)):
+            assert (await bench.cell.request(release(number))).ok
+            await until(bench, State.PAUSED)
+            bench.store.fails_in = "" if repaired else "event"
+            assert (await bench.cell.request(commands.Resume(id=f"r{number}", actor="op", roles=OP))).ok
+            await until(bench, State.HELD if not repaired else State.CLOSED)
+
+    assert await bench.run(technician(), unattended=False) == "CLOSED"
+    said = ["rule R10, lot: 3 contacts could not be judged: hold", "site 1 off: bent pin"]
+    assert bench.store.texts == said
+    assert bench.file.texts == bench.store.texts
+
+
+@virtual
 async def test_a_lot_with_unsorted_devices_is_neither_released_nor_ended(tmp_path: Path) -> None:
     bench = Bench(tmp_path, sequence(returning(1.0)), THREE)
     bench.handler.sort_fails = "echo wrong three times"

@@ -12,6 +12,7 @@ from station.engine.arrivals import Arrivals
 from station.engine.lot_journal import LotJournal
 from station.engine.overheard import Overheard
 from station.engine.stops import Hold
+from station.errors import StorageError
 
 EVENTS: list[tuple[happening.Happening, str]] = [
     (happening.WaferLoaded(1, 3, "W3"), "p: wafer loaded: W3, slot 3 of cassette 1"),
@@ -44,8 +45,11 @@ class Journal:
 
     def __init__(self) -> None:
         self.kept = list[events.Any]()
+        self.refuses = ""
 
     async def commit(self, event: events.Any) -> None:
+        if self.refuses:
+            raise StorageError(self.refuses)
         self.kept.append(event)
 
 
@@ -98,6 +102,18 @@ async def test_alarm_holds_the_lot_when_it_is_in_the_journal(event: happening.Ha
     assert [str(told) for told in journal.kept] == [text, "p: wafer ended: W3"]
     await overheard.heed()
     assert len(journal.kept) == 2, "said once"
+
+
+async def test_what_the_journal_has_refused_is_told_when_it_takes_it() -> None:
+    machine, journal, overheard = made()
+    machine.heard(happening.Warned("9", "tray low"))
+    machine.heard(happening.WaferEnded("W3"))
+    journal.refuses = "disk full"
+    with pytest.raises(StorageError):
+        await overheard.heed()
+    journal.refuses = ""
+    await overheard.ignore()
+    assert [str(told) for told in journal.kept] == ["p: warning: 9 tray low", "p: wafer ended: W3"]
 
 
 async def test_what_a_handler_says_is_told_and_its_driver_stops_the_lot() -> None:
