@@ -45,7 +45,10 @@ class Identity(Protocol):
         """Whether there are persons who can log in."""
 
     async def person(self, request: Request, *, active: bool) -> Person | None:
-        """Return the person of a request's session, None for whoever has none; `active`: somebody touched."""
+        """Return the person of a request's session, None for whoever has none; `active`: somebody touched.
+
+        StorageError.
+        """
 
     async def enter(self, badge: str, pin: str) -> str:
         """Log in and return the session's token; PeopleError."""
@@ -81,7 +84,7 @@ class Badges:
 
     def __init__(self, people: People, place: str) -> None:
         self._people, self._place = people, place
-        self._writer = Writer("people")
+        self._writer, self._looking = Writer("people"), Writer("sessions")
         self.on_people: OnPeople | None = self._on_people
 
     async def _on_people(self, work: Callable[[People], T]) -> T:
@@ -95,7 +98,8 @@ class Badges:
         token = request.cookies.get(COOKIE)
         if not token:
             return None
-        session = await self._writer.run(self._people.session, token, active=active)
+        thread = self._writer if active else self._looking
+        session = await thread.run(self._people.session, token, active=active)
         return None if session is None else msgspec.convert(session.person, Person, from_attributes=True)
 
     async def enter(self, badge: str, pin: str) -> str:
@@ -106,5 +110,6 @@ class Badges:
             await self._writer.run(self._people.leave, token)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
+        self._looking.close()
         self._writer.close()

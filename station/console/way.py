@@ -13,6 +13,7 @@ from starlette.routing import Route
 from station.authority import Action
 from station.console.defence import Defence, forged, refusal
 from station.console.orders import STATUS
+from station.errors import ConfigError, CustodyError
 from station.people.person import PeopleError
 
 API = "/api/v1"
@@ -42,6 +43,10 @@ def _guarded(way: Way) -> Callable[[Request], Awaitable[Response]]:
             return await way.answer(request)
         except PeopleError as error:
             return refusal(error.code, str(error), STATUS.get(error.code, 409))
+        except CustodyError as error:
+            return refusal("integrity", str(error), 503)
+        except ConfigError as error:
+            return refusal("invalid_config", str(error), 409)
         except ValueError as error:
             return refusal("bad_arguments", str(error), 413)
 

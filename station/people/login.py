@@ -1,11 +1,14 @@
 """Who somebody is: badge and PIN, with a lock after a few wrong ones that a restart does not open."""
 
+import logging
 import sqlite3
 
+from station.errors import StorageError
 from station.people import accounts, sessions
 from station.people.inside import Inside
 from station.people.person import PeopleError, Person
 
+log = logging.getLogger(__name__)
 TRIES = 5
 LOCKED_S, LOCKED_MAX_S = 900.0, 86_400.0
 """The first lock, and the longest: each further wrong PIN doubles it."""
@@ -69,15 +72,28 @@ class Login:
         return token
 
     def session(self, token: str, *, active: bool) -> sessions.Session | None:
-        """Return the session of a token; `active`: somebody did something, and not just the page."""
+        """Return the session of a token; `active`: somebody did something, and not just the page.
+
+        Without `active` it waits for nobody who changes something.
+        """
         now = self._in.now()
+        if not active:
+            with self._in.database.apart() as db:
+                return sessions.current(db, token, now)
         with self._in.database.reading() as db:
             found = sessions.current(db, token, now)
-            stale = active and found is not None and sessions.stale(db, found, now)
+            stale = found is not None and sessions.stale(db, found, now)
         if stale and found is not None:
+            self._seen(found, now)
+        return found
+
+    def _seen(self, found: sessions.Session, now: float) -> None:
+        """Write down that somebody is there; where that fails, the session ends the sooner."""
+        try:
             with self._in.database.changing() as db:
                 sessions.seen(db, found, now)
-        return found
+        except StorageError as error:
+            log.error("session %s: %s", found.number, error)
 
     def close(self, token: str, why: str = "logged out") -> None:
         """End a session, also one that is over."""

@@ -16,6 +16,7 @@ from station.console.page_files import PageFile
 from station.console.picture import Picture
 from station.console.stream import Stream
 from station.console.ways import Behind, Console
+from station.errors import ConfigError, StorageError
 from station.people.person import PeopleError
 from tests.station.console.lots import BEGIN, HELLO, NOW, shift
 
@@ -31,8 +32,11 @@ class Somebody:
     accounts = True
     on_people: OnPeople | None = None
     person_: Person | None = OPERATOR
+    broken: Exception | None = None
 
     async def person(self, request: Request, *, active: bool) -> Person | None:
+        if self.broken is not None:
+            raise self.broken
         return self.person_
 
     async def enter(self, badge: str, pin: str) -> str:
@@ -145,6 +149,29 @@ async def test_the_same_key_twice_is_one_command(floor: Floor) -> None:
     assert len(floor.asked) == 1
     await floor.post("commands/lot.pause", idempotency_key="another-key")
     assert len(floor.asked) == 2
+
+
+@pytest.mark.parametrize("name", ["lot.pause", "lot.abort"])
+async def test_a_stop_reaches_the_cell_though_the_people_cannot_be_read(floor: Floor, name: str) -> None:
+    floor.who.broken = StorageError("people.db: disk I/O error")
+    assert (await floor.post(f"commands/{name}"))[0] == 200
+    assert [one.actor for one in floor.asked] == ["nobody"]
+
+
+@pytest.mark.parametrize(
+    ("name", "afar", "error", "code"),
+    [
+        ("hold.release", False, StorageError("people.db: disk full"), "integrity"),
+        ("lot.abort", True, StorageError("people.db: disk full"), "integrity"),
+        ("hold.release", False, ConfigError("station.toml: no site"), "invalid_config"),
+    ],
+)
+async def test_what_cannot_be_read_is_a_receipt(name: str, afar: bool, error: Exception, code: str) -> None:
+    floor = Floor(afar=afar)
+    floor.who.broken = error
+    _, receipt = await floor.post(f"commands/{name}")
+    assert receipt == {"ok": False, "code": code, "reason": str(error)}
+    assert not floor.asked
 
 
 @pytest.mark.parametrize(

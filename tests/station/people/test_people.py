@@ -1,20 +1,25 @@
 """Accounts, logging in, sessions, acts of two persons: what must be refused is refused, and told."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import pytest
+from starlette.requests import Request
 
 from station.authority import Action
+from station.console.identity import COOKIE, Badges
 from station.custody import durable_file
 from station.custody.audit import Trust, audited
 from station.custody.ledger import Entry
 from station.custody.log_keys import key_of
-from station.errors import ConfigError
+from station.errors import ConfigError, StorageError
+from station.people.database import Database
 from station.people.dual_control import short
 from station.people.login import LOCKED_S, TRIES
 from station.people.people import People, people
@@ -46,6 +51,47 @@ def entries(station: People, tmp_path: Path) -> list[Entry]:
         rows = db.execute("SELECT entry FROM leaf ORDER BY idx").fetchall()
     db.close()
     return [msgspec.json.decode(row[0], type=Entry) for row in rows]
+
+
+# -- sessions and a disk
+def test_a_session_counts_though_nothing_can_be_written(
+    founded: People, clock: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = founded.enter(*ENGINEER, "panel")
+
+    def full(self: Database) -> None:
+        raise StorageError("people.db: database or disk is full")
+
+    monkeypatch.setattr(Database, "changing", full)
+    clock.at += 60
+    assert founded.session(token, active=True) is not None
+    clock.at += IDLE_S[Role.ENGINEER]
+    assert founded.session(token, active=True) is None  # nobody has written that somebody was there
+
+
+async def test_who_somebody_is_does_not_wait_for_whoever_changes_something(
+    founded: People, tmp_path: Path
+) -> None:
+    badges = Badges(founded, "panel")
+    request = Request(
+        {"type": "http", "headers": [(b"cookie", f"{COOKIE}={founded.enter(*ENGINEER, 'panel')}".encode())]}
+    )
+    begun, done = Event(), Event()
+
+    def changes(_: People) -> None:
+        begun.set()
+        done.wait()
+
+    assert badges.on_people is not None
+    busy = asyncio.get_running_loop().create_task(badges.on_people(changes))
+    try:
+        await asyncio.get_running_loop().run_in_executor(None, begun.wait)
+        person = await badges.person(request, active=False)
+        assert person is not None
+    finally:
+        done.set()
+        await busy
+        badges.close()
 
 
 # -- accounts
