@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from pathlib import Path
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +23,9 @@ HELD = 3
 """So many lots stay in memory: whoever looks at one asks for test after test of it."""
 TOGETHER = 30
 """So many lots are looked at together at most."""
+
+Mark: TypeAlias = tuple[tuple[int, int], ...]
+"""When a store's files were written last, and their sizes."""
 
 
 class Parametric(Struct, frozen=True):
@@ -53,7 +57,8 @@ class StoredLots:
     def __init__(self) -> None:
         self._known: dict[tuple[Path, int], Stored] = {}
         """Of lots that have ended."""
-        self._lots: OrderedDict[tuple[Path, int, int], Lot] = OrderedDict()
+        self._lots: OrderedDict[Path, tuple[Mark, Lot]] = OrderedDict()
+        """Each as it was at its mark; the latest asked for is the last."""
 
     def listed(self, folder: Path) -> list[Stored]:
         """Return the latest lots of a folder that have results, the last one first."""
@@ -96,14 +101,14 @@ class StoredLots:
         return path
 
     def _lot(self, path: Path) -> Lot:
-        status = path.stat()
-        key = path, status.st_mtime_ns, status.st_size
-        if key not in self._lots:
-            self._lots[key] = lot_of(path, _run(path))
-        self._lots.move_to_end(key)
+        mark, (known, lot) = _mark(path), self._lots.get(path, (None, None))
+        if lot is None or known != mark:
+            lot = lot_of(path, _run(path))
+        self._lots[path] = mark, lot
+        self._lots.move_to_end(path)
         while len(self._lots) > HELD:
             self._lots.popitem(last=False)
-        return self._lots[key]
+        return lot
 
     @staticmethod
     def _maps(path: Path) -> list[WaferMap]:
@@ -114,6 +119,12 @@ class StoredLots:
             raise AnalysisError(f"lot {path.parent.name}: {error}") from error
         finally:
             store.close()
+
+
+def _mark(path: Path) -> Mark:
+    """Return what changes with each result: that of a lot that runs is in the log beside the file."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return tuple((one.st_mtime_ns, one.st_size) for one in (file.stat() for file in files if file.exists()))
 
 
 def _run(path: Path) -> int:

@@ -9,9 +9,12 @@ import pytest
 
 from station.analysis import closeup, correlation, reduction
 from station.analysis.lot import lot_of
+from station.console.stored_lots import StoredLots
+from station.datalog.store import Store
 from station.model import TestDefinition
 from tests.station.analysis.kept import LIMIT, kept
 from tests.station.console.test_ways import Floor
+from tests.station.datalog.lots import good, lot, touchdown
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,19 @@ async def test_sites_lots_and_pairs(floor: Floor, lots: Path) -> None:
     assert pairs[0]["found"]["r"] == pytest.approx(1.0)
     _, points = await asked(floor, "/scatter", lot=["A", "B"], test=300)
     assert len(points["first"]) == len(points["second"]) == len(points["parts"]) == pairs[0]["found"]["count"]
+
+
+def test_a_lot_that_runs_is_looked_at_anew(tmp_path: Path) -> None:
+    (tmp_path / "R").mkdir()
+    writing, stored = Store(tmp_path / "R" / "results.db"), StoredLots()
+    writing.open()
+    writing.begin(lot())
+    for number in range(1, 4):
+        writing.commit(touchdown(number, good(1, number)))
+        (found,) = stored.lots(tmp_path, ["R"])
+        assert found.contacts.part.tolist() == [str(one) for one in range(1, number + 1)]
+        assert stored.lots(tmp_path, ["R"])[0] is found
+    writing.close()
 
 
 async def test_what_tests_are_worth(floor: Floor, lots: Path) -> None:
