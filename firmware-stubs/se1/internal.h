@@ -60,8 +60,8 @@ int area_wipe(se1 *chip, uint32_t page, size_t n);
 int pages_clear(se1 *chip, uint32_t page, uint32_t count);
 int records_load(se1 *chip);
 int counters_save(se1 *chip);
-int directory_save(se1 *chip);
-int slot_save(se1 *chip, uint32_t index);
+int directory_save(se1 *chip, const se1_container next[SE1_KINDS]);
+int slot_save(se1 *chip, uint32_t index, const se1_slot *next);
 
 /* lifecycle.c */
 int lifecycle_boot(se1 *chip);
@@ -80,6 +80,7 @@ int do_external_authenticate(se1 *chip, const se1_command *command);
 /* keys.c */
 #define SE1_SET_SIZE 96      /* ENC, MAC, DEK */
 #define SE1_TRANSPORT_SIZE 144 /* and the hash of the test token */
+#define PRIVATE_MOST 64 /* bytes of a private key, or of its seed */
 int set_index(uint8_t kvn); /* 0, 1, or -1 */
 int kdf(se1 *chip, const uint8_t key[32], const uint8_t label[12], const uint8_t *context, size_t n, uint32_t bits,
         uint8_t *out);

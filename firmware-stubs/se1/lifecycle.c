@@ -59,16 +59,16 @@ int lifecycle_terminate(se1 *chip) {
 
 /* Wipe everything that a die carries for its owner, then open it. The flag that leads here is committed before. */
 static int rma_enter(se1 *chip) {
+  static const se1_container none[SE1_KINDS];
   TRY(slots_wipe(chip));
   for (int index = 0; index < 2; index++) {
-    uint8_t none = 0;
-    TRY(cell_write(chip, CELL_SET_30 + (uint32_t)index, &none, 1));
+    uint8_t absent = 0;
+    TRY(cell_write(chip, CELL_SET_30 + (uint32_t)index, &absent, 1));
     TRY(area_wipe(chip, AREA_SET((uint32_t)index), SE1_TRANSPORT_SIZE));
     chip->has_set[index] = 0;
   }
   TRY(pages_clear(chip, AREA_BANK(0), SE1_BANKS * SE1_BANK_PAGES)); /* also what was staged or replaced */
-  memset(chip->container, 0, sizeof chip->container);
-  TRY(directory_save(chip));
+  TRY(directory_save(chip, none));
   TRY(otp_set(chip, OTP_RMA));
   chip->life_cycle = SE1_STATE_RMA;
   return SE1_OK;
@@ -101,15 +101,22 @@ static int card_lock(se1 *chip) {
   return SE1_OK;
 }
 
+/* Counted once it is programmed: a bit that was left out would end the count at the next boot. */
+static int transition(se1 *chip, uint8_t target) {
+  TRY(otp_set(chip, OTP_TRANSITION + chip->transitions));
+  chip->transitions++;
+  chip->life_cycle = target;
+  return SE1_OK;
+}
+
 static int leave_test(se1 *chip, uint8_t target) {
   if (!chip->has_uid || !chip->has_set[0])
     return SE1_SW_CONDITIONS;
-  if (target == SE1_STATE_OP_READY)
-    TRY(otp_set(chip, 0));
-  else if (target == SE1_STATE_TEST_LOCKED && chip->transitions < SE1_LIMIT_TEST_TRANSITIONS)
-    TRY(otp_set(chip, OTP_TRANSITION + chip->transitions++));
-  else
+  if (target == SE1_STATE_TEST_LOCKED && chip->transitions < SE1_LIMIT_TEST_TRANSITIONS)
+    return transition(chip, target);
+  if (target != SE1_STATE_OP_READY)
     return SE1_SW_CONDITIONS;
+  TRY(otp_set(chip, 0));
   chip->life_cycle = target;
   return SE1_OK;
 }
@@ -177,9 +184,7 @@ static int token_opens(se1 *chip, uint8_t kind) {
     TRY(cell_write(chip, CELL_RMA, &pending, 1));
     return rma_enter(chip);
   }
-  TRY(otp_set(chip, OTP_TRANSITION + chip->transitions++));
-  chip->life_cycle = SE1_STATE_TEST_UNLOCKED;
-  return SE1_OK;
+  return transition(chip, SE1_STATE_TEST_UNLOCKED);
 }
 
 int do_verify_token(se1 *chip, const se1_command *command) {

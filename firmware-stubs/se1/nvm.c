@@ -128,13 +128,13 @@ int pages_clear(se1 *chip, uint32_t page, uint32_t count) {
 }
 
 /* Keys without a marker: a cut fell between the marker and the wipe, or came before a new set was complete. */
-static int residue_wipe(se1 *chip, uint32_t index) {
+static int residue_wipe(se1 *chip, uint32_t area, size_t n) {
   static const uint8_t zeros[64];
   uint8_t page[64];
-  TRY(chip->hal->nvm_read(chip->ctx, AREA_SET(index), 1, page));
+  TRY(chip->hal->nvm_read(chip->ctx, area, 1, page));
   if (page_blank(page) || !differ(page, zeros, sizeof page))
     return SE1_OK;
-  return area_wipe(chip, AREA_SET(index), SE1_TRANSPORT_SIZE);
+  return area_wipe(chip, area, n);
 }
 
 static int slot_load(se1 *chip, uint32_t index) {
@@ -148,14 +148,16 @@ static int slot_load(se1 *chip, uint32_t index) {
   return SE1_OK;
 }
 
-int slot_save(se1 *chip, uint32_t index) {
+/* What a die says of itself is what the next boot finds: each record is written before it is believed. */
+int slot_save(se1 *chip, uint32_t index, const se1_slot *next) {
   uint8_t cell[53];
-  const se1_slot *slot = &chip->slot[index];
-  cell[0] = slot->state;
-  put16(cell + 1, slot->algorithm);
-  put16(cell + 3, slot->attributes);
-  memcpy(cell + 5, slot->hash, SE1_HASH);
-  return cell_write(chip, CELL_SLOT_1 + index, cell, sizeof cell);
+  cell[0] = next->state;
+  put16(cell + 1, next->algorithm);
+  put16(cell + 3, next->attributes);
+  memcpy(cell + 5, next->hash, SE1_HASH);
+  TRY(cell_write(chip, CELL_SLOT_1 + index, cell, sizeof cell));
+  chip->slot[index] = *next;
+  return SE1_OK;
 }
 
 int counters_save(se1 *chip) {
@@ -166,13 +168,15 @@ int counters_save(se1 *chip) {
   return cell_write(chip, CELL_COUNTERS, cell, sizeof cell);
 }
 
-int directory_save(se1 *chip) {
+int directory_save(se1 *chip, const se1_container next[SE1_KINDS]) {
   uint8_t cell[4 * SE1_KINDS];
   for (int kind = 0; kind < SE1_KINDS; kind++) {
-    cell[4 * kind] = chip->container[kind].bank;
-    put24(cell + 4 * kind + 1, chip->container[kind].length);
+    cell[4 * kind] = next[kind].bank;
+    put24(cell + 4 * kind + 1, next[kind].length);
   }
-  return cell_write(chip, CELL_DIRECTORY, cell, sizeof cell);
+  TRY(cell_write(chip, CELL_DIRECTORY, cell, sizeof cell));
+  memcpy(chip->container, next, sizeof chip->container);
+  return SE1_OK;
 }
 
 static int directory_load(se1 *chip) {
@@ -199,8 +203,11 @@ int records_load(se1 *chip) {
   TRY(cell_read(chip, CELL_RMA, &chip->rma_pending, 1));
   for (uint32_t index = 0; index < 2; index++)
     if (!chip->has_set[index])
-      TRY(residue_wipe(chip, index));
-  for (uint32_t index = 0; index < SE1_SLOTS; index++)
+      TRY(residue_wipe(chip, AREA_SET(index), SE1_TRANSPORT_SIZE));
+  for (uint32_t index = 0; index < SE1_SLOTS; index++) {
     TRY(slot_load(chip, index));
+    if (chip->slot[index].state == SE1_SLOT_STATE_EMPTY || chip->slot[index].state == SE1_SLOT_STATE_WIPED)
+      TRY(residue_wipe(chip, AREA_PRIVATE(index), PRIVATE_MOST));
+  }
   return directory_load(chip);
 }

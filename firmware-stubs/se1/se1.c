@@ -130,6 +130,17 @@ static int abort_session(se1 *chip, int sw) {
   return sw;
 }
 
+/* A reply that could not be protected is none: the session ends, and nothing leaves in the clear. */
+static int reply_wrap(se1 *chip, uint16_t *sw) {
+  int result = channel_wrap(chip, *sw);
+  if (result != SE1_OK && result != SE1_CUT) {
+    chip->out_n = 0;
+    *sw = SE1_SW_INTERNAL;
+    return abort_session(chip, result);
+  }
+  return result;
+}
+
 /* Check a command against its row and run it. */
 static int run(se1 *chip, const se1_command *command, int secure) {
   int id = 0;
@@ -203,7 +214,7 @@ size_t se1_apdu(se1 *chip, const uint8_t *cmd, size_t n, uint8_t *reply, size_t 
   if (sw != SE1_SW_OK && sw != SE1_SW_LOCKED_WARNING)
     chip->out_n = 0;
   else if (protect && result != SE1_CUT)
-    result = channel_wrap(chip, sw);
+    result = reply_wrap(chip, &sw);
   if (result == SE1_CUT || chip->out_n + 2 > max) {
     chip->dead = 1;
     return 0;

@@ -3,7 +3,6 @@
 
 #define SIGNING (SE1_ATTRIBUTE_NO_EXPORT | SE1_ATTRIBUTE_SIGN | SE1_ATTRIBUTE_FROZEN_WHEN_SECURED)
 #define DECAPSULATING (SE1_ATTRIBUTE_NO_EXPORT | SE1_ATTRIBUTE_DECAPSULATE | SE1_ATTRIBUTE_FROZEN_WHEN_SECURED)
-#define PRIVATE_MOST 64
 #define SIGNATURE_AT 4096 /* in `work`, behind the new public key */
 
 const se1_slot_kind se1_slot_kinds[SE1_SLOTS] = {
@@ -21,10 +20,8 @@ int slots_personalised(const se1 *chip) {
 }
 
 static int slot_wipe(se1 *chip, uint32_t index) {
-  se1_slot *slot = &chip->slot[index];
-  memset(slot, 0, sizeof *slot);
-  slot->state = SE1_SLOT_STATE_WIPED;
-  TRY(slot_save(chip, index));
+  static const se1_slot wiped = {.state = SE1_SLOT_STATE_WIPED};
+  TRY(slot_save(chip, index, &wiped));
   TRY(area_wipe(chip, AREA_PRIVATE(index), PRIVATE_MOST));
   return area_wipe(chip, AREA_PUBLIC(index), se1_slot_kinds[index].public_n);
 }
@@ -75,9 +72,8 @@ static int request_check(const se1 *chip, const se1_command *command, uint16_t o
 /* PARTIAL, then the key: a cut from here on is seen at the next boot. */
 static int slot_fill(se1 *chip, uint32_t index, const uint8_t *private) {
   const se1_slot_kind *kind = &se1_slot_kinds[index];
-  memset(&chip->slot[index], 0, sizeof chip->slot[index]);
-  chip->slot[index].state = SE1_SLOT_STATE_PARTIAL;
-  TRY(slot_save(chip, index));
+  static const se1_slot partial = {.state = SE1_SLOT_STATE_PARTIAL};
+  TRY(slot_save(chip, index, &partial));
   TRY(area_write(chip, AREA_PRIVATE(index), private, kind->private_n));
   TRY(area_write(chip, AREA_PUBLIC(index), chip->work, kind->public_n));
   return kind->signature_n ? pair_signs(chip, kind, private) : pair_agrees(chip, private);
@@ -85,13 +81,10 @@ static int slot_fill(se1 *chip, uint32_t index, const uint8_t *private) {
 
 static int slot_commit(se1 *chip, uint32_t index, uint16_t attributes) {
   const se1_slot_kind *kind = &se1_slot_kinds[index];
-  se1_slot *slot = &chip->slot[index];
+  se1_slot valid = {.state = SE1_SLOT_STATE_VALID, .algorithm = kind->algorithm, .attributes = attributes};
   uint8_t reply[4];
-  TRY(chip->hal->digest(chip->ctx, SE1_DIGEST_SHA384, NULL, 0, chip->work, kind->public_n, slot->hash));
-  slot->algorithm = kind->algorithm;
-  slot->attributes = attributes;
-  slot->state = SE1_SLOT_STATE_VALID;
-  TRY(slot_save(chip, index));
+  TRY(chip->hal->digest(chip->ctx, SE1_DIGEST_SHA384, NULL, 0, chip->work, kind->public_n, valid.hash));
+  TRY(slot_save(chip, index, &valid));
   reply[0] = SE1_SLOT_STATE_VALID;
   put24(reply + 1, kind->public_n);
   reply_bytes(chip, reply, sizeof reply);

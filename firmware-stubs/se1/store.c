@@ -149,9 +149,10 @@ static int container_commit(se1 *chip) {
   const uint8_t kind = chip->work[5];
   if (stored(chip, kind) + n > SE1_LIMIT_STORE)
     return SE1_SW_NO_SPACE;
-  chip->container[kind - 1].bank = chip->staging.bank;
-  chip->container[kind - 1].length = n;
-  TRY(directory_save(chip));
+  se1_container next[SE1_KINDS];
+  memcpy(next, chip->container, sizeof next);
+  next[kind - 1] = (se1_container){.length = n, .bank = chip->staging.bank};
+  TRY(directory_save(chip, next));
   return kind == SE1_CONTAINER_IDENTITY ? lifecycle_initialized(chip) : SE1_OK;
 }
 

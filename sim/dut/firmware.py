@@ -65,7 +65,7 @@ class Peripherals(Protocol):
         """Noise: conditioned, or from the source itself."""
 
     def aes(self, op: int, key: bytes, iv: bytes, data: bytes) -> bytes:
-        """ECB and CBC, each encrypt and decrypt, then CMAC: ops 0 to 4."""
+        """ECB and CBC, each encrypt and decrypt, then CMAC: ops 0 to 4; nothing if it is broken."""
 
     def digest(self, key: bytes | None, data: bytes) -> bytes:
         """SHA-384, or HMAC with a key."""
@@ -133,7 +133,7 @@ def _aes(ctx: Pointer, op: int, key: Pointer, iv: Pointer, data: Pointer, n: int
     block = _bytes(iv, BLOCK) if iv else b""
     result = _peripherals(ctx).aes(op, _bytes(key, 32), block, _bytes(data, n))
     _buffer(out, len(result))[:] = result
-    return OK
+    return OK if result else FAIL
 
 
 def _digest(ctx: Pointer, op: int, key: Pointer, key_n: int, data: Pointer, n: int, out: Pointer) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from drivers.protocols import se1
 from drivers.protocols.se1_table import KeySet, LifeCycle, SlotState, Token
+from sim.dut.chip import ChipFaults
 from sim.dut.memory import PowerCut
 from sim.dut.transport import RAW_TOKEN, unlocking_token
 from tests.firmware.host import RMA_TOKEN, Host, credentials, identity, personalise, ready, specimen, twin
@@ -188,3 +189,24 @@ def test_nothing_is_answered_until_the_power_is_back() -> None:
         host.plain("DIE STATUS")
     host.power()
     assert host.plain("DIE STATUS").ok
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_half_of_a_failed_pair_stays_behind(kind: Literal["before", "torn", "after"]) -> None:
+    """Wherever a cut falls in the wipe of its slot, the private key is gone after the next boot."""
+    ends = set[SlotState]()
+    for at in range(1, 400):
+        host = twin(brought("identity").chip, faults=ChipFaults(pairwise=True))
+        host.open()
+        host.chip.cut(PowerCut(at, kind))
+        try:
+            host.generate()
+        except ConnectionError:
+            host.power()
+        except AssertionError:
+            break
+        state = se1.die_status(host.plain("DIE STATUS").data).slots[1]
+        ends.add(state)
+        left = b"".join(host.chip.memory.read(page) for page in range(128, 130))
+        assert state is not SlotState.WIPED or not any(left)
+    assert SlotState.WIPED in ends
