@@ -1,13 +1,10 @@
-"""What may be asked of the key store's process, and who may ask it."""
+"""What may be asked of the key store's process."""
 
 from typing import NoReturn, TypeAlias
 
 import msgspec
 
 from station.vault.keys.words import Approval, BackupShare, KeyProfile, KeyState, Mode, PqPolicy, Signatory
-
-SOCKET = "keys.sock"
-"""Where people reach the process, in the store's folder."""
 
 
 class _Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -331,90 +328,3 @@ Call: TypeAlias = (
     | Attest
     | Usage
 )
-CALLS: dict[str, type[Call]] = {
-    "init": Init,
-    "activate": Activate,
-    "health": Health,
-    "entries": Entries,
-    "zeroise": Zeroise,
-    "decide": Decide,
-    "decide_signed": DecideSigned,
-    "repassphrase": Repassphrase,
-    "reshare": Reshare,
-    "backup": Backup,
-    "restore": Restore,
-    "trust": Trust,
-    "state_register": StateRegister,
-    "sign_request": SignRequest,
-    "load_sealed": LoadSealed,
-    "reseal": Reseal,
-    "rma_token": RmaToken,
-    "generate": Generate,
-    "load": Load,
-    "derive": Derive,
-    "random": Random,
-    "wrap": Wrap,
-    "unwrap": Unwrap,
-    "sign": Sign,
-    "sign_all": SignAll,
-    "decapsulate": Decapsulate,
-    "open_ledger": OpenLedger,
-    "rotate_ledger": RotateLedger,
-    "sign_checkpoint": SignCheckpoint,
-    "open_order": OpenOrder,
-    "change": Move,
-    "public": Public,
-    "prove": Prove,
-    "attest": Attest,
-    "usage": Usage,
-}
-NAMES = {call: name for name, call in CALLS.items()}
-OF_PEOPLE: tuple[type[Call], ...] = (
-    Activate,
-    Restore,
-    Health,
-    Entries,
-    Usage,
-    Attest,
-    Prove,
-    Decide,
-    DecideSigned,
-    Repassphrase,
-    Reshare,
-    Backup,
-    Trust,
-    StateRegister,
-    Zeroise,
-)
-"""What people may ask at the socket in the store's folder; the rest is the vault's."""
-
-
-def operation(call: Call) -> list[object]:
-    """The part of a request's frame that says what is wanted."""
-    return [NAMES[type(call)], call]
-
-
-def secrets(call: Call) -> list[bytearray]:
-    """What a call brings that must be wiped."""
-    match call:
-        case Activate() | Restore():
-            return [call.passphrase]
-        case Repassphrase():
-            return [call.old, call.new]
-        case Load() | Wrap():
-            return [call.key]
-        case Init():
-            token = [] if call.token is None else [call.token.pin]
-            return [*_passphrases(call.custodians), *token]
-        case Decide() | Trust():
-            return _passphrases(call.by)
-        case Reshare():
-            return _passphrases((*call.by, *call.custodians))
-        case Backup():
-            return _passphrases((*call.by, *call.holders))
-        case _:
-            return []
-
-
-def _passphrases(custodians: tuple[Custodian, ...]) -> list[bytearray]:
-    return [custodian.passphrase for custodian in custodians]

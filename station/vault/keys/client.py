@@ -1,21 +1,16 @@
-"""The vault's side of the seam: starts the key store's process, asks it, and starts it again when it dies."""
+"""The vault's side of the seam: asks the key store's process, and starts it again when it dies."""
 
 import asyncio
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from station.custody import durable_file
-from station.vault.keys import calls, deadlines, words
+from station.vault.keys import calls, deadlines, operations, words
 from station.vault.keys.breaker import Breaker
+from station.vault.keys.child import Process, Waiting
 from station.vault.keys.errors import DownError, RequestError
 from station.vault.keys.frames import LENGTH, frame, length_of, value_of, wipe
 from station.vault.keys.header import Head
@@ -39,89 +34,6 @@ START_S = 20.0
 """What a process may take to start, on a busy machine, before its first answer."""
 GRACE_S = 1.0
 """Beyond the process's own deadline: it kills itself first, unless it is stopped or starved."""
-END_S = 5.0
-LOG = "keys.log"
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Somebody who waits for a reply, and how long the call may take when its turn comes."""
-
-    reply: "asyncio.Future[bytearray]"
-    seconds: float
-
-
-class Process:
-    """One run of `hardbin-keys`, and the vault's end of its socket pair."""
-
-    def __init__(self, folder: Path, *, production: bool = False, command: Sequence[str] = ()) -> None:
-        ours, theirs = socket.socketpair()
-        self._log = folder / LOG
-        durable_file.keep_folder(folder, mode=0o700)
-        module = command or (sys.executable, "-P", "-m", "station.vault.keys")
-        arguments = [*module, "--folder", str(folder), "--fd", str(theirs.fileno())]
-        with theirs, self._log.open("ab") as log:
-            os.fchmod(log.fileno(), 0o600)
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [*arguments, *(["--production"] if production else [])],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-            )
-        ours.setblocking(False)
-        self.end = ours
-        self.waiting: dict[int, Waiting] = {}
-        self.blamed = False
-        """Its end is counted."""
-        self.serves = False
-        """It has answered something: what it takes from now on is not its start."""
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
-
-    def kill(self) -> int | None:
-        """End it at once, and whoever waits for it; the reader sees the end of the line and closes it.
-
-        Returns how it ended, which may have been before.
-        """
-        self._shut(socket.SHUT_RDWR)
-        self._process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_S)
-        self.give_up()
-        return self._process.returncode
-
-    async def stop(self) -> int | None:
-        """Let go of it, and return its exit status once it ended."""
-        self._shut(socket.SHUT_WR)
-        self.give_up()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(END_S):
-                await _exited(self._process)
-        if self.running:
-            self.kill()
-        return self._process.returncode
-
-    def _shut(self, how: int) -> None:
-        with suppress(OSError):
-            self.end.shutdown(how)
-
-    def give_up(self) -> None:
-        """Tell all that wait that no answer comes, and where one that never served has said why."""
-        why = "" if self.serves else f"; {self._log} says why"
-        for waiting in self.waiting.values():
-            if not waiting.reply.done():
-                waiting.reply.set_exception(
-                    DownError(f"the key store's process ended before it answered{why}")
-                )
-        self.waiting.clear()
 
 
 class KeyStoreClient:
@@ -220,7 +132,7 @@ class KeyStoreClient:
     async def _exchanged(self, process: Process, call: calls.Call) -> bytearray:
         self._number += 1
         number = self._number
-        request = frame((number, *calls.operation(call)))
+        request = frame((number, *operations.operation(call)))
         ahead = max((waiting.seconds for waiting in process.waiting.values()), default=0.0)
         seconds = deadlines.deadline_s(call) + (0.0 if process.serves else START_S)
         reply: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
@@ -369,20 +281,6 @@ class KeyStoreClient:
         secret = Secret(content)
         wipe(content)
         return secret
-
-
-async def _exited(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for the end of a child, without holding the loop up."""
-    if process.poll() is not None:
-        return
-    loop, ended, watched = asyncio.get_running_loop(), asyncio.Event(), os.pidfd_open(process.pid)
-    loop.add_reader(watched, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(watched)
-        os.close(watched)
-    process.wait()
 
 
 async def _exactly(end: socket.socket, size: int) -> bytearray:

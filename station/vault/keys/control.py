@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from station.vault.keys import calls
+from station.vault.keys import calls, operations
 from station.vault.keys.errors import DownError, KeyStoreError
 from station.vault.keys.frames import LENGTH, frame, length_of, value_of, wipe
 
@@ -28,7 +28,7 @@ class Control:
     def ask(self, call: calls.Call, answer: type[T]) -> T:
         """Ask and return the answer; a KeyStoreError says why there is none."""
         self._number += 1
-        request = frame((self._number, *calls.operation(call)))
+        request = frame((self._number, *operations.operation(call)))
         try:
             self._end.sendall(request)
             reply = self._exactly(length_of(self._exactly(LENGTH.size)))
@@ -54,11 +54,11 @@ def running(folder: Path) -> Iterator[Control | None]:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as end:
         end.settimeout(PATIENCE_S)
         try:
-            end.connect(str(folder / calls.SOCKET))
+            end.connect(str(folder / operations.SOCKET))
         except (FileNotFoundError, ConnectionRefusedError):
             yield None
         except OSError as error:
-            raise DownError(f"{folder / calls.SOCKET}: {error.strerror or error}") from error
+            raise DownError(f"{folder / operations.SOCKET}: {error.strerror or error}") from error
         else:
             yield Control(end)
 

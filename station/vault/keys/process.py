@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from station.vault.keys import calls, deadlines
+from station.vault.keys import calls, deadlines, operations
 from station.vault.keys.errors import KeyStoreError, PolicyError, RequestError
 from station.vault.keys.frames import ERROR, OK, Fault, Frames, frame, wipe
 from station.vault.keys.service import Service
@@ -111,7 +111,7 @@ def _answered(service: Service, request: bytearray, *, people: bool) -> bytearra
     try:
         number, name, rest = msgspec.msgpack.decode(request, type=tuple[int, str, msgspec.Raw])
         call = _call(name, rest)
-        if people and not isinstance(call, calls.OF_PEOPLE):
+        if people and not isinstance(call, operations.OF_PEOPLE):
             raise PolicyError(f"{name} is the vault's to ask")
         with _within(deadlines.deadline_s(call)), _wiped(call):
             value = service.answer(call)
@@ -126,9 +126,9 @@ def _answered(service: Service, request: bytearray, *, people: bool) -> bytearra
 
 
 def _call(name: str, rest: msgspec.Raw) -> calls.Call:
-    if name not in calls.CALLS:
+    if name not in operations.CALLS:
         raise RequestError(f"there is no operation {name[:64]!r}")
-    return msgspec.msgpack.decode(rest, type=calls.CALLS[name])
+    return msgspec.msgpack.decode(rest, type=operations.CALLS[name])
 
 
 def _frame(number: int, value: object) -> bytearray:
@@ -162,13 +162,13 @@ def _wiped(call: calls.Call) -> Iterator[None]:
     try:
         yield
     finally:
-        for secret in calls.secrets(call):
+        for secret in operations.secrets(call):
             wipe(secret)
 
 
 def listening(folder: Path) -> socket.socket:
     """The socket where people reach the store; its path has at most about 100 bytes."""
-    path = folder / calls.SOCKET
+    path = folder / operations.SOCKET
     if len(os.fsencode(path)) > SOCKET_PATH_MAX:
         raise RequestError(f"{path}: the path of a socket has at most {SOCKET_PATH_MAX} bytes")
     path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from station.vault.keys import calls
+from station.vault.keys import calls, operations
 from station.vault.keys.frames import LENGTH, value_of
 from station.vault.keys.process import Line, Server, _answered
 from station.vault.keys.service import Service
@@ -44,7 +44,7 @@ def asked(service: Service, request: bytes, *, people: bool = False) -> bytes:
     return bytes(_answered(service, bytearray(request), people=people))
 
 
-@given(st.sampled_from(sorted(calls.CALLS)), JSON)
+@given(st.sampled_from(sorted(operations.CALLS)), JSON)
 @HYPOTHESIS
 def test_no_arguments_break_it(opened: Service, name: str, arguments: object) -> None:
     reply = asked(opened, msgspec.msgpack.encode((7, name, arguments)), people=True)
@@ -63,9 +63,9 @@ def test_no_bytes_break_it(opened: Service, content: bytes) -> None:
 
 def test_people_are_not_the_vault(opened: Service) -> None:
     """Each operation that people may not ask for is refused before anything is looked at."""
-    for name, call in calls.CALLS.items():
+    for name, call in operations.CALLS.items():
         reply = asked(opened, msgspec.msgpack.encode((1, name, [])), people=True)
-        if call not in calls.OF_PEOPLE:
+        if call not in operations.OF_PEOPLE:
             assert b"is the vault's to ask" in reply or b"not a request" in reply, name
 
 
@@ -95,7 +95,7 @@ MADE: tuple[Callable[[], calls.Call], ...] = (
 
 @pytest.mark.parametrize("number", range(len(MADE)))
 def test_no_refusal_shows_a_secret(opened: Service, number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    request = msgspec.msgpack.encode((1, *calls.operation(MADE[number]())))
+    request = msgspec.msgpack.encode((1, *operations.operation(MADE[number]())))
     reply = asked(opened, request)
     with pytest.raises(Exception) as refused:  # noqa: PT011 - whichever it is
         value_of(bytearray(reply[LENGTH.size :]), object)
