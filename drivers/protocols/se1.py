@@ -4,31 +4,33 @@ Integers are big-endian. A command always carries Le and takes the extended form
 needs it. What a caller asks wrongly raises `ValueError`, what a device answers wrongly `DutError`.
 """
 
-from collections.abc import Container, Sequence
-from enum import IntFlag
+from collections.abc import Container
 from functools import cache, lru_cache
 
 import msgspec
 
 from drivers.errors import DutError
-from drivers.protocols.se1_table import (
-    AID,
-    COMMANDS,
-    LifeCycle,
-    SlotState,
-    StatusWord,
+from drivers.protocols.se1_replies import (
+    HEALTH,
+    SLOT_ENTRY,
+    Challenge,
+    CheckValues,
+    DieStatus,
+    NewKey,
+    SelfTest,
+    SlotInfo,
+    TrngHealth,
 )
+from drivers.protocols.se1_table import AID, COMMANDS, LifeCycle, SlotState, StatusWord
 
 SIZES = {"u8": 1, "u16": 2, "u24": 3, "u32": 4, "u64": 8}
 SHORT_DATA = 255
 SHORT_REPLY = 256
 SHOWN = 64
 """Bytes of a reply that a message shows."""
-SLOT_ENTRY = 54
 KEPT = 1024
 """Commands of numbers only that are not built again."""
 LIFE_CYCLES, SLOT_STATES = frozenset(LifeCycle), frozenset(SlotState)
-HEALTH = ("sound", "start-up failed", "repetition count", "adaptive proportion")
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -41,106 +43,6 @@ class Reply(msgspec.Struct, frozen=True):
     def ok(self) -> bool:
         """Whether the command succeeded, without a warning."""
         return self.sw == StatusWord.OK
-
-
-class DieStatus(msgspec.Struct, frozen=True):
-    """DIE STATUS: what the die has become; `slots` are the states of slots 1 to 3."""
-
-    life_cycle: LifeCycle
-    rom_version: int
-    firmware_version: int
-    auth_failures: int
-    token_failures: int
-    test_transitions: int
-    slots: tuple[SlotState, SlotState, SlotState]
-    containers: int
-    """Bit 0 identity, 1 credentials, 2 customer, 7 staging under way."""
-    in_session: bool
-    alarms: int
-    """Bits of `Alarms`."""
-    boots: int
-
-
-class SelfTests(IntFlag):
-    """The bits of SELF TEST and RUN BIST."""
-
-    AES = 1
-    SHA = 2
-    DRBG = 4
-    TRNG = 8
-    """Start-up test of the noise source."""
-    ECDSA = 16
-    MLDSA = 32
-    MLKEM = 64
-    ROM = 128
-    NVM = 256
-    ALL = 511
-
-
-class Alarms(IntFlag):
-    """The bits of the alarms in DIE STATUS."""
-
-    SENSOR = 1
-    NVM = 2
-    RNG = 4
-    CAST = 8
-
-
-class SelfTest(msgspec.Struct, frozen=True):
-    """SELF TEST and RUN BIST: which of `SelfTests` ran and which failed."""
-
-    run: int
-    failed: int
-
-
-class TrngHealth(msgspec.Struct, frozen=True):
-    """TRNG HEALTH: counts of the repetition (RCT) and proportion (APT) tests of SP 800-90B since reset."""
-
-    state: str
-    """One of `HEALTH`; any but the first is held until reset."""
-    rct_cutoff: int
-    rct_longest: int
-    apt_cutoff: int
-    apt_worst: int
-    apt_window: int
-    samples: int
-
-
-class SlotInfo(msgspec.Struct, frozen=True):
-    """One slot as SLOT INFO and the attestation tell it; the hash is SHA-384 of the public key."""
-
-    slot: int
-    algorithm: int
-    state: SlotState
-    attributes: int
-    public_key_hash: bytes
-
-
-class Challenge(msgspec.Struct, frozen=True):
-    """The reply to INITIALIZE UPDATE."""
-
-    diversification: bytes
-    kvn: int
-    scp: int
-    i: int
-    card_challenge: bytes
-    card_cryptogram: bytes
-
-
-class CheckValues(msgspec.Struct, frozen=True):
-    """The reply to PUT KEY and PUT TRANSPORT KEYS."""
-
-    kvn: int
-    enc: bytes
-    mac: bytes
-    dek: bytes
-
-
-class NewKey(msgspec.Struct, frozen=True):
-    """The reply to GENERATE KEY PAIR and IMPORT KEY."""
-
-    state: SlotState
-    public_key_length: int
 
 
 def command(name: str, **fields: int | bytes) -> bytes:
@@ -221,13 +123,6 @@ def store_data(container: bytes, payload: int) -> tuple[bytes, ...]:
 def delete_key(kvn: int) -> bytes:
     """DELETE KEY of one key set."""
     return command("DELETE KEY", tag=0xD2, length=1, kvn=kvn)
-
-
-def put_key(kvn: int, wrapped: Sequence[bytes], check_values: Sequence[bytes]) -> bytes:
-    """PUT KEY: three keys wrapped with AES-KWP (40 bytes each) and their check values, ENC MAC DEK."""
-    keys = [b"\x88\x29\x20" + key + b"\x03" + check for key, check in zip(wrapped, check_values, strict=True)]
-    enc, mac, dek = keys
-    return command("PUT KEY", kvn=kvn, enc=enc, mac=mac, dek=dek)
 
 
 def budget_s(name: str, factor: float = 1.0) -> float:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from drivers.errors import DutError
-from drivers.protocols.se1 import SLOT_ENTRY, SlotInfo, slot_info
+from drivers.protocols.se1 import slot_info
+from drivers.protocols.se1_replies import SLOT_ENTRY, SlotInfo
 from drivers.protocols.se1_table import Algorithm, ContainerKind, LifeCycle, ObjectType
 
 UID = struct.Struct(">HHHIBhh")
@@ -21,11 +22,9 @@ PROOF_LABEL = b"PQP1-POP"
 KEM_LABEL = b"PQP1-KEM"
 ATTESTATION_LABEL = b"PQP1-ATT"
 ATTESTATION = struct.Struct(">8sBB16s32sII48s48sBBBBIHB")
-ISSUER_ID = 22
 
 PUBLIC_KEY_SIZES = {Algorithm.P384: 97, Algorithm.MLDSA65: 1952, Algorithm.MLKEM768: 1184}
 SIGNATURE_SIZES = {Algorithm.P384: 96, Algorithm.MLDSA65: 3309}
-CIPHERTEXT_SIZE = 1088
 
 
 def sha384(data: bytes) -> bytes:

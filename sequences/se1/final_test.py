@@ -1,7 +1,7 @@
 """SE1 final test: contact, leakage, supply, self-test, entropy, known answers, then the device's identity."""
 
 from drivers.protocols import se1
-from drivers.protocols.se1 import Alarms, SelfTests
+from drivers.protocols.se1_replies import Alarms, SelfTests
 from drivers.protocols.se1_table import LifeCycle
 from sequences.se1 import crypto, entropy
 from sequences.se1.entropy import PLACES

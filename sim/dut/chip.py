@@ -6,6 +6,7 @@ from random import Random
 from typing import Literal, Self
 
 from drivers.protocols import se1
+from drivers.protocols.se1_replies import DieStatus
 from drivers.protocols.se1_table import ATR, Algorithm, LifeCycle, Slot, SlotState
 from sim.dut import crypto, transport
 from sim.dut.aside import LONGEST_S, Aside
@@ -160,7 +161,7 @@ class Chip:
         states = zip(SLOT_ALGORITHMS.items(), self._truth().slots, strict=True)
         return {slot: self.made[kind] for (slot, kind), state in states if state is SlotState.VALID}
 
-    def _truth(self) -> se1.DieStatus:
+    def _truth(self) -> DieStatus:
         """DIE STATUS of a copy, so that asking changes nothing."""
         twin = Chip(self.index)
         twin.memory.adopt(self.memory)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -206,7 +207,14 @@ class Host:
         assert self.channel is not None
         keys = self.keys(KeySet.ISSUER)
         wrapped = [aes_key_wrap_with_padding(self.channel.kek, key) for key in keys]
-        return self.done(se1.put_key(KeySet.ISSUER, wrapped, [check_value(key) for key in keys]))
+        return self.done(put_key(KeySet.ISSUER, wrapped, [check_value(key) for key in keys]))
+
+
+def put_key(kvn: int, wrapped: Sequence[bytes], check_values: Sequence[bytes]) -> bytes:
+    """PUT KEY: three keys wrapped with AES-KWP (40 bytes each) and their check values, ENC MAC DEK."""
+    keys = [b"\x88\x29\x20" + key + b"\x03" + check for key, check in zip(wrapped, check_values, strict=True)]
+    enc, mac, dek = keys
+    return se1.command("PUT KEY", kvn=kvn, enc=enc, mac=mac, dek=dek)
 
 
 def identity(uid: bytes) -> Identity:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from drivers.protocols import se1
+from drivers.protocols.se1_replies import SelfTests
 from drivers.protocols.se1_table import ATR, Kat, KeySet, LifeCycle, StatusWord
 from drivers.transports.serial import SerialSettings, SerialStream
 from sequences.se1 import known_answers
@@ -71,7 +72,7 @@ def test_a_die_is_personalised_over_the_uart() -> None:
     with chip.running() as host:
         assert chip.atr() == ATR
         outcome = se1.self_test(host.do("SELF TEST"))
-        assert (outcome.run, outcome.failed) == (se1.SelfTests.ALL, 0)
+        assert (outcome.run, outcome.failed) == (SelfTests.ALL, 0)
         personalise(host)
         assert se1.key_sets(host.do("GET KEY INFO")) == (KeySet.ISSUER,)
         host.power()

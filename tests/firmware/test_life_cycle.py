@@ -4,6 +4,7 @@ import pytest
 
 from drivers.protocols import se1
 from drivers.protocols.se1_objects import Container, Object
+from drivers.protocols.se1_replies import Alarms, DieStatus, SelfTests
 from drivers.protocols.se1_table import ContainerKind, Kat, KeySet, LifeCycle, ObjectType, StatusWord, Token
 from sim.dut.chip import ChipFaults
 from sim.dut.memory import BLANK, PowerCut
@@ -105,7 +106,7 @@ def test_a_card_locked_die_answers_select_with_a_warning() -> None:
 # ---- tokens
 
 
-def status(host: Host) -> se1.DieStatus:
+def status(host: Host) -> DieStatus:
     return se1.die_status(host.plain("DIE STATUS").data)
 
 
@@ -230,7 +231,7 @@ def test_a_die_under_attack_computes_nothing_until_it_is_reset() -> None:
     assert host.send(se1.select()).sw == StatusWord.SENSOR
     assert host.plain("GET UID").ok
     told = status(host)
-    assert (told.alarms, told.in_session) == (se1.Alarms.SENSOR, False)
+    assert (told.alarms, told.in_session) == (Alarms.SENSOR, False)
     host.power()
     assert status(host).alarms == 0
     host.open()
@@ -245,8 +246,8 @@ def test_a_page_that_changed_raises_the_alarm_of_the_memory() -> None:
     host.open(KeySet.ISSUER)
     assert host.send(se1.command("STORE HASH")).sw == StatusWord.NVM_INTEGRITY
     told = se1.die_status(host.do("DIE STATUS"))
-    assert told.alarms == se1.Alarms.NVM
-    assert se1.self_test(host.do("SELF TEST")).failed == se1.SelfTests.NVM
+    assert told.alarms == Alarms.NVM
+    assert se1.self_test(host.do("SELF TEST")).failed == SelfTests.NVM
 
 
 def test_a_record_of_which_both_pages_are_gone_raises_the_alarm_at_boot() -> None:
@@ -254,4 +255,4 @@ def test_a_record_of_which_both_pages_are_gone_raises_the_alarm_at_boot() -> Non
     for page in (2, 3):
         host.chip.memory.pages[page] = bytes(64)
     host.power()
-    assert status(host).alarms & se1.Alarms.NVM
+    assert status(host).alarms & Alarms.NVM

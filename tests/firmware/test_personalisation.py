@@ -42,6 +42,7 @@ from tests.firmware.host import (
     credentials,
     identity,
     personalise,
+    put_key,
     ready,
     specimen,
     twin,
@@ -252,14 +253,14 @@ def test_key_sets_come_and_go_only_in_order(die: Host) -> None:
     wrapped = [aes_key_wrap_with_padding(die.channel.kek, key) for key in keys]
     checks = [check_value(key) for key in keys]
     for bad in (
-        se1.put_key(0x31, wrapped, [checks[0], checks[1], bytes(3)]),
-        se1.put_key(0x31, [wrapped[0], wrapped[1], spoilt(wrapped[2], 9)], checks),
-        se1.put_key(0x32, wrapped, checks),
+        put_key(0x31, wrapped, [checks[0], checks[1], bytes(3)]),
+        put_key(0x31, [wrapped[0], wrapped[1], spoilt(wrapped[2], 9)], checks),
+        put_key(0x32, wrapped, checks),
     ):
         assert sw(die, bad) == StatusWord.DATA
     assert se1.key_sets(die.do("GET KEY INFO")) == (KeySet.TRANSPORT,)
-    die.done(se1.put_key(0x31, wrapped, checks))
-    assert sw(die, se1.put_key(0x31, wrapped, checks)) == StatusWord.CONDITIONS
+    die.done(put_key(0x31, wrapped, checks))
+    assert sw(die, put_key(0x31, wrapped, checks)) == StatusWord.CONDITIONS
     die.done(se1.delete_key(KeySet.ISSUER))
     die.put_issuer_keys()
 

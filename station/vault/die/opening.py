@@ -2,6 +2,7 @@
 
 from drivers.errors import DutError
 from drivers.protocols import se1, se1_objects
+from drivers.protocols.se1_replies import HEALTH, DieStatus
 from drivers.protocols.se1_table import LifeCycle, StatusWord
 from station.vault.die import scp03
 from station.vault.die.dossier import Unit
@@ -146,13 +147,13 @@ class Opening:
         self._check_health(status, seen)
         return die, (go if proven.instead == go else proven)
 
-    def _check_health(self, status: se1.DieStatus, seen: dict[str, bytes]) -> None:
+    def _check_health(self, status: DieStatus, seen: dict[str, bytes]) -> None:
         self._check_alarms(status)
         test, trng = se1.self_test(seen["SELF TEST"]), se1.trng_health(seen["TRNG HEALTH"])
         if test.failed:
             raise self._held(Code.SELF_TEST, f"tests {test.failed:#06x} failed")
         wanted = self._means.profile.trng
-        sound = trng.state == se1.HEALTH[0]
+        sound = trng.state == HEALTH[0]
         cutoffs = (trng.rct_cutoff, trng.apt_cutoff, trng.apt_window) == (
             wanted.rct,
             wanted.apt,
@@ -162,7 +163,7 @@ class Opening:
             counts = f"RCT {trng.rct_longest}/{trng.rct_cutoff}, APT {trng.apt_worst}/{trng.apt_cutoff}"
             raise self._held(Code.TRNG_HEALTH, f"{trng.state}, {counts}")
 
-    def _check_alarms(self, status: se1.DieStatus) -> None:
+    def _check_alarms(self, status: DieStatus) -> None:
         if status.alarms:
             code = Code.TRNG_HEALTH if status.alarms & ALARM_RNG else Code.SELF_TEST
             raise self._held(code, f"alarms {status.alarms:#06x}")
@@ -194,7 +195,7 @@ class Opening:
         return min(limits)
 
 
-def _reading(status: se1.DieStatus, info: bytes) -> Reading:
+def _reading(status: DieStatus, info: bytes) -> Reading:
     key_sets = frozenset(se1.key_sets(info)) if info else frozenset[int]()
     return Reading(status.life_cycle, key_sets, bool(status.containers & IDENTITY_COMMITTED))
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from drivers.protocols import se1, se1_objects
 from drivers.protocols.se1_objects import ATTESTATION_LABEL, KEM_LABEL, PROOF_LABEL
+from drivers.protocols.se1_replies import SLOT_ENTRY
 from drivers.protocols.se1_table import LifeCycle, ObjectType, SlotState
 from station.vault.die.kinds import KemKind, SigningKind
 from station.vault.die.script import Script
@@ -15,7 +16,7 @@ from station.vault.work import Work
 
 PROOF, ATTEST = 0, 1
 SLOTS = 3
-ATTESTATION_SIZE = se1_objects.ATTESTATION.size + SLOTS * se1.SLOT_ENTRY
+ATTESTATION_SIZE = se1_objects.ATTESTATION.size + SLOTS * SLOT_ENTRY
 
 
 class Possession:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from drivers.protocols import se1, se1_objects
+from drivers.protocols.se1_replies import NewKey, SlotInfo
 from drivers.protocols.se1_table import ObjectType, SlotState
 from station.vault.die.dossier import PublicKey
 from station.vault.die.kinds import Kind
@@ -28,7 +29,7 @@ class DieKeys:
 
     def check_new(self, slot: int, reply: bytes) -> None:
         """A key that was just made is valid and as long as it must be; FaultError."""
-        if se1.new_key(reply) != se1.NewKey(SlotState.VALID, self.kinds[slot].size):
+        if se1.new_key(reply) != NewKey(SlotState.VALID, self.kinds[slot].size):
             raise FaultError(Code.KEY_FORMAT, f"slot {slot}: no valid key was generated")
 
     def read(self, script: Script, payload: int) -> None:
@@ -54,10 +55,10 @@ class DieKeys:
         keys = ((slot, kind.algorithm, self.public[slot]) for slot, kind in self.kinds.items())
         return se1_objects.keys_hash(keys)
 
-    def attested(self) -> dict[int, se1.SlotInfo]:
+    def attested(self) -> dict[int, SlotInfo]:
         """What an attestation must say of each slot that holds a key."""
         return {
-            slot: se1.SlotInfo(
+            slot: SlotInfo(
                 slot, kind.algorithm, SlotState.VALID, kind.attributes, se1_objects.sha384(self.public[slot])
             )
             for slot, kind in self.kinds.items()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.errors import DutError
 from drivers.protocols import se1, se1_objects
+from drivers.protocols.se1_replies import NewKey
 from drivers.protocols.se1_table import COMMANDS, KeySet, LifeCycle, SlotState
 
 VECTORS: dict[str, Any] = tomllib.loads(Path("tests/golden/personalisation.toml").read_text())
@@ -70,9 +71,8 @@ def test_commands_on_the_wire() -> None:
     assert se1.select().hex() == "00a4040008a00000015100000000"
     assert se1.delete_key(KeySet.TRANSPORT).hex() == "80e4000003d2013000"
     put = taken("put_key", "data")
-    keys = [put[at + 4 : at + 44] for at in (0, 47, 94)]
-    checks = [put[at + 45 : at + 48] for at in (0, 47, 94)]
-    assert se1.put_key(0x31, keys, checks)[5:-1] == put
+    keys = dict(zip(("enc", "mac", "dek"), (put[at : at + 47] for at in (1, 48, 95)), strict=True))
+    assert se1.command("PUT KEY", kvn=0x31, **keys)[5:-1] == put
 
 
 def test_extended_form_where_data_or_reply_need_it() -> None:
@@ -99,7 +99,7 @@ def test_replies() -> None:
     assert (opened.kvn, opened.scp, opened.i) == (0x30, 3, 0x61)
     assert opened.diversification == taken("uid", "uid")[6:]
     assert se1.check_values(taken("put_key", "reply")).dek.hex() == VECTORS["die_keys"]["kcv31"][2]
-    assert se1.new_key(bytes.fromhex("020007a0")) == se1.NewKey(SlotState.VALID, 1952)
+    assert se1.new_key(bytes.fromhex("020007a0")) == NewKey(SlotState.VALID, 1952)
     assert se1.status_name(0x63C5) == "63C5 TOKEN_WRONG, 5 tries left"
     assert se1.status_name(0x6985) == "6985 CONDITIONS"
 

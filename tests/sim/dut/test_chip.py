@@ -5,6 +5,7 @@ import re
 import pytest
 
 from drivers.protocols import se1
+from drivers.protocols.se1_replies import DieStatus
 from drivers.protocols.se1_table import ATR, Algorithm, Kat, LifeCycle, Slot, SlotState, StatusWord
 from sim.dut import crypto
 from sim.dut.chip import Chip, ChipFaults
@@ -16,7 +17,7 @@ from tests.firmware.host import Host, MacError, credentials, personalise, ready
 STATUS = se1.command("DIE STATUS")
 
 
-def told(chip: Chip) -> se1.DieStatus:
+def told(chip: Chip) -> DieStatus:
     reply, _ = chip.apdu(STATUS)
     assert reply is not None
     return se1.die_status(se1.split(reply).data)
@@ -280,7 +281,7 @@ def test_pairwise_failure_wipes_the_slot() -> None:
     assert host.chip.public_keys() == {}
 
 
-def told_in_session(host: Host) -> se1.DieStatus:
+def told_in_session(host: Host) -> DieStatus:
     return se1.die_status(host.do("DIE STATUS"))
 
 
