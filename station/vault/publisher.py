@@ -276,7 +276,8 @@ class Publisher:
 
     def _witnessed(self, note: Note) -> Note:
         for witness in self._witnesses:
-            note = cosigned(witness.url, note, self._open_writer.node, witness.keys)
+            nodes = self._open_writer.node
+            note = cosigned(witness.url, note, nodes, witness.keys, old=self._cosigned)
         self._open_writer.publish(note)
         return note
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from station.custody import witness
 from station.custody.audit import Trust, audited
 from station.custody.ledger import Fact, decoded
 from station.custody.witness import Witness
@@ -154,6 +155,37 @@ async def test_a_witness_signs_each_checkpoint_and_admission_stops_without_one(t
         with pytest.raises(LedgerError):
             await ledger.publish()
         await ledger.close()
+
+
+async def test_a_witness_is_asked_once_for_each_checkpoint(tmp_path: Path) -> None:
+    """The proof begins where it signed last; only the first time after a start is that not known."""
+    answers = list[int]()
+
+    class Heard(Witness):
+        def add_checkpoint(self, body: bytes) -> witness.Answer:
+            answer = super().add_checkpoint(body)
+            answers.append(answer.status)
+            return answer
+
+    async with opened_vault(tmp_path) as vault:
+        signer = witness_signer()
+        (tmp_path / "w").mkdir()
+        server = WitnessServer(Heard(tmp_path / "w", vault.means.store.log_keys(TABLE.origin), signer, now))
+        server.start()
+        witnessed = Witnessed(server.url, (signer.key,))
+        ledger = publisher(tmp_path, vault, witnessed)
+        await ledger.open()
+        for _ in range(3):
+            await vault.means.registry.told(Fact("vault.started"), NOW)
+            await ledger.publish()
+        assert answers == [200, 200, 200]
+        again = publisher(tmp_path, vault, witnessed)
+        await again.open()
+        await again.publish()
+        assert answers[3:] == [409, 200]
+        await again.close()
+        await ledger.close()
+        server.stop()
 
 
 def claim(event: str = "unit.binned", **more: object) -> bytes:
