@@ -21,8 +21,9 @@ from station.acts import ShmooBegun as ShmooBegun
 from station.acts import SiteSet as SiteSet
 from station.acts import Staged as Staged
 from station.event import Event as Event
-from station.model import Disposition, Limit, LotInfo, Measurement, Outcome, Quota
+from station.model import Disposition, Limit, LotInfo, Measurement, Outcome
 from station.set_up import Instrument, Software, Traveller
+from station.vault_answers import Quota
 
 
 class LotLoaded(Event, frozen=True, tag="lot.loaded", kw_only=True):

@@ -14,8 +14,9 @@ from station.engine.prelot import VAULT
 from station.engine.states import State
 from station.figures import e10
 from station.life import BLOCK
-from station.model import Bin, BinKind, LotInfo, Outcome, Quota
+from station.model import Bin, BinKind, LotInfo, Outcome
 from station.site_use import turned
+from station.vault_answers import Quota
 
 POINTS = 60
 """About so many points has the trend of a whole lot."""

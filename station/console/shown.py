@@ -5,9 +5,10 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from station.alarms import Alarm
-from station.model import Axis, Limit, Measurement, Quota
+from station.model import Axis, Limit, Measurement
 from station.model import Swept as Range
 from station.set_up import Study
+from station.vault_answers import Quota
 
 MapKind: TypeAlias = Literal["", "wafer", "tray"]
 Use: TypeAlias = Literal["on", "contact", "off"]

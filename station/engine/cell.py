@@ -22,9 +22,10 @@ from station.engine.stops import Aborted, Adjourned, Cause, Hold, Unloaded, Wish
 from station.engine.taking import Taking
 from station.engine.waivers import Waivers
 from station.errors import CustodyError
-from station.model import LotClosing, LotInfo
+from station.model import LotInfo
 from station.sequence import S
 from station.set_up import Traveller
+from station.vault_answers import LotClosing
 
 
 class Cell(Taking, Generic[S]):

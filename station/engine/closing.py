@@ -9,7 +9,8 @@ from station.engine.lot_journal import LotJournal
 from station.engine.plan import LotVault
 from station.engine.stops import Hold
 from station.errors import CustodyError
-from station.model import ENGINEERING, LotClosing, LotInfo
+from station.model import ENGINEERING, LotInfo
+from station.vault_answers import LotClosing
 
 
 def must_be_settled(journal: LotJournal) -> None:

@@ -15,9 +15,10 @@ from station.engine.history import History
 from station.engine.lot_journal import LotJournal
 from station.engine.records import Records
 from station.errors import ConfigError
-from station.model import LotClosing, LotInfo, Quota, VaultGreeting
+from station.model import LotInfo
 from station.sequence import S
 from station.sequence import Sequence as TestSequence
+from station.vault_answers import LotClosing, Quota, VaultGreeting
 
 
 class VaultUnit(Protocol):

@@ -17,7 +17,7 @@ from station.clock import Clock, RealClock
 from station.custody.balance import Binned
 from station.errors import CustodyError
 from station.io_thread import IoThread
-from station.model import Disposition, LotClosing, Personalisation, Quota, VaultGreeting
+from station.model import Disposition, Personalisation
 from station.sequence import Die
 from station.vault.claims import EVENTS_MAX, Claim
 from station.vault.faults import Code
@@ -25,6 +25,7 @@ from station.vault.process import VaultProcess
 from station.vault.relay import PROTOCOL, Relay, RelayError, result_of, steps_of
 from station.vault.tls import ClientTls
 from station.vault.wire import floor_pb2 as wire
+from station.vault_answers import LotClosing, Quota, VaultGreeting
 
 __all__ = ["LATENCY_S", "ClientTls", "Purpose", "Unit", "VaultClient", "VaultProcess", "VaultRefusedError"]
 

@@ -10,7 +10,6 @@ import structlog
 
 from station.custody import leaf_table
 from station.custody.ledger import Fact
-from station.model import Quota
 from station.vault import lot_closing, notices, rows
 from station.vault.asked import Admission, Admitted, Step
 from station.vault.claims import Claims, GapError
@@ -32,6 +31,7 @@ from station.vault.teller import Teller
 from station.vault.unusual import Unusual
 from station.vault.vigilance import Stop
 from station.vault.wire import floor_pb2 as wire
+from station.vault_answers import Quota
 
 T = TypeVar("T")
 log = structlog.get_logger()

@@ -11,12 +11,12 @@ from functools import lru_cache
 
 import msgspec
 
-from station.model import Quota
 from station.vault.desk.documents import KeyRelease, WorkOrder, as_json
 from station.vault.desk.statement import StatementError, opened
 from station.vault.faults import Code, Fate, FaultError
 from station.vault.names import ORIGIN
 from station.vault.products import Products
+from station.vault_answers import Quota
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS work_order(

@@ -9,9 +9,9 @@ import pytest
 from station import events
 from station.console.preflight import checks
 from station.custody.journal import Journal
-from station.model import Quota
 from station.set_up import Instrument, Temperature, Traveller
 from station.surroundings import simulated_station_file
+from station.vault_answers import Quota
 from tests.station.console.lots import BEGIN, NOW, journalled, loaded, shift
 from tests.station.engine.test_empty import ROWS, empties
 

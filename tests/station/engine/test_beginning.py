@@ -13,7 +13,7 @@ from station.custody.journal import read
 from station.engine.plan import Examined
 from station.engine.states import State
 from station.errors import CustodyError
-from station.model import LotClosing, Quota
+from station.vault_answers import LotClosing, Quota
 from tests.station.engine.doubles import EN, OP, TE, Bench, returning, sequence, virtual
 
 ONE = [frozenset({1})]

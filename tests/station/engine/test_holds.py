@@ -19,9 +19,10 @@ from station.engine.safe_state import make_safe
 from station.engine.states import State
 from station.engine.taking import UNDER_WAY_S
 from station.errors import CustodyError, StorageError
-from station.model import Limit, LotClosing, Verdict
+from station.model import Limit, Verdict
 from station.sequence import Parametric, Retest, While
 from station.vault.client import Unit
+from station.vault_answers import LotClosing
 from tests.station.engine.doubles import (
     ANY,
     BAD,

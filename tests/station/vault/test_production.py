@@ -21,7 +21,7 @@ from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.trust import read as read_trust
 from station.evidence.verification import verified
 from station.io_thread import IoThread
-from station.model import Disposition, LotClosing
+from station.model import Disposition
 from station.vault import development
 from station.vault.ceremonies import bundle, plan
 from station.vault.ceremonies.conductor import Conductor
@@ -40,6 +40,7 @@ from station.vault.keys.control import own, running
 from station.vault.keys.words import Health, SealedKey, Signatory
 from station.vault.profiles import SE1, Profile
 from station.vault.secret import Secret
+from station.vault_answers import LotClosing
 from tests.station.vault.ceremonies.rooms import HOLDERS, HOUSE, OFFICERS, VAULT, WITNESS, Room
 from tests.station.vault.dies import FINGERPRINT, ChipCard, die_of
 from tests.station.vault.keys.stores import PASSPHRASES

@@ -28,10 +28,11 @@ from station.evidence.bundle import BUNDLE, TRUST
 from station.evidence.trust import read as read_trust
 from station.evidence.verification import verified
 from station.io_thread import IoThread
-from station.model import Disposition, LotClosing
+from station.model import Disposition
 from station.vault.client import LATENCY_S, Purpose, VaultClient, VaultProcess, VaultRefusedError
 from station.vault.development import master
 from station.vault.names import ISSUER_MASTER, TRANSPORT_MASTER
+from station.vault_answers import LotClosing
 from tests.station.vault.dies import NOW, ChipCard, die_of, sound_chip
 from tests.station.vault.vaults import development_order_of
 

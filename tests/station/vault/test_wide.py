@@ -8,8 +8,9 @@ import pytest
 
 from station.custody.balance import Binned
 from station.io_thread import IoThread
-from station.model import Disposition, LotClosing
+from station.model import Disposition
 from station.vault.client import VaultClient, VaultProcess
+from station.vault_answers import LotClosing
 from tests.station.vault.dies import NOW, ChipCard, die_of, sound_chip
 from tests.station.vault.test_vault_process import At
 from tests.station.vault.vaults import development_order_of
