@@ -112,10 +112,15 @@ class Change(Generic[T]):
         db.execute("RELEASE change")
 
     def made(self, db: sqlite3.Connection) -> bool:
-        """Make the change; False if it failed, of which only its own waiter learns."""
+        """Make the change; False if it failed, of which only its own waiter learns.
+
+        That the file fails is raised, and all learn of it: SQLite may have undone the others too.
+        """
         try:
             self._result = [self._act(db)]
         except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            if _of_the_file(error):
+                raise
             self._error = error
         return self._error is None
 
@@ -132,6 +137,11 @@ class Change(Generic[T]):
             self.future.set_exception(self._error)
         else:
             self.future.set_result(self._result[0])
+
+
+def _of_the_file(error: Exception) -> bool:
+    """Whether it is file or disk that failed, and not what the change asks for."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 class Journal:

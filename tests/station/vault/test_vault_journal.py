@@ -61,6 +61,25 @@ async def test_a_full_disk_reaches_every_waiter(tmp_path: Path) -> None:
     pages = await journal.commit(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
     await journal.commit(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     body = "x" * 100_000
-    with pytest.raises((JournalError, sqlite3.OperationalError)):
-        await journal.commit(lambda db: db.execute(LOT, (body,)))
+    for changes in (1, 2):  # alone, and as one of several
+        waiting = [journal.commit(lambda db: db.execute(LOT, (body,))) for _ in range(changes)]
+        for one in waiting:
+            with pytest.raises(JournalError, match="full"):
+                await one
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("malformed")]
+)
+async def test_what_fails_in_the_file_is_not_the_change_s_own_failure(
+    tmp_path: Path, error: sqlite3.Error
+) -> None:
+    def failing(db: sqlite3.Connection) -> None:
+        raise error
+
+    journal = Journal(tmp_path / "vault.sqlite")
+    await journal.open()
+    with pytest.raises(JournalError, match=str(error)):
+        await journal.commit(failing)
     journal.close()
