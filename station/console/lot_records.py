@@ -19,8 +19,9 @@ from station import events
 from station.custody.journal import read
 from station.datalog import schema
 from station.datalog.rows import DeviceRow, DeviceRows
-from station.datalog.store import Store, statistics
+from station.datalog.store import Store
 from station.datalog.summary import LotSummary, summarise
+from station.datalog.totals import statistics
 from station.errors import AnalysisError, EvidenceError, StorageError
 from station.evidence.bundle import BUNDLE
 from station.evidence.device_file import extracted

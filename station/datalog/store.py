@@ -17,17 +17,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from station.datalog import schema
-from station.datalog.rows import DeviceRow, DeviceRows, sparse_flags
+from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.sets import limit_set, test_set
 from station.datalog.stdf import flags
-from station.datalog.stdf.summary import Statistics
 from station.datalog.stdf.trailer import hard_bin_name
+from station.datalog.totals import statistics
 from station.errors import StorageError
 from station.model import LotInfo, TouchdownResult
 
 HEAD = 1
-SETTLED_EACH = 256
-"""Contacts whose results wait in memory."""
 RUNNING, FINISHED, ARCHIVED = "running", "finished", "archived"
 DEVICE = schema.DEVICE.c
 ROW = tuple(DEVICE[name] for name in DeviceRow._fields)
@@ -36,6 +34,12 @@ INSERT_DEVICE = schema.prepared(
 )
 INSERT_TOUCHDOWN = schema.prepared(insert(schema.TOUCHDOWN), "run_id", "seq", "t0", "t1")
 INSERT_OUTBOX = schema.prepared(insert(schema.OUTBOX), "kind", "ref", "tries")
+TAKE_BACK = (
+    "DELETE FROM outbox WHERE kind = 'touchdown' AND ref = "
+    "(SELECT run_id || '/' || seq FROM touchdown WHERE id = ?)",
+    "DELETE FROM device WHERE td_id = ?",
+    "DELETE FROM touchdown WHERE id = ?",
+)
 INSERT_BIN = schema.prepared(insert(schema.BIN_DEF), "run_id", "kind", "num", "name", "pf")
 DEVICES_OF = schema.prepared(select(*ROW).where(DEVICE.td_id == bindparam("td")).order_by(DEVICE.id))
 DEVICES = schema.prepared(select(*ROW).where(DEVICE.run_id == bindparam("run")).order_by(DEVICE.id))
@@ -90,6 +94,8 @@ class Store:
         self._readers = create_engine("sqlite://", creator=self._connect_reader, poolclass=NullPool)
         self._run, self._seq = 0, 0
         self._rows: DeviceRows | None = None
+        self._unsure: int | None = None
+        """A touchdown that did not read back, and is to be taken out again."""
 
     def open(self) -> None:
         """Open the database, making it where there is none; one of another version is refused."""
@@ -132,8 +138,9 @@ class Store:
             connection.execute(known)
 
     def commit(self, result: TouchdownResult) -> None:
-        """Make one touchdown durable: one transaction, then read back and compared."""
+        """Make one touchdown durable: one transaction, then read back and compared; else taken out again."""
         rows = self._begun()
+        self._take_back()
         packed = [rows.pack(device) for device in result.devices]
         with self._writing(f"touchdown {result.seq}") as connection:
             bare = schema.bare(connection)
@@ -142,7 +149,12 @@ class Store:
             values = [(self._run, touchdown, HEAD, self._earlier(connection, row), *row) for row in packed]
             bare.executemany(INSERT_DEVICE, values)
             bare.execute(INSERT_OUTBOX, ("touchdown", f"{self._run}/{result.seq}", 0))
-        self._read_back(touchdown, result.seq, packed)
+        try:
+            self._read_back(touchdown, result.seq, packed)
+        except StorageError:
+            self._unsure = touchdown
+            self._take_back()
+            raise
         self._seq = result.seq
 
     def event(self, kind: str, text: str, at: float) -> None:
@@ -327,6 +339,13 @@ class Store:
         if found != written:
             raise StorageError(f"{self.path}: touchdown {seq} does not read back as it was written")
 
+    def _take_back(self) -> None:
+        if self._unsure is not None:
+            with self._writing("what did not read back") as connection:
+                for statement in TAKE_BACK:
+                    connection.exec_driver_sql(statement, (self._unsure,))
+            self._unsure = None
+
     @contextmanager
     def _writing(self, what: str) -> Iterator[Connection]:
         """One transaction: all of it or nothing."""
@@ -359,28 +378,6 @@ class Store:
         connection = sqlite3.connect(address, uri=True, check_same_thread=False)
         connection.execute(f"PRAGMA {schema.MMAP}")
         return connection
-
-
-def statistics(rows: Iterator[DeviceRow], info: LotInfo) -> dict[tuple[int, int], Statistics]:
-    """Count the valid results of each test at each site: (site, test number) to statistics."""
-    found = {(site, test.number): Statistics() for site in info.sites for test in info.tests}
-    packer = DeviceRows(info)
-    for seen, row in enumerate(rows, 1):
-        sparse = sparse_flags(row)
-        for place, (test, value) in enumerate(zip(info.tests, packer.values(row), strict=True)):
-            flag = sparse.get(place, 0)
-            of_test = found[row.site, test.number]
-            of_test.failed += flag & (flags.FAILED | flags.NOT_JUDGED) == flags.FAILED
-            if test.kind == "P" and value == value and not flag & flags.UNUSABLE_TEST:
-                of_test.add(value)
-        if seen % SETTLED_EACH == 0:
-            _settle(found)
-    return found
-
-
-def _settle(found: dict[tuple[int, int], Statistics]) -> None:
-    for of_test in found.values():
-        of_test.settle()
 
 
 def _devices(connection: Connection, touchdown: int) -> list[DeviceRow]:

@@ -13,7 +13,8 @@ from station.datalog.stdf import flags
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.reader import read as stdf
 from station.datalog.stdf.trailer import TOTAL_HEAD
-from station.datalog.store import Store, statistics
+from station.datalog.store import Store
+from station.datalog.totals import statistics
 from station.model import DeviceResult, LotInfo
 
 COUNTED = {

@@ -242,15 +242,36 @@ def test_contacts_of_a_part_are_linked(store: Store) -> None:
     ]
 
 
-def test_what_does_not_read_back_is_told(store: Store) -> None:
-    store.begin(lot())
+def altered(store: Store, *statements: str) -> None:
+    """Alter the database behind the store's back."""
     with sqlite3.connect(store.path) as connection:
-        bend = "UPDATE device SET hbin = 1 WHERE id = NEW.id"
-        connection.execute(f"CREATE TRIGGER bend AFTER INSERT ON device BEGIN {bend}; END")
+        for statement in statements:
+            connection.execute(statement)
     connection.close()
+
+
+BEND = "CREATE TRIGGER bend AFTER INSERT ON device BEGIN UPDATE device SET hbin = 1 WHERE id = NEW.id; END"
+KEEP = "CREATE TRIGGER keep BEFORE DELETE ON touchdown BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["taken out at once", "taken out later"])
+def test_what_does_not_read_back_is_told_and_not_kept(store: Store, *, kept: bool) -> None:
+    run = store.begin(lot())
+    altered(store, BEND, *[KEEP] * kept)
     store.commit(touchdown(1, good(1, 1)))
-    with pytest.raises(StorageError, match="touchdown 2 does not read back as it was written"):
+    with pytest.raises(StorageError, match="I/O error" if kept else "does not read back as it was written"):
         store.commit(touchdown(2, failed(1, 2)))
+    altered(store, "DROP TRIGGER bend", *["DROP TRIGGER keep"] * kept)
+    if not kept:
+        assert tuple(store.touchdowns(run)) == (touchdown(1, good(1, 1)),)
+    corrected = touchdown(2, unjudged(1, 2))
+    store.commit(corrected)
+    assert tuple(store.touchdowns(run)) == (touchdown(1, good(1, 1)), corrected)
+    assert [told for _, *told in store.pending()] == [
+        ["run", "1"],
+        ["touchdown", "1/1"],
+        ["touchdown", "1/2"],
+    ]
 
 
 def test_statistics_at_the_end(store: Store) -> None:
