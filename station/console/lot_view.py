@@ -67,8 +67,8 @@ class LotView:
         self.wafer = ""
         self._sites = {site: SiteView(site) for site in info.sites}
         self._index = {one.number: n for n, one in enumerate(info.bins, start=1)}
-        self._parts: dict[int, int] = {}
-        """Soft bin of each device's last contact."""
+        self._parts: dict[int, tuple[int, SiteView]] = {}
+        """Soft bin of each device's last contact, and the site at which it counts: that of this contact."""
         self._first: dict[int, int] = {}
         self._places: dict[int, tuple[int, int]] = {}
         """Of the devices in contact, by site."""
@@ -175,11 +175,14 @@ class LotView:
         if before is None:
             self._first_contact(one, site)
         else:
-            self._bins[before] -= 1
-            self.good -= (was := self._kinds.get(before) is BinKind.PASS)
-            site.good -= was
+            bin_, there = before
+            self._bins[bin_] -= 1
+            self.good -= (was := self._kinds.get(bin_) is BinKind.PASS)
+            there.good -= was
+            there.tested -= 1
             self.retested += 1
-        self._parts[one.part] = one.soft
+        self._parts[one.part] = one.soft, site
+        site.tested += 1
         self._open.add(one.part)
         self._bins[one.soft] += 1
         self.good += good
@@ -194,7 +197,6 @@ class LotView:
     def _first_contact(self, one: Outcome, site: SiteView) -> None:
         good = one.kind is BinKind.PASS
         self._first[one.part] = one.soft
-        site.tested += 1
         site.failing = 0 if good else site.failing + 1
         self.first_good += good
         self._window[0] += 1

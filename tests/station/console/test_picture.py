@@ -9,6 +9,7 @@ from station import events
 from station.console.grid import NOTHING, TRAY_MAX, Grid
 from station.console.picture import Picture
 from station.console.shown import Frame
+from station.model import Outcome, Verdict
 from tests.station.console.lots import (
     BEGIN,
     BOTH_GOOD,
@@ -49,6 +50,14 @@ def test_devices_count_once_whatever_their_contacts() -> None:
     assert shown.balance["open"] == 0
     assert (shown.state, shown.e10) == ("RUNNING", "PRD")
     assert shown.units_per_hour == 720.0
+
+
+def test_a_device_counts_at_the_site_of_its_last_contact() -> None:
+    opened = events.TouchdownOpened(at=NOW + 50, seq=3, parts={2: 1}, contacts={2: 2})
+    passed = Outcome(2, 1, 2, GOOD.number, GOOD.hard, GOOD.kind, Verdict.PASSED, 0.25)
+    elsewhere = opened, events.ContactsClosed(at=NOW + 51, seq=3, outcomes=(passed,))
+    first, second = picture([*BEGIN, *landing(1, {1: LEAKY, 2: GOOD}), *elsewhere]).sum.sites
+    assert [(one.tested, one.good) for one in (first, second)] == [(0, 0), (2, 2)]
 
 
 def test_a_picture_from_the_journal_is_the_live_one() -> None:
