@@ -106,7 +106,7 @@ class GemHandler(Machine, Handler):
         self._presented: frozenset[int] | None = None
         self._over = False
         self._sorted = False
-        self._last: tuple[int, int] | None = None
+        self._last: tuple[int, Event] | None = None
         self._fault: EquipmentError | None = None
         self._lost: EquipmentError | None = None
 
@@ -292,11 +292,11 @@ class GemHandler(Machine, Handler):
         self._news.set()
 
     # -- what the handler says
-    def _told(self, message: Message) -> Message | None:
+    def _told(self, message: Message, system: int) -> Message | None:
         """Take what is said unasked; return the reply; what is not known is aborted (function 0)."""
         match message.stream, message.function:
             case 6, 11:
-                self._happened(Event.of(message))
+                self._happened(Event.of(message), system)
                 return Message(6, 12, binary(0))
             case 5, 1:
                 self._alarmed(Alarm.of(message))
@@ -317,12 +317,13 @@ class GemHandler(Machine, Handler):
                 self._news.set()
         return None
 
-    def _happened(self, event: Event) -> None:
-        if (event.data_id, event.ceid) == self._last:
+    def _happened(self, event: Event, system: int) -> None:
+        """Take an event, once for each transaction: its DATAID need not count, and often does not."""
+        if (system, event) == self._last:
             self.repeated += 1
             log.warning("%s: event %d came twice", self.name, event.ceid)
             return
-        self._last = event.data_id, event.ceid
+        self._last = system, event
         profile = self._profile
         if event.ceid == profile.presented.ceid:
             if self._presented is not None:

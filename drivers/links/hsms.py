@@ -34,7 +34,7 @@ class Timers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class HsmsLink:
-    """The connection. What the equipment says unasked goes to `told`, which returns the reply."""
+    """The connection. What the equipment says unasked goes to `told`, with its system bytes, for a reply."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class HsmsLink:
         *,
         device: int,
         timers: Timers,
-        told: Callable[[Message], Message | None],
+        told: Callable[[Message, int], Message | None],
     ) -> None:
         self.name = name
         self.strays = 0
@@ -147,7 +147,7 @@ class HsmsLink:
 
     async def _tell(self, frame: Frame) -> None:
         message = Message.of(frame)
-        answer = self._told(message)
+        answer = self._told(message, frame.system)
         if message.wait:
             none = Message(message.stream, 0)
             await self._stream.write((answer or none).frame(self._device, frame.system).encode())

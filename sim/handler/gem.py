@@ -54,6 +54,7 @@ class GemHandler(TcpMachine):
         | {
             "abort_reply",
             "alarm",
+            "dataid",
             "drop_reply",
             "dup_event",
             "extra_site",
@@ -67,8 +68,9 @@ class GemHandler(TcpMachine):
         }
         | SERVICE_KNOBS
     )
-    """`alarm` takes its ALID, `late_event` ms; `local`: commands are refused at the machine;
-    `offline`: it does not go on-line; `abort_reply`: a message is answered by function 0."""
+    """`alarm` takes its ALID, `late_event` ms, `dataid` the DATAID of all events;
+    `local`: commands are refused at the machine; `offline`: it does not go on-line;
+    `abort_reply`: a message is answered by function 0."""
 
     def __init__(
         self,
@@ -355,9 +357,9 @@ class GemHandler(TcpMachine):
         self._data_id += 1
         reports = {rptid: self._values(self._reports[rptid]) for rptid in self._links.get(ceid, ())}
         late_ms = self.faults.strikes("late_event")
-        for _ in range(2 if self.faults.strikes("dup_event") is not None else 1):
-            event = Event(self._data_id, ceid, reports).message()
-            self.clock.call_later(float(late_ms or 0) / 1000, self._say, event)
+        times = 2 if self.faults.strikes("dup_event") is not None else 1
+        event = Event(int(self.faults.strikes("dataid") or self._data_id), ceid, reports).message()
+        self.clock.call_later(float(late_ms or 0) / 1000, self._say, event, times)
 
     def _values(self, vids: tuple[int, ...]) -> tuple[Item, ...]:
         """Return the variables of a report: the sites for the first of the event, else the lot."""
@@ -370,10 +372,12 @@ class GemHandler(TcpMachine):
             return array(*(Item(Format.U1, (site,)) for site in sites))
         return Item(Format.U4, (sum(1 << site - 1 for site in sites),))
 
-    def _say(self, message: Message) -> None:
+    def _say(self, message: Message, times: int = 1) -> None:
+        """Begin a transaction; a repeated one has the same system bytes."""
         if self._host is not None:
             self._system += 1
-            self._send(self._host, message.frame(0, self._system))
+            for _ in range(times):
+                self._send(self._host, message.frame(0, self._system))
 
 
 def _number(item: Item) -> int:

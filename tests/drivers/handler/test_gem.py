@@ -190,7 +190,7 @@ async def test_other_devices_during_the_test_stop_the_sort() -> None:
     with replayed_stream("gem/lot") as line:
         async with running(line, sites=2) as (handler, touchdowns):
             await anext(touchdowns)
-            handler._told(Event(7, 2001, {10: (u4(2),)}).message())
+            handler._told(Event(7, 2001, {10: (u4(2),)}).message(), 7)
             with pytest.raises(EquipmentError, match="other devices .* during the test: no bin"):
                 await handler.sort({1: 1, 2: 1})
             assert (await anext(handler.touchdowns())).sites == {2}
@@ -448,7 +448,8 @@ def test_a_whole_lot(fault: str) -> None:
     assert len(run.expected) == 120
 
 
-def test_a_whole_lot_of_another_makers_profile() -> None:
+@pytest.mark.parametrize("fault", ["", "dataid=0", "dataid=1", "dup_event@p=0.3"])
+def test_a_whole_lot_of_another_makers_profile(fault: str) -> None:
     profile = GemProfile(
         presented=GemEvent(ceid=7, rptid=1, vids=(5, 6)),
         lot_ended=GemEvent(ceid=8),
@@ -457,7 +458,7 @@ def test_a_whole_lot_of_another_makers_profile() -> None:
         sort="BIN-PARTS",
         sort_parameter="S{site}",
     )
-    run = lot(cell, full(2, 10), sites=2, profile=profile)
+    run = lot(cell, full(2, 10), *filter(None, [fault]), sites=2, profile=profile)
     assert run.trays.bins == run.expected
     assert len(run.expected) == 20
 
