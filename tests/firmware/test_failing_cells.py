@@ -3,6 +3,7 @@
 import pytest
 
 from drivers.protocols import se1
+from drivers.protocols.se1_replies import DieStatus
 from drivers.protocols.se1_table import KeySet, LifeCycle, StatusWord, Token
 from sim.dut.chip import Hal
 from sim.dut.firmware import FAIL
@@ -34,7 +35,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
     return Refusing(monkeypatch)
 
 
-def told(host: Host) -> se1.DieStatus:
+def told(host: Host) -> DieStatus:
     return se1.die_status(host.do("DIE STATUS"))
 
 
