@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station import commands
 from station.alarms import Alarm
 from station.cli import listening
 from station.cli.at_cell import JSON, REASON, Asker, Watched, asking, seen
+from station.cli.terminal import terminal
 
 ID = click.argument("name", metavar="ALARM")
 
@@ -64,7 +64,7 @@ def _print(engine: Path, *, as_json: bool, everything: bool) -> None:
         table = Table("alarm", "at", "priority", "state", "reason", box=None)
         for one in found:
             table.add_row(one.id, _clock(one.at), one.priority, _state(one), one.reason)
-        Console(highlight=False, soft_wrap=True).print(table)
+        terminal().print(table)
 
     seen(engine, look)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station import events
@@ -14,6 +13,7 @@ from station.cli.at_cell import JSON, Watched, seen
 from station.cli.codes import Exit
 from station.cli.key_access import stop
 from station.cli.lot import OUT
+from station.cli.terminal import terminal
 from station.custody.balance import Balance
 from station.custody.journal import read
 from station.model import Bin, BinKind
@@ -62,7 +62,7 @@ def table(lot: str | None, out: Path, engine: Path, *, as_json: bool) -> None:
     shown = Table("bin", "name", "hard", "kind", "devices", "share", box=None)
     for one in found:
         shown.add_row(*_cells(one))
-    Console(highlight=False, soft_wrap=True).print(shown)
+    terminal().print(shown)
 
 
 @bin.command()
@@ -84,7 +84,7 @@ def pareto(lot: str | None, out: Path, engine: Path, *, as_json: bool) -> None:
     for one in found:
         number, name, _, _, devices, share = _cells(one)
         shown.add_row(number, name, devices, share, f"{one.cumulated:.1%}", "#" * _bar(one, most))
-    Console(highlight=False, soft_wrap=True).print(shown)
+    terminal().print(shown)
 
 
 def _bar(one: Filled, most: int) -> int:

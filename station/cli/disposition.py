@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station.cli.codes import Exit
 from station.cli.said import Said, says
 from station.cli.stdf_files import JSON, chosen, must_exist
+from station.cli.terminal import terminal
 from station.clock import RealClock
 from station.custody import durable_file
 from station.datalog.store import Store
@@ -151,7 +151,7 @@ def _new(out: Path, content: bytes) -> None:
 
 
 def _shown(found: "Disposition") -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     console.print(f"Lot {found.lot} by {found.rules}: {len(found.moved)} of {found.devices} devices move")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("policy", "moved", "good", "escapes", "overkill"):

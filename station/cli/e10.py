@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station import events
@@ -14,6 +13,7 @@ from station.cli import listening
 from station.cli.at_cell import Watched, seen
 from station.cli.mqtt import answered
 from station.cli.mqtt_access import Commander, signing
+from station.cli.terminal import terminal
 from station.custody.journal import read
 from station.errors import ConfigError
 from station.figures.e10 import Interval, intervals
@@ -164,7 +164,7 @@ def _within(span: Interval, begins: float) -> Interval:
 
 
 def _shown(spans: Sequence[Interval], figures: Production, history: Sequence[events.Any]) -> None:
-    console = Console()
+    console = terminal(soft_wrap=False)
     table = Table("from", "to", "state", "reason", box=None)
     for span in spans:
         table.add_row(_clock(span.start), _clock(span.end), span.state.value, span.reason)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from station.cli.codes import Exit
 from station.cli.study_lot import tested
+from station.cli.terminal import terminal
 from station.custody import durable_file
 from station.errors import ConfigError
 from station.lot_folder import STORE
@@ -106,9 +107,9 @@ def _learn(path: Path, info: "LotInfo", contacts: "list[Contact]") -> None:
 
 
 def _shown(found: "Check", path: Path) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    verdict = "[green]in tolerance[/]" if found.passed else "[bold red]out of tolerance[/]"
-    console.print(f"Golden units {found.units} at {found.station}: {verdict}")
+    console = terminal()
+    verdict = ("in tolerance", "green") if found.passed else ("out of tolerance", "bold red")
+    console.print(Text.assemble(f"Golden units {found.units} at {found.station}: ", verdict))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("test", "name", "site", "contacts", "shift", "allowed", "spread", "allowed"):
         table.add_column(heading, justify="left" if heading == "name" else "right")
@@ -121,7 +122,7 @@ def _shown(found: "Check", path: Path) -> None:
         console.print("An engineer may put these into a recipe, and have it signed:")
         for test in dict.fromkeys(one.test for one in found.offsets):
             sites = [f"{o.site} = {o.value:.6g}" for o in found.offsets if o.test == test and o.allowed]
-            console.print(f"  offsets.{test} = {{ {', '.join(sites)} }}", markup=False)
+            console.print(f"  offsets.{test} = {{ {', '.join(sites)} }}")
         for far in (offset for offset in found.offsets if not offset.allowed):
             console.print(f"  test {far.test} at site {far.site} is over a fifth of the span off: repair it")
     console.print(f"kept in {path}")

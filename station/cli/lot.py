@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 import msgspec
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
 from station import commands, events
@@ -17,6 +17,7 @@ from station.cli.at_cell import JSON, REASON, Asker, Watched, asking, seen
 from station.cli.codes import Exit
 from station.cli.key_access import stop
 from station.cli.status import overview
+from station.cli.terminal import terminal
 from station.engine.states import State
 from station.errors import ConfigError, StorageError
 from station.model import ENGINEERING
@@ -186,7 +187,7 @@ def show(engine: Path, *, as_json: bool) -> None:
         if as_json:
             click.echo(msgspec.json.encode({"lot": watched.lot.lot, "sum": watched.sum}))
         else:
-            Console(highlight=False, soft_wrap=True).print(Group(*overview(watched)))
+            terminal().print(Group(*overview(watched)))
 
     seen(engine, look)
 
@@ -203,7 +204,7 @@ def list_(out: Path, *, as_json: bool) -> None:
     table = Table("lot", "state", "devices", "product", "reason", box=None)
     for one in found:
         table.add_row(one.lot, one.state, str(one.devices), one.product, one.reason)
-    Console(highlight=False, soft_wrap=True).print(table)
+    terminal().print(table)
 
 
 @lot.command(name="summary")

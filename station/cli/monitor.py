@@ -9,6 +9,7 @@ from rich.live import Live
 from station.cli import listening
 from station.cli.at_cell import Watched, seen
 from station.cli.status import overview, sites
+from station.cli.terminal import terminal
 
 REFRESH_PER_S = 4
 
@@ -19,7 +20,7 @@ def monitor(engine: Path) -> None:
     """Show the cell of a station, redrawn with each change, until interrupted."""
 
     async def look(watched: Watched) -> None:
-        with Live(refresh_per_second=REFRESH_PER_S, screen=True) as live:
+        with Live(console=terminal(soft_wrap=False), refresh_per_second=REFRESH_PER_S, screen=True) as live:
             while True:
                 watched.changed.clear()
                 live.update(Group(*overview(watched), "", sites(watched.sum)))

@@ -7,7 +7,6 @@ from typing import Concatenate, ParamSpec
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station.cli.codes import ANSWERS
@@ -15,6 +14,7 @@ from station.cli.key_access import passphrases as secrets_in
 from station.cli.key_access import stop
 from station.cli.people_access import FILE, PIN_FDS, PIN_FILES, asked, opened, pins, said
 from station.cli.said import Said, says
+from station.cli.terminal import terminal
 from station.clock import RealClock
 from station.people import people as opening
 from station.people.accounts import Account
@@ -213,4 +213,4 @@ def _table(found: list[Account]) -> None:
     table = Table("person", "name", "roles", "state", "security keys", box=None)
     for one in found:
         table.add_row(one.person, one.name, ", ".join(one.roles), one.state, str(one.security_keys))
-    Console().print(table)
+    terminal(soft_wrap=False).print(table)

@@ -1,12 +1,11 @@
 """What a person sees of a lot while it runs: a live display on a terminal, plain lines elsewhere."""
 
-import sys
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from station import events
 from station.alarms import is_alarm
+from station.cli.terminal import terminal
 from station.model import BinKind, LotInfo, Outcome
 
 PLAIN_STEPS = 10
@@ -141,7 +141,7 @@ class LiveProgress(Progress):
 
     def __init__(self, devices: int) -> None:
         super().__init__(devices)
-        self._console = Console(file=sys.stdout)
+        self._console = terminal(soft_wrap=False)
         self._notes: list[str] = []
 
     async def follow(self, happened: AsyncIterable[events.Any]) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station.analysis import capability, closeup, correlation, gauge, reduction, study
@@ -13,6 +12,7 @@ from station.analysis import noise as noise_of
 from station.analysis.findings import Findings, findings
 from station.analysis.lot import Lot, lot_of, stacked_of
 from station.cli.stdf_files import must_exist
+from station.cli.terminal import terminal
 from station.errors import StorageError
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -256,4 +256,4 @@ def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     table.add_column("")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, soft_wrap=True).print(table)
+    terminal().print(table)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station import commands
@@ -14,6 +13,7 @@ from station import config as station_config
 from station.cli import listening
 from station.cli.at_cell import JSON, REASON, Asker, Watched, asking, seen
 from station.cli.status import sites
+from station.cli.terminal import terminal
 from station.config import StationConfig
 
 SITE = click.argument("number", metavar="SITE", type=click.IntRange(1))
@@ -34,7 +34,7 @@ def list_(engine: Path, *, as_json: bool) -> None:
         if as_json:
             click.echo(msgspec.json.encode(watched.sum.sites))
         else:
-            Console(highlight=False, soft_wrap=True).print(sites(watched.sum))
+            terminal().print(sites(watched.sum))
 
     seen(engine, look)
 
@@ -72,7 +72,7 @@ def plan(station: Path, *, as_json: bool) -> None:
     for one in found:
         turns = "take turns" if len(one.sites) > 1 else "work at the same time"
         table.add_row(one.role, one.machine, " ".join(map(str, one.sites)), turns)
-    Console(highlight=False, soft_wrap=True).print(table)
+    terminal().print(table)
 
 
 class Planned(msgspec.Struct, frozen=True):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from station.cli import listening
 from station.cli.at_cell import JSON, Watched, seen
+from station.cli.terminal import terminal
 from station.console import shown
 
 BAD = frozenset({"HELD", "ABORTING", "ABORTED"})
@@ -26,7 +27,7 @@ def status(engine: Path, *, watch: bool, as_json: bool) -> None:
     """Show how the cell of a station stands: its lot, its counts, its bins, its alarms."""
 
     async def look(watched: Watched) -> None:
-        said = Console(highlight=False, soft_wrap=True)
+        said = terminal()
         while True:
             watched.changed.clear()
             if as_json:

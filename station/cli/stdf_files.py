@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from station.cli.codes import Exit
 from station.cli.said import Said, says
+from station.cli.terminal import terminal
 from station.clock import RealClock
 from station.errors import StorageError
 
@@ -54,7 +54,7 @@ def summary(file: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = terminal()
         share = f" ({100 * found.good / found.parts:.2f} %)" if found.parts else ""
         console.print(f"Lot {found.lot} of {found.product}, {found.program}, at {found.station}")
         console.print(f"{found.parts} parts, {found.good} good{share}, {found.contacts} contacts")

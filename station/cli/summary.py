@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from station.cli.terminal import terminal
 from station.report import LotReport, TruthReport
 
 STYLES = {"pass": "green", "fail": "red", "other": "yellow"}
@@ -13,14 +14,11 @@ STYLES = {"pass": "green", "fail": "red", "other": "yellow"}
 
 def shown(report: LotReport, console: Console | None = None) -> None:
     """Print the summary of a lot, on standard output unless another console is given."""
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or terminal()
     reason = f": {report.reason}" if report.reason else ""
     console.print()
     console.print(Text.assemble((f"Lot {report.lot}", "bold"), f" {report.state.lower()}{reason}"))
-    console.print(
-        f"{report.tested} tested, [green]{report.good} good[/] ({100 * report.yield_fraction:.2f} %), "
-        f"{report.secured} secured, {report.retested} retested, {report.units_per_hour:,.0f} units/h"
-    )
+    console.print(_counts(report))
     console.print()
     if report.tested:
         console.print(_bins(report))
@@ -30,6 +28,15 @@ def shown(report: LotReport, console: Console | None = None) -> None:
         console.print()
     for label, fact in _facts(report):
         console.print(Text.assemble((f"{label:9}", "dim"), fact))
+
+
+def _counts(report: LotReport) -> Text:
+    return Text.assemble(
+        f"{report.tested} tested, ",
+        (f"{report.good} good", "green"),
+        f" ({100 * report.yield_fraction:.2f} %), {report.secured} secured, {report.retested} retested, "
+        f"{report.units_per_hour:,.0f} units/h",
+    )
 
 
 def _facts(report: LotReport) -> Iterator[tuple[str, str | Text]]:

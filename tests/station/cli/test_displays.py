@@ -1,13 +1,17 @@
 """What a person sees: the live display and the summary, on narrow terminals and in files."""
 
+import re
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from station import events
+from station import cli, events
 from station.cli.progress import LiveProgress
 from station.cli.summary import shown
+from station.cli.terminal import terminal
 from station.model import Bin, BinKind, LotInfo, Outcome, Verdict
 from station.report import BinCount, LotReport, TruthReport
 
@@ -130,3 +134,19 @@ def test_summary_names_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     truth = TruthReport(good=3, escapes=(2,), bad=(2,), overkill=(), unexplained=(), misplaced=(), custody=())
     told = "truth    3 good; escapes 1, overkill 0 (unexplained 0), misplaced 0, custody differences 0"
     assert told in summary(capsys, report(truth))
+
+
+def test_words_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("reason", box=None)
+    words = ("see [/var/log/hardbin]", "bus[addr]", "[red]", ":on: door open")
+    for word in words:
+        table.add_row(word)
+    terminal().print(table)
+    terminal().print(words[0])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == ["reason", *words, words[0]]
+
+
+def test_every_command_prints_on_the_terminal_that_knows_no_markup() -> None:
+    sources = {source.name: source.read_text() for source in Path(cli.__file__).parent.glob("*.py")}
+    made = {name for name, text in sources.items() if re.search(r"\bConsole\(|\bLive\((?!.*console=)", text)}
+    assert made == {"terminal.py"}

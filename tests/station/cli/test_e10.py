@@ -9,7 +9,7 @@ from station import events
 from station.cli import code_of
 from station.cli.codes import Exit
 from station.custody.journal import Journal
-from tests.station.figures.test_e10 import day
+from tests.station.figures.test_e10 import became, day, loaded
 
 
 @pytest.fixture
@@ -35,6 +35,17 @@ def test_a_shift_is_reported(journal: Path, capsys: pytest.CaptureFixture[str]) 
     text = said(capsys, str(journal))
     assert "the handler has jammed" in text
     assert "UDT 5.0 min, SDT 10 s, PRD 111 s, SBY 9.7 min" in " ".join(text.split())
+
+
+async def test_a_reason_with_brackets_is_shown_as_it_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = Journal(tmp_path / "journal")
+    written.open()
+    held = became(120, "HELD", "[/var/log] a[b]")
+    await written.commit(loaded(0), became(0, "LOADED"), became(110, "RUNNING"), held, became(200, "RUNNING"))
+    written.close()
+    assert "[/var/log] a[b]" in " ".join(said(capsys, str(tmp_path / "journal")).split())
 
 
 def test_a_part_of_a_shift(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
