@@ -55,11 +55,13 @@ class VaultProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                process_group=0,  # what ends a station in a terminal is for the station, which ends this last
             )
         vault = cls(process, folder, socket)
         if not _ready(process, ready_s):
+            what = f"did not start within {ready_s:g} s" if vault.running else "ended before it served"
             vault.stop()
-            raise CustodyError(f"the vault did not start within {ready_s:g} s; see {folder / 'vault.log'}")
+            raise CustodyError(f"the vault {what}; see {folder / 'vault.log'}")
         return vault
 
     @property

@@ -25,6 +25,7 @@ def _running(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0,
     ) as process:
         yield process
         if process.poll() is None:
@@ -56,12 +57,17 @@ def intends(history: list[events.Any]) -> bool:
     return sum(isinstance(event, events.Intended) for event in history) > 5
 
 
+@pytest.mark.parametrize(("send", "number"), [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)])
 def test_a_signal_stops_at_the_boundary_makes_safe_and_leaves_the_lot_open(
-    running: "subprocess.Popen[str]", tmp_path: Path
+    running: "subprocess.Popen[str]",
+    tmp_path: Path,
+    send: Callable[[int, int], None],
+    number: signal.Signals,
 ) -> None:
+    """Alone, and with all processes that a terminal's Ctrl-C reaches."""
     journal = tmp_path / LOT / "journal"
     until(running, journal, intends)
-    running.send_signal(signal.SIGTERM)
+    send(running.pid, number)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, out + err
     assert "Traceback" not in err
@@ -72,6 +78,7 @@ def test_a_signal_stops_at_the_boundary_makes_safe_and_leaves_the_lot_open(
     assert safe[-1].unverified == ()
     assert safe[-1].time_to_safe_s < 2.0
     assert not any(isinstance(event, events.LotClosed) for event in history)
+    assert (tmp_path / LOT / "evidence.tar").exists()
     assert list((tmp_path / LOT).glob("*.std")) == []
 
 

@@ -41,6 +41,7 @@ class Process:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stderr=log,
+                process_group=0,  # what ends a vault in a terminal is for the vault alone
             )
         ours.setblocking(False)
         self.end = ours
