@@ -65,11 +65,13 @@ def apply(
     must_exist(store, rules, *filter(None, (report,)), *(stdf[:1] if stdf else ()))
     truth = None if report is None else _truth(report)
     bad, live = (None, ()) if truth is None else (truth.bad, truth.policies)
-    found = disposed(_parts(store, run), read(rules), bad=bad, live=live)
+    parts = _parts(store, run)
+    found = disposed(parts, read(rules), bad=bad, live=live)
     if stdf:
+        from station.datalog.stdf.header import lot_id
         from station.disposition.rebinned import rebinned
 
-        rebinned(stdf[0], stdf[1], found, RealClock().unix())
+        rebinned(stdf[0], stdf[1], found, lot_id(parts.info), RealClock().unix())
     if out is not None:
         _new(out, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     if as_json:

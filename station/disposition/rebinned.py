@@ -12,6 +12,7 @@ from station.datalog.stdf.recovery import SUMMARIES, history, written
 from station.datalog.stdf.tally import Tally
 from station.datalog.stdf.writer import plain
 from station.disposition.course import Disposition, Moved
+from station.errors import StorageError
 
 FAILED = 0x08
 
@@ -23,15 +24,19 @@ class Rebinned(Struct, frozen=True):
     moved: int
 
 
-def rebinned(path: Path, out: Path, found: Disposition, at: float) -> Rebinned:
+def rebinned(path: Path, out: Path, found: Disposition, lot: str, at: float) -> Rebinned:
     """Write a file with other bins for the devices that moved; `at` (unix time) goes into its ATR.
 
     The PRR of the last contact has the new bins and the fail bit, a DTR behind it says why. Results and
-    flags of tests are untouched; summaries are counted anew.
+    flags of tests are untouched; summaries are counted anew. A file whose LOT_ID is not `lot`, or whose
+    devices are not in the bins that they are moved from, is refused.
     """
     records = list(read(path))
     moved = {one.name or str(one.part): one for one in found.moved}
-    last = {r.text("PART_ID"): r.offset for r in records if r.name == "PRR"}
+    ends = {record.text("PART_ID"): record for record in records if record.name == "PRR"}
+    finished = _finished(path, records, lot)
+    _must_be_there(path, ends, moved)
+    last = {name: end.offset for name, end in ends.items()}
     tally = Tally()
     chunks = [*history(records, f"hardbin disposition {found.rules} sha256 {found.rules_sha256}", at)]
     for record in records:
@@ -41,10 +46,27 @@ def rebinned(path: Path, out: Path, found: Disposition, at: float) -> Rebinned:
                 chunks.append(encode_record(made))
     for record in (*records, *_names(found)):
         tally.know(record)
-    finished = next(record for record in records if record.name == "MRR")
     chunks += tally.trailer(finished.integer("FINISH_T"), disposition=finished.text("DISP_COD"))
     written(out, chunks)
     return Rebinned(len(tally.seen.parts), len(moved))
+
+
+def _finished(path: Path, records: list[Record], lot: str) -> Record:
+    """Return the MRR of a file of this lot."""
+    named = {record.name: record for record in records if record.name in {"MIR", "MRR"}}
+    if len(named) < 2:  # noqa: PLR2004 - the first record of a lot and its last
+        raise StorageError(f"{path}: it has no MIR or no MRR, it is no file of a lot that was ended")
+    if (its := named["MIR"].text("LOT_ID")) != lot:
+        raise StorageError(f"{path}: it is of lot {its}, the disposition is of lot {lot}")
+    return named["MRR"]
+
+
+def _must_be_there(path: Path, ends: Mapping[str, Record], moved: Mapping[str, Moved]) -> None:
+    for name, one in moved.items():
+        if name not in ends or ends[name].integer("SOFT_BIN") != one.was:
+            raise StorageError(
+                f"{path}: part {name} is not in bin {one.was}: the disposition is not of this file"
+            )
 
 
 def _made(

@@ -19,6 +19,7 @@ from station.disposition.baseline import static_of, statistical_of
 from station.disposition.course import Disposition, disposed
 from station.disposition.neighbourhood import rings, scores
 from station.disposition.parts import Parts, parts_of
+from station.disposition.rebinned import rebinned
 from station.disposition.rules import (
     Bounds,
     Clusters,
@@ -32,7 +33,7 @@ from station.disposition.rules import (
     read,
 )
 from station.disposition.statistical import HOLD, QUARANTINE, bin_levels
-from station.errors import AnalysisError, ConfigError
+from station.errors import AnalysisError, ConfigError, StorageError
 from station.model import DeviceResult, LotInfo, Measurement, Personalisation, Place, Verdict
 from station.model import Disposition as Sealed
 from tests.station.datalog.lots import BEGAN, GOOD, IDD, SUPPLY, lot, touchdown
@@ -273,3 +274,32 @@ def test_the_command_writes_an_audit_entry_that_comes_out_again(coded: bool, tmp
     assert [r.integer("GOOD_CNT") for r in totals] == [SIDE * SIDE - len(BAD) - 1]
     assert [r.integer("GOOD_CNT") for r in stdf(out) if r.name == "WRR"] == [SIDE * SIDE - len(BAD) - 1]
     assert any("disposition dynamic" in r.text("TEXT_DAT") for r in stdf(out) if r.name == "DTR")
+
+
+def test_a_file_that_the_disposition_is_not_of_is_refused(tmp_path: Path) -> None:
+    mine = stored(tmp_path / "mine.db", outlier=6.5e-3)
+    found = disposed(parts(mine), Rules("r", 1, dynamic=Dynamic(31, 3)))
+    out, own = tmp_path / "out.std", built(mine, tmp_path / "own")
+    other = built(stored(tmp_path / "other.db", name="L2"), tmp_path / "other")
+    with pytest.raises(StorageError, match="of lot L2, the disposition is of lot L1"):
+        rebinned(other, out, found, "L1", BEGAN)
+    wrong = msgspec.structs.replace(found.moved[0], was=2)
+    with pytest.raises(StorageError, match=r"part \d+ is not in bin 2"):
+        rebinned(own, out, msgspec.structs.replace(found, moved=(wrong,)), "L1", BEGAN)
+    absent = msgspec.structs.replace(found.moved[0], part=1000)
+    with pytest.raises(StorageError, match="part 1000 is not in bin 1"):
+        rebinned(own, out, msgspec.structs.replace(found, moved=(absent,)), "L1", BEGAN)
+    cut = own.with_name("cut.std")
+    cut.write_bytes(own.read_bytes()[:-11])
+    with pytest.raises(StorageError, match="no MRR"):
+        rebinned(cut, out, found, "L1", BEGAN)
+    assert not out.exists()
+    assert rebinned(own, out, found, "L1", BEGAN).moved == 1
+
+
+def built(store: Path, folder: Path) -> Path:
+    folder.mkdir()
+    opened = Store(store)
+    file = rebuild(opened, 1, folder)
+    opened.close()
+    return file
