@@ -11,7 +11,9 @@ from drivers.roles import Supply
 from drivers.transports import Conversation, Pause, Port
 
 REACHED = 0.98
-"""The part of its set point at which an output counts as risen."""
+"""The part of its set point at which an output counts as risen; one that falls is there at the inverse."""
+MARGIN_V = 0.02
+"""How much more a reading may be: near 0 V a part of the set point is nothing."""
 SAFE_V = 0.5
 POLL_S = 0.01
 
@@ -87,9 +89,10 @@ class SupplyChannel(Supply):
 
     # -- what is the same for all
     def _switching_on(self, volts: float, limit_a: float, ovp_v: float) -> Conversation[None]:
-        """Two messages, so that a refused setting leaves the output as it is.
+        """Two messages, so that a refused setting leaves the output as it is; one if it is on already.
 
-        The protection never lies below the level, or the output would trip on its way.
+        The protection never lies below the level, or the output would trip on its way. An output that is on
+        is not switched on again: some machines forget a trip by it.
         """
         level, protection = self._level(volts), self._protection(ovp_v)
         falling = self.on and abs(volts) < abs(self._volts)
@@ -98,17 +101,19 @@ class SupplyChannel(Supply):
             *((level, protection) if falling else (protection, level)),
             *self._limit(limit_a),
         )
-        self.times_on += not self.on
-        self.on, self._volts = True, volts
-        yield from self._exchange(self._switch(on=True))
-        yield from self._rising(abs(volts))
+        was_on, self.on, self._volts = self.on, True, volts
+        if not was_on:
+            self.times_on += 1
+            yield from self._exchange(self._switch(on=True))
+        yield from self._settling(abs(volts))
 
-    def _rising(self, volts: float) -> Conversation[None]:
-        """Wait until the level is there; an output that has tripped meanwhile is the device's doing."""
+    def _settling(self, volts: float) -> Conversation[None]:
+        """Wait until the level is there, from below or above; a trip meanwhile is the device's doing."""
+        least, most = volts * REACHED, volts / REACHED + MARGIN_V
         for _ in self._polls():
             yield Pause(POLL_S)
             voltage = yield from self._measuring("VOLT")
-            if abs(voltage) >= volts * REACHED or (yield from self._asking_for_trip()):
+            if least <= abs(voltage) <= most or (yield from self._asking_for_trip()):
                 return
         raise EquipmentError(f"{self.name}: {voltage:g} V instead of {volts:g} V after {self._rise_s:g} s")
 

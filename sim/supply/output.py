@@ -50,7 +50,7 @@ class Output:
 
     def ramp(self) -> float:
         """Where the way to the set point is now."""
-        done = min(1.0, (self.clock.time() - self._begun_at) / self._rise_s)
+        done = min(1.0, round(self.clock.time() - self._begun_at, 9) / self._rise_s)
         return self._from + (self.volts - self._from) * done
 
     def work(self) -> tuple[float, float]:
@@ -60,7 +60,7 @@ class Output:
             self.tripped = "VOLT"
         if self.delivers and self.ocp and abs(amps) >= self.limit:
             self.tripped = "CURR"
-        self._tell(self._limited(self.volts)[0] if self.delivers else None)
+        self._tell(volts if self.delivers else None)
         return (volts, amps) if self.delivers else (0.0, 0.0)
 
     @property
@@ -69,7 +69,7 @@ class Output:
         return self.on and not self.tripped
 
     def _tell(self, volts: float | None) -> None:
-        """Tell the load, if its voltage has changed; it learns of a rise when that begins."""
+        """Tell the load, if its voltage has changed; on its way it learns of it when somebody looks."""
         if volts != self._told:
             self._told = volts
             self.load.driven(volts)

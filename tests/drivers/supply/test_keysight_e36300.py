@@ -59,6 +59,22 @@ async def test_protection_is_never_below_the_level() -> None:
         await vdd.switch_off()
 
 
+async def test_lower_level_is_waited_for_too() -> None:
+    with replayed("keysight_e36300/falls_slowly") as port:
+        vdd = first(port)
+        await vdd.switch_on(3.3, limit_a=0.25, ovp_v=3.8)
+        await vdd.switch_on(1.8, limit_a=0.25, ovp_v=3.8)
+        assert await vdd.measure_current() == 1.8e-3
+
+
+async def test_output_that_does_not_fall_is_an_error_of_the_supply() -> None:
+    with replayed("keysight_e36300/falls_too_slowly") as port:
+        vdd = first(port, TWO_POLLS)
+        await vdd.switch_on(3.3, limit_a=0.25, ovp_v=3.8)
+        with pytest.raises(EquipmentError, match=r"vdd\.1: 3\.2\d* V instead of 1\.8 V"):
+            await vdd.switch_on(1.8, limit_a=0.25, ovp_v=3.8)
+
+
 async def test_trip_is_the_device_s_doing_and_stays_until_cleared() -> None:
     with replayed("keysight_e36300/over_current_trips") as port:
         vdd = first(port, TWO_POLLS)

@@ -85,6 +85,17 @@ async def test_fuse_that_goes_is_the_device_s_doing(model: str, make: Make) -> N
 
 
 @FAMILIES
+async def test_another_level_does_not_forget_a_trip(model: str, make: Make) -> None:
+    with replayed(f"{model}/trip_outlives_a_level") as port:
+        vdd = first(make(port))
+        async with vdd.powering(3.3, limit_a=0.25, ovp_v=3.8):
+            assert await vdd.measure_current() == 0.0
+            await vdd.switch_on(1.8, limit_a=0.25, ovp_v=2.2)
+            assert await vdd.tripped() == "over-current"
+    assert vdd.times_on == 1
+
+
+@FAMILIES
 async def test_over_voltage_is_forgotten_by_command(model: str, make: Make) -> None:
     with replayed(f"{model}/over_voltage_trips") as port:
         vdd = first(make(port))

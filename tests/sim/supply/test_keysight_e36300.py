@@ -31,7 +31,7 @@ def test_constant_current_beyond_the_limit() -> None:
     volts, amps = map(float, bench.ask("MEAS:VOLT? (@1);CURR? (@1)").split(";"))
     assert volts == pytest.approx(1.0)
     assert amps == 0.1
-    assert bench.load.history == [pytest.approx(1.0)]
+    assert bench.load.history == [0.0, pytest.approx(1.0)]
 
 
 def test_over_current_holds_the_output_off_until_cleared() -> None:
@@ -47,9 +47,10 @@ def test_over_current_holds_the_output_off_until_cleared() -> None:
 def test_over_voltage_trips_when_the_level_is_above_it() -> None:
     bench = Bench(1000.0)
     bench.power()
+    bench.ask("MEAS:VOLT? (@1)")
     bench.ask("VOLT:PROT 2,(@1)")
     assert bench.ask("VOLT:PROT:TRIP? (@1);:CURR:PROT:TRIP? (@1)") == "1;0"
-    assert bench.load.history == [3.0, None]
+    assert bench.load.history == [0.0, 3.0, None]
 
 
 def test_channel_lists() -> None:
@@ -87,6 +88,8 @@ def test_readings_have_the_noise_of_their_seed_and_the_faults() -> None:
 def test_slow_rise_strikes_an_output_that_rises() -> None:
     bench = Bench(1000.0, "it.slow_rise=5000@once")
     bench.power()
-    assert 0.0 < float(bench.ask("MEAS:VOLT? (@1)")) < 1.0
+    volts = float(bench.ask("MEAS:VOLT? (@1)"))
+    assert 0.0 < volts < 1.0
+    assert bench.load.history == pytest.approx([0.0, volts]), "the load gets no more than that"
     bench.clock.sleep(5.0)
     assert bench.ask("MEAS:VOLT? (@1)") == "+3.00000000E+00"
