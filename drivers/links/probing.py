@@ -23,7 +23,7 @@ from drivers.roles.happening import (
     WaferEnded,
     WaferLoaded,
 )
-from drivers.roles.probe_card import CardError, Landing, Place
+from drivers.roles.probe_card import MAX_TOUCHES, CardError, Landing, Place
 from drivers.roles.prober import Die, Prober
 from drivers.roles.resource import Machine
 from drivers.roles.uninterrupted import undone
@@ -68,7 +68,11 @@ class ProbingMachine(Machine, Prober):
         self._plan: deque[Landing] | None = None
         self._second = deque[Landing]()
         """Landings on dies that have their bin and are to have another try."""
-        self._stepped = False
+        self._stepped = self._stepping = False
+        self._stood: Die | None = None
+        """Where on its route the prober stood before the step that is under way."""
+        self._approached: Landing | None = None
+        """Where the route has led; not in contact before that is made."""
         self._landed: Landing | None = None
         self._left_over: Landing | None = None
         """What was in contact without a result when the lot was stopped: it comes next."""
@@ -120,7 +124,7 @@ class ProbingMachine(Machine, Prober):
             await self._end_wafer()
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
-        self._left_over = self._again or self._landed
+        self._left_over = self._again or self._landed or self._not_landed()
         self._landed = self._again = self._plan = None
         self._second.clear()
         while (landing := await self._next()) is not None:
@@ -140,7 +144,7 @@ class ProbingMachine(Machine, Prober):
             )
         if unknown := set(bins.values()) - self.hard_bins:
             raise EquipmentError(f"{self.name}: no hard bin {sorted(unknown)}: nothing was sent")
-        self._landed = None
+        self._landed = self._approached = None
         await self.finish(landing, bins)
         self._done.update(landing.sites.values())
 
@@ -175,6 +179,15 @@ class ProbingMachine(Machine, Prober):
                 return landing
             await self._end_wafer()
         return None
+
+    def _not_landed(self) -> Landing | None:
+        """Return where the route has led without a contact, unless a die there was touched too often."""
+        if self._approached is None:
+            return None
+        if any(self._touches[place] >= MAX_TOUCHES for place in self._approached.sites.values()):
+            self._name_those_left_alone(frozenset(self._approached.sites.values()), ())
+            return None
+        return self._approached
 
     def _lifted(self) -> Landing | None:
         """Return what was in contact when the lot was stopped, if it has no result yet."""
@@ -221,13 +234,15 @@ class ProbingMachine(Machine, Prober):
         """Follow the prober; where the card stands on no die without a result, nothing is landed."""
         if (lifted := self._lifted()) is not None:
             if (found := await self.position()) != (left := Die(lifted.x, lifted.y)):
+                self._approached = None
                 raise EquipmentError(f"{self.name}: was on {left} and stands on {found}: no test")
             return lifted
-        while (die := await (self.step_next() if self._stepped else self.step_first())) is not None:
-            self._stepped = True
+        while (die := await self._stepped_on()) is not None:
             if (found := await self.position()) != die:
+                self._stood = found
                 raise EquipmentError(f"{self.name}: stepped to {die}, stands on {found}: no test")
             on_wafer = await self.sites_on_wafer()
+            self._stood, self._stepping = die, False
             sites = {
                 site: place
                 for site, place in sorted(self._card.over(die.x, die.y).items())
@@ -235,8 +250,20 @@ class ProbingMachine(Machine, Prober):
                 if self._wanted is None or place in self._wanted
             }
             if sites:
-                return Landing(die.x, die.y, sites)
+                self._approached = Landing(die.x, die.y, sites)
+                return self._approached
         return None
+
+    async def _stepped_on(self) -> Die | None:
+        """Step along the route; a step that was cut short and led on is not made once more."""
+        if not self._stepped:
+            first = await self.step_first()
+            self._stepped = self._stepping = True
+            return first
+        if self._stepping and (found := await self.position()) != self._stood:
+            return found
+        self._stepping = True
+        return await self.step_next()
 
     async def sites_on_wafer(self) -> frozenset[int]:
         """Return the sites that the prober believes to be on the wafer: all, unless it can tell."""

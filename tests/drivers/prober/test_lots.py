@@ -1,6 +1,7 @@
 """Whole lots on simulated probers, and what goes wrong in them."""
 
 import asyncio
+import itertools
 from collections import Counter
 from contextlib import aclosing
 from typing import Any
@@ -324,6 +325,50 @@ def test_a_die_that_was_left_in_a_pause_is_no_test() -> None:
 
     with pytest.raises(EquipmentError, match="was on die 0, -3 and stands on die 1, 1: no test"):
         virtually(life())
+
+
+@pytest.mark.parametrize("cell", [sentio_cell, velox_cell, velox_gpib_cell])
+def test_a_die_of_the_route_that_gave_no_contact_is_landed_on_again(cell: Cell) -> None:
+    run = lot(cell, wafers(1), "contact_fail@every=9", mode="prober_master", contact_tries=1, faults=40)
+    assert all("no contact on" in str(error) for error in run.faults)
+    assert len(run.faults) > 2
+    assert run.complete
+
+
+def test_a_die_of_the_route_that_gives_no_contact_is_left_alone_after_three_touches() -> None:
+    run = lot(sentio_cell, wafers(1), "contact_fail@p=0.5", mode="prober_master", contact_tries=1, faults=40)
+    assert len(ROUND) - 10 < len(run.expected) < len(ROUND)
+    assert max(Counter(run.wafers.landings).values()) <= MAX_TOUCHES
+
+
+@pytest.mark.parametrize("cell", OVER_TCP)
+def test_a_wait_that_is_cut_short_leaves_no_die_of_the_route_out(cell: Cell) -> None:
+    stack = wafers(1)
+    seen = list[Any]()
+
+    async def arrived(prober: Any, within_s: float) -> bool:
+        """Bin one touchdown; whether the lot goes on."""
+        async with aclosing(prober.touchdowns()) as touchdowns:
+            try:
+                async with asyncio.timeout(within_s):
+                    touchdown = await anext(touchdowns, None)
+            except TimeoutError:
+                await asyncio.sleep(5.0)
+                return True
+            if touchdown is not None:
+                seen.append(touchdown.positions[1])
+                await prober.sort({1: 1})
+            return touchdown is not None
+
+    async def life() -> None:
+        async with cell(stack, mode="prober_master") as prober:
+            assert await arrived(prober, 600.0)
+            cuts = itertools.cycle((0.05, 600.0, 0.3, 600.0, 0.5, 600.0, 0.7, 600.0, 0.9, 600.0))
+            while await arrived(prober, next(cuts)):
+                await prober.make_safe()
+
+    virtually(life())
+    assert sorted(seen) == sorted(ROUND)
 
 
 def test_needles_are_cleaned_every_so_often() -> None:
