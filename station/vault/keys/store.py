@@ -364,7 +364,7 @@ class Store:
             name: msgspec.structs.replace(order, used=self._leases.used(ORDER + name))
             for name, order in self._orders.items()
         }
-        self._header = msgspec.structs.replace(
+        header = msgspec.structs.replace(
             self._header,
             generation=self._header.generation + 1,
             keys=tuple(self._counted(entry) for entry in self._register),
@@ -379,6 +379,7 @@ class Store:
             if self._register[key].state is not KeyState.DESTROYED
         }
         try:
-            hbks.write(self._path, hbks.encode(self._header, own | kept, self._kek))
+            hbks.write(self._path, hbks.encode(header, own | kept, self._kek))
         except OSError as error:
             raise KeyStoreError(f"{self._path}: could not be written: {error.strerror}") from error
+        self._header = header

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, mlkem
@@ -421,6 +422,7 @@ def test_a_change_that_cannot_be_written_did_not_happen(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = active(service, profile())
+    before = stated_generation(service, key)
 
     def full(file: int) -> None:
         del file
@@ -432,6 +434,13 @@ def test_a_change_that_cannot_be_written_did_not_happen(
             service.answer(calls.Move(key, KeyState.SUSPENDED, OFFICER))
     assert entry(service, key).state is KeyState.ACTIVE
     assert service.answer(calls.Sign(key, b"m", ""))
+    assert stated_generation(service, key) == before, "it states the file as it is"
+
+
+def stated_generation(service: Service, key: str) -> int:
+    stated = cast(bytes, service.answer(calls.StateRegister((key,))))
+    payload = msgspec.json.decode(stated)["payload"]
+    return cast(int, msgspec.json.decode(urlsafe_b64decode(payload + "=="))["generation"])
 
 
 def test_zeroise_names_the_store_and_ends_it(sealed: Service, tmp_path: Path, clock: At) -> None:
