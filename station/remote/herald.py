@@ -169,11 +169,22 @@ class Herald:
             await self._take(followed, [(number, event) for _, number, event in group])
 
     async def _take(self, followed: _Followed, batch: list[Numbered]) -> None:
-        if batch[0][0] > self._lines + 1:
-            missing = await self._writer.run(_events, followed.journal)
-            batch = [*missing[self._lines : batch[0][0] - 1], *batch]
-        await self._queue(followed.journal, batch, max(self._lines, self._told), self.view)
+        whole = await self._whole(followed.journal, batch)
+        await self._queue(followed.journal, whole, max(self._lines, self._told), self.view)
         self._lines = batch[-1][0]
+
+    async def _whole(self, journal: Path, batch: list[Numbered]) -> list[Numbered]:
+        """Return the events and those that are missing before and between them, if they can be read."""
+        wanted = range(self._lines + 1, batch[-1][0] + 1)
+        if len(batch) == len(wanted):
+            return batch
+        try:
+            known = dict(await self._writer.run(_events, journal)) | dict(batch)
+        except (OSError, StorageError) as error:
+            heed()
+            log.warning("what was missed of a lot is not told: %s", error)
+            return batch
+        return [(number, known[number]) for number in wanted if number in known]
 
     async def _queue(self, journal: Path, batch: list[Numbered], lines: int, view: View) -> None:
         """Queue what the events behind line `lines` tell; those before it only make the view."""

@@ -1,6 +1,7 @@
 """What the network sees of a station: birth, will, state, events in order, whatever becomes of the broker."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,40 @@ async def test_events_that_the_queue_lost_are_read_from_the_journal(tmp_path: Pa
         await presence.herald.follow(path, 0, subscription)
         found = await ear.until(closed)
     assert lot_events(found) == TOLD
+
+
+class Overrun:
+    """A subscription from which events fell out in the middle."""
+
+    lost = 0
+
+    async def __aiter__(self) -> AsyncIterator[events.Any]:
+        for event in LOT[:3]:
+            yield event
+        self.lost = 4
+        for event in LOT[7:]:
+            yield event
+
+
+async def test_events_that_the_queue_lost_in_the_middle_are_read_too(tmp_path: Path) -> None:
+    floor = Floor(tmp_path)
+    path = await journalled(tmp_path)
+    happened: Any = Overrun()
+    async with floor.station() as presence, listening(floor.bus) as ear:
+        await presence.herald.follow(path, 0, happened)
+        found = await ear.until(closed)
+        count = presence.herald.view.count
+    assert lot_events(found) == TOLD
+    assert (count.tested, count.good) == (4, 2)
+
+
+async def test_where_the_journal_cannot_be_read_what_is_known_is_told(tmp_path: Path) -> None:
+    floor = Floor(tmp_path)
+    happened: Any = Overrun()
+    async with floor.station() as presence, listening(floor.bus) as ear:
+        await presence.herald.follow(tmp_path / "no journal", 0, happened)
+        found = await ear.until(closed)
+    assert lot_events(found) == [kind for kind in TOLD if kind not in ("lot.started", "lot.paused")]
 
 
 @pytest.mark.parametrize(("told", "last_told"), [(0, ""), (4, "lot.started"), (7, "lot.paused")])
