@@ -16,6 +16,7 @@ from station.datalog.stdf.notes import Told, note, with_alarms
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
 from station.datalog.stdf.seen import TESTS, TOTAL
+from station.datalog.stdf.summary import MAX_PART
 from station.datalog.store import Store
 from station.errors import StorageError
 from station.model import (
@@ -57,14 +58,23 @@ def taken_in(path: Path, store: Store) -> int:
     """Enter the lot of an STDF file into a store and return its run; a file with an error is refused.
 
     Values are those of the file, float32, times whole seconds: from there on, store to file to store
-    is the identity. Parts are numbered as PART_ID says, or in order where those are no numbers.
+    is the identity. Parts are numbered as PART_ID says, or in order where one is no such number.
     """
     errors = [finding for finding in check(path).findings if finding.error]
     if errors:
         raise StorageError(f"{path}: not a sound file: {errors[0]}")
     info = _info(path)
-    bins = {bin_.number: bin_ for bin_ in info.bins}
     run = store.begin(info)
+    try:
+        _entered(path, store, info)
+    except BaseException:
+        store.forget(run)
+        raise
+    return run
+
+
+def _entered(path: Path, store: Store, info: LotInfo) -> None:
+    bins = {bin_.number: bin_ for bin_ in info.bins}
     ends, contacts = _ends_of_wafers(path), _Contacts(info, bins, coded=_coded(path))
     finished, disposition = info.set_up, " "
     for record in read(path):
@@ -75,7 +85,6 @@ def taken_in(path: Path, store: Store) -> int:
         elif _says_something(record) and not contacts.noted(record.text("TEXT_DAT")):
             store.event("told", record.text("TEXT_DAT"), contacts.now)
     store.finish(finished, disposition)
-    return run
 
 
 def _coded(path: Path) -> bool:
@@ -86,7 +95,8 @@ def _coded(path: Path) -> bool:
 
 def _number(name: str) -> int:
     """Return the running number that a name is; 0 if it is none."""
-    return int(name) if name.isascii() and name.isdecimal() and str(int(name)) == name else 0
+    number = int(name) if name.isascii() and name.isdecimal() else 0
+    return number if str(number) == name and number <= MAX_PART else 0
 
 
 def _says_something(record: Record) -> bool:
@@ -115,9 +125,7 @@ def _info(path: Path) -> LotInfo:
         head.setdefault(record.name, record)
         form.note(record)
         match record.name:
-            case "PTR" | "MPR" | "FTR":
-                tests.setdefault(record.integer("TEST_NUM"), record)
-            case "TSR":
+            case "PTR" | "MPR" | "FTR" | "TSR":
                 tests.setdefault(record.integer("TEST_NUM"), record)
             case "PMR":
                 first_site = first_site or record.integer("SITE_NUM")
@@ -212,17 +220,14 @@ def _test(record: Record, pins: list[str], *, averaged: bool) -> TestDefinition:
         _meant(record, name) for name in (("LO_SPEC", "HI_SPEC") if spec else ("LO_LIMIT", "HI_LIMIT"))
     )
     limit = Limit(low, high, UNITS.get(record.text("UNITS"), ""))
-    named = () if kind == "P" else tuple(_pin(index, pins) for index in record.integers("RTN_INDX"))
+    indexes = () if kind == "P" else record.integers("RTN_INDX")
+    named = tuple(pins[(index - 1) % len(pins)] if pins else str(index) for index in indexes)
     return TestDefinition(number, record.text("TEST_TXT"), kind, limit, named)
 
 
 def _meant(record: Record, name: str) -> float | None:
     """Return a limit as somebody wrote it: the shortest number that is this float32."""
     return float(str(np.float32(record.real(name)))) if record.valid(name) else None
-
-
-def _pin(index: int, pins: list[str]) -> str:
-    return pins[(index - 1) % len(pins)] if pins else str(index)
 
 
 class _Bins:

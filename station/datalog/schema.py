@@ -198,6 +198,20 @@ OUTBOX = Table(
 """What others must be told: written in the transaction of what it announces."""
 
 
+MEASURED_OF_RUN = (
+    "UPDATE device SET supersedes = NULL WHERE run_id = ?",
+    "DELETE FROM device WHERE run_id = ?",
+    "DELETE FROM touchdown WHERE run_id = ?",
+)
+KNOWN_OF_RUN = (
+    "DELETE FROM event WHERE run_id = ?",
+    "DELETE FROM bin_def WHERE run_id = ?",
+    "DELETE FROM summary WHERE run_id = ?",
+    "DELETE FROM outbox WHERE substr(ref || '/', 1, instr(ref || '/', '/') - 1) = CAST(? AS TEXT)",
+    "DELETE FROM run WHERE id = ?",
+)
+
+
 def prepared(statement: ClauseElement, *columns: str) -> str:
     """Return a statement as SQLite's driver takes it: `?` for what is filled in, in the table's order."""
     compiled = statement.compile(dialect=sqlite.dialect(), column_keys=list(columns) or None)

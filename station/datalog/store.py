@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Table, bindparam, create_engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, create_engine, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -256,13 +256,17 @@ class Store:
     def prune(self, run: int) -> None:
         """Take the measurements of a finished run out; what was known of it stays, as state `archived`."""
         with self._writing(f"run {run}") as connection:
-            for table in (schema.DEVICE, schema.TOUCHDOWN):
-                columns = table.c
-                if table is schema.DEVICE:
-                    connection.execute(update(table).where(columns.run_id == run).values(supersedes=None))
-                connection.execute(delete(table).where(columns.run_id == run))
+            for statement in schema.MEASURED_OF_RUN:
+                connection.exec_driver_sql(statement, (run,))
             archived = update(schema.RUN).where(schema.RUN.c.id == run).values(state=ARCHIVED)
             connection.execute(archived)
+
+    def forget(self, run: int) -> None:
+        """Take a run out that was begun and did not come in whole, as if it had never been."""
+        with self._writing(f"run {run}") as connection:
+            for statement in (*schema.MEASURED_OF_RUN, *schema.KNOWN_OF_RUN):
+                connection.exec_driver_sql(statement, (run,))
+        self._rows = None
 
     def sent(self, number: int, at: float) -> None:
         """Note that everything up to an outbox number was told; `at` is unix time."""

@@ -6,11 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from station.datalog.intake import taken_in
+from station.datalog.parquet import table
 from station.datalog.rebuild import rebuild
 from station.datalog.rows import DeviceRow
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
+from station.datalog.stdf.summary import MAX_PART
 from station.datalog.store import Store
 from station.errors import StorageError
 from station.model import (
@@ -197,4 +199,49 @@ def test_an_unsound_file_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="not a sound file"):
         taken_in(path, store)
     assert store.runs() == ()
+    store.close()
+
+
+@pytest.mark.parametrize("code", [str(MAX_PART + 1), "3000000001", "90071992547409931234567"])
+def test_a_number_that_no_part_can_have_is_a_code(code: str, tmp_path: Path) -> None:
+    landed = touchdown(1, replace(good(1, 1), code=code), replace(good(2, 2), code="17"))
+    path = written(tmp_path / "lot", lot(), (landed,))
+    store = Store(tmp_path / "results.db")
+    store.open()
+    run = taken_in(path, store)
+    (result,) = store.touchdowns(run)
+    assert [(device.part, device.code) for device in result.devices] == [(1, code), (2, "17")]
+    assert set(table(store, run).column("part").to_pylist()) == {1, 2}
+    store.close()
+
+
+def test_the_greatest_number_of_a_part_is_a_number(tmp_path: Path) -> None:
+    path = written(tmp_path / "lot", lot(), (touchdown(1, good(1, MAX_PART)),))
+    _, (row,) = stored(path, tmp_path / "results.db")
+    assert row.part_id == MAX_PART
+    assert b"code" not in (row.extra or b"")
+
+
+def test_an_import_that_ends_midway_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "lot", lot(), touchdowns())
+    store = Store(tmp_path / "results.db")
+    store.open()
+    kept = store.begin(replace(lot(), lot="before"))
+    store.commit(touchdowns()[0])
+    told = store.pending()
+
+    def full(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "finish", full)
+        with pytest.raises(StorageError, match="disk is full"):
+            taken_in(path, store)
+    assert [state.run for state in store.runs()] == [kept]
+    assert store.pending() == told
+    assert len(list(store.devices(kept))) == len(touchdowns()[0].devices)
+    run = taken_in(path, store)
+    assert len(list(store.touchdowns(run))) == len(touchdowns())
     store.close()
