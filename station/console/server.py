@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from station.clock import RealClock
@@ -16,6 +15,7 @@ from station.console.page_files import page_files
 from station.console.picture import Picture
 from station.console.stream import Stream
 from station.console.ways import Behind, Console
+from station.side_work import working
 
 
 def serve(engine: Path, listen: Listen, identity: Identity, ready: Callable[[str], None]) -> None:
@@ -41,14 +41,9 @@ async def _serve(engine: Path, listen: Listen, identity: Identity, ready: Callab
         analyses,
         not listen.on_loopback,
     )
-    loop = asyncio.get_running_loop()
-    running = [loop.create_task(work) for work in (link.run(), stream.run())]
     try:
-        await listened(Console(behind).app, listen, stream, ready)
+        async with working(link.run(), stream.run()):
+            await listened(Console(behind).app, listen, stream, ready)
     finally:
-        for task in running:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(running)
         lookups.close()
         analyses.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from msgspec import json
@@ -15,6 +14,7 @@ from station.console.page_files import PageFile, file_of, files_in, page_files
 from station.console.stream import Stream
 from station.floor.view import View
 from station.floor.ways import Floor
+from station.side_work import working
 from station.writer import Writer
 
 FOLDER = Path(__file__).parent / "page"
@@ -38,15 +38,8 @@ async def _serve(
     view = View(engine, writer, RealClock().unix, stream.news)
     await view.look()
     floor = Floor(view, stream, identity, floor_files(), not listen.on_loopback)
-    loop = asyncio.get_running_loop()
-    running = [loop.create_task(work) for work in (view.run(), stream.run())]
-    try:
+    async with working(view.run(), stream.run()):
         await listened(floor.app, listen, stream, ready)
-    finally:
-        for task in running:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait(running)
 
 
 def floor_files() -> Mapping[str, PageFile]:

@@ -98,8 +98,8 @@ async def present(settings: Settings, broker: Broker, inside: Inside) -> AsyncGe
         made = _made(settings, broker, inside, memory, writer, audit, epoch)
         await made.herald.catch_up()
         with fed(made.agent.log):
-            running = asyncio.get_running_loop().create_task(made.agent.run(), name="presence")
-            seen(running)
+            running = asyncio.get_running_loop().create_task(made.agent.run())
+            seen("presence on the network", running)
             try:
                 yield made
             finally:

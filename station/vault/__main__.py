@@ -24,6 +24,7 @@ from station.custody import durable_file
 from station.custody.ledger import Fact
 from station.custody.log_keys import key_of
 from station.errors import ConfigError, LedgerError
+from station.side_work import working
 from station.vault import configuration, tls
 from station.vault.clock_events import ClockEvents
 from station.vault.configuration import Configuration
@@ -194,9 +195,11 @@ async def _served(servers: Sequence[grpc.aio.Server], socket: Path, stop: asynci
     _share_out()
     sys.stdout.write(f"{READY.decode()}{socket}\n")
     sys.stdout.flush()
-    await stop.wait()
-    for server in servers:
-        await server.stop(STOP_S)
+    try:
+        await stop.wait()
+    finally:
+        for server in servers:
+            await server.stop(STOP_S)
 
 
 async def _keyring(
@@ -255,8 +258,7 @@ async def _checks(config: Configuration, office: Office, stack: AsyncExitStack) 
     courier = Courier(office, config.registry, config.name)
     stack.push_async_callback(courier.close)
     await courier.open()
-    running = asyncio.get_running_loop().create_task(courier.run(), name="registry")
-    stack.push_async_callback(_ended, running)
+    await stack.enter_async_context(working(courier.run()))
     return courier
 
 
@@ -267,8 +269,7 @@ async def _started(registry: Registry, config: Configuration, times: Times, stac
     if config.production:  # else the station tells the time
         clock = ClockEvents(registry.told, RealClock().unix, table=config.clock)
         times.unsafe = clock.unsafe
-        running = asyncio.get_running_loop().create_task(clock.run(), name="clock events")
-        stack.push_async_callback(_ended, running)
+        await stack.enter_async_context(working(clock.run()))
 
 
 async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: AsyncExitStack) -> Publisher:
@@ -277,8 +278,7 @@ async def _publisher(folder: Path, config: Configuration, keys: Keyring, stack: 
     publisher = Publisher(folder / DATABASE, folder / LEDGER, config.ledger, keys, witnesses)
     await publisher.open()
     stack.push_async_callback(publisher.close)
-    running = asyncio.get_running_loop().create_task(publisher.run(), name="ledger")
-    stack.push_async_callback(_ended, running)
+    await stack.enter_async_context(working(publisher.run()))
     return publisher
 
 
@@ -292,9 +292,7 @@ async def _published(
 
     await publication.open(now(), products.values())
     stack.push_async_callback(publication.attempt, now, keys.compromised)
-    publishing = publication.run(now, keys.compromised)
-    running = asyncio.get_running_loop().create_task(publishing, name="published")
-    stack.push_async_callback(_ended, running)
+    await stack.enter_async_context(working(publication.run(now, keys.compromised)))
 
 
 async def _told_of_keys(events: KeyEvents, times: Times, stack: AsyncExitStack) -> None:
@@ -304,13 +302,7 @@ async def _told_of_keys(events: KeyEvents, times: Times, stack: AsyncExitStack) 
         return times.now(None)
 
     await events.tell(now())
-    running = asyncio.get_running_loop().create_task(events.run(now), name="key events")
-    stack.push_async_callback(_ended, running)
-
-
-async def _ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    await stack.enter_async_context(working(events.run(now)))
 
 
 def _share_out() -> None:

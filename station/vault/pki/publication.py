@@ -97,7 +97,7 @@ class Publication:
         try:
             await self.heed(await compromised(), now())
             await self.publish(now())
-        except (CustodyError, KeyStoreError, JournalError, FaultError) as error:
+        except (CustodyError, KeyStoreError, JournalError, FaultError, OSError) as error:
             log.error("published", error=str(error))
 
     async def _published(self, authority: Authority, now: float) -> list[Path]:

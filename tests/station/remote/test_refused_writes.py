@@ -90,5 +90,5 @@ async def test_that_its_presence_has_failed_is_logged(
         async with Floor(tmp_path).station():
             await failed.wait()
             assert [line.getMessage() for line in caplog.records] == [
-                "presence has failed, and is not there any more"
+                "presence on the network has failed, and is not there any more"
             ]
