@@ -1,6 +1,7 @@
 """The vault of one lot: the one that the station file names, or one for development that is the lot's own."""
 
 from collections.abc import AsyncGenerator
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,11 +12,12 @@ from station.clock import Clock
 from station.config import StationConfig
 from station.io_thread import IoThread
 from station.sequence import Sequence
+from station.side_work import seen
 from station.vault.client import ClientTls, VaultClient, VaultProcess
 from station.vault.desk import development_order
 from station.vault.desk.client import DeskClient
 from station.vault.relay import Relay
-from station.vault_watch import Tell, VaultWatch
+from station.vault_watch import WATCH, Tell, VaultWatch
 
 
 @dataclass
@@ -60,7 +62,7 @@ class LotVault:
             stack.push_async_callback(client.aclose)
             if self.tell is not None:
                 relay = partial(Relay, process.socket, self.config.station.name)
-                stack.callback(io.submit(VaultWatch(relay, self.tell).run()).cancel)
+                stack.callback(_watched(io, VaultWatch(relay, self.tell)).cancel)
             if await client.connect() == "development" and self.sequence.personalises:
                 client.order = await clock.answered(io.submit(self._ordered(process)), latency_s=0.0)
                 self.ordered_as = f"{client.order}, development: its signers stand for nobody"
@@ -78,6 +80,12 @@ class LotVault:
             now=now,
         )
         return await development_order.order(DeskClient(process.desk, told_time=now), lot)
+
+
+def _watched(io: IoThread, watch: VaultWatch) -> "Future[None]":
+    running = io.submit(watch.run())
+    seen(WATCH, running)
+    return running
 
 
 def relay_of(config: StationConfig) -> Relay:
@@ -106,7 +114,7 @@ async def reached(
         client = VaultClient(table.address, clock=clock, io=io, station=config.station.name, tls=tls)
         client.order = table.order
         if tell is not None:
-            io.submit(VaultWatch(partial(relay_of, config), tell).run())
+            _watched(io, VaultWatch(partial(relay_of, config), tell))
         try:
             await client.connect()
             yield client

@@ -19,6 +19,7 @@ from station import events
 from station.alarms import OF_VAULT
 from station.clock import RealClock
 from station.errors import ConfigError, StorageError
+from station.side_work import seen
 from station.vault.notices import CHECKPOINT, RELEASE
 from station.vault.relay import Relay, RelayError
 from station.vault.wire import floor_pb2 as wire
@@ -31,6 +32,7 @@ AWAY_S = 30.0
 HEAD_S = 3600.0
 """So often the ledger's head is told, and with each lot that is closed."""
 LINE = "line"
+WATCH = "the watch of the vault"
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,11 @@ class VaultWatch:
         """Follow the vault, for ever."""
         while True:
             why = await self._followed()
-            await self._missed(why)
+            try:
+                await self._missed(why)
+            except StorageError as error:
+                heed()
+                log.warning("vault: %s", error)
             await asyncio.sleep(self._again_s)
 
     async def _followed(self) -> str:
@@ -90,6 +96,9 @@ class VaultWatch:
                 await relay.aclose()
         except (RelayError, ConfigError, StorageError) as error:
             heed()
+            return str(error)
+        except msgspec.MsgspecError as error:
+            log.warning("vault: not understood: %s", error)
             return str(error)
         return "it was stopped"
 
@@ -152,14 +161,14 @@ class VaultWatch:
         now = asyncio.get_running_loop().time()
         self._lost_at = now if self._lost_at is None else self._lost_at
         if self._lasts and not self._away and now - self._lost_at >= self._away_s:
-            self._away = True
             await self._say("vault.away", why)
+            self._away = True
 
     async def _there(self) -> None:
         self._lost_at = None
         if self._away:
-            self._away = False
             await self._say("vault.away", over=True)
+            self._away = False
 
     async def _say(self, what: str, why: str = "", *, over: bool = False) -> None:
         told = events.VaultTold(
@@ -179,6 +188,7 @@ class VaultWatch:
 async def watching(watch: VaultWatch) -> AsyncGenerator[None, None]:
     """Watch while the block lasts."""
     running = asyncio.get_running_loop().create_task(watch.run())
+    seen(WATCH, running)
     try:
         yield
     finally:

@@ -195,3 +195,27 @@ async def test_what_could_not_be_kept_is_told_again(tmp_path: Path, kept: Kept) 
         alarm, _ = await kept.until(2)
     assert isinstance(alarm, events.VaultTold)
     assert alarm.leaf == 5
+
+
+async def test_an_alarm_of_its_own_that_could_not_be_kept_is_told_again(tmp_path: Path, kept: Kept) -> None:
+    kept.refuses = 1
+    async with watching(kept.watch()):
+        (away,) = await kept.until(1)
+        kept.refuses = 1
+        async with Scripted([head(4)], [head(4)]).served(tmp_path / "s"):
+            _, back, _ = await kept.until(3)
+    assert isinstance(away, events.VaultTold)
+    assert isinstance(back, events.VaultTold)
+    assert [(one.what, one.over) for one in (away, back)] == [("vault.away", False), ("vault.away", True)]
+
+
+async def test_words_that_nobody_understands_end_a_connection_and_not_the_watch(
+    tmp_path: Path, kept: Kept
+) -> None:
+    quota = notice("quota", "quota.low", 5, detail="no number")
+    async with (
+        Scripted([quota, head(6)], [head(6)]).served(tmp_path / "s"),
+        watching(kept.watch(None)),
+    ):
+        (seen,) = await kept.until(1)
+    assert isinstance(seen, events.LedgerHead)
