@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from drivers.roles.uninterrupted import uninterrupted
 from station import commands
 from station.engine.cell import Cell
 from station.errors import StoppedError
@@ -52,12 +53,14 @@ async def stopped(cell: Cell[Any], stop: StopRequest) -> None:
 async def unless_stopped(work: Coroutine[Any, Any, None], stop: StopRequest) -> None:
     """Await `work`; StoppedError if somebody wants to stop meanwhile: without grace, nothing has begun."""
     task = asyncio.get_running_loop().create_task(work)
-    await either(asyncio.wait([task]), stop.changed.wait())
-    if stop.times:
+    try:
+        await either(asyncio.wait([task]), stop.changed.wait())
+        if stop.times:
+            raise StoppedError("stopped before the lot began")
+        task.result()
+    finally:
         task.cancel()
-        await asyncio.wait([task])
-        raise StoppedError("stopped before the lot began")
-    task.result()
+        await uninterrupted(asyncio.wait([task]))
 
 
 async def either(*waits: Coroutine[Any, Any, object]) -> None:

@@ -92,8 +92,10 @@ class Tempering:
                 if self._wish() in (Wish.ABORT, Wish.END):
                     raise Aborted if self._wish() is Wish.ABORT else Ended
                 asked = asyncio.get_running_loop().create_task(self._asked.wait())
-                await asyncio.wait([task, asked], return_when=asyncio.FIRST_COMPLETED)
-                asked.cancel()
+                try:
+                    await asyncio.wait([task, asked], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    asked.cancel()
             return task.result()
         finally:
             if not task.done():

@@ -121,6 +121,24 @@ async def test_a_request_to_stop_does_not_wait_for_a_machine_that_does_not_answe
     assert ended.is_set()
 
 
+async def test_who_is_cancelled_while_it_connects_leaves_nothing_behind() -> None:
+    connects, ended = asyncio.Event(), asyncio.Event()
+
+    async def connecting() -> None:
+        connects.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.get_running_loop().create_task(unless_stopped(connecting(), StopRequest()))
+    await connects.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert ended.is_set()
+
+
 async def test_a_failure_to_connect_is_told_as_it_is() -> None:
     async def connecting() -> None:
         raise EquipmentError("fine-1: no answer")

@@ -108,6 +108,28 @@ async def test_a_temperature_that_does_not_come_holds_the_lot(tmp_path: Path) ->
 
 
 @virtual
+async def test_a_lot_that_is_cancelled_while_it_heats_leaves_nothing_behind(tmp_path: Path) -> None:
+    oven, heats = Oven(), asyncio.Event()
+
+    async def reach() -> float:
+        heats.set()
+        await asyncio.Event().wait()
+        return 85.0
+
+    oven.reach = reach  # type: ignore[method-assign]
+    made = bench(tmp_path, oven, 1, ScriptedHandler)
+    await made.start()
+    others = asyncio.all_tasks()
+    running = asyncio.get_running_loop().create_task(made.cell.run_lot(unattended=True))
+    await heats.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    await made.cell.aclose()
+    assert running.cancelled()
+    assert asyncio.all_tasks() == others
+
+
+@virtual
 async def test_after_an_excursion_the_lot_waits_for_window_and_soak(tmp_path: Path) -> None:
     oven = Oven(85.0, 88.0, 87.5, float("nan"), 86.9, 86.0)
     made = bench(tmp_path, oven, 3, ScriptedHandler)
