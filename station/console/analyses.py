@@ -26,6 +26,10 @@ class Plain(str):
     """A text that is the answer as it is."""
 
 
+DIGITS = 10
+"""Of the highest test number of STDF, 4,294,967,295."""
+
+
 class Analyses:
     """Works on a thread of its own, so that nothing else of the page waits for it."""
 
@@ -154,7 +158,7 @@ def _names(request: Request) -> list[str]:
 def _number(request: Request, name: str) -> int:
     """Return a number of the query; 0 if it is none: no test has that."""
     said = request.query_params.get(name, "")
-    return int(said) if said.isdecimal() and len(said) < 10 else 0
+    return int(said) if said.isdecimal() and len(said) <= DIGITS else 0
 
 
 def _stacked(maps: list[WaferMap]) -> dict[str, object]:

@@ -67,7 +67,30 @@ def checks(
         history = history_of(happened)
     except (OSError, StorageError) as error:
         return [Check("records", "bad", str(error))]
-    info, config = history.info, None if station_file is None else station_config.load(station_file)
+    beside = tuple(Check(one.name, one.health.value, one.found) for one in before_a_lot(folder))
+    try:
+        config = None if station_file is None else station_config.load(station_file)
+        found = _found(folder, today, history, happened, config, real=real, of_vault=of_vault)
+    except ConfigError as error:
+        found = _found(folder, today, history, happened, None, real=real, of_vault=of_vault)
+        known = (one for one in found if one.name != LOT_DATA)  # the card is that of the station file
+        return [*known, Check("records", "bad", str(error)), *beside]
+    records = Check("records", "ok", f"{folder.name}: {len(happened)} events, in order")
+    return [*found, records, *beside]
+
+
+def _found(
+    folder: Path,
+    today: date,
+    history: History,
+    happened: Sequence[events.Any],
+    config: StationConfig | None,
+    *,
+    real: bool,
+    of_vault: Collection[str],
+) -> list[Check]:
+    """What is said by the lot's journal, and by the station file where it can be read."""
+    info = history.info
     answerable = (
         _lot_data(info, history.says, config),
         _calibration(info.instruments, today),
@@ -85,8 +108,6 @@ def checks(
         *_docking(history, happened),
         *_vault(info, history, happened, of_vault),
         _sites(happened),
-        Check("records", "ok", f"{folder.name}: {len(happened)} events, in order"),
-        *(Check(one.name, one.health.value, one.found) for one in before_a_lot(folder)),
     ]
 
 

@@ -47,6 +47,8 @@ def _guarded(way: Way) -> Callable[[Request], Awaitable[Response]]:
             return refusal("integrity", str(error), 503)
         except ConfigError as error:
             return refusal("invalid_config", str(error), 409)
+        except OSError as error:
+            return refusal("not_found", f"{error.filename}: {error.strerror}", 404)
         except ValueError as error:
             return refusal("bad_arguments", str(error), 413)
 

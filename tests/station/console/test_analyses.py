@@ -117,7 +117,15 @@ async def test_wafers_are_stacked_and_compared(floor: Floor, lots: Path) -> None
     assert len(both["wafers"]) == 2, "the same lot twice is one"
 
 
-@pytest.mark.parametrize("name", ["C", "none", "../A", "A/../A", "", "/etc"])
+async def test_a_test_has_a_number_of_32_bits(floor: Floor, lots: Path) -> None:
+    highest = 4_294_967_295
+    kept(lots / "T", "T", tests=(TestDefinition(highest, "highest", "P", LIMIT),))
+    status, found = await asked(floor, "/test", lot="T", test=highest)
+    expected = closeup.closeup(lot_of(lots / "T" / "results.db"), highest, None)
+    assert (status, found) == (200, msgspec.json.decode(msgspec.json.encode(expected)))
+
+
+@pytest.mark.parametrize("name", ["L" * 300, "C", "none", "../A", "A/../A", "", "/etc"])
 async def test_what_is_no_lot_is_refused(floor: Floor, name: str) -> None:
     status, found = await asked(floor, "/findings", lot=name)
     assert (status, found["code"]) == (404, "not_found")

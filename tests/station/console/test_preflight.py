@@ -1,5 +1,6 @@
 """What a person sees between load and start, each check alone."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -84,6 +85,22 @@ async def test_records_that_were_changed_are_the_only_thing_that_counts(tmp_path
     path.write_bytes(path.read_bytes().replace(b"MY1", b"MY2"))
     (only,) = checks(tmp_path, TODAY)
     assert (only.name, only.health) == ("records", "bad")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda text: text[: len(text) // 2] + "\nx = [", lambda text: text.replace("se1-final-test", "none")],
+    ids=["cut off", "another sequence"],
+)
+async def test_a_station_file_that_cannot_be_read(tmp_path: Path, change: Callable[[str], str]) -> None:
+    file, text = tmp_path / "station.toml", simulated_station_file().read_text()
+    assert change(text) != text
+    file.write_text(change(text))
+    where = await written(tmp_path, METER, says=Traveller("", "PC-1", ""))
+    found = {one.name: one for one in checks(where, TODAY, file)}
+    assert found["records"].health == "bad"
+    assert found["machines"].found == "dmm MY1"
+    assert "lot data" not in found, "whether that is the card nobody can tell"
 
 
 async def test_golden_units_that_were_not_measured(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The console's API: each way names its action, and nothing gets in by another."""
 
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -172,6 +173,17 @@ async def test_what_cannot_be_read_is_a_receipt(name: str, afar: bool, error: Ex
     _, receipt = await floor.post(f"commands/{name}")
     assert receipt == {"ok": False, "code": code, "reason": str(error)}
     assert not floor.asked
+
+
+@pytest.mark.parametrize("path", ["recipes", "assets", "configs"])
+async def test_a_station_file_that_cannot_be_read_is_said(floor: Floor, tmp_path: Path, path: str) -> None:
+    file = tmp_path / "station.toml"
+    file.write_text("nonsense = [")
+    floor.picture.greeted(msgspec.structs.replace(HELLO, station_file=str(file), data=str(tmp_path)))
+    status, _, answer = await floor.call("GET", f"/api/v1/{path}")
+    told = msgspec.json.decode(answer)
+    assert (status, told["code"]) == (409, "invalid_config")
+    assert "station.toml" in told["reason"]
 
 
 @pytest.mark.parametrize(
