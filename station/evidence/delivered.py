@@ -4,6 +4,7 @@ All of it is taken out of a bundle, with the bundle's signed index, so that noth
 has no ledger: a line carries the proof that the ledger tells of its device.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from hashlib import sha256
@@ -35,11 +36,11 @@ def taken(path: Path, out: Path) -> LotSummary:
         names = [name for name in bundle.members if name in NEEDED or _PART.match(name)]
         summary = decoded(bundle.read(LOT), LotSummary)
         try:
-            out.mkdir(parents=True)
+            above = durable_file.make_folder(out, new=True)
             for name in names:
                 _write(bundle, name, out / name)
-            folders = {(out / name).parent for name in names}
-            durable_file.sync_all((*folders, out, out.parent))
+            made = (one for one in out.rglob("*") if one.is_dir())
+            durable_file.sync_all((*above, out, *made))
         except OSError as error:
             raise EvidenceError(f"{error.filename or out}: {error.strerror}") from error
     return summary
@@ -50,6 +51,8 @@ def _write(bundle: Archive, name: str, to: Path) -> None:
     with to.open("xb") as file:
         for chunk in bundle.chunks(name):
             file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 # -- checking it

@@ -16,6 +16,7 @@ from station.evidence.archive import INDEX
 from station.evidence.manifest import DeviceLine
 from station.evidence.strict import encoded
 from tests.station.evidence.lots import SEALED, Lot
+from tests.synced import watched
 
 
 @pytest.fixture
@@ -38,6 +39,12 @@ def test_it_has_a_line_for_each_device_and_is_sound(lot: Lot, folder: Path) -> N
         msgspec.json.decode(line, type=DeviceLine).log.index for line in lines
     )
     assert len(lines) == SEALED
+
+
+def test_all_of_it_is_on_disk(lot: Lot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, synced = tmp_path / "for" / "them", watched(monkeypatch)
+    delivered.taken(lot.bundle, out)
+    assert set(synced) == {tmp_path, out.parent, out, *out.rglob("*")}
 
 
 def test_nothing_of_the_ledger_or_of_persons_goes_to_the_customer(folder: Path) -> None:
