@@ -18,7 +18,7 @@ from drivers.errors import EquipmentError, TransportError
 from drivers.links.quarantine import GuardedPort
 from drivers.roles import Dio, Machine, Resource, Tower
 from drivers.transports import Port, Stream
-from drivers.transports.fair_selector import FairSelector
+from drivers.transports.fair_selector import SWITCH_INTERVAL_S, fair_loop
 from drivers.transports.serial import SerialSettings
 from drivers.transports.visa import VisaLibrary
 from station import visa_libraries
@@ -32,8 +32,6 @@ from station.toml_file import explained
 
 CONNECT_BOUND_S = 30.0
 CLOSE_BOUND_S = 5.0
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may keep the interpreter while a port's thread waits for it."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class Hardware:
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        return asyncio.SelectorEventLoop(FairSelector())
+        return fair_loop()
 
     def port(self, port: str) -> str:
         return port

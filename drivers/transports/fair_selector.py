@@ -12,7 +12,7 @@ import time
 NAP_EVERY_S = 1e-3
 NAP_S = 1e-6  # the kernel makes some 60 us of it, long enough for a waiter to wake
 SWITCH_INTERVAL_S = 5e-4
-"""What `sys.setswitchinterval` should be told beside this loop."""
+"""What `sys.setswitchinterval` should be told beside this loop: how long a thread keeps the interpreter."""
 
 
 class FairSelector(selectors.DefaultSelector):
