@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from station.custody import durable_file
 from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.stdf import flags
 from station.datalog.stdf.notes import alarms as alarms_of
@@ -46,6 +47,7 @@ def export(store: Store, run: int, path: Path) -> int:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+        durable_file.sync(path.parent)
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
             part.unlink()

@@ -7,6 +7,7 @@ from operator import ge
 from pathlib import Path
 from types import MappingProxyType
 
+from station.custody import durable_file
 from station.datalog.stdf import durations, flags, notes
 from station.datalog.stdf.header import START_T_AT, all_pins, file_name, header, pin_indexes
 from station.datalog.stdf.lint import check
@@ -121,7 +122,7 @@ class StdfFile:
             self._release()
             self._verify()
             self.part.replace(self.path)
-            _sync_folder(self.path.parent)
+            durable_file.sync(self.path.parent)
         except OSError as error:
             raise StorageError(f"{self.part}: {error.strerror}") from error
         return self.path
@@ -250,11 +251,3 @@ class StdfFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from station.custody import durable_file
 from station.datalog.stdf.reader import Reader
 from station.datalog.stdf.records import Record, encode_record, whole
 from station.datalog.stdf.seen import RANKS
@@ -75,6 +76,7 @@ def written(out: Path, chunks: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(out)
+        durable_file.sync(out.parent)
     except OSError as error:
         with suppress(OSError):
             part.unlink()

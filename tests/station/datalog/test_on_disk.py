@@ -1,0 +1,45 @@
+"""A file of results that has its name outlives a power cut, whoever writes it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from station.datalog import parquet, ritdb
+from station.datalog.stdf import recovery
+from station.datalog.store import Store
+from tests.station.datalog.lots import lot, touchdowns
+from tests.synced import watched
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path / "results.db")
+    made.open()
+    made.begin(lot())
+    for result in touchdowns():
+        made.commit(result)
+    return made
+
+
+def recovered(_: Store, path: Path) -> None:
+    recovery.written(path, [b"whole"])
+
+
+def to_parquet(store: Store, path: Path) -> None:
+    parquet.export(store, 1, path)
+
+
+def to_ritdb(store: Store, path: Path) -> None:
+    ritdb.export(store, 1, path)
+
+
+@pytest.mark.parametrize("written", [recovered, to_parquet, to_ritdb])
+def test_its_folder_knows_it(
+    written: Callable[[Store, Path], None], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, path = watched(monkeypatch), tmp_path / "file"
+    written(store, path)
+    assert path.exists()
+    assert synced[-1] == tmp_path
+    assert len(synced) == 2
