@@ -3,7 +3,7 @@
 import os
 import zlib
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import msgspec
@@ -204,11 +204,7 @@ def answered(reply: Reply, command: str, *, as_json: bool) -> int:
     code = ANSWERS.get(reply.code, Exit.UNEXPECTED)
     if reply.ok or as_json:
         return code
-    return _refused(code, f"{command}: {reply.code}: {reply.reason}")
-
-
-def _refused(code: Exit, message: str) -> NoReturn:
-    stop(code, message)
+    return stop(code, f"{command}: {reply.code}: {reply.reason}")
 
 
 def _write_new(file: Path, content: bytes) -> None:

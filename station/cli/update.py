@@ -4,7 +4,6 @@ import os
 import shlex
 import time
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import msgspec
@@ -183,9 +182,9 @@ def _change(releases: Releases, version: str, engine: Path, restart: str, within
     try:
         change.to(version)
     except MidLotError as error:
-        _refused(Exit.WRONG_STATE, str(error))
+        stop(Exit.WRONG_STATE, str(error))
     except UnhealthyError as error:
-        _refused(Exit.UNEXPECTED, str(error))
+        stop(Exit.UNEXPECTED, str(error))
     return Said(f"{version} is in use", version=version)
 
 
@@ -194,7 +193,3 @@ def _envelope(folder: Path) -> bytes:
         return (folder / STATEMENT).read_bytes()
     except OSError as error:
         raise ConfigError(f"{folder / STATEMENT}: {error.strerror}") from error
-
-
-def _refused(code: Exit, message: str) -> NoReturn:
-    stop(code, message)
