@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from station import events
+from station.custody import durable_file
 from station.errors import StorageError
 from station.writer import Writer
 
@@ -51,7 +52,7 @@ class Journal:
             os.ftruncate(self._file, self._size)
             os.lseek(self._file, self._size, os.SEEK_SET)
             self._set_reserve_aside()
-            _sync_folder(self._path.parent)
+            durable_file.sync(self._path.parent)
         except OSError as error:
             raise StorageError(f"journal {self._path}: {error.strerror}") from error
 
@@ -150,11 +151,3 @@ def _write_all(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
