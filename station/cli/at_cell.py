@@ -40,6 +40,9 @@ class Watched(Picture):
         self.whole, self.changed = asyncio.Event(), asyncio.Event()
         self.since = deque[events.Any]()
         """What has happened since it was whole; whoever takes it from there has it."""
+        self._loaded: events.LotLoaded | None = None
+        self._furthest = 0
+        """Line of the lot's journal up to which all was told: a lot may be told again from its beginning."""
         super().__init__(RealClock().unix, self.changed.set)
 
     @property
@@ -49,8 +52,11 @@ class Watched(Picture):
 
     def happened(self, line: int, event: events.Any) -> None:
         """Take one event in."""
-        if self.whole.is_set():
+        if isinstance(event, events.LotLoaded) and event != self._loaded:
+            self._loaded, self._furthest = event, 0
+        if self.whole.is_set() and line > self._furthest:
             self.since.append(event)
+        self._furthest = max(self._furthest, line)
         super().happened(line, event)
 
     async def coming(self) -> AsyncGenerator[events.Any, None]:

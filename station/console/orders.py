@@ -98,22 +98,25 @@ class Orders:
 
     def __init__(self, ask: Callable[[commands.Any], Awaitable[commands.Receipt]]) -> None:
         self._ask = ask
-        self._taken: OrderedDict[str, asyncio.Task[commands.Receipt]] = OrderedDict()
+        self._taken: OrderedDict[str, tuple[commands.Any, asyncio.Task[commands.Receipt]]] = OrderedDict()
 
     async def take(
         self, name: str, key: str, person: Person | None, body: bytes, second: Person | None = None
     ) -> commands.Receipt:
-        """Return the receipt of a command; the same key again is the same command."""
+        """Return the receipt of a command; the same key again is the same command, or none."""
         if not KEY.fullmatch(key):
             return commands.Receipt(False, "malformed", "Idempotency-Key: 8 to 64 letters, digits, _ and -")
         try:
             command = _command(name, key, (person, second), _WANTED.decode(body or b"{}"))
         except (msgspec.DecodeError, ValueError) as error:
             return commands.Receipt(False, "bad_arguments", f"{name}: {error}")
-        if (task := self._taken.get(key)) is None:
-            task = self._taken[key] = asyncio.get_running_loop().create_task(self._asked(command))
+        if key not in self._taken:
+            self._taken[key] = command, asyncio.get_running_loop().create_task(self._asked(command))
             while len(self._taken) > KEPT:
                 self._taken.popitem(last=False)
+        before, task = self._taken[key]
+        if not _same(before, command):
+            return commands.Receipt(False, "malformed", "Idempotency-Key: another command had this one")
         return await asyncio.shield(task)
 
     async def _asked(self, command: commands.Any) -> commands.Receipt:
@@ -121,6 +124,20 @@ class Orders:
             return await self._ask(command)
         except AwayError:
             return commands.Receipt(False, "engine_away", "the engine is not reached: stop at the machine")
+
+
+def _same(one: commands.Any, other: commands.Any) -> bool:
+    """Whether the same is asked by the same; roles may have changed meanwhile."""
+    return _without_roles(one) == _without_roles(other)
+
+
+def _without_roles(command: commands.Any) -> commands.Any:
+    bare = msgspec.structs.replace(command, roles=frozenset())
+    return (
+        msgspec.structs.replace(bare, second_roles=frozenset())
+        if isinstance(bare, commands.Seconded)
+        else bare
+    )
 
 
 def _command(

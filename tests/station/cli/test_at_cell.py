@@ -15,9 +15,11 @@ from msgspec import json
 
 from station.chaos.schedule import PLAIN, station_file
 from station.cli import code_of
+from station.cli.at_cell import Watched
 from station.cli.codes import Exit
 from station.people.people import people
 from station.people.pins import Cost
+from tests.station.console.lots import BEGIN, HELLO, loaded, shift
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -220,3 +222,25 @@ def test_a_terminal_shows_the_cell_until_it_is_interrupted(plant: Path) -> None:
                 pass
     os.close(ours)
     assert monitor.returncode == Exit.INTERRUPTED
+
+
+def test_a_lot_that_is_told_again_has_not_happened_again() -> None:
+    watched, journal = Watched(), Path("journal")
+    story = [*BEGIN, shift("RUNNING", "HELD", "old"), shift("HELD", "PAUSED"), shift("PAUSED", "RUNNING")]
+
+    def told(happened: list[Any]) -> list[Any]:
+        watched.since.clear()
+        watched.begun(journal)
+        for line, event in enumerate(happened, start=1):
+            watched.happened(line, event)
+        watched.caught_up()
+        watched.stands("RUNNING")
+        return list(watched.since)
+
+    watched.greeted(HELLO)
+    assert told(story) == []
+    assert told(story) == []
+    news = shift("RUNNING", "HELD", "new")
+    assert told([*story, news]) == [news], "what came between is told"
+    another = [loaded(name="L2"), *BEGIN[1:]]
+    assert told(another) == another

@@ -152,6 +152,16 @@ async def test_the_same_key_twice_is_one_command(floor: Floor) -> None:
     assert len(floor.asked) == 2
 
 
+async def test_a_key_is_of_one_command_of_one_person(floor: Floor) -> None:
+    assert (await floor.post("commands/lot.pause", {"reason": "one"}))[0] == 200
+    for name, body in (("lot.pause", {"reason": "two"}), ("lot.abort", {"reason": "one"})):
+        status, receipt = await floor.post(f"commands/{name}", body)
+        assert (status, receipt["code"]) == (400, "malformed")
+    floor.who.person_ = Person("p-8", "Bo", OPERATOR.roles)
+    assert (await floor.post("commands/lot.pause", {"reason": "one"}))[0] == 400
+    assert len(floor.asked) == 1
+
+
 @pytest.mark.parametrize("name", ["lot.pause", "lot.abort"])
 async def test_a_stop_reaches_the_cell_though_the_people_cannot_be_read(floor: Floor, name: str) -> None:
     floor.who.broken = StorageError("people.db: disk I/O error")
