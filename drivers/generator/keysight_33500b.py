@@ -11,8 +11,8 @@ from msgspec import Meta, Struct
 from drivers.errors import EquipmentError
 from drivers.links.machine import PortMachine
 from drivers.links.messages import insisting
+from drivers.links.power import PowerWatch
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
-from drivers.links.srq import events_of
 from drivers.protocols.scpi import read_boolean, write_number
 from drivers.roles import Generator, Shape
 from drivers.transports import Conversation, Port
@@ -36,10 +36,11 @@ class Keysight33500BOptions(Struct, frozen=True, forbid_unknown_fields=True):
 class Keysight33500BChannel(Generator):
     """One output."""
 
-    def __init__(self, name: str, port: Port, link: ScpiLink, number: str) -> None:
+    def __init__(self, name: str, port: Port, link: ScpiLink, power: PowerWatch, number: str) -> None:
         super().__init__(name)
         self._port = port
         self._link = link
+        self._power = power
         self._source = f":SOUR{number}"
         self._output = f":OUTP{number}"
         self._trigger = f":TRIG{number}"
@@ -102,25 +103,31 @@ class Keysight33500BChannel(Generator):
         await self._port.run(self._switching_on())
 
     async def switch_off(self) -> None:
-        """A power that went tells that the block had no waveform to its end."""
-        events_of(await self._port.run(self._switching_off()), self.name)
+        await self._port.run(self._ending())
 
     async def make_safe(self) -> None:
         await self._port.run(insisting(self._switching_off))
 
     def _switching_on(self) -> Conversation[None]:
-        """A power that went since the waveform was chosen took it along."""
-        (events,) = yield from self._link.exchange(f"{self._output} ON", "*ESR?")
-        events_of(events, self.name)
+        """A power that went took the waveform and the load along: ask before anything comes out."""
+        (events,) = yield from self._link.exchange("*ESR?")
+        self._power.note(events)
+        self._power.check(self.name)
+        yield from self._link.exchange(f"{self._output} ON")
 
-    def _switching_off(self) -> Conversation[str]:
-        """Switch off, read back, and return the event status."""
+    def _ending(self) -> Conversation[None]:
+        """A power that went tells that the block had no waveform to its end."""
+        yield from self._switching_off()
+        self._power.check(self.name)
+
+    def _switching_off(self) -> Conversation[None]:
+        """Switch off, read back, and note what the event status tells, which forgets it."""
         query = f"{self._output}?"
         units = (f"{self._output} OFF", query, "*ESR?")
         still_on, events = yield from self._link.exchange(*units, timeout_s=OFF_TIMEOUT_S)
+        self._power.note(events)
         if parsed(read_boolean, query, still_on):
             raise EquipmentError(f"{self.name}: the output was switched off and is still on")
-        return events
 
     def _levels(self, amplitude_vpp: float, offset_v: float) -> tuple[str, ...]:
         """The offset is 0 while the amplitude changes: else the old one might not go with it."""
@@ -155,8 +162,9 @@ class Keysight33500B(PortMachine):
         super().__init__(name, port, min_gap_s=options.min_gap_s)
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
+        self._power = PowerWatch()
         self.channels: dict[str, Keysight33500BChannel] = {
-            number: Keysight33500BChannel(f"{name}.{number}", port, self._link, number)
+            number: Keysight33500BChannel(f"{name}.{number}", port, self._link, self._power, number)
             for number in options.channels
         }
 
@@ -164,3 +172,4 @@ class Keysight33500B(PortMachine):
         load = "50" if self._options.load == "50_ohm" else "INF"
         loads = (f":OUTP{number}:LOAD {load}" for number in self._options.channels)
         yield from self._link.exchange("*RST", "*CLS", *loads, timeout_s=TIMEOUT_S)
+        self._power.renew()

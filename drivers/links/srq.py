@@ -8,7 +8,7 @@ import asyncio
 from drivers.errors import EquipmentError, Silent, TransportError
 from drivers.links.scpi import ScpiLink, parsed
 from drivers.protocols.scpi import read_whole
-from drivers.transports import Port
+from drivers.transports import Conversation, Port
 
 ENABLE = ("*ESE 1", "*SRE 32")
 """What makes the end of an operation a service request; sent once, when a machine is set up."""
@@ -41,8 +41,13 @@ async def _complete(port: Port, link: ScpiLink) -> bool:
         pass
     except TransportError:  # a port that tells of no requests; one that is gone says so below
         await asyncio.sleep(ASK_AGAIN_S)
-    (told,) = await port.run(link.exchange("*ESR?"))
-    return bool(events_of(told, port.name) & COMPLETE)
+    return bool(await port.run(_asked(link, port.name)) & COMPLETE)
+
+
+def _asked(link: ScpiLink, name: str) -> Conversation[int]:
+    """Within the conversation, so that a port that quarantines hears of a power that went."""
+    (told,) = yield from link.exchange("*ESR?")
+    return events_of(told, name)
 
 
 def events_of(told: str, name: str) -> int:

@@ -101,11 +101,25 @@ async def test_power_that_went_while_it_drove_is_told() -> None:
             pass
 
 
-async def test_power_that_went_before_it_drives_is_told() -> None:
+async def test_nothing_comes_out_after_a_power_that_went_before() -> None:
     told = (
-        '> :OUTP1 ON;*ESR?;:SYST:ERR?\n< 128;+0,"No error"\n'
-        '> :OUTP1 OFF;:OUTP1?;*ESR?;:SYST:ERR?\n< 0;0;+0,"No error"'
+        '> *ESR?;:SYST:ERR?\n< 128;+0,"No error"\n> :OUTP1 OFF;:OUTP1?;*ESR?;:SYST:ERR?\n< 0;0;+0,"No error"'
     )
+    port = written(told)
     with pytest.raises(EquipmentError, match="lost its power meanwhile"):
-        async with output(written(told)).driving():
+        async with output(port).driving():
             pytest.fail("a waveform was used that is not there")
+    port.script.assert_finished()
+
+
+async def test_power_that_went_is_lost_for_all_outputs_until_the_machine_is_set_up() -> None:
+    with replayed("keysight_33500b/power_lost_between_blocks") as port:
+        machine = made(port)
+        first, second = machine.channels.values()
+        await first.make_safe()
+        await first.waveform("sine", frequency_hz=1e3, amplitude_vpp=3.3)
+        for channel in (first, second):
+            with pytest.raises(EquipmentError, match="lost its power meanwhile"):
+                async with channel.driving():
+                    pytest.fail("the load is not as it was set")
+        await port.run(machine._setting_up())
