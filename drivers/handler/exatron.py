@@ -157,6 +157,8 @@ class ExatronHandler(Machine, Handler):
         self._in_contact = self._again = self._empty = self._unsure = False
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
+        if self._in_contact and not self._super:
+            self._unsure = True
         self._in_contact = False
         while await (self._landed_super() if self._super else self._landed()):
             self._in_contact = True

@@ -180,6 +180,8 @@ class GemHandler(Machine, Handler):
         await self._until(lambda: self._over, "the lot did not end")
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
+        if self._presented is None:  # those whose bins it waits for are presented once
+            self._presented = self._contact or None
         self._contact = frozenset()
         while (sites := await self._next()) is not None:
             if strange := sorted(sites - self._options.sites):

@@ -139,8 +139,6 @@ class GeringerPto92ut(Machine, Handler):
             await self._load(self._asked)
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
-        if self._testing:
-            raise EquipmentError(f"{self.name}: waits for the bins of the contact before")
         while await self._started():
             parts = self._parts
             here = {site: part.id for site, part in parts.items() if part.here}

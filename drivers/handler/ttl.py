@@ -144,6 +144,7 @@ class TtlHandler(Machine, Handler):
         self._contact = {}
 
     async def touchdowns(self) -> AsyncGenerator[Touchdown, None]:
+        self._starts |= self._contact  # those that wait for their bins started once
         self._contact = {}
         while True:
             await self._started()

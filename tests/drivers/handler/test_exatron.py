@@ -76,6 +76,17 @@ async def test_replunge_then_sort(chunk: int) -> None:
     assert (line.opened, line.closed) == (1, 1)
 
 
+async def test_a_device_that_nobody_opened_is_plunged_again_after_a_hold() -> None:
+    with replayed_stream("exatron/replunge_then_sort") as line:
+        handler = made(line)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await touchdowns.aclose()
+            async with aclosing(handler.touchdowns()) as after:
+                assert await anext(after) == ONE
+                await handler.sort({1: 2})
+
+
 async def test_super_mode_retests_when_asked() -> None:
     with replayed_stream("exatron/super_retest") as line:
         handler = made(line, mode="super", retest_sort=1)

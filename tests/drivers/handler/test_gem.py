@@ -197,6 +197,27 @@ async def test_other_devices_during_the_test_stop_the_sort() -> None:
         line.script.left.clear()
 
 
+async def test_devices_that_nobody_opened_are_there_after_a_hold() -> None:
+    with replayed_stream("gem/lot") as line:
+        async with running(line, sites=2) as (handler, touchdowns):
+            await anext(touchdowns)
+            await touchdowns.aclose()
+            async with aclosing(handler.touchdowns()) as after:
+                assert (await anext(after)).sites == {1, 2}
+                await handler.sort({1: 1, 2: 5})
+                assert await anext(after, None) is None
+
+
+async def test_devices_that_are_presented_in_a_hold_are_the_next() -> None:
+    with replayed_stream("gem/lot") as line:
+        async with running(line, sites=2) as (handler, touchdowns):
+            await anext(touchdowns)
+            await touchdowns.aclose()
+            handler._told(Event(7, 2001, {10: (u4(2),)}).message(), 7)
+            assert (await anext(handler.touchdowns())).sites == {2}
+        line.script.left.clear()
+
+
 async def test_devices_that_are_presented_twice() -> None:
     with replayed_stream("gem/presented_twice") as line:
         async with running(line) as (_, touchdowns):

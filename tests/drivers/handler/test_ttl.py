@@ -61,6 +61,17 @@ async def test_one_contact() -> None:
     assert (await handler.identify()).model.startswith("handler on the lines of replay")
 
 
+async def test_devices_that_nobody_opened_are_there_after_a_hold() -> None:
+    with replayed_lines("ttl/one_contact", signals(1)) as dio:
+        handler = made(dio)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await touchdowns.aclose()
+            async with aclosing(handler.touchdowns()) as after:
+                assert await anext(after) == ONE
+                await handler.sort({1: 1})
+
+
 async def test_a_level_must_go_before_it_counts_again() -> None:
     with replayed_lines("ttl/level", signals(1)) as dio:
         handler = made(dio, sensing="level")
