@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -14,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from drivers.protocols.se1_table import Algorithm
-from station.custody import durable_file
 from station.errors import ConfigError
 from station.vault.die.kinds import usage
 from station.vault.names import ISSUING, ISSUING_EC, ROOT
@@ -264,8 +262,3 @@ def _requested(asked: bytes) -> tuple[x509.Name, VerifyingKey]:
         return found.subject, key
     name = key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
     raise ConfigError(f"certificate request: its key, {name}, is none of ML-DSA-65 and P-384")
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole, or not at all."""
-    durable_file.replace(path, content)

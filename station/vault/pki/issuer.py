@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography import x509
 
 from drivers.protocols.se1_table import Algorithm
+from station.custody import durable_file
 from station.errors import ConfigError
 from station.vault.faults import Code, FaultError
 from station.vault.pki import authorities, der
@@ -124,12 +125,12 @@ async def _made(folder: Path, signing: Signing) -> Trust:
     path = folder / ROOT_FILE
     if not path.exists():
         root = await authorities.root_certificate(signing, DEVELOPMENT, AUTHORITIES_FROM, CEREMONY)
-        authorities.write(path, root)
+        durable_file.replace(path, root)
     trust = Trust(DEVELOPMENT, path.read_bytes())
     for rank in RANKS.values():
         if not (folder / rank.file).exists():
             asked = await authorities.request(signing, rank, DEVELOPMENT, CEREMONY)
             answer = await authorities.certify(asked, trust, signing, AUTHORITIES_FROM, CEREMONY)
             authorities.take(answer, rank, signing, trust)
-            authorities.write(folder / rank.file, answer)
+            durable_file.replace(folder / rank.file, answer)
     return trust
