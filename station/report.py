@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct, json
 
 from station.by_policy import PolicyCourse, PolicyTruth
+from station.custody import durable_file
 from station.custody.balance import Balance
 from station.errors import StorageError
 from station.model import BinKind, LotInfo
@@ -196,6 +197,6 @@ def written(report: LotReport, folder: Path) -> None:
     text = json.format(json.encode(report), indent=2)
     path = folder / "report.json"
     try:
-        path.write_bytes(text + b"\n")
+        durable_file.replace(path, text + b"\n")
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}; the lot is {report.state}") from error
