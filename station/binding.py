@@ -21,6 +21,25 @@ from station.vault.client import VaultClient
 Machines: typing.TypeAlias = Mapping[str, Machine]
 
 
+class UnboundError(KeyError):
+    """A row asked for a member of a role that the station file does not have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class _Members(dict[str, Resource]):
+    """The members of a role by their names, as `RST` of `io`."""
+
+    def __init__(self, role: str, members: Mapping[str, Resource]) -> None:
+        super().__init__(members)
+        self._role = role
+
+    def __missing__(self, member: str) -> Resource:
+        there = ", ".join(f"{self._role}.{name}" for name in self)
+        raise UnboundError(f"the station file has no site.{self._role}.{member}; there are: {there}")
+
+
 def needs_vault(sequence: TestSequence[Any]) -> bool:
     """Tell whether the sites of a sequence are bound to the vault."""
     hints = typing.get_type_hints(sequence.site)
@@ -159,7 +178,7 @@ def _playing(name: str, roles: Mapping[str, Resource]) -> object | None:
     if name in roles:
         return roles[name]
     members = {role.partition(".")[2]: r for role, r in roles.items() if role.startswith(f"{name}.")}
-    return types.MappingProxyType(members) if members else None
+    return types.MappingProxyType(_Members(name, members)) if members else None
 
 
 def _check_kind(config: StationConfig, name: str, hint: object, found: object) -> None:

@@ -49,6 +49,10 @@ def history_in(folder: Path) -> History:
     history = history_of(read(journal))
     if history.state is State.EMPTY:
         raise ConfigError(f"{folder}: the lot was unloaded before anything of it was tested")
+    if history.info.lot != folder.resolve().name:
+        raise ConfigError(
+            f"{folder}: this is the journal of lot {history.info.lot}, which goes on in its folder"
+        )
     return history
 
 

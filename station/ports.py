@@ -1,5 +1,6 @@
 """From the text of a port to the port: `visa:GPIB0::7::INSTR`, `serial:/dev/ttyUSB0` and so on."""
 
+import re
 from typing import Any, cast
 
 from drivers.protocols.hislip import PORT as HISLIP_PORT
@@ -14,6 +15,10 @@ from drivers.transports.tcp import TcpStream
 from drivers.transports.usb import UsbPort
 from drivers.transports.usbtmc import UsbtmcPort
 from drivers.transports.visa import VisaLibrary, VisaPort
+
+GPIB, GPIB_MOST = re.compile(r"GPIB\d*::([^:]*)", re.IGNORECASE), 30
+HEX = re.compile(r"(0x)?[0-9a-f]{1,4}", re.IGNORECASE)
+"""A vendor or product id of USB."""
 
 
 class PortError(ValueError):
@@ -42,6 +47,7 @@ class Ports:
         kind, _, rest = text.partition(":")
         match kind:
             case "visa":
+                _must_have_address(rest)
                 return VisaPort(name, rest, self.library)
             case "serial":
                 if line is None:
@@ -70,6 +76,10 @@ class Ports:
 
     def _usb(self, name: str, rest: str) -> UsbPort:
         vendor, product, serial = rest.split(":")
+        if not (HEX.fullmatch(vendor) and HEX.fullmatch(product)):
+            raise PortError(
+                f"port usb:{rest}: write vendor and product in hexadecimal, as in usb:1209:0002:R1"
+            )
         backend = cast("Any", self._usb_backend)
         return UsbPort(name, int(vendor, 16), int(product, 16), serial or None, backend=backend)
 
@@ -89,6 +99,15 @@ class Ports:
                 )
             adapter = self._adapters[where] = PrologixAdapter(line)
         return PrologixPort(name, adapter, int(primary), int(secondary) if secondary else None)
+
+
+def _must_have_address(resource: str) -> None:
+    """PortError if a VISA resource on GPIB has no address; VISA itself takes any word, and aliases."""
+    gpib = GPIB.match(resource)
+    if gpib is not None and not (gpib[1].isdigit() and int(gpib[1]) <= GPIB_MOST):
+        raise PortError(
+            f"port visa:{resource}: {gpib[1]!r} is no GPIB address; write 0 to {GPIB_MOST}, as in GPIB0::7::INSTR"
+        )
 
 
 def _hislip(name: str, rest: str) -> Port:

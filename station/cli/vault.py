@@ -20,9 +20,9 @@ def vault() -> None:
 @vault.command()
 @click.option(
     "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
     required=True,
-    help="Where keys, certificates and journal lie.",
+    help="Where keys, certificates and journal lie; an empty one gets a development vault.",
 )
 @click.option(
     "--socket", type=click.Path(path_type=Path), required=True, help="The Unix socket to serve stations on."

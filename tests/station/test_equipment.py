@@ -103,3 +103,27 @@ def test_a_sequence_that_personalises_needs_a_vault(
 def test_which_sequences_need_a_vault() -> None:
     assert binding.needs_vault(assemble.sequence_named("se1-final-test"))
     assert not binding.needs_vault(assemble.sequence_named("sequences.example.first:FIRST"))
+
+
+def test_a_channel_that_a_row_misses_is_named_as_the_station_file_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "\n".join(
+        line for line in simulated_station_file().read_text().splitlines() if '"io.RST"' not in line
+    )
+    station = tmp_path / "station.toml"
+    station.write_text(text)
+    run = [
+        "run",
+        "--station",
+        str(station),
+        "--out",
+        str(tmp_path),
+        "--devices",
+        "4",
+        "--sites",
+        "2",
+        "--json",
+    ]
+    assert code_of(run) == 12
+    assert "the station file has no site.io.RST; there are: io." in capsys.readouterr().out
