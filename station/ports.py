@@ -102,11 +102,12 @@ class Ports:
 
 
 def _must_have_address(resource: str) -> None:
-    """PortError if a VISA resource on GPIB has no address; VISA itself takes any word, and aliases."""
+    """PortError if a VISA resource on GPIB has no address; VISA itself takes any word there."""
     gpib = GPIB.match(resource)
     if gpib is not None and not (gpib[1].isdigit() and int(gpib[1]) <= GPIB_MOST):
         raise PortError(
-            f"port visa:{resource}: {gpib[1]!r} is no GPIB address; write 0 to {GPIB_MOST}, as in GPIB0::7::INSTR"
+            f"port visa:{resource}: {gpib[1]!r} is no GPIB address; "
+            f"write 0 to {GPIB_MOST}, as in GPIB0::7::INSTR"
         )
 
 

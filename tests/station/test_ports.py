@@ -20,6 +20,6 @@ def test_what_cannot_be_meant(text: str, message: str) -> None:
         Ports(VisaLibrary("@py"), None).make("meter", text, None)
 
 
-@pytest.mark.parametrize("text", ["visa:GPIB0::7::INSTR", "visa:GPIB::0", "visa:MY_METER", "usb:0x1209:2:R1"])
+@pytest.mark.parametrize("text", ["visa:GPIB0::7::INSTR", "visa:GPIB::0", "usb:0x1209:2:R1"])
 def test_what_may_be(text: str) -> None:
     Ports(VisaLibrary("@py"), None).make("meter", text, None)
