@@ -20,6 +20,8 @@ from station.set_up import WaferGeometry
 NOWHERE = -32768
 TO_MM = {1: 25.4, 2: 10.0, 3: 1.0, 4: 0.0254}
 """WF_UNITS to millimetres: inch, cm, mm, mil."""
+GOOD = {"P": True, "F": False}
+"""HBIN_PF, where it is not blank."""
 FLATS: dict[str, Notch] = {"D": "D", "L": "L", "U": "U", "R": "R"}
 
 
@@ -95,12 +97,16 @@ def _wafers(records: tuple[Record, ...]) -> dict[str, dict[Place, Die]]:
 
 
 def _bins(records: tuple[Record, ...]) -> tuple[MapBin, ...]:
+    """Return the hard bins; one whose HBR does not say P or F is good if a part has passed into it."""
+    passed = {r.integer("HARD_BIN") for r in records if r.name == "PRR" and not r.integer("PART_FLG") & 0x18}
     named = {
-        record.integer("HBIN_NUM"): (record.text("HBIN_NAM"), record.text("HBIN_PF") == "P")
+        (number := record.integer("HBIN_NUM")): (
+            record.text("HBIN_NAM"),
+            GOOD.get(record.text("HBIN_PF"), number in passed),
+        )
         for record in records
         if record.name == "HBR"
     }
-    passed = {r.integer("HARD_BIN") for r in records if r.name == "PRR" and not r.integer("PART_FLG") & 0x18}
     found = named | dict.fromkeys(passed - named.keys(), ("", True))
     return tuple(MapBin(number, name, good) for number, (name, good) in sorted(found.items()))
 

@@ -214,6 +214,21 @@ def test_the_wafer_of_an_stdf_file(notch: Notch, pos_x: str, pos_y: str, tmp_pat
     assert read.wafer_mm == 300.0
 
 
+def test_a_bin_without_pass_or_fail_is_as_its_parts_are(tmp_path: Path) -> None:
+    where = {"HEAD_NUM": 1, "SITE_NUM": 1}
+    records = [whole("FAR", CPU_TYPE=2, STDF_VER=4), whole("WIR", HEAD_NUM=1, START_T=0, WAFER_ID="W07")]
+    for x, hard in enumerate((1, 1, 3, 5)):
+        flags = 8 * (hard == 3)
+        records.append(whole("PRR", **where, PART_FLG=flags, NUM_TEST=1, HARD_BIN=hard, X_COORD=x, Y_COORD=0))
+    for hard, kind in ((1, " "), (3, " "), (5, "F")):
+        records.append(whole("HBR", HEAD_NUM=255, SITE_NUM=0, HBIN_NUM=hard, HBIN_CNT=1, HBIN_PF=kind))
+    path = tmp_path / "sort.std"
+    path.write_bytes(b"".join(records))
+    (read,) = from_stdf.read(path)
+    assert {one.number: one.good for one in read.bins} == {1: True, 3: False, 5: False}
+    assert read.good == 2
+
+
 def test_a_final_test_has_no_map(tmp_path: Path) -> None:
     path = tmp_path / "ft.std"
     path.write_bytes(whole("FAR", CPU_TYPE=2, STDF_VER=4))
