@@ -12,7 +12,7 @@ import msgspec
 from station.console import wire
 from station.engine.states import State
 from station.errors import ConfigError
-from station.release.places import CURRENT, Releases
+from station.release.places import CURRENT, PREVIOUS, Releases
 
 BETWEEN_LOTS = frozenset({State.EMPTY.value, State.CLOSED.value})
 ANSWER_S = 5.0
@@ -62,14 +62,14 @@ class Change:
 
     def to(self, version: str) -> None:
         """Change; MidLotError, UnhealthyError, ConfigError."""
-        before = self.releases.named(CURRENT)
+        before, previous = self.releases.named(CURRENT), self.releases.named(PREVIOUS)
         self._between_lots()
         self.releases.switch(version)
         if self._comes_up():
             return
         if before is None or before == version:
             raise UnhealthyError(f"{version} does not come up, and there is no release before it")
-        self.releases.switch(before)
+        self.releases.back(before, previous)
         well = "runs again" if self._comes_up() else "does not come up either"
         raise UnhealthyError(f"{version} does not come up within {self.within_s:g} s; {before} {well}")
 

@@ -81,6 +81,15 @@ class Releases:
         self._lead(CURRENT, version)
         durable_file.sync(self.root)
 
+    def back(self, version: str, previous: str | None) -> None:
+        """Have `current` and `previous` lead to where they did before a change that did not come up."""
+        self._lead(CURRENT, version)
+        if previous is None:
+            (self.root / PREVIOUS).unlink(missing_ok=True)
+        else:
+            self._lead(PREVIOUS, previous)
+        durable_file.sync(self.root)
+
     def _lead(self, name: str, version: str) -> None:
         new = self.root / f".{name}"
         new.unlink(missing_ok=True)

@@ -171,8 +171,11 @@ def test_a_release_that_does_not_come_up_goes_back_by_itself(root: Path, tmp_pat
         restart = f"sh {script}"
         assert changed(root, "activate", OLD, engine=str(there), restart=restart) == Exit.OK
         assert changed(root, "activate", NEW, engine=str(there), restart=restart) == Exit.UNEXPECTED
-    assert told.read_text().split() == [OLD, NEW, OLD]
-    assert Releases(root).named(CURRENT) == OLD
+        assert told.read_text().split() == [OLD, NEW, OLD]
+        assert (Releases(root).named(CURRENT), Releases(root).named(PREVIOUS)) == (OLD, None)
+        (root / PREVIOUS).symlink_to(Path("releases") / "9.0.0")
+        assert changed(root, "activate", NEW, engine=str(there), restart=restart) == Exit.UNEXPECTED
+    assert (Releases(root).named(CURRENT), Releases(root).named(PREVIOUS)) == (OLD, "9.0.0")
 
 
 def test_an_engine_that_does_not_answer_is_not_up(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
