@@ -1,5 +1,6 @@
 """One test of a lot, closely: how it is spread, how capable it is, how it went contact by contact."""
 
+import numpy as np
 from msgspec import Struct
 
 from station.analysis.control import Chart, individuals, means_and_ranges, nelson
@@ -13,6 +14,8 @@ class Charted(Struct, frozen=True):
 
     charts: tuple[Chart, ...]
     rules: dict[int, tuple[int, ...]]
+    over_range: int = 0
+    """Readings that are in no chart."""
 
 
 class CloseUp(Struct, frozen=True):
@@ -40,8 +43,8 @@ def closeup(lot: Lot, number: int, group: int | None = None) -> CloseUp:
 
 def charted(lot: Lot, number: int, group: int | None = None) -> Charted:
     """Chart a test in the order of contacts: single values, or subgroups of `group`; AnalysisError."""
-    values = lot.values[:, lot.column(number)]
-    values = values[values == values]
+    measured = lot.values[:, lot.column(number)]
+    values = measured[np.isfinite(measured)]
     if group is None:
         charts = individuals(values.tolist())
     else:
@@ -51,4 +54,5 @@ def charted(lot: Lot, number: int, group: int | None = None) -> Charted:
         charts = means_and_ranges(whole.tolist())
     first = charts[0]
     sigma = (first.high[0] - first.centre[0]) / 3
-    return Charted(charts, nelson(first.points, first.centre[0], sigma) if sigma > 0 else {})
+    rules = nelson(first.points, first.centre[0], sigma) if sigma > 0 else {}
+    return Charted(charts, rules, int(np.isinf(measured).sum()))

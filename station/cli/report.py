@@ -99,6 +99,8 @@ def spc(file: Path, test: int, run: int | None, group: int | None, *, as_json: b
         click.echo(
             f"{chart.name}: centre {chart.centre[0]:.6g}, limits {limits}, beyond: {len(chart.beyond)}"
         )
+    if found.over_range:
+        click.echo(f"over-range readings left out: {found.over_range}")
     for rule, at in found.rules.items():
         if at:
             click.echo(f"rule {rule}: {len(at)} signals, the first at point {at[0] + 1}")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from lxml import html
+from msgspec.structs import replace
 
+from station.analysis.closeup import closeup
 from station.analysis.findings import findings
 from station.analysis.lot import Lot, lot_of
 from station.cli import code_of
@@ -16,7 +18,7 @@ from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import encode_record, whole
 from station.datalog.store import Store
-from station.model import Bin, BinKind, DeviceResult, Limit, Measurement, TestDefinition, Verdict
+from station.model import Bin, BinKind, DeviceResult, Ending, Limit, Measurement, TestDefinition, Verdict
 from tests.station.analysis.test_golden_statistics import study
 from tests.station.datalog.lots import BEGAN, SUPPLY, lot, touchdown, touchdowns
 
@@ -203,3 +205,21 @@ def test_what_is_not_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert code_of(["report", "capability", str(folder / "lot.std"), "--test", "7"]) == 2
     assert "lot L1017 has no test 7" in capsys.readouterr().err
     assert code_of(["report", "lot", str(folder / "nothing.std")]) == 4
+
+
+def test_an_over_range_reading_is_left_out_of_the_charts(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.db")
+    store.open()
+    store.begin(lot(tests=(TestDefinition(300, "idd_idle", "P", Limit(2e-3, 9e-3, "A")),)))
+    for part in range(1, 13):
+        reading = float("inf") if part == 5 else value(part)
+        ending = Ending.OVER_RANGE if part == 5 else Ending.VALUE
+        measured = Measurement(300, "idd_idle", "P", Verdict.FAILED, ending, reading)
+        store.commit(touchdown(part, replace(device(1, part), measurements=(measured,))))
+    store.close()
+    found = closeup(lot_of(store.path), 300).charted
+    assert found is not None
+    assert (len(found.charts[0].points), found.over_range) == (11, 1)
+    ran = run("spc", store.path, "--test", "300", "--group", "2")
+    assert (ran.exit_code, ran.output.count("beyond:")) == (0, 2)
+    assert "over-range readings left out: 1" in ran.output
