@@ -9,6 +9,15 @@ from station.datalog.store import Store
 from station.errors import AnalysisError
 
 TABLES = ("meas", "test", "bin", "contact")
+TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
+TEST = pa.schema(
+    [("test", WHOLE), ("name", TEXT), ("kind", TEXT), ("unit", TEXT), ("low", REAL), ("high", REAL)]
+)
+BIN = pa.schema([("soft_bin", WHOLE), ("name", TEXT), ("hard_bin", WHOLE), ("kind", TEXT)])
+CONTACT = pa.schema(
+    [("part", WHOLE), ("code", TEXT), ("contact", WHOLE), ("site", WHOLE), ("soft_bin", WHOLE)]
+    + [("hard_bin", WHOLE), ("test_ms", WHOLE), ("wafer", TEXT), ("x", WHOLE), ("y", WHOLE)]
+)
 
 
 def views(store: Store, run: int) -> dict[str, pa.Table]:
@@ -28,15 +37,11 @@ def views(store: Store, run: int) -> dict[str, pa.Table]:
     bins = [
         {"soft_bin": b.number, "name": b.name, "hard_bin": b.hard, "kind": b.kind.value} for b in info.bins
     ]
-    kinds = pa.schema(
-        [("test", pa.int64()), ("name", pa.string()), ("kind", pa.string()), ("unit", pa.string())]
-    )
-    kinds = kinds.append(pa.field("low", pa.float64())).append(pa.field("high", pa.float64()))
     return {
         "meas": parquet.table(store, run),
-        "test": pa.Table.from_pylist(tests, kinds),
-        "bin": pa.Table.from_pylist(bins),
-        "contact": pa.Table.from_pylist(_contacts(store, run)),
+        "test": pa.Table.from_pylist(tests, TEST),
+        "bin": pa.Table.from_pylist(bins, BIN),
+        "contact": pa.Table.from_pylist(_contacts(store, run), CONTACT),
     }
 
 
@@ -46,9 +51,9 @@ def asked(store: Store, run: int, sql: str) -> pa.Table:
     The database is one in memory without access to files or network.
     """
     with duckdb.connect(config={"enable_external_access": False}) as connection:
-        for name, table in views(store, run).items():
-            connection.register(name, table)
         try:
+            for name, table in views(store, run).items():
+                connection.register(name, table)
             found = connection.sql(sql)
             if found is None:
                 raise AnalysisError(f"{sql!r}: it asks for nothing; the tables are {', '.join(TABLES)}")

@@ -49,3 +49,15 @@ def test_what_is_not_understood_or_not_allowed_is_one_message(path: Path, sql: s
     with pytest.raises(AnalysisError, match="the tables are meas, test, bin, contact"):
         asked(store, 1, sql)
     store.close()
+
+
+def test_a_run_without_a_contact_is_asked_too(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.db")
+    store.open()
+    run = store.begin(lot())
+    whole = (
+        "SELECT count(*) AS n FROM meas JOIN contact USING (part) WHERE contact.soft_bin = 1 AND wafer = 'W1'"
+    )
+    assert asked(store, run, whole).to_pylist() == [{"n": 0}]
+    assert asked(store, run, "SELECT name FROM bin WHERE soft_bin = 1").to_pylist() == [{"name": "good"}]
+    store.close()
