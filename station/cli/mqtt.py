@@ -3,7 +3,7 @@
 import os
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import click
 import msgspec
@@ -22,6 +22,7 @@ from station.remote.client import Client, ClientSigner
 from station.remote.link import Link, Message
 from station.remote.messages import Reply, State
 from station.remote.outflow import GZIP
+from station.remote.reception import ARGS
 from station.remote.trust import ROLES, TrustedKey, entry
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -55,7 +56,7 @@ def send(
     as_json: bool,
 ) -> int:
     """Send a signed COMMAND, as `lot.load lot=L1 quantity=16`, and print the station's reply."""
-    args = _arguments(arguments)
+    args = given(command, arguments)
 
     async def talk(client: Client) -> Reply:
         client.lease = lease
@@ -185,14 +186,23 @@ def unpacked(message: Message) -> bytes:
         return b"null"
 
 
-def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
+def given(command: str, arguments: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arguments of a command, each of the type that it takes; what does not fit stays a text."""
+    hints = next((get_type_hints(kind) for action, kind in ARGS.items() if action.value == command), {})
     found: dict[str, Any] = {}
-    for one in given:
+    for one in arguments:
         name, equals, value = one.partition("=")
         if not equals or not name:
             raise click.UsageError(f"{one!r}: write NAME=VALUE")
-        found[name] = int(value) if value.isascii() and value.isdigit() and name != "lot" else value
+        found[name] = _meant(value, hints.get(name, str))
     return found
+
+
+def _meant(text: str, kind: Any) -> Any:  # noqa: ANN401 - of whatever type the argument has
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError:
+        return text
 
 
 def answered(reply: Reply, command: str, *, as_json: bool) -> int:
