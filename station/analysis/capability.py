@@ -155,7 +155,7 @@ def _by_percentiles(points: NDArray[np.float64], low: float | None, high: float 
 
 def _expected_ppm(mean: float, sigma: float, low: float | None, high: float | None) -> float:
     if sigma <= 0:
-        return 0.0
+        return 1e6 * ((low is not None and mean < low) or (high is not None and mean > high))
     below = 0.0 if low is None else float(stats.norm.cdf((low - mean) / sigma))
     above = 0.0 if high is None else float(stats.norm.sf((high - mean) / sigma))
     return 1e6 * (below + above)

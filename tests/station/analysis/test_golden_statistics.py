@@ -206,6 +206,11 @@ def test_percentiles_of_a_normal_population_give_its_ppk() -> None:
     assert found.expected_ppm == pytest.approx(31.7 + 0.29, rel=0.05)
 
 
+@pytest.mark.parametrize(("value", "ppm"), [(0.0, 1e6), (1.0, 0.0), (1.5, 0.0), (2.5, 1e6)])
+def test_values_that_are_all_alike_are_all_in_or_all_out(value: float, ppm: float) -> None:
+    assert capability.capability([value] * 5, 1.0, 2.0).expected_ppm == ppm
+
+
 def test_normality() -> None:
     rng = np.random.default_rng(4)
     small = sum((capability.normality(rng.normal(size=50)) or 0) < 0.05 for _ in range(400))
