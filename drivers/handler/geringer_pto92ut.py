@@ -8,7 +8,7 @@ Whether the handler acknowledges an end of test is not known, so it is said once
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from math import isfinite, nan
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -123,8 +123,7 @@ class GeringerPto92ut(Machine, Handler):
         if (listener := self._listener) is not None:
             self._listener = None
             listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await listener
+            await asyncio.wait([listener])
         await self._stream.aclose()
 
     async def make_safe(self) -> None:
@@ -193,8 +192,14 @@ class GeringerPto92ut(Machine, Handler):
                 for raw in self._lines.feed(await self._stream.receive()):
                     await self._heard(raw)
         except EquipmentError as error:
-            self._deaf = error
-            self._news.set()
+            self._go_deaf(error)
+        except Exception as error:
+            log.exception("%s: what it said cannot be dealt with", self.name)
+            self._go_deaf(EquipmentError(f"{self.name}: what it said cannot be dealt with: {error!r}"))
+
+    def _go_deaf(self, error: EquipmentError) -> None:
+        self._deaf = error
+        self._news.set()
 
     async def _heard(self, raw: bytes) -> None:
         try:
@@ -295,6 +300,9 @@ class GeringerPto92ut(Machine, Handler):
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ProtocolError(f"{text!r} is no number") from None
+        number = nan
+    if not isfinite(number):
+        raise ProtocolError(f"{text!r} is no number")
+    return number

@@ -13,7 +13,7 @@ from drivers.protocols.gem_maps import SubstrateMap
 from drivers.protocols.hsms import Message
 from drivers.protocols.secs import Item, array, binary
 
-TAKEN, WRONG_FORMAT, UNKNOWN_MAP = 0, 1, 2
+TAKEN, WRONG_FORMAT, UNKNOWN_MAP, DISCARD = 0, 1, 2, 3
 """MDACK."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -79,12 +79,19 @@ class MapDesk:
             log.warning("%s: %s", self._name, error)
             return WRONG_FORMAT
         self._set_up[one.mid] = one
+        try:
+            self._write(one)
+        except OSError as error:
+            log.error("%s: map %s cannot be kept: %s", self._name, one.mid, error)  # noqa: TRY400
+            return DISCARD
+        return TAKEN
+
+    def _write(self, one: SubstrateMap) -> None:
         path = self._folder / f"{one.mid}.json"
         part = path.with_suffix(".part")
         part.write_bytes(json.format(json.encode(one), indent=1) + b"\n")
         part.replace(path)
         log.info("%s: map %s is in %s", self._name, one.mid, path)
-        return TAKEN
 
     def _given(self, message: Message, write: Callable[[SubstrateMap], Item]) -> Item:
         one = self._read(maps.mid_of(message))

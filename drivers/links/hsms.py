@@ -78,8 +78,7 @@ class HsmsLink:
             with suppress(EquipmentError):
                 await self._stream.write(Frame(Kind.SEPARATE_REQ, self._next()).encode())
             listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await listener
+            await asyncio.wait([listener])
         await self._stream.aclose()
 
     async def ask(self, message: Message) -> Message:
@@ -123,6 +122,9 @@ class HsmsLink:
             self._end(ProtocolError(f"{self.name}: a frame stopped in the middle for {self._timers.t8:g} s"))
         except EquipmentError as error:
             self._end(error)
+        except Exception as error:
+            log.exception("%s: what it said ended the connection", self.name)
+            self._end(EquipmentError(f"{self.name}: what it said ended the connection: {error!r}"))
 
     def _end(self, error: EquipmentError) -> None:
         for reply in self._asked.values():

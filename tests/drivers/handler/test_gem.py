@@ -359,6 +359,29 @@ async def test_maps_go_up_and_down(tmp_path: Path) -> None:
     assert (kept.rows, kept.columns, kept.bins) == (2, 3, "112517")
 
 
+async def test_a_map_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "STRIP-1.part").mkdir()  # noqa: ASYNC240 - a folder of this test
+    with replayed_stream("gem/map_not_kept") as line:
+        async with connected(line, map_folder=str(tmp_path)) as handler:
+            await played_out(line)
+            handler._raise()
+
+
+async def test_what_nobody_thought_of_is_the_end_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with replayed_stream("gem/lot") as line:
+        async with connected(line, sites=2) as handler:
+
+            def broken(event: Event, system: int) -> None:
+                raise RuntimeError("not thought of")
+
+            monkeypatch.setattr(handler, "_happened", broken)
+            await handler.start_lot("LOT7")
+            with pytest.raises(EquipmentError, match="not thought of"):
+                await anext(handler.touchdowns())
+        line.script.left.clear()
+    assert line.closed == 1
+
+
 async def test_maps_need_their_folder(tmp_path: Path) -> None:
     with replayed_stream("gem/connects") as line:
         with pytest.raises(EquipmentError, match="map_folder .*none: there is no such folder"):

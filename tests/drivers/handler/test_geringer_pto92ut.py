@@ -129,6 +129,30 @@ async def test_another_lot_is_refused() -> None:
                 await anext(touchdowns)
 
 
+async def test_what_nobody_thought_of_is_the_end_of_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with replayed_stream("geringer_pto92ut/lot") as line:
+        handler = made(line)
+
+        async def broken(line: Line) -> None:
+            raise RuntimeError("not thought of")
+
+        monkeypatch.setattr(handler, "_start", broken)
+        async with listening(handler) as touchdowns:
+            with pytest.raises(EquipmentError, match="not thought of"):
+                await anext(touchdowns)
+        line.script.left.clear()
+    assert line.closed == 1
+
+
+@pytest.mark.parametrize("code", ["nan", "inf", "1e999", "x"])
+async def test_a_code_that_is_no_number_is_unreadable(code: str) -> None:
+    with replayed_stream("geringer_pto92ut/lot") as line:
+        handler = made(line)
+        with pytest.raises(ProtocolError, match=f"'{code}' is no number"):
+            await handler._answer(Line("HS", (code, "JAM")))
+        line.script.left.clear()
+
+
 async def test_a_jam_has_its_code() -> None:
     with replayed_stream("geringer_pto92ut/jam") as line:
         async with listening(made(line)) as touchdowns:
