@@ -56,7 +56,7 @@ class SmuChannel(Smu):
         return await self._sweep(straight(start, stop, points), triggered=triggered)
 
     async def burst(self, count: int) -> tuple[Reading, ...]:
-        return self._keep(await self._port.run(self._bursting(self._forced(), count)))
+        return await self._unless_cut(self._bursting(self._forced(), count))
 
     async def make_safe(self) -> None:
         self._function = None
@@ -89,7 +89,7 @@ class SmuChannel(Smu):
 
     @abstractmethod
     def _aborting(self) -> Conversation[None]:
-        """Give up a sweep, whether one is under way or not."""
+        """Give up a sweep or burst, whether one is under way or not; a reading is one reading again."""
 
     @abstractmethod
     def _switching_off(self) -> Conversation[None]:
@@ -106,8 +106,12 @@ class SmuChannel(Smu):
         if triggered and self._trigger_in is None:
             raise EquipmentError(f"{self.name} has no trigger line: its station file names no `trigger_in`")
         edge = self._trigger_in if triggered else None
+        return await self._unless_cut(self._sweeping(function, stairs, edge))
+
+    async def _unless_cut(self, taking: Conversation[tuple[Reading, ...]]) -> tuple[Reading, ...]:
+        """Take many readings; a device clear in their midst leaves the machine as it was set for them."""
         try:
-            return self._keep(await self._port.run(self._sweeping(function, stairs, edge)))
+            return self._keep(await self._port.run(taking))
         except (EquipmentError, asyncio.CancelledError):  # else the machine would go on by itself
             with suppress(EquipmentError, TimeoutError):  # what was to be told is told already
                 await uninterrupted(self._port.run(self._aborting()), bound_s=ABORT_S)

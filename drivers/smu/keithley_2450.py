@@ -124,7 +124,7 @@ class Keithley2450Channel(SmuChannel):
         return self._read(stairs.count, answer)
 
     def _aborting(self) -> Conversation[None]:
-        yield from self._link.exchange(":ABOR")
+        yield from self._link.exchange(":ABOR", ":SENS:COUN 1")
 
     def _read(self, count: int, told: str) -> tuple[Reading, ...]:
         """Take readings, a status of the source behind each."""

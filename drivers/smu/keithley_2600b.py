@@ -146,7 +146,7 @@ class Keithley2600BChannel(SmuChannel):
         return f"digio.trigger[{edge}].clear()", f"{stimulus}=digio.trigger[{edge}].EVENT_ID"
 
     def _aborting(self) -> Conversation[None]:
-        yield from self._link.exchange(f"{self._smu}.abort()")
+        yield from self._link.exchange(f"{self._smu}.abort()", f"{self._smu}.measure.count=1")
 
     def _fetching(self, count: int) -> Conversation[tuple[Reading, ...]]:
         """The buffer comes as a block of floats, a status behind each reading."""

@@ -271,6 +271,14 @@ async def test_burst_comes_out_of_the_buffer() -> None:
             assert await smu.burst(3) == (Reading(2e-3, False),) * 3
 
 
+async def test_burst_that_is_lost_leaves_one_reading_a_measurement() -> None:
+    with replayed("keithley_2450/burst_lost") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(2.0, limit_a=10e-3):
+            with pytest.raises(Silent):
+                await smu.burst(3)
+
+
 async def test_open_interlock_keeps_high_voltage_off() -> None:
     with (
         replayed("keithley_2450/interlock_open") as port,
