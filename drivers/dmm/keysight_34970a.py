@@ -75,6 +75,7 @@ class Keysight34970AScanner(Scanner):
         nplc: float = 1.0,
         timeout_s: float = 10.0,
     ) -> Mapping[str, float]:
+        channels = frozenset(channels)
         at, word = listed(channels), WORDS[function]
         scale = "AUTO" if full_scale is None else write_number(full_scale)
         integration = (f":SENS:{word}:NPLC {write_number(nplc)},{at}",) if function in INTEGRATED else ()
@@ -108,8 +109,9 @@ class Keysight34970ASwitches(Relays):
         self._all = options.switches
 
     async def close(self, paths: Collection[str]) -> None:
-        self._check(paths)
-        await self._port.run(self._moving(f":ROUT:CLOS {listed(paths)}", closed=frozenset(paths)))
+        if paths:
+            self._check(paths)
+            await self._port.run(self._moving(f":ROUT:CLOS {listed(paths)}", closed=frozenset(paths)))
 
     async def open(self, paths: Collection[str]) -> None:
         if paths:

@@ -54,7 +54,7 @@ async def test_another_card_or_machine_is_refused() -> None:
 async def test_scan_brings_each_reading_to_its_channel() -> None:
     with replayed("keysight_34970a/scans") as port:
         scan = scanner(port, delay_s=0.01)
-        found = await scan.scan("dc_voltage", ["105", "101", "103"], full_scale=10.0)
+        found = await scan.scan("dc_voltage", ["105", "101", "103", "101"], full_scale=10.0)
     assert found == {"101": 1.0, "103": 3.0, "105": 5.0}
 
 
@@ -109,6 +109,11 @@ async def test_only_these_are_closed() -> None:
         relays = switches(port)
         await relays.close_only({"201", "202"})
         assert await relays.state() == {"201", "202"}
+
+
+async def test_closing_only_nothing_opens_all() -> None:
+    with replayed("keysight_34970a/closes_only_none") as port:
+        await switches(port).close_only(())
 
 
 async def test_relay_that_sticks_is_told() -> None:
