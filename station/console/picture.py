@@ -166,7 +166,7 @@ class Picture:
         legal = _TAKES[self._state] if self.there else ()
         if self.lot is None:
             given = [one for one in self._notes if isinstance(one, events.ReasonGiven)]
-            return _nothing(self._state, self._reason, legal, given[-1:])
+            return _nothing(self._clock(), self._state, self._reason, legal, given[-1:])
         later_s = max(0.0, self._clock() - self._arrived)
         return self.lot.sum(self._state, self._reason, legal, later_s)
 
@@ -191,14 +191,14 @@ class Picture:
 
 
 def _nothing(
-    state: str, reason: str, legal: tuple[str, ...], given: Sequence[events.ReasonGiven]
+    at: float, state: str, reason: str, legal: tuple[str, ...], given: Sequence[events.ReasonGiven]
 ) -> shown.Sum:
     return shown.Sum(
         state=state,
         reason=reason,
         e10=(given[0].state if given else "") or "SBY",
         e10_reason=given[0].reason if given else "no lot",
-        at=0.0,
+        at=at,
         tested=0,
         good=0,
         first_good=0,

@@ -151,6 +151,14 @@ def test_each_thing_that_asks_for_a_person_is_an_alarm() -> None:
     assert len(made.state.alarms) == len(alarms)
 
 
+def test_a_shelved_alarm_is_back_in_time_also_with_no_lot() -> None:
+    clock = [NOW]
+    made = Picture(lambda: clock[0], lambda: None)
+    made.greeted(HELLO)
+    clock[0] += 7200
+    assert made.sum.at == NOW + 7200
+
+
 def test_whom_it_takes_to_sign_for_a_balance_that_does_not_close() -> None:
     ending = [*SOME, shift("RUNNING", "ENDING"), shift("ENDING", "CLOSING"), shift("CLOSING", "HELD", "L1/3")]
     vault = events.CheckTold(at=NOW, check="vault", health="ok", found="v-1, production")
