@@ -1,6 +1,8 @@
 """The API of the floor's page: all of it is looking, and from afar only people with accounts look."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,7 +15,7 @@ from station.console.defence import refusal
 from station.console.identity import Identity
 from station.console.page_files import PageFile, served
 from station.console.sessions import Sessions
-from station.console.stream import Stream
+from station.console.stream import IDLE_S, Stream
 from station.console.way import API, Way, answered, application
 from station.floor.view import View
 
@@ -30,6 +32,8 @@ class Floor:
     files: Mapping[str, PageFile]
     afar: bool = False
     """Whether browsers are elsewhere: whoever is unknown then sees nothing."""
+    looks_s: float = IDLE_S
+    """How often it is looked whether whoever hears the stream is still known."""
 
     def ways(self) -> tuple[Way, ...]:
         """Every way in."""
@@ -50,11 +54,14 @@ class Floor:
 
     def _known(self, answer: Answer) -> Answer:
         async def guarded(request: Request) -> Response:
-            if self.afar and await self.identity.person(request, active=False) is None:
+            if not await self._knows(request):
                 return refusal("denied", "log in first", 403)
             return await answer(request)
 
         return guarded
+
+    async def _knows(self, request: Request) -> bool:
+        return not self.afar or await self.identity.person(request, active=False) is not None
 
     async def _alive(self, request: Request) -> Response:
         return Response("alive\n", media_type="text/plain")
@@ -70,7 +77,19 @@ class Floor:
 
     async def _events(self, request: Request) -> Response:
         headers = {"X-Accel-Buffering": "no"}
-        return StreamingResponse(self.stream.frames(), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(self._told(request), media_type="text/event-stream", headers=headers)
+
+    async def _told(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """Yield what is told for as long as whoever hears it may: a session ends while a stream goes on."""
+        loop = asyncio.get_running_loop()
+        looked_at = loop.time()
+        async with aclosing(self.stream.frames()) as frames:
+            async for data in frames:
+                if loop.time() - looked_at >= self.looks_s:
+                    looked_at = loop.time()
+                    if not await self._knows(request):
+                        return
+                yield data
 
     async def _file(self, request: Request) -> Response:
         return served(self.files, request)

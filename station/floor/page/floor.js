@@ -120,7 +120,7 @@ function draw() {
 // Whoever must log in first follows the stream from then on.
 let asked = true;
 await Promise.all([loadWords(), session()]);
-painted(() => { draw(); if (S.session.asks !== asked) { asked = S.session.asks; if (!asked) follow(); } });
+painted(() => { draw(); if (S.session.asks !== asked) { asked = S.session.asks; if (asked) events?.close(); else follow(); } });
 document.documentElement.dataset.theme = setting('theme', 'light');
 paint();
 setInterval(() => { if (performance.now() - S.heard > STALE_MS && S.link !== 'stale') S.link = 'stale'; hush(); paint(); }, 1000);

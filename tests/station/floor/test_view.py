@@ -1,5 +1,6 @@
 """What the floor's page is told: the whole at first, then what is new, and from afar nothing to strangers."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,23 @@ async def test_from_afar_nobody_sees_the_floor_who_has_not_logged_in(desk: Desk)
     who.who = Person("p-1", "Asha", frozenset({"operator"}))
     assert (await asked(far, "/api/v1/state"))[0] == 200
     assert {way.action for way in far.ways()} == {Action.READ, Action.LOG_IN}
+
+
+async def test_whoever_is_known_no_more_hears_no_more(desk: Desk) -> None:
+    who = Somebody()
+    who.who = Person("p-1", "Asha", frozenset({"operator"}))
+    stream = Stream(lambda counted: desk.view.frame())
+    far = Floor(desk.view, stream, who, floor_files(), afar=True, looks_s=0.0)
+    running = asyncio.get_running_loop().create_task(stream.run())
+    hearing = asyncio.get_running_loop().create_task(asked(far, "/api/v1/events"))
+    try:
+        await asyncio.wait({hearing}, timeout=0.0)
+        assert not hearing.done()
+        who.who = None
+        assert (await hearing)[0] == 200
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
 
 
 def test_every_language_has_every_word_of_the_floor() -> None:
