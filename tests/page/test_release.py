@@ -15,6 +15,7 @@ from station.people.people import people
 from station.people.pins import Cost
 from station.vault.desk.roles import Role
 from tests.page.conftest import Faults, Floor, button, floor, load
+from tests.page.test_scanner import BURST
 from tests.page.test_security import ENGINEER, OFFICER, opened, shows
 
 pytestmark = pytest.mark.timeout(600)
@@ -61,6 +62,9 @@ def test_two_engineers_release_a_yield_hold(station: Floor, context: BrowserCont
     expect(body).to_have_attribute("data-state", "HELD")
     button(page, "hold.release").tap()
     page.locator("#reason").fill("limits checked")
+    page.evaluate(BURST, [f"B:{OFFICER[0]}"])  # into the dialog that asks for a badge
+    expect(page.locator("#badge")).to_have_value(OFFICER[0])
+    expect(page.locator("#reason")).to_have_value("limits checked")
     shows(page, ENGINEER)
     expect(dialog).to_be_visible()
     shows(page, ANOTHER)

@@ -23,7 +23,7 @@ function entered(code) {
 // A badge is a name only: the PIN shows who it is. It goes into whichever dialog asks for one.
 function badge(code, value) {
   if (!S.session.logs_in) return say('refused', t('scan.unknown', { code }));
-  const open = S.dialog && ['login', 'act', 'second'].includes(S.dialog.kind) ? S.dialog : { kind: 'login', values: {} };
+  const open = S.dialog && document.getElementById('badge') ? S.dialog : { kind: 'login', values: {} };
   ask(open.kind, { ...open.values, badge: value });
 }
 
