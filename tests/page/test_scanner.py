@@ -95,6 +95,17 @@ def test_a_serial_number_looks_the_device_up(page: Page) -> None:
     expect(page.locator("#wanted")).to_have_value("SE1KUHPLGYF224JE")
 
 
+def test_a_point_of_the_trend_comes_once_however_often_it_is_told(page: Page) -> None:
+    told = """async () => {
+      const { S } = await import('/model.js'), { apply } = await import('/stream.js');
+      const state = await (await fetch('api/v1/state')).json(), none = { epoch: state.epoch, seq: state.seq };
+      apply({ ...none, trend: [[25, 1], [50, 0.9]], swept: [[1, 1, 0.1, null, 1, 2]] });
+      apply({ ...none, trend: [[50, 0.9], [75, 0.8]],
+        swept: [[1, 1, 0.1, null, 1, 2], [1, 1, 0.2, null, 0, 2]] });
+      return [S.trend.map((one) => one[0]), S.swept.get(1).map((one) => one[2])]; }"""
+    assert page.evaluate(told) == [[25, 50, 75], [0.1, 0.2]]
+
+
 def test_what_a_person_types_is_no_scan(page: Page) -> None:
     button(page, "lot.load").tap()
     page.locator("#lot").press_sequentially("L1", delay=60)

@@ -20,7 +20,7 @@ function take(text) {
   if (syncing) waiting.push(frame); else apply(frame);
 }
 
-function apply(frame) {
+export function apply(frame) {
   if (frame.gap || frame.epoch !== epoch) return void resync();
   const dies = frame.dies ?? [], from = frame.seq - dies.length;
   if (from > seq) { M.gaps += 1; return void resync(); }
@@ -33,7 +33,7 @@ function apply(frame) {
   }
   seq = Math.max(seq, frame.seq);
   if (frame.sum) { S.sum = frame.sum; map.contact = frame.sum.contact; dirty = true; }
-  if (frame.trend) { S.trend.push(...frame.trend); dirty = true; }
+  if (frame.trend) { const last = S.trend.at(-1)?.[0] ?? 0; S.trend.push(...frame.trend.filter((one) => one[0] > last)); dirty = true; }
   if (frame.swept) { swept(frame.swept); dirty = true; }
   if (frame.alarms) { S.alarms = frame.alarms; dirty = true; }
 }
@@ -41,7 +41,8 @@ function apply(frame) {
 function swept(points) {
   for (const point of points) {
     const kept = S.swept.get(point[0]);
-    if (kept?.[0]?.[1] === point[1]) kept.push(point); else S.swept.set(point[0], [point]);
+    if (kept?.[0]?.[1] !== point[1]) S.swept.set(point[0], [point]);
+    else if (!kept.some((one) => one[2] === point[2] && one[3] === point[3])) kept.push(point);
   }
 }
 
