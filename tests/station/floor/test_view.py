@@ -131,9 +131,11 @@ async def asked(floor: Floor, path: str) -> tuple[int, bytes]:
         "headers": [(b"host", b"floor:8710")],
     }
     sent: list[Any] = []
+    left = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        await left.wait()  # a browser that stays
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -167,6 +169,7 @@ async def test_whoever_is_known_no_more_hears_no_more(desk: Desk) -> None:
         await asyncio.wait({hearing}, timeout=0.0)
         assert not hearing.done()
         who.who = None
+        stream.news()
         assert (await hearing)[0] == 200
     finally:
         running.cancel()
