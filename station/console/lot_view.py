@@ -298,12 +298,13 @@ class LotView:
 
     def _balance(self) -> dict[str, int]:
         tested = len(self._parts)
+        contact = {self._at[site] for site in self._places}
         return {
             "in": self.info.quantity,
             "good": self.good,
             "rejects": tested - self.good,
-            "open": len(self._open),
-            "waiting": self.info.quantity - tested,
+            "open": len(self._open | contact),
+            "waiting": self.info.quantity - len(self._parts.keys() | contact),
             "sealed": self._sealed,
             "spoiled": self._spoiled,
         }

@@ -52,6 +52,13 @@ def test_devices_count_once_whatever_their_contacts() -> None:
     assert shown.units_per_hour == 720.0
 
 
+def test_devices_under_test_are_in_contact_and_wait_no_more() -> None:
+    opened = events.TouchdownOpened(at=NOW + 50, seq=9, parts={1: 7, 2: 8}, contacts={1: 1, 2: 1})
+    balance = picture([*SOME, opened]).sum.balance
+    assert (balance["open"], balance["waiting"]) == (2, 0)
+    assert balance["good"] + balance["rejects"] + balance["open"] == balance["in"]
+
+
 def test_a_device_counts_at_the_site_of_its_last_contact() -> None:
     opened = events.TouchdownOpened(at=NOW + 50, seq=3, parts={2: 1}, contacts={2: 2})
     passed = Outcome(2, 1, 2, GOOD.number, GOOD.hard, GOOD.kind, Verdict.PASSED, 0.25)
