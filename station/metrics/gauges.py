@@ -82,8 +82,9 @@ class Counting:
         self._made, self._now = made, now
         self._station = ""
         self._began = False
-        self._counted: dict[Path, int] = {}
-        self._journal = Path()
+        self._counted: dict[tuple[Path, float], int] = {}
+        self._lot = Path(), 0.0
+        """The journal, and when it began: a lot that is loaded again has the path of the one before."""
         self._new_lot()
 
     def _new_lot(self) -> None:
@@ -103,12 +104,14 @@ class Counting:
 
     def begun(self, journal: Path) -> None:
         """A lot's events follow, from the first; those that were counted are not counted again."""
-        self._journal = journal
+        self._lot = journal, 0.0
         self._new_lot()
 
     def happened(self, line: int, event: events.Any) -> None:
         """Take one event in."""
-        fresh = self._began and line > self._counted.get(self._journal, 0)
+        if line == 1:
+            self._lot = self._lot[0], event.at
+        fresh = self._began and line > self._counted.get(self._lot, 0)
         if fresh:
             self._timed(event.at)
         self._since = event.at
@@ -117,7 +120,7 @@ class Counting:
         self._seen(event)
         if fresh:
             self._count(event)
-        self._counted = {self._journal: max(line, self._counted.get(self._journal, 0))}
+        self._counted = {self._lot: max(line, self._counted.get(self._lot, 0))}
 
     def noted(self, event: events.Any) -> None:
         """What was said between lots counts nothing."""

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 
 from station import events
@@ -81,6 +82,17 @@ def test_what_is_told_again_is_not_counted_again(made: Instruments, counting: Co
     before = generate_latest(made.registry)
     tell(counting)
     assert generate_latest(made.registry) == before
+
+
+def test_a_lot_that_is_loaded_again_under_its_name_is_counted(made: Instruments, counting: Counting) -> None:
+    tell(counting)
+    again = [replace(loaded(), at=NOW + 100), *lot()[1:]]
+    counting.begun(Path("L1"))
+    for line, event in enumerate(again, 1):
+        counting.happened(line, event)
+    counting.caught_up()
+    assert value(made, "hardbin_touchdowns_total") == 4
+    assert value(made, "hardbin_parts_total", site="1", result="pass") == 4
 
 
 def test_what_was_before_the_process_is_no_count(made: Instruments) -> None:
