@@ -132,10 +132,11 @@ class Store:
         return self._seq
 
     def refit(self, run: int, info: LotInfo) -> None:
-        """Take down that a run goes on with other machines or other software."""
+        """Take down that a run goes on with other machines or other software; the plant is told again."""
         known = update(schema.RUN).where(schema.RUN.c.id == run).values(mir=msgspec.to_builtins(info))
         with self._writing(f"lot {info.lot}") as connection:
             connection.execute(known)
+            connection.exec_driver_sql(INSERT_OUTBOX, ("run", f"{run}", 0))
 
     def commit(self, result: TouchdownResult) -> None:
         """Make one touchdown durable: one transaction, then read back and compared; else taken out again."""

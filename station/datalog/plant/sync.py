@@ -51,6 +51,7 @@ def _run(store: Store, plant: Connection, run: int) -> None:
     limit_set = _kept(plant, schema.LIMIT_SET, limits | {"test_set_id": test_set}, "sha256")
     new = row | {"test_set_id": test_set, "limit_set_id": limit_set, "t1": None, "state": "running"}
     there = _kept(plant, schema.RUN, new, "uuid")
+    plant.execute(update(schema.RUN).where(schema.RUN.c.id == there).values(mir=row["mir"]))
     for bin_ in store.rows(schema.BIN_DEF, run_id=run):
         plant.execute(insert(schema.BIN_DEF).values(bin_ | {"run_id": there}).on_conflict_do_nothing())
 

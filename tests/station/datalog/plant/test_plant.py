@@ -120,6 +120,18 @@ def test_told_twice_has_one_effect(plant: Engine, tmp_path: Path) -> None:
     store.close()
 
 
+def test_the_plant_is_told_with_what_a_lot_goes_on(plant: Engine, tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.db")
+    store.open()
+    run = store.begin(lot())
+    store.commit(touchdowns()[0])
+    synced(store, plant, lambda: BEGAN)
+    store.refit(run, replace(lot(), handler_id="H4", version="9.0.0"))
+    assert synced(store, plant, lambda: BEGAN) == 1
+    assert_equal(store, plant)
+    store.close()
+
+
 def test_two_stations_share_the_plant(plant: Engine, tmp_path: Path) -> None:
     stores = [stored(tmp_path / "one.db"), Store(tmp_path / "two.db")]
     stores[1].open()
