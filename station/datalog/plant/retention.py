@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
@@ -27,7 +28,8 @@ class Archived(Struct, frozen=True):
 def archived(store: Store, run: int, folder: Path, *, prune: bool) -> Archived:
     """Write a finished run to `folder/lot=…/run=…/`, verify it, and prune it if asked.
 
-    Only a run that the plant has been told of is pruned; its events, bins, limits and summaries stay.
+    Only a run that the plant has been told of is pruned; its events, bins, limits and summaries stay. A
+    file that is there, after a crash or from before, must hold the run.
     """
     state = store.state(run)
     if state.finished is None:
@@ -36,14 +38,24 @@ def archived(store: Store, run: int, folder: Path, *, prune: bool) -> Archived:
     if prune and not told:
         raise StorageError(f"{store.path}: run {run} waits for the plant: hardbin store sync")
     path = folder / f"lot={state.lot}" / f"run={run}" / "results.parquet"
-    if path.exists():
+    said = path.with_name("archive.json")
+    if said.exists() and not prune:
         raise StorageError(f"{path}: the file exists, it is not overwritten")
     measured = parquet.table(store, run)
-    rows = parquet.export(store, run, path)
-    if not pq.read_table(path, partitioning=None).equals(measured):
-        raise StorageError(f"{path}: does not read back as it was written; nothing was pruned")
-    found = Archived(state.lot, run, rows, path.name, sha256(path.read_bytes()).hexdigest(), prune)
-    durable_file.replace(path.with_name("archive.json"), msgspec.json.encode(found) + b"\n")
+    if not path.exists():
+        parquet.export(store, run, path)
+    if not _holds(path, measured):
+        raise StorageError(f"{path}: it is not what the store has of run {run}; nothing was pruned")
+    digest = sha256(path.read_bytes()).hexdigest()
+    found = Archived(state.lot, run, measured.num_rows, path.name, digest, prune)
+    durable_file.replace(said, msgspec.json.encode(found) + b"\n")
     if prune:
         store.prune(run)
     return found
+
+
+def _holds(path: Path, measured: pa.Table) -> bool:
+    try:
+        return bool(pq.read_table(path, partitioning=None).equals(measured))
+    except (OSError, pa.ArrowInvalid):
+        return False

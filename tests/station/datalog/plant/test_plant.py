@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, func, select, text
 from station import past
 from station.chaos import postgres
 from station.datalog import schema
-from station.datalog.parquet import table
+from station.datalog.parquet import export, table
 from station.datalog.plant.database import reached, upgraded
 from station.datalog.plant.retention import archived
 from station.datalog.plant.sync import synced
@@ -195,6 +195,32 @@ def test_a_run_goes_to_parquet_and_is_pruned_when_it_was_told(tmp_path: Path) ->
     assert [row["state"] for row in store.rows(schema.RUN)] == ["archived"]
     with pytest.raises(StorageError, match="not overwritten"):
         archived(store, 1, tmp_path / "archive", prune=False)
+    store.close()
+
+
+def test_an_archive_that_was_cut_off_goes_on(tmp_path: Path) -> None:
+    store, folder = stored(tmp_path / "results.db"), tmp_path / "archive"
+    store.sent(99, BEGAN)
+    path = folder / "lot=L1017" / "run=1" / "results.parquet"
+    export(store, 1, path)
+    found = archived(store, 1, folder, prune=False)
+    assert sha256(path.read_bytes()).hexdigest() == found.sha256
+    assert archived(store, 1, folder, prune=True).pruned
+    assert list(store.devices(1)) == []
+    store.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"something else"])
+def test_a_file_that_does_not_hold_the_run_prunes_nothing(content: bytes, tmp_path: Path) -> None:
+    store = stored(tmp_path / "results.db")
+    store.sent(99, BEGAN)
+    path = tmp_path / "lot=L1017" / "run=1" / "results.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match="not what the store has of run 1; nothing was pruned"):
+        archived(store, 1, tmp_path, prune=True)
+    assert list(store.devices(1))
+    assert path.read_bytes() == content
     store.close()
 
 
