@@ -33,6 +33,8 @@ class Resource(ABC):
 
     exclusive: ClassVar[frozenset[str]] = frozenset()
     """The verbs that sites may use in turns only: one would read by what another one has set."""
+    slow_s: float = 0.0
+    """How much longer than others of its role it may take to be safe."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -16,6 +16,8 @@ MARGIN_V = 0.02
 """How much more a reading may be: near 0 V a part of the set point is nothing."""
 SAFE_V = 0.5
 POLL_S = 0.01
+USUAL_S = 0.1
+"""The time to rise or fall for which a supply's bound in the safe state is made."""
 
 
 class SupplyChannel(Supply):
@@ -26,6 +28,7 @@ class SupplyChannel(Supply):
         self._port = port
         self._link = link
         self._rise_s = rise_s
+        self.slow_s = 2 * max(0.0, rise_s - USUAL_S)  # a poll takes a reading too
         self._volts = 0.0
 
     async def switch_on(self, volts: float, *, limit_a: float, ovp_v: float) -> None:

@@ -19,6 +19,7 @@ BOUNDS_S: tuple[tuple[type[Resource], int, float], ...] = (
 )
 """Role, level and bound in seconds: chip links and sources first, then supplies, what moves last.
 
+A resource that is slow adds its own seconds.
 Relays are among the last: they shall not open under current. So is what drives no device.
 """
 
@@ -41,7 +42,8 @@ async def make_safe(resources: Sequence[Resource]) -> tuple[float, Mapping[str, 
 
 
 def _place(resource: Resource) -> tuple[int, float]:
-    return next((level, bound) for role, level, bound in BOUNDS_S if isinstance(resource, role))
+    level, bound_s = next((level, bound) for role, level, bound in BOUNDS_S if isinstance(resource, role))
+    return level, bound_s + resource.slow_s
 
 
 async def _level(members: Sequence[tuple[Resource, float]], failed: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from sim.supply import keysight_e36300, keysight_n6700
 from sim.supply.rohde_schwarz import HmpSupply, NgxSupply
 from sim.time import VirtualLoop, new_loop
 from sim.visa.worlds import register, unregister
+from station.engine.safe_state import BOUNDS_S
 from tests.simulated.instruments import Resistor
 
 M = TypeVar("M", bound=Machine)
@@ -136,6 +137,26 @@ def test_2450_forces_current_into_a_diode_s_place() -> None:
 
     in_virtual_time(body)
     assert load.history[-1] is None
+
+
+@pytest.mark.parametrize("rise_s", [0.1, 0.8])
+def test_supply_that_stays_on_is_told_within_its_bound(rise_s: float) -> None:
+    role_s = next(bound_s for role, _, bound_s in BOUNDS_S if role is Supply)
+
+    async def body(loop: VirtualLoop) -> None:
+        model = keysight_e36300.KeysightE36300(
+            loop.clock, {"1": Resistor(1000.0)}, faults("stuck_on=lie", keysight_e36300.KeysightE36300.knobs)
+        )
+        box = KeysightE36300Options(rise_s=rise_s)
+        async with bus(model) as port, connected(KeysightE36300("vdd", port, box)) as machine:
+            vdd = machine.channels["1"]
+            await vdd.switch_on(3.3, limit_a=0.1, ovp_v=3.8)
+            began = loop.time()
+            with pytest.raises(EquipmentError, match=r"still at 3\.3 V"):
+                await vdd.make_safe()
+            assert rise_s < loop.time() - began < role_s + vdd.slow_s
+
+    in_virtual_time(body)
 
 
 def test_e36300_powers_within_its_rise_time() -> None:

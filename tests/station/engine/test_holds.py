@@ -389,6 +389,24 @@ class Hanging(Box):
                 continue
 
 
+class Slow(Box):
+    """Takes longer than the bound of its role."""
+
+    async def make_safe(self) -> None:
+        await asyncio.sleep(1.5)
+        await super().make_safe()
+
+
+@virtual
+async def test_a_slow_resource_gets_the_time_that_it_needs(tmp_path: Path) -> None:
+    del tmp_path
+    hasty, patient = Slow("hasty"), Slow("patient")
+    patient.slow_s = 1.0
+    _, failed = await make_safe([hasty, patient])
+    assert failed == {"hasty": "not verified within 1 s"}
+    assert patient.made_safe == 1
+
+
 @virtual
 async def test_one_bad_resource_does_not_keep_the_others_from_being_made_safe(tmp_path: Path) -> None:
     del tmp_path
