@@ -56,12 +56,25 @@ class Shown(Struct, frozen=True):
     act: Act
 
 
+class Stand(Struct, frozen=True):
+    """What a command that lets the lot go on, or be closed, is consented to for: this, and nothing later."""
+
+    lot: str
+    line: int
+    """Of the journal, in which the state changed last."""
+    takes: Seats
+
+    def said(self) -> dict[str, object]:
+        """Return it as parameters of an act."""
+        return {"lot": self.lot, "line": self.line, "takes": [list(one) for one in self.takes]}
+
+
 class Persons:
     """Answers what concerns persons; `identity.people` is None where nobody logs in."""
 
-    def __init__(self, identity: Identity, orders: Orders, takes: Callable[[str], Seats]) -> None:
-        """`takes`: whom a command takes, by its name, that lets the lot go on that is held now."""
-        self._identity, self._orders, self._takes = identity, orders, takes
+    def __init__(self, identity: Identity, orders: Orders, stand: Callable[[str], Stand]) -> None:
+        """`stand`: how the cell stands, and whom a command takes now, by its name."""
+        self._identity, self._orders, self._stand = identity, orders, stand
 
     # -- sessions
     async def enter(self, request: Request) -> Response:
@@ -121,10 +134,10 @@ class Persons:
             return Action.KEEP_PEOPLE, parameters
         if asked.do == "config.apply":
             return Action.APPLY, parameters | {"said": {**asked.said, "config": asked.name}}
-        takes = self._takes(asked.do)
-        if len(takes) < 2:  # noqa: PLR2004 - two persons
-            raise PeopleError("wrong_state", f"{asked.do} does not take two persons now")
-        return Action(asked.do), parameters | {"takes": [list(one) for one in takes], "said": asked.said}
+        stand = self._stand(asked.do)
+        if len(stand.takes) < 2 or stand.lot != asked.name:  # noqa: PLR2004 - two persons
+            raise PeopleError("wrong_state", f"{asked.do} of {asked.name} does not take two persons now")
+        return Action(asked.do), parameters | stand.said() | {"said": asked.said}
 
     async def question(self, request: Request) -> Response:
         """What a security key is asked to consent to an act."""
@@ -156,9 +169,14 @@ class Persons:
         self, digest: str, act: Act, persons: Sequence[people_person.Person]
     ) -> commands.Receipt:
         """Give the cell what both have consented to; the consents are used up, whatever it says."""
+        if act.action is not Action.APPLY and not self._stands(act):
+            return commands.Receipt(False, "wrong_state", "the cell stands otherwise than when it was asked")
         first, second, *_ = (Person(one.id, one.name, one.roles) for one in persons)
         said = msgspec.json.encode(act.parameters["said"])
         return await self._orders.take(act.action, digest, first, said, second)
+
+    def _stands(self, act: Act) -> bool:
+        return all(act.parameters[name] == now for name, now in self._stand(act.action).said().items())
 
     async def deny(self, request: Request) -> Response:
         """End an act that waits, as either of the two."""

@@ -32,6 +32,8 @@ class Picture:
         self.journal: Path | None = None
         self.alarms = Alarms()
         self._state, self._reason = State.EMPTY.value, ""
+        self.changed_in = 0
+        """Line of the lot's journal in which the cell's state changed last; below 0: it was between lots."""
         self._arrived = clock()
         self._live = True
         self._dies: list[shown.Die] = []
@@ -75,7 +77,7 @@ class Picture:
             self._state, self._reason = State.LOADING.value, ""
             self._another()
         if isinstance(event, events.StateChanged):
-            self._state, self._reason = event.new, event.reason
+            self._state, self._reason, self.changed_in = event.new, event.reason, line
         self.alarms.take(line, event)
         if self.lot is not None:
             self._dies_of(self.lot, event)
@@ -103,7 +105,7 @@ class Picture:
     def _heed(self, event: events.Any) -> None:
         self.alarms.take(0, event)
         if isinstance(event, events.StateChanged) and self.lot is not None and event.at > self.lot.at:
-            self._state, self._reason = event.new, event.reason
+            self._state, self._reason, self.changed_in = event.new, event.reason, -len(self._notes)
         if isinstance(event, events.ReasonGiven) and self.lot is not None and event.at > self.lot.at:
             self.lot.said(event)
 

@@ -15,7 +15,7 @@ from station.console.identity import Identity, Person
 from station.console.lookups import Lookups
 from station.console.orders import NAMES, STATUS, Orders
 from station.console.page_files import PageFile, served
-from station.console.persons import Persons
+from station.console.persons import Persons, Stand
 from station.console.picture import Picture
 from station.console.stream import Stream
 from station.console.way import API, Way, answered, application
@@ -52,7 +52,7 @@ class Console:
         behind, analyses, persons = (
             self._behind,
             self._behind.analyses,
-            Persons(self._behind.identity, self._behind.orders, self._takes),
+            Persons(self._behind.identity, self._behind.orders, self._stand),
         )
         orders = (
             Way(f"{API}/commands/{name}", Action(name), self._command, "POST") for name in sorted(NAMES)
@@ -102,10 +102,11 @@ class Console:
             Way("/{path:path}", Action.READ, self._file),
         )
 
-    def _takes(self, name: str) -> tuple[tuple[str, ...], ...]:
-        """Whom a command takes that lets the lot go on, or be closed, that is held now."""
-        now = self._behind.picture.sum
-        return now.signs if name == Action.CLOSE else now.takes
+    def _stand(self, name: str) -> Stand:
+        """How the cell stands, and whom a command takes that lets the lot go on, or be closed."""
+        picture = self._behind.picture
+        now, lot = picture.sum, "" if picture.lot is None else picture.lot.info.lot
+        return Stand(lot, picture.changed_in, now.signs if name == Action.CLOSE else now.takes)
 
     def app(self, hosts: frozenset[str]) -> Starlette:
         """Return the application, for these values of the Host header."""

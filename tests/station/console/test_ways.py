@@ -10,7 +10,7 @@ from starlette.requests import Request
 from station import commands
 from station.authority import Action
 from station.console.analyses import Analyses
-from station.console.identity import OnPeople, Person
+from station.console.identity import Identity, OnPeople, Person
 from station.console.lookups import Lookups
 from station.console.orders import Orders
 from station.console.page_files import PageFile
@@ -52,7 +52,7 @@ class Somebody:
 class Floor:
     """A console without a socket or a browser."""
 
-    def __init__(self, *, afar: bool = False) -> None:
+    def __init__(self, *, afar: bool = False, identity: Identity | None = None) -> None:
         self.picture = Picture(lambda: NOW, lambda: None)
         self.picture.greeted(HELLO)
         for line, event in enumerate([*BEGIN, shift("RUNNING", "HELD", "door")], start=1):
@@ -64,7 +64,8 @@ class Floor:
         lookups = Lookups(self.picture, lambda: NOW)
         orders = Orders(self._ask)
         analyses = Analyses(self.picture)
-        behind = Behind(self.picture, stream, orders, self.who, files, lambda: True, lookups, analyses, afar)
+        who = identity or self.who
+        behind = Behind(self.picture, stream, orders, who, files, lambda: True, lookups, analyses, afar)
         self.console = Console(behind)
         self._app = self.console.app(frozenset({HOST}))
 
