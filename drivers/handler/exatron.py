@@ -224,11 +224,14 @@ class ExatronHandler(Machine, Handler):
         """
         if not self._unsure:
             return False
-        await self._word(within_s=0.0)  # what it said before says nothing of what it does now
+        word = await self._word(within_s=0.0)  # what it said before says nothing of what it does now,
+        told = Word.PART in (word, *self._messages)  # but that a part waits, which it says once
         self._messages.clear()
         await self._stream.write(AGAIN)
         closed = await self._closed()
         self._unsure = False
+        if told and not closed:
+            self._messages.appendleft(Word.PART)
         return closed
 
     async def _closed(self) -> bool:

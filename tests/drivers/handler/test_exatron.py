@@ -329,6 +329,17 @@ async def test_with_nothing_in_contact_the_next_part_is_waited_for() -> None:
     assert line.said == b"0R"
 
 
+async def test_a_part_told_of_while_the_lot_was_held_is_answered_when_nothing_closes() -> None:
+    with replayed_stream("exatron/told_while_held") as line:
+        handler = made(line, close_s=0.01, quiet_s=30)
+        async with listening(handler) as touchdowns:
+            await anext(touchdowns)
+            await touchdowns.aclose()
+            async with aclosing(handler.touchdowns()) as after:
+                assert await anext(after) == ONE
+                await handler.sort({1: 1})
+
+
 async def test_silence_may_be_bounded() -> None:
     with replayed_stream("exatron/silent") as line:
         async with listening(made(line, quiet_s=0.01)) as touchdowns:
