@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from station.datalog.stdf.columns import Columns, load
 from station.datalog.stdf.records import Record
-from station.datalog.stdf.seen import Seen
+from station.datalog.stdf.seen import Part, Seen
 
 FAIL_BITS, FAIL = 0xC0, 0x80
 
@@ -66,6 +66,7 @@ def overview(path: Path) -> Overview:
         if record.name == "SBR":
             names[record.integer("SBIN_NUM")] = record.text("SBIN_NAM")
     master = next((record for record in columns.others if record.name == "MIR"), Record("MIR", {}))
+    parts = _parts(seen)
     fault = columns.fault or ("" if seen.ended else "it has no MRR: the lot was not ended")
     return Overview(
         master.text("LOT_ID"),
@@ -73,19 +74,25 @@ def overview(path: Path) -> Overview:
         f"{master.text('JOB_NAM')} {master.text('JOB_REV')}".strip(),
         master.text("NODE_NAM"),
         columns.records,
-        len(seen.parts),
-        sum(part.good for part in seen.parts.values()),
+        len(parts),
+        sum(part.good for part in parts),
         seen.counts["PRR"],
         len(seen.sites),
         tuple(seen.contacts),
-        _bins(seen, names),
+        _bins(parts, names),
         tuple(sorted([*_parametric(columns), *_others(columns)], key=lambda line: line.number)),
         fault,
     )
 
 
-def _bins(seen: Seen, names: dict[int, str]) -> tuple[BinLine, ...]:
-    counts = Counter((part.soft, part.hard, part.good) for part in seen.parts.values())
+def _parts(seen: Seen) -> list[Part]:
+    """Return the last result of each part; many testers begin PART_ID anew on each wafer."""
+    of_wafers = [part for wafer in seen.contacts.values() for part in wafer.parts.values()]
+    return of_wafers or list(seen.parts.values())
+
+
+def _bins(parts: list[Part], names: dict[int, str]) -> tuple[BinLine, ...]:
+    counts = Counter((part.soft, part.hard, part.good) for part in parts)
     return tuple(
         BinLine(soft, hard, names.get(soft, ""), good, count)
         for (soft, hard, good), count in sorted(counts.items())

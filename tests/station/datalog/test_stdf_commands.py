@@ -8,6 +8,8 @@ from click.testing import CliRunner, Result
 
 from station.cli.stdf import stdf
 from station.datalog.stdf.file import StdfFile
+from station.datalog.stdf.overview import overview
+from station.datalog.stdf.records import whole
 from station.errors import StorageError
 from tests.station.datalog.lots import BEGAN, lot, touchdowns
 
@@ -125,6 +127,21 @@ def test_no_file_is_overwritten(path: Path, verb: str) -> None:
     assert "it is not overwritten" in str(done.exception)
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     assert path.read_bytes() == before
+
+
+def test_parts_of_two_wafers_are_not_one_because_of_their_numbers(tmp_path: Path) -> None:
+    where = {"HEAD_NUM": 1, "SITE_NUM": 1}
+    made = [whole("FAR", CPU_TYPE=2, STDF_VER=4)]
+    for wafer, soft in (("W1", 1), ("W2", 2), ("W2", 1)):
+        made.append(whole("WIR", HEAD_NUM=1, START_T=0, WAFER_ID=wafer))
+        for part in ("1", "2"):
+            bins = {"HARD_BIN": soft, "SOFT_BIN": soft, "PART_FLG": 8 * (soft == 2)}
+            made += [whole("PIR", **where), whole("PRR", **where, **bins, NUM_TEST=1, PART_ID=part)]
+    path = tmp_path / "sort.std"
+    path.write_bytes(b"".join([*made, whole("MRR", FINISH_T=9)]))
+    found = overview(path)
+    assert (found.parts, found.good, found.contacts, found.wafers) == (4, 4, 6, ("W1", "W2"))
+    assert [(one.soft, one.count) for one in found.bins] == [(1, 4)]
 
 
 def test_a_record_that_is_none() -> None:
