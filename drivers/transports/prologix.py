@@ -6,7 +6,9 @@ conversation has the line from its first step to its last.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent, TransportError
 from drivers.protocols.prologix import READ_MS, SETUP, address, escaped, whole
@@ -19,6 +21,8 @@ MARGIN_S = 0.1
 QUIET_S = READ_MS / 1000 + MARGIN_S
 POLL_S = (0.005, 0.05)
 MOST_REQUESTS = 64
+LOOK_S = 5.0
+"""For one look at who asks for service; it is not given up before."""
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +165,7 @@ class PrologixPort(LoopPort):
         while not self._statuses:
             self.trace  # noqa: B018 - raises if the port was closed
             async with self._adapter.turn:
-                await self._adapter.serve_requests()
+                await _ended(self._adapter.serve_requests())
             if not self._statuses:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, POLL_S[1])
@@ -211,3 +215,25 @@ class PrologixPort(LoopPort):
                 return
             heard = (await self._adapter.receive(ANSWER_S)).decode("latin-1")
         raise DeviceLost(f"{self.name}: the adapter does not come to its senses")
+
+
+async def _ended(work: Coroutine[Any, Any, None]) -> None:
+    """Await to the end though given up: an answer that is on its way would be taken for another's."""
+    task = asyncio.get_running_loop().create_task(_bounded(work))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _bounded(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(LOOK_S):
+            await work
+    except TimeoutError:
+        raise Silent(f"the adapter has not told within {LOOK_S:g} s who asks for service") from None

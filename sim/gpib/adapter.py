@@ -144,12 +144,17 @@ def _say(send: Send, text: str) -> None:
 class EthernetAdapter(TcpMachine):
     """An adapter on Ethernet; clients share its state, as with the real one."""
 
-    def __init__(self, clock: Clock, devices: Mapping[int, Instrument]) -> None:
+    def __init__(self, clock: Clock, devices: Mapping[int, Instrument], *, latency_s: float = 0.0) -> None:
+        """`latency_s`: how long all that it says takes, as behind the timer of a USB chip."""
         super().__init__(clock)
         self._adapter = GpibAdapter(clock, devices)
+        self._latency_s = latency_s
 
     def on_data(self, connection: Connection, data: bytes) -> None:
-        self._adapter.take(data, connection.send)
+        def send(said: bytes) -> None:
+            self.clock.call_later(self._latency_s, connection.send, said)
+
+        self._adapter.take(data, send if self._latency_s else connection.send)
 
 
 class SerialAdapter(SerialMachine):

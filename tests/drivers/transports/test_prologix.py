@@ -37,7 +37,9 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> float:
 
 
 @asynccontextmanager
-async def bus(*addresses: str, line: str = "tcp") -> AsyncIterator[tuple[list[Port], list[Meter]]]:
+async def bus(
+    *addresses: str, line: str = "tcp", latency_s: float = 0.0
+) -> AsyncIterator[tuple[list[Port], list[Meter]]]:
     """Open ports at one adapter, and the meters behind it."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
@@ -46,7 +48,7 @@ async def bus(*addresses: str, line: str = "tcp") -> AsyncIterator[tuple[list[Po
     devices = dict(zip(numbers, meters, strict=True))
     if line == "tcp":
         where = "tcp:adapter:1234"
-        loop.hosts.plug("adapter", 1234, EthernetAdapter(loop.clock, devices))
+        loop.hosts.plug("adapter", 1234, EthernetAdapter(loop.clock, devices, latency_s=latency_s))
     else:
         where = "serial:hardbin://test.prologix"
         known_to_pyserial()
@@ -140,6 +142,30 @@ def test_trigger_clear_and_status_reach_the_device() -> None:
             assert meter.log == [b"<triggered>", b"<cleared>", b"A?"]
             assert not other.log
             assert await five.run(polled()) == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize("latency_s", [0.001, 0.003, 0.008, 0.016])
+def test_a_wait_that_is_given_up_leaves_no_answer_and_loses_no_request(latency_s: float) -> None:
+    async def given_up(port: Port) -> list[int]:
+        try:
+            async with asyncio.timeout(0.005):
+                return [await port.service_request()]
+        except TimeoutError:
+            return []
+
+    async def main() -> None:
+        async with bus("22", latency_s=latency_s) as ((port,), (meter,)):
+            for number in range(50):
+                assert await given_up(port) == []
+                assert await port.run(query(f"Q{number}?")) == f"ANSWER-TO-Q{number}?"
+            for number in range(40):
+                meter.request_service(0x41 + number % 8)
+                got = await given_up(port)
+                async with asyncio.timeout(5.0):
+                    got = got or [await port.service_request()]
+                assert got == [0x41 + number % 8]
 
     run(main)
 
