@@ -123,7 +123,8 @@ class Campaign:
         names = {one.name for one in played.troubles}
         with ExitStack() as stack:
             plant = stack.enter_context(Plant(self._folder, station)) if names & {*ON_PLANT} else None
-            page = stack.enter_context(Page(self._folder)) if CONSOLE in names else None
+            console = Page(self._folder, brim="brim" in names) if CONSOLE in names else None
+            page = None if console is None else stack.enter_context(console)
             return self._wrong_with(played, station if plant is None else plant.station, plant, page)
 
     def _wrong_with(

@@ -34,8 +34,10 @@ class Shown(NamedTuple):
 class Page:
     """A real console and a browser before it, in a folder beside the lot's; nothing outlives the block."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, *, brim: bool = False) -> None:
+        """`brim`: the journal may lack how the cell stands, for a disk that took nothing just then."""
         self.folder = out / PAGE
+        self._brim = brim
         self.wrong: list[str] = []
 
     def __enter__(self) -> "Page":
@@ -67,7 +69,10 @@ class Page:
             self.wrong.append(f"the console shows {seen} after {BOUND_S:g} s, the journal has {happened}")
 
     def _agrees(self, lot: Path) -> bool:
-        return _seen(self._browser.sees) == _happened(lot)
+        seen, happened = _seen(self._browser.sees), _happened(lot)
+        if self._brim and seen is not None:
+            happened = happened._replace(state=seen.state)
+        return seen == happened
 
 
 def _seen(state: shown.State | None) -> Shown | None:

@@ -360,8 +360,7 @@ class Cell(Taking, Generic[S]):
             self.stdf = await folder.records.finish(self.now)
         self.vault_closing = await closing.closed_in(self._plan.vault, info, journal, self._held.signed)
         self._go_on()
-        await self._record(closing.last_word(info, journal, self.stdf, was_held=self._was_held))
-        await self.shift(State.CLOSED)
+        await self._over_with(closing.last_word(info, journal, self.stdf, was_held=self._was_held))
 
     @property
     def time_to_safe_s(self) -> float:

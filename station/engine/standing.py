@@ -57,17 +57,28 @@ class Standing:
         )
         await (self._record if new in FORWARD else self._commit)(changed)
 
+    async def _over_with(self, word: events.LotClosed) -> None:
+        """Close the lot: its last word and its state are on disk together, or the lot is not closed."""
+        before, self.state, self.reason = self.state, State.CLOSED, ""
+        changed = events.StateChanged(at=self.now, old=before.value, new=State.CLOSED.value, reason="")
+        try:
+            await self._record(word, changed)
+        except StorageError:
+            self.state = before
+            raise
+
     async def _tell_safety(self, took_s: float, unverified: tuple[str, ...]) -> None:
         await self._commit(events.MadeSafe(at=self.now, time_to_safe_s=took_s, unverified=unverified))
 
-    async def _record(self, event: events.Any) -> None:
+    async def _record(self, *happened: events.Any) -> None:
         """Journal what the lot may not go on without; StorageError if it cannot be."""
         if self._folder is not None:
-            await self._folder.journal.commit(event)
+            await self._folder.journal.commit(*happened)
         elif self._over:
             raise StorageError("the lot's journal is closed")
         else:
-            self._bus.publish(event)
+            for event in happened:
+                self._bus.publish(event)
 
     async def _commit(self, event: events.Any) -> None:
         """Journal what happened; a journal that fails cannot keep a cell from becoming safe."""

@@ -13,7 +13,7 @@ from drivers.errors import EquipmentError
 from drivers.roles.uninterrupted import NotUndoneError
 from station import commands, events
 from station.custody.balance import Binned
-from station.custody.journal import read
+from station.custody.journal import Journal, read
 from station.engine.lot_journal import LotJournal
 from station.engine.safe_state import make_safe
 from station.engine.states import State
@@ -355,6 +355,22 @@ async def test_a_vault_that_fails(tmp_path: Path, operation: str) -> None:
     assert await bench.run() == "HELD"
     assert f"vault: {operation}" in bench.cell.reason
     assert len(bench.handler.sorted) == (0 if operation == "open" else 1)
+    assert bench.happened(events.LotClosed) == []
+
+
+async def test_a_lot_is_closed_with_its_last_word_on_disk_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal._append  # noqa: SLF001 - where a disk would refuse it
+
+    def refused(journal: Journal, entries: list[events.Any]) -> None:
+        if any(isinstance(one, events.StateChanged) and one.new == "CLOSED" for one in entries):
+            raise StorageError("no room")
+        append(journal, entries)
+
+    monkeypatch.setattr(Journal, "_append", refused)
+    bench = Bench(tmp_path, sequence(returning(1.0)), ONE)
+    assert await bench.run() == "HELD"
     assert bench.happened(events.LotClosed) == []
 
 
