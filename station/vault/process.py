@@ -58,10 +58,9 @@ class VaultProcess:
                 process_group=0,  # what ends a station in a terminal is for the station, which ends this last
             )
         vault = cls(process, folder, socket)
-        if not _ready(process, ready_s):
-            what = f"did not start within {ready_s:g} s" if vault.running else "ended before it served"
+        if why := _why_not_ready(process, ready_s):
             vault.stop()
-            raise CustodyError(f"the vault {what}; see {folder / 'vault.log'}")
+            raise CustodyError(f"the vault {why}; see {folder / 'vault.log'}")
         return vault
 
     @property
@@ -112,8 +111,9 @@ def _command(folder: Path, socket: Path, epoch: float | None, seed: int | None) 
     return command
 
 
-def _ready(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+def _why_not_ready(process: "subprocess.Popen[bytes]", seconds: float) -> str:
+    """Wait until it serves; empty if it does."""
     out: IO[bytes] | None = process.stdout
     if out is None or not select.select([out], [], [], seconds)[0]:
-        return False
-    return out.readline().startswith(READY)
+        return f"did not start within {seconds:g} s"
+    return "" if out.readline().startswith(READY) else "ended before it served"

@@ -117,7 +117,7 @@ def test_production_refuses_what_development_made(tmp_path: Path) -> None:
     VaultProcess.start(folder, seed=1).stop()
     (folder / "vault.toml").write_text('mode = "production"\n')
     before = (folder / "vault.sqlite").read_bytes()
-    with pytest.raises(CustodyError, match="did not start"):
+    with pytest.raises(CustodyError, match="ended before it served"):
         VaultProcess.start(folder)
     assert "keys/keys.log says why" in (folder / "vault.log").read_text()
     assert "a development store, which production refuses" in (folder / "keys" / "keys.log").read_text()

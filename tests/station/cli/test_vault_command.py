@@ -15,6 +15,7 @@ from tests.cell.lots import here
 @pytest.mark.timeout(120)
 def test_a_vault_runs_and_says_who_it_is(tmp_path: Path) -> None:
     socket = tmp_path / "s"
+    (tmp_path / "v").mkdir()
     command = [sys.executable, "-m", "station.cli", "vault", "run", "--folder", str(tmp_path / "v")]
     with subprocess.Popen(
         [*command, "--socket", str(socket)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -40,6 +41,9 @@ def test_a_store_is_made_and_ended(tmp_path: Path) -> None:
     assert again.returncode not in (Exit.OK, Exit.UNEXPECTED), "no custodian opens it again"
 
 
-def test_a_vault_needs_a_folder_and_a_socket() -> None:
-    said = here("vault", "run", "--folder", "x")
+def test_a_vault_needs_a_folder_that_is_there_and_a_socket(tmp_path: Path) -> None:
+    said = here("vault", "run", "--folder", str(tmp_path))
     assert (said.returncode, "--socket" in said.stderr) == (Exit.USAGE, True)
+    said = here("vault", "run", "--folder", str(tmp_path / "x"), "--socket", str(tmp_path / "s"))
+    assert (said.returncode, "does not exist" in said.stderr) == (Exit.USAGE, True)
+    assert not (tmp_path / "x").exists()

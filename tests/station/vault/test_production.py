@@ -346,6 +346,6 @@ def test_what_is_for_development_does_not_start(made: tuple[Path, list[Path]], t
     vault = tmp_path / "vault"
     vault.mkdir()
     (vault / "vault.toml").write_text((made[0] / "vault.toml").read_text())
-    with pytest.raises(CustodyError, match="did not start|ended before it served"):
+    with pytest.raises(CustodyError, match="ended before it served"):
         VaultProcess.start(vault)
     assert "hardbin-vault:" in (vault / "vault.log").read_text()

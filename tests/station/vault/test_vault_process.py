@@ -368,7 +368,7 @@ def test_it_ends_when_its_starter_lets_go(tmp_path: Path) -> None:
 
 
 def test_two_vaults_on_one_folder_are_refused(process: VaultProcess) -> None:
-    with pytest.raises(CustodyError, match="did not start|ended before it served"):
+    with pytest.raises(CustodyError, match="ended before it served"):
         VaultProcess.start(process.folder, seed=1)
     assert b"another vault runs on this folder" in (process.folder / "vault.log").read_bytes()
     assert process.running

@@ -87,6 +87,6 @@ def test_a_second_vault_of_the_same_name_does_not_start(line: Callable[[str], Li
     table = (first.process.folder / "vault.toml").read_text()
     (tmp_path / "other").mkdir()
     (tmp_path / "other/vault.toml").write_text(table)
-    with pytest.raises(Exception, match="did not start|ended before it served"):
+    with pytest.raises(Exception, match="ended before it served"):
         VaultProcess.start(tmp_path / "other", epoch=NOW, seed=1)
     assert "the registry knows another vault as vault-1" in (tmp_path / "other/vault.log").read_text()
