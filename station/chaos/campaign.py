@@ -177,6 +177,7 @@ class Campaign:
             last.said,
             _report(lives.folder),
             any(one.name in OF_VAULT for one in played.troubles),
+            any(one.name == "brim" for one in played.troubles),
         )
 
 

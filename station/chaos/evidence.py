@@ -40,6 +40,8 @@ class Evidence:
     report: LotReport | None
     vault_killed: bool = False
     """So that a device may be spoiled though its chip is sound."""
+    journal_refused: bool = False
+    """So that the end of a personalisation may be on no record: the device is spoiled then."""
 
 
 def complaints(left: Evidence) -> list[str]:
@@ -52,7 +54,8 @@ def complaints(left: Evidence) -> list[str]:
     balance = balance_of(history, identities=True)
     found += [*_ended(left, left.report, history), *_truth(left, left.report, balance)]
     found += [*_balance(left, left.report, balance), *_contacts(history), *_bins(history, left.folder)]
-    found += [*_identities(history), *_vault(balance, left.folder), *_datalog(history, left.folder)]
+    found += _identities(history, killed=left.journal_refused)
+    found += [*_vault(balance, left.folder), *_datalog(history, left.folder)]
     return found + [*_bundle(left.report, balance, left.folder)]
 
 
