@@ -95,8 +95,9 @@ class Troubled:
             path: Path = written._path  # noqa: SLF001 - which lot it is
             if path.name == "journal":
                 self._folder = path.parent
-                self._records += 1
-                self._strike()
+                for _ in entries:
+                    self._records += 1
+                    self._strike()
             append(written, entries)
 
         return counted
