@@ -10,7 +10,7 @@ import click
 from station import events
 from station.cli.progress import LiveProgress, PlainProgress
 from station.custody.journal import read
-from station.errors import ConfigError, StorageError
+from station.errors import ConfigError
 
 FASTEST = float("inf")
 
@@ -41,7 +41,7 @@ def replay(journal: Path, speed: float) -> None:
 def _happened(path: Path) -> tuple[events.Any, ...]:
     try:
         return tuple(read(path))
-    except (OSError, StorageError) as error:
+    except OSError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 

@@ -29,4 +29,12 @@ def test_its_lot_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[st
     *again, last = capsys.readouterr().out.splitlines()
     assert again == seen
     assert last == "B CLOSED: 8 good of 8"
-    assert code_of(["replay", str(tmp_path / "B/report.json")]) == Exit.CONFIG
+    assert code_of(["replay", str(tmp_path)]) == Exit.CONFIG
+
+
+def test_a_damaged_journal_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = tmp_path / "journal"
+    journal.write_bytes(b"0" * 32 + b" {}\n")
+    assert code_of(["replay", str(tmp_path)]) == Exit.INTEGRITY
+    told = f"journal {journal}: line 1 does not follow from the line before it"
+    assert told in capsys.readouterr().err
