@@ -65,8 +65,9 @@ def wire(port: Port | Stream, *, sends: bytes = b"\n", unended_s: float = 0.0) -
 class StreamWire(Wire):
     """Lines over TCP, which may come split, joined, late, and without an end.
 
-    An exchange that was not finished leaves its answer on the way; from then on nothing is asked until the
-    connection was opened anew, since an answer has no mark by which it could be told from the next.
+    An exchange that was not finished leaves its answer on the way, and a line that was not said to its end
+    leaves its half; from then on nothing is said until the connection was opened anew, since an answer has no
+    mark by which it could be told from the next.
     """
 
     def __init__(self, stream: Stream, *, sends: bytes, unended_s: float) -> None:
@@ -94,7 +95,11 @@ class StreamWire(Wire):
     async def say(self, text: str) -> None:
         async with self._turn:
             self._must_be_in_step()
-            await self._send(text)
+            try:
+                await self._send(text)
+            except BaseException as error:  # half of it may be on the line, and the next would be its end
+                self._broken = f"{text!r} ended in {type(error).__name__}"
+                raise
 
     async def ask(self, text: str, *, timeout_s: float, mine: Callable[[str], bool] = any_line) -> str:
         async with self._turn:

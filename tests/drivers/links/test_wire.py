@@ -107,6 +107,32 @@ async def test_a_line_that_is_gone_is_broken_too() -> None:
     assert "DeviceLost" in line.broken
 
 
+@pytest.mark.parametrize("asks", [False, True])
+async def test_a_line_that_was_cut_off_while_it_was_said_is_broken(asks: bool) -> None:
+    class Full(Far):
+        """Takes half of the first line, and the rest never."""
+
+        async def write(self, data: bytes) -> None:
+            if self.said:
+                await super().write(data)
+                return
+            await super().write(data[: len(data) // 2])
+            full.set()
+            await asyncio.Event().wait()
+
+    full, far = asyncio.Event(), Full()
+    line = at(far)
+    work = line.ask("MOVE?", timeout_s=1.0) if asks else line.say("MOVE!")
+    saying = asyncio.ensure_future(work)
+    await full.wait()
+    saying.cancel()
+    await asyncio.wait([saying])
+    assert saying.cancelled()
+    with pytest.raises(TransportError, match="out of step \\('MOVE.' ended in CancelledError\\)"):
+        await line.say("STOP!")
+    assert far.said == b"MOV"
+
+
 async def test_two_tasks_take_turns() -> None:
     far = Far([b"1\n"], [b"2\n"])
     line = at(far)
