@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
+from station.datalog.bins import Bins
 from station.datalog.form import FormWatch
 from station.datalog.stdf import averages, durations
 from station.datalog.stdf.lint import check
 from station.datalog.stdf.notes import Told, note, with_alarms
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
-from station.datalog.stdf.seen import TESTS, TOTAL
+from station.datalog.stdf.seen import TESTS
 from station.datalog.stdf.summary import MAX_PART
 from station.datalog.store import Store
 from station.errors import StorageError
 from station.model import (
     Bin,
-    BinKind,
     DeviceResult,
     Ending,
     Limit,
@@ -42,7 +42,6 @@ FINGERPRINT = "fingerprint "
 MILLIMETRES = 3
 KINDS: dict[str, RecordKind] = {"PTR": "P", "MPR": "M", "FTR": "F"}
 UNITS: dict[str, Unit] = {unit: unit for unit in ("V", "A", "Ohm", "W", "s", "Hz", "degC", "bit", "%")}
-BIN_KINDS = {"P": BinKind.PASS, "F": BinKind.FAIL}
 ENDINGS = {
     0x02: Ending.DUT_ERROR,
     0x08: Ending.DUT_SILENT,
@@ -119,7 +118,7 @@ def _ends_of_wafers(path: Path) -> dict[int, float]:
 # -- the lot
 def _info(path: Path) -> LotInfo:
     head = dict[str, Record]()
-    tests, bins, pins = dict[int, Record](), _Bins(), list[str]()
+    tests, bins, pins = dict[int, Record](), Bins(), list[str]()
     fingerprint, first_site, told, form = "", 0, Told(), FormWatch()
     for record in read(path):
         head.setdefault(record.name, record)
@@ -228,39 +227,6 @@ def _test(record: Record, pins: list[str], *, averaged: bool) -> TestDefinition:
 def _meant(record: Record, name: str) -> float | None:
     """Return a limit as somebody wrote it: the shortest number that is this float32."""
     return float(str(np.float32(record.real(name)))) if record.valid(name) else None
-
-
-class _Bins:
-    """Soft bins with the hard bin of each: as PRRs have it, else as hard bins are named."""
-
-    def __init__(self) -> None:
-        self._soft = dict[int, tuple[str, str]]()
-        self._hard = dict[int, str]()
-        self._ends = dict[int, int]()
-        self.parts = 0
-
-    def note(self, record: Record) -> None:
-        match record.name:
-            case "SBR":
-                self._soft[record.integer("SBIN_NUM")] = record.text("SBIN_NAM"), record.text("SBIN_PF")
-            case "HBR":
-                self._hard[record.integer("HBIN_NUM")] = record.text("HBIN_NAM")
-            case "PRR":
-                self._ends[record.integer("SOFT_BIN")] = record.integer("HARD_BIN")
-            case "PCR" if record.integer("HEAD_NUM") == TOTAL:
-                self.parts = record.integer("PART_CNT")
-            case _:
-                pass
-
-    def all(self) -> tuple[Bin, ...]:
-        return tuple(
-            Bin(number, name, self._end(number, name), BIN_KINDS.get(pf, BinKind.OTHER))
-            for number, (name, pf) in sorted(self._soft.items())
-        )
-
-    def _end(self, number: int, name: str) -> int:
-        named = (hard for hard, names in self._hard.items() if name in names.split("/"))
-        return self._ends.get(number, next(named, number))
 
 
 # -- the contacts

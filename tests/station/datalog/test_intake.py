@@ -11,11 +11,12 @@ from station.datalog.rebuild import rebuild
 from station.datalog.rows import DeviceRow
 from station.datalog.stdf.file import StdfFile
 from station.datalog.stdf.reader import read
-from station.datalog.stdf.records import Record
+from station.datalog.stdf.records import Record, encode_record, whole
 from station.datalog.stdf.summary import MAX_PART
 from station.datalog.store import Store
 from station.errors import StorageError
 from station.model import (
+    BinKind,
     DeviceResult,
     Ending,
     LotInfo,
@@ -41,6 +42,7 @@ from tests.station.datalog.lots import (
     passed,
     touchdown,
     touchdowns,
+    unjudged,
 )
 
 INF = float("inf")
@@ -189,6 +191,24 @@ def test_store_to_file_to_store_is_the_identity(
     assert (once[0].second_pass, once[0].study) == (later, study)
     assert once[0].datalog == form
     assert (tmp_path / "third" / first.name).read_bytes() == second.read_bytes()
+
+
+def test_a_bin_without_pass_or_fail_is_as_its_parts_are(tmp_path: Path) -> None:
+    results = touchdown(1, good(1, 1), failed(2, 2)), touchdown(2, unjudged(1, 3))
+    path = written(tmp_path / "lot", lot(), results)
+    blank = [
+        whole("SBR", **{**record.values, "SBIN_PF": " "}) if record.name == "SBR" else encode_record(record)
+        for record in read(path)
+    ]
+    path.write_bytes(b"".join(blank))
+    info, _ = stored(path, tmp_path / "results.db")
+    kinds = {bin_.name: bin_.kind for bin_ in info.bins}
+    assert kinds == {
+        "good": BinKind.PASS,
+        "contact": BinKind.OTHER,
+        "supply": BinKind.FAIL,
+        "error": BinKind.OTHER,
+    }
 
 
 def test_an_unsound_file_leaves_nothing_behind(tmp_path: Path) -> None:
