@@ -16,6 +16,7 @@ from station.datalog.maps.codes import TYPES
 from station.datalog.maps.picture import picture
 from station.datalog.maps.sheet import RowOrder
 from station.datalog.maps.wafer import WaferMap
+from station.datalog.new_file import new_file
 from station.errors import MapError
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -97,13 +98,11 @@ def map_(
     if out is None:
         raise click.UsageError(f"--format {kind} needs --out FILE")
     view = View(notch, bottom=bottom)
-    try:
+    with new_file(out) as part:
         if kind == "e142":
-            e142.write(found, out, view=view, kind=bin_type or "HexaDecimal")
+            e142.write(found, part, view=view, kind=bin_type or "HexaDecimal")
         else:
-            g85.write(found, out, created=RealClock().unix(), view=view, kind=bin_type or "Ascii")
-    except OSError as error:
-        raise MapError(f"{out}: {error.strerror}") from error
+            g85.write(found, part, created=RealClock().unix(), view=view, kind=bin_type or "Ascii")
     return Said("", file=out, wafer=found.wafer)
 
 

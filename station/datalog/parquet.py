@@ -1,8 +1,6 @@
 """Parquet of the store: one row a value, for whoever analyses lots with tools of their own."""
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -12,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from station.custody import durable_file
+from station.datalog.new_file import new_file
 from station.datalog.rows import DeviceRow
 from station.datalog.stdf.columns import Columns, load
 from station.datalog.store import Store
@@ -98,21 +96,8 @@ def file_table(found: Columns) -> pa.Table:
 
 def kept(found: pa.Table, path: Path, written: Write) -> int:
     """Write a table to a new file, which gets its name when it is whole and on disk; return the rows."""
-    if path.exists():
-        raise StorageError(f"{path}: the file exists, it is not overwritten")
-    part = path.with_name(path.name + ".part")
-    try:
-        durable_file.keep_folder(path.parent)
-        with part.open("wb") as file:
-            written(found, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        durable_file.sync(path.parent)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise StorageError(f"{path}: {error.strerror or error}") from error
+    with new_file(path) as part, part.open("wb") as file:
+        written(found, file)
     return int(found.num_rows)
 
 

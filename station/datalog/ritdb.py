@@ -3,19 +3,16 @@
 Made from what open translators write; the text of the standard was not at hand.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from station.custody import durable_file
+from station.datalog.new_file import new_file
 from station.datalog.rows import DeviceRow, DeviceRows
 from station.datalog.stdf import flags
 from station.datalog.stdf.notes import alarms as alarms_of
 from station.datalog.store import Store
-from station.errors import StorageError
 from station.model import Bin, Limit, LotInfo, Measurement, TestDefinition, Verdict
 
 INVALID = "XV"
@@ -38,21 +35,8 @@ Row: TypeAlias = "tuple[int, int, str, Value | None, str | None]"
 
 def export(store: Store, run: int, path: Path) -> int:
     """Write a run to a new file and return its rows; it gets its name when it is whole and on disk."""
-    if path.exists():
-        raise StorageError(f"{path}: the file exists, it is not overwritten")
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    try:
-        count = _written(store, run, part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-        durable_file.sync(path.parent)
-    except (OSError, sqlite3.Error) as error:
-        with suppress(OSError):
-            part.unlink()
-        raise StorageError(f"{path}: {error}") from error
-    return count
+    with new_file(path) as part:
+        return _written(store, run, part)
 
 
 def _written(store: Store, run: int, path: Path) -> int:

@@ -1,13 +1,11 @@
 """A file that was cut: its whole parts, with summaries counted anew."""
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-from station.custody import durable_file
+from station.datalog.new_file import new_file
 from station.datalog.stdf.reader import Reader
 from station.datalog.stdf.records import Record, encode_record, whole
 from station.datalog.stdf.seen import RANKS
@@ -67,20 +65,8 @@ def history(head: Iterable[Record], command: str, at: float) -> Iterator[bytes]:
 
 def written(out: Path, chunks: Iterable[bytes]) -> None:
     """Write a file that gets its name when it is whole and on disk; no file is overwritten."""
-    if out.exists():
-        raise StorageError(f"{out}: the file exists, it is not overwritten")
-    part = out.with_name(out.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(out)
-        durable_file.sync(out.parent)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise StorageError(f"{out}: {error.strerror}") from error
+    with new_file(out) as part, part.open("wb") as file:
+        file.writelines(chunks)
 
 
 def _whole_records(path: Path) -> tuple[list[Record], str]:

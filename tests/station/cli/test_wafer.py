@@ -36,6 +36,13 @@ def test_what_is_wrong_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert code_of(["wafer", "map", str(tmp_path / "a.xml"), "--wafer", "W9"]) == 13
     assert "it has the wafers W07; say one of them" in capsys.readouterr().err
     assert code_of(["wafer", "map", str(tmp_path / "a.xml"), "--format", "g85"]) == 2
+    ours = (tmp_path / "a.xml").read_bytes()
+    assert (
+        code_of(["wafer", "map", str(tmp_path / "a.xml"), "--format", "g85", "-o", str(tmp_path / "a.xml")])
+        == 13
+    )
+    assert "it is not overwritten" in capsys.readouterr().err
+    assert (tmp_path / "a.xml").read_bytes() == ours
     (tmp_path / "c.xml").write_text("<MapData>")
     assert code_of(["wafer", "show", str(tmp_path / "c.xml")]) == 13
     assert "it is no XML" in capsys.readouterr().err

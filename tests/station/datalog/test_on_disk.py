@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from station.datalog import parquet, ritdb
+from station.datalog.new_file import new_file
 from station.datalog.stdf import recovery
 from station.datalog.store import Store
 from tests.station.datalog.lots import lot, touchdowns
@@ -43,3 +44,10 @@ def test_its_folder_knows_it(
     assert path.exists()
     assert synced[-1] == tmp_path
     assert len(synced) == 2
+
+
+def test_nothing_is_left_of_one_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_file(tmp_path / "file") as part:
+        part.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
