@@ -168,7 +168,7 @@ def of_file(path: Path) -> Lot:
     seen, names, parts = Seen(), dict[int, str](), list[str]()
     for record in found.others:
         if record.name == "PRR":
-            parts.append(f"{seen.wafer} {seen.identity(record)}".strip())
+            parts.append(" ".join(seen.identity(record)).strip())
         elif record.name == "SBR":
             names[record.integer("SBIN_NUM")] = record.text("SBIN_NAM")
         seen.note(record)

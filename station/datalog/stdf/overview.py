@@ -66,7 +66,7 @@ def overview(path: Path) -> Overview:
         if record.name == "SBR":
             names[record.integer("SBIN_NUM")] = record.text("SBIN_NAM")
     master = next((record for record in columns.others if record.name == "MIR"), Record("MIR", {}))
-    parts = _parts(seen)
+    parts = list(seen.parts.values())
     fault = columns.fault or ("" if seen.ended else "it has no MRR: the lot was not ended")
     return Overview(
         master.text("LOT_ID"),
@@ -83,12 +83,6 @@ def overview(path: Path) -> Overview:
         tuple(sorted([*_parametric(columns), *_others(columns)], key=lambda line: line.number)),
         fault,
     )
-
-
-def _parts(seen: Seen) -> list[Part]:
-    """Return the last result of each part; many testers begin PART_ID anew on each wafer."""
-    of_wafers = [part for wafer in seen.contacts.values() for part in wafer.parts.values()]
-    return of_wafers or list(seen.parts.values())
 
 
 def _bins(parts: list[Part], names: dict[int, str]) -> tuple[BinLine, ...]:

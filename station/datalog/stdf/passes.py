@@ -66,8 +66,8 @@ class _Pass:
             return {}
         came = list(dict.fromkeys(r.text("PART_ID").strip() for r in self.body if r.name == "PRR"))
         bins = rdr[0].integers("RTST_BIN")
-        new = [one for one in came if one not in seen.parts]
-        lying = [known for known, part in seen.parts.items() if not bins or part.hard in bins]
+        new = [one for one in came if ("", one) not in seen.parts]
+        lying = [known for (_, known), part in seen.parts.items() if not bins or part.hard in bins]
         left = [known for known in lying if known not in came]
         if new and len(new) != len(left):
             where = f"hard bin {', '.join(map(str, bins))}" if bins else "all bins"

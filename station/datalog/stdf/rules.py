@@ -304,11 +304,11 @@ def test_counts(record: Record, seen: Seen) -> Iterator[str]:
 
 @rule("E13", "PRR")
 def part_identity(record: Record, seen: Seen) -> Iterator[str]:
-    """A part has an id, and no other part has it; at sort it has a place on the wafer."""
+    """A part has an id, and no other part of its wafer has it; at sort it has a place on the wafer."""
     if not record.text("PART_ID").strip():
         yield "PART_ID is blank"
     if not record.integer("PART_FLG") & 0x03 and seen.identity(record) in seen.parts:
-        yield f"part {seen.identity(record)} was there before, and nothing is superseded"
+        yield f"part {' '.join(seen.identity(record)).strip()} was there before, and nothing is superseded"
     if seen.counts["WIR"] and -32768 in {record.integer("X_COORD"), record.integer("Y_COORD")}:
         yield "a part of a wafer has no X/Y"
 

@@ -7,6 +7,8 @@ from station.datalog.stdf.records import Record
 
 Place = tuple[int, int]
 """Head and site."""
+Identity = tuple[str, str]
+"""Wafer and name of a part: many testers begin PART_ID anew on each wafer."""
 TESTS = frozenset({"PTR", "MPR", "FTR"})
 TOTAL = 255
 FAILED, NO_VERDICT = 0x08, 0x10
@@ -45,10 +47,10 @@ class Executions:
 class WaferCount:
     """Parts of one wafer by last result, and the contacts that superseded."""
 
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[Identity, Part] = field(default_factory=dict)
     retested: int = 0
 
-    def add(self, known: str, part: Part) -> None:
+    def add(self, known: Identity, part: Part) -> None:
         """Take a contact in."""
         self.parts[known] = part
         self.retested += bool(part.flags & 0x03)
@@ -93,7 +95,7 @@ class Seen:
     """Head and SITE_GRP."""
     executions: dict[tuple[int, int, int], Executions] = field(default_factory=dict)
     """By test, head and site."""
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[Identity, Part] = field(default_factory=dict)
     """Last result by identity."""
     retested: Counter[Place] = field(default_factory=Counter)
     verdicts: dict[tuple[int, bool], int] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class Seen:
     """WAFER_ID of the latest WIR."""
     contacts: dict[str, WaferCount] = field(default_factory=dict)
     """What was contacted on each wafer."""
-    _dies: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    _dies: dict[tuple[str, int, int], Identity] = field(default_factory=dict)
     """Identity by wafer and place on it."""
 
     @property
@@ -167,10 +169,10 @@ class Seen:
         counted.valid += flags & 0x3F == 0
         counted.alarms += flags & 0x01
 
-    def identity(self, record: Record) -> str:
+    def identity(self, record: Record) -> Identity:
         """Return what tells a part from others: PART_ID, or its place on the wafer where that supersedes."""
-        known = self._dies.get(self._die(record), "")
-        return known if known and (record.integer("PART_FLG") & 0x02) else identity(record, self.wafer)
+        known = self._dies.get(self._die(record))
+        return known if known and (record.integer("PART_FLG") & 0x02) else (self.wafer, name_of(record))
 
     def _die(self, record: Record) -> tuple[str, int, int]:
         return self.wafer, record.integer("X_COORD"), record.integer("Y_COORD")
@@ -234,11 +236,11 @@ def place(record: Record) -> Place:
     return head, 0 if head == TOTAL else record.integer("SITE_NUM")
 
 
-def identity(record: Record, wafer: str = "") -> str:
+def name_of(record: Record) -> str:
     """Return PART_ID, or where there is none the place on the wafer."""
     if record.text("PART_ID").strip():
         return record.text("PART_ID")
-    return f"{wafer} x{record.integer('X_COORD')} y{record.integer('Y_COORD')}".strip()
+    return f"x{record.integer('X_COORD')} y{record.integer('Y_COORD')}"
 
 
 def _summed(executions: dict[tuple[int, int, int], Executions]) -> dict[int, Executions]:

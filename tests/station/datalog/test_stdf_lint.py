@@ -277,7 +277,7 @@ def test_a_missing_soft_bin_is_a_warning() -> None:
 def test_a_part_twice_needs_to_supersede() -> None:
     found = findings(put("PRR", 1, PART_ID="1")(sound()))
     assert any(
-        finding.startswith("E13 PRR at ") and "part 1 was there before" in finding for finding in found
+        finding.startswith("E13 PRR at ") and "part W1 1 was there before" in finding for finding in found
     )
 
 

@@ -199,6 +199,40 @@ def test_dies_of_a_wafer_supersede_by_their_place(tmp_path: Path) -> None:
     assert (found.parts, found.good, found.wafers) == (3, 2, ("W1",))
 
 
+def two_wafers(path: Path, *dies: tuple[str, int, int]) -> Path:
+    """A wafer-sort file whose PART_IDs begin anew on each wafer: (wafer, PART_ID, hard bin) of each die."""
+    empty = sort_file(path.with_name(f"empty_{path.name}"), [])
+    made = [encode_record(record) for record in read(empty) if record.name in {"FAR", "MIR", "SDR", "WCR"}]
+    at: dict[str, Value] = {"HEAD_NUM": 1, "SITE_NUM": 1}
+    for wafer, part, hard in dies:
+        end: dict[str, Value] = {"HARD_BIN": hard, "SOFT_BIN": hard, "PART_FLG": 8 * (hard != 1)}
+        die: dict[str, Value] = {"NUM_TEST": 0, "X_COORD": part, "Y_COORD": 1, "PART_ID": str(part)}
+        made += [
+            whole("WIR", HEAD_NUM=1, SITE_GRP=1, START_T=T0, WAFER_ID=wafer),
+            whole("PIR", **at),
+            whole("PRR", **at, **die, **end),
+            whole("WRR", HEAD_NUM=1, SITE_GRP=1, FINISH_T=T0 + 9, PART_CNT=0xFFFF_FFFF, WAFER_ID=wafer),
+        ]
+    path.write_bytes(b"".join(made))
+    recover(path, path.with_name(f"r_{path.name}"), T0)
+    return path.with_name(f"r_{path.name}")
+
+
+def test_parts_of_two_wafers_are_not_one_because_of_their_numbers(tmp_path: Path) -> None:
+    first = two_wafers(tmp_path / "S1.std", ("W1", 1, 1), ("W1", 2, 3), ("W2", 1, 3), ("W2", 2, 3))
+    sound(first)
+    total = of(first, "PCR")[-1]
+    assert [total.integer(name) for name in ("PART_CNT", "RTST_CNT", "GOOD_CNT")] == [4, 0, 1]
+    assert counts(first)[255, 0, 3] == 3
+    second = two_wafers(tmp_path / "S2.std", ("W2", 1, 1))
+    made = merge([first, second], tmp_path / "Sm.std", T0)
+    assert (made.parts, made.superseded) == (4, 1)
+    sound(tmp_path / "Sm.std")
+    assert of(tmp_path / "Sm.std", "PCR")[-1].integer("GOOD_CNT") == 2
+    found = overview(tmp_path / "Sm.std")
+    assert (found.parts, found.good) == (4, 2)
+
+
 def test_another_reader_counts_the_same(tmp_path: Path) -> None:
     first = sort_file(tmp_path / "S1.std", [(1, 1, 1), (2, 1, 3), (3, 1, 3)])
     second = sort_file(tmp_path / "S2.std", [(2, 1, 1)])
