@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from drivers.roles.uninterrupted import heed
+from drivers.uninterrupted import heed
 from station import events
 from station.alarms import OF_VAULT
 from station.clock import RealClock

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from drivers.roles.uninterrupted import uninterrupted
+from drivers.uninterrupted import uninterrupted
 
 P = ParamSpec("P")
 T = TypeVar("T")

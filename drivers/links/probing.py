@@ -26,7 +26,7 @@ from drivers.roles.happening import (
 from drivers.roles.probe_card import MAX_TOUCHES, CardError, Landing, Place
 from drivers.roles.prober import Die, Prober
 from drivers.roles.resource import Machine
-from drivers.roles.uninterrupted import undone
+from drivers.uninterrupted import undone
 
 SEPARATE_BOUND_S = 10.0
 TEMPERATURE_POLL_S = 5.0

@@ -10,8 +10,8 @@ from drivers.errors import EquipmentError, InstrumentError, ProtocolError, Silen
 from drivers.links.scpi import TIMEOUT_S, ScpiLink, parsed
 from drivers.links.srq import ended
 from drivers.protocols.scpi import read_numbers
-from drivers.roles.uninterrupted import uninterrupted
 from drivers.transports import Conversation, Port
+from drivers.uninterrupted import uninterrupted
 
 ABORT_S = 2.0
 

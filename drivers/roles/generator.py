@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from drivers.roles.resource import Resource
-from drivers.roles.uninterrupted import undone
+from drivers.uninterrupted import undone
 
 Shape = Literal["sine", "square", "ramp", "pulse"]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 from drivers.roles.resource import Resource
-from drivers.roles.uninterrupted import undone
+from drivers.uninterrupted import undone
 
 
 class Relays(Resource):

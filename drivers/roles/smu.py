@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from drivers.roles.resource import Resource
 from drivers.roles.turn import Waiting, waiting
-from drivers.roles.uninterrupted import undone
+from drivers.uninterrupted import undone
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from drivers.errors import EquipmentError
 from drivers.roles.resource import Resource
-from drivers.roles.uninterrupted import undone
+from drivers.uninterrupted import undone
 
 
 class Supply(Resource):

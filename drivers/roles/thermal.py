@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from drivers.errors import EquipmentError
 from drivers.roles.resource import Resource
 from drivers.roles.turn import progress
-from drivers.roles.uninterrupted import undone
+from drivers.uninterrupted import undone
 
 POLL_S = 1.0
 

@@ -9,9 +9,9 @@ from typing import Literal
 from drivers.errors import EquipmentError
 from drivers.links.messages import insisting
 from drivers.roles import Reading, Smu
-from drivers.roles.uninterrupted import uninterrupted
 from drivers.smu.stairs import Stairs, listed, straight
 from drivers.transports import Conversation, Port
+from drivers.uninterrupted import uninterrupted
 
 ABORT_S = 2.0
 

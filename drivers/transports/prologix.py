@@ -6,14 +6,13 @@ conversation has the line from its first step to its last.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
 
 from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent, TransportError
 from drivers.protocols.prologix import READ_MS, SETUP, address, escaped, whole
 from drivers.transports import Conversation, Stream, T
 from drivers.transports.loop_port import LoopPort
+from drivers.uninterrupted import uninterrupted
 
 RQS = 0x40
 ANSWER_S = 2.0
@@ -126,7 +125,14 @@ class PrologixAdapter:
         self._received.clear()
         return data
 
-    async def serve_requests(self) -> None:
+    async def looked(self) -> None:
+        """Look who asks for service, to the end though given up: the answer would be taken for another's."""
+        try:
+            await uninterrupted(self._serve_requests(), bound_s=LOOK_S)
+        except TimeoutError:
+            raise Silent(f"{self.line.name}: not told within {LOOK_S:g} s who asks for service") from None
+
+    async def _serve_requests(self) -> None:
         """Poll everybody at the line while it asks for service, and give each its status bytes."""
         for _ in range(MOST_REQUESTS):
             if not await self._asks():
@@ -165,7 +171,7 @@ class PrologixPort(LoopPort):
         while not self._statuses:
             self.trace  # noqa: B018 - raises if the port was closed
             async with self._adapter.turn:
-                await _ended(self._adapter.serve_requests())
+                await self._adapter.looked()
             if not self._statuses:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, POLL_S[1])
@@ -215,25 +221,3 @@ class PrologixPort(LoopPort):
                 return
             heard = (await self._adapter.receive(ANSWER_S)).decode("latin-1")
         raise DeviceLost(f"{self.name}: the adapter does not come to its senses")
-
-
-async def _ended(work: Coroutine[Any, Any, None]) -> None:
-    """Await to the end though given up: an answer that is on its way would be taken for another's."""
-    task = asyncio.get_running_loop().create_task(_bounded(work))
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled
-
-
-async def _bounded(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        async with asyncio.timeout(LOOK_S):
-            await work
-    except TimeoutError:
-        raise Silent(f"the adapter has not told within {LOOK_S:g} s who asks for service") from None

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Generic
 
-from drivers.roles.uninterrupted import uninterrupted
+from drivers.uninterrupted import uninterrupted
 from station import authority, commands, events
 from station.engine import closing, prelot, receipts
 from station.engine.beginning import Beginning

@@ -10,7 +10,7 @@ from typing import Generic
 
 from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
-from drivers.roles.uninterrupted import CUT, NotUndoneError
+from drivers.uninterrupted import CUT, NotUndoneError
 from station import durations
 from station.clock import Clock
 from station.engine.at_limit import InstrumentWatch

@@ -6,7 +6,7 @@ from typing import Any
 
 from drivers.errors import DutError, EquipmentError
 from drivers.roles.turn import waiting
-from drivers.roles.uninterrupted import NotUndoneError
+from drivers.uninterrupted import NotUndoneError
 from station.engine.judge import judged
 from station.engine.stops import Hold
 from station.engine.timer import RowTimer

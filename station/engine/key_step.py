@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from drivers.errors import DutError
-from drivers.roles.uninterrupted import CUT
+from drivers.uninterrupted import CUT
 from station.engine.contact import Custody
 from station.engine.disposition import Standing
 from station.engine.judge import misbehaved, unjudged

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from drivers.roles.uninterrupted import uninterrupted
+from drivers.uninterrupted import uninterrupted
 from station import events
 from station.alarms import Alarms
 from station.clock import Clock

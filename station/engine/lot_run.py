@@ -10,7 +10,7 @@ import msgspec
 
 from drivers.errors import EquipmentError
 from drivers.roles import Touchdown
-from drivers.roles.uninterrupted import uninterrupted
+from drivers.uninterrupted import uninterrupted
 from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.bound import Bound

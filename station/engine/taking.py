@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 
-from drivers.roles.uninterrupted import uninterrupted
+from drivers.uninterrupted import uninterrupted
 from station import commands
 from station.clock import Clock
 from station.engine import receipts

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from drivers.roles.uninterrupted import uninterrupted
+from drivers.uninterrupted import uninterrupted
 from station import events
 from station.engine.arrivals import Arrivals
 from station.engine.climate import Climate

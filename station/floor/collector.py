@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from drivers.roles.uninterrupted import heed
+from drivers.uninterrupted import heed
 from station.errors import StorageError
 from station.floor.keeping import Keeper, Told, acknowledged, told
 from station.remote.link import AGAIN_S, Broker, Link, LinkError, Message

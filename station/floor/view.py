@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, Row, select
 
-from drivers.roles.uninterrupted import heed
+from drivers.uninterrupted import heed
 from station.errors import StorageError
 from station.floor import schema, shown
 from station.floor.database import working

@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
-from drivers.roles.uninterrupted import heed
+from drivers.uninterrupted import heed
 from station import events
 from station.between import NAME
 from station.custody.journal import read

@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from drivers.roles.uninterrupted import heed, told_to_end
+from drivers.uninterrupted import heed, told_to_end
 from station.addresses import is_loopback
 from station.errors import ConfigError
 from station.remote.link import Link, LinkError, Message

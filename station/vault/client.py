@@ -12,7 +12,7 @@ import msgspec
 
 from drivers.errors import DutError
 from drivers.roles.card import Card
-from drivers.roles.uninterrupted import uninterrupted
+from drivers.uninterrupted import uninterrupted
 from station.clock import Clock, RealClock
 from station.custody.balance import Binned
 from station.errors import CustodyError

@@ -14,11 +14,11 @@ from drivers.errors import EquipmentError, Silent
 from drivers.generator.keysight_33500b import Keysight33500B, Keysight33500BOptions
 from drivers.relays.keithley_707b import Keithley707B, Keithley707BOptions
 from drivers.roles import Counter, Dmm, Generator, Machine, Relays, Scanner, Scope, Thermal
-from drivers.roles.uninterrupted import NotUndoneError
 from drivers.scope.keysight_infiniivision import KeysightInfiniiVision, KeysightInfiniiVisionOptions
 from drivers.thermal.ers_ac3 import ErsAc3, ErsAc3Options
 from drivers.thermal.intest_thermostream import InTestThermoStream, InTestThermoStreamOptions
 from drivers.transports import Port
+from drivers.uninterrupted import NotUndoneError
 from sim.counter import keysight_53230a
 from sim.dmm import keysight_34465a, keysight_34970a
 from sim.faults import parse

@@ -12,7 +12,7 @@ from drivers.errors import EquipmentError
 from drivers.roles import Thermal, ThermalStatus
 from drivers.roles.turn import LOCK_TIMEOUT_S, Turn, waiting
 from drivers.roles.turn import taking as taking_all
-from drivers.roles.uninterrupted import NotUndoneError, undone
+from drivers.uninterrupted import NotUndoneError, undone
 from sim.time import new_loop
 from station.engine.timer import RowTimer
 

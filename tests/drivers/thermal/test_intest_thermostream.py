@@ -5,12 +5,12 @@ import pytest
 from drivers.errors import EquipmentError, Silent
 from drivers.protocols.thermostream import errors, set_point, temperature
 from drivers.roles import ThermalStatus
-from drivers.roles.uninterrupted import NotUndoneError
 from drivers.thermal.intest_thermostream import (
     InTestThermoStream,
     InTestThermoStreamHead,
     InTestThermoStreamOptions,
 )
+from drivers.uninterrupted import NotUndoneError
 from tests.replay import ReplayPort, replayed
 
 

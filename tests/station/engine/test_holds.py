@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import EquipmentError
-from drivers.roles.uninterrupted import NotUndoneError
+from drivers.uninterrupted import NotUndoneError
 from station import commands, events
 from station.custody.balance import Binned
 from station.custody.journal import Journal, read

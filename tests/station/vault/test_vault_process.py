@@ -18,7 +18,7 @@ import pytest
 from drivers.errors import DutError, TransportError
 from drivers.protocols.se1_table import LifeCycle
 from drivers.roles.card import CardStep, ScriptReply
-from drivers.roles.uninterrupted import CUT
+from drivers.uninterrupted import CUT
 from sim.dut.chip import Chip
 from sim.dut.transport import development_uid
 from station.clock import RealClock
