@@ -16,7 +16,7 @@ from station.datalog.stdf.lint import check
 from station.datalog.stdf.notes import Told, note, with_alarms
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record
-from station.datalog.stdf.seen import TESTS
+from station.datalog.stdf.seen import TESTS, Identity
 from station.datalog.stdf.summary import MAX_PART
 from station.datalog.store import Store
 from station.errors import StorageError
@@ -87,9 +87,19 @@ def _entered(path: Path, store: Store, info: LotInfo) -> None:
 
 
 def _coded(path: Path) -> bool:
-    """Tell whether devices have names that are no running numbers."""
-    names = (record.text("PART_ID").strip() for record in read(path) if record.name == "PRR")
-    return any(name and not _number(name) for name in names)
+    """Tell whether devices have names that are no running numbers of the lot."""
+    names = [name for _, name in _named(path)]
+    return len(set(names)) < len(names) or not all(map(_number, names))
+
+
+def _named(path: Path) -> set[Identity]:
+    found, wafer = set[Identity](), ""
+    for record in read(path):
+        if record.name == "WIR":
+            wafer = record.text("WAFER_ID")
+        elif record.name == "PRR" and (name := record.text("PART_ID").strip()):
+            found.add((wafer, name))
+    return found
 
 
 def _number(name: str) -> int:
@@ -249,7 +259,7 @@ class _Contacts:
         self._bins = bins
         self._names = {test.number: test.name for test in info.tests}
         self._open, self._seq, self._wafer = _Open(), 0, ""
-        self._contacts, self._numbers = Counter[int](), dict[str, int]()
+        self._contacts, self._numbers = Counter[int](), dict[Identity, int]()
         self.now = info.set_up
 
     def take(self, record: Record) -> TouchdownResult | None:
@@ -315,8 +325,8 @@ class _Contacts:
         name = record.text("PART_ID").strip()
         if not self._coded and (number := _number(name)):
             return number
-        key = name or f"{self._wafer} {record.integer('X_COORD')} {record.integer('Y_COORD')}"
-        return self._numbers.setdefault(key, len(self._numbers) + 1)
+        key = name or f"{record.integer('X_COORD')} {record.integer('Y_COORD')}"
+        return self._numbers.setdefault((self._wafer, key), len(self._numbers) + 1)
 
     def _measurements(self, tests: Iterable[Record]) -> Iterator[Measurement]:
         for record in tests:

@@ -9,6 +9,7 @@ from station.datalog.stdf.fields import Value
 from station.datalog.stdf.reader import read
 from station.datalog.stdf.records import Record, encode_record
 from station.datalog.stdf.recovery import SUMMARIES, history, written
+from station.datalog.stdf.seen import Identity
 from station.datalog.stdf.tally import Tally
 from station.datalog.stdf.writer import plain
 from station.disposition.course import Disposition, Moved
@@ -32,11 +33,11 @@ def rebinned(path: Path, out: Path, found: Disposition, lot: str, at: float) -> 
     devices are not in the bins that they are moved from, is refused.
     """
     records = list(read(path))
-    moved = {one.name or str(one.part): one for one in found.moved}
-    ends = {record.text("PART_ID"): record for record in records if record.name == "PRR"}
+    moved = {(plain(one.wafer), one.name or str(one.part)): one for one in found.moved}
+    ends = _last_contacts(records)
     finished = _finished(path, records, lot)
     _must_be_there(path, ends, moved)
-    last = {name: end.offset for name, end in ends.items()}
+    last = {end.offset: part for part, end in ends.items()}
     tally = Tally()
     chunks = [*history(records, f"hardbin disposition {found.rules} sha256 {found.rules_sha256}", at)]
     for record in records:
@@ -61,23 +62,33 @@ def _finished(path: Path, records: list[Record], lot: str) -> Record:
     return named["MRR"]
 
 
-def _must_be_there(path: Path, ends: Mapping[str, Record], moved: Mapping[str, Moved]) -> None:
-    for name, one in moved.items():
-        if name not in ends or ends[name].integer("SOFT_BIN") != one.was:
+def _last_contacts(records: list[Record]) -> dict[Identity, Record]:
+    """Return the last PRR of each part."""
+    found, wafer = dict[Identity, Record](), ""
+    for record in records:
+        if record.name == "WIR":
+            wafer = record.text("WAFER_ID")
+        elif record.name == "PRR":
+            found[wafer, record.text("PART_ID")] = record
+    return found
+
+
+def _must_be_there(path: Path, ends: Mapping[Identity, Record], moved: Mapping[Identity, Moved]) -> None:
+    for part, one in moved.items():
+        if part not in ends or ends[part].integer("SOFT_BIN") != one.was:
             raise StorageError(
-                f"{path}: part {name} is not in bin {one.was}: the disposition is not of this file"
+                f"{path}: part {part[1]} is not in bin {one.was}: the disposition is not of this file"
             )
 
 
 def _made(
-    record: Record, moved: Mapping[str, Moved], last: Mapping[str, int], tally: Tally
+    record: Record, moved: Mapping[Identity, Moved], last: Mapping[int, Identity], tally: Tally
 ) -> Iterator[Record]:
     """Yield a record as it goes into the new file, and what is said behind it."""
-    part = record.text("PART_ID") if record.name == "PRR" else ""
     if record.name == "WRR":
         counts = tally.seen.contacts[record.text("WAFER_ID")].fields()
         yield _changed(record, dict(counts))
-    elif (one := moved.get(part)) is not None and last[part] == record.offset:
+    elif (part := last.get(record.offset)) is not None and (one := moved.get(part)) is not None:
         flags = record.integer("PART_FLG") | FAILED
         yield _changed(record, {"PART_FLG": flags, "HARD_BIN": one.hard, "SOFT_BIN": one.becomes})
         text = f"disposition {one.policy}: part {one.part} bin {one.was} to {one.becomes}: {one.seen}"

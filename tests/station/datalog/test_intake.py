@@ -222,6 +222,18 @@ def test_an_unsound_file_leaves_nothing_behind(tmp_path: Path) -> None:
     store.close()
 
 
+def test_numbers_that_begin_anew_on_each_wafer_are_names(tmp_path: Path) -> None:
+    dies = [replace(good(1, n), code=str(n), place=Place("W1", n, 3)) for n in (1, 2)]
+    again = replace(good(1, 3), code="1", place=Place("W2", 1, 3))
+    path = written(
+        tmp_path / "lot", lot(), tuple(touchdown(n, die) for n, die in enumerate([*dies, again], 1))
+    )
+    _, rows = stored(path, tmp_path / "results.db")
+    assert [(row.part_id, row.exec_no) for row in rows] == [(1, 1), (2, 1), (3, 1)]
+    rebuilt = [r.text("PART_ID") for r in read(tmp_path / path.name) if r.name == "PRR"]
+    assert rebuilt == ["1", "2", "1"]
+
+
 @pytest.mark.parametrize("code", [str(MAX_PART + 1), "3000000001", "90071992547409931234567"])
 def test_a_number_that_no_part_can_have_is_a_code(code: str, tmp_path: Path) -> None:
     landed = touchdown(1, replace(good(1, 1), code=code), replace(good(2, 2), code="17"))

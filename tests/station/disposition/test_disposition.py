@@ -16,7 +16,7 @@ from station.datalog.stdf.lint import check
 from station.datalog.stdf.reader import read as stdf
 from station.datalog.store import Store
 from station.disposition.baseline import static_of, statistical_of
-from station.disposition.course import Disposition, disposed
+from station.disposition.course import Disposition, Moved, disposed
 from station.disposition.neighbourhood import rings, scores
 from station.disposition.parts import Parts, parts_of
 from station.disposition.rebinned import rebinned
@@ -295,6 +295,24 @@ def test_a_file_that_the_disposition_is_not_of_is_refused(tmp_path: Path) -> Non
         rebinned(cut, out, found, "L1", BEGAN)
     assert not out.exists()
     assert rebinned(own, out, found, "L1", BEGAN).moved == 1
+
+
+def test_of_two_wafers_with_equal_numbers_the_die_of_its_own_is_moved(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.db")
+    store.open()
+    store.begin(msgspec.structs.replace(lot((1,), (IDD,)), lot="L1"))
+    for part, wafer in enumerate(("W1", "W2"), start=1):
+        made = msgspec.structs.replace(die(part, 0, 6, 5e-3, wafer=wafer), code="1")
+        store.commit(touchdown(part, made))
+    store.finish(BEGAN + 1000)
+    store.close()
+    moved = Moved("dynamic", 1, "W1", 0, 6, 1, 31, 3, "far off", "1")
+    found = disposed(parts(store.path), Rules("r", 1, dynamic=Dynamic(31, 3)))
+    out = tmp_path / "out.std"
+    own, found = built(store.path, tmp_path / "own"), msgspec.structs.replace(found, moved=(moved,))
+    rebinned(own, out, found, "L1", BEGAN)
+    ends = [(r.text("PART_ID"), r.integer("SOFT_BIN")) for r in stdf(out) if r.name == "PRR"]
+    assert ends == [("1", 31), ("1", 1)]
 
 
 def built(store: Path, folder: Path) -> Path:
