@@ -4,6 +4,7 @@ Ref: IVI-6.1 HiSLIP 1.1, synchronised mode.
 """
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 
 from drivers.errors import DeviceLost, EquipmentError, ProtocolError, Silent, TransportError
@@ -24,6 +25,7 @@ from drivers.protocols.hislip import (
 from drivers.transports import T
 from drivers.transports.loop_port import LoopPort, closed
 from drivers.transports.tcp import tune
+from drivers.uninterrupted import uninterrupted
 
 RQS = 0x40
 VENDOR = int.from_bytes(b"HB", "big")
@@ -32,6 +34,8 @@ CONNECT_S = 5.0
 ANSWER_S = 2.0
 SLOW_POLL_S = 1.0
 MOST_REQUESTS = 64
+LOOK_S = 5.0
+"""For all status bytes that wait at once; it is not given up before."""
 LONGEST = 1 << 26
 """The longest message that is taken: more is no measurement."""
 
@@ -95,7 +99,8 @@ class HislipPort(LoopPort):
         self._listening: asyncio.Task[None] | None = None
         self._requested = asyncio.Event()
         self._statuses = list[int]()
-        self._polled: asyncio.Future[int] | None = None
+        self._polls = deque[asyncio.Future[int]]()
+        """Status queries without an answer so far, also those that were given up: answers come in order."""
         self._acknowledged: asyncio.Future[None] | None = None
         self._longest = MAX_SIZE
         self._id = self._asked = FIRST_ID
@@ -106,6 +111,7 @@ class HislipPort(LoopPort):
         self._id = self._asked = FIRST_ID
         self._read_to_end = 0
         self._statuses.clear()
+        self._polls.clear()
         try:
             self._sync = await self._channel()
             self._sync.say(Message(Kind.INITIALIZE, 0, VERSION << 16 | VENDOR, self._sub_address))
@@ -138,7 +144,7 @@ class HislipPort(LoopPort):
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
-        self._requested.set()
+        self._end_waits(DeviceLost(f"{self.name}: closed"))
         for channel in (self._sync, self._async):
             if channel is not None:
                 await closed(channel.writer)
@@ -153,16 +159,32 @@ class HislipPort(LoopPort):
                 match message.kind:
                     case Kind.ASYNC_SERVICE_REQUEST:
                         self._requested.set()
-                    case Kind.ASYNC_STATUS_RESPONSE if self._polled is not None:
-                        _settle(self._polled, message.control)
+                    case Kind.ASYNC_STATUS_RESPONSE:
+                        self._told(message.control)
                     case Kind.ASYNC_DEVICE_CLEAR_ACKNOWLEDGE if self._acknowledged is not None:
                         _settle(self._acknowledged, None)
         except EquipmentError as error:
             self._lost = self._lost or str(error)
-            self._requested.set()
-            for future in (self._polled, self._acknowledged):
-                if future is not None and not future.done():
-                    future.set_exception(error)
+            self._end_waits(error)
+
+    def _told(self, status: int) -> None:
+        """Hand a status byte to the query that it answers; a request for service is kept if nobody waits."""
+        polled = self._polls.popleft() if self._polls else None
+        if polled is not None and not polled.done():
+            polled.set_result(status)
+        elif status & RQS:
+            self._keep(status)
+
+    def _keep(self, status: int) -> None:
+        self.trace.keep("!", bytes([status]), 0)
+        self._statuses.append(status)
+        self._requested.set()
+
+    def _end_waits(self, error: EquipmentError) -> None:
+        self._requested.set()
+        for future in (*self._polls, self._acknowledged):
+            if future is not None and not future.done():
+                future.set_exception(error)
 
     async def service_request(self) -> int:
         """Wait for the instrument's message; it is polled once a second too, in case one was lost."""
@@ -170,20 +192,26 @@ class HislipPort(LoopPort):
             self._requested.clear()
             async with self._turn:
                 await self._made_clean()
-                await self._poll_all()
+                await self._looked()
             if not self._statuses:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(SLOW_POLL_S):
                         await self._requested.wait()
         return self._statuses.pop(0)
 
+    async def _looked(self) -> None:
+        """Take all status bytes, to the end though given up: one that was fetched would be lost."""
+        try:
+            await uninterrupted(self._poll_all(), bound_s=LOOK_S)
+        except TimeoutError:
+            raise Silent(f"{self.name}: status bytes without an end for {LOOK_S:g} s") from None
+
     async def _poll_all(self) -> None:
         for _ in range(MOST_REQUESTS):
             status = await self._status()
             if not status & RQS:
                 return
-            self.trace.keep("!", bytes([status]), 0)
-            self._statuses.append(status)
+            self._keep(status)
 
     # -- steps
     def _channels(self) -> tuple[Channel, Channel]:
@@ -222,17 +250,16 @@ class HislipPort(LoopPort):
 
     async def _status(self) -> int:
         _, other = self._channels()
-        loop = asyncio.get_running_loop()
-        self._polled = loop.create_future()
+        polled: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._polls.append(polled)
         other.say(Message(Kind.ASYNC_STATUS_QUERY, self._read_to_end, self._asked))
         self._read_to_end = 0
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await self._polled
+                return await polled
         except TimeoutError:
+            self._dirty = True  # if the answer was lost, each later one would be taken for the one before
             raise Silent(f"{self.name}: no status byte within {ANSWER_S:g} s") from None
-        finally:
-            self._polled = None
 
     async def _trigger(self) -> None:
         sync, _ = self._channels()
@@ -250,6 +277,7 @@ class HislipPort(LoopPort):
             raise Silent(f"{self.name}: the device clear is not acknowledged") from None
         finally:
             self._acknowledged = None
+        self._polls.clear()  # what was asked before it is answered before it, or never
         sync.say(Message(Kind.DEVICE_CLEAR_COMPLETE))
         await sync.expect(Kind.DEVICE_CLEAR_ACKNOWLEDGE)  # what comes before it was on its way
         self._id = self._asked = FIRST_ID
