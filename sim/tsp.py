@@ -19,15 +19,18 @@ Statement: TypeAlias = Callable[[], None]
 
 SYNTAX_ERROR = -285
 RUNTIME_ERROR = -286
+POWERED_ON = 128.0
+"""The bit of `status.standard.event` that tells of a power that has come on."""
 SEVERITY = 20.0
 CACHED_CHUNKS = 256
 
 _TOKEN = re.compile(
-    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*(?:\[\d+\][\w.]*)*)|\"([^\"]*)\"|(==|~=|[-=(),;{}]))"
+    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*(?:\[\d+\][\w.]*)*)|\"([^\"]*)\"|(==|~=|[-=<(),;{}]))"
 )
 _COMPARISONS: Mapping[str, Callable[[Value, Value], bool]] = {
     "==": lambda left, right: left == right,
     "~=": lambda left, right: left != right,
+    "<": lambda left, right: _real(left) < _real(right),
 }
 _CONSTANTS: Mapping[str, Value] = {"true": True, "false": False, "nil": None}
 
@@ -45,25 +48,34 @@ def runtime_error(why: str) -> CommandError:
 class TspInstrument(MessageInstrument):
     """A machine whose names are tables: what can be read, set and called.
 
-    It knows three statements: assignment, call, and `if ... then ... end`.
+    It knows three statements: assignment, call, and `if ... then ... end`. A name without a dot is a variable
+    where it is set.
     """
 
     def __init__(self, clock: Clock, faults: Faults = NO_FAULTS) -> None:
         super().__init__(clock, faults)
         self.common: dict[str, Callable[[], str | None]] = {"*CLS": self.errors.clear, "*OPC?": lambda: "1"}
-        self.gets: dict[str, Callable[[], Value]] = {"errorqueue.count": lambda: float(len(self.errors))}
+        self.events = 0.0
+        self.gets: dict[str, Callable[[], Value]] = {
+            "errorqueue.count": lambda: float(len(self.errors)),
+            "status.standard.event": self._take_events,
+        }
         self.sets: dict[str, Callable[[Value], None]] = {}
         self.calls: dict[str, Callable[[], Values]] = {
             "errorqueue.clear": self._clear_errors,
             "errorqueue.next": self._next_error,
+            "status.reset": self._reset_status,
             "waitcomplete": lambda: [],
         }
         self.functions: dict[str, Callable[[Values], Values]] = {}
         """Calls that take arguments; `calls` takes none, or does not look at them."""
+        self._variables: dict[str, Value] = {}
         self._printed: list[str] = []
         self._chunks: dict[str, list[Statement]] = {}
 
     def obey(self, message: str) -> str | None:
+        if self.faults.strikes("power_cycle") is not None:
+            self.lose_power()
         if message.startswith("*"):
             return self._obey_common(message.strip().upper())
         self._printed = []
@@ -73,6 +85,12 @@ class TspInstrument(MessageInstrument):
         except CommandError as refused:
             self.refuse(refused)
         return "\n".join(self._printed) if self._printed else None
+
+    def lose_power(self) -> None:
+        """Come back with nothing as it was set, and with the event that tells of it."""
+        self.errors.clear()
+        self._variables.clear()
+        self.events = POWERED_ON
 
     def print(self, values: Values) -> Values:
         """Answer with the values, separated by tabs."""
@@ -87,6 +105,14 @@ class TspInstrument(MessageInstrument):
 
     def _clear_errors(self) -> Values:
         self.errors.clear()
+        return []
+
+    def _take_events(self) -> Value:
+        events, self.events = self.events, 0.0
+        return events
+
+    def _reset_status(self) -> Values:
+        self.events = 0.0
         return []
 
     def _next_error(self) -> Values:
@@ -107,6 +133,8 @@ class TspInstrument(MessageInstrument):
         """Read a name; a field that a table has not is nil."""
         if (getter := self.gets.get(name)) is not None:
             return getter()
+        if name in self._variables:
+            return self._variables[name]
         root = name.partition(".")[0]
         if root != name and not any(known.startswith(f"{root}.") for known in self.gets):
             raise runtime_error(f"attempt to index global `{root}' (a nil value)")
@@ -114,6 +142,9 @@ class TspInstrument(MessageInstrument):
 
     def set(self, name: str, value: Value) -> None:
         """Set a name; what only this setting does wrong is queued, and the chunk goes on."""
+        if "." not in name:
+            self._variables[name] = value
+            return
         if (setter := self.sets.get(name)) is None:
             raise runtime_error(f"cannot set `{name}'")
         try:
@@ -156,6 +187,10 @@ def written(value: Value) -> str:
         case tuple():
             return "table: 0x1"
     return value
+
+
+def _real(value: Value) -> float:
+    return number(value, low=-9e99, high=9e99)
 
 
 def number(value: Value, *, low: float, high: float) -> float:
@@ -231,6 +266,14 @@ class _Compiler:
         return run
 
     def _expression(self) -> Expression:
+        left = self._comparison()
+        if self.at < len(self.tokens) and self.tokens[self.at] == ("name", "and"):
+            self.at += 1
+            right = self._expression()
+            return lambda: [left()[0] and right()[0]]
+        return left
+
+    def _comparison(self) -> Expression:
         left = self._operand()
         for sign, compare in _COMPARISONS.items():
             if self._taken(sign):
@@ -243,7 +286,7 @@ class _Compiler:
             return self._table()
         if self._taken("-"):
             value = self._operand()
-            return lambda: [-number(value()[0], low=-9e99, high=9e99)]
+            return lambda: [-_real(value()[0])]
         if self.at == len(self.tokens):
             raise self._unexpected()
         kind, text = self.tokens[self.at]
@@ -266,7 +309,7 @@ class _Compiler:
             if entries:
                 self._need("sign", ",")
             entries.append(self._expression())
-        return lambda: [tuple(number(entry()[0], low=-9e99, high=9e99) for entry in entries)]
+        return lambda: [tuple(_real(entry()[0]) for entry in entries)]
 
     def _call(self, name: str) -> Expression:
         """Compile the arguments; of the last one all values count, of the others the first."""

@@ -111,8 +111,7 @@ class Keysight33500BChannel(Generator):
     def _switching_on(self) -> Conversation[None]:
         """A power that went took the waveform and the load along: ask before anything comes out."""
         (events,) = yield from self._link.exchange("*ESR?")
-        self._power.note(events)
-        self._power.check(self.name)
+        self._power.heed(events, self.name)
         yield from self._link.exchange(f"{self._output} ON")
 
     def _ending(self) -> Conversation[None]:

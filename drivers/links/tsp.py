@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from drivers.errors import ProtocolError, Silent
 from drivers.links.messages import clear_after, hear, hear_block, say
 from drivers.links.scpi import QUEUE_LENGTH, SETTING_TIMEOUT_S, parsed, raise_first
+from drivers.links.srq import POWERED_ON
 from drivers.protocols import tsp
 from drivers.protocols.scpi import ErrorEntry, read_whole
 from drivers.transports import Conversation
 
 NEXT_ERROR = "print(errorqueue.next())"
+EVENTS = "events"
+READ_EVENTS = f"{EVENTS}=status.standard.event"
+"""Read the event status, and so forget it; its last bit is that the power came on."""
+STILL_SET = f"{EVENTS}<{POWERED_ON}"
+"""What a chunk asks after it, before it switches on: the power has not gone."""
 
 
 @dataclass(frozen=True, slots=True)

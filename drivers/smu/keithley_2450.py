@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from drivers.errors import EquipmentError, ProtocolError
 from drivers.links.machine import PortMachine
 from drivers.links.messages import hear, say
+from drivers.links.power import PowerWatch
 from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.protocols.scpi import read_boolean, read_number, read_numbers, write_number
@@ -59,25 +60,31 @@ class Keithley2450Options(Struct, frozen=True, forbid_unknown_fields=True):
 class Keithley2450Channel(SmuChannel):
     """The one output."""
 
-    def __init__(self, name: str, port: Port, link: ScpiLink, options: Keithley2450Options) -> None:
+    def __init__(
+        self, name: str, port: Port, link: ScpiLink, power: PowerWatch, options: Keithley2450Options
+    ) -> None:
         super().__init__(name, port, trigger_in=options.trigger_in)
         self._link = link
+        self._power = power
         self._options = options
         self._reading_s = longest_reading(options.nplc)
 
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
     ) -> Conversation[None]:
-        """Two messages, so that a refused setting leaves the output as it is."""
+        """Two messages: a refused setting leaves the output as it is, and so does a power that went."""
         off = (":OUTP OFF",) if off_first else ()
-        yield from self._link.exchange(
+        (events,) = yield from self._link.exchange(
+            "*ESR?",
             *off,
             f":SOUR:FUNC {function}",
             f"{LIMITS[function]} {write_number(limit)}",
             f':SENS:FUNC "{OTHER[function]}"',
             f":SOUR:{function} {write_number(level)}",
         )
-        yield from self._link.exchange(":OUTP ON")
+        self._power.heed(events, self.name)
+        (events,) = yield from self._link.exchange(":OUTP ON", "*ESR?")  # it may have gone between them
+        self._power.heed(events, self.name)
 
     def _measuring(self, function: Function) -> Conversation[Reading]:
         tripped = f"{LIMITS[function]}:TRIP?"
@@ -199,8 +206,9 @@ class Keithley2450(PortMachine):
         self.models = rf"\b{options.model}\b"
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
+        self._power = PowerWatch()
         self.channels: dict[str, Keithley2450Channel] = {
-            "": Keithley2450Channel(name, port, self._link, options)
+            "": Keithley2450Channel(name, port, self._link, self._power, options)
         }
 
     def _setting_up(self) -> Conversation[None]:
@@ -224,6 +232,7 @@ class Keithley2450(PortMachine):
             *self._trigger_lines(),
             timeout_s=TIMEOUT_S,
         )
+        self._power.renew()
 
     def _trigger_lines(self) -> Iterator[str]:
         edge, told = self._options.trigger_in, self._options.trigger_out

@@ -10,9 +10,10 @@ from msgspec import Meta, Struct
 
 from drivers.errors import EquipmentError, ProtocolError
 from drivers.links.machine import PortMachine
+from drivers.links.power import PowerWatch
 from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, parsed
-from drivers.links.tsp import TspLink
+from drivers.links.tsp import EVENTS, READ_EVENTS, STILL_SET, TspLink
 from drivers.protocols.scpi import judged, read_number, read_whole, write_number
 from drivers.protocols.tsp import read_boolean
 from drivers.roles import Reading
@@ -54,9 +55,18 @@ class Keithley2600BOptions(Struct, frozen=True, forbid_unknown_fields=True):
 class Keithley2600BChannel(SmuChannel):
     """One of the two outputs."""
 
-    def __init__(self, name: str, port: Port, link: TspLink, smu: str, options: Keithley2600BOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        port: Port,
+        link: TspLink,
+        power: PowerWatch,
+        smu: str,
+        options: Keithley2600BOptions,
+    ) -> None:
         super().__init__(name, port, trigger_in=options.trigger_in)
         self._link = link
+        self._power = power
         self._smu = smu
         self._buffer = f"{smu}.nvbuffer1"
         self._lines = options
@@ -65,16 +75,20 @@ class Keithley2600BChannel(SmuChannel):
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
     ) -> Conversation[None]:
-        """One chunk, which switches on only if no setting was refused."""
+        """One chunk, which switches on only if no setting was refused and the power has not gone."""
         source = f"{self._smu}.source"
         off = (f"{source}.output=0",) if off_first else ()
-        yield from self._link.exchange(
+        self._power.check(self.name)
+        (events,) = yield from self._link.exchange(
+            READ_EVENTS,
             *off,
             f"{source}.func={CODES[function]}",
             f"{source}.limit{LETTERS[OTHER[function]]}={write_number(limit)}",
             self._leveling(function, level),
-            f"if errorqueue.count==0 then {source}.output=1 end",
+            f"if errorqueue.count==0 and {STILL_SET} then {source}.output=1 end",
+            values=(EVENTS,),
         )
+        self._power.heed(events, self.name)
 
     def _measuring(self, function: Function) -> Conversation[Reading]:
         reading = f"{self._smu}.measure.{LETTERS[OTHER[function]]}()"
@@ -187,8 +201,11 @@ class Keithley2600B(PortMachine):
         self.models = MODELS[options.channels]
         self._options = options
         self._link = TspLink(options.min_gap_s)
+        self._power = PowerWatch()
         self.channels: dict[str, Keithley2600BChannel] = {
-            letter: Keithley2600BChannel(f"{name}.{letter}", port, self._link, f"smu{letter}", options)
+            letter: Keithley2600BChannel(
+                f"{name}.{letter}", port, self._link, self._power, f"smu{letter}", options
+            )
             for letter in options.channels
         }
 
@@ -203,9 +220,9 @@ class Keithley2600B(PortMachine):
                 f"smu{letter}.source.offmode={OFF_MODES[options.off]}",
             )
         ]
-        yield from self._link.exchange(
-            "reset()", "errorqueue.clear()", *settings, *self._trigger_lines(), timeout_s=TIMEOUT_S
-        )
+        clean = "reset()", "errorqueue.clear()", "status.reset()"
+        yield from self._link.exchange(*clean, *settings, *self._trigger_lines(), timeout_s=TIMEOUT_S)
+        self._power.renew()
 
     def _trigger_lines(self) -> tuple[str, ...]:
         edge, told = self._options.trigger_in, self._options.trigger_out

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from drivers.errors import EquipmentError, ProtocolError
 from drivers.links.machine import PortMachine
+from drivers.links.power import PowerWatch
 from drivers.links.readings import longest_reading
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S, ScpiLink, parsed
 from drivers.protocols.scpi import judged, read_boolean, read_number, write_number
@@ -51,11 +52,18 @@ class KeysightB2900Channel(SmuChannel):
     """One of the two outputs."""
 
     def __init__(
-        self, name: str, port: Port, link: ScpiLink, number: str, options: KeysightB2900Options
+        self,
+        name: str,
+        port: Port,
+        link: ScpiLink,
+        power: PowerWatch,
+        number: str,
+        options: KeysightB2900Options,
     ) -> None:
         super().__init__(name, port, trigger_in=options.trigger_in)
         self._options = options
         self._link = link
+        self._power = power
         self._number = number
         self._at = f"(@{number})"
         self._output = f":OUTP{number}?"
@@ -64,17 +72,20 @@ class KeysightB2900Channel(SmuChannel):
     def _forcing(
         self, function: Function, level: float, limit: float, *, off_first: bool
     ) -> Conversation[None]:
-        """Two messages, so that a refused setting leaves the output as it is."""
+        """Two messages: a refused setting leaves the output as it is, and so does a power that went."""
         n = self._number
         off = (f":OUTP{n} OFF",) if off_first else ()
-        yield from self._link.exchange(
+        (events,) = yield from self._link.exchange(
+            "*ESR?",
             *off,
             f":SOUR{n}:FUNC:MODE {function}",
             f"{self._limit(function)} {write_number(limit)}",
             f":SOUR{n}:{function}:MODE FIX",
             self._leveling(function, level),
         )
-        yield from self._link.exchange(f":OUTP{n} ON")
+        self._power.heed(events, self.name)
+        (events,) = yield from self._link.exchange(f":OUTP{n} ON", "*ESR?")  # it may have gone between them
+        self._power.heed(events, self.name)
 
     def _measuring(self, function: Function) -> Conversation[Reading]:
         reading, tripped = f":MEAS:{OTHER[function]}? {self._at}", f"{self._limit(function)}:TRIP?"
@@ -177,8 +188,9 @@ class KeysightB2900(PortMachine):
         self.models = MODELS[options.channels]
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
+        self._power = PowerWatch()
         self.channels: dict[str, KeysightB2900Channel] = {
-            number: KeysightB2900Channel(f"{name}.{number}", port, self._link, number, options)
+            number: KeysightB2900Channel(f"{name}.{number}", port, self._link, self._power, number, options)
             for number in options.channels
         }
 
@@ -204,6 +216,7 @@ class KeysightB2900(PortMachine):
             *self._trigger_lines(),
             timeout_s=TIMEOUT_S,
         )
+        self._power.renew()
 
     def _trigger_lines(self) -> Iterator[str]:
         options = self._options

@@ -12,7 +12,7 @@ from sim.tsp import TspInstrument, Value, Values, number, runtime_error
 
 RELAY_KNOBS = frozenset({"stuck", "interlock_open", "power_cycle"})
 """`stuck=1A01`: that relay, or every one, stays as it is; `interlock_open`: the interlock is not engaged;
-`power_cycle`: the power has gone and come back before the paths are read: all are open."""
+`power_cycle`: the power has gone and come back before a message: all are open, nothing is as it was set."""
 
 SWITCH_S = 0.005
 ROWS = "ABCDEFGH"
@@ -59,6 +59,12 @@ class Keithley707B(TspInstrument):
         self.gets[f"slot[{slot}].idn"] = lambda: SLOTS.get(slot, "Empty Slot")
         self.gets[f"slot[{slot}].interlock.state"] = lambda: self._interlock(slot)
 
+    def lose_power(self) -> None:
+        super().lose_power()
+        self.closed.clear()
+        self.forbidden.clear()
+        self._rule = 1.0
+
     # -- what calls do
     def _reset(self, arguments: Values) -> Values:
         self.forbidden.clear()
@@ -89,9 +95,6 @@ class Keithley707B(TspInstrument):
         return []
 
     def _get_closed(self, arguments: Values) -> Values:
-        if self.faults.strikes("power_cycle") is not None:
-            self.closed.clear()
-            self.forbidden.clear()
         found = self.closed & self._paths(arguments)
         return [";".join(sorted(found)) if found else None]
 

@@ -10,7 +10,8 @@ from drivers.protocols.scpi import ErrorEntry
 from sim.clock import Clock
 from sim.faults import NO_FAULTS, Faults
 from sim.messages import MESSAGE_KNOBS, CommandError
-from sim.scpi import Action, ScpiInstrument, boolean, choice, number
+from sim.scpi import Action, boolean, choice, number
+from sim.scpi_status import StatusInstrument
 from sim.smu.climb import TRIGGER_KNOBS, climb, line
 from sim.smu.output import SETTLING_S, SMU_KNOBS, Output, Quantity, outputs
 from sim.smu.trigger_blocks import TriggerBlocks
@@ -37,10 +38,11 @@ def quantity(argument: str) -> Quantity:
     return "v" if choice(argument, VOLTage="v", CURRent="i") == "v" else "i"
 
 
-class Keithley2450(ScpiInstrument):
+class Keithley2450(StatusInstrument):
     """The box and its one output, which hangs on `loads[""]`."""
 
     knobs = MESSAGE_KNOBS | SMU_KNOBS | TRIGGER_KNOBS
+    told_by_status = True
 
     def __init__(
         self,
@@ -63,15 +65,12 @@ class Keithley2450(ScpiInstrument):
         self._rear = False
         super().__init__(clock, faults)
 
-    def table(self) -> Mapping[str, Action]:
+    def commands(self) -> Mapping[str, Action]:
         return {
             "*IDN?": lambda _: self.idn,
             "*LANG?": lambda _: self.language,
             "*RST": self._reset,
-            "*CLS": lambda _: self.errors.clear(),
-            "*OPC?": lambda _: "1",
             ":STATus:PRESet": lambda _: None,
-            ":SYSTem:ERRor[:NEXT]?": self.read_error,
             ":OUTPut[1][:STATe]": self._switch,
             ":OUTPut[1][:STATe]?": lambda _: str(int(self.output.on)),
             ":ROUTe:TERMinals": self._route,
@@ -91,7 +90,6 @@ class Keithley2450(ScpiInstrument):
             ":SOURce[1]:SWEep:CURRent:LINear": lambda text: self._sweep_line("i", text),
             ":INITiate[:IMMediate]": lambda _: self._initiate(),
             ":ABORt": lambda _: self.cleared(),
-            "*WAI": lambda _: None,
             ":TRACe:CLEar": lambda _: self.buffer.clear(),
             ":TRACe:ACTual?": lambda _: str(len(self.buffer)),
             ":TRACe:DATA?": self._fetch,

@@ -102,6 +102,10 @@ class Keithley2600B(TspInstrument):
         self.gets[name] = get
         self.sets[name] = lambda value: put(number(value, low=low, high=high))
 
+    def lose_power(self) -> None:
+        super().lose_power()
+        self._reset_all()
+
     # -- what settings do
     def _reset_all(self) -> Values:
         return self._reset(*self.outputs.values())

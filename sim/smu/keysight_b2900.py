@@ -35,6 +35,7 @@ class KeysightB2900(StatusInstrument):
     """The box; its channels hang on `loads["1"]` and `loads["2"]`."""
 
     knobs = MESSAGE_KNOBS | SMU_KNOBS | BLOCK_KNOBS | TRIGGER_KNOBS
+    told_by_status = True
 
     def __init__(
         self, clock: Clock, loads: Mapping[str, Load], faults: Faults = NO_FAULTS, *, seed: str | None = None

@@ -18,7 +18,7 @@ SMU_KNOBS = frozenset(
 """`trip`: a reading is taken at the limit; `overrange`: it is beyond all ranges (`=nan`: there is none);
 `stuck_on`: the output stays on though it is switched off; `interlock_open`: no output beyond 42 V is
 switched on, and one that is on goes off at its next reading; `power_cycle`: the power has gone and come
-back since the last reading, and nothing is as it was set; `hot`: a reading of a buffer was taken too hot;
+back before a message, and nothing is as it was set; `hot`: a reading of a buffer was taken too hot;
 `lost_reading`: a buffer has one reading less than was asked for."""
 
 INTERLOCK_V = 42.0
@@ -136,8 +136,6 @@ class Output:
 
     def reading(self, measured: Quantity, faults: Faults) -> float:
         """Measure volts or amps, with the noise of the machine; 9.9E37 is over range."""
-        if faults.strikes("power_cycle") is not None:
-            self.reset()
         if self.on:
             self._obey_interlock(faults)
         point = self.settle()

@@ -246,6 +246,26 @@ def test_made_safe_within_its_bound(make: Make) -> None:
     assert [volts for volts in load.history if volts != 0.0] == [1.0, None]
 
 
+@pytest.mark.parametrize(("make", "after"), [(smu_2600b, 4), (smu_2450, 4), (smu_2450, 5), (smu_b2900, 5)])
+def test_no_output_drives_after_a_power_that_went_while_it_was_off(make: Make, after: int) -> None:
+    """Before the settings (4) or between them and the switch (5): wires are not as they were set."""
+    load = Resistor(1000.0)
+
+    async def body(loop: VirtualLoop) -> None:
+        async with make(loop, load, f"power_cycle@after={after}@once") as machine:
+            for resource in (*machine.channels.values(), *machine.channels.values()):
+                with pytest.raises(EquipmentError, match="lost its power meanwhile"):
+                    await drive(resource)
+                await switch_off(resource)
+            assert set(load.history) <= {0.0, None}
+            await machine.aclose()
+            await machine.connect()
+            await drive(next(iter(machine.channels.values())))
+            assert load.history[-1] == 1.0
+
+    in_virtual_time(body)
+
+
 @pytest.mark.parametrize("make", MACHINES)
 def test_output_that_cannot_be_switched_off_is_told_in_time(make: Make) -> None:
     async def body(loop: VirtualLoop) -> None:

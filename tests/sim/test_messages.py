@@ -125,7 +125,7 @@ def test_header_without_colon_stays_on_its_branch() -> None:
         ("smua.source.levelv 1", -285),
         ("if smua then smua.reset()", -285),
         ("print(1 2)", -285),
-        ("x = {1}", -286),
+        ("if nil<1 then end", -286),
         ("x = {1", -285),
         ("print(", -285),
         ("print(;)", -285),

@@ -187,7 +187,6 @@ async def test_line_is_climbed_by_its_ends() -> None:
     ("dialogue", "told"),
     [
         ("sweep_refused", "Data out of range"),
-        ("sweep_with_the_output_off", "is off: no reading is believed"),
         ("sweep_incomplete", "answered 4 numbers"),
         ("sweep_too_hot", "too hot: no reading is believed"),
     ],
@@ -303,3 +302,19 @@ async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
         async with smu.forcing_voltage(3.6, limit_a=1e-3):
             with pytest.raises(EquipmentError, match="is off: no reading is believed"):
                 await smu.measure()
+
+
+async def test_nothing_comes_out_after_a_power_that_went_while_it_was_off() -> None:
+    with replayed("keithley_2450/power_lost_while_off") as port:
+        for smu in made(port).channels.values():
+            with pytest.raises(EquipmentError, match="lost its power meanwhile"):
+                async with smu.forcing_voltage(3.6, limit_a=1e-3):
+                    pytest.fail("wires and terminals are not as they were set")
+
+
+async def test_no_burst_is_believed_after_the_power_has_gone() -> None:
+    with replayed("keithley_2450/burst_with_the_output_off") as port:
+        smu = output(port)
+        async with smu.forcing_voltage(2.0, limit_a=0.01):
+            with pytest.raises(EquipmentError, match="is off: no reading is believed"):
+                await smu.burst(3)

@@ -237,3 +237,11 @@ async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
         async with smu.forcing_voltage(3.6, limit_a=1e-3):
             with pytest.raises(EquipmentError, match="is off: no reading is believed"):
                 await smu.measure()
+
+
+async def test_nothing_comes_out_after_a_power_that_went_while_it_was_off() -> None:
+    with replayed("keithley_2600b/power_lost_while_off") as port:
+        for smu in made(port).channels.values():
+            with pytest.raises(EquipmentError, match="lost its power meanwhile"):
+                async with smu.forcing_voltage(3.6, limit_a=1e-3):
+                    pytest.fail("wires and terminals are not as they were set")
