@@ -36,6 +36,10 @@ class Seconded(Command, frozen=True, kw_only=True):
 
     second: str = ""
     second_roles: frozenset[str] = frozenset()
+    lot: str = ""
+    """Which lot its persons saw; empty: whichever is in the cell."""
+    line: int = 0
+    """Of the lot's journal, in which the state that they saw began; 0: they do not say."""
 
     @property
     def persons(self) -> dict[str, frozenset[str]]:

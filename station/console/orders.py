@@ -43,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["", "SDT", "ENG"] = ""
     found: dict[int, Whereabouts] = {}
     cleared: frozenset[int] = frozenset()
+    line: int = 0
     site: Annotated[int, Meta(ge=0, le=64)] = 0
     on: bool = False
     bins: frozenset[int] = frozenset()

@@ -172,8 +172,8 @@ class Persons:
         if act.action is not Action.APPLY and not self._stands(act):
             return commands.Receipt(False, "wrong_state", "the cell stands otherwise than when it was asked")
         first, second, *_ = (Person(one.id, one.name, one.roles) for one in persons)
-        said = msgspec.json.encode(act.parameters["said"])
-        return await self._orders.take(act.action, digest, first, said, second)
+        said = msgspec.convert(act.parameters["said"], dict[str, object]) | _seen(act)
+        return await self._orders.take(act.action, digest, first, msgspec.json.encode(said), second)
 
     def _stands(self, act: Act) -> bool:
         return all(act.parameters[name] == now for name, now in self._stand(act.action).said().items())
@@ -202,6 +202,11 @@ def _proof(people: People, asked: Entered, digest: str, page: Page) -> Proof:
     if asked.key:
         return people.keys.consent(digest, page, asked.key)
     return people.proof(asked.badge, asked.pin)
+
+
+def _seen(act: Act) -> dict[str, object]:
+    """To which lot and in which state of it; the cell looks again, since it may have gone on meanwhile."""
+    return {name: act.parameters[name] for name in ("lot", "line") if name in act.parameters}
 
 
 def _shown(act: Act) -> Shown:

@@ -56,6 +56,8 @@ class Cell(Taking, Generic[S]):
         denied = authority.objection(authority.Action(name), command.roles, self.state)
         if objection := denied or receipts.unreasoned(command):
             return objection
+        if isinstance(command, commands.Seconded) and (objection := self._stood_otherwise(name, command)):
+            return objection
         if isinstance(command, commands.Waive | commands.Load):
             return receipts.denied(command)
         if isinstance(command, commands.Step | commands.Shmoo):
@@ -68,6 +70,14 @@ class Cell(Taking, Generic[S]):
             unsorted = () if self._folder is None else self._folder.journal.balance.unsorted()
             return self._held.objection(command, self.reason, unsorted)
         return None
+
+    def _stood_otherwise(self, name: str, command: commands.Seconded) -> tuple[str, str] | None:
+        """What persons consent to is for the lot and the state of it that they saw."""
+        lot = "" if self.info is None else self.info.lot
+        line = 0 if self._folder is None else self._folder.journal.changed_in
+        if command.lot in ("", lot) and command.line in (0, line):
+            return None
+        return "wrong_state", f"{name}: the cell stands otherwise than when it was asked"
 
     def _unknown_alarm(self, name: str, alarm: str) -> tuple[str, str] | None:
         if alarm not in self.alarms:

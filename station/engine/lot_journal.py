@@ -24,6 +24,8 @@ class LotJournal:
         self.balance = Balance()
         self.alarms = Alarms()
         self._lines = 0
+        self.changed_in = 0
+        """The line in which the cell's state changed last."""
 
     def recall(self, happened: Iterable[events.Any]) -> None:
         """Count what was journalled before this station was started; nobody is told again."""
@@ -33,6 +35,8 @@ class LotJournal:
     def _count(self, event: events.Any) -> None:
         self._lines += 1
         self.balance.add(event)
+        if isinstance(event, events.StateChanged):
+            self.changed_in = self._lines
         if isinstance(event, events.LotLoaded):
             self.alarms.begin(event.info.lot)
         self.alarms.take(self._lines, event)

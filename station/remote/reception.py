@@ -143,8 +143,8 @@ ARGS: Mapping[Action, type[msgspec.Struct]] = {
     Action.PING: NoArgs,
 }
 """The arguments of each command that has a topic."""
-SECOND = frozenset({"second", "second_roles"})
-"""Never from afar: a second person stands at the station."""
+SECOND = frozenset({"second", "second_roles", "line"})
+"""Never from afar: a second person stands at the station, and both see how it stands."""
 KINDS: Mapping[str, type[commands.Any]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(commands.Any)
 }

@@ -51,7 +51,7 @@ async def test_two_persons_let_the_lot_go_on_that_both_saw(floor: Floor) -> None
     (asked,) = floor.asked
     assert isinstance(asked, commands.Release)
     assert len(asked.persons) == 2
-    assert asked.reason == "looked"
+    assert (asked.reason, asked.lot, asked.line) == ("looked", "L1", 20)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from station import commands, events
+from station.custody.journal import read
 from station.engine.states import State
 from station.engine.stops import Cause
 from station.errors import CustodyError
@@ -93,3 +95,36 @@ async def test_one_person_is_not_two(tmp_path: Path) -> None:
         await bench.cell.request(commands.Abort(id="a", actor="op"))
 
     assert await bench.run(alone(), unattended=False) == "ABORTED"
+
+
+async def held_in(bench: Bench) -> int:
+    """Wait for a hold that is journalled; return the line."""
+    async for event in bench.bus.subscribe():
+        if isinstance(event, events.StateChanged) and event.new == State.HELD.value:
+            return 1 + list(read(bench.path)).index(event)
+    raise AssertionError("it was not held")
+
+
+SEEN: dict[str, tuple[str, int]] = {
+    "another lot": ("L2", 0),
+    "another hold": ("", 1),
+    "this one": ("L", 0),
+    "nothing": ("", 0),
+}
+
+
+@pytest.mark.parametrize("seen", SEEN)
+async def test_consent_to_another_lot_or_hold_is_refused(tmp_path: Path, seen: str) -> None:
+    bench = Bench(tmp_path, ALL_FAIL, [frozenset({1, 2})] * 3)
+    lot, line = SEEN[seen]
+    legal = seen in ("this one", "nothing")
+
+    async def persons() -> None:
+        line_of_hold = await held_in(bench)
+        saw = line_of_hold if seen == "this one" else line
+        asked = msgspec.structs.replace(release({"e": EN}), lot=lot, line=saw)
+        receipt = await bench.cell.request(asked)
+        assert (receipt.ok, receipt.code) == ((True, "ok") if legal else (False, "wrong_state"))
+        await bench.cell.request(commands.Abort(id="a", actor="op"))
+
+    assert await bench.run(persons(), unattended=False) == "ABORTED"
