@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from drivers.errors import EquipmentError
 from drivers.links.machine import PortMachine
 from drivers.links.messages import hear, insisting, say
+from drivers.links.power import PowerWatch
 from drivers.links.scpi import OFF_TIMEOUT_S, TIMEOUT_S
-from drivers.links.tsp import TspLink
+from drivers.links.tsp import EVENTS, READ_EVENTS, STILL_SET, TspLink
 from drivers.roles import Relays
 from drivers.transports import Conversation, Pause, Port
 
@@ -56,11 +57,14 @@ def listed(paths: Collection[str]) -> str:
 class Keithley707BRelays(Relays):
     """All paths of the mainframe."""
 
-    def __init__(self, name: str, port: Port, link: TspLink, options: Keithley707BOptions) -> None:
+    def __init__(
+        self, name: str, port: Port, link: TspLink, power: PowerWatch, options: Keithley707BOptions
+    ) -> None:
         super().__init__(name)
         self.settle_s = options.settle_s
         self._port = port
         self._link = link
+        self._power = power
         self._min_gap_s = options.min_gap_s
         self._interlocked = sorted(options.interlocked)
         self._held = frozenset[str]()
@@ -86,7 +90,7 @@ class Keithley707BRelays(Relays):
         yield from self._checking_interlocks()
         if only:
             yield from self._checking_held(self._held)
-        yield from self._switching(statement)
+        yield from self._switching_as_set(statement)
         closed = yield from self._reading_back()
         if missing := frozenset(paths) - closed:
             raise EquipmentError(f"{self.name}: {listed(missing)} was closed and is open")
@@ -117,12 +121,20 @@ class Keithley707BRelays(Relays):
         if still := closed if paths is None else closed & frozenset(paths):
             raise EquipmentError(f"{self.name}: {','.join(sorted(still))} was opened and is closed")
 
-    def _switching(self, statement: str) -> Conversation[None]:
-        """Switch, wait until the machine has done it, and until nothing bounces."""
-        yield from self._link.exchange(statement, timeout_s=OFF_TIMEOUT_S)
+    def _switching_as_set(self, statement: str) -> Conversation[None]:
+        """A power that went took the rule and the forbidden paths along: the chunk closes nothing then."""
+        self._power.check(self.name)
+        guarded = f"if {STILL_SET} then {statement} end"
+        (events,) = yield from self._switching(READ_EVENTS, guarded, values=(EVENTS,))
+        self._power.heed(events, self.name)
+
+    def _switching(self, *statements: str, values: tuple[str, ...] = ()) -> Conversation[list[str]]:
+        """Switch, wait until the machine has done it, and until nothing bounces; return the values."""
+        told = yield from self._link.exchange(*statements, values=values, timeout_s=OFF_TIMEOUT_S)
         yield from say("*OPC?", gap_s=self._min_gap_s)
         yield from hear(timeout_s=OFF_TIMEOUT_S)
         yield Pause(self.settle_s)
+        return told
 
     def _reading_back(self) -> Conversation[frozenset[str]]:
         (closed,) = yield from self._link.exchange(values=(STATE,), timeout_s=OFF_TIMEOUT_S)
@@ -151,8 +163,9 @@ class Keithley707B(PortMachine):
         super().__init__(name, port, min_gap_s=options.min_gap_s)
         self._options = options
         self._link = TspLink(options.min_gap_s)
+        self._power = PowerWatch()
         self.channels: dict[str, Keithley707BRelays] = {
-            "": Keithley707BRelays(name, port, self._link, options)
+            "": Keithley707BRelays(name, port, self._link, self._power, options)
         }
 
     def _setting_up(self) -> Conversation[None]:
@@ -161,10 +174,12 @@ class Keithley707B(PortMachine):
         yield from self._link.exchange(
             'channel.reset("allslots")',
             "errorqueue.clear()",
+            "status.reset()",
             f"channel.connectrule={RULES[options.rule]}",
             *forbidden,
             timeout_s=TIMEOUT_S,
         )
+        self._power.renew()
         for slot, card in sorted(options.cards.items()):
             (found,) = yield from self._link.exchange(values=(f"slot[{slot}].idn",))
             if card not in found:

@@ -138,13 +138,27 @@ async def test_power_that_went_while_a_path_was_used_is_told() -> None:
             pass
 
 
+async def test_nothing_is_closed_after_a_power_that_went_until_the_machine_is_set_up() -> None:
+    """A path that was forbidden could be closed, as the machine has forgotten it."""
+    options = Keithley707BOptions(forbidden=frozenset({"2A01"}))
+    with replayed("keithley_707b/power_lost_while_open") as port:
+        machine = made(port, options)
+        for _ in range(2):
+            with pytest.raises(EquipmentError, match="lost its power meanwhile"):
+                async with machine.channels[""].closed({"1A01"}):
+                    pytest.fail("nothing is as it was set")
+        await port.run(machine._setting_up())
+        await machine.channels[""].close({"1A01"})
+
+
 def answers(*closed: str) -> str:
     read = '> print(channel.getclose("allslots"),errorqueue.count)\n< '
     return "\n".join(f"{read}{paths}\\t0.00000e+00" for paths in closed)
 
 
 async def test_paths_that_were_lost_before_others_replace_them_are_told() -> None:
-    first = '> channel.exclusiveclose("1A01") print(errorqueue.count)\n< 0.00000e+00\n> *OPC?\n< 1\n'
+    chunk = 'if events<128 then channel.exclusiveclose("1A01") end print(events,errorqueue.count)'
+    first = f"> events=status.standard.event {chunk}\n< 0.00000e+00\\t0.00000e+00\n> *OPC?\n< 1\n"
     matrix = relays(written(first + answers("1A01", "nil")))
     await matrix.close_only({"1A01"})
     with pytest.raises(EquipmentError, match="1A01 was closed and has opened by itself"):
