@@ -129,6 +129,10 @@ def code_of(arguments: Sequence[str] | None = None) -> int:
         return _said("interrupted", Exit.INTERRUPTED)
     except tuple(CODES) as error:
         return _said(str(error), next(code for kind, code in CODES.items() if isinstance(error, kind)))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _said(f"{error.filename}: {error.strerror}", Exit.CONFIG)
     return result if isinstance(result, int) else Exit.OK
 
 

@@ -20,6 +20,13 @@ def test_a_new_station_is_sound_and_is_never_overwritten(
     assert "is there already" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert code_of(["init", str(file / "new")]) == Exit.CONFIG
+    assert capsys.readouterr().err == f"hardbin: {file / 'new'}: Not a directory\n"
+
+
 def test_its_lot_is_shown_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(["init", str(tmp_path), "--profile", "final-test"]) == Exit.OK
     run = ["run", "--station", str(tmp_path / "station.toml"), "--devices", "8", "--sites", "4", "--lot", "B"]
