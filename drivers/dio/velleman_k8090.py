@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -105,24 +106,25 @@ class VellemanK8090(Machine, Dio):
         await self._settled()
         for _ in range(TRIES):
             await self._stream.write(question.encode())
-            while (frame := await self._next(within_s=ANSWER_S)) is not None:
-                if frame.code == wanted:
-                    return frame
-                self._passed(frame)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_S):
+                    return await self._answer(wanted)
         raise Silent(f"{self.name}: no answer to {question.encode().hex(' ')} in {TRIES} tries")
 
     async def _settled(self) -> None:
         """Take what has come already: a status that is older than the question is no answer to it."""
-        while (frame := await self._next(within_s=SETTLE_S)) is not None:
-            self._passed(frame)
+        self._waiting.extend(self._frames.feed(await self._stream.until_quiet(SETTLE_S)))
+        while self._waiting:
+            self._passed(self._waiting.popleft())
 
-    async def _next(self, *, within_s: float) -> Frame | None:
-        try:
-            async with asyncio.timeout(within_s):
-                while not self._waiting:
-                    self._waiting.extend(self._frames.feed(await self._stream.receive()))
-        except TimeoutError:
-            return None
+    async def _answer(self, wanted: int) -> Frame:
+        while (frame := await self._next()).code != wanted:
+            self._passed(frame)
+        return frame
+
+    async def _next(self) -> Frame:
+        while not self._waiting:
+            self._waiting.extend(self._frames.feed(await self._stream.receive()))
         return self._waiting.popleft()
 
     def _passed(self, frame: Frame) -> None:

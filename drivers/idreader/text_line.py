@@ -103,8 +103,5 @@ class TextLineReader(Machine, IdReader):
 
     async def _emptied(self) -> None:
         """Drop what came before the trigger."""
-        with suppress(TimeoutError):
-            while True:
-                async with asyncio.timeout(QUIET_S):
-                    self.dropped += len(self._lines.feed(await self._stream.receive()))
+        self.dropped += len(self._lines.feed(await self._stream.until_quiet(QUIET_S)))
         self._lines.clear()

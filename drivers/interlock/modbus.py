@@ -203,9 +203,4 @@ class Modbus(Machine, Interlock):
     async def _emptied(self) -> None:
         """Drop what still comes, until the line is quiet."""
         self._frames.clear()
-        try:
-            while True:
-                async with asyncio.timeout(QUIET_S):
-                    await self._stream.receive()
-        except TimeoutError:
-            pass
+        await self._stream.until_quiet(QUIET_S)

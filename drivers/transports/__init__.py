@@ -12,7 +12,12 @@ from typing import Self, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from drivers.errors import ProtocolError
+
 T = TypeVar("T")
+RESTS_S = 2.0
+MOST_STRAY = 1 << 24
+"""A line that has not come to rest after so many seconds, or bytes, babbles for ever."""
 
 
 class Write(Struct, frozen=True):
@@ -133,13 +138,23 @@ class Stream(ABC):
 
     async def discard(self) -> bytes:
         """Take what has arrived already and return it, without waiting: before a question it is no answer."""
-        taken = b""
-        while True:
+        return await self.until_quiet(0.0)
+
+    async def until_quiet(self, quiet_s: float) -> bytes:
+        """Take all until nothing has come for so long, and return it; ProtocolError if that never is."""
+        taken, loop = bytearray(), asyncio.get_running_loop()
+        end = loop.time() + RESTS_S
+        while loop.time() <= end and len(taken) <= MOST_STRAY:
             try:
-                async with asyncio.timeout(0.0):
+                async with asyncio.timeout(None if self._arriving() else quiet_s):
                     taken += await self.receive()
             except TimeoutError:
-                return taken
+                return bytes(taken)
+        raise ProtocolError(f"{self.name}: the line does not rest: {len(taken)} bytes that nobody asked for")
+
+    def _arriving(self) -> bool:
+        """Whether the system has something that the loop has not fetched yet."""
+        return False
 
     @abstractmethod
     async def aclose(self) -> None:

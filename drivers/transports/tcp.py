@@ -80,12 +80,6 @@ class TcpStream(Stream):
         self.trace.keep("<", data, 0)
         return data
 
-    async def discard(self) -> bytes:
-        taken = b""
-        while self._arriving():  # the system has it, the loop has not fetched it yet
-            taken += await self.receive()
-        return taken + await super().discard()
-
     def _arriving(self) -> bool:
         line = None if self._writer is None else self._writer.get_extra_info("socket")
         return line is not None and line.fileno() >= 0 and readable(line.fileno())
