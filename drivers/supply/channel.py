@@ -53,6 +53,10 @@ class SupplyChannel(Supply):
     async def make_safe(self) -> None:
         await self._port.run(insisting(self._making_safe))
 
+    def _wiring(self) -> tuple[str, ...]:
+        """Set anew what is set at connect: a power that went while the output was off took it along."""
+        return ()
+
     # -- the words of a model
     @abstractmethod
     def _clearing(self) -> tuple[str, ...]:
@@ -100,7 +104,7 @@ class SupplyChannel(Supply):
         level, protection = self._level(volts), self._protection(ovp_v)
         falling = self.on and abs(volts) < abs(self._volts)
         yield from self._exchange(
-            *(() if self.on else self._clearing()),
+            *(() if self.on else (*self._clearing(), *self._wiring())),
             *((level, protection) if falling else (protection, level)),
             *self._limit(limit_a),
         )

@@ -23,7 +23,10 @@ class KeysightE36300Options(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeysightE36300(PortMachine):
-    """An E36300 with its outputs `1`, `2` and `3`; over-current protection always on."""
+    """An E36300 with its outputs `1`, `2` and `3`; over-current protection always on.
+
+    A power that went while an output was off does no harm: all is set anew before it is switched on.
+    """
 
     Options: ClassVar[type[KeysightE36300Options]] = KeysightE36300Options
     models = "E3631[123]A"
@@ -33,7 +36,14 @@ class KeysightE36300(PortMachine):
         self._options = options
         self._link = ScpiLink(options.min_gap_s)
         self.channels: dict[str, ListedChannel] = {
-            str(number): ListedChannel(f"{name}.{number}", port, self._link, number, rise_s=options.rise_s)
+            str(number): ListedChannel(
+                f"{name}.{number}",
+                port,
+                self._link,
+                number,
+                rise_s=options.rise_s,
+                four_wire=options.four_wire,
+            )
             for number in (1, 2, 3)
         }
 

@@ -39,7 +39,10 @@ class KeysightN6700Channel(ListedChannel):
 
 
 class KeysightN6700(PortMachine):
-    """An N6700 or N6705 with its outputs `1` to `4`; over-current protection always on."""
+    """An N6700 or N6705 with its outputs `1` to `4`; over-current protection always on.
+
+    A power that went while an output was off does no harm: all is set anew before it is switched on.
+    """
 
     Options: ClassVar[type[KeysightN6700Options]] = KeysightN6700Options
     models = "N670[0-5][ABC]"
@@ -50,7 +53,12 @@ class KeysightN6700(PortMachine):
         self._link = ScpiLink(options.min_gap_s)
         self.channels: dict[str, KeysightN6700Channel] = {
             number: KeysightN6700Channel(
-                f"{name}.{number}", port, self._link, int(number), rise_s=options.rise_s
+                f"{name}.{number}",
+                port,
+                self._link,
+                int(number),
+                rise_s=options.rise_s,
+                four_wire=options.four_wire,
             )
             for number in options.outputs
         }

@@ -14,9 +14,16 @@ from drivers.transports import Port
 class ListedChannel(SupplyChannel):
     """The output of that number."""
 
-    def __init__(self, name: str, port: Port, link: ScpiLink, number: int, *, rise_s: float) -> None:
+    def __init__(
+        self, name: str, port: Port, link: ScpiLink, number: int, *, rise_s: float, four_wire: bool
+    ) -> None:
         super().__init__(name, port, link, rise_s=rise_s)
         self._at = f"(@{number})"
+        self._four_wire = four_wire
+
+    def _wiring(self) -> tuple[str, ...]:
+        """Two wires are what it comes back with."""
+        return (f":VOLT:SENS:SOUR EXT,{self._at}",) if self._four_wire else ()
 
     def _clearing(self) -> tuple[str, ...]:
         return self._switch(on=False), f":OUTP:PROT:CLE {self._at}"

@@ -65,7 +65,11 @@ class SelectedOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SelectedSupply(PortMachine):
-    """One with outputs `1` to `4`, a switch for each and a master switch."""
+    """One with outputs `1` to `4`, a switch for each and a master switch.
+
+    A power that went leaves the master switch off until the machine is set up: an output that is switched on
+    meanwhile does not come to its level, which is told. All else is set anew before it is switched on.
+    """
 
     Options: ClassVar[type[SelectedOptions]] = SelectedOptions
     clear: ClassVar[tuple[str, ...]]

@@ -29,6 +29,11 @@ class SupplyInstrument(ScpiInstrument):
         self._random = Random(seed) if seed is not None else None
         super().__init__(clock, faults)
 
+    def obey(self, message: str) -> str | None:
+        if self.faults.strikes("power_cycle") is not None:
+            self.lose_power()
+        return super().obey(message)
+
     # -- what commands do
     def _reset(self, _: str) -> None:
         for output in self.outputs.values():
@@ -86,8 +91,6 @@ class SupplyInstrument(ScpiInstrument):
         self._reset("")
 
     def _measure(self, output: Output, what: str) -> str:
-        if what == "CURR" and self.faults.strikes("power_cycle") is not None:
-            self.lose_power()
         if output.delivers and (trip := self.faults.strikes("trip")) is not None:
             output.tripped = {"ov": "VOLT", "ot": "TEMP"}.get(trip, "CURR")
         volts, amps = output.work()

@@ -9,7 +9,7 @@ SUPPLY_KNOBS = frozenset({"trip", "overrange", "slow_rise", "stuck_on", "power_c
 """`trip`: over-current protection trips, `=ov`: over-voltage, `=ot`: over-temperature;
 `slow_rise=<ms>`: time to the set point;
 `stuck_on`: the output stays on though it is switched off, `=lie`: and says that it is off;
-`power_cycle`: the power has gone and come back since the last measurement of a current."""
+`power_cycle`: the power has gone and come back before a message; nothing is as it was set."""
 
 RISE_S = 0.01
 QUERY_S = 0.002

@@ -21,6 +21,7 @@ from sim.faults import Faults, parse
 from sim.instrument import Instrument
 from sim.smu import keithley_2450, keithley_2600b, keysight_b2900
 from sim.supply import keysight_e36300, keysight_n6700
+from sim.supply.instrument import SupplyInstrument
 from sim.supply.rohde_schwarz import HmpSupply, NgxSupply
 from sim.time import VirtualLoop, new_loop
 from sim.visa.worlds import register, unregister
@@ -198,6 +199,50 @@ async def ngx(loop: VirtualLoop, load: Resistor, fault: str = "") -> AsyncGenera
     options = RohdeSchwarzNgxOptions()
     async with bus(model) as port, connected(RohdeSchwarzNgx("vdd", port, options)) as machine:
         yield machine
+
+
+def e36300_of(port: VisaPort) -> Machine:
+    return KeysightE36300("vdd", port, KeysightE36300Options(four_wire=True))
+
+
+def n6700_of(port: VisaPort) -> Machine:
+    return KeysightN6700("vdd", port, KeysightN6700Options(four_wire=True))
+
+
+@pytest.mark.parametrize(
+    ("simulated", "made"),
+    [(keysight_e36300.KeysightE36300, e36300_of), (keysight_n6700.KeysightN6700, n6700_of)],
+)
+def test_supply_that_lost_its_power_while_it_was_off_senses_with_four_wires_again(
+    simulated: type[SupplyInstrument], made: Callable[[VisaPort], Machine]
+) -> None:
+    async def body(loop: VirtualLoop) -> None:
+        model = simulated(loop.clock, {"1": Resistor(1000.0)}, faults("", simulated.knobs))
+        async with bus(model) as port, connected(made(port)) as machine:
+            vdd = machine.channels["1"]
+            assert isinstance(vdd, Supply)
+            model.faults.turn(parse("it.power_cycle@once"))
+            async with vdd.powering(1.8, limit_a=0.1, ovp_v=2.2):
+                assert (model.outputs[1].four_wire, model.outputs[2].four_wire) == (True, False)
+                assert await vdd.measure_current() == pytest.approx(1.8e-3)
+
+    in_virtual_time(body)
+
+
+@pytest.mark.parametrize(("make", "messages"), [(hmp, 10), (ngx, 8)])
+def test_supply_whose_master_switch_went_off_with_its_power_is_told(make: Make, messages: int) -> None:
+    load = Resistor(1000.0)
+
+    async def body(loop: VirtualLoop) -> None:
+        async with make(loop, load, f"power_cycle@after={messages}@once") as machine:
+            vdd = machine.channels["1"]
+            assert isinstance(vdd, Supply)
+            with pytest.raises(EquipmentError, match=r"0 V instead of 1\.8 V"):
+                async with vdd.powering(1.8, limit_a=0.1, ovp_v=2.2):
+                    pytest.fail("nothing comes out")
+
+    in_virtual_time(body)
+    assert set(load.history) <= {0.0, None}
 
 
 MACHINES: list[Make] = [

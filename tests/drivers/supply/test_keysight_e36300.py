@@ -132,3 +132,9 @@ async def test_no_reading_is_believed_after_the_power_has_gone() -> None:
         async with vdd.powering(1.8, limit_a=0.25, ovp_v=2.2):
             with pytest.raises(EquipmentError, match="is off: no reading is believed"):
                 await vdd.measure_current()
+
+
+async def test_four_wires_are_set_anew_before_it_is_switched_on() -> None:
+    with replayed("keysight_e36300/powers_with_four_wires") as port:
+        async with first(port, KeysightE36300Options(four_wire=True)).powering(1.8, limit_a=0.25, ovp_v=2.2):
+            pass

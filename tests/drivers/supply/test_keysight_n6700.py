@@ -105,3 +105,11 @@ async def test_output_that_tripped_meanwhile_has_a_current_of_nothing() -> None:
         vdd = output(port)
         async with vdd.powering(1.8, limit_a=0.25, ovp_v=2.2):
             assert await vdd.measure_current() == 0.0
+
+
+async def test_four_wires_are_set_anew_before_it_is_switched_on() -> None:
+    with replayed("keysight_n6700/powers_with_four_wires") as port:
+        async with output(port, options=KeysightN6700Options(four_wire=True)).powering(
+            1.8, limit_a=0.25, ovp_v=2.2
+        ):
+            pass
