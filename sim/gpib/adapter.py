@@ -6,6 +6,7 @@ has come or its time-out is over.
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from drivers.protocols.prologix import ESCAPE
 from sim.clock import Clock
@@ -160,9 +161,11 @@ class EthernetAdapter(TcpMachine):
 class SerialAdapter(SerialMachine):
     """An adapter on a serial line."""
 
-    def __init__(self, clock: Clock, devices: Mapping[int, Instrument]) -> None:
+    def __init__(self, clock: Clock, devices: Mapping[int, Instrument], *, latency_s: float = 0.0) -> None:
+        """`latency_s` as EthernetAdapter has it; the baud rate takes its time besides."""
         super().__init__(clock)
         self._adapter = GpibAdapter(clock, devices)
+        self._send = partial(self.send, after_s=latency_s)
 
     def on_data(self, data: bytes) -> None:
-        self._adapter.take(data, self.send)
+        self._adapter.take(data, self._send)

@@ -52,7 +52,7 @@ async def bus(
     else:
         where = "serial:hardbin://test.prologix"
         known_to_pyserial()
-        serial.plug("test.prologix", SerialAdapter(loop.clock, devices))
+        serial.plug("test.prologix", SerialAdapter(loop.clock, devices, latency_s=latency_s))
     ports = Ports(VisaLibrary("@py"), None)
     async with AsyncExitStack() as stack:
         stack.callback(serial.unplug, "test.prologix")
@@ -146,8 +146,9 @@ def test_trigger_clear_and_status_reach_the_device() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("line", ["tcp", "serial"])
 @pytest.mark.parametrize("latency_s", [0.001, 0.003, 0.008, 0.016])
-def test_a_wait_that_is_given_up_leaves_no_answer_and_loses_no_request(latency_s: float) -> None:
+def test_a_wait_that_is_given_up_leaves_no_answer_and_loses_no_request(latency_s: float, line: str) -> None:
     async def given_up(port: Port) -> list[int]:
         try:
             async with asyncio.timeout(0.005):
@@ -156,7 +157,7 @@ def test_a_wait_that_is_given_up_leaves_no_answer_and_loses_no_request(latency_s
             return []
 
     async def main() -> None:
-        async with bus("22", latency_s=latency_s) as ((port,), (meter,)):
+        async with bus("22", line=line, latency_s=latency_s) as ((port,), (meter,)):
             for number in range(50):
                 assert await given_up(port) == []
                 assert await port.run(query(f"Q{number}?")) == f"ANSWER-TO-Q{number}?"
