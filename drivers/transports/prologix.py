@@ -75,6 +75,7 @@ class PrologixAdapter:
     async def choose(self, where: str) -> None:
         """Address one device."""
         if self._addressed != where:
+            self._addressed = ""  # given up from here on, nobody knows which it is
             await self.tell(where)
             self._addressed = where
 

@@ -11,6 +11,7 @@ from drivers.errors import EquipmentError, ProtocolError, Silent, TransportError
 from drivers.protocols.prologix import escaped, whole
 from drivers.transports import Clear, Conversation, Port, Read, ReadStatus, Trigger, Write
 from drivers.transports.prologix import PrologixPort
+from drivers.transports.tcp import TcpStream
 from drivers.transports.visa import VisaLibrary
 from sim.gpib.adapter import UNKNOWN, EthernetAdapter, GpibAdapter, SerialAdapter
 from sim.serial import machine as serial
@@ -125,6 +126,30 @@ def test_a_late_answer_is_not_taken_for_the_next() -> None:
             await asyncio.wait([cancelled])
             assert cancelled.cancelled()
             assert await port.run(query("B?")) == "ANSWER-TO-B?"
+
+    run(main)
+
+
+def test_an_address_that_was_cut_off_while_it_was_said_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = TcpStream.write
+
+    async def hangs(self: TcpStream, data: bytes) -> None:
+        await write(self, data)
+        if data == b"++addr 2\n":
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        async with bus("1", "2") as ((one, two), (first, second)):
+            await one.run(say("NOTHING"))
+            with monkeypatch.context() as patched:
+                patched.setattr(TcpStream, "write", hangs)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await two.run(say("NOTHING"))
+            await one.run(say("NOTHING 1"))
+            assert await two.run(query("B?")) == "ANSWER-TO-B?"
+            assert first.log == [b"NOTHING", b"NOTHING 1"]
+            assert second.log == [b"<cleared>", b"B?"]
 
     run(main)
 
