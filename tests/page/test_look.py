@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 LANGUAGES = ("en", "hi", "gu", "ja")
 VIEWS = ("jobs", "lot", "devices", "recipes", "engineering", "security", "settings", "alarms", "help")
 DIALOGS = ('[data-site="2"]', "[data-e10]", "[data-command='cell.recover']")
-LOADED = {"lot": "[data-table=sites]", "security": "[data-quota=order]"}
+LOADED = {"lot": "[data-table=sites]", "security": "[data-quota=order]", "engineering": "[data-tab=live]"}
 """What is there when a view has been told what it has asked for."""
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PICTURES = os.environ.get("HARDBIN_PICTURES", "")

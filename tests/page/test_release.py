@@ -20,6 +20,12 @@ from tests.page.test_security import ENGINEER, OFFICER, opened, shows
 
 pytestmark = pytest.mark.timeout(600)
 ANOTHER = ("badge-0003", "620481")
+HIDDEN = """() => {
+  const whole = document.querySelector('.dialog'), why = whole.querySelector('.body p');
+  const most = whole.parentElement.clientHeight - 24;
+  const lines = 2 * parseFloat(getComputedStyle(why).lineHeight);
+  return whole.scrollHeight - Math.max(0, why.offsetHeight - lines) - most; }"""
+"""How much of a dialog is below the edge, were the reason of the hold two lines."""
 
 
 @pytest.fixture
@@ -52,6 +58,10 @@ def test_two_engineers_release_a_yield_hold(station: Floor, context: BrowserCont
     expect(body).to_have_attribute("data-state", "HELD")
     button(page, "hold.release").tap()
     expect(page.locator("[data-takes]")).to_contain_text("Engineer + Engineer")
+    badge, pin = page.locator("#badge").bounding_box(), page.locator("#pin").bounding_box()
+    assert badge is not None
+    assert pin is not None
+    assert badge["y"] == pin["y"]
     page.locator("#reason").fill("limits checked")
     expect(page.locator("[data-ok]")).to_be_disabled()
     shows(page, ENGINEER)
@@ -110,6 +120,7 @@ def test_two_engineers_sign_for_a_balance_that_stays_open(accounts: Path, contex
         expect(body).to_have_attribute("data-state", "HELD")
         button(page, "lot.close").tap()
         expect(page.locator("[data-takes]")).to_contain_text("Signing takes: Engineer + Engineer")
+        assert page.evaluate(HIDDEN) <= 0
         page.locator("#reason").fill("counted: none is missing")
         expect(page.locator("[data-ok]")).to_be_disabled()
         shows(page, ENGINEER)

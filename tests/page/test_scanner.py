@@ -69,12 +69,13 @@ def test_all_of_a_traveller_is_seen_at_once(page: Page) -> None:
 
 
 def test_the_trend_is_whole_before_there_is_a_lot(page: Page) -> None:
-    plot, axis_px = page.locator("section.trend .u-over"), 20
+    plot, axis_px, half_a_label_px = page.locator("section.trend .u-over"), 20, 28
     expect(plot).to_be_visible()
     over, box = plot.bounding_box(), page.locator("section.trend").bounding_box()
     assert over is not None
     assert box is not None
     assert over["y"] + over["height"] + axis_px < box["y"] + box["height"]
+    assert over["x"] + over["width"] + half_a_label_px < box["x"] + box["width"]
 
 
 def test_a_code_of_no_kind_is_said(page: Page) -> None:

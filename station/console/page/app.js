@@ -7,7 +7,6 @@ import { jobs } from './jobs.js';
 import { alarms, settings, help, look } from './views.js';
 import { lot } from './lot.js';
 import { devices } from './devices.js';
-import { engineering } from './engineering.js';
 import { dialog, kinds } from './dialogs.js';
 import { ASKS } from './asks.js';
 import { LOGIN } from './login.js';
@@ -19,7 +18,9 @@ import { follow } from './stream.js';
 import { listen } from './scanner.js';
 import { map, trendBox, drawTrend } from './parts.js';
 import { session } from './commands.js';
+import { later } from './lookup.js';
 
+const engineering = later(() => import('./engineering.js'), 'engineering');
 const VIEWS = { jobs: () => jobs(trendBox), lot, devices, recipes, engineering, security, alarms, settings, help };
 const at = Object.fromEntries(['title', 'view', 'dialog', 'command', 'navigation'].map((id) => [id, document.getElementById(id)]));
 

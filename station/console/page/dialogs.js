@@ -34,7 +34,7 @@ const KINDS = {
 };
 
 KINDS.close = {
-  body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.close.text')}</p><dl>${Object.entries(S.sum.balance).map(([name, count]) => html`<dt>${t(`balance.${name}`)}</dt><dd>${num(count)}</dd>`)}</dl>${who('lot.close')}${reason(v)}${several(v, 'lot.close')}`,
+  body: (v) => html`<p>${S.sum.reason}</p><p>${t('dialog.close.text')}</p><dl class="counts">${Object.entries(S.sum.balance).map(([name, count]) => html`<dt>${t(`balance.${name}`)}</dt><dd>${num(count)}</dd>`)}</dl>${who('lot.close')}${reason(v)}${several(v, 'lot.close')}`,
   fault: (v) => reasoned(v) || severally(v, 'lot.close'), command: 'lot.close',
   act: (v) => bySeveral('lot.close', v, { reason: v.reason.trim() }),
 };

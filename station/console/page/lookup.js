@@ -1,4 +1,5 @@
 // What is asked of the server once in a while: the last answer of each path, and when it was asked.
+import { nothing } from './vendor/lit-html.js';
 import { S, paint } from './model.js';
 
 const asked = new Map(), MOST = 40;
@@ -17,3 +18,9 @@ export function looked(path, seconds = 5) {
 }
 export const forget = (begins) => { for (const path of [...asked.keys()]) if (path.startsWith(begins)) asked.delete(path); paint(); };
 export const again = (path) => { asked.delete(path); paint(); };
+
+// A part of the page that is loaded when it is first looked at, and asked for again if it did not come.
+export function later(load, name) {
+  let view = null;
+  return () => (view ??= load().then((one) => { view = one[name]; paint(); }, () => { view = null; }) && (() => nothing))();
+}

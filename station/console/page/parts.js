@@ -14,7 +14,7 @@ function made() {
   const line = { stroke: css('--muted'), grid: { stroke: css('--line'), width: 1 }, ticks: { show: false }, font: '14px sans-serif' };
   return new uPlot({
     width: Math.max(120, trendBox.clientWidth), height: Math.max(60, trendBox.clientHeight),
-    legend: { show: false }, cursor: { show: false }, padding: [8, 14, 0, 0],
+    legend: { show: false }, cursor: { show: false }, padding: [8, 28, 0, 0],
     scales: { x: { time: false }, y: { range: (_, low, high) => (low === null ? [0.8, 1] : [Math.max(0, Math.floor(low * 20 - 0.5) / 20), Math.min(1, Math.ceil(high * 20 + 0.5) / 20)]) } },
     series: [{}, { stroke: css('--ink'), width: 2, points: { size: 5 } }],
     axes: [{ ...line, size: 26 }, { ...line, size: 52, values: (_, values) => values.map((value) => `${Math.round(100 * value)} %`) }],

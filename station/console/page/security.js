@@ -1,8 +1,8 @@
 // The people of the station, their ledger, and acts that take two persons.
 import { html, nothing } from './vendor/lit-html.js';
-import { S, paint, say } from './model.js';
+import { S, say } from './model.js';
 import { t, num, when } from './words.js';
-import { looked, again } from './lookup.js';
+import { looked, again, later } from './lookup.js';
 import { choice, input } from './fields.js';
 import { post, another } from './commands.js';
 import { keys, shown, made } from './keys.js';
@@ -80,11 +80,7 @@ function evidence() {
     <tbody>${all.map((one) => html`<tr data-evidence=${one.lot}><th scope="row" class="name">${one.lot}</th><td class="name">${one.state ? t(`state.${one.state}`) : '–'}</td><td>${when(new Date(one.at * 1000))}</td><td>${one.size ? num(Math.ceil(one.size / 1000)) : '–'}</td><td class="name"><code>${one.sha256 || t('evidence.none')}</code></td></tr>`)}</tbody></table>` : html`<p>${t('evidence.no_lot')}</p>`}`;
 }
 
-let lazily = null;
-function releases() {          // loaded when it is first looked at
-  lazily ??= import('./releases.js').then((one) => { lazily = one.releases; paint(); }) && (() => nothing);
-  return lazily();
-}
+const releases = later(() => import('./releases.js'), 'releases');
 
 export function security() {
   const found = S.session.logs_in && S.session.person ? looked('people', 10) : null;

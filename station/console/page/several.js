@@ -9,7 +9,7 @@ import { ask } from './dialogs.js';
 const seats = (name) => (name === 'lot.close' ? S.sum.signs : S.sum.takes) ?? [];
 const two = (name) => seats(name).length > 1;
 
-export const pin = (v) => html`${input('badge', 'text', v.badge, (x) => { v.badge = x; }, { most: 128 })}${input('pin', 'password', v.pin, (x) => { v.pin = x; }, { most: 64 })}`;
+export const pin = (v) => html`<div class="pair">${input('badge', 'text', v.badge, (x) => { v.badge = x; }, { most: 128 })}${input('pin', 'password', v.pin, (x) => { v.pin = x; }, { most: 64 })}</div>`;
 export const who = (name) => (seats(name).length ? html`<p data-takes>${t(`cause.${S.sum.cause}`)} ${t(name === 'lot.close' ? 'takes.sign' : 'takes', { persons: seats(name).map((one) => one.map((role) => t(`role.${role}`)).join('/')).join(' + ') })}</p>` : nothing);
 export const several = (v, name) => (two(name) && S.session.logs_in ? html`<p>${t('takes.first')}</p>${pin(v)}` : nothing);
 export const severally = (v, name) => (!two(name) ? '' : !S.session.logs_in ? t('takes.accounts') : v.badge && v.pin ? '' : t('dialog.fault.login'));
