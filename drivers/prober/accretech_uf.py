@@ -72,7 +72,7 @@ class AccretechUf(ProbingMachine):
         self._map: tuple[Die, ...] = ()
         self._subsite = 0
         self._raised = False
-        """Whether the chuck is up because it was told so."""
+        """Whether it was told to raise the chuck, and has not lowered it since."""
         self._stepped_already: int | None = None
         profile = options.bin_profile
         self.hard_bins = frozenset(range(MOST_BINS)) if profile is None else profile.bins
@@ -164,12 +164,11 @@ class AccretechUf(ProbingMachine):
         return (await self._chuck()).in_contact
 
     async def separate(self) -> None:
-        """Lower the chuck if it is up; what it says of itself counts."""
+        """Lower the chuck if it was raised or says that it is up: without contact it says no, and is up."""
         await self._lower(self._noticed)
 
     async def _lower(self, noticed: Noticed) -> None:
-        if not (await self._chuck()).in_contact:
-            self._raised = False
+        if not (await self._chuck()).in_contact and not self._raised:
             return
         await self.requests.done("D", {Stb.DOWN}, timeout_s=Z_S, noticed=noticed, check=self._is_down)
         if (await self._chuck()).in_contact:

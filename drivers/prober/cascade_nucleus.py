@@ -58,6 +58,8 @@ class CascadeNucleus(ProbingMachine):
     def __init__(self, name: str, port: Port, options: NucleusOptions) -> None:
         super().__init__(name, options)
         self._port = port
+        self._raised = False
+        """Whether it was told to raise the chuck, and has not lowered it since."""
         self._wire = PortWire(port, sends=b"\n")
         self.hard_bins = frozenset(range(MOST_BINS))
 
@@ -114,15 +116,18 @@ class CascadeNucleus(ProbingMachine):
         return await self._query(f":mov:cont? {CHUCK}", boolean)
 
     async def contact(self) -> bool:
+        self._raised = True
         await self._move(f":mov:cont {CHUCK}")
         return await self._in_contact_now()
 
     async def separate(self) -> None:
-        if not await self._in_contact_now():
+        """Lower the chuck if it is in contact, or was raised without."""
+        if not await self._in_contact_now() and not self._raised:
             return
         await self._move(f":mov:sep {CHUCK}")
         if await self._in_contact_now():
             raise EquipmentError(f"{self.name}: told to separate, and still in contact")
+        self._raised = False
 
     async def step_to(self, x: int, y: int, subsite: int = 0) -> None:
         await self.separate()

@@ -265,9 +265,11 @@ async def test_a_chuck_that_stays_up_is_an_error() -> None:
         await made(port).separate()
 
 
-async def test_no_contact() -> None:
+async def test_a_chuck_that_was_raised_without_contact_is_lowered() -> None:
     with replayed("accretech_uf/no_contact") as port:
-        assert not await made(port).contact()
+        prober = made(port)
+        assert not await prober.contact()
+        await prober.separate()
 
 
 async def test_a_command_that_was_not_understood() -> None:

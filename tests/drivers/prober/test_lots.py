@@ -152,8 +152,9 @@ def test_a_route_that_steps_elsewhere_is_no_test() -> None:
         lot(sentio_cell, wafers(), "shift_die=0,1@every=5", mode="prober_master")
 
 
-def test_contact_that_fails_once_is_made_after_a_cleaning() -> None:
-    run = lot(sentio_cell, wafers(), "contact_fail@every=7")
+@pytest.mark.parametrize("cell", [sentio_cell, velox_cell, accretech_cell, nucleus_cell])
+def test_contact_that_fails_once_is_made_after_a_cleaning(cell: Cell) -> None:
+    run = lot(cell, wafers(1 if cell is nucleus_cell else 2), "contact_fail@every=7")
     assert run.complete
     assert run.faults == []
 
