@@ -9,8 +9,9 @@ from traceback import format_exc
 
 from msgspec import DecodeError, Struct, json
 
+from station.chaos import nursery
 from station.chaos.evidence import Evidence, complaints
-from station.chaos.lives import NURSERY, Command, Life, Lives
+from station.chaos.lives import Command, Life, Lives
 from station.chaos.page import Page
 from station.chaos.plant import Plant
 from station.chaos.schedule import (
@@ -64,12 +65,20 @@ class Played(Struct, frozen=True):
 def campaign(
     command: Command, folder: Path, seeds: range, *, jobs: int, told: Callable[[Played], None]
 ) -> Result:
-    """Play the schedules of these seeds, so many lots side by side; tell of each, in order."""
+    """Play the schedules of these seeds, so many lots side by side; tell of each, in order.
+
+    KeyboardInterrupt after SIGINT or SIGTERM, when the lots in play are over.
+    """
     played = list[Played]()
-    with ProcessPoolExecutor(jobs, NURSERY, _begin, (command, folder)) as pool:
+    nursery.opened()
+    workers = ProcessPoolExecutor(jobs, nursery.NURSERY, _begin, (command, folder))
+    with nursery.asked_to_end() as asked, workers as pool:
         for one in pool.map(_seed, seeds):
             told(one)
             played.append(one)
+            if asked:
+                pool.shutdown(cancel_futures=True)
+                raise KeyboardInterrupt
     faults = sum(schedule(seed).wrongs for seed in seeds)
     found = tuple(one.violation for one in played if one.violation is not None)
     return Result(len(seeds), faults, sum(one.lives for one in played), found)
@@ -80,6 +89,7 @@ _mine: list["Campaign"] = []
 
 
 def _begin(command: Command, folder: Path) -> None:
+    nursery.stand_apart()
     own = folder / str(os.getpid())
     own.mkdir()
     _mine.append(Campaign(command, own))
@@ -88,7 +98,9 @@ def _begin(command: Command, folder: Path) -> None:
 def _seed(seed: int) -> Played:
     mine = _mine[0]
     mine.lives = 0
-    return Played(seed, violation=mine.tried(schedule(seed)), lives=mine.lives)
+    with nursery.undone():
+        violation = mine.tried(schedule(seed))
+    return Played(seed, mine.lives, violation)
 
 
 class Campaign:

@@ -7,10 +7,10 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from station.chaos.nursery import NURSERY
 from station.chaos.points import Kill, armed
 from station.chaos.troubles import Trouble, Troubled
 from station.cli.codes import Exit
@@ -28,9 +28,6 @@ BOUND_S = 300
 """Seconds that a life may take, of real time."""
 MOST = 6
 """So many lives a lot may take to end after the last kill."""
-NURSERY = get_context("forkserver")
-"""Lives are forked from a process without threads that has imported what a lot takes, not from this one."""
-NURSERY.set_forkserver_preload(["station.cli.run", "station.cli.serve", "sim.world"])
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,12 @@ class Lives:
         said = self.out / f"{self.lot}.said"
         station = NURSERY.Process(target=_lived, args=(self.command, arguments, kill, troubles, said))
         station.start()
-        self.attend(station)
-        station.join()
+        try:
+            self.attend(station)
+            station.join()
+        except BaseException:
+            station.kill()
+            raise
         code = station.exitcode or 0
         hung = code == -signal.SIGALRM
         life = Life(arguments, None if code < 0 else code, said.read_text(), hung)

@@ -1,7 +1,7 @@
 """`hardbin chaos`: simulated lots in cells with faults, whose station is killed; what must hold, holds."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,8 +10,11 @@ import click
 from msgspec import json
 
 from station.chaos.campaign import Campaign, Played, Result, Violation, campaign
-from station.chaos.schedule import read
+from station.chaos.schedule import Schedule, read, schedule
+from station.chaos.troubles import CONSOLE
 from station.cli.codes import Exit
+from station.console.page_files import page_files
+from station.errors import ConfigError
 
 STRIDE = 100
 """After so many lots a campaign says how far it is."""
@@ -30,6 +33,7 @@ def chaos(lots: int, seed: int, jobs: int, text: str | None, as_json: bool) -> i
     with TemporaryDirectory(prefix="hardbin-chaos-") as folder, stoppable():
         if text is None:
             seeds = range(seed, seed + lots)
+            _must_have_pages(map(schedule, seeds))
             result = campaign(code_of, Path(folder), seeds, jobs=jobs, told=Telling(lots, quiet=as_json))
         else:
             result = _one(Campaign(code_of, Path(folder)), text)
@@ -52,9 +56,19 @@ def _one(played: Campaign, text: str) -> Result:
         asked = read(text)
     except ValueError as error:
         raise click.UsageError(f"--schedule: {error}") from error
+    _must_have_pages([asked])
     wrong = tuple(played.wrong_with(asked))
     found = (Violation(f"hardbin chaos --schedule '{asked}'", str(asked), wrong),) if wrong else ()
     return Result(1, asked.wrongs, played.lives, found)
+
+
+def _must_have_pages(schedules: Iterable[Schedule]) -> None:
+    """Say at once that no console can start; each lot would wait a minute for its own."""
+    try:
+        if any(one.name == CONSOLE for played in schedules for one in played.troubles):
+            page_files()
+    except ConfigError as error:
+        raise click.ClickException(f"no console can be started: {error}") from error
 
 
 class Telling:

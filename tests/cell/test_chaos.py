@@ -3,20 +3,24 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import IO
 
 import pytest
 
 from station.chaos import troubles
 from station.chaos.campaign import Campaign, Played, campaign
 from station.chaos.delivery import Careless
-from station.chaos.lives import Lives
+from station.chaos.lives import Command, Lives
 from station.chaos.page import Page
 from station.chaos.plant import Plant
 from station.chaos.points import Kill
-from station.chaos.schedule import PERSONALISING, PLAIN, Schedule, read, schedule, smaller, station_file
+from station.chaos.schedule import PERSONALISING, PLAIN, RUN, Schedule, read, schedule, smaller, station_file
 from station.chaos.served import ServedLives
 from station.chaos.troubles import Trouble
 from station.cli import code_of
@@ -139,6 +143,76 @@ def test_a_campaign_is_ended_by_a_signal_as_by_a_key() -> None:
     with pytest.raises(KeyboardInterrupt), stoppable():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+FOREVER = """
+import sys
+from pathlib import Path
+from tests.cell.test_chaos import alone, played_until_asked
+played_until_asked(Path(sys.argv[1]), alone)
+"""
+ALIVE, GO, OVER = "alive", "go", "over"
+
+
+def alone(arguments: Sequence[str]) -> int:
+    """A life that says that it is there, and ends when it is told to; the lives after it end at once.
+
+    Each ends as one that took too long, whose lot is not made smaller.
+    """
+    folder = Path(arguments[arguments.index("--out") + 1]).parent.parent
+    if not (folder / OVER).exists():
+        with (folder / ALIVE).open("w", buffering=1) as alive:
+            alive.write("alive\n")
+            (folder / GO).read_bytes()
+            alive.write("told\n")
+    signal.raise_signal(signal.SIGALRM)
+    return 0
+
+
+def played_until_asked(folder: Path, command: Command) -> None:
+    """Play a campaign whose lots are plain ones."""
+    plain = next(one for one in range(1000) if not schedule(one).wrongs and schedule(one).way == RUN)
+    (folder / "out").mkdir()
+    with suppress(KeyboardInterrupt):
+        campaign(command, folder / "out", range(plain, plain + 1000), jobs=1, told=lambda _: None)
+
+
+@pytest.fixture
+def under_way(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
+    """A campaign in a process group of its own, and what its first life says."""
+    for name in (ALIVE, GO):
+        os.mkfifo(tmp_path / name)
+    command = [sys.executable, "-c", FOREVER, str(tmp_path)]
+    with (
+        subprocess.Popen(command, process_group=0, stderr=subprocess.PIPE, text=True) as process,
+        (tmp_path / ALIVE).open() as alive,
+    ):
+        assert alive.readline() == "alive\n"
+        yield process, alive
+
+
+@pytest.mark.timeout(300)
+def test_no_life_outlives_a_campaign_that_is_killed(
+    under_way: tuple["subprocess.Popen[str]", IO[str]],
+) -> None:
+    process, alive = under_way
+    process.kill()
+    assert alive.read() == "", "its end was not closed by the life"
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.timeout(300)
+def test_a_key_in_the_terminal_ends_a_campaign_when_its_lots_are_over(
+    under_way: tuple["subprocess.Popen[str]", IO[str]], tmp_path: Path
+) -> None:
+    process, alive = under_way
+    os.killpg(process.pid, signal.SIGINT)
+    (tmp_path / OVER).touch()
+    (tmp_path / GO).write_bytes(b"")
+    assert alive.read() == "told\n"
+    assert process.stderr is not None
+    assert (process.stderr.read(), process.wait()) == ("", 0)
 
 
 def test_a_careless_way_loses_and_doubles_the_messages_that_it_was_told_to() -> None:
