@@ -84,6 +84,11 @@ def pepper(folder: Path) -> bytes:
 
 
 def _checked(path: Path, content: bytes) -> bytes:
+    if not content:
+        raise ConfigError(
+            f"{path}: it is empty, a first start was cut off: delete it if there are no accounts yet "
+            "(no people.db beside it), else put it back from a backup"
+        )
     if len(content) != PEPPER_BYTES:
         raise ConfigError(f"{path}: holds {len(content)} bytes, a pepper has {PEPPER_BYTES}")
     return content

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from station.custody import seed_file
-from station.errors import StorageError
+from station.errors import ConfigError, StorageError
 from station.people.database import Database
 from station.people.people import people
 from station.people.pins import PEPPER, Cost, pepper
@@ -63,6 +63,19 @@ def test_of_two_first_starts_at_once_one_draws_the_secrets(
     assert {name: (tmp_path / "people" / name).read_bytes() for name in other} == other
     assert set(other) == {PEPPER, SEEDS}
     assert [path.name for path in (tmp_path / "people").iterdir() if path.suffix == ".new"] == []
+
+
+def test_an_empty_pepper_of_an_older_first_start_is_told_with_what_to_do(tmp_path: Path, clock: Hand) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    (folder / PEPPER).touch(mode=0o600)
+    told = r"pepper: it is empty.*delete it if there are no accounts yet.*else put it back from a backup"
+    with pytest.raises(ConfigError, match=told), people(folder, "ws-07", clock, Cost.LOW):
+        pass
+    assert not (folder / "people.db").exists()
+    (folder / PEPPER).unlink()
+    with people(folder, "ws-07", clock, Cost.LOW) as station:
+        assert station.empty()
 
 
 def test_a_folder_that_takes_no_file_is_a_storage_error(tmp_path: Path) -> None:
