@@ -54,7 +54,7 @@ def complaints(left: Evidence) -> list[str]:
     balance = balance_of(history, identities=True)
     found += [*_ended(left, left.report, history), *_truth(left, left.report, balance)]
     found += [*_balance(left, left.report, balance), *_contacts(history), *_bins(history, left.folder)]
-    found += _identities(history, killed=left.journal_refused)
+    found += _identities(history, may_lack_end=left.journal_refused)
     found += [*_vault(balance, left.folder), *_datalog(history, left.folder)]
     return found + [*_bundle(left.report, balance, left.folder)]
 
@@ -63,9 +63,9 @@ def complaints_of_a_killed_lot(left: Evidence) -> list[str]:
     """Say what is wrong with a lot whose process was killed: what was under way may be open, no more."""
     history = list(read(left.folder / "journal"))
     balance = balance_of(history, identities=True)
-    found = [*_contacts(history, killed=True), *_bins(history, left.folder)]
-    found += [*_identities(history, killed=True), *_vault(balance, left.folder)]
-    return found + [*_datalog(history, left.folder, killed=True)]
+    found = [*_contacts(history, may_lack_end=True), *_bins(history, left.folder)]
+    found += [*_identities(history, may_lack_end=True), *_vault(balance, left.folder)]
+    return found + [*_datalog(history, left.folder, may_lack_end=True)]
 
 
 def _refused(left: Evidence) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _balance(left: Evidence, report: LotReport, balance: Balance) -> Iterator[st
         yield f"closed with devices in contact: {accounts}"
 
 
-def _contacts(history: list[events.Any], *, killed: bool = False) -> Iterator[str]:
+def _contacts(history: list[events.Any], *, may_lack_end: bool = False) -> Iterator[str]:
     opened: dict[int, set[int]] = {}
     for event in history:
         match event:
@@ -140,7 +140,7 @@ def _contacts(history: list[events.Any], *, killed: bool = False) -> Iterator[st
                 opened[event.seq] = set()
             case _:
                 pass
-    if killed and opened:
+    if may_lack_end and opened:
         opened.popitem()
     if left := {seq: sites for seq, sites in opened.items() if sites}:
         yield f"contacts never closed: {left}"
@@ -176,7 +176,7 @@ def _has_runs(store: sqlite3.Connection) -> bool:
     return bool(store.execute("SELECT 1 FROM sqlite_master WHERE name = 'touchdown'").fetchall())
 
 
-def _identities(history: list[events.Any], *, killed: bool = False) -> Iterator[str]:
+def _identities(history: list[events.Any], *, may_lack_end: bool = False) -> Iterator[str]:
     intended, spoiled, recovered = set[int](), set[int](), set[int]()
     for event in history:
         match event:
@@ -202,7 +202,7 @@ def _identities(history: list[events.Any], *, killed: bool = False) -> Iterator[
     # what ended without a verdict may get one when the vault is asked after a stop
     verdicts = Counter(e.part for e in ends if e.disposition is not None)
     known = Counter({part: times for part, times in began.items() if part not in recovered})
-    if verdicts - began or ended - verdicts - began or (known - ended and not killed):
+    if verdicts - began or ended - verdicts - began or (known - ended and not may_lack_end):
         yield f"intents {dict(began)}, their ends {dict(ended)}, with a verdict {dict(verdicts)}"
 
 
@@ -229,7 +229,7 @@ def _bundle(report: LotReport, balance: Balance, folder: Path) -> Iterator[str]:
         yield f"evidence of {verdict.devices} devices, the station says that {balance.secured()} are sealed"
 
 
-def _datalog(history: list[events.Any], folder: Path, *, killed: bool = False) -> Iterator[str]:
+def _datalog(history: list[events.Any], folder: Path, *, may_lack_end: bool = False) -> Iterator[str]:
     """Each PIR has its PRR, and the file of an open lot ends behind a whole group."""
     files = [*folder.glob("*.std"), *folder.glob("*.std.part")]
     if not files and not any(isinstance(event, events.TouchdownOpened) for event in history):
@@ -256,7 +256,7 @@ def _datalog(history: list[events.Any], folder: Path, *, killed: bool = False) -
     contacts = Counter(
         str(part) for e in history if isinstance(e, events.TouchdownOpened) for part in e.parts.values()
     )
-    if groups - contacts or (contacts - groups and not killed):
+    if groups - contacts or (contacts - groups and not may_lack_end):
         yield f"PRRs {dict(groups)}, contacts {dict(contacts)}"
 
 
