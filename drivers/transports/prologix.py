@@ -20,6 +20,8 @@ MARGIN_S = 0.1
 QUIET_S = READ_MS / 1000 + MARGIN_S
 POLL_S = (0.005, 0.05)
 MOST_REQUESTS = 64
+SPOILS = b"++\n"
+"""Of itself it is a command that no adapter knows; at the end of half a message, an error of the device."""
 LOOK_S = 5.0
 """For one look at who asks for service; it is not given up before."""
 
@@ -38,6 +40,8 @@ class PrologixAdapter:
         self.strays = 0
         """How often something came that answered no question."""
         self._addressed = ""
+        self._half = False
+        """Whether a line may have been cut off in the middle."""
         self._opening = asyncio.Lock()
         self._received = bytearray()
 
@@ -62,7 +66,7 @@ class PrologixAdapter:
                 await self.line.aclose()
 
     async def _set_up(self) -> None:
-        self._addressed = ""
+        self._addressed, self._half = "", False
         self._received.clear()
         for command in SETUP:
             await self.tell(command)
@@ -81,7 +85,7 @@ class PrologixAdapter:
 
     async def tell(self, command: str) -> None:
         """Give the adapter itself a command."""
-        await self.line.write(command.encode() + b"\n")
+        await self._say(command.encode() + b"\n")
 
     async def ask(self, command: str) -> str:
         """Ask the adapter itself; Silent if it does not answer."""
@@ -91,7 +95,14 @@ class PrologixAdapter:
 
     async def send(self, data: bytes) -> None:
         """Send a message to the device that is addressed."""
-        await self.line.write(escaped(data) + b"\n")
+        await self._say(escaped(data) + b"\n")
+
+    async def _say(self, line: bytes) -> None:
+        """Say a line; before it, spoil one that was cut off in the middle, so that nobody does its half."""
+        spoils = SPOILS if self._half else b""
+        self._half = True
+        await self.line.write(spoils + line)
+        self._half = False
 
     async def answer(self, timeout_s: float) -> bytes:
         """Receive a message of the device; a read that brings nothing ends by itself and is made again."""

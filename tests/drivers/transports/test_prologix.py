@@ -154,6 +154,32 @@ def test_an_address_that_was_cut_off_while_it_was_said_is_said_again(monkeypatch
     run(main)
 
 
+@pytest.mark.parametrize("cut", [b"++addr 2", b"VOLT 12.5"])
+def test_half_a_line_is_spoilt_and_not_done(cut: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = TcpStream.write
+
+    async def stops(self: TcpStream, data: bytes) -> None:
+        if not data.startswith(cut):
+            await write(self, data)
+            return
+        await write(self, data[:6])
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        async with bus("1", "2") as ((one, two), (first, second)):
+            await one.run(say("NOTHING"))
+            with monkeypatch.context() as patched:
+                patched.setattr(TcpStream, "write", stops)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await two.run(say("VOLT 12.5"))
+            assert await two.run(query("B?")) == "ANSWER-TO-B?"
+            assert first.log == [b"NOTHING"]
+            assert second.log == [*[b"VOLT 1++"] * (cut == b"VOLT 12.5"), b"<cleared>", b"B?"]
+
+    run(main)
+
+
 def test_trigger_clear_and_status_reach_the_device() -> None:
     def conversation() -> Conversation[None]:
         yield Trigger()
