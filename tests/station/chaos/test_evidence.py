@@ -26,4 +26,4 @@ def test_a_vault_that_could_not_say_may_be_asked_once_more() -> None:
 
 def test_an_intent_that_has_no_end_is_found() -> None:
     assert list(_identities([intended()]))
-    assert not list(_identities([intended()], killed=True))
+    assert not list(_identities([intended()], may_lack_end=True))
