@@ -97,8 +97,8 @@ def verify(file: Path, trust: Path, *, as_json: bool) -> None:
 @says
 def show(file: Path) -> Said:
     """Print what a recipe says, and who has signed it; nothing is verified."""
-    names = list(dict.fromkeys(name for name, _, _ in opened(file.read_bytes()).signatures))
     found = _read(file)
+    names = list(dict.fromkeys(name for name, _, _ in opened(file.read_bytes()).signatures))
     text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
     words = f"{text}\nsigned by {', '.join(names) or 'nobody'}; not verified"
     return Said(words, recipe=found, signed_by=names)
