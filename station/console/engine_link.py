@@ -62,6 +62,8 @@ class EngineLink:
         self._line = self._notes = 0
         self._asked: dict[int, asyncio.Future[commands.Receipt]] = {}
         self._number = 0
+        self._unread = ""
+        """Why what the engine said could not be read last."""
 
     @property
     def there(self) -> bool:
@@ -72,8 +74,8 @@ class EngineLink:
         """Follow the engine until cancelled."""
         try:
             while True:
-                with suppress(OSError, ValueError, TimeoutError, msgspec.DecodeError):
-                    await self._once()
+                with suppress(OSError):
+                    await self._once_told()
                 self._leave()
                 await asyncio.sleep(AGAIN_S)
         finally:
@@ -96,6 +98,14 @@ class EngineLink:
             raise AwayError from None
         finally:
             self._asked.pop(number, None)
+
+    async def _once_told(self) -> None:
+        try:
+            await self._once()
+        except (ValueError, msgspec.DecodeError) as error:
+            if (why := str(error)) != self._unread:  # it may say the same twice a second, for days
+                log.warning("what the engine says cannot be read, it is asked anew: %s", why)
+            self._unread = why
 
     async def _once(self) -> None:
         reader, writer = await asyncio.open_unix_connection(str(self._path), limit=wire.LINE_MAX)

@@ -222,3 +222,20 @@ def test_what_is_said_when_no_console_is_served_any_more_is_let_go() -> None:
         return outlet.Outlet(HELLO, INSIDE)
 
     asyncio.run(made()).noted(1, SOME[0])
+
+
+async def test_what_cannot_be_read_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    came, again = list[None](), asyncio.Event()
+
+    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(None)
+        if len(came) > 2:
+            again.set()
+        writer.write(b"no JSON\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(babble, tmp_path / "s"), linked(tmp_path / "s", Ear()):
+        async with asyncio.timeout(20):
+            await again.wait()
+    (told,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert told.startswith("what the engine says cannot be read, it is asked anew: ")
