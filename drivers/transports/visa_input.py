@@ -15,6 +15,8 @@ from drivers.errors import DeviceLost
 PADDING = b"\r\n\0 "
 """What may follow the end of an answer without being one: line ends in another order, fill bytes."""
 CHUNK = 65536
+MOST_SURPLUS = 1 << 20
+"""A line that has said more than this unasked is mad, and is opened anew."""
 
 
 def taken(session: object) -> bytes | None:
@@ -44,7 +46,7 @@ def waits(session: object) -> bool:
 def _received(line: socket.socket, pending: bytearray) -> bytes:
     data = bytes(pending)
     pending.clear()
-    while _readable(line):
+    while len(data) < MOST_SURPLUS and _readable(line):
         if not (more := line.recv(CHUNK)):
             raise DeviceLost("the other end closed the connection")
         data += more

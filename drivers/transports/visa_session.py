@@ -16,12 +16,10 @@ from drivers.errors import DeviceLost, ProtocolError, TransportError
 from drivers.transports import Clear, Read, ReadStatus, Reply, Step, Trigger
 from drivers.transports.trace import Recorder
 from drivers.transports.visa_errors import FOREIGN, Opening, mapped
-from drivers.transports.visa_input import PADDING, taken
+from drivers.transports.visa_input import MOST_SURPLUS, PADDING, taken
 
 SLICE_S = 0.05
 LONGEST_WRITE_MS = 2000
-MOST_SURPLUS = 1 << 20
-"""A line that has said more than this unasked is mad, and is opened anew."""
 _ANY_JOB = VISAJobID(0)
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,14 @@ import socket
 import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 
 from drivers.errors import DeviceLost, ProtocolError, Silent
 from drivers.transports import Conversation
 from drivers.transports.visa import VisaLibrary, VisaPort
-from drivers.transports.visa_input import waits
+from drivers.transports.visa_input import CHUNK, MOST_SURPLUS, taken, waits
 from tests.drivers.transports.visa_bench import query, run
 
 
@@ -181,3 +182,27 @@ def _answered(far: int, question: bytes, answer: bytes) -> None:
     while not heard.endswith(question):
         heard += os.read(far, 64)
     os.write(far, answer)
+
+
+def test_a_connection_that_does_not_rest_is_not_emptied_for_ever() -> None:
+    class Endless(socket.socket):
+        """One that has bytes to read, always."""
+
+        read = 0
+
+        def recv(self, size: int, flags: int = 0) -> bytes:
+            del flags
+            self.read += size
+            assert self.read < 2 * MOST_SURPLUS, "it is read on and on"
+            return b"x" * size
+
+    @dataclass
+    class Session:
+        interface: socket.socket
+
+    here, far = socket.socketpair()
+    with far, Endless(fileno=here.detach()) as line:
+        far.send(b"x")
+        surplus = taken(Session(line))
+    assert surplus is not None
+    assert MOST_SURPLUS <= len(surplus) < MOST_SURPLUS + CHUNK
