@@ -179,6 +179,15 @@ def _sequence_in(module: str, attribute: str) -> TestSequence[Any]:
     return found
 
 
+def may_clean(config: StationConfig) -> bool:
+    """Whether what feeds the sites is of a kind that cleans tips: a prober, whose options may lack it yet."""
+    names = {placed.driver for placed in config.equipment if placed.name == config.cell.handler}
+    with suppress(ImportError):  # told where the machines are made
+        drivers = [one.load() for one in entry_points(group="hardbin.drivers") if one.name in names]
+        return any(getattr(one, "can_clean", False) for one in drivers)
+    return False
+
+
 def equipment(config: StationConfig, surroundings: Surroundings) -> Equipment:
     """Make every machine, opening nothing; ConfigError says which entry of the station file is wrong."""
     drivers = {entry.name: entry for entry in entry_points(group="hardbin.drivers")}

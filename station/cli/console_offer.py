@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from station.assemble import sequence_named
+from station.assemble import may_clean, sequence_named
 from station.config import StationConfig
 from station.console.shown import Row
 from station.console.wire import VERSION, Hello
@@ -37,6 +37,7 @@ def hello(config: StationConfig, *, more_lots: bool, real: bool) -> Hello:
         more_lots=more_lots,
         rows=tuple(map(_row, sequence.tests())),
         real=real,
+        cleans=may_clean(config),
         station_file=str(config.source.absolute()),
     )
 

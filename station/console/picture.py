@@ -58,6 +58,7 @@ class Picture:
             lots=hello.lots,
             rows=hello.rows,
             real=hello.real,
+            cleans=hello.cleans,
         )
         self.there = True
         self._notes.clear()

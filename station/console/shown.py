@@ -202,6 +202,8 @@ class Engine(Struct, frozen=True):
     """Of its sequence."""
     real: bool = False
     """Whether its machines are, and not simulated."""
+    cleans: bool = False
+    """Whether what feeds the sites may have something that cleans the tips: it is a prober."""
 
 
 class State(Struct, frozen=True):

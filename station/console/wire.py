@@ -47,6 +47,8 @@ class Hello(Said, frozen=True, tag="hello", kw_only=True):
     """Of its sequence."""
     real: bool = False
     """Whether its machines are, and not simulated."""
+    cleans: bool = False
+    """Whether what feeds the sites may have something that cleans the tips: it is a prober."""
 
 
 class Lot(Said, frozen=True, tag="lot", kw_only=True):

@@ -10,9 +10,9 @@ from drivers.errors import EquipmentError, TransportError
 from drivers.roles import Identity, Machine
 from drivers.transports.visa import VisaLibrary
 from sim.time import new_loop
-from station import assemble, binding
+from station import assemble, binding, config
 from station.cli import code_of
-from station.surroundings import simulated_station_file
+from station.surroundings import FINAL_TEST, WAFER_SORT, simulated_station_file
 
 
 class Box(Machine):
@@ -98,6 +98,11 @@ def test_a_sequence_that_personalises_needs_a_vault(
     assert "[vault]: mode is 'none'" in said
     assert 'write mode = "development"' in said
     assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize(("flow", "cleans"), [(FINAL_TEST, False), (WAFER_SORT, True)])
+def test_a_prober_may_clean_and_a_handler_may_not(flow: str, cleans: bool) -> None:
+    assert assemble.may_clean(config.load(simulated_station_file(flow))) is cleans
 
 
 def test_which_sequences_need_a_vault() -> None:

@@ -84,7 +84,7 @@ export function command() {
     ${button('lot.pause', () => send('lot.pause'))}
     ${waits ? button('lot.unload', () => send('lot.unload')) : S.sum.signs?.length ? button('lot.close', () => ask('close')) : button('lot.end', () => ask('end'))}
     ${['ABORTED', 'RECOVERING'].includes(S.sum.state) ? button('cell.recover', () => ask('recover')) : button('hold.release', () => ask('release'))}
-    ${waits ? button('lot.check', () => send('lot.check')) : button('probe.clean', () => ask('clean'))}
+    ${waits ? button('lot.check', () => send('lot.check')) : S.engine?.cleans ? button('probe.clean', () => ask('clean')) : nothing}
     ${button('retest.start', () => ask('retest'))}
     <span class="gap"></span>
     ${abortButton()}`;
