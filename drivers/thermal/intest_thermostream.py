@@ -5,6 +5,7 @@ Ref: TP04300 Interface & Applications Manual, ch. 4 and app. C; ATS-545 Interfac
 A machine needs 50 ms between a query and its answer, and 4 s after a reset.
 """
 
+import asyncio
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
@@ -18,11 +19,15 @@ from drivers.protocols import scpi
 from drivers.protocols.scpi import read_number, read_whole, write_number
 from drivers.protocols.thermostream import Auxiliary, Condition, errors, set_point, temperature
 from drivers.roles import Identity, Thermal, ThermalStatus
+from drivers.roles.turn import progress
 from drivers.transports import Conversation, Pause, Port
 
 GAP_S = 0.05
 RESET_S = 4.0
 ANSWER_S = 0.5
+HEAD_S = 10.0
+"""Within which the head must have come down."""
+HEAD_POLL_S = 0.25
 SENSORS = {"none": 0, "t": 1, "k": 2}
 NEAR_K = 0.05
 """How far a set point that is read back may be from the one that was asked for."""
@@ -55,6 +60,9 @@ class InTestThermoStreamHead(Thermal):
         return await self._port.run(self._asking())
 
     async def start(self) -> None:
+        await self._port.run(told("%RM"))
+        if self._options.head:
+            await self._lower()
         await self._port.run(self._starting())
 
     async def stop(self) -> None:
@@ -86,11 +94,22 @@ class InTestThermoStreamHead(Thermal):
             errors=errors(register),
         )
 
+    async def _lower(self) -> None:
+        """Wait until the head is down; one that is locked says nothing: only its place tells."""
+        await self._port.run(told("HEAD 1"))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + HEAD_S
+        while not await self._port.run(self._is_down(late=loop.time() >= deadline)):
+            progress()
+            await asyncio.sleep(HEAD_POLL_S)
+
+    def _is_down(self, *, late: bool) -> Conversation[bool]:
+        up = (yield from self._auxiliary()) & Auxiliary.HEAD_UP
+        if up and late:
+            raise EquipmentError(f"{self.name}: the head is up")
+        return not up
+
     def _starting(self) -> Conversation[None]:
-        """A head that is locked says nothing: only its place tells."""
-        yield from told("%RM")
-        if self._options.head:
-            yield from told("HEAD 1")
         yield from told("FLOW 1")
         auxiliary = yield from self._auxiliary()
         if auxiliary & Auxiliary.HEAD_UP:

@@ -4,6 +4,7 @@ Ref: TP04300 Interface & Applications Manual, ch. 4 and app. C.
 """
 
 from collections.abc import Callable, Mapping
+from math import inf
 
 from drivers.protocols.thermostream import AMBIENT, Auxiliary, Condition
 from sim.clock import Clock
@@ -12,9 +13,10 @@ from sim.messages import MESSAGE_KNOBS, MessageInstrument
 from sim.thermal.body import AMBIENT_C, Body
 
 STREAM_KNOBS = frozenset(
-    {"head_locked", "no_flow", "eror", "excursion", "slow_soak", "power_cycle", "stuck_on"}
+    {"head_locked", "slow_head", "no_flow", "eror", "excursion", "slow_soak", "power_cycle", "stuck_on"}
 )
-"""`head_locked`: the head stays up; `no_flow`: no air comes;
+"""`head_locked`: the head stays up; `slow_head=<seconds>`: it takes so long to come down;
+`no_flow`: no air comes;
 `excursion=<kelvins>`: driven off when it is asked;
 `eror=<bits>`: the error register; `slow_soak=<times>`: so much slower;
 `power_cycle`: it has lost its power, and comes back with nothing set; `stuck_on`: the air flows on."""
@@ -22,6 +24,7 @@ STREAM_KNOBS = frozenset(
 TIME_CONSTANT_S = 15.0
 SLOWER = 10.0
 RESET_S = 4.0
+SLOW_HEAD_S = 3.0
 QUERY_S = 0.02
 RANGES = {
     "SETP": (-99.9, 225.0),
@@ -59,10 +62,16 @@ class InTestThermoStream(MessageInstrument):
         }
 
     def _power_up(self) -> None:
-        self.point, self.head_down, self.flows, self.remote, self.dut = AMBIENT, False, False, False, False
+        self.point, self.flows, self.remote, self.dut = AMBIENT, False, False, False
+        self._down_at = inf
         self.set = {"SETP": 25.0, "WNDW": 1.0, "SOAK": 30.0, "ULIM": 225.0, "LLIM": -99.0}
         self.cleared_errors = True
         self.body = Body(TIME_CONSTANT_S)
+
+    @property
+    def head_down(self) -> bool:
+        """Whether the head has come down."""
+        return self.clock.time() >= self._down_at
 
     def heat(self) -> float | None:
         """Return what it gives the devices, degrees Celsius; None while it is at rest."""
@@ -113,8 +122,7 @@ class InTestThermoStream(MessageInstrument):
             return
         match word:
             case "HEAD":
-                self.head_down = bool(value) and self.faults.strikes("head_locked") is None
-                self._work()
+                self._move(down=bool(value) and self.faults.strikes("head_locked") is None)
             case "FLOW":
                 if self.faults.strikes("no_flow" if value else "stuck_on") is None:
                     self.flows = bool(value)
@@ -128,6 +136,14 @@ class InTestThermoStream(MessageInstrument):
                 if low <= value <= high:
                     self.set[word] = value
                 self._work()
+
+    def _move(self, *, down: bool) -> None:
+        slow = self.faults.strikes("slow_head") if down and not self.head_down else None
+        seconds = 0.0 if slow is None else float(slow or SLOW_HEAD_S)
+        self._down_at = min(self._down_at, self.clock.time() + seconds) if down else inf
+        self._work()
+        if seconds:
+            self.clock.call_later(seconds, self._work)
 
     def _work(self) -> None:
         """Air flows onto the device under a head that is down; else it goes back to what the room has."""

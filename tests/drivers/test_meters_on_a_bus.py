@@ -253,6 +253,24 @@ def test_one_port_serves_others_while_the_meter_waits() -> None:
     in_virtual_time(body)
 
 
+@pytest.mark.parametrize(("seconds", "comes"), [(3, True), (9.5, True), (12, False)])
+def test_the_head_of_a_thermostream_has_its_time_and_no_more(seconds: float, comes: bool) -> None:
+    async def life(loop: VirtualLoop) -> None:
+        async with KINDS["intest_thermostream"].connected(loop, f"slow_head={seconds}") as machine:
+            air = machine.channels[""]
+            assert isinstance(air, Thermal)
+            await air.set(85.0)
+            if comes:
+                async with air.flowing():
+                    assert await air.reach(120.0) == pytest.approx(85.0, abs=1.0)
+                return
+            with pytest.raises(EquipmentError, match="the head is up"):
+                async with air.flowing():
+                    pytest.fail("air flows past the device")
+
+    in_virtual_time(life)
+
+
 @pytest.mark.parametrize(
     "name", ["keysight_34465a", "keysight_34970a", "keysight_53230a", "keysight_infiniivision"]
 )

@@ -5,6 +5,7 @@ import pytest
 from drivers.errors import EquipmentError, Silent
 from drivers.protocols.thermostream import errors, set_point, temperature
 from drivers.roles import ThermalStatus
+from drivers.thermal import intest_thermostream
 from drivers.thermal.intest_thermostream import (
     InTestThermoStream,
     InTestThermoStreamHead,
@@ -65,7 +66,7 @@ async def test_air_flows_within_the_block_only() -> None:
     with replayed("intest_thermostream/at_temperature") as port:
         air = head(port)
         async with air.flowing():
-            assert await air.reach(10.0) == 84.8
+            assert await air.reach(10.0) == 84.5
 
 
 async def test_temperature_counts_when_it_has_soaked() -> None:
@@ -77,7 +78,15 @@ async def test_temperature_counts_when_it_has_soaked() -> None:
             assert await air.status() == ThermalStatus(85.0, at_temperature=True, active=True)
 
 
-async def test_locked_head_is_found_by_its_place() -> None:
+async def test_head_that_comes_down_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intest_thermostream, "HEAD_POLL_S", 0.0)
+    with replayed("intest_thermostream/head_comes_down_slowly") as port:
+        async with head(port).flowing():
+            pass
+
+
+async def test_locked_head_is_found_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intest_thermostream, "HEAD_S", 0.0)
     with (
         replayed("intest_thermostream/head_locked") as port,
         pytest.raises(EquipmentError, match="air: the head is up"),
