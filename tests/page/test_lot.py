@@ -1,5 +1,6 @@
 """A lot from the traveller to its end at the page, in a real browser before a real station."""
 
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,8 +149,15 @@ def test_a_console_that_dies_is_old_news_and_comes_back_by_itself(
     load(page, "L1", 160)
     button(page, "lot.start").tap()
     expect(body).to_have_attribute("data-state", "RUNNING")
+    page.locator("[data-view=lot]").tap()
+    expect(page.locator("[data-table=sites]")).to_be_visible()
+    old = page.locator("[data-old]")
+    expect(old).to_have_count(0)
     station.console.kill()
     expect(page.locator(".message")).to_contain_text("Live data lost")
+    expect(old).to_have_text(re.compile(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"))
+    page.locator("[data-view=jobs]").tap()
+    expect(old).to_contain_text("as of")  # when the last picture came
     expect(button(page, "lot.pause")).to_have_attribute("aria-disabled", "true")
     expect(body).to_have_class("old")
     station.console_again()
@@ -159,6 +167,9 @@ def test_a_console_that_dies_is_old_news_and_comes_back_by_itself(
     assert state_of(station)["sum"]["tested"] == 160  # type: ignore[index]
     expect(page.locator(".strip")).to_contain_text("160 / 160")
     assert map_of_page(page) == map_of_server(station)
+    page.locator("[data-view=lot]").tap()
+    expect(page.locator("[data-figure=tested]")).to_have_text("160")
+    expect(old).to_have_count(0)
 
 
 def test_an_engine_that_dies_disables_what_it_would_have_to_do(

@@ -18,7 +18,7 @@ import { follow } from './stream.js';
 import { listen } from './scanner.js';
 import { map, trendBox, drawTrend } from './parts.js';
 import { session } from './commands.js';
-import { later } from './lookup.js';
+import { later, since } from './lookup.js';
 
 const engineering = later(() => import('./engineering.js'), 'engineering');
 const VIEWS = { jobs: () => jobs(trendBox), lot, devices, recipes, engineering, security, alarms, settings, help };
@@ -29,9 +29,8 @@ function draw() {
   document.body.classList.toggle('old', !live());
   document.body.dataset.state = S.sum.state;
   at.view.inert = !!S.dialog;
-  render(title(), at.title);
-  render(VIEWS[S.view](), at.view);
-  render(dialog(), at.dialog);
+  const old = since(() => { render(VIEWS[S.view](), at.view); render(dialog(), at.dialog); });
+  render(title(old), at.title);
   render(command(), at.command);
   render(navigation(), at.navigation);
   if (S.view === 'jobs') drawTrend();

@@ -17,11 +17,11 @@ function message() {
 
 const dot = (on, label) => html`<span><span class="dot ${on ? 'on' : 'off'}" aria-hidden="true">${on ? '' : '×'}</span>${label}</span>`;
 
-export function title() {
+export function title(old) {
   const said = message(), engine = S.engine, who = S.session.person;
   return html`
     <div class="host">${dot(live(), engine ? engine.station : t('title.no_engine'))}${dot(S.link === 'live', t(S.link === 'live' ? 'title.online' : 'title.offline'))}</div>
-    <div class="clock"><time>${when(new Date())}</time><h1>${t(`view.${S.view}`)}</h1></div>
+    <div class="clock"><time>${when(new Date())}</time><h1>${t(`view.${S.view}`)}</h1>${old ? html`<b data-old>◆ ${t('title.old', { at: when(old) })}</b>` : nothing}</div>
     <div class="message ${said.kind} ${said.waits ? 'waits' : ''}" role="status" aria-live=${said.kind === 'alarm' ? 'assertive' : 'polite'}><span class="mark" aria-hidden="true">${said.mark}</span><span>${said.text}</span></div>
     <button class="e10" data-e10 title=${because(S.sum.e10_reason)} @click=${press('e10.set', () => ask('e10'))}><small>${t(`e10.${S.sum.e10}`)}</small><b>${S.sum.e10}</b><small class="why">${because(S.sum.e10_reason)}</small></button>
     ${person(who)}`;
