@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.page.conftest import button, floor
 from tests.page.test_look import LANGUAGES
@@ -33,6 +33,20 @@ def test_a_traveller_is_scanned(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("[role=dialog]")).to_be_visible()
     page.locator("[data-ok]").tap()
+    expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
+
+
+def test_a_lot_that_is_being_loaded_is_told(page: Page) -> None:
+    waiting: list[Route] = []
+    page.route("**/commands/lot.load", lambda route: waiting.append(route))
+    page.evaluate(BURST, ["L:L1", "Q:16"])
+    page.locator("[data-ok]").tap()
+    message = page.locator(".message")
+    expect(message).to_contain_text("The lot is being loaded")
+    expect(page.locator("body")).to_have_attribute("data-state", "EMPTY")
+    (one,) = waiting
+    one.continue_()
+    expect(message).to_contain_text("accepted")
     expect(page.locator("body")).to_have_attribute("data-state", "LOADED")
 
 

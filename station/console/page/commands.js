@@ -3,6 +3,7 @@ import { S, say, paint, live } from './model.js';
 import { t } from './words.js';
 
 const busy = new Set();
+export const loading = () => S.sum.state === 'LOADING' || busy.has('lot.load') || busy.has('study.load');
 
 export function objection(name, what = name) {
   const right = S.session.actions[name];

@@ -2,13 +2,14 @@
 import { html, nothing } from './vendor/lit-html.js';
 import { S, paint, say, open, worst, live } from './model.js';
 import { t, when, because } from './words.js';
-import { objection, send, acknowledge } from './commands.js';
+import { objection, send, acknowledge, loading } from './commands.js';
 import { ask } from './dialogs.js';
 
 // -- title
 function message() {
   if (S.link !== 'live') return { kind: 'alarm', text: t(S.link === 'stale' ? 'link.stale' : 'link.connecting'), mark: '▲' };
   if (!S.there) return { kind: 'alarm', text: t('link.engine_away'), mark: '▲' };
+  if (loading()) return { kind: '', text: t('said.loading'), mark: 'ℹ' };
   if (S.said) return { kind: S.said.kind === 'refused' ? 'caution' : '', text: S.said.text, mark: S.said.kind === 'refused' ? '◆' : 'ℹ' };
   const alarm = worst(open());
   if (!alarm) return { kind: '', text: S.sum.reason || t('link.no_alarms'), mark: '' };
