@@ -1,5 +1,6 @@
 """`hardbin bench`: speeds, each beside its floor from the same run."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -215,11 +216,15 @@ def vault(
 
 @contextmanager
 def _running(*, ahead: bool) -> Iterator[bench_dies.Bench]:
+    """A vault; SIGTERM ends it, its folder too, as SIGINT does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with bench_dies.bench(ahead=ahead) as running:
             yield running
     except PermissionError as error:
         raise click.ClickException(f"--ahead: {error.strerror}; only root goes before others") from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @bench.command()

@@ -58,9 +58,12 @@ class VaultProcess:
                 process_group=0,  # what ends a station in a terminal is for the station, which ends this last
             )
         vault = cls(process, folder, socket)
-        if why := _why_not_ready(process, ready_s):
+        try:
+            if why := _why_not_ready(process, ready_s):
+                raise CustodyError(f"the vault {why}; see {folder / 'vault.log'}")
+        except BaseException:  # whoever is interrupted while it starts has no vault to end
             vault.stop()
-            raise CustodyError(f"the vault {why}; see {folder / 'vault.log'}")
+            raise
         return vault
 
     @property

@@ -1,12 +1,16 @@
 """`hardbin vault`: the vault itself, and other names for what there is."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from msgspec import json
 
+from station.cli import code_of
 from station.cli.codes import Exit
 from station.vault.process import desk_of
 from tests.cell.lots import here
@@ -47,3 +51,21 @@ def test_a_vault_needs_a_folder_that_is_there_and_a_socket(tmp_path: Path) -> No
     said = here("vault", "run", "--folder", str(tmp_path / "x"), "--socket", str(tmp_path / "s"))
     assert (said.returncode, "does not exist" in said.stderr) == (Exit.USAGE, True)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_bench_is_ended_by_a_signal_as_by_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = list[bool]()
+
+    @contextmanager
+    def asked_to_end(*, ahead: bool) -> Iterator[None]:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+            yield
+        finally:
+            closed.append(ahead)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("station.vault.bench_dies.bench", asked_to_end)
+    assert code_of(["bench", "vault"]) == Exit.INTERRUPTED
+    assert closed == [False]
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -389,3 +389,18 @@ def test_a_module_in_the_current_folder_is_not_taken_for_one_of_the_library(
     monkeypatch.chdir(tmp_path)
     vault = VaultProcess.start(tmp_path / "vault")
     assert vault.stop() == 0
+
+
+def test_whoever_is_interrupted_while_a_vault_starts_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = list["subprocess.Popen[bytes]"]()
+
+    def interrupted(process: "subprocess.Popen[bytes]", _: float) -> str:
+        began.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("station.vault.process._why_not_ready", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        VaultProcess.start(tmp_path / "v")
+    assert began[0].poll() is not None
