@@ -71,6 +71,16 @@ class Register(Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[RegisteredKey, ...]
 
 
+def stranger(bundle: Archive, trust: Trust) -> str:
+    """Say which key of the bundle has a trusted one's name and is another; empty if none is known to."""
+    try:
+        public = {key.id: key.public for key in _read(bundle).keys}
+    except EvidenceError:
+        return ""
+    others = [key.kid for key in trust.records if public.get(key.kid, key.public) != key.public]
+    return f"its key store's {others[0]} is another key than the trusted one" if others else ""
+
+
 def differences(
     bundle: Archive, trust: Trust, authorities: Authorities, issued: Sequence[Issued]
 ) -> Iterator[Finding]:

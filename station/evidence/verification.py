@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from station.custody import checkpoint
 from station.custody.checkpoint import Note
 from station.custody.tiles import TILES
-from station.errors import CustodyError, EvidenceError, LedgerError
+from station.errors import CustodyError, EvidenceError, LedgerError, TrustError
 from station.evidence import archive, comparison, device_pool, head, index, ledgers, register, revocations
 from station.evidence.archive import INDEX, Archive
 from station.evidence.bundle import CERTIFICATES, CHECKPOINT, CRLS, ENDED, LEDGER, NEEDED, PROFILE
@@ -58,6 +58,8 @@ class _Verification:
         try:
             signed = index.read(self.bundle, self.trust.record_keys())
         except EvidenceError as error:
+            if stranger := register.stranger(self.bundle, self.trust):
+                raise TrustError(f"{INDEX}: {error}: {stranger}") from error
             self._find(INDEX, str(error))
             return Verdict(findings=tuple(self.findings))
         self.signed = signed

@@ -1,14 +1,17 @@
 """`hardbin evidence`: what it prints, and how it exits."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.cli import code_of
 from station.cli.codes import Exit
 from station.evidence import delivered, device_file
 from station.evidence.bundle import TRUST
+from station.vault.pki.signing import spki
 from tests.station.evidence import lots
 from tests.station.evidence.lots import Lot
 
@@ -97,6 +100,23 @@ def test_keys_that_are_not_trusted(lot: Lot, tmp_path: Path, capsys: pytest.Capt
     arguments = ["evidence", "verify", str(lot.bundle), "--trust", str(tmp_path / "trust.json")]
     assert code_of(arguments) == Exit.TRUST
     assert "'REC-EC-1', which is not trusted" in capsys.readouterr().err
+
+
+def test_other_keys_of_the_same_names_are_not_trusted(
+    lot: Lot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Key stores of two lots give their keys the same names."""
+    public = b64encode(spki(ec.generate_private_key(ec.SECP384R1()).public_key())).decode()
+    records = tuple(
+        msgspec.structs.replace(key, public=public) if key.alg == "ES384" else key
+        for key in lot.trust.records
+    )
+    (tmp_path / "trust.json").write_bytes(
+        msgspec.json.encode(msgspec.structs.replace(lot.trust, records=records))
+    )
+    arguments = ["evidence", "verify", str(lot.bundle), "--trust", str(tmp_path / "trust.json")]
+    assert code_of(arguments) == Exit.TRUST
+    assert "REC-EC-1 is another key than the trusted one" in capsys.readouterr().err
 
 
 def test_one_device(lot: Lot, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
