@@ -22,6 +22,8 @@ BOOT = 0
 FIRST = 0
 """The interface, where a reader has but one."""
 QUIET_S = 0.3
+MOST_WAITING = 20
+"""A reader that has typed so many codes without a rest reads by itself, again and again."""
 
 
 class KeyboardReaderOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,11 +65,7 @@ class KeyboardReader(Machine, IdReader):
         await self._port.aclose()
 
     async def read(self) -> str | None:
-        self._keyboard = Keyboard()
-        with suppress(TimeoutError):
-            while True:
-                await self._typed(within_s=QUIET_S)
-                self.dropped += 1
+        await self._rest()
         self._keyboard = Keyboard()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.read_s):
@@ -76,6 +74,15 @@ class KeyboardReader(Machine, IdReader):
                         return code
                     self.dropped += 1
         return None
+
+    async def _rest(self) -> None:
+        """Drop what is typed before anybody asks, until nothing is."""
+        self._keyboard = Keyboard()
+        with suppress(TimeoutError):
+            for _ in range(MOST_WAITING):
+                await self._typed(within_s=QUIET_S)
+                self.dropped += 1
+            raise ProtocolError(f"{self.name}: it types codes without a rest; set it to read once")
 
     async def _code(self) -> str | None:
         """Return what is typed next; None if it cannot be a code."""

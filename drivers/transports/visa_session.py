@@ -20,6 +20,8 @@ from drivers.transports.visa_input import MOST_SURPLUS, PADDING, taken
 
 SLICE_S = 0.05
 LONGEST_WRITE_MS = 2000
+MOST_LINES = 1000
+"""A serial line that has said so many lines or slices without a rest is lost."""
 _ANY_JOB = VISAJobID(0)
 
 log = logging.getLogger(__name__)
@@ -182,11 +184,14 @@ class VisaSession:
         return sessions.get(self._session)
 
     def _listen_out(self) -> None:
-        """Drop what comes until nothing has come for a slice."""
+        """Drop what comes until nothing has come for a slice; ProtocolError if it comes on and on."""
         self._allow(SLICE_S)
         with suppress(pyvisa.VisaIOError):
-            while self._library.read(self._session, MOST_SURPLUS)[0]:
-                pass
+            for _ in range(MOST_LINES):
+                if not self._library.read(self._session, MOST_SURPLUS)[0]:
+                    break
+            else:
+                raise ProtocolError(f"{self._name}: the line does not rest")
         self._surplus()
 
     def abort(self) -> None:

@@ -36,7 +36,7 @@ class Safety:
     async def came_to(self, took_s: float, failed: Mapping[str, str]) -> bool:
         """Take what a safe state has come to; whether the cell is safe."""
         self.took_s = took_s
-        self.lacks = "; ".join(f"{name}: {why}" for name, why in sorted(failed.items()))
+        self.lacks = "; ".join(_named(name, why) for name, why in sorted(failed.items()))
         await self._tell(took_s, tuple(sorted(failed)))
         return not failed
 
@@ -53,3 +53,7 @@ class Safety:
     def said_after(self, reason: str) -> str:
         """Return a reason, and what is not safe if it does not say so itself."""
         return reason if self.lacks in reason else f"{reason}; not safe: {self.lacks}"
+
+
+def _named(name: str, why: str) -> str:
+    return why if why.startswith(f"{name}:") else f"{name}: {why}"

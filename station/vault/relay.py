@@ -28,6 +28,8 @@ LEAVE_S = 2.0
 MESSAGE_MAX = 1 << 20
 STEPS_MAX = 128
 OK = 0x9000
+LAST_ERROR = "error: "
+"""Behind the last of these gRPC says why; before it, through which addresses it came."""
 CLAIMING = range(1, 4)
 """The results after which the vault claims what no two dies may have: channel, UID, keys.
 
@@ -238,4 +240,5 @@ async def _reply(call: Awaitable[T]) -> T:
 
 
 def _fault(error: grpc.aio.AioRpcError) -> RelayError:
-    return RelayError(f"the vault does not serve: {error.code().name.lower()}: {error.details()}")
+    why = (error.details() or "").rpartition(LAST_ERROR)[2]
+    return RelayError(f"the vault does not serve: {error.code().name.lower()}: {why}")

@@ -116,6 +116,15 @@ async def test_a_keyboard_is_a_usb_device() -> None:
             await reader.read()
 
 
+async def test_a_reader_that_does_not_rest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyboard, "MOST_WAITING", 0)
+    with replayed("keyboard/nothing") as port:
+        reader = KeyboardReader("reader", port, KeyboardReaderOptions())
+        await reader.connect()
+        with pytest.raises(ProtocolError, match="without a rest"):
+            await reader.read()
+
+
 @pytest.mark.parametrize("code", ["abcXYZ019", "]C1 01-23_4", "https://x.y/?a=b&c=~%"])
 def test_what_is_typed_is_read(code: str) -> None:
     board = Keyboard()
@@ -152,6 +161,29 @@ def test_the_simulated_keyboard(fault: str, code: str | None) -> None:
         machine.scan("PX")  # before anybody asked: it is nobody's
         loop.call_later(0.9, machine.scan, "P" + (code or "P1"))
         assert await reader.read() == code
+        await reader.aclose()
+
+    with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:
+        runner.run(life())
+
+
+def test_a_simulated_keyboard_that_reads_by_itself_is_told() -> None:
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        bus = UsbBus(loop.clock)
+        machine = simulated.KeyboardReader(
+            bus, faults=Faults("it", simulated.KeyboardReader.knobs, (), "keys")
+        )
+        bus.attach(machine)
+        port = UsbPort("usb:reader", 0x1209, 3, "K0001", backend=SimUsbBackend(bus))
+        reader = KeyboardReader("reader", port, KeyboardReaderOptions())
+        await reader.connect()
+        for number in range(100):
+            loop.call_later(0.2 * number, machine.scan, "P1")
+        with pytest.raises(ProtocolError, match="without a rest"):
+            await reader.read()
+        assert reader.dropped == keyboard.MOST_WAITING
         await reader.aclose()
 
     with asyncio.Runner(loop_factory=lambda: new_loop(None)) as runner:

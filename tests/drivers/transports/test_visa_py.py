@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from drivers.errors import DeviceLost, ProtocolError, Silent
-from drivers.transports import Conversation
+from drivers.transports import Conversation, visa_session
 from drivers.transports.visa import VisaLibrary, VisaPort
 from drivers.transports.visa_input import CHUNK, MOST_SURPLUS, taken, waits
 from tests.drivers.transports.visa_bench import query, run
@@ -168,6 +168,27 @@ def test_a_late_answer_on_a_serial_name_is_not_the_next() -> None:
             assert await port.run(query("A?")) == "1"
             await answer
             assert not port.lost
+
+    try:
+        run(main, asyncio.SelectorEventLoop)
+    finally:
+        library.close()
+        os.close(far)
+        os.close(near)
+
+
+def test_a_serial_name_that_does_not_rest_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visa_session, "MOST_LINES", 0)
+    far, near = os.openpty()
+    tty.setraw(near)
+    library = VisaLibrary("@py")
+
+    async def main() -> None:
+        async with VisaPort("visa:tty", f"ASRL{os.ttyname(near)}::INSTR", library, grace_s=5.0) as port:
+            with pytest.raises(Silent):
+                await port.run(query("LATE?", timeout_s=0.01))
+            with pytest.raises(DeviceLost, match="the line does not rest"):
+                await port.run(nothing())
 
     try:
         run(main, asyncio.SelectorEventLoop)
