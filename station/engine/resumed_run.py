@@ -80,7 +80,7 @@ class ResumedRun(LotRun[S]):
             self._owed = ()
             if self._found.hold is not None:
                 raise self._found.hold
-        if few := self._sites.too_few():
+        if few := self._sites.too_few_machines():
             raise Hold(few)
         await super().run()
 

@@ -60,6 +60,11 @@ class Sites:
 
     def too_few(self) -> str:
         """Why the lot cannot go on with the sites that are left; empty while half of them test."""
-        if (usable := self._usable()) >= self._least:
-            return ""
-        return f"only {usable} of {len(self._resources)} sites are usable"
+        return self._said_if_few(self._usable())
+
+    def too_few_machines(self) -> str:
+        """The same of machines alone: without the sites that rules switched off persons let a lot go on."""
+        return self._said_if_few(sum(self._poisoned(site) is None for site in self._resources))
+
+    def _said_if_few(self, usable: int) -> str:
+        return "" if usable >= self._least else f"only {usable} of {len(self._resources)} sites are usable"
