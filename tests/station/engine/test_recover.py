@@ -6,8 +6,8 @@ from pathlib import Path
 from station import commands, events
 from station.engine.resumed_cell import ResumedCell
 from station.engine.states import State
-from station.engine.stop_rules import StopRules
 from station.model import Limit, Whereabouts
+from station.rules import StopRules
 from station.sequence import Parametric
 from tests.station.engine.doubles import (
     BAD,
