@@ -15,7 +15,7 @@ def new_file(path: Path) -> Iterator[Path]:
     """Yield where to write it; StorageError if it cannot be, or if there is a file of that name."""
     if path.exists():
         raise StorageError(f"{path}: the file exists, it is not overwritten")
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + durable_file.NEW)  # not .part: that may be the cut file it is made of
     try:
         durable_file.keep_folder(path.parent)
         with _of_its_own(part):

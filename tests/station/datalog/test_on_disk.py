@@ -51,3 +51,10 @@ def test_nothing_is_left_of_one_that_failed(tmp_path: Path) -> None:
         part.write_bytes(b"half")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_open_datalog_is_called_is_left_alone(tmp_path: Path) -> None:
+    cut = tmp_path / "lot.std.part"
+    cut.write_bytes(b"cut")
+    recovery.written(tmp_path / "lot.std", [b"whole"])
+    assert cut.read_bytes() == b"cut"
