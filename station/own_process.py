@@ -58,7 +58,9 @@ def kill(process: int) -> None:
         return
     try:
         signal.pidfd_send_signal(watched, signal.SIGKILL)
-        select.select([watched], [], [], GONE_S)
+        asked = select.poll()
+        asked.register(watched, select.POLLIN)
+        asked.poll(GONE_S * 1000)
     except ProcessLookupError:
         pass
     finally:

@@ -117,6 +117,13 @@ def _command(folder: Path, socket: Path, epoch: float | None, seed: int | None) 
 def _why_not_ready(process: "subprocess.Popen[bytes]", seconds: float) -> str:
     """Wait until it serves; empty if it does."""
     out: IO[bytes] | None = process.stdout
-    if out is None or not select.select([out], [], [], seconds)[0]:
+    if out is None or not _speaks(out, seconds):
         return f"did not start within {seconds:g} s"
     return "" if out.readline().startswith(READY) else "ended before it served"
+
+
+def _speaks(out: IO[bytes], seconds: float) -> bool:
+    """Wait until something comes, or its end. `select` would take no descriptor above 1,023."""
+    asked = select.poll()
+    asked.register(out, select.POLLIN)
+    return bool(asked.poll(seconds * 1000))

@@ -1,6 +1,7 @@
 """A key store in the test's own process: the client's words, answered without a second one."""
 
 import shutil
+import weakref
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -25,12 +26,18 @@ class StoreHere(KeyStoreClient):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self._service = _service(folder)
+        self._service = self._opened()
 
     def reopen(self) -> None:
         """Be the store's next process: all that is not in its files is forgotten."""
         self._service.close()
-        self._service = _service(self._folder)
+        self._service = self._opened()
+
+    def _opened(self) -> Service:
+        hardening = Hardening(memory_locked=False, dumpable=True)
+        service = Service(self._folder, RealClock(), hardening, production=False)
+        weakref.finalize(self, service.close)  # most tests only drop it, and it holds a file open
+        return service
 
     async def _ask(self, call: calls.Call, answer: type[T]) -> T:
         value = self._service.answer(call)
@@ -39,10 +46,6 @@ class StoreHere(KeyStoreClient):
 
     async def aclose(self) -> None:
         self._service.close()
-
-
-def _service(folder: Path) -> Service:
-    return Service(folder, RealClock(), Hardening(memory_locked=False, dumpable=True), production=False)
 
 
 async def keys_in(folder: Path, seed: int | None = 1, orders: tuple[str, ...] = ()) -> Keyring:

@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
@@ -345,63 +343,3 @@ async def test_a_vault_that_is_not_there_is_an_error_of_custody(tmp_path: Path, 
         await client.connect()
     assert str(error.value) == "the vault does not serve: unavailable: No such file or directory"
     await client.aclose()
-
-
-def test_it_ends_when_its_starter_lets_go(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "station.vault",
-        "--folder",
-        str(tmp_path),
-        "--socket",
-        str(tmp_path / "s"),
-    ]
-    vault = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert vault.stdout is not None
-    assert vault.stdin is not None
-    assert vault.stdout.readline().startswith(b"vault ready")
-    vault.stdin.close()
-    assert vault.wait(20) == 0
-    vault.stdout.close()
-
-
-def test_two_vaults_on_one_folder_are_refused(process: VaultProcess) -> None:
-    with pytest.raises(CustodyError, match="ended before it served"):
-        VaultProcess.start(process.folder, seed=1)
-    assert b"another vault runs on this folder" in (process.folder / "vault.log").read_bytes()
-    assert process.running
-
-
-def test_a_stopped_vault_says_that_all_is_well(tmp_path: Path) -> None:
-    vault = VaultProcess.start(tmp_path / ("long" * 30), epoch=NOW)
-    assert vault.folder.stat().st_mode & 0o777 == 0o700
-    assert vault.stop() == 0
-    assert vault.stop() == 0
-
-
-def test_a_module_in_the_current_folder_is_not_taken_for_one_of_the_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("secrets", "grp"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit(7)\n")
-    monkeypatch.chdir(tmp_path)
-    vault = VaultProcess.start(tmp_path / "vault")
-    assert vault.stop() == 0
-
-
-def test_whoever_is_interrupted_while_a_vault_starts_leaves_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    began = list["subprocess.Popen[bytes]"]()
-
-    def interrupted(process: "subprocess.Popen[bytes]", _: float) -> str:
-        began.append(process)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("station.vault.process._why_not_ready", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        VaultProcess.start(tmp_path / "v")
-    assert began[0].poll() is not None
