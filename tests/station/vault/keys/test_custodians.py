@@ -1,5 +1,6 @@
 """What takes custodians: states, passphrases, shares, backups, recovery. And what each must show for it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -45,11 +46,12 @@ def holding(said: dict[str, bytes], *names: str) -> tuple[calls.Custodian, ...]:
 
 
 @pytest.fixture
-def sealed(tmp_path: Path, cheap: None) -> Service:
+def sealed(tmp_path: Path, cheap: None) -> Iterator[Service]:
     del cheap
     made = Service(tmp_path, At(), OPEN, production=True)
     made.answer(production())
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture

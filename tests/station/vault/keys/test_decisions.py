@@ -1,6 +1,6 @@
 """States of keys that two officers decide by statement: just this key, of this store, now, and once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,7 @@ PERSONS = (signatory(GRACE, Role.ENGINEER), signatory(HUGO, Role.OFFICER), signa
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: At, cheap: None) -> Service:
+def store(tmp_path: Path, clock: At, cheap: None) -> Iterator[Service]:
     """A store for production with an active key, which knows two officers and an engineer."""
     del cheap
     made = Service(tmp_path, clock, OPEN, production=True)
@@ -32,7 +32,8 @@ def store(tmp_path: Path, clock: At, cheap: None) -> Service:
     give(made, "anna", "ben")
     active(made, profile("REC", Algorithm.P384, Purpose.SIGN))
     made.answer(calls.Trust(custodians("ben", "cleo"), PERSONS))
-    return made
+    yield made
+    made.close()
 
 
 def decision(asked: Service, by: Sequence[PersonSigner] = (HUGO, JOAN), **changes: object) -> bytes:

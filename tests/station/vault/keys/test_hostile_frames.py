@@ -1,7 +1,7 @@
 """Whatever comes over a line, the store answers or closes it, and no answer and no log shows a secret."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -30,14 +30,15 @@ JSON = st.recursive(
 
 
 @pytest.fixture
-def opened(tmp_path: Path, cheap: None) -> Service:
+def opened(tmp_path: Path, cheap: None) -> Iterator[Service]:
     del cheap
     made = Service(tmp_path, At(), OPEN, production=False)
     made.answer(production())
     give(made, "anna", "ben")
     active(made, profile("K-1", limit=1000))
     active(made, profile("TM", Algorithm.AES_256, Purpose.DERIVE))
-    return made
+    yield made
+    made.close()
 
 
 def asked(service: Service, request: bytes, *, people: bool = False) -> bytes:

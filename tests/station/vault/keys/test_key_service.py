@@ -3,7 +3,7 @@
 import os
 import shutil
 from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -60,12 +60,13 @@ def again(folder: Path, clock: At, *, in_production: bool = False) -> Service:
 
 
 @pytest.fixture
-def sealed(tmp_path: Path, clock: At, cheap: None) -> Service:
+def sealed(tmp_path: Path, clock: At, cheap: None) -> Iterator[Service]:
     """A production store that nobody activated."""
     del cheap
     made = again(tmp_path, clock)
     made.answer(production())
-    return made
+    yield made
+    made.close()
 
 
 def test_a_new_store_is_sealed_until_two_of_three_came(sealed: Service) -> None:
@@ -95,6 +96,7 @@ def test_any_two_custodians_find_the_same_keys(
     give(reopened, *two)
     assert reopened.answer(calls.Public(key)) == public
     assert reopened.answer(calls.Sign(key, b"m", ""))
+    reopened.close()
 
 
 def test_wrong_passphrases_open_nothing(sealed: Service) -> None:

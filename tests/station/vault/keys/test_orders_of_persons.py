@@ -1,5 +1,6 @@
 """The key store issues for work orders that persons signed whom it knows; the vault's word opens none."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -49,7 +50,7 @@ def custodians(*names: str) -> tuple[calls.Custodian, ...]:
 
 
 @pytest.fixture
-def plant(tmp_path: Path, clock: At, cheap: None) -> Service:
+def plant(tmp_path: Path, clock: At, cheap: None) -> Iterator[Service]:
     """A store for production that knows three persons, and has an active issuing key."""
     del cheap
     made = Service(tmp_path, clock, OPEN, production=True)
@@ -57,7 +58,8 @@ def plant(tmp_path: Path, clock: At, cheap: None) -> Service:
     give(made, "anna", "ben")
     active(made, profile("ICA", Algorithm.P384, Purpose.ISSUE))
     made.answer(calls.Trust(custodians("ben", "cleo"), PERSONS))
-    return made
+    yield made
+    made.close()
 
 
 def test_an_order_of_engineer_and_officer_is_believed(plant: Service, tmp_path: Path, clock: At) -> None:
@@ -72,6 +74,7 @@ def test_an_order_of_engineer_and_officer_is_believed(plant: Service, tmp_path: 
     reopened.answer(calls.Sign("ICA", b"tbs", "WO-1"))
     with pytest.raises(PolicyError, match="is another one"):
         reopened.answer(calls.OpenOrder(work_order_of("WO-1", 11, (GRACE, HUGO))))
+    reopened.close()
 
 
 def test_dates_of_an_order_hold(plant: Service, clock: At) -> None:

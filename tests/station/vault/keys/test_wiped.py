@@ -1,6 +1,6 @@
 """What the key store holds of secrets for a moment is wiped, also where that moment ends otherwise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,12 @@ NEW = {"anna": b"another passphrase 1", "ben": b"another passphrase 2"}
 
 
 @pytest.fixture
-def sealed(tmp_path: Path, cheap: None) -> Service:
+def sealed(tmp_path: Path, cheap: None) -> Iterator[Service]:
     del cheap
     made = Service(tmp_path, At(), OPEN, production=True)
     made.answer(production())
-    return made
+    yield made
+    made.close()
 
 
 def holding(said: dict[str, bytes], *names: str) -> tuple[calls.Custodian, ...]:
