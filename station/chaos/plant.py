@@ -140,13 +140,17 @@ class Plant:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """Connections are lost on purpose here: nobody need hear of it."""
-    nowhere, said = logging.NullHandler(), logging.getLogger("station")
-    said.addHandler(nowhere)
+    """Connections are lost on purpose: none is told on stderr, but all that feeds the log has it."""
+    last = logging.lastResort or logging.NullHandler()
+    last.addFilter(_of_others)
     try:
         yield
     finally:
-        said.removeHandler(nowhere)
+        last.removeFilter(_of_others)
+
+
+def _of_others(record: logging.LogRecord) -> bool:
+    return not record.name.startswith("station.")
 
 
 @asynccontextmanager

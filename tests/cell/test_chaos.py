@@ -55,7 +55,6 @@ TROUBLES = [
     "way=served trouble=deaf:2 trouble=torn:1 trouble=broker:2:1000 kill=record:2:after",
     "way=served trouble=console:5:3 kill=time:99999:after",
     "way=served trouble=broker:5:5 trouble=lost:1:3 trouble=doubled:6:3",
-    "way=served trouble=database:1 trouble=database:2:1",
     "seed=14 devices=6 sites=1 cell=exatron way=served trouble=late:3 kill=time:16.468:after",
     "cell=personalising trouble=vault:12",
     "cell=personalising trouble=keys:12",
@@ -75,6 +74,15 @@ def test_a_lot_with_one_trouble(tmp_path: Path, text: str) -> None:
     """Some hold it, and it goes on in another life of the station."""
     campaign = Campaign(code_of, tmp_path)
     assert campaign.wrong_with(read(f"seed=1 devices=4 sites=2 {text}")) == []
+
+
+@pytest.mark.timeout(600)
+def test_of_a_database_that_is_killed_nobody_hears() -> None:
+    schedule = "seed=1 devices=4 sites=2 way=served trouble=database:1 trouble=database:2:1"
+    command = [sys.executable, "-m", "station.cli", "chaos", "--schedule", schedule]
+    played = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (played.returncode, played.stderr) == (Exit.OK, "")
+    assert played.stdout.endswith(": 0 violations\n")
 
 
 def test_a_lot_that_hangs_is_not_made_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
